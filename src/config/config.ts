@@ -1,0 +1,103 @@
+import type { ImageSlot } from '../frame/frame.js';
+
+/**
+ * The node's configuration after every check. ROS parameters are the only source (see `schema.ts`);
+ * here they have their types and defaults, durations are nanoseconds, and cross-field rules hold.
+ */
+export interface PolicyConfig {
+  /** Checkpoint directory. */
+  readonly checkpoint: string;
+  readonly backend: 'auto' | 'cpu' | 'cuda';
+  /** CPU inference threads; 0 = one per core. */
+  readonly threads: number;
+  /** Flow steps; 0 = the checkpoint's own number. */
+  readonly flowSteps: number;
+  readonly seed: bigint;
+  readonly prompt: string;
+  readonly promptTopic: string;
+  readonly autostart: boolean;
+  /** Control ticks per second. */
+  readonly controlRate: number;
+  readonly schedule: ScheduleConfig;
+  readonly sync: { readonly maxSkew: bigint };
+  readonly image: { readonly minSize: number; readonly maxSize: number };
+  /** In slot order. */
+  readonly cameras: readonly CameraConfig[];
+  readonly state: StateConfig;
+  readonly action: ActionConfig;
+  readonly outputs: readonly OutputConfig[];
+  /** Topic of whole chunks as `trajectory_msgs/JointTrajectory`. */
+  readonly chunkTopic: string;
+}
+
+export interface ScheduleConfig {
+  readonly mode: 'sync' | 'async';
+  /** A new chunk is wanted after this many executed steps; 1 = every control tick. */
+  readonly replanSteps: number;
+  /** An inference without an answer after this long is reported as ENGINE_LATE, ns. */
+  readonly engineTimeout: bigint;
+  /** A control tick later than this is reported as TICK_LATE, ns. */
+  readonly maxTickLateness: bigint;
+  /** A tick waits for the observation of its own time and the inference in flight; for simulation in lock-step. */
+  readonly lockstep: boolean;
+}
+
+export interface CameraConfig {
+  readonly name: string;
+  readonly topic: string;
+  readonly transport: 'raw' | 'compressed';
+  readonly slot: ImageSlot;
+  /** Older than this the stream is stale, ns. */
+  readonly maxAge: bigint;
+}
+
+/** The state vector, joint by joint in the model's order. */
+export interface StateConfig {
+  /** 'none': the checkpoint takes no state in its prompt (openpi's pi05_libero). */
+  readonly mode: 'joints' | 'none';
+  readonly topic: string;
+  readonly maxAge: bigint;
+  readonly joints: readonly StateJoint[];
+}
+
+/** model value = (message − offset) / scale. */
+export interface StateJoint {
+  readonly name: string;
+  readonly source: 'position' | 'velocity' | 'effort';
+  readonly scale: number;
+  readonly offset: number;
+}
+
+export interface ActionConfig {
+  /** One per action dimension, in the model's order. */
+  readonly joints: readonly ActionJoint[];
+  /** What happens to model values beyond ±1 in the velocity joints: nothing, each clipped, or the whole vector scaled. */
+  readonly bound: 'none' | 'clip' | 'scale';
+}
+
+/** robot value = model value × scale + offset; a delta is added to the observation's position of that joint. */
+export interface ActionJoint {
+  readonly name: string;
+  readonly kind: 'position' | 'delta' | 'velocity';
+  readonly scale: number;
+  readonly offset: number;
+  /** Keeps its last command in the stop action. */
+  readonly gripper: boolean;
+  /** Model values above this become 1, others 0; undefined = as they are. */
+  readonly binarize: number | undefined;
+  /** Position limits in the robot's units; −Infinity and Infinity where none. */
+  readonly lower: number;
+  readonly upper: number;
+  /** Per second and per second squared; Infinity where none. */
+  readonly maxVelocity: number;
+  readonly maxAcceleration: number;
+}
+
+/** One command topic: a group of action joints sent together. */
+export interface OutputConfig {
+  readonly name: string;
+  readonly topic: string;
+  /** 'positions': trajectory_msgs/JointTrajectory; 'array': std_msgs/Float64MultiArray of the joints' own kind. */
+  readonly type: 'positions' | 'array';
+  readonly joints: readonly string[];
+}

@@ -1,0 +1,77 @@
+import type { Pixels } from '../frame/frame.js';
+
+/** What a loaded checkpoint is; from `pi05_model.json`, or Pi0.5's standard dimensions without it. */
+export interface ModelInfo {
+  readonly family: 'openpi' | 'lerobot';
+  /** Why that family was concluded, one clause. */
+  readonly familyReason: string;
+  readonly resize: 'pillow' | 'lerobot';
+  readonly backend: 'cpu' | 'cuda';
+  readonly stateInPrompt: boolean;
+  /** Image slots of the model. */
+  readonly slots: number;
+  readonly actionDim: number;
+  readonly horizon: number;
+  readonly flowSteps: number;
+  readonly maxTokens: number;
+  readonly vocab: number;
+  /** Training-time RTC: the longest delay it was trained with; 0 = not trained for it. */
+  readonly rtcTrainedMaxDelay: number;
+  readonly parameters: number;
+  readonly weightBytes: number;
+}
+
+/** Real-time chunking: the new chunk agrees with what is still going to be executed (execution.md's terms). */
+export interface RtcRequest {
+  readonly mode: 'guided' | 'trained';
+  /** [rows ≤ horizon, action dim] normalised unexecuted rest of the previous chunk. */
+  readonly previous: Float32Array;
+  readonly previousRows: number;
+  /** Delay d in steps. */
+  readonly delay: number;
+  /** Guided only. */
+  readonly schedule?: 'linear' | 'exp' | 'ones' | 'zeros';
+  /** Guided only: the row from which weights are 0. */
+  readonly executionHorizon?: number;
+  /** Guided only: β. */
+  readonly maxWeight?: number;
+}
+
+export interface InferRequest {
+  /** One entry per model slot, in slot order; undefined = no camera there, left out of the prefix. */
+  readonly images: readonly (Pixels | undefined)[];
+  /** Valid prompt ids only. */
+  readonly tokens: Int32Array;
+  /** [horizon, action dim] standard normal. */
+  readonly noise: Float32Array;
+  /** Flow steps; the checkpoint's own number where absent. */
+  readonly steps?: number;
+  readonly rtc?: RtcRequest;
+  /** Also return the intermediates that the golden fixtures hold. */
+  readonly trace?: boolean;
+}
+
+export interface Tensor {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+export interface InferResult {
+  /** [horizon, action dim] normalised. */
+  readonly actions: Float32Array;
+  /** Native time of the inference, ms. */
+  readonly milliseconds: number;
+  /** By fixture name (`siglip_0`, `prefix_k_0`, …); empty unless asked for. */
+  readonly trace: ReadonlyMap<string, Tensor>;
+}
+
+/**
+ * The native engine. Inference runs on native low-priority threads; buffers are borrowed until the promise settles.
+ * One inference at a time a session: a second call while one runs rejects with INVALID_ARGUMENT.
+ */
+export interface Engine {
+  readonly info: ModelInfo;
+  infer(request: InferRequest): Promise<InferResult>;
+  /** Frees the weights after the inference in flight; further calls reject. */
+  close(): Promise<void>;
+}
