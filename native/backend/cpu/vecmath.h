@@ -1,0 +1,26 @@
+// Elementwise mathematics on fp32 rows, single-threaded: callers share rows out over a ThreadPool. Every element's result
+// depends on its own inputs alone (softmax_row: on its row), not on where a range begins. y may be x.
+#pragma once
+
+#include <cstdint>
+
+#include "backend/dtype.h"
+
+namespace pi05 {
+
+// y = exp(x), within 2 ulp; 0 below −104 and for −inf, inf above 88.73.
+void exp_f32(const float* x, float* y, int64_t n);
+
+// y = x · Φ̃(x), the tanh form of GELU: x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³))).
+void gelu_tanh(const float* x, float* y, int64_t n);
+
+// y = gelu_tanh(gate) · up; y may be gate or up.
+void gelu_tanh_mul(const float* gate, const float* up, float* y, int64_t n);
+
+// x = exp(x − max x) / Σ exp(x − max x) over one row of n ≥ 1. Elements at −inf become 0; one at least must be finite.
+void softmax_row(float* x, int64_t n);
+
+// y = x read as `type`; exact.
+void widen(const void* x, DType type, float* y, int64_t n);
+
+}  // namespace pi05
