@@ -1,12 +1,16 @@
-// How a weight is stored. Arithmetic is fp32 whatever the storage.
+// The types in which checkpoints store weights.
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
 
 namespace pi05 {
 
 enum class DType { F32, BF16, F16 };
 
-inline std::size_t dtype_size(DType type) { return type == DType::F32 ? 4 : 2; }
+constexpr int64_t bytes_of(DType type) { return type == DType::F32 ? 4 : 2; }
+
+constexpr const char* name_of(DType type) {
+  return type == DType::F32 ? "F32" : type == DType::BF16 ? "BF16" : "F16";
+}
 
 }  // namespace pi05
