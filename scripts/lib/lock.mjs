@@ -1,0 +1,26 @@
+import { ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+
+import { local } from './paths.mjs';
+import { Problem } from './problem.mjs';
+import { inheritDescriptor } from './run.mjs';
+
+/**
+ * Two set-ups in one checkout take turns. The lock is the kernel's (flock on an open file), so it can never go stale:
+ * it ends with this process and whatever this process started. The file's content, the holder's pid, is for people.
+ */
+export async function takeTurns() {
+  mkdirSync(local(), { recursive: true });
+  const path = local('setup.lock');
+  const descriptor = openSync(path, 'a+');
+  const stdio = ['ignore', 'ignore', 'ignore', descriptor];
+  const attempt = spawnSync('flock', ['--nonblock', '3'], { stdio });
+  if (attempt.error) throw new Problem('The command flock was not found: apt-get install util-linux.', 2);
+  if (attempt.status !== 0) {
+    process.stderr.write(`Another set-up (process ${readFileSync(path, 'utf8').trim()}) is working in this checkout; waiting for it.\n`);
+    await new Promise((resolve) => spawn('flock', ['3'], { stdio }).once('close', resolve));
+  }
+  ftruncateSync(descriptor);
+  writeSync(descriptor, `${process.pid}\n`);
+  inheritDescriptor(descriptor);
+}
