@@ -1,12 +1,14 @@
 import type { ImageSlot } from '../frame/frame.js';
 
 /**
- * The node's configuration after every check. ROS parameters are the only source (see `schema.ts`);
- * here they have their types and defaults, durations are nanoseconds, and cross-field rules hold.
+ * The node's configuration after every check. ROS parameters are the only source (`schema.ts` declares them);
+ * here they have their types and defaults, durations are nanoseconds, and the rules of `rules.ts` hold.
  */
 export interface PolicyConfig {
   /** Checkpoint directory. */
   readonly checkpoint: string;
+  /** Which of an openpi checkpoint's assets/<asset_id>/norm_stats.json applies; '' = the only one there is. */
+  readonly assetId: string;
   readonly backend: 'auto' | 'cpu' | 'cuda';
   /** CPU inference threads; 0 = one per core. */
   readonly threads: number;
@@ -21,7 +23,7 @@ export interface PolicyConfig {
   readonly schedule: ScheduleConfig;
   readonly sync: { readonly maxSkew: bigint };
   readonly image: { readonly minSize: number; readonly maxSize: number };
-  /** In slot order. */
+  /** One or more, in slot order. */
   readonly cameras: readonly CameraConfig[];
   readonly state: StateConfig;
   readonly action: ActionConfig;
@@ -75,9 +77,13 @@ export interface ActionConfig {
   readonly bound: 'none' | 'clip' | 'scale';
 }
 
-/** robot value = model value × scale + offset; a delta is added to the observation's position of that joint. */
+/**
+ * robot value = model value × scale + offset. A delta is added to the observation's state of that joint before that,
+ * both in the model's units.
+ */
 export interface ActionJoint {
   readonly name: string;
+  /** 'velocity' also for relative commands that the robot itself adds up: sent as they are, and 0 stops. */
   readonly kind: 'position' | 'delta' | 'velocity';
   readonly scale: number;
   readonly offset: number;
@@ -85,7 +91,7 @@ export interface ActionJoint {
   readonly gripper: boolean;
   /** Model values above this become 1, others 0; undefined = as they are. */
   readonly binarize: number | undefined;
-  /** Position limits in the robot's units; −Infinity and Infinity where none. */
+  /** Position limits in the robot's units; −Infinity and Infinity where none. A velocity joint with limits is a state joint too. */
   readonly lower: number;
   readonly upper: number;
   /** Per second and per second squared; Infinity where none. */

@@ -1,0 +1,82 @@
+import type { ImageSlot } from '../frame/frame.js';
+import { IMAGE_SLOTS } from '../frame/frame.js';
+import type { ActionJoint, CameraConfig, OutputConfig, PolicyConfig, StateJoint } from './config.js';
+import type { Pattern, Value } from './schema.js';
+
+/** Returns a checked parameter's value; `member` is the camera, joint or output where the pattern has one. */
+export type ReadParameter = <P extends Pattern>(pattern: P, member?: string) => Value<P>;
+
+/** Checked parameters as the structure that the rest of the house reads. */
+export function buildConfig(read: ReadParameter): PolicyConfig {
+  return {
+    checkpoint: read('checkpoint'),
+    assetId: read('asset_id'),
+    backend: read('backend'),
+    threads: Number(read('threads')),
+    flowSteps: Number(read('flow_steps')),
+    seed: read('seed'),
+    prompt: read('prompt'),
+    promptTopic: read('prompt_topic'),
+    autostart: read('autostart'),
+    controlRate: read('control_rate'),
+    schedule: {
+      mode: read('schedule.mode'),
+      replanSteps: Number(read('schedule.replan_steps')),
+      engineTimeout: nanoseconds(read('schedule.engine_timeout')),
+      maxTickLateness: nanoseconds(read('schedule.max_tick_lateness')),
+      lockstep: read('schedule.lockstep'),
+    },
+    sync: { maxSkew: nanoseconds(read('sync.max_skew')) },
+    image: { minSize: Number(read('image.min_size')), maxSize: Number(read('image.max_size')) },
+    cameras: read('cameras.names')
+      .map((name): CameraConfig => ({
+        name,
+        topic: read('cameras.<camera>.topic', name),
+        transport: read('cameras.<camera>.transport', name),
+        slot: read('cameras.<camera>.slot', name),
+        maxAge: nanoseconds(read('cameras.<camera>.max_age', name)),
+      }))
+      .sort((one, other) => slotOrder(one.slot) - slotOrder(other.slot)),
+    state: {
+      mode: read('state.mode'),
+      topic: read('state.topic'),
+      maxAge: nanoseconds(read('state.max_age')),
+      joints: read('state.joints').map((name): StateJoint => ({
+        name,
+        source: read('state.<joint>.source', name),
+        scale: read('state.<joint>.scale', name),
+        offset: read('state.<joint>.offset', name),
+      })),
+    },
+    action: {
+      joints: read('action.joints').map((name): ActionJoint => ({
+        name,
+        kind: read('action.<joint>.kind', name),
+        scale: read('action.<joint>.scale', name),
+        offset: read('action.<joint>.offset', name),
+        gripper: read('action.<joint>.gripper', name),
+        binarize: read('action.<joint>.binarize', name),
+        lower: read('action.<joint>.lower', name),
+        upper: read('action.<joint>.upper', name),
+        maxVelocity: read('action.<joint>.max_velocity', name),
+        maxAcceleration: read('action.<joint>.max_acceleration', name),
+      })),
+      bound: read('action.bound'),
+    },
+    outputs: read('outputs.names').map((name): OutputConfig => ({
+      name,
+      topic: read('outputs.<output>.topic', name),
+      type: read('outputs.<output>.type', name),
+      joints: read('outputs.<output>.joints', name),
+    })),
+    chunkTopic: read('chunk_topic'),
+  };
+}
+
+function nanoseconds(seconds: number): bigint {
+  return BigInt(Math.round(seconds * 1e9));
+}
+
+function slotOrder(slot: ImageSlot): number {
+  return IMAGE_SLOTS.indexOf(slot);
+}

@@ -1,0 +1,146 @@
+import { readFileSync } from 'node:fs';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Pair, parseDocument, type Scalar } from 'yaml';
+import { Pi05Error } from '../errors.js';
+import type { PolicyConfig } from './config.js';
+import { configFromParameters } from './parameters.js';
+import { Problems } from './problems.js';
+
+/** The node's name, by which a parameter file may address it. */
+export const NODE_NAME = 'policy_node';
+
+/**
+ * The configuration in an ordinary ROS 2 parameter file: what it says to `/**`, `/*` and the policy node, in the
+ * order of the file. Values have the types that ROS's own reader gives them. Throws a ProblemsError with every problem.
+ */
+export function configFromFile(path: string): PolicyConfig {
+  const lines = new Map<string, number>();
+  const flat = parametersFromFile(path, lines);
+  return configFromParameters(flat, (name) => {
+    const line = lines.get(name);
+    return line === undefined ? undefined : `${path} line ${String(line)}`;
+  });
+}
+
+/** The parameters in a ROS 2 parameter file by full name; `lines` is filled with where each was given. */
+export function parametersFromFile(path: string, lines = new Map<string, number>()): Map<string, unknown> {
+  const counter = new LineCounter();
+  // The failsafe schema leaves every scalar a string: which type it has is ROS's to say, not YAML's.
+  const document = parseDocument(readText(path), { schema: 'failsafe', lineCounter: counter });
+  const problems = new Problems();
+  const flat = new Map<string, unknown>();
+  const lineOf = (offset: number | undefined): number => counter.linePos(offset ?? 0).line;
+  const complain = (expected: string, offset: number | undefined): void => {
+    problems.add('CONFIG_FILE', `Expected ${expected} at ${path} line ${String(lineOf(offset))}`, path);
+  };
+
+  const value = (node: unknown, offset: number | undefined): unknown => {
+    if (isScalar(node)) {
+      const typed = rosValue(node);
+      if (typed === undefined) complain('a value', node.range?.[0] ?? offset);
+      return typed;
+    }
+    if (!isSeq(node)) {
+      complain(isAlias(node) ? 'no aliases, which ROS refuses,' : 'a value', offset);
+      return undefined;
+    }
+    const items = node.items.map((item) => (isScalar(item) ? rosValue(item) : undefined));
+    if (items.some((item) => item === undefined || typeof item !== typeof items[0])) {
+      complain('values of one type in a list', node.range?.[0]);
+    }
+    return items;
+  };
+  const flatten = (pairs: readonly Pair[], prefix: string): void => {
+    for (const pair of pairs) {
+      const offset = isScalar(pair.key) ? pair.key.range?.[0] : undefined;
+      const name = prefix + keyText(pair);
+      if (isMap(pair.value)) {
+        flatten(pair.value.items, `${name}.`);
+      } else {
+        const given = value(pair.value, offset);
+        if (given === undefined) continue;
+        flat.set(name, given);
+        lines.set(name, lineOf(offset));
+      }
+    }
+  };
+  let addressed = false;
+  /** Namespaces may be nested maps: `robot: {policy_node: {ros__parameters: …}}`. */
+  const visit = (pairs: readonly Pair[], path: string): void => {
+    for (const pair of pairs) {
+      const key = keyText(pair);
+      const offset = isScalar(pair.key) ? pair.key.range?.[0] : undefined;
+      if (key === 'ros__parameters') {
+        if (!isOurs(path)) continue;
+        addressed = true;
+        if (isMap(pair.value)) flatten(pair.value.items, '');
+        else complain('parameters under ros__parameters', offset);
+      } else if (isMap(pair.value)) {
+        visit(pair.value.items, `${path}/${key}`);
+      } else {
+        complain(`ros__parameters under ${path === '' ? key : path}`, offset);
+      }
+    }
+  };
+
+  for (const error of document.errors) {
+    problems.add('CONFIG_FILE', `Expected YAML in ${path}, received: ${error.message.split('\n')[0] ?? ''}`, path);
+  }
+  problems.throwIfAny();
+  if (isMap(document.contents)) visit(document.contents.items, '');
+  problems.throwIfAny();
+  if (!addressed) {
+    throw new Pi05Error(
+      'CONFIG_FILE',
+      `Expected parameters for ${NODE_NAME} (${NODE_NAME}: or /**:, and below it ros__parameters:) in ${path}, received none`,
+      path,
+    );
+  }
+  return flat;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Pi05Error('CONFIG_FILE', `Expected a parameter file at ${path}, received: ${reason}`, path);
+  }
+}
+
+function keyText(pair: Pair): string {
+  return isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
+}
+
+/** Whether a node path of the file means the policy node, in any namespace: a replay has none. */
+function isOurs(path: string): boolean {
+  return ['**', '*', NODE_NAME].includes(path.split('/').at(-1) ?? '');
+}
+
+const TRUE = /^(?:[Yy]|yes|Yes|YES|true|True|TRUE|on|On|ON)$/;
+const FALSE = /^(?:[Nn]|no|No|NO|false|False|FALSE|off|Off|OFF)$/;
+const INTEGER = /^\s*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)$/;
+const SPECIAL = /^([+-]?)\.(?:(inf|Inf|INF)|(nan|NaN|NAN))$/;
+const DOUBLE = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
+
+/**
+ * A scalar as ROS types it (`rcl_yaml_param_parser`, parse.c): quoted = string, then boolean, integer as strtol reads
+ * it (0x and leading-0 forms too), double, string. Undefined where there is nothing.
+ */
+function rosValue(scalar: Scalar): string | boolean | bigint | number | undefined {
+  const text = String(scalar.value ?? '');
+  if (scalar.type !== 'PLAIN') return text;
+  if (text === '') return undefined;
+  if (TRUE.test(text)) return true;
+  if (FALSE.test(text)) return false;
+  const integer = INTEGER.exec(text);
+  if (integer !== null) {
+    const [, sign, digits = '0'] = integer;
+    const magnitude = BigInt(/^0[0-7]+$/.test(digits) ? `0o${digits.slice(1)}` : digits);
+    const value = sign === '-' ? -magnitude : magnitude;
+    if (BigInt.asIntN(64, value) === value) return value;
+  }
+  const special = SPECIAL.exec(text);
+  if (special !== null) return special[2] === undefined ? NaN : special[1] === '-' ? -Infinity : Infinity;
+  const double = DOUBLE.test(text) ? Number(text) : NaN;
+  return Number.isFinite(double) ? double : text;
+}

@@ -1,0 +1,267 @@
+import type { PolicyConfig } from './config.js';
+import { buildConfig } from './build.js';
+import { Problems } from './problems.js';
+import { checkRules } from './rules.js';
+import {
+  allParameters,
+  type Declaration,
+  type Parameter,
+  type ParameterType,
+  type ParameterValue,
+  type Pattern,
+  parameterName,
+  SCHEMA,
+  type Value,
+} from './schema.js';
+
+/** How a parameter is declared to ROS. */
+export interface ParameterDescriptor {
+  readonly name: string;
+  readonly type: ParameterType;
+  /** Absent = declared without a value: it must be given, or its absence means something. */
+  readonly default?: ParameterValue;
+  readonly description: string;
+  readonly readOnly: boolean;
+  /** Closed range, where the parameter has one. */
+  readonly range?: { readonly from: number; readonly to: number };
+}
+
+/** Parameters that every ROS node has. */
+const ROS_OWN = /^(use_sim_time|start_type_description_service|qos_overrides\..*)$/;
+
+/**
+ * What to declare, for the cameras, joints and outputs that `overrides` (parameter values by full name) lists.
+ * Optional parameters are only declared where they are given.
+ */
+export function parameterDescriptors(overrides: ReadonlyMap<string, unknown>): ParameterDescriptor[] {
+  return allParameters((list) => listed(overrides, list) ?? [])
+    .filter(({ name, declaration }) => declaration.optional === undefined || overrides.has(name))
+    .map(({ name, declaration }) => ({
+      name,
+      type: declaration.type,
+      ...(declaration.default === undefined ? {} : { default: declaration.default }),
+      description: description(declaration),
+      readOnly: declaration.live === undefined,
+      ...(declaration.min === undefined || declaration.max === undefined
+        ? {}
+        : { range: { from: declaration.min, to: declaration.max } }),
+    }));
+}
+
+/**
+ * The configuration that a flat map of parameters describes; integers are bigints and doubles numbers, as ROS types
+ * them. `where` may say where a parameter was given. Throws a ProblemsError with every problem.
+ */
+export function configFromParameters(
+  flat: ReadonlyMap<string, unknown>,
+  where: (name: string) => string | undefined = () => undefined,
+): PolicyConfig {
+  const problems = new Problems();
+  const place = (name: string): string => {
+    const known = where(name);
+    return known === undefined ? '' : ` in ${known}`;
+  };
+  const parameters = allParameters((list) => listed(flat, list) ?? []);
+  const values = new Map<string, ParameterValue | undefined>();
+  for (const parameter of parameters) {
+    values.set(parameter.name, checkedValue(parameter, flat.get(parameter.name), problems, place));
+  }
+  checkUnknown(flat, parameters, problems, place);
+  const config = buildConfig(<P extends Pattern>(pattern: P, member?: string) => {
+    return values.get(parameterName(pattern, member)) as Value<P>;
+  });
+  checkRules(config, problems);
+  problems.throwIfAny();
+  return config;
+}
+
+/** The names in a list parameter or its default; undefined where it is not a list of strings. */
+function listed(flat: ReadonlyMap<string, unknown>, list: Pattern): readonly string[] | undefined {
+  const declaration: Declaration = SCHEMA[list];
+  const value = flat.get(list) ?? declaration.default;
+  if (!Array.isArray(value) || !value.every((name) => typeof name === 'string')) return undefined;
+  return [...new Set(value)];
+}
+
+/** A legal value, or a stand-in of the right type after a problem was noted. */
+function checkedValue(
+  { name, declaration }: Parameter,
+  given: unknown,
+  problems: Problems,
+  place: (name: string) => string,
+): ParameterValue | undefined {
+  if (given === undefined || given === null) {
+    if (declaration.default !== undefined) return declaration.default;
+    if (declaration.optional !== undefined) return undefined;
+    problems.add('CONFIG_TYPE', `Expected ${article(declaration.type)} for ${name}, received nothing`, name);
+    return STAND_IN[declaration.type];
+  }
+  const received = given instanceof Object && 'length' in given ? Array.from(given as ArrayLike<unknown>) : given;
+  if (!hasType(received, declaration.type)) {
+    problems.add(
+      'CONFIG_TYPE',
+      `Expected ${article(declaration.type)} for ${name}, received ${described(received)}` +
+        `${remedy(received, declaration.type)}${place(name)}`,
+      name,
+    );
+    return STAND_IN[declaration.type];
+  }
+  const fault = rangeFault(received, declaration);
+  if (fault !== undefined) {
+    problems.add('CONFIG_RANGE', `Expected ${fault} for ${name}, received ${shown(received)}${place(name)}`, name);
+    return STAND_IN[declaration.type];
+  }
+  return received;
+}
+
+const STAND_IN: Readonly<Record<ParameterType, ParameterValue>> = {
+  bool: false,
+  integer: 0n,
+  double: 0,
+  string: '',
+  string_array: [],
+};
+
+function hasType(value: unknown, type: ParameterType): value is ParameterValue {
+  switch (type) {
+    case 'bool':
+      return typeof value === 'boolean';
+    case 'integer':
+      return typeof value === 'bigint';
+    case 'double':
+      return typeof value === 'number';
+    case 'string':
+      return typeof value === 'string';
+    case 'string_array':
+      return Array.isArray(value) && value.every((item) => typeof item === 'string');
+  }
+}
+
+/** What a value of the right type should have been, or undefined if it is legal. */
+function rangeFault(value: ParameterValue, declaration: Declaration): string | undefined {
+  const { min, max, above, choices, unit } = declaration;
+  if (typeof value === 'number' || typeof value === 'bigint') {
+    const number = Number(value);
+    const inside =
+      !Number.isNaN(number) &&
+      number >= (min ?? -Infinity) &&
+      number <= (max ?? Infinity) &&
+      (above === undefined || number > above) &&
+      (declaration.nonZero === undefined || (number !== 0 && Number.isFinite(number)));
+    if (inside) return undefined;
+    return `${numberDescription(declaration)}${unit === undefined ? '' : ` (${unit})`}`;
+  }
+  if (choices !== undefined && typeof value === 'string' && !choices.includes(value)) {
+    return `one of ${choices.join(', ')}`;
+  }
+  if (declaration.nonEmpty !== undefined && value === '') return 'a text that is not empty';
+  if (Array.isArray(value) && value.includes('')) return 'names that are not empty';
+  return undefined;
+}
+
+function numberDescription({ min, max, above, nonZero }: Declaration): string {
+  if (nonZero !== undefined) return 'a finite number other than 0';
+  const limits = [
+    ...(above === undefined ? [] : [`above ${String(above)}`]),
+    ...(min === undefined ? [] : [`at least ${String(min)}`]),
+    ...(max === undefined ? [] : [`at most ${String(max)}`]),
+  ];
+  return limits.length === 0 ? 'a number' : `a number ${limits.join(' and ')}`;
+}
+
+function description(declaration: Declaration): string {
+  const { doc, unit, choices } = declaration;
+  const limits = [declaration.min, declaration.max, declaration.above, declaration.nonZero].some(
+    (limit) => limit !== undefined,
+  );
+  return [
+    doc,
+    ...(choices === undefined ? [] : [`One of ${choices.join(', ')}.`]),
+    ...(limits ? [`Must be ${numberDescription(declaration)}.`] : []),
+    ...(unit === undefined ? [] : [`Unit: ${unit}.`]),
+  ].join(' ');
+}
+
+function article(type: ParameterType): string {
+  const names = {
+    bool: 'a boolean',
+    integer: 'an integer',
+    double: 'a double',
+    string: 'a string',
+    string_array: 'a list of strings',
+  } as const;
+  return names[type];
+}
+
+function described(value: unknown): string {
+  if (typeof value === 'bigint') return `the integer ${String(value)}`;
+  if (typeof value === 'number') return `the double ${shown(value)}`;
+  if (typeof value === 'boolean') return `the boolean ${String(value)}`;
+  if (typeof value === 'string') return `the string ${shown(value)}`;
+  if (Array.isArray(value)) return `the list [${value.map(shown).join(', ')}]`;
+  return `a value of type ${typeof value}`;
+}
+
+/** A value as it is written in a parameter file. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`;
+  if (typeof value !== 'number') return String(value);
+  if (Number.isNaN(value)) return '.nan';
+  if (!Number.isFinite(value)) return value > 0 ? '.inf' : '-.inf';
+  return Number.isInteger(value) && Math.abs(value) < 1e15 ? value.toFixed(1) : String(value);
+}
+
+/** How to write what was probably meant. */
+function remedy(value: unknown, type: ParameterType): string {
+  if (type === 'double' && typeof value === 'bigint') return ` (write ${String(value)}.0)`;
+  if (type === 'integer' && typeof value === 'number' && Number.isInteger(value)) return ` (write ${String(value)})`;
+  if (type === 'string' && !Array.isArray(value)) return ' (write it in quotes)';
+  if (type === 'string_array' && typeof value === 'string') return ` (write [${value}])`;
+  return '';
+}
+
+function checkUnknown(
+  flat: ReadonlyMap<string, unknown>,
+  parameters: readonly Parameter[],
+  problems: Problems,
+  place: (name: string) => string,
+): void {
+  const allowed = new Set(parameters.map(({ name }) => name));
+  // Where a list of names is itself wrong, nothing is known about the parameters of its members.
+  const unknowable = Object.entries<Declaration>(SCHEMA)
+    .filter(([list, { members }]) => members !== undefined && problems.concerns([list]))
+    .map(([, { members }]) => (members ?? '').replace(/<.*/, ''));
+  for (const name of flat.keys()) {
+    if (allowed.has(name) || ROS_OWN.test(name) || unknowable.some((prefix) => name.startsWith(prefix))) continue;
+    problems.add(
+      'CONFIG_UNKNOWN_KEY',
+      `Expected a known parameter, received ${name}${place(name)} (nearest: ${nearest(name, allowed)})`,
+      name,
+    );
+  }
+}
+
+function nearest(name: string, allowed: Iterable<string>): string {
+  let best = '';
+  let least = Infinity;
+  for (const candidate of allowed) {
+    const distance = editDistance(name, candidate);
+    if (distance < least) [best, least] = [candidate, distance];
+  }
+  return best;
+}
+
+/** Levenshtein's: the fewest insertions, deletions and replacements of one character. */
+function editDistance(from: string, to: string): number {
+  let previous = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= from.length; row += 1) {
+    const current = [row];
+    for (let column = 1; column <= to.length; column += 1) {
+      const replace = (previous[column - 1] ?? 0) + (from[row - 1] === to[column - 1] ? 0 : 1);
+      current.push(Math.min(replace, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous[to.length] ?? 0;
+}

@@ -1,0 +1,217 @@
+import type { ErrorCode } from '../errors.js';
+import type { ActionJoint, PolicyConfig, StateJoint } from './config.js';
+import type { Problems } from './problems.js';
+import { type Pattern, parameterName } from './schema.js';
+
+/**
+ * What must hold between parameters. A rule about a parameter that already has a problem of its own is silent, since
+ * what it sees there is a stand-in.
+ */
+export function checkRules(config: PolicyConfig, problems: Problems): void {
+  const report: Report = (code, message, ...about) => {
+    if (!problems.concerns(about)) problems.add(code, message, ...about);
+  };
+  checkNames(config, report);
+  checkCameras(config, report);
+  checkState(config, report);
+  for (const joint of config.action.joints) checkActionJoint(joint, config, report);
+  checkOutputs(config, report);
+}
+
+type Report = (code: ErrorCode, message: string, ...about: readonly string[]) => void;
+
+function checkNames(config: PolicyConfig, report: Report): void {
+  const lists: readonly (readonly [Pattern, readonly { readonly name: string }[]])[] = [
+    ['cameras.names', config.cameras],
+    ['state.joints', config.state.joints],
+    ['action.joints', config.action.joints],
+    ['outputs.names', config.outputs],
+  ];
+  for (const [list, members] of lists) {
+    for (const [name, count] of counts(members.map((member) => member.name))) {
+      if (count > 1) report('CONFIG_RANGE', `Expected each name once in ${list}, received ${name} twice`, list);
+    }
+  }
+  for (const list of ['cameras.names', 'action.joints'] as const) {
+    const members = list === 'cameras.names' ? config.cameras : config.action.joints;
+    if (members.length === 0) report('CONFIG_RANGE', `Expected one or more names in ${list}, received none`, list);
+  }
+}
+
+function checkCameras(config: PolicyConfig, report: Report): void {
+  const { cameras, image } = config;
+  cameras.forEach((camera, index) => {
+    for (const other of cameras.slice(0, index)) {
+      if (other.name === camera.name) continue;
+      if (other.topic === camera.topic) {
+        report(
+          'CAMERA_DUPLICATE',
+          `Expected a topic of its own for each camera, received ${camera.topic} for ${other.name} and ${camera.name}`,
+          parameterName('cameras.<camera>.topic', other.name),
+          parameterName('cameras.<camera>.topic', camera.name),
+        );
+      }
+      if (other.slot === camera.slot) {
+        report(
+          'CONFIG_RANGE',
+          `Expected a slot of its own for each camera, received ${camera.slot} for ${other.name} and ${camera.name}`,
+          parameterName('cameras.<camera>.slot', other.name),
+          parameterName('cameras.<camera>.slot', camera.name),
+        );
+      }
+    }
+  });
+  if (image.minSize > image.maxSize) {
+    report(
+      'CONFIG_RANGE',
+      `Expected image.min_size up to image.max_size, received ${String(image.minSize)} and ${String(image.maxSize)}`,
+      'image.min_size',
+      'image.max_size',
+    );
+  }
+}
+
+function checkState({ state }: PolicyConfig, report: Report): void {
+  if (state.mode === 'joints' && state.joints.length === 0) {
+    report(
+      'CONFIG_RANGE',
+      'Expected one or more names in state.joints with state.mode joints, received none',
+      'state.mode',
+      'state.joints',
+    );
+  }
+  if (state.mode === 'none' && state.joints.length > 0) {
+    report(
+      'CONFIG_RANGE',
+      `Expected no names in state.joints with state.mode none, received ${names(state.joints)}`,
+      'state.mode',
+      'state.joints',
+    );
+  }
+}
+
+function checkActionJoint(joint: ActionJoint, config: PolicyConfig, report: Report): void {
+  const parameter = (pattern: Pattern): string => parameterName(pattern, joint.name);
+  const kind = parameter('action.<joint>.kind');
+  const state = config.state.joints.find(({ name }) => name === joint.name);
+  const measured = state?.source === 'position';
+  const needsState = (why: string, ...about: readonly string[]): void => {
+    const received = state === undefined ? 'none' : `its ${state.source}`;
+    report(
+      'CONFIG_RANGE',
+      `Expected the position of ${joint.name} in the state, since ${why}, received ${received}`,
+      kind,
+      'state.joints',
+      parameterName('state.<joint>.source', joint.name),
+      ...about,
+    );
+  };
+
+  if (joint.lower >= joint.upper) {
+    report(
+      'CONFIG_RANGE',
+      `Expected lower below upper for ${joint.name}, received ${String(joint.lower)} and ${String(joint.upper)}`,
+      parameter('action.<joint>.lower'),
+      parameter('action.<joint>.upper'),
+    );
+  }
+  if (joint.gripper && joint.kind === 'velocity') {
+    report(
+      'CONFIG_RANGE',
+      `Expected kind position or delta for the gripper ${joint.name}, whose last command is kept, received velocity`,
+      kind,
+      parameter('action.<joint>.gripper'),
+    );
+  }
+  if (joint.kind === 'delta') {
+    if (!measured) needsState('its deltas are added to it');
+    else if (!sameUnits(joint, state)) {
+      report(
+        'CONFIG_RANGE',
+        `Expected one scale and offset for the state and the deltas of ${joint.name}, received ` +
+          `${conversion(state)} and ${conversion(joint)}`,
+        kind,
+        ...(['state.<joint>.scale', 'state.<joint>.offset'] as const).map(parameter),
+        ...(['action.<joint>.scale', 'action.<joint>.offset'] as const).map(parameter),
+      );
+    }
+  } else if (joint.kind === 'position') {
+    if (!measured && !joint.gripper) {
+      needsState('the stop action holds it', parameter('action.<joint>.gripper'));
+    }
+  } else if (!measured && (Number.isFinite(joint.lower) || Number.isFinite(joint.upper))) {
+    needsState(
+      'position limits stop its velocity',
+      parameter('action.<joint>.lower'),
+      parameter('action.<joint>.upper'),
+    );
+  }
+}
+
+function checkOutputs(config: PolicyConfig, report: Report): void {
+  const joints = new Map(config.action.joints.map((joint) => [joint.name, joint]));
+  const lists = config.outputs.map(({ name }) => parameterName('outputs.<output>.joints', name));
+  config.outputs.forEach((output, index) => {
+    const list = lists[index] ?? '';
+    if (output.joints.length === 0) report('CONFIG_RANGE', `Expected one or more names in ${list}, received none`, list);
+    for (const name of output.joints) {
+      const joint = joints.get(name);
+      if (joint === undefined) {
+        report('CONFIG_RANGE', `Expected names of action.joints in ${list}, received ${name}`, list, 'action.joints');
+      } else if (output.type === 'positions' && joint.kind === 'velocity') {
+        report(
+          'CONFIG_RANGE',
+          `Expected joints of kind position or delta in the positions output ${output.name}, received the velocities of ${name}`,
+          list,
+          parameterName('outputs.<output>.type', output.name),
+          parameterName('action.<joint>.kind', name),
+        );
+      }
+    }
+  });
+
+  const sent = counts(config.outputs.flatMap((output) => output.joints));
+  for (const [name, count] of sent) {
+    if (count > 1) report('CONFIG_RANGE', `Expected ${name} in one output, received it in ${String(count)} places`, ...lists);
+  }
+  const unsent = [...joints.keys()].filter((name) => !sent.has(name));
+  if (config.outputs.length > 0 && unsent.length > 0) {
+    report(
+      'CONFIG_RANGE',
+      `Expected every action joint in one output, received none for ${unsent.join(', ')}`,
+      'action.joints',
+      'outputs.names',
+      ...lists,
+    );
+  }
+
+  const topics = counts([config.chunkTopic, ...config.outputs.map((output) => output.topic)]);
+  for (const [topic, count] of topics) {
+    if (count < 2) continue;
+    const users = config.outputs.filter((output) => output.topic === topic);
+    report(
+      'CONFIG_RANGE',
+      `Expected a topic of its own for each output and for chunk_topic, received ${topic} ${String(count)} times`,
+      'chunk_topic',
+      ...users.map((output) => parameterName('outputs.<output>.topic', output.name)),
+    );
+  }
+}
+
+function sameUnits(joint: ActionJoint, state: StateJoint): boolean {
+  return joint.scale === state.scale && joint.offset === state.offset;
+}
+
+function conversion({ scale, offset }: { readonly scale: number; readonly offset: number }): string {
+  return `× ${String(scale)} + ${String(offset)}`;
+}
+
+function names(members: readonly { readonly name: string }[]): string {
+  return members.map((member) => member.name).join(', ');
+}
+
+function counts(items: readonly string[]): Map<string, number> {
+  const result = new Map<string, number>();
+  for (const item of items) result.set(item, (result.get(item) ?? 0) + 1);
+  return result;
+}

@@ -1,0 +1,361 @@
+/**
+ * Every parameter of the node, declared once. The TypeScript types, the ROS declarations, the checks of a parameter
+ * file and the parameter reference all come from this table; what relates several parameters is in `rules.ts`.
+ */
+
+import { IMAGE_SLOTS } from '../frame/frame.js';
+
+export type ParameterType = 'bool' | 'integer' | 'double' | 'string' | 'string_array';
+
+/** A parameter as ROS types it: an integer is a bigint, a double is a number. */
+export type ParameterValue = boolean | bigint | number | string | readonly string[];
+
+export interface Declaration {
+  readonly type: ParameterType;
+  /** Absent = the parameter must be given, unless `optional`. */
+  readonly default?: ParameterValue;
+  /** May be absent, which means something that no value says. */
+  readonly optional?: true;
+  /** Of numbers; absent = a pure number. `joint` = the joint's own unit: rad or m, rad/s or m/s, N m or N. */
+  readonly unit?: string;
+  /** Smallest and largest legal number. */
+  readonly min?: number;
+  readonly max?: number;
+  /** Numbers must be larger than this. */
+  readonly above?: number;
+  /** A number that must not be 0. */
+  readonly nonZero?: true;
+  /** The legal strings. */
+  readonly choices?: readonly string[];
+  /** A string that must not be empty. */
+  readonly nonEmpty?: true;
+  /** Names listed here each have the parameters whose names begin with this pattern. */
+  readonly members?: string;
+  /** May be set while the node runs; every other parameter is read-only. */
+  readonly live?: true;
+  readonly doc: string;
+}
+
+const STALE_DOC = 'The stream is stale, and refused, once its newest message is older than this.';
+
+export const SCHEMA = {
+  checkpoint: {
+    type: 'string',
+    nonEmpty: true,
+    doc: 'Checkpoint directory: weights, statistics and tokenizer.',
+  },
+  asset_id: {
+    type: 'string',
+    default: '',
+    doc: "Which of an openpi checkpoint's assets/<asset_id>/norm_stats.json applies; empty = the only one there is.",
+  },
+  backend: {
+    type: 'string',
+    default: 'auto',
+    choices: ['auto', 'cpu', 'cuda'],
+    doc: 'Where the model runs; auto = a GPU if there is one.',
+  },
+  threads: {
+    type: 'integer',
+    default: 0n,
+    min: 0,
+    max: 1024,
+    doc: 'Inference threads of the CPU backend; 0 = one per core.',
+  },
+  flow_steps: {
+    type: 'integer',
+    default: 0n,
+    min: 0,
+    max: 1000,
+    doc: "Steps of the flow from noise to actions; 0 = the checkpoint's own number.",
+  },
+  seed: {
+    type: 'integer',
+    default: 0n,
+    min: 0,
+    doc: 'Seed of the noise, which is a function of this and of the observation stamp alone.',
+  },
+  prompt: {
+    type: 'string',
+    default: '',
+    live: true,
+    doc: 'What the robot shall do, in words; empty = wait for the prompt topic.',
+  },
+  prompt_topic: {
+    type: 'string',
+    default: 'prompt',
+    nonEmpty: true,
+    doc: 'std_msgs/String topic that replaces the prompt.',
+  },
+  autostart: {
+    type: 'bool',
+    default: true,
+    doc: 'Configure and activate on start, without waiting for a lifecycle manager.',
+  },
+  control_rate: {
+    type: 'double',
+    unit: 'Hz',
+    above: 0,
+    max: 1000,
+    doc: 'Control ticks per second; one row of a chunk lasts one tick.',
+  },
+  'schedule.mode': {
+    type: 'string',
+    default: 'async',
+    choices: ['sync', 'async'],
+    doc: 'sync: infer, execute, infer again; async: infer while executing.',
+  },
+  'schedule.replan_steps': {
+    type: 'integer',
+    unit: 'ticks',
+    min: 1,
+    max: 10000,
+    doc: 'A new chunk is wanted after this many executed steps; 1 = every control tick.',
+  },
+  'schedule.engine_timeout': {
+    type: 'double',
+    default: 2,
+    unit: 's',
+    above: 0,
+    max: 3600,
+    doc: 'An inference without an answer after this long is reported as ENGINE_LATE.',
+  },
+  'schedule.max_tick_lateness': {
+    type: 'double',
+    default: 0.02,
+    unit: 's',
+    above: 0,
+    max: 3600,
+    doc: 'A control tick later than this is reported as TICK_LATE.',
+  },
+  'schedule.lockstep': {
+    type: 'bool',
+    default: false,
+    doc: 'Each tick waits for the observation of its own time and for the inference in flight; simulation only.',
+  },
+  'sync.max_skew': {
+    type: 'double',
+    default: 0.05,
+    unit: 's',
+    min: 0,
+    max: 3600,
+    doc: 'Largest difference between the stamps of one observation.',
+  },
+  'image.min_size': {
+    type: 'integer',
+    default: 32n,
+    unit: 'pixels',
+    min: 1,
+    max: 65536,
+    doc: 'Images with a side shorter than this are refused.',
+  },
+  'image.max_size': {
+    type: 'integer',
+    default: 8192n,
+    unit: 'pixels',
+    min: 1,
+    max: 65536,
+    doc: 'Images with a side longer than this are refused.',
+  },
+  'cameras.names': {
+    type: 'string_array',
+    members: 'cameras.<camera>.',
+    doc: 'The cameras, by names of your choice.',
+  },
+  'cameras.<camera>.topic': { type: 'string', nonEmpty: true, doc: 'Image topic.' },
+  'cameras.<camera>.transport': {
+    type: 'string',
+    default: 'raw',
+    choices: ['raw', 'compressed'],
+    doc: 'raw: sensor_msgs/Image; compressed: sensor_msgs/CompressedImage.',
+  },
+  'cameras.<camera>.slot': {
+    type: 'string',
+    choices: IMAGE_SLOTS,
+    doc: "The model's image slot that this camera fills.",
+  },
+  'cameras.<camera>.max_age': {
+    type: 'double',
+    default: 0.2,
+    unit: 's',
+    above: 0,
+    max: 3600,
+    doc: STALE_DOC,
+  },
+  'state.mode': {
+    type: 'string',
+    default: 'joints',
+    choices: ['joints', 'none'],
+    doc: 'none: there is no state, for checkpoints that take none in their prompt.',
+  },
+  'state.topic': {
+    type: 'string',
+    default: 'joint_states',
+    nonEmpty: true,
+    doc: 'sensor_msgs/JointState topic.',
+  },
+  'state.max_age': {
+    type: 'double',
+    default: 0.1,
+    unit: 's',
+    above: 0,
+    max: 3600,
+    doc: STALE_DOC,
+  },
+  'state.joints': {
+    type: 'string_array',
+    default: [],
+    members: 'state.<joint>.',
+    doc: "Joints of the state vector by their names in the message, in the model's order.",
+  },
+  'state.<joint>.source': {
+    type: 'string',
+    default: 'position',
+    choices: ['position', 'velocity', 'effort'],
+    doc: 'Field of the message.',
+  },
+  'state.<joint>.scale': {
+    type: 'double',
+    default: 1,
+    unit: 'joint',
+    nonZero: true,
+    doc: "The model's value = (message − offset) / scale.",
+  },
+  'state.<joint>.offset': {
+    type: 'double',
+    default: 0,
+    unit: 'joint',
+    doc: 'See scale.',
+  },
+  'action.joints': {
+    type: 'string_array',
+    members: 'action.<joint>.',
+    doc: "Joints of the action vector, in the model's order.",
+  },
+  'action.bound': {
+    type: 'string',
+    default: 'none',
+    choices: ['none', 'clip', 'scale'],
+    doc: "The velocity joints' model values beyond ±1: none = as they are; clip = each alone; scale = the whole vector.",
+  },
+  'action.<joint>.kind': {
+    type: 'string',
+    choices: ['position', 'delta', 'velocity'],
+    doc: "position: absolute; delta: added to the observation's state of that joint; velocity: sent as it is, 0 stops.",
+  },
+  'action.<joint>.scale': {
+    type: 'double',
+    default: 1,
+    unit: 'joint',
+    nonZero: true,
+    doc: "The robot's value = model value × scale + offset.",
+  },
+  'action.<joint>.offset': {
+    type: 'double',
+    default: 0,
+    unit: 'joint',
+    doc: 'See scale.',
+  },
+  'action.<joint>.gripper': {
+    type: 'bool',
+    default: false,
+    doc: 'The stop action keeps its last command.',
+  },
+  'action.<joint>.binarize': {
+    type: 'double',
+    optional: true,
+    doc: 'Model values above this become 1, others 0; absent = as they are.',
+  },
+  'action.<joint>.lower': {
+    type: 'double',
+    default: -Infinity,
+    unit: 'rad or m',
+    doc: 'Lowest position.',
+  },
+  'action.<joint>.upper': {
+    type: 'double',
+    default: Infinity,
+    unit: 'rad or m',
+    doc: 'Highest position.',
+  },
+  'action.<joint>.max_velocity': {
+    type: 'double',
+    default: Infinity,
+    unit: 'rad/s or m/s',
+    above: 0,
+    doc: 'Largest speed.',
+  },
+  'action.<joint>.max_acceleration': {
+    type: 'double',
+    default: Infinity,
+    unit: 'rad/s² or m/s²',
+    above: 0,
+    doc: 'Largest change of speed per second.',
+  },
+  'outputs.names': {
+    type: 'string_array',
+    default: [],
+    members: 'outputs.<output>.',
+    doc: 'The command topics, by names of your choice; none = chunks only.',
+  },
+  'outputs.<output>.topic': { type: 'string', nonEmpty: true, doc: 'Command topic.' },
+  'outputs.<output>.type': {
+    type: 'string',
+    choices: ['positions', 'array'],
+    doc: "positions: trajectory_msgs/JointTrajectory; array: std_msgs/Float64MultiArray of the joints' own kinds.",
+  },
+  'outputs.<output>.joints': {
+    type: 'string_array',
+    doc: 'The action joints sent there, in the order of the message.',
+  },
+  chunk_topic: {
+    type: 'string',
+    default: '~/chunk',
+    nonEmpty: true,
+    doc: 'trajectory_msgs/JointTrajectory topic of whole chunks.',
+  },
+} as const satisfies Readonly<Record<string, Declaration>>;
+
+export type Schema = typeof SCHEMA;
+/** A parameter's name with `<camera>`, `<joint>` or `<output>` where the name of one stands. */
+export type Pattern = keyof Schema;
+
+interface Types {
+  bool: boolean;
+  integer: bigint;
+  double: number;
+  string: string;
+  string_array: readonly string[];
+}
+
+/** What a checked parameter of this pattern holds. */
+export type Value<P extends Pattern> =
+  | (Schema[P] extends { choices: readonly (infer Choice)[] } ? Choice : Types[Schema[P]['type']])
+  | (Schema[P] extends { optional: true } ? undefined : never);
+
+/** One parameter with its full name. */
+export interface Parameter {
+  readonly name: string;
+  readonly pattern: Pattern;
+  readonly declaration: Declaration;
+}
+
+const PATTERNS = Object.keys(SCHEMA) as Pattern[];
+
+/** The full name of a pattern's parameter for one camera, joint or output. */
+export function parameterName(pattern: Pattern, member?: string): string {
+  return member === undefined ? pattern : pattern.replace(/<\w+>/, () => member);
+}
+
+/** Every parameter there is, given the lists of names; `names` returns the names that a list parameter holds. */
+export function allParameters(names: (list: Pattern) => readonly string[]): Parameter[] {
+  return PATTERNS.flatMap((pattern) => {
+    const declaration: Declaration = SCHEMA[pattern];
+    const list = PATTERNS.find((other) => {
+      const { members }: Declaration = SCHEMA[other];
+      return members !== undefined && pattern.startsWith(members);
+    });
+    if (list === undefined) return [{ name: pattern, pattern, declaration }];
+    return names(list).map((member) => ({ name: parameterName(pattern, member), pattern, declaration }));
+  });
+}
