@@ -1,0 +1,123 @@
+#include "jobs.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace pi05::addon {
+namespace {
+
+Napi::Object InfoObject(Napi::Env env, const pi05_info& info) {
+  Napi::Object object = Napi::Object::New(env);
+  object["family"] = info.family == PI05_FAMILY_LEROBOT ? "lerobot" : "openpi";
+  object["familyReason"] = info.family_reason;
+  object["resize"] = info.resize == PI05_RESIZE_LEROBOT ? "lerobot" : "pillow";
+  object["backend"] = info.backend == PI05_BACKEND_CUDA ? "cuda" : "cpu";
+  object["stateInPrompt"] = info.state_in_prompt != 0;
+  object["slots"] = info.slots;
+  object["actionDim"] = info.action_dim;
+  object["horizon"] = info.horizon;
+  object["flowSteps"] = info.flow_steps;
+  object["maxTokens"] = info.max_tokens;
+  object["vocab"] = info.vocab;
+  object["rtcTrainedMaxDelay"] = info.rtc_trained_max_delay;
+  object["parameters"] = static_cast<double>(info.parameters);
+  object["weightBytes"] = static_cast<double>(info.weight_bytes);
+  return object;
+}
+
+}  // namespace
+
+OpenJob::OpenJob(Napi::Env env, std::shared_ptr<Session> session, std::string checkpoint, const pi05_options& options)
+    : Job(env), session_(std::move(session)), checkpoint_(std::move(checkpoint)), options_(options) {}
+
+pi05_status OpenJob::Work(pi05_session** session) {
+  options_.checkpoint = checkpoint_.c_str();
+  pi05_status status = pi05_open(&options_, session);
+  if (status == PI05_OK) status = pi05_get_info(*session, &info_);
+  if (status == PI05_OK && options_.low_priority != 0 && info_.backend == PI05_BACKEND_CPU) LowerPriority();
+  return status;
+}
+
+Napi::Value OpenJob::Result(Napi::Env env) {
+  session_->info = info_;
+  Napi::Object result = Napi::Object::New(env);
+  result["info"] = InfoObject(env, info_);
+  result["session"] = SessionHandle::New(env, new std::shared_ptr<Session>(session_),
+                                         [](Napi::Env, std::shared_ptr<Session>* handle) { delete handle; });
+  return result;
+}
+
+InferJob::InferJob(Napi::Env env, std::shared_ptr<Session> session, std::unique_ptr<InferArguments> arguments)
+    : Job(env), session_(std::move(session)), arguments_(std::move(arguments)) {
+  session_->busy = true;
+}
+
+InferJob::~InferJob() { session_->busy = false; }
+
+pi05_status InferJob::Work(pi05_session** session) {
+  if (arguments_->trace) {
+    arguments_->request.trace = &InferJob::Keep;
+    arguments_->request.trace_user = this;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const pi05_status status = pi05_infer(*session, &arguments_->request, arguments_->actions);
+  milliseconds_ = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  if (failure_) std::rethrow_exception(failure_);
+  return status;
+}
+
+// Called from C: an exception waits until the call is over.
+void InferJob::Keep(void* user, const char* name, const float* data, const int64_t* shape, int32_t rank) noexcept {
+  auto* job = static_cast<InferJob*>(user);
+  try {
+    int64_t count = 1;
+    for (int32_t axis = 0; axis < rank; ++axis) count *= shape[axis];
+    job->trace_.push_back({name, {shape, shape + rank}, {data, data + count}});
+  } catch (...) {
+    job->failure_ = std::current_exception();
+  }
+}
+
+Napi::Value InferJob::Result(Napi::Env env) {
+  Napi::Array trace = Napi::Array::New(env, trace_.size());
+  for (uint32_t i = 0; i < trace_.size(); ++i) {
+    const Tensor& tensor = trace_[i];
+    Napi::Array shape = Napi::Array::New(env, tensor.shape.size());
+    for (uint32_t axis = 0; axis < tensor.shape.size(); ++axis) shape[axis] = static_cast<double>(tensor.shape[axis]);
+    Napi::Float32Array data = Napi::Float32Array::New(env, tensor.data.size());
+    std::copy(tensor.data.begin(), tensor.data.end(), data.Data());
+    Napi::Object object = Napi::Object::New(env);
+    object["name"] = tensor.name;
+    object["shape"] = shape;
+    object["data"] = data;
+    trace[i] = object;
+  }
+  Napi::Object result = Napi::Object::New(env);
+  result["milliseconds"] = milliseconds_;
+  result["trace"] = trace;
+  return result;
+}
+
+CloseJob::CloseJob(Napi::Env env, std::shared_ptr<Session> session) : Job(env), session_(std::move(session)) {
+  session_->closed = true;
+}
+
+pi05_status CloseJob::Work(pi05_session** session) {
+  pi05_close(std::exchange(*session, nullptr));
+  return PI05_OK;
+}
+
+Napi::Value CloseJob::Result(Napi::Env env) { return env.Undefined(); }
+
+MakeCheckpointJob::MakeCheckpointJob(Napi::Env env, std::shared_ptr<Worker> worker, std::string directory,
+                                     pi05_size size, uint64_t seed)
+    : Job(env), worker_(std::move(worker)), directory_(std::move(directory)), size_(size), seed_(seed) {}
+
+pi05_status MakeCheckpointJob::Work(pi05_session**) {
+  return pi05_make_checkpoint(directory_.c_str(), size_, seed_);
+}
+
+Napi::Value MakeCheckpointJob::Result(Napi::Env env) { return env.Undefined(); }
+
+}  // namespace pi05::addon

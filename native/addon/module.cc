@@ -1,0 +1,110 @@
+// The addon's surface, declared for TypeScript in src/engine/addon.ts.
+#include <napi.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "arguments.h"
+#include "delivery.h"
+#include "jobs.h"
+
+namespace pi05::addon {
+namespace {
+
+std::shared_ptr<Session> ToSession(Napi::Value value) {
+  if (!value.IsExternal()) throw ErrorWithCode(value.Env(), PI05_INVALID_ARGUMENT, "Expected a session");
+  return *value.As<SessionHandle>().Data();
+}
+
+Napi::Value Open(const Napi::CallbackInfo& call) {
+  const Napi::Env env = call.Env();
+  const Napi::Object given = ToObject(call[0], "options");
+  pi05_options options = {};
+  options.backend = ToBackend(given.Get("backend"));
+  options.threads = ToInt32(given.Get("threads"), "threads");
+  options.low_priority = given.Get("lowPriority").ToBoolean() ? 1 : 0;
+  std::string checkpoint = ToString(given.Get("checkpoint"), "checkpoint");
+  auto session = std::make_shared<Session>(Delivery::Of(env));
+  auto job = std::make_unique<OpenJob>(env, session, std::move(checkpoint), options);
+  const Napi::Promise promise = job->promise();
+  session->worker.Post(std::move(job));
+  return promise;
+}
+
+// infer(session, request, actions)
+Napi::Value Infer(const Napi::CallbackInfo& call) {
+  const Napi::Env env = call.Env();
+  std::shared_ptr<Session> session = ToSession(call[0]);
+  if (session->closed) throw ErrorWithCode(env, PI05_INVALID_ARGUMENT, "Expected an open engine, received a closed one");
+  if (session->busy) {
+    throw ErrorWithCode(env, PI05_INVALID_ARGUMENT, "Expected one inference at a time, received another while one runs");
+  }
+  auto arguments = std::make_unique<InferArguments>(ToObject(call[1], "request"), call[2], session->info);
+  auto job = std::make_unique<InferJob>(env, session, std::move(arguments));
+  const Napi::Promise promise = job->promise();
+  session->worker.Post(std::move(job));
+  return promise;
+}
+
+Napi::Value Close(const Napi::CallbackInfo& call) {
+  std::shared_ptr<Session> session = ToSession(call[0]);
+  auto job = std::make_unique<CloseJob>(call.Env(), session);
+  const Napi::Promise promise = job->promise();
+  session->worker.Post(std::move(job));
+  return promise;
+}
+
+// makeCheckpoint(directory, size, seed: bigint)
+Napi::Value MakeCheckpoint(const Napi::CallbackInfo& call) {
+  const Napi::Env env = call.Env();
+  bool lossless = false;
+  const uint64_t seed = call[2].IsBigInt() ? call[2].As<Napi::BigInt>().Uint64Value(&lossless) : 0;
+  if (!lossless) throw ErrorWithCode(env, PI05_INVALID_ARGUMENT, "Expected a seed of 0 to 2^64 - 1");
+  auto worker = std::make_shared<Worker>(Delivery::Of(env));
+  auto job = std::make_unique<MakeCheckpointJob>(env, worker, ToString(call[0], "directory"), ToSize(call[1]), seed);
+  const Napi::Promise promise = job->promise();
+  worker->Post(std::move(job));
+  return promise;
+}
+
+void Check(Napi::Env env, pi05_status status) {
+  if (status != PI05_OK) throw ErrorWithCode(env, status, pi05_last_error());
+}
+
+std::size_t ResizedElements(int32_t size) {
+  return size > 0 ? static_cast<std::size_t>(size) * static_cast<std::size_t>(size) * 3 : 0;
+}
+
+// resizePillow(image, size, out: Uint8Array)
+void ResizePillow(const Napi::CallbackInfo& call) {
+  const pi05_image image = ToImage(call[0], Napi::Array::New(call.Env()));
+  const int32_t size = ToInt32(call[1], "size");
+  Check(call.Env(), pi05_resize_pillow(&image, size, ToBytes(call[2], ResizedElements(size), "out")));
+}
+
+// resizeLerobot(image, size, out: Float32Array)
+void ResizeLerobot(const Napi::CallbackInfo& call) {
+  const pi05_image image = ToImage(call[0], Napi::Array::New(call.Env()));
+  const int32_t size = ToInt32(call[1], "size");
+  Check(call.Env(), pi05_resize_lerobot(&image, size, ToFloats(call[2], ResizedElements(size), "out")));
+}
+
+}  // namespace
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  Delivery::Install(env);
+  exports["open"] = Napi::Function::New<Open>(env, "open");
+  exports["infer"] = Napi::Function::New<Infer>(env, "infer");
+  exports["close"] = Napi::Function::New<Close>(env, "close");
+  exports["makeCheckpoint"] = Napi::Function::New<MakeCheckpoint>(env, "makeCheckpoint");
+  exports["resizePillow"] = Napi::Function::New<ResizePillow>(env, "resizePillow");
+  exports["resizeLerobot"] = Napi::Function::New<ResizeLerobot>(env, "resizeLerobot");
+  return exports;
+}
+
+NODE_API_MODULE(pi05, Init)
+
+}  // namespace pi05::addon
