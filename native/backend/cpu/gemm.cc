@@ -1,53 +1,112 @@
 #include "backend/cpu/gemm.h"
 
-#include <cstring>
+#include <algorithm>
+#include <memory>
+#include <new>
+
+#include "backend/cpu/simd.h"
 
 namespace pi05 {
 namespace {
 
-float widen(const void* p, DType type, int64_t i) {
-  if (type == DType::F32) return static_cast<const float*>(p)[i];
-  uint32_t bits = uint32_t{static_cast<const uint16_t*>(p)[i]} << 16;
-  float value;
-  if (type == DType::BF16) {
-    std::memcpy(&value, &bits, 4);
-    return value;
+constexpr int64_t kDepth = 256;           // k of one pass: a panel of b of this depth is 32 KiB
+constexpr int64_t kTaskPanels = 8;        // panels of b that a task packs at once, at most; they stay in the L2 cache
+constexpr int64_t kThinRows = 16;         // up to here b is not packed
+constexpr int64_t kThinGroup = 16;        // columns of a thin task, a multiple of every unit's THIN_COLS
+constexpr int64_t kParallelWork = 1 << 18;  // multiplications below which waking other threads costs more than it gains
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Memory of the calling thread that grows to what it was asked for and is kept until the thread ends.
+template <int PURPOSE>
+float* scratch(int64_t floats) {
+  struct Free {
+    void operator()(float* p) const { ::operator delete[](p, std::align_val_t{64}); }
+  };
+  thread_local std::unique_ptr<float[], Free> memory;
+  thread_local int64_t size = 0;
+  if (size < floats) {
+    memory.reset();
+    size = 0;
+    memory.reset(static_cast<float*>(::operator new[](static_cast<size_t>(floats) * 4, std::align_val_t{64})));
+    size = floats;
   }
-  const uint32_t sign = bits & 0x80000000u;
-  uint32_t magnitude = (bits & 0x7fff0000u) >> 3;
-  std::memcpy(&value, &magnitude, 4);
-  value *= 0x1p112f;
-  std::memcpy(&bits, &value, 4);
-  if (magnitude >= 0x0f800000u) bits |= 0x7f800000u;
-  bits |= sign;
-  std::memcpy(&value, &bits, 4);
-  return value;
+  return memory.get();
+}
+
+template <typename Body>
+void share(ThreadPool& pool, int64_t n, int64_t work, const Body& body) {
+  if (work < kParallelWork)
+    body(int64_t{0}, n);
+  else
+    pool.run(n, body);
+}
+
+// Passes over k of kDepth each, which fixes the order of every sum. In each, a is packed once for all threads, then a
+// task packs some panels of b and runs down all of a with them. pack_b(first_k, k, first_col, cols, panel).
+template <typename PackB>
+void packed_product(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k, int64_t n, const PackB& pack_b,
+                    const float* bias, float* c, int64_t ldc) {
+  const Simd& s = simd();
+  const int64_t row_tiles = ceil_div(m, s.tile_rows), panels = ceil_div(n, s.tile_cols);
+  const int64_t a_stride = s.tile_rows * std::min(k, kDepth) + s.a_panel_slack;
+  const int64_t b_stride = s.tile_cols * std::min(k, kDepth);
+  float* const packed_a = scratch<0>(row_tiles * a_stride);
+  const int64_t task_panels = std::clamp<int64_t>(panels / (4 * pool.size()), 1, kTaskPanels);
+  for (int64_t k0 = 0; k0 == 0 || k0 < k; k0 += kDepth) {
+    const int64_t depth = std::min(k - k0, kDepth), work = m * n * depth;
+    share(pool, row_tiles, work, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; t++)
+        s.pack_a(a + t * s.tile_rows * lda + k0, lda, std::min(m - t * s.tile_rows, s.tile_rows), depth,
+                 packed_a + t * a_stride);
+    });
+    share(pool, ceil_div(panels, task_panels), work, [&](int64_t begin, int64_t end) {
+      float* const packed_b = scratch<1>(task_panels * b_stride);
+      for (int64_t task = begin; task < end; task++) {
+        const int64_t first = task * task_panels, last = std::min(first + task_panels, panels);
+        for (int64_t j = first; j < last; j++)
+          pack_b(k0, depth, j * s.tile_cols, std::min(n - j * s.tile_cols, s.tile_cols), packed_b + (j - first) * b_stride);
+        for (int64_t t = 0; t < row_tiles; t++)
+          for (int64_t j = first; j < last; j++) {
+            const int64_t row = t * s.tile_rows, col = j * s.tile_cols;
+            s.tile(depth, packed_a + t * a_stride, packed_b + (j - first) * b_stride, bias ? bias + col : nullptr, k0 > 0,
+                   c + row * ldc + col, ldc, std::min(m - row, s.tile_rows), std::min(n - col, s.tile_cols));
+          }
+      }
+    });
+  }
 }
 
 }  // namespace
 
 void gemm_nt(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k, const void* b, DType bt, int64_t ldb,
              int64_t n, const float* bias, float* c, int64_t ldc) {
-  pool.run(n, [&](int64_t begin, int64_t end) {
-    for (int64_t j = begin; j < end; j++)
-      for (int64_t i = 0; i < m; i++) {
-        double sum = bias ? bias[j] : 0;
-        for (int64_t p = 0; p < k; p++) sum += double(a[i * lda + p]) * widen(b, bt, j * ldb + p);
-        c[i * ldc + j] = float(sum);
-      }
+  if (m <= 0 || n <= 0) return;
+  const Simd& s = simd();
+  const int type = static_cast<int>(bt);
+  if (m > kThinRows) {
+    const auto pack_b = [&](int64_t first_k, int64_t depth, int64_t col, int64_t cols, float* panel) {
+      const int64_t bytes = bytes_of(bt);
+      s.pack_b_rows[type](static_cast<const char*>(b) + col * ldb * bytes, ldb, first_k, cols, depth, panel);
+    };
+    return packed_product(pool, a, lda, m, k, n, pack_b, bias, c, ldc);
+  }
+  float* const packed_a = scratch<0>(m * ceil_div(k, s.thin_step) * s.thin_step);
+  s.thin_pack_a[type](a, lda, m, k, packed_a);
+  share(pool, ceil_div(n, kThinGroup), m * n * k, [&](int64_t begin, int64_t end) {
+    const int64_t first = begin * kThinGroup, last = std::min(end * kThinGroup, n);
+    s.thin[type](packed_a, m, k, b, ldb, first, last - first, bias, c, ldc);
   });
 }
 
 void gemm_nn(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k, const float* b, int64_t ldb, int64_t n,
              const float* bias, float* c, int64_t ldc) {
-  pool.run(n, [&](int64_t begin, int64_t end) {
-    for (int64_t i = 0; i < m; i++)
-      for (int64_t j = begin; j < end; j++) {
-        double sum = bias ? bias[j] : 0;
-        for (int64_t p = 0; p < k; p++) sum += double(a[i * lda + p]) * b[p * ldb + j];
-        c[i * ldc + j] = float(sum);
-      }
-  });
+  if (m <= 0 || n <= 0) return;
+  const Simd& s = simd();
+  const auto pack_b = [&](int64_t first_k, int64_t depth, int64_t col, int64_t cols, float* panel) {
+    s.pack_b_cols(b + first_k * ldb + col, ldb, cols, depth, panel);
+  };
+  packed_product(pool, a, lda, m, k, n, pack_b, bias, c, ldc);
 }
 
 }  // namespace pi05
