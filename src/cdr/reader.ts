@@ -1,0 +1,115 @@
+import { CdrReader } from '@foxglove/cdr';
+import { Refusal } from '../errors.js';
+
+const PLAIN_CDR_BIG_ENDIAN = 0;
+const PLAIN_CDR_LITTLE_ENDIAN = 1;
+const HEADER_BYTES = 4;
+/** Plain CDR aligns to at most 8, so that is the longest padding a writer may leave at the end. */
+const MAX_PADDING = 7;
+
+const strictText = new TextDecoder('utf-8', { fatal: true });
+const lenientText = new TextDecoder('utf-8');
+
+/**
+ * Reads plain CDR and refuses what the bytes do not hold. Every length is compared with the bytes that are left before
+ * anything is read or allocated, because `CdrReader` itself reads past the end of its view into the rest of the buffer.
+ */
+export class BoundedReader {
+  readonly #bytes: Uint8Array;
+  readonly #reader: CdrReader;
+
+  /** @throws Refusal with `code` when the encapsulation header is short or not plain CDR. */
+  constructor(
+    bytes: Uint8Array,
+    readonly type: string,
+    readonly topic: string,
+    readonly code: 'IMAGE_DATA' | 'MESSAGE_DATA',
+  ) {
+    this.#bytes = bytes;
+    if (bytes.byteLength < HEADER_BYTES) {
+      throw this.refusal(`Expected at least ${HEADER_BYTES} bytes for ${type}, received ${bytes.byteLength}`);
+    }
+    const kind = (bytes[0]! << 8) | bytes[1]!;
+    if (kind !== PLAIN_CDR_BIG_ENDIAN && kind !== PLAIN_CDR_LITTLE_ENDIAN) {
+      const received = `0x${kind.toString(16).padStart(4, '0')}`;
+      throw this.refusal(`Expected plain CDR (encapsulation 0x0000 or 0x0001) for ${type}, received ${received}`);
+    }
+    this.#reader = new CdrReader(bytes);
+  }
+
+  /** A refusal of this message: `sentence` continues with the topic. */
+  refusal(sentence: string): Refusal {
+    return new Refusal(this.code, `${sentence} from ${this.topic}`, this.topic);
+  }
+
+  uint8(field: string): number {
+    this.#need(1, 1, field);
+    return this.#reader.uint8();
+  }
+
+  int32(field: string): number {
+    this.#need(4, 4, field);
+    return this.#reader.int32();
+  }
+
+  uint32(field: string): number {
+    this.#need(4, 4, field);
+    return this.#reader.uint32();
+  }
+
+  /** Undecodable bytes become U+FFFD, or are refused where `strict`. */
+  string(field: string, strict = false): string {
+    const length = this.uint32(field);
+    if (length === 0) return '';
+    const bytes = this.#view(length, field);
+    if (bytes[length - 1] !== 0) {
+      throw this.refusal(`Expected a NUL at the end of ${field}, received ${bytes[length - 1]}`);
+    }
+    const text = bytes.subarray(0, length - 1);
+    if (!strict) return lenientText.decode(text);
+    try {
+      return strictText.decode(text);
+    } catch {
+      throw this.refusal(`Expected UTF-8 for ${field}, received other bytes`);
+    }
+  }
+
+  strings(field: string): string[] {
+    const count = this.uint32(field);
+    this.#need(count * 4, 4, field);
+    const values: string[] = [];
+    for (let i = 0; i < count; i++) values.push(this.string(`${field}[${i}]`));
+    return values;
+  }
+
+  /** A view on the message's own bytes, not a copy. */
+  bytes(field: string): Uint8Array {
+    return this.#view(this.uint32(field), field);
+  }
+
+  float64s(field: string): Float64Array {
+    const count = this.uint32(field);
+    if (count > 0) this.#need(count * 8, 8, field);
+    return this.#reader.float64Array(count);
+  }
+
+  /** The message must end here, but for alignment padding. */
+  end(): void {
+    const left = this.#bytes.byteLength - this.#reader.offset;
+    if (left > MAX_PADDING) {
+      throw this.refusal(`Expected ${this.type} to end after ${this.#reader.offset} bytes, received ${left} more`);
+    }
+  }
+
+  #view(length: number, field: string): Uint8Array {
+    this.#need(length, 1, field);
+    return this.#reader.uint8Array(length);
+  }
+
+  #need(bytes: number, alignment: number, field: string): void {
+    const { offset } = this.#reader;
+    const start = offset + ((alignment - ((offset - HEADER_BYTES) % alignment)) % alignment);
+    const left = Math.max(0, this.#bytes.byteLength - start);
+    if (bytes > left) throw this.refusal(`Expected ${bytes} bytes for ${field} of ${this.type}, received ${left}`);
+  }
+}
