@@ -129,7 +129,10 @@ export function writeSafetensors(
       throw invalid(path, `Expected one tensor of each name, received another ${name}`);
     }
     if (elements(shape) !== data.length) {
-      throw invalid(path, `Expected ${elements(shape)} values for ${name} [${shape.join(', ')}], received ${data.length}`);
+      throw invalid(
+        path,
+        `Expected ${elements(shape)} values for ${name} [${shape.join(', ')}], received ${data.length}`,
+      );
     }
     header[name] = { dtype, shape, data_offsets: [offset, offset + data.byteLength] };
     parts.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
@@ -144,7 +147,7 @@ export function writeSafetensors(
     const file = openSync(path, 'w');
     try {
       for (const part of [head, ...parts]) {
-        for (let done = 0; done < part.byteLength; ) done += writeSync(file, part, done);
+        for (let done = 0; done < part.byteLength;) done += writeSync(file, part, done);
       }
     } finally {
       closeSync(file);
@@ -160,7 +163,10 @@ function parseHeader(bytes: Uint8Array, source: string): { header: Record<string
   }
   const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
   if (length > BigInt(Math.min(MAX_HEADER_BYTES, bytes.byteLength - 8))) {
-    throw invalid(source, `Expected a header within ${bytes.byteLength} bytes, received a length of ${length} from ${source}`);
+    throw invalid(
+      source,
+      `Expected a header within ${bytes.byteLength} bytes, received a length of ${length} from ${source}`,
+    );
   }
   const start = 8 + Number(length);
   let header: unknown;
@@ -169,7 +175,8 @@ function parseHeader(bytes: Uint8Array, source: string): { header: Record<string
   } catch (error) {
     throw invalid(source, `Expected a JSON header, received ${(error as Error).message} from ${source}`);
   }
-  if (!isObject(header)) throw invalid(source, `Expected a JSON object as header, received another value from ${source}`);
+  if (!isObject(header))
+    throw invalid(source, `Expected a JSON object as header, received another value from ${source}`);
   return { header, start };
 }
 

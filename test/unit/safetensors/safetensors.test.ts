@@ -97,14 +97,38 @@ describe('readSafetensors', () => {
     ['a_header_that_is_not_utf8', file(Buffer.of(0x22, 0xff, 0x22)), /Expected a JSON header/],
     ['a_header_that_is_a_list', file('[]'), /Expected a JSON object/],
     ['metadata_with_numbers', file({ __metadata__: { a: 1 } }), /__metadata__/],
-    ['an_entry_without_shape', file({ a: { dtype: 'F32', data_offsets: [0, 0] } }), /dtype, shape and data_offsets for a/],
+    [
+      'an_entry_without_shape',
+      file({ a: { dtype: 'F32', data_offsets: [0, 0] } }),
+      /dtype, shape and data_offsets for a/,
+    ],
     ['a_negative_size', file({ a: { dtype: 'F32', shape: [-1], data_offsets: [0, 0] } }), /for a/],
     ['an_unknown_dtype', file({ a: { dtype: 'F8', shape: [0], data_offsets: [0, 0] } }), /for a, received F8/],
-    ['a_dtype_of_the_prototype', file({ a: { dtype: 'toString', shape: [0], data_offsets: [0, 0] } }), /received toString/],
-    ['a_range_of_another_size', file({ a: { dtype: 'F32', shape: [2], data_offsets: [0, 4] } }), /Expected 8 bytes for a F32/],
-    ['a_truncated_body', file({ a: { dtype: 'U8', shape: [4], data_offsets: [0, 4] } }, new Uint8Array(3)), /received 3/],
-    ['bytes_left_over', file({ a: { dtype: 'U8', shape: [4], data_offsets: [0, 4] } }, new Uint8Array(5)), /Expected 4 bytes .* received 5/],
-    ['a_gap', file({ a: { dtype: 'U8', shape: [1], data_offsets: [1, 2] } }, new Uint8Array(2)), /begin at byte 0, received 1/],
+    [
+      'a_dtype_of_the_prototype',
+      file({ a: { dtype: 'toString', shape: [0], data_offsets: [0, 0] } }),
+      /received toString/,
+    ],
+    [
+      'a_range_of_another_size',
+      file({ a: { dtype: 'F32', shape: [2], data_offsets: [0, 4] } }),
+      /Expected 8 bytes for a F32/,
+    ],
+    [
+      'a_truncated_body',
+      file({ a: { dtype: 'U8', shape: [4], data_offsets: [0, 4] } }, new Uint8Array(3)),
+      /received 3/,
+    ],
+    [
+      'bytes_left_over',
+      file({ a: { dtype: 'U8', shape: [4], data_offsets: [0, 4] } }, new Uint8Array(5)),
+      /Expected 4 bytes .* received 5/,
+    ],
+    [
+      'a_gap',
+      file({ a: { dtype: 'U8', shape: [1], data_offsets: [1, 2] } }, new Uint8Array(2)),
+      /begin at byte 0, received 1/,
+    ],
     [
       'an_overlap',
       file(
@@ -140,6 +164,11 @@ describe('writeSafetensors', () => {
 
   test('refuses_to_write_a_name_twice', () => {
     const tensor: SafetensorsTensor = { dtype: 'U8', shape: [1], data: Uint8Array.of(1) };
-    expect(() => writeSafetensors(join(folder, 'c'), [['x', tensor], ['x', tensor]])).toThrow(/another x/);
+    expect(() =>
+      writeSafetensors(join(folder, 'c'), [
+        ['x', tensor],
+        ['x', tensor],
+      ]),
+    ).toThrow(/another x/);
   });
 });

@@ -1,0 +1,44 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { Pi05Error } from '../errors.js';
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+/** `node:util`'s parseArgs with this project's errors: USAGE for anything that is not in `options`. */
+export function parse<const T extends Options>(verb: string, argv: string[], options: T, positionals = 0) {
+  try {
+    const parsed = parseArgs({ args: argv, options, allowPositionals: true, strict: true });
+    if (parsed.positionals.length > positionals) {
+      throw new Error(`Unexpected argument '${parsed.positionals[positionals]}'`);
+    }
+    return parsed;
+  } catch (error) {
+    throw usage(verb, (error as Error).message.replace(/\.( .*)?$/s, ''));
+  }
+}
+
+/** A usage error that points to the verb's help. */
+export function usage(verb: string, sentence: string): Pi05Error<'USAGE'> {
+  return new Pi05Error('USAGE', `${sentence} (see pi05 ${verb} --help)`);
+}
+
+/** The value of a flag that must be there. */
+export function required(verb: string, flag: string, value: string | undefined): string {
+  if (value === undefined || value === '') throw usage(verb, `Expected --${flag}, received none`);
+  return value;
+}
+
+/** The value of a flag that must be one of a few. */
+export function oneOf<const T extends string>(verb: string, flag: string, value: string, allowed: readonly T[]): T {
+  const found = allowed.find((name) => name === value);
+  if (found === undefined) throw usage(verb, `Expected --${flag} ${allowed.join('|')}, received ${value}`);
+  return found;
+}
+
+/** The value of a flag that must be a whole number. */
+export function whole(verb: string, flag: string, value: string, least: number): number {
+  const number = /^\d+$/.test(value) ? Number(value) : NaN;
+  if (!Number.isSafeInteger(number) || number < least) {
+    throw usage(verb, `Expected --${flag} of at least ${least}, received ${value}`);
+  }
+  return number;
+}

@@ -1,0 +1,123 @@
+import type { InferRequest, ModelInfo, RtcRequest } from '../engine/engine.js';
+import { Pi05Error } from '../errors.js';
+import type { Pixels } from '../frame/frame.js';
+import { readSafetensors, type SafetensorsArrays, type SafetensorsTensor } from '../safetensors.js';
+
+/** The flags that ask for real-time chunking; the same names serve as a case file's metadata. */
+export const RTC_FLAGS = {
+  rtc: { type: 'string' },
+  'rtc-schedule': { type: 'string' },
+  'rtc-delay': { type: 'string' },
+  'rtc-horizon': { type: 'string' },
+  'rtc-max-weight': { type: 'string' },
+} as const;
+type RtcFlags = { readonly [K in keyof typeof RTC_FLAGS]?: string | undefined };
+
+/** The tensors of one case and what its metadata or the flags say about RTC. */
+export interface Case {
+  readonly tensors: ReadonlyMap<string, SafetensorsTensor>;
+  readonly rtc: RtcFlags;
+  /** The files, for errors. */
+  readonly source: string;
+}
+
+/** Reads case files that add up; a tensor that stands in two of them is refused. */
+export function readCase(paths: readonly string[], flags: RtcFlags): Case {
+  const tensors = new Map<string, SafetensorsTensor>();
+  const metadata: Record<string, string> = {};
+  for (const path of paths) {
+    const file = readSafetensors(path);
+    for (const [name, tensor] of file.tensors) {
+      if (tensors.has(name)) {
+        throw new Pi05Error('INVALID_ARGUMENT', `Expected ${name} in one case file, received another in ${path}`, path);
+      }
+      tensors.set(name, tensor);
+    }
+    Object.assign(metadata, file.metadata);
+  }
+  const names = Object.keys(RTC_FLAGS) as (keyof RtcFlags)[];
+  const rtc = Object.fromEntries(
+    names.map((name) => [name, flags[name] ?? metadata[name] ?? metadata[name.replaceAll('-', '_')]]),
+  ) as RtcFlags;
+  return { tensors, rtc, source: paths.join(' and ') };
+}
+
+/**
+ * The inference that a case asks for. Every input must be there with its type and shape, so nothing can be left out by
+ * a misspelt name, and other tensors can be ignored. Throws INVALID_ARGUMENT.
+ */
+export function buildRequest(given: Case, info: ModelInfo): InferRequest {
+  const mask = take(given, 'image_mask', 'I32', [info.slots]);
+  const tokens = take(given, 'tokens', 'I32', ['n']);
+  const noise = take(given, 'noise', 'F32', [info.horizon, info.actionDim]);
+  const images = Array.from(mask.data, (use, slot): Pixels | undefined => {
+    if (use !== 0 && use !== 1) throw invalid(given, `Expected 0 or 1 in image_mask, received ${use}`);
+    return use === 1 ? toPixels(take(given, `image_${slot}`, 'U8', ['height', 'width', 3])) : undefined;
+  });
+  const rtc = buildRtc(given, info);
+  return { images, tokens: tokens.data, noise: noise.data, ...(rtc === undefined ? {} : { rtc }) };
+}
+
+function buildRtc(given: Case, info: ModelInfo): RtcRequest | undefined {
+  const { rtc: mode, ...rest } = given.rtc;
+  if (mode === undefined) {
+    const stray = [...Object.entries(rest).flatMap(([name, value]) => (value === undefined ? [] : [name]))];
+    if (given.tensors.has('prev_chunk')) stray.push('prev_chunk');
+    if (stray.length > 0) throw invalid(given, `Expected rtc (guided or trained) beside ${stray.join(', ')}`);
+    return undefined;
+  }
+  if (mode !== 'guided' && mode !== 'trained') throw invalid(given, `Expected rtc guided or trained, received ${mode}`);
+  const { shape, data } = take(given, 'prev_chunk', 'F32', ['rows', info.actionDim]);
+  const common = { previous: data, previousRows: shape[0] ?? 0, delay: number(given, 'rtc-delay') };
+  if (mode === 'trained') {
+    const stray = (['rtc-schedule', 'rtc-horizon', 'rtc-max-weight'] as const).filter((name) => given.rtc[name]);
+    if (stray.length > 0) throw invalid(given, `Expected ${stray.join(', ')} with rtc guided alone, received trained`);
+    return { mode, ...common };
+  }
+  const schedule = given.rtc['rtc-schedule'];
+  if (schedule !== 'linear' && schedule !== 'exp' && schedule !== 'ones' && schedule !== 'zeros') {
+    throw invalid(given, `Expected rtc-schedule linear, exp, ones or zeros, received ${schedule ?? 'none'}`);
+  }
+  return {
+    mode,
+    ...common,
+    schedule,
+    executionHorizon: number(given, 'rtc-horizon'),
+    maxWeight: number(given, 'rtc-max-weight'),
+  };
+}
+
+function number(given: Case, name: keyof RtcFlags): number {
+  const text = given.rtc[name];
+  const value = text === undefined || text.trim() === '' ? NaN : Number(text);
+  if (!Number.isFinite(value)) throw invalid(given, `Expected a number for ${name}, received ${text ?? 'none'}`);
+  return value;
+}
+
+/** The tensor of that name, type and shape; a letter in the shape stands for any size of at least 1. */
+function take<D extends keyof SafetensorsArrays>(
+  given: Case,
+  name: string,
+  dtype: D,
+  shape: readonly (number | string)[],
+): { readonly shape: readonly number[]; readonly data: SafetensorsArrays[D] } {
+  const tensor = given.tensors.get(name);
+  const expected = `${dtype} [${shape.join(', ')}]`;
+  if (tensor === undefined) throw invalid(given, `Expected ${name} ${expected}, received none`);
+  const fits =
+    tensor.shape.length === shape.length &&
+    shape.every((size, axis) => (typeof size === 'number' ? tensor.shape[axis] === size : tensor.shape[axis]! >= 1));
+  if (tensor.dtype !== dtype || !fits) {
+    throw invalid(given, `Expected ${name} ${expected}, received ${tensor.dtype} [${tensor.shape.join(', ')}]`);
+  }
+  return { shape: tensor.shape, data: tensor.data as SafetensorsArrays[D] };
+}
+
+function toPixels({ shape, data }: { readonly shape: readonly number[]; readonly data: Uint8Array }): Pixels {
+  const [height = 0, width = 0] = shape;
+  return { width, height, step: width * 3, encoding: 'rgb8', data };
+}
+
+function invalid(given: Case, sentence: string): Pi05Error<'INVALID_ARGUMENT'> {
+  return new Pi05Error('INVALID_ARGUMENT', `${sentence} from ${given.source}`, given.source);
+}

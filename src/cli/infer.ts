@@ -1,0 +1,73 @@
+import { openEngine } from '../engine/native.js';
+import type { InferResult } from '../engine/engine.js';
+import { writeSafetensors, type SafetensorsTensor } from '../safetensors.js';
+import { oneOf, parse, required, usage, whole } from './arguments.js';
+import { RTC_FLAGS, buildRequest, readCase } from './case.js';
+
+const HELP = `Usage: pi05 infer --checkpoint DIR --case IN.safetensors --out OUT.safetensors [options]
+
+One inference, to compare the engine with a reference.
+
+  --case FILE         inputs; may be given again, the files then add up
+                        image_0…    uint8 [h, w, 3] rgb, any size; not needed where masked
+                        image_mask  int32 [slots], 1 = use; a masked slot is left out
+                        tokens      int32 [n] prompt token ids, valid ones only
+                        noise       float32 [horizon, action dim]
+                        prev_chunk  float32 [rows, action dim], for RTC only
+                      other tensors (a reference's own results) are ignored
+  --out FILE          actions float32 [horizon, action dim]
+  --trace             also siglip_i, prefix_k_0, prefix_v_0, prefix_k_last, prefix_v_last,
+                      time_cond_0, v_t_0, v_t_last
+  --steps N           flow steps; the checkpoint's own number by default
+  --backend NAME      auto (default), cpu, cuda
+  --rtc MODE          guided or trained real-time chunking, with
+  --rtc-delay D         delay in steps
+  --rtc-schedule NAME   guided: linear, exp, ones, zeros
+  --rtc-horizon E       guided: the row from which weights are 0
+  --rtc-max-weight B    guided: the largest guidance weight
+                      The five may stand in a case file's metadata instead ("rtc": "guided",
+                      "rtc-delay": "2" …); a flag wins.
+`;
+
+export async function run(argv: string[]): Promise<number> {
+  const { values } = parse('infer', argv, {
+    checkpoint: { type: 'string' },
+    case: { type: 'string', multiple: true },
+    out: { type: 'string' },
+    steps: { type: 'string' },
+    backend: { type: 'string', default: 'auto' },
+    trace: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h' },
+    ...RTC_FLAGS,
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const checkpoint = required('infer', 'checkpoint', values.checkpoint);
+  const out = required('infer', 'out', values.out);
+  const backend = oneOf('infer', 'backend', values.backend, ['auto', 'cpu', 'cuda']);
+  const steps = values.steps === undefined ? undefined : whole('infer', 'steps', values.steps, 1);
+  if (values.case === undefined) throw usage('infer', 'Expected --case, received none');
+
+  const inputs = readCase(values.case, values);
+  const engine = await openEngine({ checkpoint, backend, threads: 0 });
+  try {
+    const request = buildRequest(inputs, engine.info);
+    const result = await engine.infer({ ...request, trace: values.trace, ...(steps === undefined ? {} : { steps }) });
+    const { horizon, actionDim } = engine.info;
+    writeSafetensors(out, outputs(result, [horizon, actionDim]));
+    process.stdout.write(`${out}: actions [${horizon}, ${actionDim}] in ${result.milliseconds.toFixed(1)} ms\n`);
+  } finally {
+    await engine.close();
+  }
+  return 0;
+}
+
+function outputs(result: InferResult, shape: number[]): [string, SafetensorsTensor][] {
+  const traced = [...result.trace].map(([name, tensor]): [string, SafetensorsTensor] => [
+    name,
+    { dtype: 'F32', ...tensor },
+  ]);
+  return [['actions', { dtype: 'F32', shape, data: result.actions }], ...traced];
+}

