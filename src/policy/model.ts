@@ -1,0 +1,52 @@
+import type { PolicyConfig } from '../config/config.js';
+import type { Problems } from '../config/problems.js';
+import { IMAGE_SLOTS } from '../frame/frame.js';
+
+/** What the policy needs to know of a loaded model; the engine's ModelInfo is one. */
+export interface PolicyModel {
+  readonly family: 'openpi' | 'lerobot';
+  /** Whether the prompt holds the state. */
+  readonly stateInPrompt: boolean;
+  readonly slots: number;
+  readonly actionDim: number;
+  readonly horizon: number;
+  readonly maxTokens: number;
+  readonly vocab: number;
+}
+
+/** What must hold between a configuration and a model. */
+export function checkModel(config: PolicyConfig, model: PolicyModel, problems: Problems): void {
+  const { action, cameras, schedule, state } = config;
+  for (const { name, slot } of cameras) {
+    if (IMAGE_SLOTS.indexOf(slot) < model.slots) continue;
+    problems.add(
+      'CONFIG_RANGE',
+      `Expected one of the checkpoint's slots ${IMAGE_SLOTS.slice(0, model.slots).join(', ')} for the camera ${name}, ` +
+        `received ${slot}`,
+      `cameras.${name}.slot`,
+    );
+  }
+  if (action.joints.length > model.actionDim) {
+    problems.add(
+      'CONFIG_RANGE',
+      `Expected at most the checkpoint's ${String(model.actionDim)} actions in action.joints, ` +
+        `received ${String(action.joints.length)}`,
+      'action.joints',
+    );
+  }
+  if (schedule.replanSteps > model.horizon) {
+    problems.add(
+      'CONFIG_RANGE',
+      `Expected schedule.replan_steps up to the checkpoint's horizon of ${String(model.horizon)}, ` +
+        `received ${String(schedule.replanSteps)}`,
+      'schedule.replan_steps',
+    );
+  }
+  if (model.stateInPrompt && state.mode === 'none') {
+    problems.add(
+      'CONFIG_RANGE',
+      'Expected state.mode joints for a checkpoint with the state in its prompt, received none',
+      'state.mode',
+    );
+  }
+}

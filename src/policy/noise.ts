@@ -1,0 +1,62 @@
+/**
+ * Noise as a pure function of seed and stamp: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as
+ * 1, 2, 3", SC 2011), then Box–Muller.
+ */
+
+const ROUNDS = 10;
+/** The paper's multipliers, and Weyl increments of the key. */
+const MULTIPLIER_0 = 0xd2511f53;
+const MULTIPLIER_1 = 0xcd9e8d57;
+const WEYL_0 = 0x9e3779b9;
+const WEYL_1 = 0xbb67ae85;
+
+export type Block = readonly [number, number, number, number];
+
+/** One block of four random u32 for a counter of four u32 and a key of two. */
+export function philox4x32(counter: Block, key: readonly [number, number]): Block {
+  let [c0, c1, c2, c3] = counter;
+  let [k0, k1] = key;
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const [high0, low0] = multiply(MULTIPLIER_0, c0);
+    const [high1, low1] = multiply(MULTIPLIER_1, c2);
+    [c0, c1, c2, c3] = [(high1 ^ c1 ^ k0) >>> 0, low1, (high0 ^ c3 ^ k1) >>> 0, low0];
+    k0 = (k0 + WEYL_0) >>> 0;
+    k1 = (k1 + WEYL_1) >>> 0;
+  }
+  return [c0, c1, c2, c3];
+}
+
+/** High and low half of a u32 product, from 16-bit halves so that every step is exact in a double. */
+function multiply(a: number, b: number): readonly [number, number] {
+  const low = (a & 0xffff) * b;
+  const high = (a >>> 16) * b + Math.floor(low / 0x10000);
+  return [Math.floor(high / 0x10000), Math.imul(a, b) >>> 0];
+}
+
+/**
+ * `count` standard normal values. The key is the seed; the counter is the block's index and the stamp (ns), so that
+ * the same observation gets the same noise whatever came before.
+ */
+export function noise(seed: bigint, stamp: bigint, count: number): Float32Array {
+  const key = halves(seed);
+  const [stampLow, stampHigh] = halves(stamp);
+  const values = new Float32Array(count);
+  for (let start = 0, block = 0; start < count; start += 4, block += 1) {
+    const [a, b, c, d] = philox4x32([block, 0, stampLow, stampHigh], key);
+    values.set([...normalPair(a, b), ...normalPair(c, d)].slice(0, count - start), start);
+  }
+  return values;
+}
+
+/** Box–Muller; the first uniform lies in (0, 1], so that its logarithm is finite. */
+function normalPair(a: number, b: number): readonly [number, number] {
+  const radius = Math.sqrt(-2 * Math.log((a + 1) / 2 ** 32));
+  const angle = (2 * Math.PI * b) / 2 ** 32;
+  return [radius * Math.cos(angle), radius * Math.sin(angle)];
+}
+
+/** Low and high u32 of a 64-bit integer. */
+function halves(value: bigint): readonly [number, number] {
+  const bits = BigInt.asUintN(64, value);
+  return [Number(bits & 0xffffffffn), Number(bits >> 32n)];
+}

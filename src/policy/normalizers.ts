@@ -1,0 +1,98 @@
+import type { PolicyConfig } from '../config/config.js';
+import type { Problems } from '../config/problems.js';
+import type { PolicyModel } from './model.js';
+import { hasRelativeActions, readLerobotStatistics } from './statistics/lerobot.js';
+import { readOpenpiStatistics } from './statistics/openpi.js';
+import { dimensions, lerobotNormalizer, type Normalizer, openpiNormalizer, type Statistics } from './transforms/normalize.js';
+
+/** A checkpoint's units. */
+export interface Normalizers {
+  /** Undefined where the prompt holds no state: nothing then needs it normalised. */
+  readonly state: Normalizer | undefined;
+  readonly actions: Normalizer;
+  /** Columns of the model's actions that `actions` takes. */
+  readonly columns: number;
+}
+
+/**
+ * Reads a checkpoint's statistics and checks them against the configured joints. Undefined after problems were noted:
+ * nothing is ever left unnormalised because statistics are missing.
+ */
+export function loadNormalizers(
+  directory: string,
+  model: PolicyModel,
+  config: PolicyConfig,
+  problems: Problems,
+): Normalizers | undefined {
+  const { joints } = config.action;
+  if (model.family === 'openpi') {
+    const vectors = model.stateInPrompt ? (['state', 'actions'] as const) : (['actions'] as const);
+    const read = readOpenpiStatistics(directory, config.assetId, vectors, problems);
+    const [state, actions] = [read.get('state'), read.get('actions')];
+    if (state !== undefined) checkLength('state.joints', config.state.joints.length, 'up to', state, problems);
+    if (actions !== undefined) {
+      checkLength('action.joints', joints.length, 'up to', actions, problems);
+      checkColumns(actions, model, problems);
+    }
+    if (actions === undefined) return undefined;
+    return {
+      state: state === undefined ? undefined : openpiNormalizer(state),
+      actions: openpiNormalizer(actions),
+      columns: model.actionDim,
+    };
+  }
+
+  if (config.assetId !== '') {
+    problems.add(
+      'CONFIG_RANGE',
+      `Expected no asset_id for a LeRobot checkpoint, received ${config.assetId}`,
+      'asset_id',
+    );
+  }
+  const state = model.stateInPrompt ? readLerobotStatistics(directory, 'state', problems) : undefined;
+  const actions = readLerobotStatistics(directory, 'actions', problems);
+  if (state !== undefined) checkLength('state.joints', config.state.joints.length, '', state.statistics, problems);
+  if (hasRelativeActions(directory) && !joints.some(({ kind }) => kind === 'delta')) {
+    const kinds = [...new Set(joints.map(({ kind }) => kind))].join(' and ');
+    problems.add(
+      'CONFIG_RANGE',
+      `Expected action joints of kind delta, since the checkpoint's actions are relative to the state, received ${kinds}`,
+      'action.joints',
+    );
+  }
+  if (actions === undefined) return undefined;
+  checkLength('action.joints', joints.length, '', actions.statistics, problems);
+  return {
+    state: state === undefined ? undefined : lerobotNormalizer(state.statistics, state.epsilon),
+    actions: lerobotNormalizer(actions.statistics, actions.epsilon),
+    columns: joints.length,
+  };
+}
+
+/** `relation` '' = exactly as many, 'up to' = fewer will do. */
+function checkLength(
+  parameter: string,
+  received: number,
+  relation: '' | 'up to',
+  statistics: Statistics,
+  problems: Problems,
+): void {
+  const length = dimensions(statistics);
+  if (length === Infinity || received === length || (relation === 'up to' && received < length)) return;
+  const expected = relation === '' ? String(length) : `up to ${String(length)}`;
+  problems.add(
+    'CHECKPOINT_STATS',
+    `Expected ${expected} names in ${parameter}, as many as the checkpoint has statistics for, received ${String(received)}`,
+    parameter,
+  );
+}
+
+function checkColumns(actions: Statistics, model: PolicyModel, problems: Problems): void {
+  const length = dimensions(actions);
+  if (length <= model.actionDim) return;
+  problems.add(
+    'CHECKPOINT_STATS',
+    `Expected statistics for up to the model's ${String(model.actionDim)} actions, received ${String(length)}`,
+    'checkpoint',
+  );
+}

@@ -1,0 +1,161 @@
+import type { PolicyConfig } from '../config/config.js';
+import { Problems } from '../config/problems.js';
+import { Pi05Error, Refusal } from '../errors.js';
+import { type ActionChunk, IMAGE_SLOTS, type Observation, type Pixels } from '../frame/frame.js';
+import { checkModel, type PolicyModel } from './model.js';
+import { noise } from './noise.js';
+import { loadNormalizers, type Normalizers } from './normalizers.js';
+import { lerobotTokenizer } from './statistics/lerobot.js';
+import { Tokenizer } from './tokenizer/tokenizer.js';
+import { binarize, bound, toAbsolute, toRobot } from './transforms/actions.js';
+import { cleanPrompt, promptWithoutState, promptWithState, pythonStrip, stateBins } from './transforms/prompt.js';
+
+/** What the engine needs for one inference. */
+export interface PolicyInputs {
+  /** One per model slot; undefined = no camera there. */
+  readonly images: (Pixels | undefined)[];
+  /** Valid ids, BOS first. */
+  readonly tokens: Int32Array;
+  /** [horizon, action dim] */
+  readonly noise: Float32Array;
+}
+
+/** The transforms between observations and the model, and between the model and the robot. */
+export class Policy {
+  readonly #model: PolicyModel;
+  readonly #config: PolicyConfig;
+  readonly #tokenizer: Tokenizer;
+  readonly #normalizers: Normalizers;
+
+  private constructor(model: PolicyModel, config: PolicyConfig, tokenizer: Tokenizer, normalizers: Normalizers) {
+    this.#model = model;
+    this.#config = config;
+    this.#tokenizer = tokenizer;
+    this.#normalizers = normalizers;
+  }
+
+  /**
+   * Reads a checkpoint directory's tokenizer and statistics, and checks both and the model against the configuration.
+   * Throws a ProblemsError with everything wrong: CONFIG_RANGE, CHECKPOINT_STATS, CHECKPOINT_TOKENIZER.
+   */
+  static async load(directory: string, model: PolicyModel, config: PolicyConfig): Promise<Policy> {
+    const problems = new Problems();
+    checkModel(config, model, problems);
+    const normalizers = loadNormalizers(directory, model, config, problems);
+    const tokenizer = await loadTokenizer(directory, model, problems);
+    problems.throwIfAny();
+    if (tokenizer === undefined || normalizers === undefined) {
+      throw new Pi05Error('INTERNAL', 'Expected a problem for each part that is missing, received none');
+    }
+    return new Policy(model, config, tokenizer, normalizers);
+  }
+
+  /** Throws a Refusal PROMPT_EMPTY or PROMPT_TOO_LONG. */
+  prepare(observation: Observation): PolicyInputs {
+    const images = Array.from({ length: this.#model.slots }, (_, index) => {
+      return observation.views.find(({ slot }) => IMAGE_SLOTS.indexOf(slot) === index)?.frame;
+    });
+    return {
+      images,
+      tokens: this.#tokens(observation),
+      noise: noise(this.#config.seed, observation.stamp, this.#model.horizon * this.#model.actionDim),
+    };
+  }
+
+  /** `actions`: [horizon, action dim] as the engine returns them, computed from this observation. */
+  finish(actions: Float32Array, observation: Observation): ActionChunk {
+    const { horizon, actionDim } = this.#model;
+    const { joints, bound: mode } = this.#config.action;
+    if (actions.length !== horizon * actionDim) {
+      throw new Pi05Error(
+        'INVALID_ARGUMENT',
+        `Expected ${String(horizon * actionDim)} action values, received ${String(actions.length)}`,
+      );
+    }
+    const { columns } = this.#normalizers;
+    const unnormalized = this.#normalizers.actions.unnormalize(firstColumns(actions, actionDim, columns), columns);
+    const thresholds = joints.map((joint) => joint.binarize);
+    const velocities = joints.map((joint) => joint.kind === 'velocity');
+    const states = joints.map((joint) => (joint.kind === 'delta' ? this.#state(joint.name, observation) : undefined));
+    const values = new Float64Array(horizon * joints.length);
+    for (let step = 0; step < horizon; step += 1) {
+      const start = step * columns;
+      const row = bound(binarize(unnormalized.slice(start, start + joints.length), thresholds), mode, velocities);
+      values.set(toRobot(toAbsolute(row, states), joints), step * joints.length);
+    }
+    return {
+      stamp: observation.stamp,
+      joints: joints.map(({ name }) => name),
+      rows: horizon,
+      values,
+      period: 1 / this.#config.controlRate,
+    };
+  }
+
+  #tokens({ prompt, state }: Observation): Int32Array {
+    const { promptTopic, state: stateConfig } = this.#config;
+    const cleaned = cleanPrompt(prompt);
+    if (pythonStrip(cleaned) === '') {
+      throw new Refusal('PROMPT_EMPTY', `Expected a prompt, received ${JSON.stringify(prompt)}`, promptTopic);
+    }
+    const normalizer = this.#normalizers.state;
+    const texts =
+      normalizer === undefined
+        ? promptWithoutState(cleaned)
+        : [promptWithState(cleaned, stateBins(normalizer.normalize(state)))];
+    const tokens = Int32Array.from([this.#tokenizer.bos, ...texts.flatMap((text) => this.#tokenizer.encode(text))]);
+    const { maxTokens } = this.#model;
+    if (tokens.length > maxTokens) {
+      const numbers = normalizer === undefined ? '' : ` and ${String(stateConfig.joints.length)} state numbers`;
+      throw new Refusal(
+        'PROMPT_TOO_LONG',
+        `Expected at most ${String(maxTokens)} tokens, received ${String(tokens.length)} from a prompt of ` +
+          `${String(prompt.length)} characters${numbers}`,
+        promptTopic,
+      );
+    }
+    return tokens;
+  }
+
+  #state(name: string, { state }: Observation): number {
+    return state[this.#config.state.joints.findIndex((joint) => joint.name === name)] ?? NaN;
+  }
+}
+
+async function loadTokenizer(
+  directory: string,
+  model: PolicyModel,
+  problems: Problems,
+): Promise<Tokenizer | undefined> {
+  const named = model.family === 'lerobot' ? lerobotTokenizer(directory) : undefined;
+  const hint =
+    named === undefined
+      ? ' (put PaliGemma\'s or Gemma\'s tokenizer.json there)'
+      : ` (the checkpoint was trained with ${named}: put its tokenizer.json there)`;
+  try {
+    const tokenizer = await Tokenizer.load(directory, named, hint);
+    if (tokenizer.vocab > model.vocab) {
+      problems.add(
+        'CHECKPOINT_TOKENIZER',
+        `Expected a tokenizer of up to the model's ${String(model.vocab)} tokens, received ${String(tokenizer.vocab)} ` +
+          `from ${directory}`,
+        directory,
+      );
+    }
+    return tokenizer;
+  } catch (error) {
+    problems.addError(error);
+    return undefined;
+  }
+}
+
+/** The first columns of a matrix that is stored row by row. */
+function firstColumns(values: Float32Array, width: number, columns: number): Float32Array {
+  if (columns === width) return values;
+  const rows = values.length / width;
+  const result = new Float32Array(rows * columns);
+  for (let row = 0; row < rows; row += 1) {
+    result.set(values.subarray(row * width, row * width + columns), row * columns);
+  }
+  return result;
+}

@@ -1,0 +1,99 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Problems } from '../../config/problems.js';
+import { Pi05Error } from '../../errors.js';
+import type { Statistics } from '../transforms/normalize.js';
+
+const FILE = 'norm_stats.json';
+
+/**
+ * Statistics as openpi saves them: `assets/<asset_id>/norm_stats.json`. Pi0.5 is always normalised by quantiles
+ * (openpi, training/config.py: everything but Pi0). Problems get a CHECKPOINT_STATS for everything missing.
+ */
+export function readOpenpiStatistics(
+  directory: string,
+  assetId: string,
+  vectors: readonly ('state' | 'actions')[],
+  problems: Problems,
+): Map<string, Statistics> {
+  const result = new Map<string, Statistics>();
+  const path = findFile(directory, assetId, problems);
+  if (path === undefined) return result;
+  const stats = readJson(path, problems);
+  if (stats === undefined) return result;
+  for (const vector of vectors) {
+    const q01 = numbers(stats, vector, 'q01', path, problems);
+    const q99 = numbers(stats, vector, 'q99', path, problems);
+    if (q01 === undefined || q99 === undefined) continue;
+    if (q01.length !== q99.length) {
+      problems.add(
+        'CHECKPOINT_STATS',
+        `Expected as many numbers in norm_stats.${vector}.q01 as in q99, received ${String(q01.length)} and ` +
+          `${String(q99.length)} from ${path}`,
+        path,
+      );
+      continue;
+    }
+    result.set(vector, { kind: 'quantile', q01, q99 });
+  }
+  return result;
+}
+
+function findFile(directory: string, assetId: string, problems: Problems): string | undefined {
+  const assets = join(directory, 'assets');
+  const ids = assetIds(assets);
+  const [only] = ids;
+  const complain = (expected: string): void => {
+    const received = ids.length === 0 ? 'none' : ids.join(', ');
+    problems.add('CHECKPOINT_STATS', `Expected ${expected}, received ${received} in ${assets}`, assets);
+  };
+  if (only === undefined) complain(`statistics in assets/<asset_id>/${FILE}`);
+  else if (assetId !== '' && !ids.includes(assetId)) complain(`statistics for asset_id ${assetId}`);
+  else if (assetId === '' && ids.length > 1) complain('asset_id to name one of several statistics');
+  else return join(assets, assetId === '' ? only : assetId, FILE);
+  return undefined;
+}
+
+/** Asset ids may have slashes, so the files can lie at any depth. */
+function assetIds(assets: string): string[] {
+  let entries: string[];
+  try {
+    entries = readdirSync(assets, { recursive: true, encoding: 'utf8' });
+  } catch {
+    return [];
+  }
+  return entries
+    .filter((entry) => entry.endsWith(`/${FILE}`))
+    .map((entry) => entry.slice(0, -FILE.length - 1))
+    .sort();
+}
+
+function readJson(path: string, problems: Problems): unknown {
+  try {
+    return (JSON.parse(readFileSync(path, 'utf8')) as { norm_stats?: unknown }).norm_stats ?? {};
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    problems.addError(new Pi05Error('CHECKPOINT_STATS', `Expected JSON in ${path}, received: ${reason}`, path));
+    return undefined;
+  }
+}
+
+function numbers(
+  stats: unknown,
+  vector: string,
+  statistic: string,
+  path: string,
+  problems: Problems,
+): Float64Array | undefined {
+  const values = (stats as Record<string, Record<string, unknown> | undefined>)[vector]?.[statistic];
+  if (Array.isArray(values) && values.length > 0 && values.every((value) => Number.isFinite(value))) {
+    return Float64Array.from(values as number[]);
+  }
+  const received = values === undefined || values === null ? 'nothing' : 'something else';
+  problems.add(
+    'CHECKPOINT_STATS',
+    `Expected a list of finite numbers for norm_stats.${vector}.${statistic}, received ${received} from ${path}`,
+    path,
+  );
+  return undefined;
+}
