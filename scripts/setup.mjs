@@ -11,18 +11,27 @@ import { modulesStep, rclnodejsStep } from './lib/node.mjs';
 import { checkPrerequisites } from './lib/prerequisites.mjs';
 import { main } from './lib/problem.mjs';
 import { pythonStep } from './lib/python.mjs';
+import { renderingStep } from './lib/rendering.mjs';
 import { isFresh, perform } from './lib/steps.mjs';
-import { typescriptStep } from './lib/typescript.mjs';
-
-const STEPS = [pythonStep, modulesStep, rclnodejsStep, nativeStep, typescriptStep];
+import { typescriptStep, unitTestsStep } from './lib/typescript.mjs';
 
 /**
  * Runs the stale steps, in order; later steps are judged after earlier ones ran.
- * @param {{also?: import('./lib/steps.mjs').Step[]}} [options] `also`: steps that only the caller needs
+ * @param {object} [needs] what the caller needs beyond a working `bin/pi05`
+ * @param {boolean} [needs.rendering] the simulated arm's cameras
+ * @param {boolean} [needs.unitTests] the compiled unit tests
+ * @param {boolean} [needs.product] false: only the tools, nothing compiled of this project
  * @returns {Promise<number>} how many steps ran
  */
-export async function setup({ also = [] } = {}) {
-  const steps = [...STEPS, ...also];
+export async function setup({ rendering = false, unitTests = false, product = true } = {}) {
+  const steps = [
+    pythonStep,
+    ...(rendering ? [renderingStep] : []),
+    modulesStep,
+    rclnodejsStep,
+    ...(product ? [nativeStep, typescriptStep] : []),
+    ...(unitTests ? [unitTestsStep] : []),
+  ];
   if (steps.every(isFresh)) return 0;
   checkPrerequisites();
   await takeTurns();
@@ -38,7 +47,7 @@ export async function setup({ also = [] } = {}) {
 if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
   await main(async () => {
     const started = performance.now();
-    const ran = await setup();
+    const ran = await setup({ rendering: process.argv.includes('--rendering') });
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     process.stderr.write(ran === 0 ? 'Everything is up to date.\n' : `Set-up done in ${seconds} s.\n`);
   });

@@ -17,7 +17,9 @@ export async function takeTurns() {
   const attempt = spawnSync('flock', ['--nonblock', '3'], { stdio });
   if (attempt.error) throw new Problem('The command flock was not found: apt-get install util-linux.', 2);
   if (attempt.status !== 0) {
-    process.stderr.write(`Another set-up (process ${readFileSync(path, 'utf8').trim()}) is working in this checkout; waiting for it.\n`);
+    process.stderr.write(
+      `Another set-up (process ${readFileSync(path, 'utf8').trim()}) is working in this checkout; waiting for it.\n`,
+    );
     await new Promise((resolve) => spawn('flock', ['3'], { stdio }).once('close', resolve));
   }
   ftruncateSync(descriptor);

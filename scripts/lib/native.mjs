@@ -8,7 +8,10 @@ import { contents } from './steps.mjs';
 /** CMake refuses a build folder that was configured for another place: a checkout that was moved starts anew. */
 function dropForeignBuild() {
   const cache = join(nativeBuild, 'CMakeCache.txt');
-  if (existsSync(cache) && !readFileSync(cache, 'utf8').includes(`CMAKE_HOME_DIRECTORY:INTERNAL=${inRoot('native')}\n`)) {
+  if (
+    existsSync(cache) &&
+    !readFileSync(cache, 'utf8').includes(`CMAKE_HOME_DIRECTORY:INTERNAL=${inRoot('native')}\n`)
+  ) {
     rmSync(nativeBuild, { recursive: true });
   }
 }

@@ -25,7 +25,8 @@ export const modulesStep = {
   inputs: () => [readFileSync(inRoot('package-lock.json'), 'utf8'), process.arch],
   ready: matchesLock,
   async work(log) {
-    if (!matchesLock()) await run(log, 'npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline']);
+    if (!matchesLock())
+      await run(log, 'npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline']);
     await run(log, process.execPath, ['-e', 'require("sharp")']);
   },
 };
@@ -56,7 +57,12 @@ export const rclnodejsStep = {
       await run(log, process.execPath, ['-e', prebuilt], here);
     } catch (error) {
       if (!(error instanceof CommandFailed)) throw error;
-      await run(log, process.execPath, [inRoot('node_modules', 'node-gyp', 'bin', 'node-gyp.js'), 'rebuild', '-j', '2', ...headerOptions()], here);
+      await run(
+        log,
+        process.execPath,
+        [inRoot('node_modules', 'node-gyp', 'bin', 'node-gyp.js'), 'rebuild', '-j', '2', ...headerOptions()],
+        here,
+      );
     }
     await run(log, process.execPath, ['scripts/generate_messages.cjs'], here);
     // The generator exits with 0 whatever happened; importing a message shows whether it worked.

@@ -52,10 +52,17 @@ export function basePython() {
     }
     return (chosen = found);
   }
-  if (ros) throw new Problem(`ROS 2 ${ros.distro} is sourced, but no python3 on PATH can import its rclpy: apt-get install ros-${ros.distro}-rclpy.`, 2);
+  if (ros)
+    throw new Problem(
+      `ROS 2 ${ros.distro} is sourced, but no python3 on PATH can import its rclpy: apt-get install ros-${ros.distro}-rclpy.`,
+      2,
+    );
   const wanted = `Expected Python 3.${FIRST_MINOR} to 3.${LAST_MINOR}`;
   if (unsupported) {
-    throw new Problem(`${wanted}, found ${unsupported.version} (${unsupported.path}): install a supported one beside it, for example apt-get install python3.12-venv.`, 2);
+    throw new Problem(
+      `${wanted}, found ${unsupported.version} (${unsupported.path}): install a supported one beside it, for example apt-get install python3.12-venv.`,
+      2,
+    );
   }
   throw new Problem(`${wanted}, found no python3: apt-get install python3 python3-venv.`, 2);
 }
@@ -80,7 +87,9 @@ async function unlinkPythonGenerators(log) {
 /** rclnodejs's build finds the prefix by `which ros2`; the wheels have no such command. */
 function markPrefix() {
   const marker = join(venv, 'bin', 'ros2');
-  writeFileSync(marker, '#!/bin/sh\necho "This ROS 2 has no ros2 command; it is here to be found." >&2\nexit 1\n', { mode: 0o755 });
+  writeFileSync(marker, '#!/bin/sh\necho "This ROS 2 has no ros2 command; it is here to be found." >&2\nexit 1\n', {
+    mode: 0o755,
+  });
 }
 
 /** A Python environment of the checkout's own, with ROS 2 in it unless one is sourced. */
@@ -115,6 +124,8 @@ export const pythonStep = {
       markPrefix();
     }
     writeFileSync(rosEnvFile, ros ? '' : rosEnvText());
-    await run(log, venvPython, ['-c', 'import rclpy, sensor_msgs.msg, mujoco, matplotlib, pytest'], { env: rosEnvironment() });
+    await run(log, venvPython, ['-c', 'import rclpy, sensor_msgs.msg, mujoco, matplotlib, pytest'], {
+      env: rosEnvironment(),
+    });
   },
 };

@@ -69,7 +69,9 @@ export async function run(log, command, args, options = {}) {
   children.add(child);
   const reason = await new Promise((resolve) => {
     child.once('error', (error) => resolve(`could not start: ${error.message}`));
-    child.once('close', (code, signal) => resolve(code === 0 ? '' : signal ? `was ended by ${signal}` : `exited with ${code}`));
+    child.once('close', (code, signal) =>
+      resolve(code === 0 ? '' : signal ? `was ended by ${signal}` : `exited with ${code}`),
+    );
   });
   children.delete(child);
   if (reason) throw new CommandFailed(command, log.path, readFileSync(log.path, 'utf8'), reason);
@@ -84,7 +86,11 @@ export function output(command, args, env = process.env) {
 /** Runs a command on this terminal and gives its exit status (128 + n after signal n). */
 export function runHere(command, args, options = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: options.cwd ?? root, env: options.env ?? process.env, stdio: options.stdio ?? 'inherit' });
+    const child = spawn(command, args, {
+      cwd: options.cwd ?? root,
+      env: options.env ?? process.env,
+      stdio: options.stdio ?? 'inherit',
+    });
     children.add(child);
     child.once('error', (error) => reject(new Problem(`Could not start ${command}: ${error.message}.`)));
     child.once('close', (code, signal) => {

@@ -29,6 +29,11 @@ export function isFresh(step) {
   return existsSync(path) && readFileSync(path, 'utf8') === fingerprint(step) && step.ready();
 }
 
+/** Makes a step stale. */
+export function forget(step) {
+  rmSync(stampPath(step), { force: true });
+}
+
 const NO_NETWORK =
   /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|getaddrinfo|NewConnectionError|name resolution|Network is unreachable|Failed to establish a new connection/;
 
@@ -42,11 +47,13 @@ export async function perform(step, number, count) {
   const beat = setInterval(() => process.stderr.write(`${label} … ${seconds()} s\n`), 15_000);
   const log = new Log(step.name);
   try {
-    rmSync(stampPath(step), { force: true });
+    forget(step);
     await step.work(log);
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
-    const remedy = NO_NETWORK.test(error.text) ? 'The network could not be reached, and this step downloads packages: connect and start again.' : `Its log is ${error.log}.`;
+    const remedy = NO_NETWORK.test(error.text)
+      ? 'The network could not be reached, and this step downloads packages: connect and start again.'
+      : `Its log is ${error.log}.`;
     throw new Problem(`${error.tail()}\n\n${step.title} failed after ${seconds()} s: ${error.message}. ${remedy}`);
   } finally {
     clearInterval(beat);

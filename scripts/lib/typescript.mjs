@@ -4,7 +4,8 @@ import { inRoot } from './paths.mjs';
 import { run } from './run.mjs';
 import { contents } from './steps.mjs';
 
-const tsc = (log, project) => run(log, process.execPath, [inRoot('node_modules', 'typescript', 'bin', 'tsc'), '-p', project]);
+const tsc = (log, project) =>
+  run(log, process.execPath, [inRoot('node_modules', 'typescript', 'bin', 'tsc'), '-p', project]);
 
 /** src/ to dist/. */
 export const typescriptStep = {

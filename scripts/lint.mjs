@@ -1,0 +1,51 @@
+/** Every check that needs no run: `npm run lint`; `npm run format` writes what prettier and clang-format want. */
+import { existsSync, readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+
+import { allBreaches } from './lib/native-law.mjs';
+import { inRoot, root, venv } from './lib/paths.mjs';
+import { main } from './lib/problem.mjs';
+import { runHere } from './lib/run.mjs';
+import { setup } from './setup.mjs';
+
+const bin = (name, ...parts) => inRoot('node_modules', name, ...parts);
+const node = (...args) => runHere(process.execPath, args);
+
+function cxxFiles() {
+  return ['native', 'test/native']
+    .map((folder) => inRoot(folder))
+    .filter(existsSync)
+    .flatMap((folder) => readdirSync(folder, { recursive: true }).map((name) => join(folder, name)))
+    .filter((path) => /\.(h|cc|cu|cuh)$/.test(path))
+    .map((path) => relative(root, path));
+}
+
+async function nativeLaw() {
+  const found = allBreaches(inRoot('native'));
+  for (const breach of found) process.stderr.write(`${breach}\n`);
+  return found.length === 0 ? 0 : 1;
+}
+
+const clangFormat = (...args) => runHere(join(venv, 'bin', 'clang-format'), [...args, ...cxxFiles()]);
+const prettier = (flag) => node(bin('prettier', 'bin', 'prettier.cjs'), flag, '--log-level', 'warn', '.');
+
+const CHECKS = [
+  ['types (src)', () => node(bin('typescript', 'bin', 'tsc'), '-p', '.', '--noEmit')],
+  ['types (test)', () => node(bin('typescript', 'bin', 'tsc'), '-p', 'test', '--noEmit')],
+  ['eslint and the import law', () => node(bin('eslint', 'bin', 'eslint.js'), '.')],
+  ['the import law of native/', nativeLaw],
+  ['prettier', () => prettier('--check')],
+  ['clang-format', () => clangFormat('--dry-run', '--Werror')],
+];
+
+await main(async () => {
+  await setup({ product: false });
+  if (process.argv.includes('--fix')) return (await prettier('--write')) || (await clangFormat('-i'));
+  let failed = 0;
+  for (const [name, check] of CHECKS) {
+    const status = await check();
+    process.stderr.write(`${status === 0 ? 'ok    ' : 'FAILED'} ${name}\n`);
+    if (status !== 0) failed++;
+  }
+  return failed === 0 ? 0 : 1;
+});
