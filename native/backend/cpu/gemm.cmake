@@ -1,5 +1,6 @@
 # The threads, matrix products and vector mathematics of the CPU backend, for include() from native/CMakeLists.txt.
-# Defines PI05_GEMM_SOURCES and gives each instruction set's unit, and no other file, that instruction set's flags.
+# Defines PI05_GEMM_SOURCES and the target pi05_gemm_bench, which only builds when asked for. Each instruction set's unit,
+# and no other file, gets that instruction set's flags.
 set(PI05_GEMM_SOURCES)
 foreach(unit threads gemm vecmath simd simd_generic)
   list(APPEND PI05_GEMM_SOURCES ${CMAKE_CURRENT_LIST_DIR}/${unit}.cc)
@@ -17,3 +18,10 @@ set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/simd_avx2.cc PROPERTIES
   COMPILE_OPTIONS "${PI05_SIMD_FLAGS};-mavx2;-mfma")
 set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/simd_avx512.cc PROPERTIES
   COMPILE_OPTIONS "${PI05_SIMD_FLAGS};-mavx2;-mfma;-mavx512f;-mavx512bw;-mavx512vl;-mprefer-vector-width=512")
+
+find_package(Threads REQUIRED)
+add_executable(pi05_gemm_bench EXCLUDE_FROM_ALL
+  ${CMAKE_CURRENT_LIST_DIR}/../../bench/gemm_bench.cc ${PI05_GEMM_SOURCES})
+target_include_directories(pi05_gemm_bench PRIVATE ${CMAKE_CURRENT_LIST_DIR}/../..)
+target_compile_features(pi05_gemm_bench PRIVATE cxx_std_17)
+target_link_libraries(pi05_gemm_bench PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
