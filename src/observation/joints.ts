@@ -1,0 +1,102 @@
+import type { PolicyConfig } from '../config/config.js';
+import { Refusal } from '../errors.js';
+import type { JointReading } from '../frame/frame.js';
+
+/** What one joint message says, in the orders of the configuration. */
+export interface JointSample {
+  readonly stamp: bigint;
+  /** [state joints] model units before normalisation: (message − offset) / scale. */
+  readonly state: Float64Array;
+  /** [action joints] measured positions in the robot's units; NaN where the schedule needs none. */
+  readonly measured: Float64Array;
+}
+
+type Source = 'position' | 'velocity' | 'effort';
+const PLURAL = { position: 'positions', velocity: 'velocities', effort: 'efforts' } as const;
+
+/** Picks the configured joints out of joint messages, by name; whatever else a message holds is none of its business. */
+export class JointReader {
+  readonly #config: PolicyConfig;
+  /** Joints whose value is needed, by source. */
+  readonly #needed = new Map<Source, string[]>();
+  readonly #names: readonly string[];
+
+  constructor(config: PolicyConfig) {
+    this.#config = config;
+    for (const { name, source } of config.state.joints) this.#need(name, source);
+    for (const name of measuredJoints(config)) this.#need(name, 'position');
+    this.#names = [...new Set([...this.#needed.values()].flat())];
+  }
+
+  /**
+   * @throws Refusal JOINT_COUNT where a needed array has not one value per name or a needed joint comes twice,
+   * JOINT_MISSING where needed joints are absent, JOINT_NOT_FINITE; each names the joints.
+   */
+  read(reading: JointReading): JointSample {
+    const { topic } = this.#config.state;
+    const index = this.#index(reading, topic);
+    for (const [source, names] of this.#needed) {
+      const bad = names.filter((name) => !Number.isFinite(reading[source][index.get(name)!]));
+      if (bad.length > 0) {
+        const received = bad.map((name) => `${reading[source][index.get(name)!]} for ${name}`).join(', ');
+        throw new Refusal('JOINT_NOT_FINITE', `Expected finite ${PLURAL[source]}, received ${received} from ${topic}`, topic);
+      }
+    }
+    const value = (name: string, source: Source): number => reading[source][index.get(name)!]!;
+    const measured = new Set(measuredJoints(this.#config));
+    return {
+      stamp: reading.stamp,
+      state: Float64Array.from(this.#config.state.joints, (j) => (value(j.name, j.source) - j.offset) / j.scale),
+      measured: Float64Array.from(this.#config.action.joints, ({ name }) => (measured.has(name) ? value(name, 'position') : NaN)),
+    };
+  }
+
+  #need(name: string, source: Source): void {
+    const names = this.#needed.get(source) ?? [];
+    if (!names.includes(name)) names.push(name);
+    this.#needed.set(source, names);
+  }
+
+  #index({ name, ...arrays }: JointReading, topic: string): ReadonlyMap<string, number> {
+    for (const source of this.#needed.keys()) {
+      const received = arrays[source].length;
+      if (received !== name.length) {
+        const without = name.slice(received);
+        const missing = without.length > 0 ? ` (no value for: ${without.join(', ')})` : '';
+        const what = PLURAL[source];
+        throw new Refusal('JOINT_COUNT', `Expected ${name.length} ${what} for ${name.length} names, received ${received} from ${topic}${missing}`, topic);
+      }
+    }
+    const index = new Map<string, number>();
+    const needed = new Set(this.#names);
+    const twice = new Set<string>();
+    name.forEach((joint, i) => {
+      if (index.has(joint) && needed.has(joint)) twice.add(joint);
+      index.set(joint, i);
+    });
+    if (twice.size > 0) {
+      throw new Refusal('JOINT_COUNT', `Expected each joint once, received more than one value from ${topic} for: ${[...twice].join(', ')}`, topic);
+    }
+    const missing = this.#names.filter((joint) => !index.has(joint));
+    if (missing.length > 0) {
+      const expected = this.#names.length;
+      throw new Refusal(
+        'JOINT_MISSING',
+        `Expected ${expected} values for state, received ${expected - missing.length} from ${topic} (missing: ${missing.join(', ')})`,
+        topic,
+      );
+    }
+    return index;
+  }
+}
+
+/**
+ * Action joints whose measured position the schedule needs: where to hold, where to start from, how far to a limit.
+ * Velocities without position limits need none, nor does a robot whose state is not in joint space.
+ */
+function measuredJoints(config: PolicyConfig): string[] {
+  if (config.state.mode === 'none') return [];
+  return config.action.joints
+    .filter(({ kind, lower, upper }) => kind !== 'velocity' || Number.isFinite(lower) || Number.isFinite(upper))
+    .map(({ name }) => name);
+}

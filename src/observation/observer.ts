@@ -1,0 +1,288 @@
+import type { CameraConfig, PolicyConfig } from '../config/config.js';
+import { Refusal } from '../errors.js';
+import type { RefusalCode } from '../errors.js';
+import type { CameraFrame, CompressedImage, JointReading, Observation, RawImage, View } from '../frame/frame.js';
+import { newestSet, stampOf } from './align.js';
+import { Conditions } from './conditions.js';
+import { History } from './history.js';
+import { checkImage, decodeCompressed, isDuplicate } from './image.js';
+import { JointReader } from './joints.js';
+import type { JointSample } from './joints.js';
+
+const FRAME_HISTORY_BYTES = 128 * 1024 * 1024;
+const JOINT_HISTORY_ITEMS = 4096;
+
+type Input = CameraFrame | JointSample;
+
+/** One input and what is known of it. */
+interface Stream<T extends Input> {
+  readonly topic: string;
+  readonly maxAge: bigint;
+  readonly history: History<T>;
+  readonly missing: RefusalCode;
+  readonly stale: RefusalCode;
+  /** Whether any message came since the start. */
+  seen: boolean;
+  /** When it last gave something new: the newest stamp, or its arrival where that was earlier; at first the start. */
+  alive: bigint;
+}
+
+interface CameraStream extends Stream<CameraFrame> {
+  readonly camera: CameraConfig;
+  decoding: boolean;
+  waiting: CompressedImage | undefined;
+}
+
+/**
+ * Turns messages into observations, or into refusals. Messages that pass their checks enter a short history per stream;
+ * the newest set of them whose stamps agree becomes an observation when one is asked for. A bad message is refused and
+ * touches nothing else. What a single message is refused for is reported for each; conditions that last are reported
+ * when they begin and once a second (`Conditions`).
+ */
+export class Observer {
+  readonly #config: PolicyConfig;
+  readonly #report: (refusal: Refusal) => void;
+  readonly #changed: () => void;
+  readonly #clock: () => bigint;
+  readonly #cameras: ReadonlyMap<string, CameraStream>;
+  readonly #joints: Stream<JointSample> | undefined;
+  readonly #streams: readonly Stream<Input>[];
+  readonly #reader: JointReader;
+  readonly #conditions = new Conditions();
+  readonly #decodes = new Set<Promise<void>>();
+  /** Counts starts: what was decoded for an earlier one is dropped. */
+  #start = 0;
+  /** Stamp of the newest set that was handed out, and of the newest that was looked at. */
+  #built: bigint | undefined;
+  #judged: { readonly stamp: bigint; readonly good: boolean } | undefined;
+  prompt: string;
+
+  /**
+   * @param report gets each refusal. @param changed is called when a message was accepted outside a call of `offer…`,
+   * that is when a decode is done. @param clock ROS time, ns.
+   */
+  constructor(config: PolicyConfig, report: (refusal: Refusal) => void, changed: () => void, clock: () => bigint) {
+    this.#config = config;
+    this.#report = report;
+    this.#changed = changed;
+    this.#clock = clock;
+    this.prompt = config.prompt;
+    this.#reader = new JointReader(config);
+    const cameras = config.cameras.map((camera): CameraStream => ({
+      ...stream<CameraFrame>(camera, 'CAMERA_MISSING', 'CAMERA_STALE', new History(FRAME_HISTORY_BYTES)),
+      camera,
+      decoding: false,
+      waiting: undefined,
+    }));
+    this.#cameras = new Map(cameras.map((c) => [c.camera.name, c]));
+    this.#joints =
+      config.state.mode === 'joints'
+        ? stream<JointSample>(config.state, 'STATE_STALE', 'STATE_STALE', new History(JOINT_HISTORY_ITEMS))
+        : undefined;
+    this.#streams = [...cameras, ...(this.#joints ? [this.#joints] : [])];
+  }
+
+  /** Forgets all inputs; ages count from `now`. */
+  reset(now: bigint): void {
+    this.#start++;
+    this.#built = undefined;
+    this.#judged = undefined;
+    this.#conditions.clearAll();
+    for (const stream of this.#streams) {
+      stream.history.clear();
+      stream.seen = false;
+      stream.alive = now;
+    }
+    for (const camera of this.#cameras.values()) camera.waiting = undefined;
+  }
+
+  /** Whether the image was accepted. `image.data` is kept, not copied. */
+  offerImage(camera: string, image: RawImage, now: bigint): boolean {
+    const stream = this.#camera(camera);
+    return this.#attempt(() => this.#accept(stream, checkImage(image, stream.topic, this.#config.image), now), stream);
+  }
+
+  /** Decodes off this thread, one image at a time per camera; while one is decoded only the newest other one waits. */
+  offerCompressed(camera: string, image: CompressedImage): void {
+    const stream = this.#camera(camera);
+    stream.seen = true;
+    stream.waiting = image;
+    if (stream.decoding) return;
+    stream.decoding = true;
+    const decode = this.#decode(stream).finally(() => {
+      this.#decodes.delete(decode);
+    });
+    this.#decodes.add(decode);
+  }
+
+  /** Whether the reading was accepted. */
+  offerJoints(reading: JointReading, now: bigint): boolean {
+    const stream = this.#joints;
+    if (stream === undefined) return false;
+    return this.#attempt(() => this.#accept(stream, this.#reader.read(reading), now), stream);
+  }
+
+  /**
+   * The newest set that is newer than the last one given and stamped `notBefore` or later, as an observation; undefined
+   * where there is none yet or it was refused.
+   */
+  take(now: bigint, notBefore?: bigint): Observation | undefined {
+    if (this.prompt.trim() === '') return undefined;
+    const set = this.#align(now);
+    if (set === undefined) return undefined;
+    const stamp = stampOf(set);
+    if (this.#built !== undefined && stamp <= this.#built) return undefined;
+    if (notBefore !== undefined && stamp < notBefore) return undefined;
+    this.#built = stamp;
+    if (!this.#judge(set, stamp, now)) return undefined;
+    return { stamp, views: this.#views(set), state: this.#sample(set)?.state ?? new Float64Array(0), prompt: this.prompt };
+  }
+
+  /** Reports the conditions that hold at `now`; to be called once a control tick. */
+  watch(now: bigint): void {
+    for (const stream of this.#streams) this.#watchAge(stream, now);
+    this.#condition('PROMPT_EMPTY', 'prompt', this.prompt.trim() === '', now, () => 'Expected a prompt, received an empty one');
+    const previous = this.#judged?.stamp;
+    const set = this.#align(now);
+    if (set !== undefined && (previous === undefined || stampOf(set) > previous)) {
+      this.#judge(set, stampOf(set), now);
+      return;
+    }
+    const newest = this.#streams.map(({ history }) => history.newest?.stamp);
+    if (newest.every((stamp) => stamp !== undefined && (previous === undefined || stamp > previous))) this.#reportSkew(now);
+  }
+
+  /** Newest measured positions, [action joints] in the robot's units, NaN where none is needed; undefined when stale. */
+  measured(now: bigint): Float64Array | undefined {
+    if (this.#joints === undefined) return new Float64Array(this.#config.action.joints.length).fill(NaN);
+    const newest = this.#joints.history.newest;
+    return newest !== undefined && newest.stamp >= now - this.#joints.maxAge ? newest.measured : undefined;
+  }
+
+  /** Resolves when no decode is in flight. */
+  async idle(): Promise<void> {
+    while (this.#decodes.size > 0) await Promise.all(this.#decodes);
+  }
+
+  #camera(name: string): CameraStream {
+    const stream = this.#cameras.get(name);
+    if (stream === undefined) throw new RangeError(`No camera ${name} is configured`);
+    return stream;
+  }
+
+  #attempt(accept: () => boolean, stream: { seen: boolean }): boolean {
+    stream.seen = true;
+    try {
+      return accept();
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.#report(error);
+      return false;
+    }
+  }
+
+  async #decode(stream: CameraStream): Promise<void> {
+    for (let image = stream.waiting; image !== undefined; image = stream.waiting) {
+      stream.waiting = undefined;
+      const start = this.#start;
+      const result = await decodeCompressed(image, stream.topic, this.#config.image).catch((error: unknown) => error as Refusal);
+      if (start !== this.#start) continue;
+      if (result instanceof Refusal) this.#report(result);
+      else if (this.#accept(stream, result, this.#clock())) this.#changed();
+    }
+    stream.decoding = false;
+  }
+
+  #accept<T extends Input>(stream: Stream<T>, item: T, now: bigint): boolean {
+    const age = now - item.stamp;
+    if (age > stream.maxAge || -age > stream.maxAge) {
+      const said = `${seconds(age < 0n ? -age : age)} s ${age < 0n ? 'ahead of' : 'behind'} the clock`;
+      this.#condition(stream.stale, stream.topic, true, now, () => `Expected a stamp within ${seconds(stream.maxAge)} s, received one ${said} from ${stream.topic}`);
+      return false;
+    }
+    stream.history.add(item, 'data' in item ? item.data.byteLength : 1);
+    const alive = item.stamp < now ? item.stamp : now;
+    if (alive > stream.alive) stream.alive = alive;
+    return true;
+  }
+
+  #align(now: bigint): Input[] | undefined {
+    for (const { history, maxAge } of this.#streams) history.expire(now - maxAge);
+    return newestSet(this.#streams.map(({ history }) => history.items), this.#config.sync.maxSkew);
+  }
+
+  #views(set: readonly Input[]): View[] {
+    return [...this.#cameras.values()].map(({ camera }, i) => ({ camera: camera.name, slot: camera.slot, frame: set[i] as CameraFrame }));
+  }
+
+  #sample(set: readonly Input[]): JointSample | undefined {
+    return this.#joints && (set.at(-1) as JointSample);
+  }
+
+  /** What has to be checked of a set as a whole, once a set. */
+  #judge(set: readonly Input[], stamp: bigint, now: bigint): boolean {
+    if (this.#judged?.stamp !== stamp) {
+      const pair = duplicates(this.#views(set));
+      const [first, second] = (pair ?? []).map(({ camera }) => this.#camera(camera).topic);
+      this.#condition(
+        'CAMERA_DUPLICATE',
+        second ?? '',
+        pair !== undefined,
+        now,
+        () => `Expected different views in ${pair![0].slot} and ${pair![1].slot}, received identical pixels from ${first} and ${second}`,
+      );
+      this.#conditions.clear('CAMERA_SKEW');
+      this.#judged = { stamp, good: pair === undefined };
+    }
+    return this.#judged.good;
+  }
+
+  #watchAge(stream: Stream<Input>, now: bigint): void {
+    const { topic, maxAge, seen } = stream;
+    const late = now - stream.alive > maxAge;
+    const code = seen ? stream.stale : stream.missing;
+    this.#condition(code, topic, late, now, () =>
+      seen
+        ? `Expected valid data at most ${seconds(maxAge)} s old on ${topic}, received the last ${seconds(now - stream.alive)} s ago`
+        : `Expected messages on ${topic}, received none in ${seconds(now - stream.alive)} s`,
+    );
+  }
+
+  #reportSkew(now: bigint): void {
+    const byAge = this.#streams.toSorted((a, b) => Number(a.history.newest!.stamp - b.history.newest!.stamp));
+    const oldest = byAge[0]!;
+    const newest = byAge.at(-1)!;
+    const apart = newest.history.newest!.stamp - oldest.history.newest!.stamp;
+    this.#condition('CAMERA_SKEW', oldest.topic, true, now, () => {
+      const received = `${seconds(apart)} s between ${newest.topic} and ${oldest.topic}`;
+      return `Expected stamps within ${seconds(this.#config.sync.maxSkew)} s of each other, received ${received}`;
+    });
+  }
+
+  #condition(code: RefusalCode, source: string, holds: boolean, now: bigint, sentence: () => string): void {
+    const key = code === 'CAMERA_SKEW' || code === 'CAMERA_DUPLICATE' ? code : `${code} ${source}`;
+    if (!holds) this.#conditions.clear(key);
+    else if (this.#conditions.holds(key, now)) this.#report(new Refusal(code, sentence(), source));
+  }
+}
+
+function stream<T extends Input>(
+  { topic, maxAge }: { readonly topic: string; readonly maxAge: bigint },
+  missing: RefusalCode,
+  stale: RefusalCode,
+  history: History<T>,
+): Stream<T> {
+  return { topic, maxAge, history, missing, stale, seen: false, alive: 0n };
+}
+
+function duplicates(views: readonly View[]): readonly [View, View] | undefined {
+  for (const [i, second] of views.entries()) {
+    for (const first of views.slice(0, i)) if (isDuplicate(first.frame, second.frame)) return [first, second];
+  }
+  return undefined;
+}
+
+/** Nanoseconds as seconds with milliseconds. */
+function seconds(ns: bigint): string {
+  return (Number(ns) / 1e9).toFixed(3);
+}

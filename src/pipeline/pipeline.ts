@@ -1,0 +1,280 @@
+import type { PolicyConfig } from '../config/config.js';
+import type { Engine, InferRequest } from '../engine/engine.js';
+import { Pi05Error, Refusal } from '../errors.js';
+import type { RunCode } from '../errors.js';
+import type { ActionChunk, Command, CompressedImage, JointReading, Observation, RawImage } from '../frame/frame.js';
+import { Conditions } from '../observation/conditions.js';
+import { Observer } from '../observation/observer.js';
+import { Schedule } from '../schedule/schedule.js';
+import type { Ticket } from '../schedule/schedule.js';
+import { Counters } from './statistics.js';
+import type { PipelineStatistics } from './statistics.js';
+
+/** The part of a policy that the pipeline needs. */
+export interface PolicyLike {
+  /** @throws Refusal PROMPT_EMPTY, PROMPT_TOO_LONG. */
+  prepare(observation: Observation): Pick<InferRequest, 'images' | 'tokens' | 'noise'>;
+  /** The engine's normalised actions in the robot's units. */
+  finish(actions: Float32Array, observation: Observation): ActionChunk;
+}
+
+/** Where results go. None of these may throw. */
+export interface PipelineSink {
+  /** Once for each accepted chunk, when it is accepted. */
+  chunk(chunk: ActionChunk, timing: ChunkTiming): void;
+  command(command: Command): void;
+  /** Each refused message; a condition that lasts when it begins and once a second after. */
+  refusal(refusal: Refusal): void;
+  fault(fault: Pi05Error<RunCode>): void;
+}
+
+export interface ChunkTiming {
+  readonly inferenceMs: number;
+  /** From the observation's stamp to now. */
+  readonly latencyMs: number;
+}
+
+const RETRY_AFTER = 1_000_000_000n;
+
+/**
+ * Observation → policy → engine → schedule. Knows nothing of ROS: messages come in decoded, every event carries `now`
+ * (ROS time, ns), results go to a sink. What is offered while inactive is ignored, but for the prompt.
+ *
+ * An inference starts when a set of inputs is complete and the schedule wants one; one is in flight at a time and the
+ * newest observation wins. After an engine failure the stop action is sent and the engine is tried again a second later.
+ *
+ * In lock-step a tick keeps its command back until the inference on the observation of its own time, or any in flight, is
+ * done. A refusal, a fault or the next tick releases it, so that no bad input can stop the simulation.
+ */
+export class Pipeline {
+  readonly #config: PolicyConfig;
+  readonly #policy: PolicyLike;
+  readonly #engine: Engine;
+  readonly #sink: PipelineSink;
+  readonly #clock: (() => bigint) | undefined;
+  readonly #observer: Observer;
+  readonly #schedule: Schedule;
+  readonly #counters = new Counters();
+  readonly #conditions = new Conditions();
+  #active = false;
+  /** The newest `now` of any event. */
+  #latest = 0n;
+  #inference: Promise<void> | undefined;
+  /** No inference before this, ns. */
+  #retryAt = 0n;
+  /** Lock-step: the tick whose command is still owed. */
+  #owed: bigint | undefined;
+
+  /**
+   * @param clock ROS time now, ns, for what happens between events (a chunk or a decoded image arriving); without one the
+   * time of the latest event stands for it.
+   */
+  constructor(config: PolicyConfig, policy: PolicyLike, engine: Engine, sink: PipelineSink, clock?: () => bigint) {
+    this.#config = config;
+    this.#policy = policy;
+    this.#engine = engine;
+    this.#sink = sink;
+    this.#clock = clock;
+    this.#schedule = new Schedule(config);
+    this.#observer = new Observer(
+      config,
+      (refusal) => this.#refuse(refusal),
+      () => this.#consider(this.#now()),
+      () => this.#now(),
+    );
+  }
+
+  get statistics(): PipelineStatistics {
+    return this.#counters.snapshot(this.#active);
+  }
+
+  offerImage(camera: string, image: RawImage, now: bigint): void {
+    if (this.#advance(now) && this.#observer.offerImage(camera, image, now)) this.#consider(now);
+  }
+
+  offerCompressed(camera: string, image: CompressedImage, now: bigint): void {
+    if (this.#advance(now)) this.#observer.offerCompressed(camera, image);
+  }
+
+  offerJoints(reading: JointReading, now: bigint): void {
+    if (this.#advance(now) && this.#observer.offerJoints(reading, now)) this.#consider(now);
+  }
+
+  /** A message that was refused before it could be offered. */
+  refuse(refusal: Refusal, now: bigint): void {
+    if (this.#advance(now)) this.#refuse(refusal);
+  }
+
+  /** A new prompt ends what is executed of the old one: the robot holds until a chunk for the new prompt arrives. */
+  setPrompt(text: string, now: bigint): void {
+    if (text === this.#observer.prompt) return;
+    this.#observer.prompt = text;
+    if (!this.#advance(now)) return;
+    this.#schedule.reset();
+    this.#consider(now);
+  }
+
+  activate(now: bigint): void {
+    if (this.#active) return;
+    this.#active = true;
+    this.#latest = now;
+    this.#retryAt = now;
+    this.#conditions.clearAll();
+    this.#observer.reset(now);
+    this.#schedule.activate();
+  }
+
+  /** Sends the stop action, once; a chunk still being computed is dropped. */
+  deactivate(now: bigint): void {
+    if (!this.#advance(now)) return;
+    this.#active = false;
+    this.#owed = undefined;
+    this.#send(this.#schedule.deactivate(now, this.#observer.measured(now)));
+  }
+
+  /** One control tick. @param latenessNs how much later than due it comes. */
+  tick(now: bigint, latenessNs: bigint): void {
+    if (!this.#advance(now)) return;
+    this.#counters.tickLatenessMs.add(Number(latenessNs) / 1e6);
+    this.#watchTick(now, latenessNs);
+    if (this.#owed !== undefined) this.#command(this.#owed);
+    if (this.#config.schedule.lockstep) this.#owed = now;
+    else this.#command(now);
+    this.#observer.watch(now);
+    const late = this.#schedule.watch(now);
+    if (late !== undefined) this.#fault(late);
+    this.#consider(now);
+  }
+
+  /** Resolves when no inference and no decode is in flight. */
+  async idle(): Promise<void> {
+    do {
+      await this.#observer.idle();
+      await this.#inference;
+    } while (this.#inference !== undefined);
+  }
+
+  #now(): bigint {
+    return this.#clock?.() ?? this.#latest;
+  }
+
+  /** Whether the pipeline is active; starts over with the inputs when time has jumped back (a simulation's reset). */
+  #advance(now: bigint): boolean {
+    if (this.#active && now < this.#latest - this.#config.sync.maxSkew) {
+      this.#observer.reset(now);
+      this.#schedule.reset();
+      this.#conditions.clearAll();
+      this.#retryAt = now;
+      this.#latest = now;
+    }
+    if (now > this.#latest) this.#latest = now;
+    return this.#active;
+  }
+
+  /** Starts an inference where one is wanted and possible; in lock-step, gives the owed command where none is wanted. */
+  #consider(now: bigint): void {
+    if (!this.#active || this.#inference !== undefined) return;
+    const owed = this.#owed;
+    const lockstep = this.#config.schedule.lockstep;
+    if (this.#schedule.wantsInference && now >= this.#retryAt && !(lockstep && owed === undefined)) {
+      const observation = this.#observer.take(now, owed);
+      if (observation !== undefined) this.#start(observation, now);
+    } else if (owed !== undefined) this.#release();
+  }
+
+  #start(observation: Observation, now: bigint): void {
+    let request: InferRequest;
+    try {
+      const { flowSteps } = this.#config;
+      request = { ...this.#policy.prepare(observation), ...(flowSteps > 0 ? { steps: flowSteps } : {}) };
+    } catch (error) {
+      if (!(error instanceof Refusal)) this.#fail(error, now);
+      else if (this.#conditions.holds(error.code, now)) this.#refuse(error);
+      else this.#release();
+      return;
+    }
+    this.#conditions.clear('PROMPT_EMPTY');
+    this.#conditions.clear('PROMPT_TOO_LONG');
+    this.#counters.observations++;
+    const ticket = this.#schedule.ask(now);
+    this.#inference = this.#infer(request, observation, ticket).then((settle) => {
+      this.#inference = undefined;
+      settle();
+      this.#consider(this.#now());
+    });
+  }
+
+  /** Never rejects; what is to be done about the outcome is the result. */
+  async #infer(request: InferRequest, observation: Observation, ticket: Ticket): Promise<() => void> {
+    try {
+      const { actions, milliseconds } = await this.#engine.infer(request);
+      const chunk = this.#policy.finish(actions, observation);
+      return () => this.#arrive(chunk, milliseconds, ticket);
+    } catch (error) {
+      return () => {
+        this.#schedule.abandon(ticket);
+        this.#fail(error, this.#now());
+      };
+    }
+  }
+
+  #arrive(chunk: ActionChunk, inferenceMs: number, ticket: Ticket): void {
+    const now = this.#now();
+    const verdict = this.#schedule.accept(ticket, chunk, now);
+    if (verdict === 'outdated') this.#counters.outdated++;
+    else if (verdict !== 'accepted') this.#fault(verdict);
+    else {
+      const latencyMs = Number(now - chunk.stamp) / 1e6;
+      this.#counters.chunks++;
+      this.#counters.inferenceMs.add(inferenceMs);
+      this.#counters.latencyMs.add(latencyMs);
+      this.#sink.chunk(chunk, { inferenceMs, latencyMs });
+    }
+  }
+
+  #fail(error: unknown, now: bigint): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#retryAt = now + RETRY_AFTER;
+    const stop = this.#schedule.stop(now, this.#observer.measured(now));
+    this.#owed = undefined;
+    this.#send(stop);
+    this.#fault(new Pi05Error('ENGINE_FAILED', `Expected a chunk from the engine, received an error (${reason})`, 'engine'));
+  }
+
+  #watchTick(now: bigint, latenessNs: bigint): void {
+    const { maxTickLateness } = this.#config.schedule;
+    if (latenessNs <= maxTickLateness) return this.#conditions.clear('TICK_LATE');
+    if (!this.#conditions.holds('TICK_LATE', now)) return;
+    const [received, expected] = [latenessNs, maxTickLateness].map((ns) => (Number(ns) / 1e6).toFixed(1));
+    this.#fault(new Pi05Error('TICK_LATE', `Expected a control tick at most ${expected} ms late, received one ${received} ms late`, 'tick'));
+  }
+
+  #command(now: bigint): void {
+    this.#owed = undefined;
+    const { command, fault } = this.#schedule.next(now, this.#observer.measured(now));
+    this.#send(command);
+    if (fault !== undefined) this.#fault(fault);
+  }
+
+  #release(): void {
+    if (this.#owed !== undefined) this.#command(this.#owed);
+  }
+
+  #send(command: Command | undefined): void {
+    if (command === undefined) return;
+    this.#counters.commands[command.reason]++;
+    this.#sink.command(command);
+  }
+
+  #refuse(refusal: Refusal): void {
+    this.#counters.refused(refusal);
+    this.#sink.refusal(refusal);
+    this.#release();
+  }
+
+  #fault(fault: Pi05Error<RunCode>): void {
+    this.#counters.failed(fault);
+    this.#sink.fault(fault);
+    this.#release();
+  }
+}

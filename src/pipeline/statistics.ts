@@ -1,0 +1,89 @@
+import type { Pi05Error, Refusal, RefusalCode, RunCode } from '../errors.js';
+import type { CommandReason } from '../frame/frame.js';
+
+/** Of the most recent samples, nearest rank, ms; undefined before the first. */
+export interface Percentiles {
+  readonly p50: number | undefined;
+  readonly p95: number | undefined;
+  readonly p99: number | undefined;
+}
+
+export interface PipelineStatistics {
+  readonly active: boolean;
+  /** Observations built and given to the policy. */
+  readonly observations: number;
+  /** Chunks accepted, and chunks that came too late for a reset, a stop or the time-out. */
+  readonly chunks: number;
+  readonly outdated: number;
+  readonly commands: Readonly<Record<CommandReason, number>>;
+  readonly refusals: Readonly<Partial<Record<RefusalCode, number>>>;
+  readonly faults: Readonly<Partial<Record<RunCode, number>>>;
+  readonly lastRefusal: Refusal | undefined;
+  readonly lastFault: Pi05Error<RunCode> | undefined;
+  /** Native time of an inference. */
+  readonly inferenceMs: Percentiles;
+  /** From an observation's stamp to its accepted chunk. */
+  readonly latencyMs: Percentiles;
+  readonly tickLatenessMs: Percentiles;
+}
+
+const SAMPLES = 4096;
+
+/** The last samples of one quantity. */
+class Samples {
+  readonly #values: number[] = [];
+  #next = 0;
+
+  add(value: number): void {
+    this.#values[this.#next] = value;
+    this.#next = (this.#next + 1) % SAMPLES;
+  }
+
+  get percentiles(): Percentiles {
+    const sorted = this.#values.toSorted((a, b) => a - b);
+    const rank = (p: number): number | undefined => sorted[Math.max(0, Math.ceil(sorted.length * p) - 1)];
+    return { p50: rank(0.5), p95: rank(0.95), p99: rank(0.99) };
+  }
+}
+
+/** Counts what the pipeline does, in bounded memory. */
+export class Counters {
+  observations = 0;
+  chunks = 0;
+  outdated = 0;
+  readonly commands: Record<CommandReason, number> = { step: 0, hold: 0, stop: 0 };
+  readonly inferenceMs = new Samples();
+  readonly latencyMs = new Samples();
+  readonly tickLatenessMs = new Samples();
+  readonly #refusals: Partial<Record<RefusalCode, number>> = {};
+  readonly #faults: Partial<Record<RunCode, number>> = {};
+  #lastRefusal: Refusal | undefined;
+  #lastFault: Pi05Error<RunCode> | undefined;
+
+  refused(refusal: Refusal): void {
+    this.#refusals[refusal.code] = (this.#refusals[refusal.code] ?? 0) + 1;
+    this.#lastRefusal = refusal;
+  }
+
+  failed(fault: Pi05Error<RunCode>): void {
+    this.#faults[fault.code] = (this.#faults[fault.code] ?? 0) + 1;
+    this.#lastFault = fault;
+  }
+
+  snapshot(active: boolean): PipelineStatistics {
+    return {
+      active,
+      observations: this.observations,
+      chunks: this.chunks,
+      outdated: this.outdated,
+      commands: { ...this.commands },
+      refusals: { ...this.#refusals },
+      faults: { ...this.#faults },
+      lastRefusal: this.#lastRefusal,
+      lastFault: this.#lastFault,
+      inferenceMs: this.inferenceMs.percentiles,
+      latencyMs: this.latencyMs.percentiles,
+      tickLatenessMs: this.tickLatenessMs.percentiles,
+    };
+  }
+}
