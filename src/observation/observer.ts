@@ -54,7 +54,7 @@ export class Observer {
   #start = 0;
   /** Stamp of the newest set that was handed out, and of the newest that was looked at. */
   #built: bigint | undefined;
-  #judged: { readonly stamp: bigint; readonly good: boolean } | undefined;
+  #judged: { readonly stamp: bigint; readonly views: readonly View[]; readonly pair: readonly View[] | undefined } | undefined;
   prompt: string;
 
   /**
@@ -122,17 +122,18 @@ export class Observer {
     return this.#attempt(() => this.#accept(stream, this.#reader.read(reading), now), stream);
   }
 
-  /**
-   * The newest set that is newer than the last one given and stamped `notBefore` or later, as an observation; undefined
-   * where there is none yet or it was refused.
-   */
-  take(now: bigint, notBefore?: bigint): Observation | undefined {
+  /** Whether there is a set of inputs that are all stamped `since` or later. */
+  isComplete(now: bigint, since: bigint): boolean {
+    return this.#align(now)?.every(({ stamp }) => stamp >= since) ?? false;
+  }
+
+  /** The newest set that is newer than the last one given, as an observation; undefined where there is none or it was refused. */
+  take(now: bigint): Observation | undefined {
     if (this.prompt.trim() === '') return undefined;
     const set = this.#align(now);
     if (set === undefined) return undefined;
     const stamp = stampOf(set);
     if (this.#built !== undefined && stamp <= this.#built) return undefined;
-    if (notBefore !== undefined && stamp < notBefore) return undefined;
     this.#built = stamp;
     if (!this.#judge(set, stamp, now)) return undefined;
     return { stamp, views: this.#views(set), state: this.#sample(set)?.state ?? new Float64Array(0), prompt: this.prompt };
@@ -219,22 +220,22 @@ export class Observer {
     return this.#joints && (set.at(-1) as JointSample);
   }
 
-  /** What has to be checked of a set as a whole, once a set. */
+  /** Whether the set is good as a whole; checked once for the same frames. */
   #judge(set: readonly Input[], stamp: bigint, now: bigint): boolean {
     if (this.#judged?.stamp !== stamp) {
-      const pair = duplicates(this.#views(set));
-      const [first, second] = (pair ?? []).map(({ camera }) => this.#camera(camera).topic);
-      this.#condition(
-        'CAMERA_DUPLICATE',
-        second ?? '',
-        pair !== undefined,
-        now,
-        () => `Expected different views in ${pair![0].slot} and ${pair![1].slot}, received identical pixels from ${first} and ${second}`,
-      );
+      const views = this.#views(set);
+      const before = this.#judged;
+      const same = before !== undefined && views.every(({ frame }, i) => frame === before.views[i]!.frame);
+      const pair = same ? before.pair : duplicates(views);
+      const topics = (pair ?? []).map(({ camera }) => this.#camera(camera).topic);
+      this.#condition('CAMERA_DUPLICATE', topics.at(-1) ?? '', pair !== undefined, now, () => {
+        const slots = pair!.map(({ slot }) => slot).join(' and ');
+        return `Expected different views for ${slots}, received identical pixels from ${topics.join(' and ')}`;
+      });
       this.#conditions.clear('CAMERA_SKEW');
-      this.#judged = { stamp, good: pair === undefined };
+      this.#judged = { stamp, views, pair };
     }
-    return this.#judged.good;
+    return this.#judged.pair === undefined;
   }
 
   #watchAge(stream: Stream<Input>, now: bigint): void {
@@ -275,7 +276,7 @@ function stream<T extends Input>(
   return { topic, maxAge, history, missing, stale, seen: false, alive: 0n };
 }
 
-function duplicates(views: readonly View[]): readonly [View, View] | undefined {
+function duplicates(views: readonly View[]): readonly View[] | undefined {
   for (const [i, second] of views.entries()) {
     for (const first of views.slice(0, i)) if (isDuplicate(first.frame, second.frame)) return [first, second];
   }

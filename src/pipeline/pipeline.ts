@@ -43,8 +43,8 @@ const RETRY_AFTER = 1_000_000_000n;
  * An inference starts when a set of inputs is complete and the schedule wants one; one is in flight at a time and the
  * newest observation wins. After an engine failure the stop action is sent and the engine is tried again a second later.
  *
- * In lock-step a tick keeps its command back until the inference on the observation of its own time, or any in flight, is
- * done. A refusal, a fault or the next tick releases it, so that no bad input can stop the simulation.
+ * In lock-step a tick keeps its command back until every input of its own time is there and the inference is done that is
+ * wanted then or still in flight. A refusal, a fault or the next tick releases it, so that no bad input can stop the simulation.
  */
 export class Pipeline {
   readonly #config: PolicyConfig;
@@ -111,6 +111,7 @@ export class Pipeline {
     this.#observer.prompt = text;
     if (!this.#advance(now)) return;
     this.#schedule.reset();
+    this.#retryAt = now;
     this.#consider(now);
   }
 
@@ -171,15 +172,14 @@ export class Pipeline {
     return this.#active;
   }
 
-  /** Starts an inference where one is wanted and possible; in lock-step, gives the owed command where none is wanted. */
+  /** Starts an inference where one is wanted and possible; in lock-step, gives the owed command where there is none. */
   #consider(now: bigint): void {
     if (!this.#active || this.#inference !== undefined) return;
-    const owed = this.#owed;
-    const lockstep = this.#config.schedule.lockstep;
-    if (this.#schedule.wantsInference && now >= this.#retryAt && !(lockstep && owed === undefined)) {
-      const observation = this.#observer.take(now, owed);
-      if (observation !== undefined) this.#start(observation, now);
-    } else if (owed !== undefined) this.#release();
+    if (this.#config.schedule.lockstep && (this.#owed === undefined || !this.#observer.isComplete(now, this.#owed))) return;
+    const wanted = this.#schedule.wantsInference && now >= this.#retryAt;
+    const observation = wanted ? this.#observer.take(now) : undefined;
+    if (observation !== undefined) this.#start(observation, now);
+    else this.#release();
   }
 
   #start(observation: Observation, now: bigint): void {
@@ -189,8 +189,7 @@ export class Pipeline {
       request = { ...this.#policy.prepare(observation), ...(flowSteps > 0 ? { steps: flowSteps } : {}) };
     } catch (error) {
       if (!(error instanceof Refusal)) this.#fail(error, now);
-      else if (this.#conditions.holds(error.code, now)) this.#refuse(error);
-      else this.#release();
+      else this.#refusePrompt(error, now);
       return;
     }
     this.#conditions.clear('PROMPT_EMPTY');
@@ -202,6 +201,13 @@ export class Pipeline {
       settle();
       this.#consider(this.#now());
     });
+  }
+
+  /** Tried again with the next tick's observation, not with every joint message. */
+  #refusePrompt(refusal: Refusal, now: bigint): void {
+    this.#retryAt = now + BigInt(Math.round(1e9 / this.#config.controlRate));
+    if (this.#conditions.holds(refusal.code, now)) this.#refuse(refusal);
+    else this.#release();
   }
 
   /** Never rejects; what is to be done about the outcome is the result. */
