@@ -21,8 +21,8 @@ export interface Normalizer {
 const OPENPI_EPSILON = 1e-6;
 
 /**
- * openpi's. A state shorter than the statistics uses the first of them; columns beyond them pass through unchanged
- * (the model's padding). float32 rows are widened only where numpy widens them.
+ * openpi's. A state shorter than the statistics uses the first of them; columns beyond them, the model's padding, pass
+ * through quantiles unchanged and z-scores as if their deviation were 1. float32 rows widen only where numpy widens them.
  */
 export function openpiNormalizer(statistics: Statistics): Normalizer {
   const length = dimensions(statistics);
@@ -40,9 +40,12 @@ export function openpiNormalizer(statistics: Statistics): Normalizer {
       const narrow = values instanceof Float32Array ? Math.fround : (x: number): number => x;
       return Float64Array.from(values, (x, index) => {
         const i = index % columns;
-        if (statistics.kind === 'identity' || i >= length) return x;
-        if (statistics.kind === 'zscore') return x * (at(statistics.std, i) + OPENPI_EPSILON) + at(statistics.mean, i);
-        return (narrow(x + 1) / 2) * range(statistics, i) + at(statistics.q01, i);
+        if (statistics.kind === 'identity') return x;
+        if (statistics.kind === 'zscore') {
+          const [mean, std] = i < length ? [at(statistics.mean, i), at(statistics.std, i)] : [0, 1];
+          return x * (std + OPENPI_EPSILON) + mean;
+        }
+        return i >= length ? x : (narrow(x + 1) / 2) * range(statistics, i) + at(statistics.q01, i);
       });
     },
   };
