@@ -3,13 +3,13 @@ import { dirname, join, relative, resolve } from 'node:path';
 
 /**
  * The import law of native/: which rooms a room may include from besides itself and the public header.
- * backend ← model ← session ← addon, checkpoint ← {model, session}
+ * backend ← {model, checkpoint} ← session ← addon, the last one through the public header only
  */
 const LAW = {
   include: [],
   backend: [],
-  checkpoint: [],
-  model: ['backend', 'checkpoint'],
+  checkpoint: ['backend'],
+  model: ['backend'],
   session: ['backend', 'checkpoint', 'model'],
   addon: [],
   bench: ['backend', 'checkpoint', 'model', 'session'],

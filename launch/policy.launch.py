@@ -1,0 +1,65 @@
+"""The policy node.
+
+    ros2 launch pi05_ros policy.launch.py config:=pi05_droid checkpoint:=/path/to/checkpoint
+    ros2 launch launch/policy.launch.py config:=my_robot.yaml          # from a checkout
+"""
+
+from pathlib import Path
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+# share/pi05_ros where installed, else the checkout.
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def node_executable():
+    installed = ROOT.parent.parent / 'lib' / 'pi05_ros' / 'policy_node'
+    return str(installed if installed.exists() else ROOT / 'bin' / 'policy_node')
+
+
+def config_file(config):
+    """A preset's name, or a path to a ROS 2 parameter file."""
+    preset = ROOT / 'configs' / f'{config}.yaml'
+    if preset.is_file():
+        return str(preset)
+    if Path(config).is_file():
+        return config
+    presets = ', '.join(sorted(path.stem for path in (ROOT / 'configs').glob('*.yaml')))
+    raise FileNotFoundError(f'Expected a preset ({presets}) or a parameter file for config, received {config}')
+
+
+def start(context):
+    def value(name):
+        return LaunchConfiguration(name).perform(context)
+
+    overrides = {'use_sim_time': value('use_sim_time').lower() == 'true'}
+    if value('checkpoint'):
+        overrides['checkpoint'] = value('checkpoint')
+    return [
+        Node(
+            executable=node_executable(),
+            name='policy_node',
+            namespace=value('namespace'),
+            parameters=[config_file(value('config')), overrides],
+            ros_arguments=['--log-level', value('log_level')],
+            output='screen',
+        )
+    ]
+
+
+def generate_launch_description():
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument('config', description='A preset of configs/, or a path to a parameter file.'),
+            DeclareLaunchArgument(
+                'checkpoint', default_value='', description='Checkpoint folder; empty: the one that the config names.'
+            ),
+            DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node and its topics.'),
+            DeclareLaunchArgument('use_sim_time', default_value='false', choices=['true', 'false', 'True', 'False']),
+            DeclareLaunchArgument('log_level', default_value='info'),
+            OpaqueFunction(function=start),
+        ]
+    )
