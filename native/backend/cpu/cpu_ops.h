@@ -1,0 +1,59 @@
+// The CPU backend: the oracle. fp32 arithmetic over weights as they are stored; results do not depend on the number of
+// threads, because loops are shared out by output and every sum has one order.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "backend/cpu/threads.h"
+#include "backend/ops.h"
+
+namespace pi05 {
+
+class CpuOps final : public Ops {
+ public:
+  CpuOps(const Dimensions& dimensions, int threads, bool low_priority);
+
+  void load(const Weights& host) override;
+  Matrix allocate(int64_t rows, int64_t cols, DType dtype) override;
+  DType activation_type() const override { return DType::F32; }
+  const Inputs& upload(const Shape& shape, const Inputs& host) override;
+  void upload(const Matrix& to, const float* host) override;
+  void run(const Shape& shape, const std::function<void()>& record) override;
+  void download(const Matrix& from, float* host) override;
+
+  void patches(const std::vector<pi05_image>& images, pi05_resize resize, const Matrix& out) override;
+  void embed(const int32_t* tokens, const Matrix& out) override;
+
+  void linear(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out) override;
+  void linear_gelu(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out) override;
+  void gated_linear(const Matrix& x, const Tensor& gate, const Tensor& up, const Matrix& out) override;
+  void linear_add(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& stream) override;
+  void linear_gated_add(const Matrix& x, const Tensor& weight, const Matrix& gate, const int32_t* time_row,
+                        const Matrix& stream) override;
+  void layer_norm(const Matrix& x, const Affine& norm, const Matrix& out) override;
+  void rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out) override;
+  void adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row,
+                         const Matrix& out) override;
+  void rope(const Matrix& x, int64_t heads, int64_t first) override;
+  void attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
+                 const Matrix& out) override;
+  void silu(const Matrix& x) override;
+  void copy(const Matrix& from, const Matrix& to) override;
+  void start(const Inputs& in, const Matrix& x) override;
+  void euler_step(const Inputs& in, int64_t step, int64_t steps, const Matrix& velocity, const Matrix& x) override;
+
+ private:
+  Matrix scratch(int64_t rows, int64_t cols);  // valid until the next call
+  // Calls body(row) for every row, shared out.
+  void each_row(int64_t rows, const std::function<void(int64_t row)>& body);
+
+  ThreadPool pool_;
+  Inputs inputs_;
+  std::vector<std::unique_ptr<float[]>> memory_;
+  std::vector<std::vector<float>> vectors_;  // norms, biases and positions that are not stored in fp32
+  std::vector<float> scratch_;
+  std::vector<float> cosine_, sine_;  // (max_prefix + horizon, head_dim / 2)
+};
+
+}  // namespace pi05

@@ -1,0 +1,85 @@
+// Products and attention of the CPU backend: gemm.h plus what follows each product.
+#include <cmath>
+
+#include "backend/cpu/cpu_ops.h"
+#include "backend/cpu/gemm.h"
+#include "backend/cpu/vecmath.h"
+
+namespace pi05 {
+namespace {
+
+float* row(const Matrix& m, int64_t r) { return static_cast<float*>(m.data) + r * m.stride; }
+
+}  // namespace
+
+void CpuOps::linear(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out) {
+  gemm_nt(pool_, row(x, 0), x.stride, x.rows, x.cols, weight.data, weight.dtype, weight.cols, weight.rows,
+          bias ? static_cast<const float*>(bias->data) : nullptr, row(out, 0), out.stride);
+}
+
+void CpuOps::linear_gelu(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out) {
+  linear(x, weight, bias, out);
+  each_row(out.rows, [&](int64_t r) { gelu_tanh(row(out, r), row(out, r), out.cols); });
+}
+
+void CpuOps::gated_linear(const Matrix& x, const Tensor& gate, const Tensor& up, const Matrix& out) {
+  const Matrix lifted = scratch(out.rows, out.cols);
+  linear(x, gate, nullptr, out);
+  linear(x, up, nullptr, lifted);
+  each_row(out.rows, [&](int64_t r) { gelu_tanh_mul(row(out, r), row(lifted, r), row(out, r), out.cols); });
+}
+
+void CpuOps::linear_add(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& stream) {
+  const Matrix product = scratch(stream.rows, stream.cols);
+  linear(x, weight, bias, product);
+  each_row(stream.rows, [&](int64_t r) {
+    const float* from = row(product, r);
+    float* to = row(stream, r);
+    for (int64_t i = 0; i < stream.cols; i++) to[i] += from[i];
+  });
+}
+
+void CpuOps::linear_gated_add(const Matrix& x, const Tensor& weight, const Matrix& gate, const int32_t* time_row,
+                              const Matrix& stream) {
+  const Matrix product = scratch(stream.rows, stream.cols);
+  linear(x, weight, nullptr, product);
+  each_row(stream.rows, [&](int64_t r) {
+    const float* from = row(product, r);
+    const float* factor = row(gate, time_row[r]);
+    float* to = row(stream, r);
+    for (int64_t i = 0; i < stream.cols; i++) to[i] += factor[i] * from[i];
+  });
+}
+
+void CpuOps::attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
+                       const Matrix& out) {
+  const int64_t queries = q.rows / shape.batch, keys = k.rows / shape.batch, dim = shape.head_dim;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(dim));
+  const auto head = [&](const float* query, int64_t stride, int64_t rows, const float* key, const float* value,
+                        float* to) {
+    const Matrix scores = scratch(rows, keys);
+    gemm_nt(pool_, query, stride, rows, dim, key, DType::F32, k.stride, keys, nullptr, row(scores, 0), keys);
+    each_row(rows, [&](int64_t r) {
+      float* score = row(scores, r);
+      for (int64_t i = 0; i < keys; i++) score[i] *= scale;
+      softmax_row(score, keys);
+    });
+    gemm_nn(pool_, row(scores, 0), keys, rows, keys, value, v.stride, dim, nullptr, to, stride);
+  };
+  // All heads share one key: (n, heads * dim) is (n * heads, dim), one product instead of `heads`.
+  const bool shared = shape.kv_heads == 1 && q.stride == shape.heads * dim && out.stride == q.stride;
+  for (int64_t b = 0; b < shape.batch; b++) {
+    const float *query = row(q, b * queries), *key = row(k, b * keys), *value = row(v, b * keys);
+    float* to = row(out, b * queries);
+    if (shared) {
+      head(query, dim, queries * shape.heads, key, value, to);
+      continue;
+    }
+    for (int64_t h = 0; h < shape.heads; h++) {
+      const int64_t kv = h * shape.kv_heads / shape.heads * dim;
+      head(query + h * dim, q.stride, queries, key + kv, value + kv, to + h * dim);
+    }
+  }
+}
+
+}  // namespace pi05

@@ -1,0 +1,44 @@
+// What resizing with padding needs to know before it touches a pixel; shared by every backend.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "pi05/pi05.h"
+
+namespace pi05 {
+
+// Where an image lies in a square after resizing: openpi's and LeRobot's formula. A very thin image gets width or height
+// 0, which nothing can resize.
+struct Fit {
+  int64_t width, height, left, top;
+};
+Fit fit_with_padding(int64_t width, int64_t height, int64_t size);
+
+// Where red, green and blue are in a pixel.
+struct PixelLayout {
+  int64_t bytes;
+  std::array<int64_t, 3> channel;
+};
+PixelLayout layout_of(pi05_pixels pixels);
+
+// Pillow's antialiased bilinear filter along one axis, in its 8-bit fixed point: output i is
+// clip8((2^21 + sum over j < length[i] of pixel[first[i] + j] * weight[i * support + j]) >> 22).
+struct PillowTaps {
+  int64_t support;
+  std::vector<int32_t> first, length;  // (out)
+  std::vector<int32_t> weight;         // (out, support)
+};
+constexpr int kPillowBits = 32 - 8 - 2;
+PillowTaps pillow_taps(int64_t in, int64_t out);
+
+// PyTorch's bilinear interpolation along one axis (align_corners=False, no antialias): output i is
+// (1 - weight[i]) * pixel[low[i]] + weight[i] * pixel[high[i]].
+struct LinearTaps {
+  std::vector<int32_t> low, high;  // (out)
+  std::vector<float> weight;       // (out)
+};
+LinearTaps linear_taps(int64_t in, int64_t out);
+
+}  // namespace pi05

@@ -1,0 +1,211 @@
+#include "checkpoint/model_file.h"
+
+#include <unistd.h>
+
+#include <functional>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "checkpoint/json.h"
+#include "checkpoint/safetensors.h"
+#include "error.h"
+
+namespace pi05 {
+namespace {
+
+constexpr const char* kFormat = "pi05-model/1";
+
+// Collects faults while it reads.
+class MemberReader {
+ public:
+  std::string faults;
+
+  void fault(const std::string& text) { faults += "\n  " + text; }
+
+  void integer(const std::string& key, const Json& value, int64_t least, int64_t most, int64_t& into) {
+    if (!value.is_integer() || value.integer() < least || value.integer() > most)
+      fault("expected an integer from " + std::to_string(least) + " to " + std::to_string(most) + " for " + key +
+            ", received " + value.brief());
+    else
+      into = value.integer();
+  }
+
+  using Handler = std::function<void(const std::string& key, const Json& value)>;
+
+  void object(const std::string& key, const Json& value, const std::map<std::string, Handler>& members) {
+    if (!value.is(Json::Type::Object)) return fault("expected an object for " + key + ", received " + value.brief());
+    for (const auto& [name, member] : value.object()) {
+      const std::string path = key.empty() ? name : key + "." + name;
+      const auto handler = members.find(name);
+      if (handler != members.end()) handler->second(path, member);
+      else fault("expected no member " + path + " (allowed: " + names(members) + ")");
+    }
+  }
+
+  Handler size(int64_t& into, int64_t most = 1 << 20) {
+    return [this, &into, most](const std::string& key, const Json& value) { integer(key, value, 1, most, into); };
+  }
+
+  template <typename Value>
+  Handler choice(std::vector<std::pair<std::string, Value>> choices, std::optional<Value>& into) {
+    return [this, choices, &into](const std::string& key, const Json& value) {
+      std::string allowed;
+      for (const auto& [name, chosen] : choices) {
+        if (value.is(Json::Type::String) && value.string() == name) into = chosen;
+        allowed += (allowed.empty() ? "\"" : " or \"") + name + "\"";
+      }
+      if (!into) fault("expected " + allowed + " for " + key + ", received " + value.brief());
+    };
+  }
+
+ private:
+  static std::string names(const std::map<std::string, Handler>& members) {
+    std::string text;
+    for (const auto& member : members) text += (text.empty() ? "" : ", ") + member.first;
+    return text;
+  }
+};
+
+std::optional<Json> read_json(const std::string& path) {
+  if (access(path.c_str(), F_OK) != 0) return std::nullopt;
+  const MappedFile file(path);
+  try {
+    return Json::parse({file.data(), static_cast<size_t>(file.size())});
+  } catch (const JsonError& error) {
+    throw Error(PI05_CHECKPOINT_TENSORS, "Expected JSON in " + path + ": " + error.what());
+  }
+}
+
+void read_own(MemberReader& reader, const Json& json, ModelFile& model) {
+  Dimensions& d = model.dims;
+  const auto format = [&](const std::string& key, const Json& value) {
+    if (!value.is(Json::Type::String) || value.string() != kFormat)
+      reader.fault("expected \"" + std::string(kFormat) + "\" for " + key + ", received " + value.brief());
+  };
+  reader.object("", json, {
+    {"format", format},
+    {"vision", [&](const std::string& key, const Json& value) {
+      reader.object(key, value, {{"hidden", reader.size(d.vision.hidden)}, {"layers", reader.size(d.vision.layers, 1000)},
+                                 {"mlp", reader.size(d.vision.mlp)}, {"heads", reader.size(d.vision.heads)},
+                                 {"image_size", reader.size(d.vision.image_size, 4096)},
+                                 {"patch", reader.size(d.vision.patch, 4096)}});
+    }},
+    {"prefix", [&](const std::string& key, const Json& value) {
+      reader.object(key, value, {{"width", reader.size(d.prefix.width)}, {"layers", reader.size(d.prefix.layers, 1000)},
+                                 {"mlp", reader.size(d.prefix.mlp)}, {"heads", reader.size(d.prefix.heads, 1024)},
+                                 {"kv_heads", reader.size(d.prefix.kv_heads, 1024)},
+                                 {"head_dim", reader.size(d.prefix.head_dim, 4096)},
+                                 {"vocab", reader.size(d.prefix.vocab, 1 << 24)}});
+    }},
+    {"expert", [&](const std::string& key, const Json& value) {
+      reader.object(key, value, {{"width", reader.size(d.expert.width)}, {"layers", reader.size(d.expert.layers, 1000)},
+                                 {"mlp", reader.size(d.expert.mlp)}, {"heads", reader.size(d.expert.heads, 1024)},
+                                 {"kv_heads", reader.size(d.expert.kv_heads, 1024)},
+                                 {"head_dim", reader.size(d.expert.head_dim, 4096)}});
+    }},
+    {"action", [&](const std::string& key, const Json& value) {
+      reader.object(key, value, {{"dim", reader.size(d.action_dim, 4096)}, {"horizon", reader.size(d.horizon, 4096)}});
+    }},
+    {"num_steps", reader.size(d.steps, 100)},
+    {"max_token_len", reader.size(d.max_tokens, 1 << 14)},
+    {"family", reader.choice<pi05_family>({{"openpi", PI05_FAMILY_OPENPI}, {"lerobot", PI05_FAMILY_LEROBOT}}, model.family)},
+    {"resize", reader.choice<pi05_resize>({{"pillow", PI05_RESIZE_PILLOW}, {"lerobot", PI05_RESIZE_LEROBOT}}, model.resize)},
+    {"state_in_prompt", [&](const std::string& key, const Json& value) {
+      if (value.is(Json::Type::Boolean)) model.state_in_prompt = value.boolean();
+      else reader.fault("expected true or false for " + key + ", received " + value.brief());
+    }},
+    {"rtc", [&](const std::string& key, const Json& value) {
+      reader.object(key, value, {{"trained_max_delay", [&](const std::string& path, const Json& delay) {
+        reader.integer(path, delay, 0, 4096, model.rtc_trained_max_delay);
+      }}});
+    }},
+  });
+  if (json.is(Json::Type::Object) && !json.find("format"))
+    reader.fault("expected \"" + std::string(kFormat) + "\" for format, received nothing");
+}
+
+// LeRobot's own file has many members that are none of ours.
+void read_lerobot(MemberReader& reader, const Json& json, ModelFile& model) {
+  const auto take = [&](const char* key, int64_t least, int64_t most, int64_t& into) {
+    if (const Json* value = json.find(key)) reader.integer(key, *value, least, most, into);
+  };
+  take("chunk_size", 1, 4096, model.dims.horizon);
+  take("max_action_dim", 1, 4096, model.dims.action_dim);
+  take("num_inference_steps", 1, 100, model.dims.steps);
+  take("tokenizer_max_length", 1, 1 << 14, model.dims.max_tokens);
+  take("rtc_training_max_delay", 0, 4096, model.rtc_trained_max_delay);
+}
+
+void check(MemberReader& reader, const ModelFile& model) {
+  const Dimensions& d = model.dims;
+  const auto must = [&](bool holds, const std::string& what) {
+    if (!holds) reader.fault("expected " + what);
+  };
+  const auto both = [](int64_t a, int64_t b) { return ", received " + std::to_string(a) + " and " + std::to_string(b); };
+  must(d.vision.hidden % d.vision.heads == 0,
+       "vision.hidden to be a multiple of vision.heads" + both(d.vision.hidden, d.vision.heads));
+  must(d.vision.image_size % d.vision.patch == 0,
+       "vision.image_size to be a multiple of vision.patch" + both(d.vision.image_size, d.vision.patch));
+  must(d.prefix.heads % d.prefix.kv_heads == 0,
+       "prefix.heads to be a multiple of prefix.kv_heads" + both(d.prefix.heads, d.prefix.kv_heads));
+  must(d.expert.heads % d.expert.kv_heads == 0,
+       "expert.heads to be a multiple of expert.kv_heads" + both(d.expert.heads, d.expert.kv_heads));
+  must(d.prefix.head_dim % 2 == 0, "an even prefix.head_dim, received " + std::to_string(d.prefix.head_dim));
+  must(d.expert.width % 2 == 0, "an even expert.width, received " + std::to_string(d.expert.width));
+  must(d.expert.layers == d.prefix.layers,
+       "equal expert.layers and prefix.layers" + both(d.expert.layers, d.prefix.layers));
+  must(d.expert.kv_heads == d.prefix.kv_heads,
+       "equal expert.kv_heads and prefix.kv_heads" + both(d.expert.kv_heads, d.prefix.kv_heads));
+  must(d.expert.head_dim == d.prefix.head_dim,
+       "equal expert.head_dim and prefix.head_dim" + both(d.expert.head_dim, d.prefix.head_dim));
+  must(model.rtc_trained_max_delay <= d.horizon,
+       "rtc.trained_max_delay of at most the horizon" + both(model.rtc_trained_max_delay, d.horizon));
+}
+
+}  // namespace
+
+ModelFile read_model_file(const std::string& directory) {
+  ModelFile model;
+  std::string path = directory + "/config.json";
+  MemberReader reader;
+  const std::optional<Json> lerobot = read_json(path);
+  if (lerobot) {
+    const Json* type = lerobot->find("type");
+    model.is_lerobot_config = type && type->is(Json::Type::String) && type->string() == "pi05";
+  }
+  if (const std::optional<Json> own = read_json(directory + "/pi05_model.json")) {
+    path = directory + "/pi05_model.json";
+    read_own(reader, *own, model);
+  } else if (model.is_lerobot_config) {
+    read_lerobot(reader, *lerobot, model);
+  }
+  if (reader.faults.empty()) check(reader, model);
+  if (!reader.faults.empty())
+    throw Error(PI05_CHECKPOINT_TENSORS, "Expected a Pi0.5 model in " + path + ", received faults:" + reader.faults);
+  return model;
+}
+
+std::string model_file_text(const Dimensions& d) {
+  const auto object = [](const std::vector<std::pair<const char*, int64_t>>& members) {
+    std::string text;
+    for (const auto& [key, value] : members)
+      text += (text.empty() ? "{ \"" : ", \"") + std::string(key) + "\": " + std::to_string(value);
+    return text + " }";
+  };
+  return std::string("{\n  \"format\": \"") + kFormat + "\",\n  \"vision\": " +
+         object({{"hidden", d.vision.hidden}, {"layers", d.vision.layers}, {"mlp", d.vision.mlp},
+                 {"heads", d.vision.heads}, {"image_size", d.vision.image_size}, {"patch", d.vision.patch}}) +
+         ",\n  \"prefix\": " +
+         object({{"width", d.prefix.width}, {"layers", d.prefix.layers}, {"mlp", d.prefix.mlp},
+                 {"heads", d.prefix.heads}, {"kv_heads", d.prefix.kv_heads}, {"head_dim", d.prefix.head_dim},
+                 {"vocab", d.prefix.vocab}}) +
+         ",\n  \"expert\": " +
+         object({{"width", d.expert.width}, {"layers", d.expert.layers}, {"mlp", d.expert.mlp},
+                 {"heads", d.expert.heads}, {"kv_heads", d.expert.kv_heads}, {"head_dim", d.expert.head_dim}}) +
+         ",\n  \"action\": " + object({{"dim", d.action_dim}, {"horizon", d.horizon}}) +
+         ",\n  \"num_steps\": " + std::to_string(d.steps) +
+         ",\n  \"max_token_len\": " + std::to_string(d.max_tokens) + "\n}\n";
+}
+
+}  // namespace pi05

@@ -1,0 +1,148 @@
+#include "checkpoint/safetensors.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <map>
+
+#include "checkpoint/json.h"
+#include "error.h"
+
+namespace pi05 {
+namespace {
+
+constexpr uint64_t kMaxHeader = 100'000'000;  // the format's own limit
+
+int64_t size_of(const std::string& dtype) {
+  static const std::map<std::string, int64_t> sizes = {
+      {"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"U16", 2}, {"I16", 2}, {"F16", 2},
+      {"BF16", 2}, {"U32", 4}, {"I32", 4}, {"F32", 4},     {"U64", 8},     {"I64", 8}, {"F64", 8}};
+  const auto found = sizes.find(dtype);
+  return found == sizes.end() ? 0 : found->second;
+}
+
+// One header entry, or what is wrong with it.
+std::string read_entry(const Json& entry, int64_t data_bytes, const char* data, StoredTensor& tensor) {
+  const Json *dtype = entry.find("dtype"), *shape = entry.find("shape"), *offsets = entry.find("data_offsets");
+  if (!dtype || !dtype->is(Json::Type::String) || !shape || !shape->is(Json::Type::Array) || !offsets ||
+      !offsets->is(Json::Type::Array) || offsets->array().size() != 2 || entry.object().size() != 3)
+    return "expected dtype, shape and two data_offsets";
+  tensor.dtype = dtype->string();
+  const int64_t element = size_of(tensor.dtype);
+  if (element == 0) return "expected a known dtype, received " + dtype->brief();
+  int64_t bytes = element;
+  for (const Json& length : shape->array()) {
+    if (!length.is_integer() || length.integer() < 0) return "expected lengths ≥ 0 in shape, received " + length.brief();
+    tensor.shape.push_back(length.integer());
+    if (__builtin_mul_overflow(bytes, length.integer(), &bytes)) return "expected a shape that fits into memory";
+  }
+  const Json &first = offsets->array()[0], &last = offsets->array()[1];
+  if (!first.is_integer() || !last.is_integer() || first.integer() < 0 || last.integer() < first.integer() ||
+      last.integer() > data_bytes)
+    return "expected data_offsets within the file's " + std::to_string(data_bytes) + " data bytes, received [" +
+           first.brief() + ", " + last.brief() + "]";
+  if (last.integer() - first.integer() != bytes)
+    return "expected " + std::to_string(bytes) + " bytes for " + tensor.dtype + " " + to_string(tensor.shape) +
+           ", received " + std::to_string(last.integer() - first.integer());
+  tensor.data = data + first.integer();
+  tensor.bytes = bytes;
+  return "";
+}
+
+}  // namespace
+
+MappedFile::MappedFile(const std::string& path) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  struct stat status{};
+  if (file < 0 || fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
+    const std::string why = file >= 0 && !S_ISREG(status.st_mode) ? "not a regular file" : std::strerror(errno);
+    if (file >= 0) close(file);
+    throw Error(PI05_CHECKPOINT_MISSING, "Expected a readable file " + path + ", received: " + why);
+  }
+  size_ = status.st_size;
+  if (size_ > 0) {
+    void* data = mmap(nullptr, static_cast<size_t>(size_), PROT_READ, MAP_SHARED, file, 0);
+    if (data == MAP_FAILED) {
+      const std::string why = std::strerror(errno);
+      close(file);
+      throw Error(PI05_CHECKPOINT_MISSING, "Expected to map " + path + " into memory, received: " + why);
+    }
+    data_ = static_cast<const char*>(data);
+  }
+  close(file);
+}
+
+MappedFile::~MappedFile() {
+  if (data_) munmap(const_cast<char*>(data_), static_cast<size_t>(size_));
+}
+
+const StoredTensor* Safetensors::find(const std::string& name) const {
+  const auto found =
+      std::find_if(tensors.begin(), tensors.end(), [&](const StoredTensor& tensor) { return tensor.name == name; });
+  return found == tensors.end() ? nullptr : &*found;
+}
+
+std::string to_string(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); i++) text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+Safetensors open_safetensors(const std::string& path) {
+  Safetensors result;
+  result.file = std::make_unique<MappedFile>(path);
+  const char* bytes = result.file->data();
+  const auto size = static_cast<uint64_t>(result.file->size());
+  const auto refuse = [&](const std::string& what) {
+    throw Error(PI05_CHECKPOINT_TENSORS, "Expected a safetensors file, received " + path + ": " + what);
+  };
+
+  uint64_t header_bytes = 0;
+  if (size < 8) refuse("only " + std::to_string(size) + " bytes");
+  for (int i = 7; i >= 0; i--) header_bytes = header_bytes << 8 | static_cast<unsigned char>(bytes[i]);
+  if (header_bytes > kMaxHeader || header_bytes > size - 8)
+    refuse("its header claims " + std::to_string(header_bytes) + " bytes, the file has " + std::to_string(size));
+  const char* data = bytes + 8 + header_bytes;
+  const auto data_bytes = static_cast<int64_t>(size - 8 - header_bytes);
+
+  Json header;
+  try {
+    header = Json::parse({bytes + 8, static_cast<size_t>(header_bytes)});
+  } catch (const JsonError& error) {
+    refuse(std::string("its header is no JSON: ") + error.what());
+  }
+  if (!header.is(Json::Type::Object)) refuse("its header is " + header.brief());
+
+  std::string faults;
+  const auto fault = [&](const std::string& name, const std::string& what) { faults += "\n  " + name + ": " + what; };
+  for (const auto& [name, entry] : header.object()) {
+    if (name == "__metadata__") continue;
+    StoredTensor tensor;
+    tensor.name = name;
+    const std::string wrong = read_entry(entry, data_bytes, data, tensor);
+    if (wrong.empty()) result.tensors.push_back(std::move(tensor));
+    else fault(name, wrong);
+  }
+  std::stable_sort(result.tensors.begin(), result.tensors.end(), [](const StoredTensor& a, const StoredTensor& b) {
+    return a.data < b.data || (a.data == b.data && a.bytes < b.bytes);
+  });
+  if (faults.empty()) {
+    const char* end = data;
+    for (const StoredTensor& tensor : result.tensors) {
+      if (tensor.data < end) fault(tensor.name, "its bytes overlap another tensor's");
+      if (tensor.data > end) fault(tensor.name, std::to_string(tensor.data - end) + " bytes before it belong to no tensor");
+      end = std::max(end, tensor.data + tensor.bytes);
+    }
+    if (end != data + data_bytes)
+      fault("end of file", std::to_string(data + data_bytes - end) + " bytes belong to no tensor");
+  }
+  if (!faults.empty()) refuse("faults in its header:" + faults);
+  return result;
+}
+
+}  // namespace pi05

@@ -1,0 +1,123 @@
+#include "model/model.h"
+
+#include <algorithm>
+#include <string>
+
+#include "model/rtc.h"
+#include "model/times.h"
+
+namespace pi05 {
+
+Model::Model(Ops& ops, const Weights& weights, pi05_family family, pi05_resize resize)
+    : ops_(ops), family_(family), resize_(resize) {
+  const Dimensions& d = ops.dims;
+  ops.load(weights);
+  ops.reserve();
+  const DType type = ops.activation_type();
+  const int64_t image_rows = d.slots * d.vision.patches();
+  patches_ = ops.allocate(image_rows, d.vision.patch_values(), type);
+  stream_ = ops.allocate(d.max_prefix(), d.prefix.width, DType::F32);
+  image_rows_ = ops.allocate(image_rows, d.prefix.width, DType::F32);
+  cache_.capacity = d.max_prefix() + d.horizon;
+  cache_.k = ops.allocate(d.prefix.layers * cache_.capacity, d.prefix.kv_heads * d.prefix.head_dim, type);
+  cache_.v = ops.allocate(d.prefix.layers * cache_.capacity, d.prefix.kv_heads * d.prefix.head_dim, type);
+  embedding_ = ops.allocate(kMaxSteps + 1, d.expert.width, DType::F32);
+  condition_ = ops.allocate(kMaxSteps + 1, d.expert.width, DType::F32);
+  modulation_ = ops.allocate(kMaxSteps + 1, d.modulation(), DType::F32);
+  x_ = ops.allocate(d.horizon, d.action_dim, DType::F32);
+  velocities_ = ops.allocate(kMaxSteps * d.horizon, d.action_dim, DType::F32);
+}
+
+void Model::condition_on(int64_t steps) {
+  if (steps == conditioned_steps_) return;
+  conditioned_steps_ = 0;  // until all of it is there
+  times_ = flow_times(family_, steps);
+  std::vector<float> times = times_;
+  times.push_back(0.0f);
+  const int64_t rows = steps + 1;
+  ops_.upload(embedding_.rows_from(0, rows), embed_times(times, ops_.dims.expert.width).data());
+  ops_.conditioning(embedding_.rows_from(0, rows), condition_.rows_from(0, rows), modulation_.rows_from(0, rows));
+  conditioned_steps_ = steps;
+}
+
+void Model::infer(const Request& request, float* actions, const Trace& trace) {
+  const Dimensions& d = ops_.dims;
+  const pi05_rtc& rtc = request.rtc;
+  const int64_t steps = request.steps;
+  condition_on(steps);
+
+  // Y padded by its last row; without chunking zeros, which no weight looks at.
+  std::vector<float> previous(static_cast<size_t>(d.horizon * d.action_dim)), pull(static_cast<size_t>(d.horizon));
+  std::vector<float> held(static_cast<size_t>(d.horizon)), guidance(static_cast<size_t>(steps));
+  std::vector<int32_t> time_row(static_cast<size_t>(steps * d.horizon));
+  if (rtc.mode != PI05_RTC_NONE)
+    for (int64_t r = 0; r < d.horizon; r++)
+      std::copy_n(rtc.previous + std::min<int64_t>(r, rtc.previous_rows - 1) * d.action_dim, d.action_dim,
+                  previous.begin() + r * d.action_dim);
+  if (rtc.mode == PI05_RTC_GUIDED) {
+    pull = guidance_weights(rtc.schedule, rtc.delay, std::min(rtc.execution_horizon, rtc.previous_rows), d.horizon);
+    std::transform(times_.begin(), times_.end(), guidance.begin(),
+                   [&](float time) { return guidance_strength(time, rtc.max_weight); });
+  }
+  if (rtc.mode == PI05_RTC_TRAINED) std::fill_n(held.begin(), rtc.delay, 1.0f);
+  for (int64_t i = 0; i < steps * d.horizon; i++)
+    time_row[static_cast<size_t>(i)] =
+        static_cast<int32_t>(held[static_cast<size_t>(i % d.horizon)] != 0 ? steps : i / d.horizon);
+
+  Shape shape;
+  shape.images = request.images;
+  shape.tokens = request.token_count;
+  shape.steps = steps;
+  shape.trace = static_cast<bool>(trace);
+  Inputs host;
+  host.images = request.images;
+  host.tokens = request.tokens;
+  host.noise = request.noise;
+  host.previous = previous.data();
+  host.pull = pull.data();
+  host.held = held.data();
+  host.guidance = guidance.data();
+  host.times = times_.data();
+  host.time_row = time_row.data();
+  const Inputs& in = ops_.upload(shape, host);
+
+  const auto cameras = static_cast<int64_t>(request.images.size());
+  const int64_t image_rows = cameras * d.vision.patches(), rows = image_rows + request.token_count;
+  ops_.run(shape, [&] {
+    const Matrix patches = patches_.rows_from(0, image_rows), images = stream_.rows_from(0, image_rows);
+    ops_.patches(in.images, resize_, patches);
+    ops_.vision(patches, cameras, images);
+    if (shape.trace) ops_.copy(images, image_rows_.rows_from(0, image_rows));
+    ops_.embed(in.tokens, stream_.rows_from(image_rows, request.token_count));
+    ops_.prefix(stream_.rows_from(0, rows), cache_);
+    ops_.flow(in, steps, rows, cache_, modulation_, x_, velocities_);
+  });
+  ops_.download(x_, actions);
+  if (trace) trace_all(request, trace);
+}
+
+void Model::trace_all(const Request& request, const Trace& trace) {
+  const Dimensions& d = ops_.dims;
+  std::vector<float> values;
+  const auto give = [&](const std::string& name, const Matrix& matrix, bool vector = false) {
+    values.resize(static_cast<size_t>(matrix.rows * matrix.cols));
+    ops_.download(matrix, values.data());
+    if (vector) trace(name.c_str(), values.data(), {matrix.cols});
+    else trace(name.c_str(), values.data(), {matrix.rows, matrix.cols});
+  };
+  const int64_t patches = d.vision.patches();
+  for (size_t i = 0; i < request.images.size(); i++)
+    give("siglip_" + std::to_string(request.slots[i]),
+         image_rows_.rows_from(static_cast<int64_t>(i) * patches, patches));
+  const int64_t rows = static_cast<int64_t>(request.images.size()) * patches + request.token_count;
+  const int64_t last = (d.prefix.layers - 1) * cache_.capacity;
+  give("prefix_k_0", cache_.k.rows_from(0, rows));
+  give("prefix_v_0", cache_.v.rows_from(0, rows));
+  give("prefix_k_last", cache_.k.rows_from(last, rows));
+  give("prefix_v_last", cache_.v.rows_from(last, rows));
+  give("time_cond_0", condition_.rows_from(0, 1), true);
+  give("v_t_0", velocities_.rows_from(0, d.horizon));
+  give("v_t_last", velocities_.rows_from((request.steps - 1) * d.horizon, d.horizon));
+}
+
+}  // namespace pi05

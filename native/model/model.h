@@ -1,0 +1,58 @@
+// Pi0.5 as a sequence of Ops: what is fed to the backend, and in which order.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "backend/ops.h"
+#include "pi05/pi05.h"
+
+namespace pi05 {
+
+// The longest flow that can be asked for.
+constexpr int64_t kMaxSteps = 100;
+
+// One checked inference. Buffers are borrowed for the call.
+struct Request {
+  std::vector<pi05_image> images;  // cameras in use, in slot order
+  std::vector<int64_t> slots;      // (images) which slot each one is
+  const int32_t* tokens = nullptr;
+  int64_t token_count = 0;
+  const float* noise = nullptr;  // (horizon, action_dim)
+  int64_t steps = 0;
+  pi05_rtc rtc{};
+};
+
+using Trace = std::function<void(const char* name, const float* data, std::vector<int64_t> shape)>;
+
+class Model {
+ public:
+  // Loads the weights into the backend; both outlive the model.
+  Model(Ops& ops, const Weights& weights, pi05_family family, pi05_resize resize);
+
+  // actions: out (horizon, action_dim). trace may be empty.
+  void infer(const Request& request, float* actions, const Trace& trace);
+
+ private:
+  // The modulation table for the times of this many steps, with one more row for time 0.
+  void condition_on(int64_t steps);
+  void trace_all(const Request& request, const Trace& trace);
+
+  Ops& ops_;
+  pi05_family family_;
+  pi05_resize resize_;
+  int64_t conditioned_steps_ = 0;
+  std::vector<float> times_;  // (steps)
+
+  Matrix patches_;     // (slots * patches, 3 * patch * patch)
+  Matrix stream_;      // (max_prefix, prefix width) F32
+  Matrix image_rows_;  // (slots * patches, prefix width) F32: what the trace keeps of the stream
+  Cache cache_;
+  Matrix embedding_;   // (kMaxSteps + 1, expert width) F32
+  Matrix condition_;   // (kMaxSteps + 1, expert width) F32
+  Matrix modulation_;  // (kMaxSteps + 1, Dimensions::modulation()) F32
+  Matrix x_;           // (horizon, action_dim) F32
+  Matrix velocities_;  // (kMaxSteps * horizon, action_dim) F32
+};
+
+}  // namespace pi05
