@@ -1,0 +1,24 @@
+import { Pi05Error } from '../errors.js';
+import { runNode } from '../ros/run.js';
+
+export const HELP = `Usage: pi05 node [--ros-args ROS_ARGUMENTS]
+
+Runs the lifecycle node policy_node until SIGINT or SIGTERM. Everything is a ROS parameter:
+
+  pi05 node --ros-args --params-file configs/pi05_droid.yaml -p checkpoint:=DIR
+  pi05 node --ros-args --params-file FILE -r __ns:=/left -r joint_states:=/arm/joint_states --log-level debug
+
+docs/parameters.md lists the parameters. Exit status 0 after a signal, 1 failed while running, 2 wrong usage or
+configuration.
+`;
+
+/** `pi05 node`. */
+export async function run(argv: readonly string[]): Promise<number> {
+  const ours = argv.slice(0, argv.includes('--ros-args') ? argv.indexOf('--ros-args') : argv.length);
+  if (ours.includes('--help') || ours.includes('-h')) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (ours[0] !== undefined) throw new Pi05Error('USAGE', `Expected --ros-args, received ${ours[0]}`);
+  return await runNode(argv);
+}

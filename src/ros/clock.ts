@@ -1,0 +1,125 @@
+import type { Clock, LifecycleNode, Rcl, Timer } from './rcl.js';
+
+/** Calls at control rate; `now` is ROS time, `lateness` how long after its due time the call comes; both ns. */
+export type OnTick = (now: bigint, lateness: bigint) => void;
+
+/** Control ticks from activation to deactivation. */
+export interface Ticker {
+  start(): void;
+  stop(): void;
+}
+
+/** ns between ticks at `rate` Hz. */
+export function tickPeriod(rate: number): bigint {
+  return BigInt(Math.round(1e9 / rate));
+}
+
+/**
+ * Ticks on the steady clock. The timer keeps its schedule: a late call does not move the next one, and calls that were
+ * missed altogether are left out.
+ */
+export class SteadyTicker implements Ticker {
+  #timer: Timer | undefined;
+  /** Must outlive the timer, which does not keep it. */
+  readonly #steady: Clock;
+
+  constructor(
+    rcl: Rcl,
+    private readonly node: LifecycleNode,
+    private readonly period: bigint,
+    private readonly onTick: OnTick,
+  ) {
+    this.#steady = new rcl.Clock(rcl.ClockType.STEADY_TIME);
+  }
+
+  start(): void {
+    const clock = this.node.getClock();
+    this.#timer ??= this.node.createTimer(
+      this.period,
+      ({ expectedCallTime, actualCallTime }) => {
+        const lateness = actualCallTime - expectedCallTime;
+        this.onTick(clock.now().nanoseconds, lateness > 0n ? lateness : 0n);
+      },
+      this.#steady,
+    );
+  }
+
+  stop(): void {
+    if (this.#timer === undefined) return;
+    this.#timer.cancel();
+    this.node.destroyTimer(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+/**
+ * Ticks on simulated time: whenever `/clock` reaches the next due time, counted from the first time seen after the
+ * start. A clock that goes back starts anew.
+ */
+export class SimulatedTicker implements Ticker {
+  #running = false;
+  #due: bigint | undefined;
+  #last: bigint | undefined;
+
+  constructor(
+    /** ns; 0 = a tick for every new time, as lock-step wants it. */
+    private readonly period: bigint,
+    private readonly onTick: OnTick,
+  ) {}
+
+  start(): void {
+    this.#running = true;
+    this.#due = undefined;
+    this.#last = undefined;
+  }
+
+  stop(): void {
+    this.#running = false;
+  }
+
+  /** Takes a time from `/clock`, ns. */
+  advance(now: bigint): void {
+    if (!this.#running) return;
+    const last = this.#last;
+    this.#last = now;
+    if (now === last) return;
+    if (this.#due === undefined || (last !== undefined && now < last)) this.#due = now;
+    // Publishers round their stamps: a thousandth of a period early is on time.
+    if (now + this.period / 1000n < this.#due) return;
+    const lateness = now > this.#due ? now - this.#due : 0n;
+    const missed = this.period > 0n ? lateness / this.period : 0n;
+    this.#due = this.period > 0n ? this.#due + (missed + 1n) * this.period : now;
+    this.onTick(now, this.period > 0n ? lateness : 0n);
+  }
+}
+
+/** ROS time as the node knows it: the system's clock, or the newest time of `/clock`. */
+export class NodeTime {
+  #simulated: bigint | undefined;
+
+  constructor(
+    private readonly node: LifecycleNode,
+    /** Whether `use_sim_time` is set. */
+    readonly simulated: boolean,
+  ) {}
+
+  /** ns; 0 before the first message of `/clock`. */
+  now(): bigint {
+    if (this.simulated) return this.#simulated ?? 0n;
+    return this.node.getClock().now().nanoseconds;
+  }
+
+  /** Takes a time from `/clock`; whether it went back. */
+  set(now: bigint): boolean {
+    const back = this.#simulated !== undefined && now < this.#simulated;
+    this.#simulated = now;
+    return back;
+  }
+}
+
+/** The time in a serialised `rosgraph_msgs/Clock`, ns. */
+export function decodeClock(cdr: Uint8Array): bigint {
+  const view = new DataView(cdr.buffer, cdr.byteOffset, cdr.byteLength);
+  const littleEndian = view.getUint8(1) === 1;
+  return BigInt(view.getInt32(4, littleEndian)) * 1_000_000_000n + BigInt(view.getUint32(8, littleEndian));
+}

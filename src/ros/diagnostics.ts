@@ -1,0 +1,193 @@
+import type { Pi05Error, Refusal, RunCode } from '../errors.js';
+import type { Percentiles, PipelineStatistics } from '../pipeline/statistics.js';
+import { toRosTime } from './publishers.js';
+import type { LifecycleNode, Publisher } from './rcl.js';
+
+/** diagnostic_msgs/DiagnosticStatus's levels. */
+export const LEVEL = { ok: 0, warn: 1, error: 2 } as const;
+export type Level = (typeof LEVEL)[keyof typeof LEVEL];
+
+/** How bad a fault is: an error where it holds or stops the robot. */
+const FAULT_LEVEL: Readonly<Record<RunCode, Level>> = {
+  ENGINE_FAILED: LEVEL.error,
+  ENGINE_LATE: LEVEL.warn,
+  CHUNK_NOT_FINITE: LEVEL.error,
+  COMMAND_JUMP: LEVEL.error,
+  COMMAND_STARVED: LEVEL.warn,
+  TICK_LATE: LEVEL.warn,
+};
+const ENGINE_FAULTS: ReadonlySet<string> = new Set<RunCode>(['ENGINE_FAILED', 'ENGINE_LATE', 'CHUNK_NOT_FINITE']);
+
+const PERIOD_MS = 1000;
+
+/** What the node is and has done so far. */
+export interface Report {
+  /** Lifecycle state, or `loading`. */
+  readonly state: string;
+  /** Why the checkpoint could not be loaded, `CODE: sentence`. */
+  readonly failure: string | undefined;
+  readonly checkpoint: string;
+  readonly backend: string;
+  /** Absent where no checkpoint is loaded. */
+  readonly statistics: PipelineStatistics | undefined;
+}
+
+/** What went wrong lately. */
+export interface Recent {
+  readonly refusal: Refusal | undefined;
+  readonly faults: readonly Pi05Error<RunCode>[];
+}
+
+export interface KeyValue {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** diagnostic_msgs/DiagnosticStatus. */
+export interface DiagnosticStatus {
+  readonly level: Level;
+  readonly name: string;
+  readonly message: string;
+  readonly hardware_id: string;
+  readonly values: readonly KeyValue[];
+}
+
+/** One status each for the node, its inputs, the engine and the control loop; the levels speak of `recent`. */
+export function statuses(name: string, report: Report, recent: Recent): DiagnosticStatus[] {
+  const { state, failure, checkpoint, backend, statistics } = report;
+  const status = (concern: string, level: Level, message: string, values: KeyValue[]): DiagnosticStatus => ({
+    level,
+    name: `${name}: ${concern}`,
+    message,
+    hardware_id: '',
+    values,
+  });
+  const node = status('node', failure === undefined ? LEVEL.ok : LEVEL.error, failure ?? state, [
+    value('state', state),
+    value('checkpoint', checkpoint),
+    value('backend', backend),
+  ]);
+  if (statistics === undefined) return [node];
+
+  const { refusal } = recent;
+  const last = statistics.lastRefusal;
+  const inputs = status(
+    'inputs',
+    refusal === undefined ? LEVEL.ok : LEVEL.warn,
+    refusal?.toString() ?? 'nothing refused',
+    [
+      value('observations', statistics.observations),
+      ...Object.entries(statistics.refusals).map(([code, count]) => value(`refused.${code}`, count)),
+      ...(last === undefined
+        ? []
+        : [
+            value('last_refusal.code', last.code),
+            value('last_refusal.topic', last.source ?? ''),
+            value('last_refusal.message', last.message),
+          ]),
+    ],
+  );
+  const faults = (engine: boolean): [Level, string, KeyValue[]] => [
+    ...worst(recent.faults.filter(({ code }) => ENGINE_FAULTS.has(code) === engine)),
+    Object.entries(statistics.faults)
+      .filter(([code]) => ENGINE_FAULTS.has(code) === engine)
+      .map(([code, count]) => value(`fault.${code}`, count)),
+  ];
+  const [engineLevel, engineMessage, engineFaults] = faults(true);
+  const engine = status('engine', engineLevel, engineMessage, [
+    value('chunks', statistics.chunks),
+    value('chunks_outdated', statistics.outdated),
+    ...percentiles('inference_ms', statistics.inferenceMs),
+    ...percentiles('latency_ms', statistics.latencyMs),
+    ...engineFaults,
+  ]);
+  const [controlLevel, controlMessage, controlFaults] = faults(false);
+  const control = status('control', controlLevel, controlMessage, [
+    ...Object.entries(statistics.commands).map(([reason, count]) => value(`commands.${reason}`, count)),
+    ...percentiles('tick_lateness_ms', statistics.tickLatenessMs),
+    ...controlFaults,
+  ]);
+  return [node, inputs, engine, control];
+}
+
+function worst(faults: readonly Pi05Error<RunCode>[]): [Level, string] {
+  let result: [Level, string] = [LEVEL.ok, 'no fault'];
+  for (const fault of faults) {
+    const level = FAULT_LEVEL[fault.code];
+    if (level >= result[0]) result = [level, fault.toString()];
+  }
+  return result;
+}
+
+function value(key: string, content: string | number): KeyValue {
+  return { key, value: String(content) };
+}
+
+function percentiles(key: string, { p50, p99 }: Percentiles): KeyValue[] {
+  if (p50 === undefined || p99 === undefined) return [];
+  return [value(`${key}_p50`, p50.toFixed(3)), value(`${key}_p99`, p99.toFixed(3))];
+}
+
+/**
+ * Publishes `/diagnostics` once a second, and what is new at once: at most once a control tick, so that what comes in
+ * between is out one tick later.
+ */
+export class Diagnostics {
+  readonly #publisher: Publisher;
+  readonly #interval: NodeJS.Timeout;
+  /** Set for one tick after each publication of news. */
+  #pause: NodeJS.Timeout | undefined;
+  #news = false;
+  #closed = false;
+  #refusal: Refusal | undefined;
+  #faults = new Map<RunCode, Pi05Error<RunCode>>();
+
+  constructor(
+    private readonly node: LifecycleNode,
+    private readonly tickMs: number,
+    private readonly report: () => Report,
+  ) {
+    this.#publisher = node.createPublisher('diagnostic_msgs/msg/DiagnosticArray', '/diagnostics');
+    this.#interval = setInterval(() => {
+      this.publish();
+      this.#refusal = undefined;
+      this.#faults.clear();
+    }, PERIOD_MS);
+  }
+
+  publish(): void {
+    const recent = { refusal: this.#refusal, faults: [...this.#faults.values()] };
+    this.#publisher.publish({
+      header: { stamp: toRosTime(this.node.getClock().now().nanoseconds), frame_id: '' },
+      status: statuses(this.node.getFullyQualifiedName(), this.report(), recent),
+    });
+  }
+
+  refusal(refusal: Refusal): void {
+    this.#refusal = refusal;
+    this.change();
+  }
+
+  fault(fault: Pi05Error<RunCode>): void {
+    this.#faults.set(fault.code, fault);
+    this.change();
+  }
+
+  /** There is news. */
+  change(): void {
+    if (this.#closed) return;
+    this.#news = this.#pause !== undefined;
+    if (this.#news) return;
+    this.publish();
+    this.#pause = setTimeout(() => {
+      this.#pause = undefined;
+      if (this.#news) this.change();
+    }, this.tickMs);
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#interval);
+    clearTimeout(this.#pause);
+  }
+}

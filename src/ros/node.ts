@@ -1,0 +1,263 @@
+import type { PolicyConfig } from '../config/config.js';
+import type { Engine, ModelInfo } from '../engine/engine.js';
+import { Pi05Error, Refusal, type RunCode } from '../errors.js';
+import { Pipeline, type PipelineSink } from '../pipeline/pipeline.js';
+import type { Policy } from '../policy/policy.js';
+import { decodeClock, NodeTime, SimulatedTicker, SteadyTicker, type Ticker, tickPeriod } from './clock.js';
+import { Diagnostics, type Report } from './diagnostics.js';
+import { createLifecycleNode, registerTransitions, transition, type Transitions } from './lifecycle_node.js';
+import { loadPolicy } from './load.js';
+import { Log } from './log.js';
+import { declareParameters } from './parameters.js';
+import { Publishers } from './publishers.js';
+import { type LifecycleNode, type NativeRcl, PARAMETER_TYPE, type Rcl, type Subscription } from './rcl.js';
+import { qos, subscribe, withResolvedTopics } from './subscriptions.js';
+
+/** `/clock` comes at up to 1 kHz. */
+const CLOCK_DEPTH = 100;
+
+/** What `configure` began to load. */
+interface Loading {
+  readonly done: Promise<boolean>;
+  cancelled: boolean;
+}
+
+/** What a loaded checkpoint runs with. */
+interface Running {
+  readonly engine: Engine;
+  readonly pipeline: Pipeline;
+  readonly publishers: Publishers;
+  readonly subscriptions: readonly Subscription[];
+}
+
+/**
+ * The lifecycle node `policy_node`. `configure` loads the checkpoint without blocking and is answered when it is there;
+ * `activate` starts the control ticks; leaving `active` by any way publishes the stop action, once.
+ */
+export class PolicyNode implements Transitions {
+  readonly log: Log;
+  readonly #rcl: Rcl;
+  readonly #node: LifecycleNode;
+  readonly #config: PolicyConfig;
+  readonly #time: NodeTime;
+  readonly #ticker: Ticker;
+  readonly #diagnostics: Diagnostics;
+  #loading: Loading | undefined;
+  #running: Running | undefined;
+  #failure: Pi05Error | undefined;
+  #active = false;
+  #closing: Promise<void> = Promise.resolve();
+
+  /** @throws Pi05Error CONFIG_* for parameters that are wrong, all of them at once */
+  constructor(rcl: Rcl, native: NativeRcl) {
+    this.#rcl = rcl;
+    const onError = (error: unknown): void => this.#onError(error);
+    const node = createLifecycleNode(rcl, native, 'policy_node', onError);
+    this.#node = node;
+    this.log = new Log(node.getLogger());
+    this.#config = declareParameters(rcl, node);
+    const { controlRate, schedule } = this.#config;
+    const period = tickPeriod(controlRate);
+    this.#time = new NodeTime(node, node.getParameter('use_sim_time').value === true);
+    const onTick = (now: bigint, lateness: bigint): void => this.#guard(() => this.#running?.pipeline.tick(now, lateness));
+    if (this.#time.simulated) {
+      const ticker = new SimulatedTicker(schedule.lockstep ? 0n : period, onTick);
+      this.#followClock(ticker);
+      this.#ticker = ticker;
+    } else {
+      this.#ticker = new SteadyTicker(rcl, node, period, onTick);
+    }
+    this.#diagnostics = new Diagnostics(node, 1000 / controlRate, () => this.#report());
+    node.addPostSetParametersCallback((parameters) => {
+      const prompt = parameters.find(({ name }) => name === 'prompt')?.value;
+      if (typeof prompt === 'string') this.#guard(() => this.#running?.pipeline.setPrompt(prompt, this.#time.now()));
+    });
+    registerTransitions(rcl, node, this, onError, () => this.#diagnostics.change());
+    node.spin();
+  }
+
+  /** Configures and activates if the parameters say so; rejects with why that failed. */
+  async start(): Promise<void> {
+    if (!this.#config.autostart) return;
+    const configured =
+      transition(this.#rcl, (result) => this.#node.configure(result)) && (await this.configured());
+    if (this.#failure !== undefined) throw this.#failure;
+    if (configured) transition(this.#rcl, (result) => this.#node.activate(result));
+  }
+
+  /** Ends whatever state the node is in; when this resolves the stop action has arrived and the engine is closed. */
+  async stop(): Promise<void> {
+    if (this.#node.currentState.label !== 'finalized') this.#node.shutdown();
+    this.#diagnostics.publish();
+    this.#diagnostics.close();
+    await this.#closing;
+  }
+
+  configure(): boolean {
+    this.#failure = undefined;
+    const loading: Loading = { cancelled: false, done: Promise.resolve().then(() => this.#load(loading)) };
+    this.#loading = loading;
+    return true;
+  }
+
+  configured(): Promise<boolean> {
+    return this.#loading?.done ?? Promise.resolve(this.#running !== undefined);
+  }
+
+  activate(): boolean {
+    if (this.#running === undefined) {
+      this.log.error(`Expected the checkpoint to be loaded, but ${this.#config.checkpoint} still loads: activate later`);
+      return false;
+    }
+    this.#running.publishers.activate();
+    this.#running.pipeline.activate(this.#time.now());
+    this.#ticker.start();
+    this.#active = true;
+    this.log.info(`active: ${this.#config.controlRate} control ticks a second`);
+    return true;
+  }
+
+  deactivate(): boolean {
+    this.#deactivate();
+    return true;
+  }
+
+  cleanup(): boolean {
+    this.#deactivate();
+    if (this.#loading !== undefined) this.#loading.cancelled = true;
+    this.#loading = undefined;
+    const running = this.#running;
+    this.#running = undefined;
+    if (running === undefined) return true;
+    for (const subscription of running.subscriptions) this.#node.destroySubscription(subscription);
+    running.publishers.destroy();
+    this.#closing = running.engine.close();
+    return true;
+  }
+
+  shutdown(): boolean {
+    return this.cleanup();
+  }
+
+  /** Stops the control ticks and sends the stop action, if the node is active. */
+  #deactivate(): void {
+    if (!this.#active || this.#running === undefined) return;
+    this.#active = false;
+    this.#ticker.stop();
+    this.#running.pipeline.deactivate(this.#time.now());
+    this.#running.publishers.flush();
+    this.#running.publishers.deactivate();
+    this.log.info('inactive: the stop action was sent');
+  }
+
+  /** Loads the checkpoint and connects the topics; whether that succeeded and is still wanted. */
+  async #load(loading: Loading): Promise<boolean> {
+    try {
+      await this.#closing;
+      const config = this.#config;
+      const resolved = withResolvedTopics(config, (topic) => this.#node.resolveTopicName(topic));
+      const { engine, policy } = await loadPolicy(config);
+      if (loading.cancelled) {
+        await engine.close();
+        return false;
+      }
+      this.#loading = undefined;
+      this.#running = this.#connect(engine, policy, resolved);
+      this.log.info(describe(engine.info));
+      return true;
+    } catch (error) {
+      if (loading.cancelled) return false;
+      this.#loading = undefined;
+      this.#failure = asPi05Error(error);
+      for (const line of this.#failure.toString().split('\n')) this.log.error(line);
+      this.#node.cleanup();
+      return false;
+    } finally {
+      this.#diagnostics.publish();
+    }
+  }
+
+  #connect(engine: Engine, policy: Policy, resolved: PolicyConfig): Running {
+    const publishers = new Publishers(this.#node, this.#config, tickPeriod(this.#config.controlRate));
+    const sink: PipelineSink = {
+      chunk: (chunk) => this.#guard(() => publishers.chunk(chunk)),
+      command: (command) => this.#guard(() => publishers.command(command)),
+      refusal: (refusal) => this.#guard(() => this.#onRefusal(refusal)),
+      fault: (fault) => this.#guard(() => this.#onFault(fault)),
+    };
+    const pipeline = new Pipeline(resolved, policy, engine, sink, () => this.#time.now());
+    pipeline.setPrompt(String(this.#node.getParameter('prompt').value), this.#time.now());
+    const subscriptions = subscribe(this.#rcl, this.#node, this.#config, resolved, {
+      pipeline,
+      wanted: () => this.#active,
+      now: () => this.#time.now(),
+      onPrompt: (text) => this.#setPrompt(text),
+      onError: (error) => this.#onError(error),
+    });
+    return { engine, pipeline, publishers, subscriptions };
+  }
+
+  /** Sets the parameter, so that whoever asks for it sees what the robot does; its callback tells the pipeline. */
+  #setPrompt(text: string): void {
+    this.#node.setParameter(new this.#rcl.Parameter('prompt', PARAMETER_TYPE.string, text));
+  }
+
+  #followClock(ticker: SimulatedTicker): void {
+    const { lockstep } = this.#config.schedule;
+    const profile = qos(this.#rcl, CLOCK_DEPTH, lockstep);
+    this.#node.createSubscription('rosgraph_msgs/msg/Clock', '/clock', { qos: profile, isRaw: true }, (cdr) =>
+      this.#guard(() => {
+        const now = decodeClock(cdr);
+        if (this.#time.set(now)) this.log.warn('the simulated time went back: starting anew');
+        ticker.advance(now);
+      }),
+    );
+  }
+
+  #report(): Report {
+    const running = this.#running;
+    return {
+      state: this.#loading === undefined ? this.#node.currentState.label : 'loading',
+      failure: this.#failure?.toString(),
+      checkpoint: this.#config.checkpoint,
+      backend: running?.engine.info.backend ?? this.#config.backend,
+      statistics: running?.pipeline.statistics,
+    };
+  }
+
+  #guard(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+
+  #onRefusal(refusal: Refusal): void {
+    this.log.coded('warn', refusal.code, refusal.message);
+    this.#diagnostics.refusal(refusal);
+  }
+
+  #onFault(fault: Pi05Error<RunCode>): void {
+    this.log.coded('error', fault.code, fault.message);
+    this.#diagnostics.fault(fault);
+  }
+
+  /** What was thrown in a callback: a message that cannot be decoded, or a mistake of ours. */
+  #onError(error: unknown): void {
+    if (error instanceof Refusal) this.#running?.pipeline.refuse(error, this.#time.now());
+    else this.log.coded('error', 'INTERNAL', asPi05Error(error).message);
+  }
+}
+
+function asPi05Error(error: unknown): Pi05Error {
+  if (error instanceof Pi05Error) return error;
+  return new Pi05Error('INTERNAL', error instanceof Error ? (error.stack ?? error.message) : String(error));
+}
+
+/** What was concluded about the checkpoint, in one line. */
+function describe(info: ModelInfo): string {
+  const { family, familyReason, backend, parameters, horizon, actionDim } = info;
+  const millions = (parameters / 1e6).toFixed(1);
+  return `loaded an ${family} checkpoint (${familyReason}): ${millions} M parameters, chunks of ${horizon} × ${actionDim}, on ${backend}`;
+}

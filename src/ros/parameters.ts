@@ -1,0 +1,110 @@
+import {
+  configFromParameters,
+  type ParameterDescriptor as Declared,
+  parameterDescriptors,
+} from '../config/parameters.js';
+import type { PolicyConfig } from '../config/config.js';
+import type { ParameterType } from '../config/schema.js';
+import { Pi05Error } from '../errors.js';
+import {
+  type LifecycleNode,
+  type NodeOverrides,
+  type Parameter,
+  type ParameterDescriptor,
+  PARAMETER_TYPE,
+  type Rcl,
+} from './rcl.js';
+
+/** A parameter override for one node, as the command line and parameter files give it. */
+export type Override = NodeOverrides['parameters'][number];
+
+/**
+ * The overrides that apply to a node, by parameter name. As in rclcpp, entries apply in the order of the command line
+ * and the last one wins; a pattern's `*` stands for one part of the name and `**` for any number of parts. A name
+ * without a slash means that node in any namespace.
+ */
+export function overridesFor(fullyQualifiedName: string, entries: readonly NodeOverrides[]): Map<string, Override> {
+  const result = new Map<string, Override>();
+  for (const { name, parameters } of entries) {
+    if (!matches(fullyQualifiedName, name)) continue;
+    for (const parameter of parameters) result.set(parameter.name, parameter);
+  }
+  return result;
+}
+
+function matches(fullyQualifiedName: string, pattern: string): boolean {
+  if (!pattern.startsWith('/')) pattern = `/**/${pattern}`;
+  const expression = pattern
+    .split('/')
+    .slice(1)
+    .map((part) => (part === '**' ? '(?:/\\w+)*' : `/${part.replace(/\*/g, '\\w+')}`))
+    .join('');
+  return new RegExp(`^${expression}$`).test(fullyQualifiedName);
+}
+
+/**
+ * The values of ROS parameters as the configuration takes them.
+ * @throws Pi05Error CONFIG_RANGE for an integer that rclnodejs already rounded
+ */
+export function plainValues(overrides: Iterable<Parameter | Override>): Map<string, unknown> {
+  const values = new Map<string, unknown>();
+  for (const { name, type, value } of overrides) {
+    if (value === undefined || value === null) continue;
+    if (type !== PARAMETER_TYPE.integer && type !== PARAMETER_TYPE.integer_array) {
+      values.set(name, value);
+      continue;
+    }
+    const integer = (number: unknown): bigint => {
+      if (typeof number === 'bigint') number = Number(number);
+      if (typeof number !== 'number' || !Number.isSafeInteger(number)) {
+        throw new Pi05Error(
+          'CONFIG_RANGE',
+          `Expected an integer of at most ${Number.MAX_SAFE_INTEGER} in size for ${name}, received ${String(number)}`,
+          name,
+        );
+      }
+      return BigInt(number);
+    };
+    values.set(name, Array.isArray(value) ? value.map(integer) : integer(value));
+  }
+  return values;
+}
+
+const TYPE_OF: Readonly<Record<ParameterType, number>> = {
+  bool: PARAMETER_TYPE.bool,
+  integer: PARAMETER_TYPE.integer,
+  double: PARAMETER_TYPE.double,
+  string: PARAMETER_TYPE.string,
+  string_array: PARAMETER_TYPE.string_array,
+};
+
+/**
+ * Checks the node's parameters and declares every one with its descriptor.
+ * @throws Pi05Error CONFIG_*, one sentence a line
+ */
+export function declareParameters(rcl: Rcl, node: LifecycleNode): PolicyConfig {
+  const overrides = plainValues(node.getParameterOverrides());
+  const config = configFromParameters(overrides);
+  for (const declared of parameterDescriptors(overrides)) {
+    const value = overrides.get(declared.name) ?? declared.default;
+    if (value === undefined) continue;
+    const type = TYPE_OF[declared.type];
+    node.declareParameter(new rcl.Parameter(declared.name, type, value), descriptor(rcl, declared, type), true);
+  }
+  return config;
+}
+
+/** rclnodejs's own descriptor loses its range on the way to `describe_parameters`. */
+function descriptor(rcl: Rcl, declared: Declared, type: number): ParameterDescriptor {
+  const { range } = declared;
+  const result = new rcl.ParameterDescriptor(declared.name, type, declared.description, declared.readOnly);
+  const message = result.toMessage();
+  const integer = type === PARAMETER_TYPE.integer;
+  result.toMessage = () => ({
+    ...message,
+    integer_range:
+      range && integer ? [{ from_value: BigInt(range.from), to_value: BigInt(range.to), step: 1n }] : [],
+    floating_point_range: range && !integer ? [{ from_value: range.from, to_value: range.to, step: 0 }] : [],
+  });
+  return result;
+}

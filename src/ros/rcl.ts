@@ -1,0 +1,206 @@
+/**
+ * What this package uses of rclnodejs, typed here: its own types are generated when it is built and are `any` where
+ * that failed. Messages are plain objects with ROS's field names; publish fresh typed arrays only, since a view with an
+ * offset is sent from the start of its buffer.
+ */
+
+export interface Time {
+  readonly nanoseconds: bigint;
+}
+
+export interface Clock {
+  now(): Time;
+}
+
+export interface Logger {
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+  fatal(message: string): void;
+}
+
+export interface Publisher {
+  readonly topic: string;
+  publish(message: object): void;
+  /** Waits, blocking, until every reliable subscriber has everything; `timeout` in ns. */
+  waitForAllAcked(timeout: bigint): boolean;
+}
+
+export interface LifecyclePublisher extends Publisher {
+  activate(): void;
+  deactivate(): void;
+}
+
+export interface Subscription {
+  readonly topic: string;
+}
+
+export interface TimerInfo {
+  /** ns on the timer's clock. */
+  readonly expectedCallTime: bigint;
+  readonly actualCallTime: bigint;
+}
+
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Parameter {
+  readonly name: string;
+  readonly type: number;
+  readonly value: unknown;
+}
+
+export interface ParameterDescriptor {
+  readonly name: string;
+  readonly type: number;
+  readonly description: string;
+  readonly readOnly: boolean;
+  additionalConstraints: string;
+  toMessage(): object;
+}
+
+export interface SetParametersResult {
+  readonly successful: boolean;
+  readonly reason: string;
+}
+
+export interface State {
+  readonly id: number;
+  readonly label: string;
+}
+
+/** A handle of the native binding; opaque. */
+export interface Handle {
+  readonly release: () => void;
+}
+
+export interface Service {
+  readonly serviceName: string;
+}
+
+export interface ServiceResponse {
+  readonly template: Record<string, unknown>;
+  send(response: object): void;
+}
+
+export interface ChangeStateRequest {
+  readonly transition: { readonly id: number; readonly label: string };
+}
+
+export interface LifecycleNode {
+  readonly handle: Handle;
+  readonly context: { readonly handle: Handle };
+  readonly currentState: State;
+  name(): string;
+  namespace(): string;
+  getFullyQualifiedName(): string;
+  getLogger(): Logger;
+  getClock(): Clock;
+  resolveTopicName(topic: string): string;
+  spin(timeoutMs?: number): void;
+
+  createPublisher(type: string, topic: string, options?: { qos?: Qos }): Publisher;
+  createLifecyclePublisher(type: string, topic: string, options?: { qos?: Qos }): LifecyclePublisher;
+  destroyPublisher(publisher: Publisher): void;
+  createSubscription(
+    type: string,
+    topic: string,
+    options: { qos?: Qos; isRaw: true },
+    callback: (cdr: Buffer) => void,
+  ): Subscription;
+  destroySubscription(subscription: Subscription): void;
+  createTimer(period: bigint, callback: (info: TimerInfo) => void, clock: Clock): Timer;
+  destroyTimer(timer: Timer): void;
+
+  declareParameter(parameter: Parameter, descriptor: ParameterDescriptor, ignoreOverride: boolean): Parameter;
+  getParameter(name: string): Parameter;
+  setParameter(parameter: Parameter): SetParametersResult;
+  addPostSetParametersCallback(callback: (parameters: readonly Parameter[]) => void): void;
+  getParameterOverrides(): Parameter[];
+
+  registerOnConfigure(callback: () => number): void;
+  registerOnActivate(callback: () => number): void;
+  registerOnDeactivate(callback: () => number): void;
+  registerOnCleanup(callback: () => number): void;
+  registerOnShutdown(callback: () => number): void;
+  registerOnError(callback: () => number): void;
+  configure(result?: CallbackReturnValue): State;
+  activate(result?: CallbackReturnValue): State;
+  deactivate(result?: CallbackReturnValue): State;
+  cleanup(result?: CallbackReturnValue): State;
+  shutdown(result?: CallbackReturnValue): State;
+
+  /** Dispatches what became ready; called by the executor. */
+  execute(handles: readonly unknown[]): void;
+  _onChangeState(request: ChangeStateRequest, response: ServiceResponse): void;
+  _getNativeParameterOverrides(): Map<string, Parameter>;
+}
+
+export interface CallbackReturnValue {
+  readonly value: number;
+  isSuccess(): boolean;
+}
+
+export interface Qos {
+  readonly depth: number;
+}
+
+/** The part of the module that is used. */
+export interface Rcl {
+  init(context: undefined, argv: readonly string[]): Promise<void>;
+  shutdown(): void;
+  removeSignalHandlers(): void;
+  removeROSArgs(argv: readonly string[]): string[];
+  readonly lifecycle: {
+    readonly LifecycleNode: new (
+      name: string,
+      namespace: string,
+      context: undefined,
+      options: object,
+    ) => LifecycleNode;
+    readonly CallbackReturnValue: new () => CallbackReturnValue;
+    readonly CallbackReturnCode: { readonly SUCCESS: number; readonly FAILURE: number; readonly ERROR: number };
+  };
+  readonly NodeOptions: new () => { enableLoggerService: boolean };
+  readonly Clock: new (type: number) => Clock;
+  readonly ClockType: { readonly STEADY_TIME: number };
+  readonly Parameter: new (name: string, type: number, value: unknown) => Parameter;
+  readonly ParameterDescriptor: new (
+    name: string,
+    type: number,
+    description: string,
+    readOnly: boolean,
+  ) => ParameterDescriptor;
+  readonly QoS: (new (history: number, depth: number, reliability: number, durability: number) => Qos) & {
+    readonly HistoryPolicy: { readonly RMW_QOS_POLICY_HISTORY_KEEP_LAST: number };
+    readonly ReliabilityPolicy: {
+      readonly RMW_QOS_POLICY_RELIABILITY_RELIABLE: number;
+      readonly RMW_QOS_POLICY_RELIABILITY_BEST_EFFORT: number;
+    };
+    readonly DurabilityPolicy: { readonly RMW_QOS_POLICY_DURABILITY_VOLATILE: number };
+  };
+}
+
+/** Parameters as the native binding gives them, one entry a node name or pattern, in the order of the command line. */
+export interface NodeOverrides {
+  readonly name: string;
+  readonly parameters: readonly { readonly name: string; readonly type: number; readonly value: unknown }[];
+}
+
+/** The part of the native binding that is used. */
+export interface NativeRcl {
+  getParameterOverrides(context: Handle): readonly NodeOverrides[] | undefined;
+}
+
+/** rcl_interfaces/ParameterType. */
+export const PARAMETER_TYPE = {
+  bool: 1,
+  integer: 2,
+  double: 3,
+  string: 4,
+  integer_array: 7,
+  double_array: 8,
+  string_array: 9,
+} as const;

@@ -1,0 +1,53 @@
+import { Pi05Error } from '../errors.js';
+import { loadRcl } from './environment.js';
+import { PolicyNode } from './node.js';
+
+/**
+ * Runs `policy_node` until SIGINT or SIGTERM; a second signal ends it at once.
+ * @param argv what follows `pi05 node` on the command line, `--ros-args` included
+ * @returns 0; whatever was published last is the stop action
+ * @throws Pi05Error ENVIRONMENT, USAGE, CONFIG_* and, with `autostart`, CHECKPOINT_* and what else hinders loading
+ */
+export async function runNode(argv: readonly string[]): Promise<number> {
+  const { rcl, native } = await loadRcl(process.env);
+  try {
+    await rcl.init(undefined, ['pi05', ...argv]);
+  } catch (error) {
+    throw new Pi05Error('USAGE', `Expected ROS arguments, but ${firstLine(error)}`);
+  }
+  const signal = firstSignal();
+  try {
+    const node = new PolicyNode(rcl, native);
+    const fault = new Promise<never>((_, reject) => {
+      process.on('uncaughtException', reject);
+      node.start().catch(reject);
+    });
+    try {
+      await Promise.race([signal, fault]);
+    } finally {
+      await node.stop();
+    }
+  } finally {
+    // An exit while rclnodejs still spins aborts in the middleware.
+    rcl.shutdown();
+  }
+  return 0;
+}
+
+/** Resolves at the first SIGINT or SIGTERM; the second one ends the process. */
+function firstSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let seen = false;
+    for (const name of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(name, () => {
+        if (seen) process.kill(process.pid, 'SIGKILL');
+        seen = true;
+        resolve();
+      });
+    }
+  });
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+}

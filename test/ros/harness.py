@@ -1,0 +1,267 @@
+"""The other side of the tests: the real node in a process of its own, and a robot made of rclpy."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import rclpy
+import yaml
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage, Image, JointState
+from std_msgs.msg import Float64MultiArray, String
+from trajectory_msgs.msg import JointTrajectory
+
+ROOT = Path(__file__).resolve().parents[2]
+PI05 = str(ROOT / "bin" / "pi05")
+# How long anything may take before a test gives up; nothing waits this long that works.
+DEADLINE = 60.0
+
+ARM = [f"panda_joint{i}" for i in range(1, 8)]
+FINGER = "panda_finger_joint1"
+JOINTS = [*ARM, FINGER]
+RATE = 15.0
+PERIOD = round(1e9 / RATE)
+RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
+
+
+def parameters(checkpoint, **changes):
+    """A DROID-like configuration; keys of `changes` are parameter names with `__` for the dots, None removes one."""
+    finger = {"scale": -0.04, "offset": 0.04}
+    flat = {
+        "checkpoint": str(checkpoint),
+        "backend": "cpu",
+        "threads": 1,
+        "prompt": "pick up the red block",
+        "control_rate": RATE,
+        "schedule.mode": "async",
+        "schedule.replan_steps": 4,
+        "cameras.names": ["exterior", "wrist"],
+        "cameras.exterior.topic": "exterior_camera/image_raw",
+        "cameras.exterior.slot": "base_0_rgb",
+        "cameras.wrist.topic": "wrist_camera/image_raw",
+        "cameras.wrist.slot": "left_wrist_0_rgb",
+        "state.topic": "joint_states",
+        "state.joints": JOINTS,
+        "action.joints": JOINTS,
+        "action.bound": "scale",
+        "outputs.names": ["arm", "gripper"],
+        "outputs.arm.topic": "arm_velocity_controller/commands",
+        "outputs.arm.type": "array",
+        "outputs.arm.joints": ARM,
+        "outputs.gripper.topic": "gripper_controller/commands",
+        "outputs.gripper.type": "array",
+        "outputs.gripper.joints": [FINGER],
+    }
+    flat |= {f"action.{joint}.{key}": value for joint in ARM for key, value in (("kind", "velocity"), ("scale", 3.0))}
+    flat |= {f"state.{FINGER}.{key}": value for key, value in finger.items()}
+    flat |= {f"action.{FINGER}.{key}": value for key, value in ({"kind": "position", "gripper": True} | finger).items()}
+    flat |= {name.replace("__", "."): value for name, value in changes.items()}
+    return {name: value for name, value in flat.items() if value is not None}
+
+
+class PolicyProcess:
+    """`pi05 node` as a user starts it; its log is collected line by line."""
+
+    def __init__(self, directory, values, *arguments, namespace="/"):
+        self.namespace = namespace
+        self.node = f"{namespace.rstrip('/')}/policy_node"
+        file = Path(directory) / f"{namespace.strip('/') or 'node'}_{time.monotonic_ns()}.yaml"
+        file.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}, sort_keys=False))
+        command = [PI05, "node", "--ros-args", "--params-file", str(file), "-r", f"__ns:={namespace}", *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.lines = []
+        self._news = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            with self._news:
+                self.lines.append(line.rstrip("\n"))
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+    @property
+    def log(self):
+        return "\n".join(self.lines)
+
+    def wait_for_log(self, text):
+        """Waits until a line of the log has `text`."""
+        with self._news:
+            found = self._news.wait_for(
+                lambda: any(text in line for line in self.lines) or not self._reader.is_alive(), DEADLINE
+            )
+        assert found and text in self.log, f"no {text!r} in the log:\n{self.log}"
+
+    def wait(self):
+        """Waits for the end; returns the exit status."""
+        status = self.process.wait(DEADLINE)
+        self._reader.join(DEADLINE)
+        return status
+
+    def stop(self, number=signal.SIGINT):
+        self.process.send_signal(number)
+        return self.wait()
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.wait()
+
+
+class Robot:
+    """Cameras, joints, clock and a recorder of everything that the node says, in one namespace.
+
+    Time is what the test says: `now` (ns) stamps every message and is what `tick` publishes on /clock.
+    """
+
+    def __init__(self, context, namespace="/", qos=RELIABLE, compressed=()):
+        self.namespace = namespace
+        self.now = 1_000_000_000_000
+        self.ros = rclpy.create_node(f"robot_{os.getpid()}", namespace=namespace, context=context)
+        self.executor = SingleThreadedExecutor(context=context)
+        self.executor.add_node(self.ros)
+        self.chunks, self.arm, self.gripper, self.diagnostics = [], [], [], []
+        # Everything in the order in which it arrived: (kind, message).
+        self.events = []
+        self.cameras = {
+            name: self.ros.create_publisher(
+                CompressedImage if name in compressed else Image,
+                f"{name}_camera/image_raw" + ("/compressed" if name in compressed else ""),
+                qos,
+            )
+            for name in ("exterior", "wrist")
+        }
+        self.joints = self.ros.create_publisher(JointState, "joint_states", qos)
+        self.prompt = self.ros.create_publisher(String, "prompt", 10)
+        self.clock = self.ros.create_publisher(Clock, "/clock", RELIABLE)
+        self._listen(JointTrajectory, "policy_node/chunk", self.chunks)
+        self._listen(Float64MultiArray, "arm_velocity_controller/commands", self.arm)
+        self._listen(Float64MultiArray, "gripper_controller/commands", self.gripper)
+        self._listen(DiagnosticArray, "/diagnostics", self.diagnostics)
+
+    def _listen(self, kind, topic, into):
+        def take(message):
+            into.append(message)
+            self.events.append((topic, message))
+
+        self.ros.create_subscription(kind, topic, take, RELIABLE)
+
+    def close(self):
+        self.executor.shutdown()
+        self.ros.destroy_node()
+
+    # Waiting: by events, with one generous deadline.
+
+    def until(self, condition, what, again=None):
+        """Spins until `condition()` is true and returns its value; calls `again` about ten times a second meanwhile."""
+        deadline = time.monotonic() + DEADLINE
+        repeat = 0.0
+        while not (value := condition()):
+            now = time.monotonic()
+            assert now < deadline, f"waited in vain for {what}"
+            if again is not None and now >= repeat:
+                again()
+                repeat = now + 0.1
+            self.executor.spin_once(timeout_sec=0.02)
+        return value
+
+    def call(self, kind, service, request):
+        client = self.ros.create_client(kind, service)
+        try:
+            self.until(client.service_is_ready, f"service {service}")
+            future = client.call_async(request)
+            self.until(future.done, f"an answer from {service}")
+            return future.result()
+        finally:
+            self.ros.destroy_client(client)
+
+    # Lifecycle.
+
+    def change_state(self, transition):
+        number = getattr(Transition, f"TRANSITION_{transition.upper()}")
+        request = ChangeState.Request(transition=Transition(id=number))
+        return self.call(ChangeState, "policy_node/change_state", request).success
+
+    def state(self):
+        return self.call(GetState, "policy_node/get_state", GetState.Request()).current_state.label
+
+    def wait_for_state(self, label):
+        self.until(lambda: self.state() == label, f"state {label}")
+
+    def wait_until_connected(self):
+        """Until the node's subscriptions and publishers and ours have found each other."""
+        publishers = [*self.cameras.values(), self.joints]
+        names = [p.topic_name for p in publishers]
+        self.until(lambda: all(p.get_subscription_count() > 0 for p in publishers), f"subscribers of {names}")
+        topics = ["policy_node/chunk", "arm_velocity_controller/commands", "gripper_controller/commands"]
+        self.until(lambda: all(self.ros.count_publishers(t) > 0 for t in topics), f"publishers of {topics}")
+
+    # Messages.
+
+    def stamp(self, offset=0):
+        seconds, nanoseconds = divmod(self.now + offset, 1_000_000_000)
+        return Time(sec=seconds, nanosec=nanoseconds)
+
+    def send_clock(self):
+        self.clock.publish(Clock(clock=self.stamp()))
+
+    def send_image(self, camera, pixels, offset=0, encoding="rgb8", **fields):
+        height, width = pixels.shape[:2]
+        message = Image(height=height, width=width, encoding=encoding, step=pixels.nbytes // height)
+        message.header.stamp = self.stamp(offset)
+        message.data = pixels.tobytes()
+        for field, value in fields.items():
+            setattr(message, field, value)
+        self.cameras[camera].publish(message)
+
+    def send_compressed(self, camera, data, offset=0, kind="jpeg"):
+        message = CompressedImage(format=kind, data=data)
+        message.header.stamp = self.stamp(offset)
+        self.cameras[camera].publish(message)
+
+    def send_joints(self, positions, offset=0, names=None):
+        message = JointState(name=names or JOINTS, position=[float(p) for p in positions])
+        message.header.stamp = self.stamp(offset)
+        self.joints.publish(message)
+
+    def send_set(self, exterior=None, wrist=None, positions=None):
+        """One good set of everything, stamped now."""
+        self.send_image("exterior", picture(1) if exterior is None else exterior)
+        self.send_image("wrist", picture(2) if wrist is None else wrist)
+        self.send_joints(REST if positions is None else positions)
+
+    # Diagnostics.
+
+    def statuses(self, node):
+        """Every status of `node` heard so far, oldest first: (concern, level, message, values)."""
+        prefix = f"{node}: "
+        return [
+            (s.name.removeprefix(prefix), s.level, s.message, {v.key: v.value for v in s.values})
+            for array in self.diagnostics
+            for s in array.status
+            if s.name.startswith(prefix)
+        ]
+
+    def values(self, node):
+        """The newest diagnostic values of `node`, all concerns in one dictionary."""
+        return {key: value for _, _, _, values in self.statuses(node) for key, value in values.items()}
+
+
+REST = [0.0, -0.7, 0.0, -2.3, 0.0, 1.6, 0.8, 0.04]
+
+
+def picture(seed, width=64, height=48):
+    """A picture that no other seed gives."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)

@@ -1,0 +1,150 @@
+from harness import DEADLINE, JOINTS
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetAvailableStates, GetAvailableTransitions
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters, SetParameters
+
+
+def test_autostart_configures_and_activates(start, robot):
+    start()
+    robot.wait_for_state("active")
+
+
+def test_without_autostart_it_stays_unconfigured_and_goes_through_every_state(start, robot):
+    node = start(autostart=False)
+    assert robot.state() == "unconfigured"
+    for transition, label in (
+        ("configure", "inactive"),
+        ("activate", "active"),
+        ("deactivate", "inactive"),
+        ("activate", "active"),
+        ("deactivate", "inactive"),
+        ("cleanup", "unconfigured"),
+        ("configure", "inactive"),
+        ("cleanup", "unconfigured"),
+    ):
+        assert robot.change_state(transition), f"{transition} was refused:\n{node.log}"
+        assert robot.state() == label
+    assert robot.change_state("unconfigured_shutdown")
+    assert robot.state() == "finalized"
+    assert node.stop() == 0
+
+
+def test_a_transition_that_the_state_does_not_allow_is_refused_and_the_node_lives(start, robot):
+    node = start(autostart=False)
+    assert robot.state() == "unconfigured"
+    for transition in ("activate", "deactivate", "cleanup", "active_shutdown"):
+        assert not robot.change_state(transition)
+        assert robot.state() == "unconfigured"
+    request = ChangeState.Request(transition=Transition(id=250))
+    assert not robot.call(ChangeState, "policy_node/change_state", request).success
+    request = ChangeState.Request(transition=Transition(label="fly"))
+    assert not robot.call(ChangeState, "policy_node/change_state", request).success
+    assert node.process.poll() is None
+
+
+def test_configure_is_answered_when_the_checkpoint_is_loaded(start, robot):
+    node = start(autostart=False)
+    assert robot.change_state("configure")
+    assert "loaded" in node.log
+    assert robot.change_state("activate")
+
+
+def test_a_checkpoint_that_is_missing_refuses_configure_and_says_so(start, robot):
+    node = start(autostart=False, checkpoint="/nowhere/to/be/found")
+    assert not robot.change_state("configure")
+    assert robot.state() == "unconfigured"
+    node.wait_for_log("CHECKPOINT_MISSING: ")
+    robot.until(lambda: any("CHECKPOINT_MISSING" in m for _, _, m, _ in robot.statuses(node.node)), "its diagnostics")
+
+
+def test_a_checkpoint_that_is_missing_ends_an_autostarted_node(start):
+    node = start(checkpoint="/nowhere/to/be/found")
+    assert node.wait() == 2
+    assert any(line.startswith("CHECKPOINT_MISSING: ") for line in node.lines), node.log
+
+
+def test_it_offers_the_standard_states_and_transitions(start, robot):
+    start(autostart=False)
+    states = robot.call(GetAvailableStates, "policy_node/get_available_states", GetAvailableStates.Request())
+    labels = {state.label for state in states.available_states}
+    assert {"unconfigured", "inactive", "active", "finalized"} <= labels
+    answer = robot.call(
+        GetAvailableTransitions, "policy_node/get_available_transitions", GetAvailableTransitions.Request()
+    )
+    assert {t.transition.label for t in answer.available_transitions} == {"configure", "shutdown"}
+
+
+def describe(robot, *names):
+    request = DescribeParameters.Request(names=names)
+    return robot.call(DescribeParameters, "policy_node/describe_parameters", request).descriptors
+
+
+def test_parameters_are_described_with_type_range_and_access(start, robot):
+    start(autostart=False)
+    rate, mode, skew, prompt, threads, names = describe(
+        robot, "control_rate", "schedule.mode", "sync.max_skew", "prompt", "threads", "cameras.names"
+    )
+    assert (rate.type, rate.read_only) == (ParameterType.PARAMETER_DOUBLE, True)
+    assert "Hz" in rate.description
+    assert (mode.type, mode.read_only) == (ParameterType.PARAMETER_STRING, True)
+    assert "sync" in mode.description and "async" in mode.description
+    assert [(r.from_value, r.to_value, r.step) for r in skew.floating_point_range] == [(0.0, 3600.0, 0.0)]
+    assert (prompt.type, prompt.read_only) == (ParameterType.PARAMETER_STRING, False)
+    assert [(r.from_value, r.to_value) for r in threads.integer_range] == [(0, 1024)]
+    assert names.type == ParameterType.PARAMETER_STRING_ARRAY
+
+
+def test_every_parameter_is_declared_and_has_its_value(start, robot):
+    start(autostart=False)
+    names = robot.call(ListParameters, "policy_node/list_parameters", ListParameters.Request()).result.names
+    wanted = {"checkpoint", "seed", "cameras.wrist.max_age", "action.panda_joint7.kind", "use_sim_time"}
+    assert wanted <= set(names)
+    request = GetParameters.Request(names=["state.joints", "control_rate", "cameras.wrist.max_age"])
+    joints, rate, age = robot.call(GetParameters, "policy_node/get_parameters", request).values
+    assert list(joints.string_array_value) == JOINTS
+    assert rate.double_value == 15.0
+    assert age.double_value == 0.2
+
+
+def set_parameter(robot, name, **value):
+    request = SetParameters.Request(parameters=[Parameter(name=name, value=ParameterValue(**value))])
+    (result,) = robot.call(SetParameters, "policy_node/set_parameters", request).results
+    return result
+
+
+def test_only_the_prompt_can_be_set_and_a_bad_request_does_no_harm(start, robot):
+    node = start(autostart=False)
+    string = ParameterType.PARAMETER_STRING
+    assert set_parameter(robot, "prompt", type=string, string_value="open the drawer").successful
+    request = GetParameters.Request(names=["prompt"])
+    (value,) = robot.call(GetParameters, "policy_node/get_parameters", request).values
+    assert value.string_value == "open the drawer"
+    assert not set_parameter(robot, "seed", type=ParameterType.PARAMETER_INTEGER, integer_value=3).successful
+    assert not set_parameter(robot, "prompt", type=ParameterType.PARAMETER_DOUBLE, double_value=1.0).successful
+    assert not set_parameter(robot, "no_such", type=string, string_value="x").successful
+    assert node.process.poll() is None
+
+
+def test_an_unknown_parameter_ends_the_start_with_status_2_and_the_nearest_name(start):
+    node = start("-p", "promt:=x", "-p", "seed:=text")
+    assert node.process.wait(DEADLINE) == node.wait() == 2
+    lines = [line for line in node.lines if line.startswith("CONFIG_")]
+    assert len(lines) == 2, node.log
+    assert any("CONFIG_UNKNOWN_KEY" in line and "promt" in line and "prompt" in line for line in lines)
+    assert any("CONFIG_TYPE" in line and "seed" in line for line in lines)
+
+
+def test_the_command_line_overrides_a_file_that_names_the_node(start, robot, tmp_path):
+    file = tmp_path / "named.yaml"
+    file.write_text("policy_node:\n  ros__parameters:\n    prompt: from the file\n    seed: 5\n")
+    start("--params-file", str(file), "-p", "prompt:=from the command line", autostart=False)
+    request = GetParameters.Request(names=["prompt", "seed"])
+    prompt, seed = robot.call(GetParameters, "policy_node/get_parameters", request).values
+    assert (prompt.string_value, seed.integer_value) == ("from the command line", 5)
+
+
+def test_two_cameras_remapped_to_one_topic_are_refused_at_configure(start, robot):
+    node = start("-r", "wrist_camera/image_raw:=exterior_camera/image_raw", autostart=False)
+    assert not robot.change_state("configure")
+    node.wait_for_log("CAMERA_DUPLICATE: ")

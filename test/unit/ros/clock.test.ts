@@ -1,0 +1,83 @@
+import { describe, expect, test } from '@jest/globals';
+
+import { decodeClock, SimulatedTicker, tickPeriod } from '../../../src/ros/clock.js';
+
+const SECOND = 1_000_000_000n;
+const PERIOD = tickPeriod(15);
+
+/** Runs a ticker over times; returns [time, lateness] of each tick. */
+function ticks(period: bigint, times: readonly bigint[]): (readonly [bigint, bigint])[] {
+  const seen: (readonly [bigint, bigint])[] = [];
+  const ticker = new SimulatedTicker(period, (now, lateness) => seen.push([now, lateness]));
+  ticker.start();
+  for (const time of times) ticker.advance(time);
+  return seen;
+}
+
+describe('SimulatedTicker', () => {
+  test('the_first_time_is_a_tick_and_then_one_comes_every_period', () => {
+    const times = Array.from({ length: 300 }, (_, i) => SECOND + (BigInt(i) * SECOND) / 300n);
+    const seen = ticks(PERIOD, times);
+    expect(seen).toHaveLength(15);
+    expect(seen[0]).toEqual([SECOND, 0n]);
+    for (const [, lateness] of seen) expect(lateness).toBeLessThan(SECOND / 300n);
+  });
+
+  test('a_stamp_rounded_down_by_a_nanosecond_is_on_time', () => {
+    const times = [0n, 66_666_666n, 133_333_333n, 200_000_000n];
+    expect(ticks(PERIOD, times).map(([now]) => now)).toEqual(times);
+  });
+
+  test('a_late_tick_does_not_move_the_next_one', () => {
+    const seen = ticks(100n, [0n, 130n, 199n, 200n]);
+    expect(seen).toEqual([
+      [0n, 0n],
+      [130n, 30n],
+      [200n, 0n],
+    ]);
+  });
+
+  test('ticks_that_were_missed_are_left_out', () => {
+    expect(ticks(100n, [0n, 350n, 399n, 400n])).toEqual([
+      [0n, 0n],
+      [350n, 250n],
+      [400n, 0n],
+    ]);
+  });
+
+  test('a_clock_that_goes_back_ticks_at_once_and_starts_anew', () => {
+    expect(ticks(100n, [1000n, 1050n, 10n, 60n, 110n]).map(([now]) => now)).toEqual([1000n, 10n, 110n]);
+  });
+
+  test('in_lockstep_every_new_time_is_one_tick_and_a_repeated_one_is_none', () => {
+    expect(ticks(0n, [5n, 5n, 6n, 900n])).toEqual([
+      [5n, 0n],
+      [6n, 0n],
+      [900n, 0n],
+    ]);
+  });
+
+  test('nothing_ticks_before_the_start_or_after_the_stop', () => {
+    const seen: bigint[] = [];
+    const ticker = new SimulatedTicker(100n, (now) => seen.push(now));
+    ticker.advance(1n);
+    ticker.start();
+    ticker.advance(2n);
+    ticker.stop();
+    ticker.advance(500n);
+    expect(seen).toEqual([2n]);
+  });
+});
+
+describe('decodeClock', () => {
+  test('reads_both_byte_orders', () => {
+    const little = Uint8Array.from([0, 1, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]);
+    const big = Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 3]);
+    expect(decodeClock(little)).toBe(2n * SECOND + 3n);
+    expect(decodeClock(big)).toBe(2n * SECOND + 3n);
+  });
+
+  test('a_message_that_is_cut_short_throws', () => {
+    expect(() => decodeClock(Uint8Array.from([0, 1, 0, 0, 2, 0, 0, 0]))).toThrow(RangeError);
+  });
+});

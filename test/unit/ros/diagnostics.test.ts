@@ -1,0 +1,84 @@
+import { describe, expect, test } from '@jest/globals';
+
+import { Pi05Error, Refusal } from '../../../src/errors.js';
+import { LEVEL, type Recent, type Report, statuses } from '../../../src/ros/diagnostics.js';
+
+const none = { p50: undefined, p95: undefined, p99: undefined };
+const refusal = new Refusal('IMAGE_SIZE', 'Expected more from /camera', '/camera');
+const REPORT: Report = {
+  state: 'active',
+  failure: undefined,
+  checkpoint: '/checkpoint',
+  backend: 'cpu',
+  statistics: {
+    active: true,
+    observations: 3,
+    chunks: 2,
+    outdated: 0,
+    commands: { step: 9, hold: 1, stop: 0 },
+    refusals: { IMAGE_SIZE: 2, JOINT_COUNT: 1 },
+    faults: { ENGINE_LATE: 4, TICK_LATE: 5 },
+    lastRefusal: refusal,
+    lastFault: undefined,
+    inferenceMs: { p50: 12.34567, p95: 13, p99: 20 },
+    latencyMs: none,
+    tickLatenessMs: none,
+  },
+};
+const QUIET: Recent = { refusal: undefined, faults: [] };
+
+function status(concern: string, recent: Recent = QUIET, report = REPORT) {
+  const found = statuses('/policy_node', report, recent).find(({ name }) => name === `/policy_node: ${concern}`);
+  return { ...found, values: Object.fromEntries((found?.values ?? []).map(({ key, value }) => [key, value])) };
+}
+
+describe('statuses', () => {
+  test('a_node_without_recent_trouble_is_ok_in_every_concern', () => {
+    expect(statuses('/policy_node', REPORT, QUIET).map(({ level }) => level)).toEqual([0, 0, 0, 0]);
+  });
+
+  test('a_recent_refusal_is_a_warning_with_its_code_and_sentence', () => {
+    const { level, message } = status('inputs', { ...QUIET, refusal });
+    expect([level, message]).toEqual([LEVEL.warn, 'IMAGE_SIZE: Expected more from /camera']);
+  });
+
+  test('refusals_are_counted_by_code_and_the_last_one_stays_readable', () => {
+    expect(status('inputs').values).toEqual({
+      observations: '3',
+      'refused.IMAGE_SIZE': '2',
+      'refused.JOINT_COUNT': '1',
+      'last_refusal.code': 'IMAGE_SIZE',
+      'last_refusal.topic': '/camera',
+      'last_refusal.message': 'Expected more from /camera',
+    });
+  });
+
+  test('faults_go_to_the_concern_that_they_are_about_and_the_worst_one_is_shown', () => {
+    const faults = [
+      new Pi05Error('ENGINE_FAILED', 'failed'),
+      new Pi05Error('ENGINE_LATE', 'late'),
+      new Pi05Error('TICK_LATE', 'tick'),
+    ] as const;
+    expect(status('engine', { ...QUIET, faults })).toMatchObject({
+      level: LEVEL.error,
+      message: 'ENGINE_FAILED: failed',
+      values: { 'fault.ENGINE_LATE': '4' },
+    });
+    expect(status('control', { ...QUIET, faults })).toMatchObject({
+      level: LEVEL.warn,
+      message: 'TICK_LATE: tick',
+      values: { 'fault.TICK_LATE': '5' },
+    });
+  });
+
+  test('measurements_are_there_once_there_is_one', () => {
+    expect(status('engine').values).toMatchObject({ inference_ms_p50: '12.346', inference_ms_p99: '20.000' });
+    expect(status('control').values).not.toHaveProperty('tick_lateness_ms_p99');
+  });
+
+  test('a_checkpoint_that_could_not_be_loaded_is_an_error_of_the_node_and_all_there_is', () => {
+    const report = { ...REPORT, failure: 'CHECKPOINT_MISSING: no weights', statistics: undefined };
+    expect(statuses('/policy_node', report, QUIET)).toHaveLength(1);
+    expect(status('node', QUIET, report)).toMatchObject({ level: LEVEL.error, message: 'CHECKPOINT_MISSING: no weights' });
+  });
+});

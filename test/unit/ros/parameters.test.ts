@@ -1,0 +1,53 @@
+import { describe, expect, test } from '@jest/globals';
+
+import { overridesFor, plainValues } from '../../../src/ros/parameters.js';
+
+const entry = (name: string, value: unknown) => ({ name, parameters: [{ name: 'x', type: 4, value }] });
+
+describe('overridesFor', () => {
+  test.each([
+    ['/**', true],
+    ['policy_node', true],
+    ['/left/policy_node', true],
+    ['/*/policy_node', true],
+    ['/**/policy_node', true],
+    ['/left/*', true],
+    ['/policy_node', false],
+    ['/right/policy_node', false],
+    ['/*', false],
+    ['other_node', false],
+    ['policy', false],
+  ])('the_name_%s_applies_to_/left/policy_node_%s', (pattern, applies) => {
+    expect(overridesFor('/left/policy_node', [entry(pattern, 'a')]).has('x')).toBe(applies);
+  });
+
+  test('the_last_entry_wins_whatever_its_pattern', () => {
+    const overrides = overridesFor('/policy_node', [entry('policy_node', 'file'), entry('/**', 'command line')]);
+    expect(overrides.get('x')?.value).toBe('command line');
+  });
+});
+
+describe('plainValues', () => {
+  test('integers_become_bigints_and_doubles_stay', () => {
+    const values = plainValues([
+      { name: 'seed', type: 2, value: 7 },
+      { name: 'rate', type: 3, value: 15 },
+      { name: 'names', type: 9, value: ['a'] },
+    ]);
+    expect([...values]).toEqual([
+      ['seed', 7n],
+      ['rate', 15],
+      ['names', ['a']],
+    ]);
+  });
+
+  test('an_integer_that_was_already_rounded_is_refused', () => {
+    expect(() => plainValues([{ name: 'seed', type: 2, value: 2 ** 53 }])).toThrow(
+      expect.objectContaining({ code: 'CONFIG_RANGE', message: expect.stringContaining('seed') }),
+    );
+  });
+
+  test('an_empty_list_has_no_type_and_counts_as_not_given', () => {
+    expect(plainValues([{ name: 'names', type: 0, value: undefined }]).size).toBe(0);
+  });
+});
