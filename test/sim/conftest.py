@@ -1,0 +1,7 @@
+"""The simulated arm's tests: pure ones, and ones against the running process over real DDS."""
+
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))

@@ -1,0 +1,112 @@
+"""The lock-step arm over real DDS, with this process as the policy."""
+
+import hashlib
+import signal
+
+import numpy as np
+import pytest
+from robot_process import Partner, RobotProcess, nanoseconds, start
+
+PERIOD = round(1e9 / 15)
+
+
+@pytest.fixture
+def partner():
+    with Partner() as partner:
+        yield partner
+
+
+def drive(partner: Partner, commands: list[tuple[list[float], float]]) -> list[dict]:
+    """The messages of every tick: one more than there are commands."""
+    seen = []
+    for k, (velocities, gripper) in enumerate(commands, start=1):
+        seen.append(partner.tick(k * PERIOD))
+        partner.command(velocities, gripper)
+    return [*seen, partner.tick((len(commands) + 1) * PERIOD)]
+
+
+def test_a_velocity_of_0_2_for_one_second_moves_joint_1_by_0_2_rad(partner):
+    with RobotProcess("--lockstep") as robot:
+        seen = drive(partner, [([0.2] + [0.0] * 6, 0.04)] * 15)
+        assert robot.end()[0] == 0
+    moved = np.array(seen[-1]["joints"].position) - np.array(seen[0]["joints"].position)
+    np.testing.assert_allclose(moved, [0.2] + [0.0] * 8, atol=2e-3)
+    assert seen[-1]["joints"].velocity[0] == pytest.approx(0.2, abs=1e-2)
+
+
+def test_the_gripper_closes_on_command(partner):
+    with RobotProcess("--lockstep") as robot:
+        seen = drive(partner, [([0.0] * 7, 0.0)] * 10)
+        assert robot.end()[0] == 0
+    np.testing.assert_allclose(seen[0]["joints"].position[7:], [0.04, 0.04], atol=1e-6)
+    np.testing.assert_allclose(seen[-1]["joints"].position[7:], [0.0, 0.0], atol=1e-3)
+
+
+def test_every_tick_shows_one_instant_and_waits_for_its_commands(partner):
+    with RobotProcess("--lockstep", "--control-rate", "10") as robot:
+        assert robot.ready["mode"] == "lock-step"
+        for k in range(1, 6):
+            now = k * 100_000_000
+            messages = partner.tick(now)
+            assert {nanoseconds(message.header.stamp) for message in messages.values()} == {now}
+            assert max(partner._clocks) == now
+            partner.command([0.0] * 7)
+        assert robot.end()[0] == 0
+
+
+def test_the_same_commands_give_the_same_joints_and_pictures_byte_for_byte():
+    generator = np.random.default_rng(3)
+    commands = [(generator.uniform(-1, 1, 7).tolist(), float(generator.uniform(0, 0.04))) for _ in range(12)]
+
+    def run() -> list[tuple[bytes, bytes, str, str]]:
+        with Partner() as partner, RobotProcess("--lockstep") as robot:
+            seen = drive(partner, commands)
+            assert robot.end()[0] == 0
+        digest = [
+            (
+                m["joints"].position.tobytes(),
+                m["joints"].velocity.tobytes(),
+                hashlib.sha256(m["exterior"].data.tobytes()).hexdigest(),
+                hashlib.sha256(m["wrist"].data.tobytes()).hexdigest(),
+            )
+            for m in seen
+        ]
+        return digest
+
+    first = run()
+    assert len({exterior for _, _, exterior, _ in first}) == len(first), "the arm moved, so every picture differs"
+    assert run() == first
+
+
+def test_ends_with_a_sentence_when_nobody_publishes_commands():
+    with RobotProcess("--lockstep", "--timeout", "1") as robot:
+        status, errors = robot.wait()
+    assert status == 1
+    assert errors.splitlines()[-1].startswith("LOCKSTEP_TIMEOUT: Expected a publisher on arm_velocity_controller/commands")
+    assert errors.splitlines()[-1].endswith("found none within 1 s")
+
+
+def test_ends_with_a_sentence_that_names_the_topics_when_commands_stop_coming(partner):
+    with RobotProcess("--lockstep", "--timeout", "2") as robot:
+        partner.tick(PERIOD)
+        partner.command([0.0] * 7)
+        partner.tick(2 * PERIOD)
+        status, errors = robot.wait()
+    assert status == 1
+    assert errors.splitlines()[-1] == (
+        "LOCKSTEP_TIMEOUT: Expected a command on arm_velocity_controller/commands and gripper_controller/commands "
+        "for the tick at 0.133 s, received none within 2 s"
+    )
+
+
+def test_a_signal_ends_a_waiting_arm_cleanly(partner):
+    with RobotProcess("--lockstep") as robot:
+        partner.tick(PERIOD)
+        assert robot.end(signal.SIGTERM) == (0, "")
+
+
+def test_wrong_usage_ends_with_status_2():
+    process = start("sim.robot", "--control-rate", "-3")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "expected a positive number, received -3" in errors
