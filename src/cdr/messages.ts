@@ -3,7 +3,7 @@ import { BoundedReader } from './reader.js';
 
 /**
  * The one decoder of the ROS messages that come in, live and from bags. Plain CDR, either byte order; a message that is
- * shorter than it declares, longer than it can be or of another encapsulation is refused before anything is allocated.
+ * shorter than it declares or of another encapsulation is refused before anything is allocated.
  */
 
 /** @returns `sensor_msgs/Image`; `data` is a view on `cdr`. @throws Refusal IMAGE_DATA. */
@@ -16,7 +16,6 @@ export function decodeImage(cdr: Uint8Array, topic: string): RawImage {
   const isBigEndian = reader.uint8('is_bigendian') !== 0;
   const step = reader.uint32('step');
   const data = reader.bytes('data');
-  reader.end();
   return { ...header, width, height, step, encoding, isBigEndian, data };
 }
 
@@ -26,7 +25,6 @@ export function decodeCompressedImage(cdr: Uint8Array, topic: string): Compresse
   const header = readHeader(reader);
   const format = reader.string('format');
   const data = reader.bytes('data');
-  reader.end();
   return { ...header, format, data };
 }
 
@@ -38,7 +36,6 @@ export function decodeJointState(cdr: Uint8Array, topic: string): JointReading {
   const position = reader.float64s('position');
   const velocity = reader.float64s('velocity');
   const effort = reader.float64s('effort');
-  reader.end();
   return { stamp, name, position, velocity, effort };
 }
 
@@ -46,7 +43,6 @@ export function decodeJointState(cdr: Uint8Array, topic: string): JointReading {
 export function decodeString(cdr: Uint8Array, topic: string): string {
   const reader = new BoundedReader(cdr, 'std_msgs/String', topic, 'MESSAGE_DATA');
   const data = reader.string('data', true);
-  reader.end();
   return data;
 }
 

@@ -4,8 +4,6 @@ import { Refusal } from '../errors.js';
 const PLAIN_CDR_BIG_ENDIAN = 0;
 const PLAIN_CDR_LITTLE_ENDIAN = 1;
 const HEADER_BYTES = 4;
-/** Plain CDR aligns to at most 8, so that is the longest padding a writer may leave at the end. */
-const MAX_PADDING = 7;
 
 const strictText = new TextDecoder('utf-8', { fatal: true });
 const lenientText = new TextDecoder('utf-8');
@@ -13,6 +11,7 @@ const lenientText = new TextDecoder('utf-8');
 /**
  * Reads plain CDR and refuses what the bytes do not hold. Every length is compared with the bytes that are left before
  * anything is read or allocated, because `CdrReader` itself reads past the end of its view into the rest of the buffer.
+ * Bytes after the last field are ignored: rclpy's own `serialize_message` leaves up to 12 of them.
  */
 export class BoundedReader {
   readonly #bytes: Uint8Array;
@@ -91,14 +90,6 @@ export class BoundedReader {
     const count = this.uint32(field);
     if (count > 0) this.#need(count * 8, 8, field);
     return this.#reader.float64Array(count);
-  }
-
-  /** The message must end here, but for alignment padding. */
-  end(): void {
-    const left = this.#bytes.byteLength - this.#reader.offset;
-    if (left > MAX_PADDING) {
-      throw this.refusal(`Expected ${this.type} to end after ${this.#reader.offset} bytes, received ${left} more`);
-    }
   }
 
   #view(length: number, field: string): Uint8Array {

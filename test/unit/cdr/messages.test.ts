@@ -1,0 +1,184 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { CdrWriter, EncapsulationKind } from '@foxglove/cdr';
+import { decodeCompressedImage, decodeImage, decodeJointState, decodeString } from '../../../src/cdr/messages.js';
+import { Refusal } from '../../../src/errors.js';
+import { fixture } from '../root.js';
+
+const WITNESSES = ['rclpy', 'rosbags', 'rosbags_be'];
+const STAMP = 1_700_000_000_123_456_789n;
+
+function bytes(name: string, witness: string): Uint8Array {
+  return readFileSync(fixture('cdr', `${name}.${witness}.cdr`));
+}
+
+function refusal(decode: () => unknown): Refusal {
+  try {
+    decode();
+  } catch (error) {
+    if (error instanceof Refusal) return error;
+    throw error;
+  }
+  throw new Error('nothing was refused');
+}
+
+describe.each(WITNESSES)('bytes written by %s', (witness) => {
+  test('an_image_is_read_field_by_field', () => {
+    const image = decodeImage(bytes('image', witness), 'camera');
+    expect(image).toEqual({
+      stamp: STAMP,
+      frameId: 'camera_optical',
+      width: 4,
+      height: 3,
+      step: 14,
+      encoding: 'rgb8',
+      isBigEndian: false,
+      data: Uint8Array.from({ length: 42 }, (_, i) => i),
+    });
+  });
+
+  test('a_compressed_image_is_read_field_by_field', () => {
+    const image = decodeCompressedImage(bytes('compressed', witness), 'camera');
+    expect({ ...image, data: Buffer.from(image.data).toString('latin1') }).toEqual({
+      stamp: STAMP,
+      frameId: 'camera_optical',
+      format: 'jpeg',
+      data: 'ÿØÿàrest',
+    });
+  });
+
+  test.each([
+    ['full', ['panda_joint1', 'panda_joint2', 'finger'], [0.1, -2.5, 0.04], [1, 0, -1e-9], [3.5, 4.5, 1e300]],
+    ['positions_only', ['a', 'bc'], [1.5, 2.5], [], []],
+    ['efforts_only', ['abcde'], [], [], [7.25]],
+    ['empty', [], [], [], []],
+  ])('joint states with %s values keep their arrays apart', (name, names, position, velocity, effort) => {
+    expect(decodeJointState(bytes(`joints_${name}`, witness), 'joints')).toEqual({
+      stamp: STAMP,
+      name: names,
+      position: Float64Array.from(position),
+      velocity: Float64Array.from(velocity),
+      effort: Float64Array.from(effort),
+    });
+  });
+
+  test('strings_are_utf8', () => {
+    expect(decodeString(bytes('string', witness), 'prompt')).toBe('pick up the éé block');
+    expect(decodeString(bytes('string_empty', witness), 'prompt')).toBe('');
+  });
+});
+
+test('pixels_are_a_view_on_the_message_even_inside_a_larger_buffer', () => {
+  const message = bytes('image', 'rclpy');
+  const pool = new Uint8Array(1000);
+  pool.set(message, 37);
+  const inside = pool.subarray(37, 37 + message.length);
+  const { data } = decodeImage(inside, 'camera');
+  expect(data.buffer).toBe(pool.buffer);
+  expect(data).toEqual(decodeImage(message, 'camera').data);
+});
+
+test('a_message_starting_at_any_address_reads_the_same', () => {
+  const message = bytes('joints_full', 'rosbags');
+  const expected = decodeJointState(message, 'joints');
+  for (let shift = 0; shift < 8; shift++) {
+    const pool = new Uint8Array(message.length + 8);
+    pool.set(message, shift);
+    expect(decodeJointState(pool.subarray(shift, shift + message.length), 'joints')).toEqual(expected);
+  }
+});
+
+/** Cut short inside a larger buffer, so that reading past the end would find bytes there. */
+function truncations(message: Uint8Array): Uint8Array[] {
+  const pool = new Uint8Array(message.length + 4096).fill(1);
+  pool.set(message);
+  return Array.from({ length: message.length }, (_, length) => pool.subarray(0, length));
+}
+
+describe.each(['rosbags', 'rosbags_be'])('messages of %s cut short at every byte', (witness) => {
+  test.each([
+    ['image', decodeImage, 'IMAGE_DATA'],
+    ['compressed', decodeCompressedImage, 'IMAGE_DATA'],
+    ['joints_full', decodeJointState, 'MESSAGE_DATA'],
+    ['joints_positions_only', decodeJointState, 'MESSAGE_DATA'],
+    ['joints_efforts_only', decodeJointState, 'MESSAGE_DATA'],
+    ['joints_empty', decodeJointState, 'MESSAGE_DATA'],
+    ['string', decodeString, 'MESSAGE_DATA'],
+    ['string_empty', decodeString, 'MESSAGE_DATA'],
+  ])('%s is refused', (name, decode, code) => {
+    const whole = bytes(name, witness);
+    for (const short of truncations(whole)) {
+      const { code: received, source, message } = refusal(() => decode(short, 'a/topic'));
+      expect([received, source]).toEqual([code, 'a/topic']);
+      expect(message).toMatch(/^Expected .*, received .* from a\/topic$/);
+    }
+    expect(() => decode(whole, 'a/topic')).not.toThrow();
+  });
+});
+
+function jointState(write: (writer: CdrWriter) => void, kind = EncapsulationKind.CDR_LE): Uint8Array {
+  const writer = new CdrWriter({ kind });
+  writer.int32(0).uint32(0).string('');
+  write(writer);
+  return writer.data;
+}
+
+describe('lengths that lie', () => {
+  test.each([0xffffffff, 0x7fffffff, 100])('%d joint names are refused before any is read', (count) => {
+    const { code, message } = refusal(() => decodeJointState(jointState((w) => w.sequenceLength(count)), 'joints'));
+    expect(code).toBe('MESSAGE_DATA');
+    expect(message).toContain(`Expected ${count * 4} bytes for name of sensor_msgs/JointState, received 0`);
+  });
+
+  test.each([0xffffffff, 0x20000001, 3])('%d positions are refused before any is read', (count) => {
+    const message = jointState((w) => w.sequenceLength(0).sequenceLength(count).float64(1).float64(2));
+    expect(refusal(() => decodeJointState(message, 'joints')).message).toContain(`Expected ${count * 8} bytes for position`);
+  });
+
+  test('a_string_longer_than_the_message_is_refused', () => {
+    const writer = new CdrWriter();
+    writer.uint32(0xfffffff0);
+    expect(refusal(() => decodeString(writer.data, 'prompt')).message).toBe(
+      'Expected 4294967280 bytes for data of std_msgs/String, received 0 from prompt',
+    );
+  });
+
+  test('a_string_without_its_nul_is_refused', () => {
+    const writer = new CdrWriter();
+    writer.uint32(2).uint8(65).uint8(66);
+    expect(refusal(() => decodeString(writer.data, 'prompt')).code).toBe('MESSAGE_DATA');
+  });
+
+  test('a_string_of_length_0_is_empty', () => {
+    const writer = new CdrWriter();
+    writer.uint32(0);
+    expect(decodeString(writer.data, 'prompt')).toBe('');
+  });
+
+  test('a_prompt_that_is_not_utf8_is_refused_and_a_frame_id_is_not', () => {
+    const latin = new CdrWriter();
+    latin.uint32(2).uint8(0xe9).uint8(0);
+    expect(refusal(() => decodeString(latin.data, 'prompt')).message).toContain('Expected UTF-8');
+    const image = Uint8Array.from(bytes('image', 'rosbags'));
+    image[16] = 0xe9;
+    expect(decodeImage(image, 'camera').frameId).toBe('\ufffdamera_optical');
+  });
+
+  test('a_second_of_more_than_1e9_nanoseconds_is_refused', () => {
+    const image = Uint8Array.from(bytes('image', 'rosbags'));
+    new DataView(image.buffer).setUint32(8, 1_000_000_000, true);
+    expect(refusal(() => decodeImage(image, 'camera')).message).toContain('nanosec below 1000000000, received 1000000000');
+  });
+});
+
+test.each([0x0002, 0x0003, 0x0007, 0x0009, 0x0011, 0x0100, 0xffff])('encapsulation %d is refused', (kind) => {
+  const image = Uint8Array.from(bytes('image', 'rosbags'));
+  new DataView(image.buffer).setUint16(0, kind, false);
+  expect(refusal(() => decodeImage(image, 'camera')).message).toContain(`received 0x${kind.toString(16).padStart(4, '0')}`);
+});
+
+test('a_stamp_before_1970_is_negative', () => {
+  const message = new CdrWriter();
+  message.int32(-1).uint32(250_000_000).string('').string('jpeg').sequenceLength(0);
+  expect(decodeCompressedImage(message.data, 'camera').stamp).toBe(-750_000_000n);
+});
