@@ -55,6 +55,22 @@ TEST(returns_only_when_every_range_is_done_loop_after_loop) {
   for (const int64_t value : values) CHECK(value == kLoops);
 }
 
+TEST(waits_for_a_worker_that_takes_long) {
+  ThreadPool pool(2, false);
+  const auto caller = std::this_thread::get_id();
+  std::atomic<int> inside{0};
+  bool finished = false;
+  pool.run(2, [&](int64_t, int64_t) {
+    inside++;
+    while (inside < 2) std::this_thread::yield();
+    if (std::this_thread::get_id() == caller) return;
+    for (volatile int i = 0; i < 20000000; i = i + 1) {
+    }
+    finished = true;
+  });
+  CHECK(finished);
+}
+
 TEST(works_on_more_than_one_thread) {
   ThreadPool pool(2, false);
   std::atomic<int> inside{0};
