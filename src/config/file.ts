@@ -75,7 +75,7 @@ export function parametersFromFile(path: string, lines = new Map<string, number>
         if (isMap(pair.value)) flatten(pair.value.items, '');
         else complain('parameters under ros__parameters', offset);
       } else if (isMap(pair.value)) {
-        visit(pair.value.items, `${path}/${key}`);
+        visit(pair.value.items, `${path}/${key.replace(/^\//, '')}`);
       } else {
         complain(`ros__parameters under ${path === '' ? key : path}`, offset);
       }

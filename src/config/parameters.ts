@@ -75,12 +75,12 @@ export function configFromParameters(
   return config;
 }
 
-/** The names in a list parameter or its default; undefined where it is not a list of strings. */
+/** The names in a list parameter or its default, each once; undefined where it is not a list of strings. */
 function listed(flat: ReadonlyMap<string, unknown>, list: Pattern): readonly string[] | undefined {
   const declaration: Declaration = SCHEMA[list];
   const value = flat.get(list) ?? declaration.default;
   if (!Array.isArray(value) || !value.every((name) => typeof name === 'string')) return undefined;
-  return [...new Set(value)];
+  return [...new Set(value)].filter((name) => name !== '');
 }
 
 /** A legal value, or a stand-in of the right type after a problem was noted. */
@@ -96,7 +96,7 @@ function checkedValue(
     problems.add('CONFIG_TYPE', `Expected ${article(declaration.type)} for ${name}, received nothing`, name);
     return STAND_IN[declaration.type];
   }
-  const received = given instanceof Object && 'length' in given ? Array.from(given as ArrayLike<unknown>) : given;
+  const received = typeof given === 'object' && 'length' in given ? Array.from(given as ArrayLike<unknown>) : given;
   if (!hasType(received, declaration.type)) {
     problems.add(
       'CONFIG_TYPE',
@@ -147,7 +147,8 @@ function rangeFault(value: ParameterValue, declaration: Declaration): string | u
       number >= (min ?? -Infinity) &&
       number <= (max ?? Infinity) &&
       (above === undefined || number > above) &&
-      (declaration.nonZero === undefined || (number !== 0 && Number.isFinite(number)));
+      (declaration.nonZero === undefined || number !== 0) &&
+      (Number.isFinite(number) || mayBeInfinite(declaration));
     if (inside) return undefined;
     return `${numberDescription(declaration)}${unit === undefined ? '' : ` (${unit})`}`;
   }
@@ -159,14 +160,21 @@ function rangeFault(value: ParameterValue, declaration: Declaration): string | u
   return undefined;
 }
 
-function numberDescription({ min, max, above, nonZero }: Declaration): string {
+/** Infinity means that there is no limit, where that is the default. */
+function mayBeInfinite({ default: value }: Declaration): boolean {
+  return typeof value === 'number' && !Number.isFinite(value);
+}
+
+function numberDescription(declaration: Declaration): string {
+  const { min, max, above, nonZero } = declaration;
   if (nonZero !== undefined) return 'a finite number other than 0';
   const limits = [
     ...(above === undefined ? [] : [`above ${String(above)}`]),
     ...(min === undefined ? [] : [`at least ${String(min)}`]),
     ...(max === undefined ? [] : [`at most ${String(max)}`]),
   ];
-  return limits.length === 0 ? 'a number' : `a number ${limits.join(' and ')}`;
+  if (limits.length > 0) return `a number ${limits.join(' and ')}`;
+  return mayBeInfinite(declaration) ? 'a number' : 'a finite number';
 }
 
 function description(declaration: Declaration): string {

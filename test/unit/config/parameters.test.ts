@@ -1,0 +1,213 @@
+import { describe, expect, test } from '@jest/globals';
+import type { PolicyConfig } from '../../../src/config/config.js';
+import { configFromParameters, parameterDescriptors } from '../../../src/config/parameters.js';
+import type { ProblemsError } from '../../../src/config/problems.js';
+import { SCHEMA } from '../../../src/config/schema.js';
+
+/** The least that a node must be told. */
+const LEAST: Readonly<Record<string, unknown>> = {
+  checkpoint: '/checkpoint',
+  control_rate: 15,
+  'schedule.replan_steps': 8n,
+  'cameras.names': ['front'],
+  'cameras.front.topic': 'front/image',
+  'cameras.front.slot': 'base_0_rgb',
+  'state.joints': ['j1', 'j2'],
+  'action.joints': ['j1', 'j2'],
+  'action.j1.kind': 'velocity',
+  'action.j2.kind': 'position',
+};
+
+function configWith(changes: Readonly<Record<string, unknown>> = {}): PolicyConfig {
+  const entries = Object.entries({ ...LEAST, ...changes }).filter(([, value]) => value !== undefined);
+  return configFromParameters(new Map(entries));
+}
+
+function problemsWith(changes: Readonly<Record<string, unknown>>): string[] {
+  try {
+    configWith(changes);
+  } catch (error) {
+    return (error as ProblemsError).problems.map(({ code, message }) => `${code}: ${message}`);
+  }
+  return [];
+}
+
+describe('a configuration', () => {
+  test('has_the_declared_defaults_and_nanoseconds', () => {
+    expect(configWith()).toEqual({
+      checkpoint: '/checkpoint',
+      assetId: '',
+      backend: 'auto',
+      threads: 0,
+      flowSteps: 0,
+      seed: 0n,
+      prompt: '',
+      promptTopic: 'prompt',
+      autostart: true,
+      controlRate: 15,
+      schedule: {
+        mode: 'async',
+        replanSteps: 8,
+        engineTimeout: 2_000_000_000n,
+        maxTickLateness: 20_000_000n,
+        lockstep: false,
+      },
+      sync: { maxSkew: 50_000_000n },
+      image: { minSize: 32, maxSize: 8192 },
+      cameras: [{ name: 'front', topic: 'front/image', transport: 'raw', slot: 'base_0_rgb', maxAge: 200_000_000n }],
+      state: {
+        mode: 'joints',
+        topic: 'joint_states',
+        maxAge: 100_000_000n,
+        joints: ['j1', 'j2'].map((name) => ({ name, source: 'position', scale: 1, offset: 0 })),
+      },
+      action: {
+        bound: 'none',
+        joints: [
+          ['j1', 'velocity'],
+          ['j2', 'position'],
+        ].map(([name, kind]) => ({
+          name,
+          kind,
+          scale: 1,
+          offset: 0,
+          gripper: false,
+          binarize: undefined,
+          lower: -Infinity,
+          upper: Infinity,
+          maxVelocity: Infinity,
+          maxAcceleration: Infinity,
+        })),
+      },
+      outputs: [],
+      chunkTopic: '~/chunk',
+    });
+  });
+
+  test('lists_cameras_in_slot_order', () => {
+    const { cameras } = configWith({
+      'cameras.names': ['wrist', 'front'],
+      'cameras.wrist.topic': 'wrist/image',
+      'cameras.wrist.slot': 'left_wrist_0_rgb',
+    });
+    expect(cameras.map(({ name }) => name)).toEqual(['front', 'wrist']);
+  });
+
+  test('may_have_joint_names_with_dots_and_slashes', () => {
+    const { action } = configWith({
+      'action.joints': ['left/a.b', 'j2'],
+      'action.j1.kind': undefined,
+      'action.left/a.b.kind': 'velocity',
+    });
+    expect(action.joints[0]?.name).toBe('left/a.b');
+  });
+
+  test('leaves_what_belongs_to_ROS_alone', () => {
+    expect(
+      problemsWith({
+        use_sim_time: true,
+        'qos_overrides./clock.subscription.depth': 1n,
+        start_type_description_service: true,
+      }),
+    ).toEqual([]);
+  });
+
+  test('takes_the_names_as_ROS_gives_arrays_of_other_kinds', () => {
+    expect(problemsWith({ 'state.joints': [1n] })).toEqual([
+      'CONFIG_TYPE: Expected a list of strings for state.joints, received the list [1]',
+    ]);
+  });
+});
+
+describe('each parameter alone', () => {
+  test.each<[string, Record<string, unknown>, string]>([
+    ['an_integer_for_a_double', { control_rate: 15n }, 'CONFIG_TYPE: Expected a double for control_rate, received the integer 15 (write 15.0)'],
+    ['a_double_for_an_integer', { threads: 2 }, 'CONFIG_TYPE: Expected an integer for threads, received the double 2.0 (write 2)'],
+    ['a_fraction_for_an_integer', { threads: 2.5 }, 'CONFIG_TYPE: Expected an integer for threads, received the double 2.5'],
+    ['a_boolean_for_a_string', { prompt: true }, 'CONFIG_TYPE: Expected a string for prompt, received the boolean true (write it in quotes)'],
+    ['a_string_for_a_boolean', { autostart: 'yes' }, 'CONFIG_TYPE: Expected a boolean for autostart, received the string "yes"'],
+    ['a_string_for_a_list', { 'cameras.names': 'front' }, 'CONFIG_TYPE: Expected a list of strings for cameras.names, received the string "front" (write [front])'],
+    ['nothing_where_there_is_no_default', { checkpoint: undefined }, 'CONFIG_TYPE: Expected a string for checkpoint, received nothing'],
+    ['an_empty_text', { checkpoint: '' }, 'CONFIG_RANGE: Expected a text that is not empty for checkpoint, received ""'],
+    ['another_choice', { backend: 'gpu' }, 'CONFIG_RANGE: Expected one of auto, cpu, cuda for backend, received "gpu"'],
+    ['another_slot', { 'cameras.front.slot': 'base' }, 'CONFIG_RANGE: Expected one of base_0_rgb, left_wrist_0_rgb, right_wrist_0_rgb for cameras.front.slot, received "base"'],
+    ['too_little', { 'schedule.replan_steps': 0n }, 'CONFIG_RANGE: Expected a number at least 1 and at most 10000 (ticks) for schedule.replan_steps, received 0'],
+    ['what_must_be_above_0', { control_rate: 0 }, 'CONFIG_RANGE: Expected a number above 0 and at most 1000 (Hz) for control_rate, received 0.0'],
+    ['no_number', { control_rate: NaN }, 'CONFIG_RANGE: Expected a number above 0 and at most 1000 (Hz) for control_rate, received .nan'],
+    ['a_scale_of_0', { 'state.j1.scale': 0 }, 'CONFIG_RANGE: Expected a finite number other than 0 (joint) for state.j1.scale, received 0.0'],
+    ['an_infinite_offset', { 'state.j1.offset': -Infinity }, 'CONFIG_RANGE: Expected a finite number (joint) for state.j1.offset, received -.inf'],
+    ['a_threshold_that_is_no_number', { 'action.j1.binarize': NaN }, 'CONFIG_RANGE: Expected a finite number for action.j1.binarize, received .nan'],
+    ['a_limit_that_is_no_number', { 'action.j1.lower': NaN }, 'CONFIG_RANGE: Expected a number (rad or m) for action.j1.lower, received .nan'],
+    ['an_empty_name', { 'cameras.names': ['front', ''] }, 'CONFIG_RANGE: Expected names that are not empty for cameras.names, received ["front", ""]'],
+  ])('%s', (_, changes, sentence) => expect(problemsWith(changes)).toEqual([sentence]));
+
+  test('an_unknown_key_names_the_nearest', () => {
+    expect(problemsWith({ 'schedule.replansteps': 8n, 'cameras.frnt.max_age': 0.1 })).toEqual([
+      'CONFIG_UNKNOWN_KEY: Expected a known parameter, received schedule.replansteps (nearest: schedule.replan_steps)',
+      'CONFIG_UNKNOWN_KEY: Expected a known parameter, received cameras.frnt.max_age (nearest: cameras.front.max_age)',
+    ]);
+  });
+
+  test('says_where_it_was_given', () => {
+    const flat = new Map(Object.entries({ ...LEAST, threads: 1.5 }));
+    expect(() => configFromParameters(flat, (name) => `robot.yaml line ${String(name.length)}`)).toThrow(
+      'Expected an integer for threads, received the double 1.5 in robot.yaml line 7',
+    );
+  });
+
+  test('all_problems_come_at_once_with_their_codes', () => {
+    let error: unknown;
+    try {
+      configWith({ checkpoint: undefined, backend: 'gpu', promt: 'go', 'state.j1.source': 'speed' });
+    } catch (caught) {
+      error = caught;
+    }
+    expect(error).toMatchObject({ code: 'CONFIG_TYPE', source: 'checkpoint' });
+    expect(String(error).split('\n')).toEqual([
+      'CONFIG_TYPE: Expected a string for checkpoint, received nothing',
+      'CONFIG_RANGE: Expected one of auto, cpu, cuda for backend, received "gpu"',
+      'CONFIG_RANGE: Expected one of position, velocity, effort for state.j1.source, received "speed"',
+      'CONFIG_UNKNOWN_KEY: Expected a known parameter, received promt (nearest: prompt)',
+    ]);
+  });
+
+  test('a_list_that_is_wrong_does_not_make_its_members_unknown', () => {
+    expect(problemsWith({ 'cameras.names': 'front' }).length).toBe(1);
+  });
+});
+
+describe('the ROS declarations', () => {
+  const overrides = new Map<string, unknown>(Object.entries({ ...LEAST, 'action.j1.binarize': 0.5 }));
+  const declared = parameterDescriptors(overrides);
+  const find = (name: string): object | undefined => declared.find((parameter) => parameter.name === name);
+
+  test('are_concrete_and_each_once', () => {
+    const names = declared.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    expect(names.filter((name) => name.includes('<'))).toEqual([]);
+    expect(names).toEqual(expect.arrayContaining(['cameras.front.max_age', 'state.j2.scale', 'action.j2.upper']));
+  });
+
+  test('have_type_default_unit_and_range', () => {
+    expect(find('control_rate')).toEqual({
+      name: 'control_rate',
+      type: 'double',
+      description:
+        'Control ticks per second; one row of a chunk lasts one tick. Must be a number above 0 and at most 1000. Unit: Hz.',
+      readOnly: true,
+    });
+    expect(find('threads')).toMatchObject({ type: 'integer', default: 0n, range: { from: 0, to: 1024 } });
+    expect(find('prompt')).toMatchObject({ readOnly: false });
+  });
+
+  test('leave_optional_parameters_out_unless_given', () => {
+    expect(find('action.j1.binarize')).toBeDefined();
+    expect(find('action.j2.binarize')).toBeUndefined();
+  });
+
+  test('every_default_is_legal', () => {
+    const { cameras, action } = configWith();
+    expect(cameras.length + action.joints.length).toBe(3);
+    for (const declaration of Object.values(SCHEMA)) expect(declaration.doc).toMatch(/\.$/);
+  });
+});

@@ -1,0 +1,174 @@
+import { describe, expect, test } from '@jest/globals';
+import { configFromParameters } from '../../../src/config/parameters.js';
+import type { ProblemsError } from '../../../src/config/problems.js';
+
+const BASE: Readonly<Record<string, unknown>> = {
+  checkpoint: '/checkpoint',
+  control_rate: 15,
+  'schedule.replan_steps': 8n,
+  'cameras.names': ['front', 'wrist'],
+  'cameras.front.topic': 'front/image',
+  'cameras.front.slot': 'base_0_rgb',
+  'cameras.wrist.topic': 'wrist/image',
+  'cameras.wrist.slot': 'left_wrist_0_rgb',
+  'state.joints': ['j1', 'j2', 'grip'],
+  'action.joints': ['j1', 'j2', 'grip'],
+  'action.j1.kind': 'velocity',
+  'action.j2.kind': 'delta',
+  'action.grip.kind': 'position',
+  'action.grip.gripper': true,
+  'outputs.names': ['arm', 'hand'],
+  'outputs.arm.topic': 'arm/commands',
+  'outputs.arm.type': 'array',
+  'outputs.arm.joints': ['j1', 'j2'],
+  'outputs.hand.topic': 'hand/commands',
+  'outputs.hand.type': 'positions',
+  'outputs.hand.joints': ['grip'],
+};
+
+function problemsWith(changes: Readonly<Record<string, unknown>>): string[] {
+  const entries = Object.entries({ ...BASE, ...changes }).filter(([, value]) => value !== undefined);
+  try {
+    configFromParameters(new Map(entries));
+  } catch (error) {
+    return (error as ProblemsError).problems.map(({ code, message }) => `${code}: ${message}`);
+  }
+  return [];
+}
+
+test('the_base_of_these_tests_breaks_no_rule', () => expect(problemsWith({})).toEqual([]));
+
+describe('refuses', () => {
+  test.each<[string, Record<string, unknown>, string[]]>([
+    [
+      'two_cameras_on_one_topic',
+      { 'cameras.wrist.topic': 'front/image' },
+      ['CAMERA_DUPLICATE: Expected a topic of its own for each camera, received front/image for front and wrist'],
+    ],
+    [
+      'two_cameras_in_one_slot',
+      { 'cameras.wrist.slot': 'base_0_rgb' },
+      ['CONFIG_RANGE: Expected a slot of its own for each camera, received base_0_rgb for front and wrist'],
+    ],
+    [
+      'a_camera_named_twice',
+      { 'cameras.names': ['front', 'wrist', 'front'] },
+      ['CONFIG_RANGE: Expected each name once in cameras.names, received front twice'],
+    ],
+    [
+      'no_camera',
+      {
+        'cameras.names': [],
+        ...Object.fromEntries(Object.keys(BASE).filter((key) => /^cameras\.\w+\.\w/.test(key)).map((key) => [key, undefined])),
+      },
+      ['CONFIG_RANGE: Expected one or more names in cameras.names, received none'],
+    ],
+    [
+      'image_sizes_in_the_wrong_order',
+      { 'image.min_size': 100n, 'image.max_size': 99n },
+      ['CONFIG_RANGE: Expected image.min_size up to image.max_size, received 100 and 99'],
+    ],
+    [
+      'joints_where_there_is_no_state',
+      { 'state.mode': 'none', 'action.j2.kind': 'velocity' },
+      ['CONFIG_RANGE: Expected no names in state.joints with state.mode none, received j1, j2, grip'],
+    ],
+    [
+      'a_state_without_joints',
+      { 'state.joints': [], 'action.j2.kind': 'velocity' },
+      ['CONFIG_RANGE: Expected one or more names in state.joints with state.mode joints, received none'],
+    ],
+    [
+      'limits_in_the_wrong_order',
+      { 'action.j1.lower': 1, 'action.j1.upper': 1 },
+      ['CONFIG_RANGE: Expected lower below upper for j1, received 1 and 1'],
+    ],
+    [
+      'a_gripper_that_would_keep_moving',
+      { 'action.grip.kind': 'velocity', 'outputs.hand.type': 'array' },
+      ['CONFIG_RANGE: Expected kind position or delta for the gripper grip, whose last command is kept, received velocity'],
+    ],
+    [
+      'deltas_of_a_joint_without_state',
+      { 'state.joints': ['j1', 'grip'] },
+      ['CONFIG_RANGE: Expected the position of j2 in the state, since its deltas are added to it, received none'],
+    ],
+    [
+      'deltas_of_a_joint_whose_velocity_is_the_state',
+      { 'state.j2.source': 'velocity' },
+      ['CONFIG_RANGE: Expected the position of j2 in the state, since its deltas are added to it, received its velocity'],
+    ],
+    [
+      'deltas_in_other_units_than_the_state',
+      { 'state.j2.scale': 2 },
+      ['CONFIG_RANGE: Expected one scale and offset for the state and the deltas of j2, received × 2 + 0 and × 1 + 0'],
+    ],
+    [
+      'a_position_that_could_not_be_held',
+      { 'action.j2.kind': 'position', 'state.joints': ['j1', 'grip'] },
+      ['CONFIG_RANGE: Expected the position of j2 in the state, since the stop action holds it, received none'],
+    ],
+    [
+      'position_limits_of_a_velocity_that_nobody_measures',
+      { 'state.joints': ['j2', 'grip'], 'action.j1.upper': 1 },
+      ['CONFIG_RANGE: Expected the position of j1 in the state, since position limits stop its velocity, received none'],
+    ],
+    [
+      'velocities_in_a_trajectory',
+      { 'outputs.arm.type': 'positions' },
+      [
+        'CONFIG_RANGE: Expected joints of kind position or delta in the positions output arm, received the velocities of j1',
+      ],
+    ],
+    [
+      'an_output_of_an_unknown_joint',
+      { 'outputs.arm.joints': ['j1', 'j2', 'j3'] },
+      ['CONFIG_RANGE: Expected names of action.joints in outputs.arm.joints, received j3'],
+    ],
+    [
+      'a_joint_sent_twice',
+      { 'outputs.hand.joints': ['grip', 'j2'] },
+      ['CONFIG_RANGE: Expected j2 in one output, received it in 2 places'],
+    ],
+    [
+      'a_joint_sent_nowhere',
+      { 'outputs.arm.joints': ['j1'] },
+      ['CONFIG_RANGE: Expected every action joint in one output, received none for j2'],
+    ],
+    [
+      'two_outputs_on_one_topic',
+      { 'outputs.hand.topic': 'arm/commands' },
+      [
+        'CONFIG_RANGE: Expected a topic of its own for each output and for chunk_topic, received arm/commands 2 times',
+      ],
+    ],
+    [
+      'an_output_on_the_chunk_topic',
+      { 'outputs.hand.topic': '~/chunk' },
+      ['CONFIG_RANGE: Expected a topic of its own for each output and for chunk_topic, received ~/chunk 2 times'],
+    ],
+  ])('%s', (_, changes, sentences) => expect(problemsWith(changes)).toEqual(sentences));
+});
+
+describe('allows', () => {
+  test('LIBERO: no state, deltas that the robot adds up itself, and chunks only', () => {
+    const entries = Object.keys(BASE).filter((key) => /^(outputs|state|action)\./.test(key));
+    expect(
+      problemsWith({
+        ...Object.fromEntries(entries.map((key) => [key, undefined])),
+        'state.mode': 'none',
+        'action.joints': ['x', 'hand'],
+        'action.x.kind': 'velocity',
+        'action.hand.kind': 'position',
+        'action.hand.gripper': true,
+      }),
+    ).toEqual([]);
+  });
+});
+
+test('a_rule_is_silent_about_a_parameter_with_a_problem_of_its_own', () => {
+  expect(problemsWith({ 'cameras.wrist.slot': 'base', 'action.j1.lower': 5n })).toEqual([
+    'CONFIG_RANGE: Expected one of base_0_rgb, left_wrist_0_rgb, right_wrist_0_rgb for cameras.wrist.slot, received "base"',
+    'CONFIG_TYPE: Expected a double for action.j1.lower, received the integer 5 (write 5.0)',
+  ]);
+});

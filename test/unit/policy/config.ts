@@ -1,0 +1,75 @@
+import type { ActionJoint, PolicyConfig, StateJoint } from '../../../src/config/config.js';
+import type { PolicyModel } from '../../../src/policy/model.js';
+
+export const TINY_MODEL: PolicyModel = {
+  family: 'lerobot',
+  stateInPrompt: true,
+  slots: 3,
+  actionDim: 32,
+  horizon: 10,
+  maxTokens: 48,
+  vocab: 512,
+};
+
+export function actionJoint(name: string, changes: Partial<ActionJoint> = {}): ActionJoint {
+  return {
+    name,
+    kind: 'velocity',
+    scale: 1,
+    offset: 0,
+    gripper: false,
+    binarize: undefined,
+    lower: -Infinity,
+    upper: Infinity,
+    maxVelocity: Infinity,
+    maxAcceleration: Infinity,
+    ...changes,
+  };
+}
+
+export function stateJoint(name: string, changes: Partial<StateJoint> = {}): StateJoint {
+  return { name, source: 'position', scale: 1, offset: 0, ...changes };
+}
+
+export function jointNames(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `joint${String(index + 1)}`);
+}
+
+/** Two cameras, as many joints as asked for, everything else ordinary. */
+export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}): PolicyConfig {
+  return {
+    checkpoint: '/nowhere',
+    assetId: '',
+    backend: 'cpu',
+    threads: 0,
+    flowSteps: 0,
+    seed: 0n,
+    prompt: '',
+    promptTopic: 'prompt',
+    autostart: true,
+    controlRate: 20,
+    schedule: {
+      mode: 'async',
+      replanSteps: 5,
+      engineTimeout: 1_000_000_000n,
+      maxTickLateness: 20_000_000n,
+      lockstep: false,
+    },
+    sync: { maxSkew: 50_000_000n },
+    image: { minSize: 32, maxSize: 8192 },
+    cameras: [
+      { name: 'front', topic: 'front/image', transport: 'raw', slot: 'base_0_rgb', maxAge: 200_000_000n },
+      { name: 'wrist', topic: 'wrist/image', transport: 'raw', slot: 'left_wrist_0_rgb', maxAge: 200_000_000n },
+    ],
+    state: {
+      mode: 'joints',
+      topic: 'joint_states',
+      maxAge: 100_000_000n,
+      joints: jointNames(joints).map((name) => stateJoint(name)),
+    },
+    action: { joints: jointNames(joints).map((name) => actionJoint(name)), bound: 'none' },
+    outputs: [],
+    chunkTopic: '~/chunk',
+    ...changes,
+  };
+}
