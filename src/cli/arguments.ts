@@ -12,7 +12,7 @@ export function parse<const T extends Options>(verb: string, argv: string[], opt
     }
     return parsed;
   } catch (error) {
-    throw usage(verb, (error as Error).message.replace(/\.( .*)?$/s, ''));
+    throw usage(verb, (error as Error).message.replace(/\.(\s.*)?$/s, ''));
   }
 }
 

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../engine/addon.js';
 import { LOAD_CODES, Pi05Error, USAGE_CODES, type ErrorCode } from '../errors.js';
 
 /** A verb's module: `run` gets what follows the verb and resolves with the exit status. */
@@ -9,6 +11,8 @@ interface Verb {
 
 const VERBS: Readonly<Record<string, Verb>> = {
   infer: { summary: 'one inference from a case file', load: () => import('./infer.js') },
+  node: { summary: 'the ROS 2 node', load: () => import('./node.js') },
+  demo: { summary: 'the node with a simulated arm', load: () => import('./demo.js') },
   'make-checkpoint': { summary: 'write a random checkpoint', load: () => import('./make-checkpoint.js') },
 };
 
@@ -36,7 +40,7 @@ async function main(argv: string[]): Promise<number> {
     return 0;
   }
   if (name === '--version') {
-    const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+    const manifest = readFileSync(join(packageRoot, 'package.json'), 'utf8');
     process.stdout.write(`${(JSON.parse(manifest) as { version: string }).version}\n`);
     return 0;
   }

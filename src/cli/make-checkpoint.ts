@@ -45,19 +45,30 @@ export async function run(argv: string[]): Promise<number> {
   const start = performance.now();
   const target = resolve(directory);
   const partial = `${target}.partial-${process.pid}`;
-  mkdirSync(partial, { recursive: true });
   try {
+    mkdirSync(partial, { recursive: true });
     await writeRandomWeights(partial, size, seed);
     writeStatistics(partial);
     writeTokenizer(partial, size);
     renameSync(partial, target);
   } catch (error) {
-    rmSync(partial, { recursive: true, force: true });
-    throw error;
+    removePartial(partial);
+    if (error instanceof Pi05Error) throw error;
+    const reason = (error as Error).message;
+    throw new Pi05Error('ENVIRONMENT', `Expected to write into ${directory}, received ${reason}`, directory);
   }
   const seconds = (performance.now() - start) / 1000;
   process.stdout.write(`${list(target, directory).join('\n')}\nin ${seconds.toFixed(1)} s\n`);
   return 0;
+}
+
+/** What keeps it from being removed is what kept it from being written, and that is already being reported. */
+function removePartial(directory: string): void {
+  try {
+    rmSync(directory, { recursive: true, force: true });
+  } catch {
+    return;
+  }
 }
 
 function parseSeed(text: string): bigint {

@@ -21,7 +21,7 @@ export interface Addon {
   makeCheckpoint(directory: string, size: 'tiny' | 'demo' | 'full', seed: bigint): Promise<void>;
   /** out: [size, size, 3] */
   resizePillow(image: Pixels, size: number, out: Uint8Array): void;
-  /** out: [size, size, 3] 0…1, padding −1 */
+  /** out: [size, size, 3] 0…1, padding 0 */
   resizeLerobot(image: Pixels, size: number, out: Float32Array): void;
 }
 
@@ -33,13 +33,19 @@ export interface NativeResult {
   readonly trace: readonly { readonly name: string; readonly shape: number[]; readonly data: Float32Array }[];
 }
 
+/** The package's own folder, from `dist/` and from the tests' build alike. */
+export const packageRoot = findRoot(dirname(fileURLToPath(import.meta.url)));
+
+function findRoot(directory: string): string {
+  if (existsSync(join(directory, 'package.json')) || dirname(directory) === directory) return directory;
+  return findRoot(dirname(directory));
+}
+
 let loaded: Addon | undefined;
 
 /** The addon, loaded on first use. Throws ENVIRONMENT with the remedy where it is missing or does not load. */
 export function addon(): Addon {
-  loaded ??= load(
-    join(packageRoot(dirname(fileURLToPath(import.meta.url))), 'build', 'native', 'Release', 'pi05.node'),
-  );
+  loaded ??= load(join(packageRoot, 'build', 'native', 'Release', 'pi05.node'));
   return loaded;
 }
 
@@ -56,11 +62,6 @@ function load(path: string): Addon {
       path,
     );
   }
-}
-
-function packageRoot(directory: string): string {
-  if (existsSync(join(directory, 'package.json')) || dirname(directory) === directory) return directory;
-  return packageRoot(dirname(directory));
 }
 
 const CODES: ReadonlySet<string> = new Set([...LOAD_CODES, ...RUN_CODES, ...USAGE_CODES]);

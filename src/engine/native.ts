@@ -87,7 +87,7 @@ export function resizePillow(image: Pixels, size: number): Uint8Array {
   return out;
 }
 
-/** LeRobot's resize with padding, as the engine does it: [size, size, 3] 0…1, padding −1. */
+/** LeRobot's resize with padding, as the engine does it: [size, size, 3] 0…1, padding 0. */
 export function resizeLerobot(image: Pixels, size: number): Float32Array {
   checkPixels(image, 'the image');
   const out = new Float32Array(size * size * 3);

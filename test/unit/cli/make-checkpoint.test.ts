@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { Tokenizer } from '@huggingface/tokenizers';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openEngine } from '../../../src/engine/native.js';
+import { SMALL_VOCABULARY, smallTokenizer } from '../../../src/cli/small-tokenizer.js';
+import { pi05 } from './pi05.js';
+
+jest.setTimeout(120_000);
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'pi05-make-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function files(directory: string): Map<string, string> {
+  const entries = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return new Map(
+    entries.map(({ parentPath, name }) => {
+      const path = join(parentPath, name);
+      return [path.slice(directory.length + 1), readFileSync(path, 'latin1')];
+    }),
+  );
+}
+
+describe('pi05 make-checkpoint', () => {
+  test('writes_the_same_bytes_for_the_same_seed_and_others_for_another', async () => {
+    const made: Map<string, string>[] = [];
+    for (const [name, seed] of [
+      ['a', '7'],
+      ['b', '7'],
+      ['c', '8'],
+    ] as const) {
+      const directory = join(folder, name);
+      const { code, stdout, stderr } = await pi05('make-checkpoint', directory, '--size', 'tiny', '--seed', seed);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      made.push(files(directory));
+      for (const file of made[0]!.keys()) expect(stdout).toContain(file);
+      expect(stdout).toMatch(/\nin \d+\.\d s\n$/);
+    }
+    const expected = ['assets/identity/norm_stats.json', 'model.safetensors', 'pi05_model.json', 'tokenizer.json'];
+    expect([...made[0]!.keys()].sort()).toEqual(expected);
+    expect(made[1]!.get('model.safetensors') === made[0]!.get('model.safetensors')).toBe(true);
+    expect(made[2]!.get('model.safetensors') === made[0]!.get('model.safetensors')).toBe(false);
+  });
+
+  test('writes_statistics_that_leave_values_as_they_are', async () => {
+    const directory = join(folder, 'statistics');
+    await pi05('make-checkpoint', directory, '--size', 'tiny');
+    const { norm_stats: stats } = JSON.parse(
+      readFileSync(join(directory, 'assets', 'identity', 'norm_stats.json'), 'utf8'),
+    ) as { norm_stats: Record<'state' | 'actions', Record<string, number[]>> };
+    const constant = (value: number): number[] => Array.from({ length: 32 }, () => value);
+    const identity = { mean: constant(0), std: constant(1), q01: constant(-1), q99: constant(1) };
+    expect(stats).toEqual({ state: identity, actions: identity });
+  });
+
+  test.each(['tiny', 'demo'])('writes_a_%s_checkpoint_whose_prompts_fit', async (size) => {
+    const directory = join(folder, size);
+    expect((await pi05('make-checkpoint', directory, '--size', size)).code).toBe(0);
+    const engine = await openEngine({ checkpoint: directory, backend: 'cpu', threads: 1 });
+    await engine.close();
+    expect(engine.info.vocab).toBeGreaterThanOrEqual(SMALL_VOCABULARY);
+    expect(engine.info.stateInPrompt).toBe(true);
+    const tokenizer = new Tokenizer(JSON.parse(readFileSync(join(directory, 'tokenizer.json'), 'utf8')) as object, {});
+    const prompt = 'Task: pick up the red block, State: 127 200 255 101 180 255 221 190;\nAction: ';
+    expect(tokenizer.encode(prompt).ids.length).toBeLessThanOrEqual(engine.info.maxTokens);
+  });
+
+  test('takes_an_empty_directory_and_refuses_a_used_one', async () => {
+    const directory = join(folder, 'used');
+    mkdirSync(directory);
+    expect((await pi05('make-checkpoint', directory, '--size', 'tiny')).code).toBe(0);
+    const before = files(directory);
+    const { code, stderr } = await pi05('make-checkpoint', directory, '--size', 'tiny', '--seed', '1');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^USAGE: Expected a new or empty directory, received .*used with /);
+    expect(files(directory)).toEqual(before);
+  });
+
+  test('leaves_nothing_behind_where_it_cannot_write', async () => {
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    const { code, stderr } = await pi05('make-checkpoint', join(file, 'below'), '--size', 'tiny');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^ENVIRONMENT: Expected to write into .*below, received ENOTDIR.*\n$/);
+  });
+
+  test.each<[string[], RegExp]>([
+    [[], /Expected a directory, received none/],
+    [['x'], /Expected --size, received none/],
+    [['x', '--size', 'huge'], /Expected --size tiny\|demo\|full, received huge/],
+    [['x', '--size', 'tiny', '--seed=-1'], /Expected --seed of 0 to 2\^64 - 1, received -1/],
+    [['x', '--size', 'tiny', '--seed', '18446744073709551616'], /Expected --seed of 0 to 2\^64 - 1/],
+    [['x', 'y', '--size', 'tiny'], /Unexpected argument 'y'/],
+  ])('refuses_%j', async (argv, sentence) => {
+    const { code, stderr } = await pi05('make-checkpoint', ...argv);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^USAGE: .*\n$/);
+    expect(stderr).toMatch(sentence);
+  });
+});
+
+describe('the small tokenizer', () => {
+  const tokenizer = new Tokenizer(smallTokenizer(), {});
+  const { model } = smallTokenizer() as { model: { vocab: Record<string, number> } };
+
+  test('has_dense_ids_below_512_with_Gemma_control_tokens_first', () => {
+    const ids = Object.values(model.vocab).sort((a, b) => a - b);
+    expect(ids).toEqual(ids.map((_, i) => i));
+    expect(ids.length).toBeLessThanOrEqual(SMALL_VOCABULARY);
+    expect(['<pad>', '<eos>', '<bos>', '<unk>', '<0x00>'].map((token) => model.vocab[token])).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  test('gives_words_digits_and_the_trailing_space_their_tokens', () => {
+    expect(tokenizer.encode('Task: pick up the red block, State: 127 3;\nAction: ').tokens).toEqual([
+      ...['<bos>', 'Task:', '▁pick', '▁up', '▁the', '▁red', '▁block', ',', '▁State:'],
+      ...['▁', '1', '2', '7', '▁', '3', ';', '\n', 'Action:', '▁'],
+    ]);
+  });
+
+  test.each(['pick up the_red  block', 'Ünïcode → 日本 🤖', 'tabs\tand\r\nlines', '<eos> a <bos>', '▁'])(
+    'gives_back_%j',
+    (text) => {
+      const { ids } = tokenizer.encode(text);
+      expect(ids.includes(3)).toBe(false);
+      if (!text.includes('<') && !text.includes('▁')) expect(tokenizer.decode(ids.slice(1))).toBe(text);
+    },
+  );
+});
