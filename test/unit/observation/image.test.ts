@@ -1,0 +1,190 @@
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import sharp from 'sharp';
+import type { Sharp } from 'sharp';
+import { Refusal } from '../../../src/errors.js';
+import type { CompressedImage, PixelEncoding, Pixels, RawImage } from '../../../src/frame/frame.js';
+import { BYTES_PER_PIXEL } from '../../../src/frame/frame.js';
+import { checkImage, decodeCompressed, isDuplicate } from '../../../src/observation/image.js';
+import { image, random } from '../pipeline/robot.js';
+
+const LIMITS = { minSize: 4, maxSize: 64 };
+const ENCODINGS = Object.keys(BYTES_PER_PIXEL) as PixelEncoding[];
+
+describe('raw images', () => {
+  test.each(ENCODINGS)('%s passes and keeps its pixels in place', (encoding) => {
+    const step = 4 * BYTES_PER_PIXEL[encoding] + 3;
+    const raw = image(7n, 0, { encoding, step, data: new Uint8Array(step * 4) });
+    const frame = checkImage(raw, 'camera', LIMITS);
+    expect(frame).toEqual({ stamp: 7n, width: 4, height: 4, step, encoding, data: raw.data });
+    expect(frame.data).toBe(raw.data);
+  });
+
+  test.each<[string, Partial<RawImage>, string, string]>([
+    ['an unknown encoding', { encoding: 'yuv422' }, 'IMAGE_ENCODING', 'Expected rgb8, bgr8, rgba8, bgra8, mono8, received yuv422 from camera'],
+    ['an encoding that is a property of every object', { encoding: 'constructor' }, 'IMAGE_ENCODING', 'received constructor'],
+    ['no encoding', { encoding: '' }, 'IMAGE_ENCODING', 'received no encoding from camera'],
+    ['16 bits', { encoding: 'mono16' }, 'IMAGE_ENCODING', 'received mono16'],
+    ['a width below the limit', { width: 3 }, 'IMAGE_SIZE', 'Expected 4 to 64 pixels a side, received 3x4 from camera'],
+    ['no rows', { height: 0 }, 'IMAGE_SIZE', 'received 4x0'],
+    ['a height above the limit', { height: 65 }, 'IMAGE_SIZE', 'received 4x65'],
+    ['rows that overlap', { step: 11 }, 'IMAGE_DATA', 'Expected a step of at least 12 bytes for 4 rgb8 pixels, received 11'],
+    ['missing bytes', { data: new Uint8Array(47) }, 'IMAGE_DATA', 'Expected 48 bytes for 4 rows of 12, received 47'],
+    ['bytes too many', { data: new Uint8Array(49) }, 'IMAGE_DATA', 'received 49'],
+    ['no bytes', { data: new Uint8Array(0) }, 'IMAGE_DATA', 'received 0'],
+    ['a step beyond reason', { step: 0xffffffff }, 'IMAGE_DATA', 'Expected 17179869180 bytes'],
+  ])('%s is refused', (_, changes, code, sentence) => {
+    const check = (): unknown => checkImage(image(0n, 0, changes), 'camera', LIMITS);
+    expect(check).toThrow(Refusal);
+    expect(check).toThrow(expect.objectContaining({ code, source: 'camera', message: expect.stringContaining(sentence) }));
+  });
+});
+
+/** 16x8 pixels of noise. */
+function bytes(channels: number): Uint8Array {
+  const next = random(channels);
+  return Uint8Array.from({ length: 16 * 8 * channels }, () => Math.floor(next() * 256));
+}
+
+function noise(channels: 1 | 3 | 4): Sharp {
+  return sharp(bytes(channels), { raw: { width: 16, height: 8, channels } });
+}
+
+function compressed(data: Uint8Array, format = 'jpeg'): CompressedImage {
+  return { stamp: 5n, frameId: '', format, data };
+}
+
+async function refused(data: Uint8Array, format?: string): Promise<Refusal> {
+  const outcome = await decodeCompressed(compressed(data, format), 'camera', LIMITS).catch((error: unknown) => error);
+  if (!(outcome instanceof Refusal)) throw new Error('nothing was refused');
+  expect(outcome.source).toBe('camera');
+  return outcome;
+}
+
+describe('compressed images', () => {
+  let jpeg: Buffer;
+  let png: Buffer;
+  beforeAll(async () => {
+    [jpeg, png] = await Promise.all([noise(3).jpeg({ quality: 95 }).toBuffer(), noise(3).png().toBuffer()]);
+  });
+
+  test('a_png_gives_the_pixels_that_went_in', async () => {
+    const frame = await decodeCompressed(compressed(png), 'camera', LIMITS);
+    expect(frame).toMatchObject({ stamp: 5n, width: 16, height: 8, step: 48, encoding: 'rgb8' });
+    expect(Uint8Array.from(frame.data)).toEqual(bytes(3));
+  });
+
+  test('a_jpeg_gives_what_its_decoder_gives', async () => {
+    const frame = await decodeCompressed(compressed(jpeg), 'camera', LIMITS);
+    expect(frame).toMatchObject({ width: 16, height: 8, step: 48, encoding: 'rgb8' });
+    expect(frame.data).toEqual(await sharp(jpeg).raw().toBuffer());
+  });
+
+  test('the_format_field_may_lie', async () => {
+    expect((await decodeCompressed(compressed(png, 'rgb8; jpeg compressed bgr8'), 'camera', LIMITS)).width).toBe(16);
+    expect((await decodeCompressed(compressed(jpeg, 'png'), 'camera', LIMITS)).width).toBe(16);
+  });
+
+  test('a_jpeg_cut_short_anywhere_is_refused', async () => {
+    for (let length = 0; length < jpeg.length; length++) {
+      expect((await refused(jpeg.subarray(0, length))).code).toBe('IMAGE_DECODE');
+    }
+  });
+
+  test('a_png_cut_short_anywhere_in_its_pixels_is_refused', async () => {
+    const pixelsEnd = png.lastIndexOf('IEND') - 8;
+    for (let length = 0; length < pixelsEnd; length++) {
+      expect((await refused(png.subarray(0, length))).code).toBe('IMAGE_DECODE');
+    }
+  });
+
+  test('a_jpeg_whose_scan_ends_early_is_refused', async () => {
+    const damaged = await noise(3).resize(64, 64).jpeg({ quality: 95 }).toBuffer();
+    const scan = damaged.indexOf(Buffer.from([0xff, 0xda]));
+    damaged.set([0xff, 0xd9], scan + 100);
+    expect((await refused(damaged)).code).toBe('IMAGE_DECODE');
+  });
+
+  test.each(['webp', 'tiff', 'gif'] as const)('%s is refused whatever sharp can read', async (format) => {
+    const { code, message } = await refused(await noise(3).toFormat(format).toBuffer(), 'jpeg');
+    expect(code).toBe('IMAGE_DECODE');
+    expect(message).toMatch(/^Expected JPEG or PNG data, received [0-9a-f]{8} \(format 'jpeg'\) from camera$/);
+  });
+
+  test('nothing_is_refused_as_nothing', async () => {
+    expect((await refused(new Uint8Array(0))).message).toContain('received nothing');
+  });
+
+  test('grey_pixels_are_grey_in_every_channel', async () => {
+    const grey = bytes(1);
+    const frame = await decodeCompressed(compressed(await noise(1).toColourspace('b-w').png().toBuffer()), 'camera', LIMITS);
+    const channels = BYTES_PER_PIXEL[frame.encoding];
+    for (let pixel = 0; pixel < 16 * 8; pixel++) {
+      for (let c = 0; c < channels; c++) expect(frame.data[pixel * channels + c]).toBe(grey[pixel]);
+    }
+  });
+
+  test('alpha_is_handed_on_as_rgba', async () => {
+    const frame = await decodeCompressed(compressed(await noise(4).png().toBuffer()), 'camera', LIMITS);
+    expect(frame).toMatchObject({ encoding: 'rgba8', step: 64 });
+    expect(Uint8Array.from(frame.data)).toEqual(bytes(4));
+  });
+
+  test('16_bits_a_channel_are_refused', async () => {
+    const deep = sharp(new Uint16Array(16 * 8 * 3).fill(300), { raw: { width: 16, height: 8, channels: 3 } }).toColourspace('rgb16');
+    const { code, message } = await refused(await deep.png().toBuffer());
+    expect([code, message]).toEqual(['IMAGE_ENCODING', 'Expected 8 bits a channel, received ushort from camera']);
+  });
+
+  test('cmyk_is_refused', async () => {
+    const { code, message } = await refused(await noise(3).toColourspace('cmyk').jpeg().toBuffer());
+    expect([code, message]).toEqual(['IMAGE_ENCODING', 'Expected grey, RGB or RGBA, received CMYK from camera']);
+  });
+
+  test('pixels_stored_turned_are_refused_and_upright_ones_are_not', async () => {
+    const turned = await noise(3).withMetadata({ orientation: 6 }).jpeg().toBuffer();
+    expect((await refused(turned)).message).toBe('Expected upright pixels, received EXIF orientation 6 from camera');
+    const upright = await noise(3).withMetadata({ orientation: 1 }).jpeg().toBuffer();
+    expect((await decodeCompressed(compressed(upright), 'camera', LIMITS)).width).toBe(16);
+  });
+
+  test.each([
+    [3, 8],
+    [16, 65],
+  ])('%dx%d is refused by its header', async (width, height) => {
+    const data = await noise(3).resize(width, height, { fit: 'fill' }).png().toBuffer();
+    expect(await refused(data)).toMatchObject({
+      code: 'IMAGE_SIZE',
+      message: `Expected 4 to 64 pixels a side, received ${width}x${height} from camera`,
+    });
+  });
+});
+
+describe('duplicates', () => {
+  const view = (encoding: PixelEncoding, pixel: (i: number) => readonly number[], padding = 0): Pixels => {
+    const bytes = BYTES_PER_PIXEL[encoding];
+    const step = 4 * bytes + padding;
+    const data = new Uint8Array(step * 4).fill(padding);
+    for (let i = 0; i < 16; i++) data.set(pixel(i).slice(0, bytes), Math.floor(i / 4) * step + (i % 4) * bytes);
+    return { width: 4, height: 4, step, encoding, data };
+  };
+  const rgb = (i: number): number[] => [i, 2 * i, 3 * i, 255];
+  const bgr = (i: number): number[] => [3 * i, 2 * i, i, 7];
+
+  test('the_same_pixels_are_a_duplicate_in_any_layout', () => {
+    const views = [view('rgb8', rgb), view('rgb8', rgb, 5), view('bgr8', bgr), view('rgba8', rgb), view('bgra8', bgr, 1)];
+    for (const a of views) for (const b of views) expect(isDuplicate(a, b)).toBe(true);
+  });
+
+  test('one_channel_of_the_last_pixel_makes_the_difference', () => {
+    expect(isDuplicate(view('rgb8', rgb), view('rgb8', (i) => (i === 15 ? [15, 30, 46] : rgb(i))))).toBe(false);
+  });
+
+  test('two_views_of_one_colour_are_no_duplicate', () => {
+    expect(isDuplicate(view('mono8', () => [9]), view('mono8', () => [9]))).toBe(false);
+  });
+
+  test('another_size_is_no_duplicate', () => {
+    const view44 = view('mono8', (i) => [i]);
+    expect(isDuplicate(view44, { ...view44, width: 2, height: 4 })).toBe(false);
+  });
+});

@@ -1,0 +1,115 @@
+import { describe, expect, test } from '@jest/globals';
+import type { PolicyConfig } from '../../../src/config/config.js';
+import { Refusal } from '../../../src/errors.js';
+import type { JointReading } from '../../../src/frame/frame.js';
+import { JointReader } from '../../../src/observation/joints.js';
+import { actionJoint, joints, robot, stateJoint } from '../pipeline/robot.js';
+
+const { state } = robot();
+
+/** Joints a, b and the gripper g, whose value is 0 open (0.04 m) and 1 closed. */
+const config: PolicyConfig = robot({
+  state: { ...state, joints: [stateJoint('a'), stateJoint('b'), stateJoint('g', { offset: 0.04, scale: -0.04 })] },
+  action: { joints: [actionJoint('g'), actionJoint('a', { kind: 'velocity' })], bound: 'none' },
+});
+
+function refused(reading: JointReading, from: PolicyConfig = config): { code: string; message: string } {
+  try {
+    new JointReader(from).read(reading);
+  } catch (error) {
+    if (error instanceof Refusal) return { code: error.code, message: error.message };
+    throw error;
+  }
+  throw new Error('nothing was refused');
+}
+
+describe('mapping by name', () => {
+  test('the_order_of_the_message_does_not_matter', () => {
+    const { state, measured } = new JointReader(config).read(joints(3n, { g: 0.01, b: 2, a: 1 }));
+    expect([...state]).toEqual([1, 2, 0.75]);
+    expect([...measured]).toEqual([0.01, NaN]);
+  });
+
+  test('extra_joints_do_not_matter_whatever_they_hold', () => {
+    const reading = joints(3n, { wheel: NaN, g: 0.01, b: 2, a: 1, x: Infinity });
+    const twice = { ...reading, name: ['wheel', 'g', 'b', 'a', 'wheel'] };
+    expect([...new JointReader(config).read(reading).state]).toEqual([1, 2, 0.75]);
+    expect([...new JointReader(config).read(twice).state]).toEqual([1, 2, 0.75]);
+  });
+
+  test('each_joint_is_read_from_its_own_source', () => {
+    const sources = [stateJoint('a', { source: 'effort' }), stateJoint('b', { source: 'velocity' }), stateJoint('b')];
+    const from = robot({ state: { ...state, joints: sources }, action: { joints: [], bound: 'none' } });
+    const reading = { ...joints(0n, { a: 1, b: 2 }), velocity: Float64Array.of(3, 4), effort: Float64Array.of(5, 6) };
+    expect([...new JointReader(from).read(reading).state]).toEqual([5, 4, 2]);
+  });
+
+  test('sources_that_nobody_needs_may_be_absent_or_wrong', () => {
+    const reading = { ...joints(0n, { a: 1, b: 2, g: 0 }), velocity: Float64Array.of(NaN), effort: Float64Array.of(1, 2) };
+    expect(() => new JointReader(config).read(reading)).not.toThrow();
+  });
+});
+
+describe('measured positions', () => {
+  test('a_velocity_joint_with_a_position_limit_is_measured', () => {
+    const from = robot({ action: { joints: [actionJoint('a', { kind: 'velocity', upper: 2 })], bound: 'none' } });
+    expect([...new JointReader(from).read(joints(0n, { a: 1.5, b: 0 })).measured]).toEqual([1.5]);
+  });
+
+  test('an_action_joint_outside_the_state_must_be_there_too', () => {
+    const from = robot({ action: { joints: [actionJoint('finger')], bound: 'none' } });
+    expect(refused(joints(0n), from)).toEqual({
+      code: 'JOINT_MISSING',
+      message: 'Expected 3 values for state, received 2 from joint_states (missing: finger)',
+    });
+  });
+});
+
+describe('refusals', () => {
+  test('missing_joints_are_named', () => {
+    expect(refused(joints(0n, { b: 2, x: 1 }))).toEqual({
+      code: 'JOINT_MISSING',
+      message: 'Expected 3 values for state, received 1 from joint_states (missing: a, g)',
+    });
+  });
+
+  test('an_empty_message_misses_every_joint', () => {
+    expect(refused(joints(0n, {}))).toMatchObject({ code: 'JOINT_MISSING', message: expect.stringContaining('missing: a, b, g') });
+  });
+
+  test('an_array_shorter_than_its_names_names_the_joints_without_a_value', () => {
+    const reading = { ...joints(0n), name: ['a', 'b', 'g'] };
+    expect(refused(reading)).toEqual({
+      code: 'JOINT_COUNT',
+      message: 'Expected 3 positions for 3 names, received 2 from joint_states (no value for: g)',
+    });
+  });
+
+  test('an_array_longer_than_its_names_is_refused', () => {
+    const reading = { ...joints(0n, { a: 1, b: 2, g: 3, x: 4 }), name: ['a', 'b', 'g'] };
+    expect(refused(reading)).toEqual({ code: 'JOINT_COUNT', message: 'Expected 3 positions for 3 names, received 4 from joint_states' });
+  });
+
+  test('a_needed_source_that_is_empty_is_refused', () => {
+    const from = robot({ state: { ...state, joints: [stateJoint('a', { source: 'velocity' })] } });
+    expect(refused(joints(0n), from)).toEqual({
+      code: 'JOINT_COUNT',
+      message: 'Expected 2 velocities for 2 names, received 0 from joint_states (no value for: a, b)',
+    });
+  });
+
+  test('a_joint_that_comes_twice_is_named', () => {
+    const reading = { ...joints(0n, { a: 1, b: 2, g: 3, x: 4 }), name: ['a', 'b', 'g', 'b'] };
+    expect(refused(reading)).toEqual({
+      code: 'JOINT_COUNT',
+      message: 'Expected each joint once, received more than one value from joint_states for: b',
+    });
+  });
+
+  test.each([NaN, Infinity, -Infinity])('%d is refused with the joint that has it', (value) => {
+    expect(refused(joints(0n, { a: 1, b: value, g: 3 }))).toEqual({
+      code: 'JOINT_NOT_FINITE',
+      message: `Expected finite positions, received ${value} for b from joint_states`,
+    });
+  });
+});

@@ -1,0 +1,83 @@
+import type { ActionJoint, CameraConfig, PolicyConfig, ScheduleConfig, StateJoint } from '../../../src/config/config.js';
+import type { JointReading, RawImage } from '../../../src/frame/frame.js';
+
+export const MS = 1_000_000n;
+export const SECOND = 1000n * MS;
+/** When the tests' stories begin. */
+export const T0 = 1000n * SECOND;
+
+export const exterior: CameraConfig = { name: 'exterior', topic: 'exterior/image_raw', transport: 'raw', slot: 'base_0_rgb', maxAge: 200n * MS };
+export const wrist: CameraConfig = { name: 'wrist', topic: 'wrist/image_raw', transport: 'raw', slot: 'left_wrist_0_rgb', maxAge: 200n * MS };
+
+export function actionJoint(name: string, changes: Partial<ActionJoint> = {}): ActionJoint {
+  return {
+    name,
+    kind: 'position',
+    scale: 1,
+    offset: 0,
+    gripper: false,
+    binarize: undefined,
+    lower: -Infinity,
+    upper: Infinity,
+    maxVelocity: Infinity,
+    maxAcceleration: Infinity,
+    ...changes,
+  };
+}
+
+export function stateJoint(name: string, changes: Partial<StateJoint> = {}): StateJoint {
+  return { name, source: 'position', scale: 1, offset: 0, ...changes };
+}
+
+/** Two cameras, joints `a` and `b` in and out, 10 Hz. */
+export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<ScheduleConfig> = {}): PolicyConfig {
+  return {
+    checkpoint: '',
+    assetId: '',
+    backend: 'cpu',
+    threads: 1,
+    flowSteps: 0,
+    seed: 0n,
+    prompt: 'pick up the red block',
+    promptTopic: 'prompt',
+    autostart: false,
+    controlRate: 10,
+    schedule: { mode: 'async', replanSteps: 3, engineTimeout: SECOND, maxTickLateness: 20n * MS, lockstep: false, ...schedule },
+    sync: { maxSkew: 50n * MS },
+    image: { minSize: 4, maxSize: 64 },
+    cameras: [exterior, wrist],
+    state: { mode: 'joints', topic: 'joint_states', maxAge: 100n * MS, joints: [stateJoint('a'), stateJoint('b')] },
+    action: { joints: [actionJoint('a'), actionJoint('b')], bound: 'none' },
+    outputs: [],
+    chunkTopic: 'chunk',
+    ...changes,
+  };
+}
+
+/** 4x4 rgb8 whose pixels differ by `shade`. */
+export function image(stamp: bigint, shade = 0, changes: Partial<RawImage> = {}): RawImage {
+  const data = Uint8Array.from({ length: 48 }, (_, i) => (i * 5 + shade * 31) % 256);
+  return { stamp, frameId: '', width: 4, height: 4, step: 12, encoding: 'rgb8', isBigEndian: false, data, ...changes };
+}
+
+export function joints(stamp: bigint, values: Readonly<Record<string, number>> = { a: 0, b: 0 }): JointReading {
+  return {
+    stamp,
+    name: Object.keys(values),
+    position: Float64Array.from(Object.values(values)),
+    velocity: new Float64Array(0),
+    effort: new Float64Array(0),
+  };
+}
+
+/** A seeded generator of numbers in [0, 1) (mulberry32). */
+export function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let x = state;
+    x = Math.imul(x ^ (x >>> 15), x | 1);
+    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
+    return ((x ^ (x >>> 14)) >>> 0) / 4294967296;
+  };
+}
