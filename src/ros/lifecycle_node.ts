@@ -32,8 +32,9 @@ export function createLifecycleNode(
   rcl: Rcl,
   native: NativeRcl,
   name: string,
+  argv: readonly string[],
   onError: (error: unknown) => void,
-): LifecycleNode & { handle: LifecycleNode['handle']; transitions: Transitions | undefined } {
+): LifecycleNode & { transitions: Transitions | undefined } {
   class GuardedNode extends rcl.lifecycle.LifecycleNode {
     transitions: Transitions | undefined;
 
@@ -66,7 +67,7 @@ export function createLifecycleNode(
 
     override _getNativeParameterOverrides(): Map<string, Parameter> {
       const entries = native.getParameterOverrides(this.context.handle) ?? [];
-      const overrides = overridesFor(this.getFullyQualifiedName(), entries);
+      const overrides = overridesFor(this.getFullyQualifiedName(), entries, argv);
       const given = [...overrides.values()].filter(({ value }) => value !== undefined);
       return new Map(given.map(({ name, type, value }) => [name, new rcl.Parameter(name, type, value)]));
     }

@@ -49,10 +49,10 @@ export class PolicyNode implements Transitions {
   #closing: Promise<void> = Promise.resolve();
 
   /** @throws Pi05Error CONFIG_* for parameters that are wrong, all of them at once */
-  constructor(rcl: Rcl, native: NativeRcl) {
+  constructor(rcl: Rcl, native: NativeRcl, argv: readonly string[]) {
     this.#rcl = rcl;
     const onError = (error: unknown): void => this.#onError(error);
-    const node = createLifecycleNode(rcl, native, 'policy_node', onError);
+    const node = createLifecycleNode(rcl, native, 'policy_node', argv, onError);
     this.#node = node;
     this.log = new Log(node.getLogger());
     this.#config = declareParameters(rcl, node);

@@ -20,16 +20,34 @@ export type Override = NodeOverrides['parameters'][number];
 
 /**
  * The overrides that apply to a node, by parameter name. As in rclcpp, entries apply in the order of the command line
- * and the last one wins; a pattern's `*` stands for one part of the name and `**` for any number of parts. A name
- * without a slash means that node in any namespace.
+ * and the last one wins; a pattern's `*` stands for one part of the name and `**` for any number of parts. Beyond rclcpp,
+ * a name without a slash means that node in any namespace, and `-p name:=value` wins over files that name the node.
  */
-export function overridesFor(fullyQualifiedName: string, entries: readonly NodeOverrides[]): Map<string, Override> {
+export function overridesFor(
+  fullyQualifiedName: string,
+  entries: readonly NodeOverrides[],
+  argv: readonly string[] = [],
+): Map<string, Override> {
   const result = new Map<string, Override>();
   for (const { name, parameters } of entries) {
     if (!matches(fullyQualifiedName, name)) continue;
     for (const parameter of parameters) result.set(parameter.name, parameter);
   }
+  const given = parametersGiven(argv);
+  for (const { name, parameters } of entries) {
+    if (name !== '/**') continue;
+    for (const parameter of parameters) if (given.has(parameter.name)) result.set(parameter.name, parameter);
+  }
   return result;
+}
+
+/** The names in `-p name:=value`; rcl files them under `/**`. */
+function parametersGiven(argv: readonly string[]): Set<string> {
+  const names = argv.flatMap((argument, index) => {
+    const rule = ['-p', '--param'].includes(argument) ? argv[index + 1] : undefined;
+    return /^([^:]+):=/.exec(rule ?? '')?.[1] ?? [];
+  });
+  return new Set(names);
 }
 
 function matches(fullyQualifiedName: string, pattern: string): boolean {

@@ -17,7 +17,7 @@ export async function runNode(argv: readonly string[]): Promise<number> {
   }
   const signal = firstSignal();
   try {
-    const node = new PolicyNode(rcl, native);
+    const node = new PolicyNode(rcl, native, argv);
     const fault = new Promise<never>((_, reject) => {
       process.on('uncaughtException', reject);
       node.start().catch(reject);

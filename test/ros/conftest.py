@@ -49,13 +49,14 @@ def start(tmp_path, checkpoint, namespace):
     started = []
 
     def start(*arguments, namespace=namespace, **changes):
-        values = parameters(checkpoint, **changes)
+        values = parameters(**({"checkpoint": checkpoint} | changes))
         started.append(PolicyProcess(tmp_path, values, *arguments, namespace=namespace))
         return started[-1]
 
     yield start
     for node in started:
         node.kill()
+        print(f"--- {node.node}\n{node.log}")
 
 
 @pytest.fixture

@@ -34,6 +34,13 @@ PERIOD = round(1e9 / RATE)
 RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
 
 
+class PlainYaml(yaml.SafeDumper):
+    """rcl's reader knows no aliases."""
+
+    def ignore_aliases(self, data):
+        return True
+
+
 def parameters(checkpoint, **changes):
     """A DROID-like configuration; keys of `changes` are parameter names with `__` for the dots, None removes one."""
     finger = {"scale": -0.04, "offset": 0.04}
@@ -76,7 +83,7 @@ class PolicyProcess:
         self.namespace = namespace
         self.node = f"{namespace.rstrip('/')}/policy_node"
         file = Path(directory) / f"{namespace.strip('/') or 'node'}_{time.monotonic_ns()}.yaml"
-        file.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}, sort_keys=False))
+        file.write_text(yaml.dump({"/**": {"ros__parameters": values}}, Dumper=PlainYaml))
         command = [PI05, "node", "--ros-args", "--params-file", str(file), "-r", f"__ns:={namespace}", *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines = []

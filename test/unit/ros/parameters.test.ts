@@ -27,6 +27,12 @@ describe('overridesFor', () => {
   });
 });
 
+test('a_parameter_of_the_command_line_wins_over_a_file_that_names_the_node', () => {
+  const entries = [entry('/**', 'command line'), entry('policy_node', 'file')];
+  expect(overridesFor('/policy_node', entries, ['-p', 'x:=command line']).get('x')?.value).toBe('command line');
+  expect(overridesFor('/policy_node', entries, ['-p', 'y:=1']).get('x')?.value).toBe('file');
+});
+
 describe('plainValues', () => {
   test('integers_become_bigints_and_doubles_stay', () => {
     const values = plainValues([
