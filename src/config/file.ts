@@ -119,7 +119,8 @@ function isOurs(path: string): boolean {
 const TRUE = /^(?:[Yy]|yes|Yes|YES|true|True|TRUE|on|On|ON)$/;
 const FALSE = /^(?:[Nn]|no|No|NO|false|False|FALSE|off|Off|OFF)$/;
 const INTEGER = /^\s*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)$/;
-const SPECIAL = /^([+-]?)\.(?:(inf|Inf|INF)|(nan|NaN|NAN))$/;
+const INFINITE = /^([+-]?)(?:\.inf|\.Inf|\.INF|[Ii][Nn][Ff](?:[Ii][Nn][Ii][Tt][Yy])?)$/;
+const NOT_A_NUMBER = /^(?:\.nan|\.NaN|\.NAN|[+-]?[Nn][Aa][Nn])$/;
 const DOUBLE = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
 
 /**
@@ -127,7 +128,7 @@ const DOUBLE = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
  * it (0x and leading-0 forms too), double, string. Undefined where there is nothing.
  */
 function rosValue(scalar: Scalar): string | boolean | bigint | number | undefined {
-  const text = String(scalar.value ?? '');
+  const text = scalar.value as string;
   if (scalar.type !== 'PLAIN') return text;
   if (text === '') return undefined;
   if (TRUE.test(text)) return true;
@@ -139,8 +140,9 @@ function rosValue(scalar: Scalar): string | boolean | bigint | number | undefine
     const value = sign === '-' ? -magnitude : magnitude;
     if (BigInt.asIntN(64, value) === value) return value;
   }
-  const special = SPECIAL.exec(text);
-  if (special !== null) return special[2] === undefined ? NaN : special[1] === '-' ? -Infinity : Infinity;
+  const infinite = INFINITE.exec(text);
+  if (infinite !== null) return infinite[1] === '-' ? -Infinity : Infinity;
+  if (NOT_A_NUMBER.test(text)) return NaN;
   const double = DOUBLE.test(text) ? Number(text) : NaN;
   return Number.isFinite(double) ? double : text;
 }

@@ -32,7 +32,8 @@ export class Problems {
   addError(error: unknown): void {
     if (error instanceof ProblemsError) this.#problems.push(...error.problems);
     else if (error instanceof Pi05Error) {
-      this.add(error.code, error.message, ...(error.source === undefined ? [] : [error.source]));
+      const { code, message, source } = error as Pi05Error;
+      this.add(code, message, ...(source === undefined ? [] : [source]));
     } else throw error;
   }
 

@@ -153,7 +153,8 @@ function checkOutputs(config: PolicyConfig, report: Report): void {
   const lists = config.outputs.map(({ name }) => parameterName('outputs.<output>.joints', name));
   config.outputs.forEach((output, index) => {
     const list = lists[index] ?? '';
-    if (output.joints.length === 0) report('CONFIG_RANGE', `Expected one or more names in ${list}, received none`, list);
+    if (output.joints.length === 0)
+      report('CONFIG_RANGE', `Expected one or more names in ${list}, received none`, list);
     for (const name of output.joints) {
       const joint = joints.get(name);
       if (joint === undefined) {
@@ -172,7 +173,8 @@ function checkOutputs(config: PolicyConfig, report: Report): void {
 
   const sent = counts(config.outputs.flatMap((output) => output.joints));
   for (const [name, count] of sent) {
-    if (count > 1) report('CONFIG_RANGE', `Expected ${name} in one output, received it in ${String(count)} places`, ...lists);
+    if (count > 1)
+      report('CONFIG_RANGE', `Expected ${name} in one output, received it in ${String(count)} places`, ...lists);
   }
   const unsent = [...joints.keys()].filter((name) => !sent.has(name));
   if (config.outputs.length > 0 && unsent.length > 0) {

@@ -3,7 +3,13 @@ import type { Problems } from '../config/problems.js';
 import type { PolicyModel } from './model.js';
 import { hasRelativeActions, readLerobotStatistics } from './statistics/lerobot.js';
 import { readOpenpiStatistics } from './statistics/openpi.js';
-import { dimensions, lerobotNormalizer, type Normalizer, openpiNormalizer, type Statistics } from './transforms/normalize.js';
+import {
+  dimensions,
+  lerobotNormalizer,
+  type Normalizer,
+  openpiNormalizer,
+  type Statistics,
+} from './transforms/normalize.js';
 
 /** A checkpoint's units. */
 export interface Normalizers {

@@ -130,7 +130,7 @@ async function loadTokenizer(
   const named = model.family === 'lerobot' ? lerobotTokenizer(directory) : undefined;
   const hint =
     named === undefined
-      ? ' (put PaliGemma\'s or Gemma\'s tokenizer.json there)'
+      ? " (put PaliGemma's or Gemma's tokenizer.json there)"
       : ` (the checkpoint was trained with ${named}: put its tokenizer.json there)`;
   try {
     const tokenizer = await Tokenizer.load(directory, named, hint);

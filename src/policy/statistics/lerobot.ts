@@ -22,7 +22,12 @@ interface Step {
 }
 
 const VECTORS = {
-  state: { json: 'policy_preprocessor.json', step: 'normalizer_processor', feature: 'observation.state', type: 'STATE' },
+  state: {
+    json: 'policy_preprocessor.json',
+    step: 'normalizer_processor',
+    feature: 'observation.state',
+    type: 'STATE',
+  },
   actions: { json: 'policy_postprocessor.json', step: 'unnormalizer_processor', feature: 'action', type: 'ACTION' },
 } as const;
 
@@ -52,7 +57,10 @@ export function readLerobotStatistics(
   const mode = left ? 'IDENTITY' : (config['norm_map'] as Record<string, unknown> | undefined)?.[type];
   if (mode === 'IDENTITY') return { statistics: { kind: 'identity' }, epsilon };
   if (mode !== 'QUANTILES' && mode !== 'MEAN_STD') {
-    return complain(`QUANTILES, MEAN_STD or IDENTITY for ${type} in norm_map`, String(mode ?? 'nothing'));
+    return complain(
+      `QUANTILES, MEAN_STD or IDENTITY for ${type} in norm_map`,
+      typeof mode === 'string' ? mode : 'nothing',
+    );
   }
 
   if (step.state_file === undefined) return complain(`a state_file in the step ${stepName}`, 'none');
@@ -76,7 +84,9 @@ export function readLerobotStatistics(
   }
   return {
     statistics:
-      mode === 'QUANTILES' ? { kind: 'quantile', q01: first, q99: second } : { kind: 'zscore', mean: first, std: second },
+      mode === 'QUANTILES'
+        ? { kind: 'quantile', q01: first, q99: second }
+        : { kind: 'zscore', mean: first, std: second },
     epsilon,
   };
 }
@@ -118,6 +128,10 @@ function numbers(file: SafetensorsFile, name: string, path: string, problems: Pr
     if (tensor.shape.length === 1 && values.length > 0 && values.every(Number.isFinite)) return values;
   }
   const received = tensor === undefined ? 'nothing' : `${tensor.dtype} [${tensor.shape.join(', ')}]`;
-  problems.add('CHECKPOINT_STATS', `Expected a row of finite numbers for ${name}, received ${received} from ${path}`, path);
+  problems.add(
+    'CHECKPOINT_STATS',
+    `Expected a row of finite numbers for ${name}, received ${received} from ${path}`,
+    path,
+  );
   return undefined;
 }

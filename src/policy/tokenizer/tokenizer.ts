@@ -1,7 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import * as huggingFace from '@huggingface/tokenizers';
 import { Pi05Error } from '../../errors.js';
+
+/** What is used of the library, whose own declarations leave out the extensions that module resolution asks for. */
+interface HuggingFaceTokenizer {
+  encode(text: string, options: { readonly add_special_tokens: boolean }): { readonly ids: number[] };
+}
+const { Tokenizer: HuggingFaceTokenizer } = huggingFace as unknown as {
+  readonly Tokenizer: new (json: object, config: object) => HuggingFaceTokenizer;
+};
 
 interface AddedToken {
   readonly id: number;
@@ -30,7 +38,8 @@ export class Tokenizer {
     this.#tokenizer = new HuggingFaceTokenizer({ ...json, added_tokens: added, post_processor: null }, {});
     this.bos = bos;
     let largest = bos;
-    for (const [piece, id] of Object.entries(json.model.vocab)) if (!control.has(piece)) largest = Math.max(largest, id);
+    for (const [piece, id] of Object.entries(json.model.vocab))
+      if (!control.has(piece)) largest = Math.max(largest, id);
     this.vocab = added.reduce((most, { id }) => Math.max(most, id), largest) + 1;
   }
 
@@ -65,7 +74,11 @@ export class Tokenizer {
       tokenizer = new Tokenizer(json, bos.id);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      throw new Pi05Error('CHECKPOINT_TOKENIZER', `Expected a Hugging Face tokenizer in ${path}, received: ${reason}`, path);
+      throw new Pi05Error(
+        'CHECKPOINT_TOKENIZER',
+        `Expected a Hugging Face tokenizer in ${path}, received: ${reason}`,
+        path,
+      );
     }
     return tokenizer;
   }

@@ -31,7 +31,8 @@ export function openpiNormalizer(statistics: Statistics): Normalizer {
       if (values.length > length) throw lengthError(`at most ${String(length)}`, values.length);
       return values.map((x, i) => {
         if (statistics.kind === 'identity') return x;
-        if (statistics.kind === 'zscore') return (x - at(statistics.mean, i)) / (at(statistics.std, i) + OPENPI_EPSILON);
+        if (statistics.kind === 'zscore')
+          return (x - at(statistics.mean, i)) / (at(statistics.std, i) + OPENPI_EPSILON);
         return ((x - at(statistics.q01, i)) / range(statistics, i)) * 2 - 1;
       });
     },
@@ -102,5 +103,8 @@ function at(values: Float64Array, index: number): number {
 }
 
 function lengthError(expected: string, received: number): Pi05Error<'CHECKPOINT_STATS'> {
-  return new Pi05Error('CHECKPOINT_STATS', `Expected ${expected} values for the statistics, received ${String(received)}`);
+  return new Pi05Error(
+    'CHECKPOINT_STATS',
+    `Expected ${expected} values for the statistics, received ${String(received)}`,
+  );
 }

@@ -53,7 +53,10 @@ describe('values have the types that ROS gives them', () => {
     ['-.inf', -Infinity],
     ['.Inf', Infinity],
     ['+.INF', Infinity],
+    ['-inf', -Infinity],
     ['.nan', NaN],
+    ['nan', NaN],
+    ['1e400', '1e400'],
     ['~/chunk', '~/chunk'],
     ['~', '~'],
     ['null', 'null'],
@@ -90,7 +93,8 @@ describe('a parameter file', () => {
   });
 
   test('applies_in_its_own_order_and_leaves_other_nodes_out', () => {
-    const text = '/**:\n  ros__parameters: {a: 1, b: 1}\nother:\n  ros__parameters: {a: 9}\npolicy_node:\n  ros__parameters: {a: 2}\n';
+    const text =
+      '/**:\n  ros__parameters: {a: 1, b: 1}\nother:\n  ros__parameters: {a: 9}\npolicy_node:\n  ros__parameters: {a: 2}\n';
     expect(read(text)).toEqual({ a: 2n, b: 1n });
   });
 
@@ -112,9 +116,21 @@ describe('a parameter file', () => {
     ['is_of_another_node', 'other:\n  ros__parameters: {a: 1}\n', /^CONFIG_FILE: Expected parameters for policy_node/],
     ['lacks_ros__parameters', '/**:\n  a: 1\n', /^CONFIG_FILE: Expected ros__parameters under \/\*\* at .* line 2$/],
     ['has_a_key_without_value', '/**:\n  ros__parameters:\n    a:\n', /^CONFIG_FILE: Expected a value at .* line 3$/],
-    ['has_a_list_of_two_types', '/**: {ros__parameters: {a: [1, 2.0]}}', /^CONFIG_FILE: Expected values of one type in a list at .* line 1$/],
-    ['has_a_list_of_lists', '/**: {ros__parameters: {a: [[1]]}}', /^CONFIG_FILE: Expected values of one type in a list/],
-    ['has_an_alias', '/**:\n  ros__parameters:\n    a: &x 1\n    b: *x\n', /^CONFIG_FILE: Expected no aliases, which ROS refuses, at .* line 4$/],
+    [
+      'has_a_list_of_two_types',
+      '/**: {ros__parameters: {a: [1, 2.0]}}',
+      /^CONFIG_FILE: Expected values of one type in a list at .* line 1$/,
+    ],
+    [
+      'has_a_list_of_lists',
+      '/**: {ros__parameters: {a: [[1]]}}',
+      /^CONFIG_FILE: Expected values of one type in a list/,
+    ],
+    [
+      'has_an_alias',
+      '/**:\n  ros__parameters:\n    a: &x 1\n    b: *x\n',
+      /^CONFIG_FILE: Expected no aliases, which ROS refuses, at .* line 4$/,
+    ],
   ])('that_%s_is_refused', (_, text, sentence) => {
     const [first] = problems(() => read(text));
     expect(first).toMatch(sentence);
@@ -132,7 +148,7 @@ describe('the configurations that ship', () => {
     try {
       return configFromFile(join(packageRoot, 'configs', name));
     } catch (error) {
-      throw new Error((error as ProblemsError).message);
+      throw new Error((error as ProblemsError).message, { cause: error });
     }
   };
 
@@ -145,7 +161,13 @@ describe('the configurations that ship', () => {
     const arm = action.joints.slice(0, 7);
     expect(arm.map(({ kind, scale }) => [kind, scale])).toEqual(new Array(7).fill(['velocity', 3]));
     expect(arm.every(({ lower, upper, maxVelocity }) => upper - lower < 6 && maxVelocity < 3)).toBe(true);
-    expect(action.joints[7]).toMatchObject({ kind: 'position', gripper: true, binarize: 0.5, scale: -0.04, offset: 0.04 });
+    expect(action.joints[7]).toMatchObject({
+      kind: 'position',
+      gripper: true,
+      binarize: 0.5,
+      scale: -0.04,
+      offset: 0.04,
+    });
     expect(action.bound).toBe('clip');
     expect(outputs.map(({ type, joints }) => [type, joints.length])).toEqual([
       ['array', 7],

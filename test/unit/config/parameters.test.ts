@@ -121,24 +121,92 @@ describe('a configuration', () => {
 
 describe('each parameter alone', () => {
   test.each<[string, Record<string, unknown>, string]>([
-    ['an_integer_for_a_double', { control_rate: 15n }, 'CONFIG_TYPE: Expected a double for control_rate, received the integer 15 (write 15.0)'],
-    ['a_double_for_an_integer', { threads: 2 }, 'CONFIG_TYPE: Expected an integer for threads, received the double 2.0 (write 2)'],
-    ['a_fraction_for_an_integer', { threads: 2.5 }, 'CONFIG_TYPE: Expected an integer for threads, received the double 2.5'],
-    ['a_boolean_for_a_string', { prompt: true }, 'CONFIG_TYPE: Expected a string for prompt, received the boolean true (write it in quotes)'],
-    ['a_string_for_a_boolean', { autostart: 'yes' }, 'CONFIG_TYPE: Expected a boolean for autostart, received the string "yes"'],
-    ['a_string_for_a_list', { 'cameras.names': 'front' }, 'CONFIG_TYPE: Expected a list of strings for cameras.names, received the string "front" (write [front])'],
-    ['nothing_where_there_is_no_default', { checkpoint: undefined }, 'CONFIG_TYPE: Expected a string for checkpoint, received nothing'],
-    ['an_empty_text', { checkpoint: '' }, 'CONFIG_RANGE: Expected a text that is not empty for checkpoint, received ""'],
+    [
+      'an_integer_for_a_double',
+      { control_rate: 15n },
+      'CONFIG_TYPE: Expected a double for control_rate, received the integer 15 (write 15.0)',
+    ],
+    [
+      'a_double_for_an_integer',
+      { threads: 2 },
+      'CONFIG_TYPE: Expected an integer for threads, received the double 2.0 (write 2)',
+    ],
+    [
+      'a_fraction_for_an_integer',
+      { threads: 2.5 },
+      'CONFIG_TYPE: Expected an integer for threads, received the double 2.5',
+    ],
+    [
+      'a_boolean_for_a_string',
+      { prompt: true },
+      'CONFIG_TYPE: Expected a string for prompt, received the boolean true (write it in quotes)',
+    ],
+    [
+      'a_string_for_a_boolean',
+      { autostart: 'yes' },
+      'CONFIG_TYPE: Expected a boolean for autostart, received the string "yes"',
+    ],
+    [
+      'a_string_for_a_list',
+      { 'cameras.names': 'front' },
+      'CONFIG_TYPE: Expected a list of strings for cameras.names, received the string "front" (write [front])',
+    ],
+    [
+      'nothing_where_there_is_no_default',
+      { checkpoint: undefined },
+      'CONFIG_TYPE: Expected a string for checkpoint, received nothing',
+    ],
+    [
+      'an_empty_text',
+      { checkpoint: '' },
+      'CONFIG_RANGE: Expected a text that is not empty for checkpoint, received ""',
+    ],
     ['another_choice', { backend: 'gpu' }, 'CONFIG_RANGE: Expected one of auto, cpu, cuda for backend, received "gpu"'],
-    ['another_slot', { 'cameras.front.slot': 'base' }, 'CONFIG_RANGE: Expected one of base_0_rgb, left_wrist_0_rgb, right_wrist_0_rgb for cameras.front.slot, received "base"'],
-    ['too_little', { 'schedule.replan_steps': 0n }, 'CONFIG_RANGE: Expected a number at least 1 and at most 10000 (ticks) for schedule.replan_steps, received 0'],
-    ['what_must_be_above_0', { control_rate: 0 }, 'CONFIG_RANGE: Expected a number above 0 and at most 1000 (Hz) for control_rate, received 0.0'],
-    ['no_number', { control_rate: NaN }, 'CONFIG_RANGE: Expected a number above 0 and at most 1000 (Hz) for control_rate, received .nan'],
-    ['a_scale_of_0', { 'state.j1.scale': 0 }, 'CONFIG_RANGE: Expected a finite number other than 0 (joint) for state.j1.scale, received 0.0'],
-    ['an_infinite_offset', { 'state.j1.offset': -Infinity }, 'CONFIG_RANGE: Expected a finite number (joint) for state.j1.offset, received -.inf'],
-    ['a_threshold_that_is_no_number', { 'action.j1.binarize': NaN }, 'CONFIG_RANGE: Expected a finite number for action.j1.binarize, received .nan'],
-    ['a_limit_that_is_no_number', { 'action.j1.lower': NaN }, 'CONFIG_RANGE: Expected a number (rad or m) for action.j1.lower, received .nan'],
-    ['an_empty_name', { 'cameras.names': ['front', ''] }, 'CONFIG_RANGE: Expected names that are not empty for cameras.names, received ["front", ""]'],
+    [
+      'another_slot',
+      { 'cameras.front.slot': 'base' },
+      'CONFIG_RANGE: Expected one of base_0_rgb, left_wrist_0_rgb, right_wrist_0_rgb for cameras.front.slot, received "base"',
+    ],
+    [
+      'too_little',
+      { 'schedule.replan_steps': 0n },
+      'CONFIG_RANGE: Expected a number at least 1 and at most 10000 (ticks) for schedule.replan_steps, received 0',
+    ],
+    [
+      'what_must_be_above_0',
+      { control_rate: 0 },
+      'CONFIG_RANGE: Expected a number above 0 and at most 1000 (Hz) for control_rate, received 0.0',
+    ],
+    [
+      'no_number',
+      { control_rate: NaN },
+      'CONFIG_RANGE: Expected a number above 0 and at most 1000 (Hz) for control_rate, received .nan',
+    ],
+    [
+      'a_scale_of_0',
+      { 'state.j1.scale': 0 },
+      'CONFIG_RANGE: Expected a finite number other than 0 (joint) for state.j1.scale, received 0.0',
+    ],
+    [
+      'an_infinite_offset',
+      { 'state.j1.offset': -Infinity },
+      'CONFIG_RANGE: Expected a finite number (joint) for state.j1.offset, received -.inf',
+    ],
+    [
+      'a_threshold_that_is_no_number',
+      { 'action.j1.binarize': NaN },
+      'CONFIG_RANGE: Expected a finite number for action.j1.binarize, received .nan',
+    ],
+    [
+      'a_limit_that_is_no_number',
+      { 'action.j1.lower': NaN },
+      'CONFIG_RANGE: Expected a number (rad or m) for action.j1.lower, received .nan',
+    ],
+    [
+      'an_empty_name',
+      { 'cameras.names': ['front', ''] },
+      'CONFIG_RANGE: Expected names that are not empty for cameras.names, received ["front", ""]',
+    ],
   ])('%s', (_, changes, sentence) => expect(problemsWith(changes)).toEqual([sentence]));
 
   test('an_unknown_key_names_the_nearest', () => {

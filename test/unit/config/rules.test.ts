@@ -59,7 +59,11 @@ describe('refuses', () => {
       'no_camera',
       {
         'cameras.names': [],
-        ...Object.fromEntries(Object.keys(BASE).filter((key) => /^cameras\.\w+\.\w/.test(key)).map((key) => [key, undefined])),
+        ...Object.fromEntries(
+          Object.keys(BASE)
+            .filter((key) => /^cameras\.\w+\.\w/.test(key))
+            .map((key) => [key, undefined]),
+        ),
       },
       ['CONFIG_RANGE: Expected one or more names in cameras.names, received none'],
     ],
@@ -86,7 +90,9 @@ describe('refuses', () => {
     [
       'a_gripper_that_would_keep_moving',
       { 'action.grip.kind': 'velocity', 'outputs.hand.type': 'array' },
-      ['CONFIG_RANGE: Expected kind position or delta for the gripper grip, whose last command is kept, received velocity'],
+      [
+        'CONFIG_RANGE: Expected kind position or delta for the gripper grip, whose last command is kept, received velocity',
+      ],
     ],
     [
       'deltas_of_a_joint_without_state',
@@ -96,7 +102,9 @@ describe('refuses', () => {
     [
       'deltas_of_a_joint_whose_velocity_is_the_state',
       { 'state.j2.source': 'velocity' },
-      ['CONFIG_RANGE: Expected the position of j2 in the state, since its deltas are added to it, received its velocity'],
+      [
+        'CONFIG_RANGE: Expected the position of j2 in the state, since its deltas are added to it, received its velocity',
+      ],
     ],
     [
       'deltas_in_other_units_than_the_state',
@@ -111,7 +119,9 @@ describe('refuses', () => {
     [
       'position_limits_of_a_velocity_that_nobody_measures',
       { 'state.joints': ['j2', 'grip'], 'action.j1.upper': 1 },
-      ['CONFIG_RANGE: Expected the position of j1 in the state, since position limits stop its velocity, received none'],
+      [
+        'CONFIG_RANGE: Expected the position of j1 in the state, since position limits stop its velocity, received none',
+      ],
     ],
     [
       'velocities_in_a_trajectory',
@@ -138,9 +148,7 @@ describe('refuses', () => {
     [
       'two_outputs_on_one_topic',
       { 'outputs.hand.topic': 'arm/commands' },
-      [
-        'CONFIG_RANGE: Expected a topic of its own for each output and for chunk_topic, received arm/commands 2 times',
-      ],
+      ['CONFIG_RANGE: Expected a topic of its own for each output and for chunk_topic, received arm/commands 2 times'],
     ],
     [
       'an_output_on_the_chunk_topic',

@@ -15,7 +15,13 @@ interface PromptFormat {
   readonly state_3: Spelled[];
   readonly state_7_float32: Spelled[];
   readonly empty_state: { prompt: string; full: string };
-  readonly rows: readonly { prompt: string; cleaned: string; full_3: string; full_7: string; full_7_utf8_hex?: string }[];
+  readonly rows: readonly {
+    prompt: string;
+    cleaned: string;
+    full_3: string;
+    full_7: string;
+    full_7_utf8_hex?: string;
+  }[];
 }
 
 const bins = (state: readonly Spelled[]): Int32Array => stateBins(Float64Array.from(numbers(state)));
