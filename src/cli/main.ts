@@ -14,6 +14,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
   node: { summary: 'the ROS 2 node', load: () => import('./node.js') },
   demo: { summary: 'the node with a simulated arm', load: () => import('./demo.js') },
   'make-checkpoint': { summary: 'write a random checkpoint', load: () => import('./make-checkpoint.js') },
+  bench: { summary: 'how long an inference takes here', load: () => import('./bench.js') },
 };
 
 const HELP = `Usage: pi05 <verb> [arguments]

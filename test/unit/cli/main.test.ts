@@ -10,7 +10,9 @@ test('lists_the_verbs_for_an_unknown_one', async () => {
   const { code, stdout, stderr } = await pi05('fly');
   expect(code).toBe(2);
   expect(stdout).toBe('');
-  expect(stderr).toMatch(/^USAGE: Expected a verb of infer, .*make-checkpoint, received fly \(see pi05 --help\)\n$/);
+  expect(stderr).toMatch(
+    /^USAGE: Expected a verb of infer, .*make-checkpoint, bench, received fly \(see pi05 --help\)\n$/,
+  );
 });
 
 test.each([[[]], [['--verbose']], [['constructor']]])('refuses_%j', async (argv) => {
@@ -24,7 +26,7 @@ test('prints_the_package_version', async () => {
   expect(await pi05('--version')).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
 });
 
-test.each(['', 'infer', 'make-checkpoint'])('has_help_for_%s', async (verb) => {
+test.each(['', 'infer', 'make-checkpoint', 'bench'])('has_help_for_%s', async (verb) => {
   const { code, stdout, stderr } = await pi05(...[verb, '--help'].filter(Boolean));
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toMatch(new RegExp(`^Usage: pi05 ${verb === '' ? '<verb>' : verb} `));

@@ -1,0 +1,150 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Engine, InferRequest, ModelInfo } from '../engine/engine.js';
+import { openEngine, writeRandomWeights } from '../engine/native.js';
+import { oneOf, parse, usage, whole } from './arguments.js';
+
+const HELP = `Usage: pi05 bench [options]
+
+How long one inference takes on this machine: from 640x480 rgb8 pictures in JavaScript to the
+action chunk in JavaScript, one request after another, each awaited. Weights may be random,
+since time depends on shapes, not on values. Other load on the machine counts: CPU inference
+yields to everything else.
+
+  --checkpoint DIR  a random demo-size checkpoint by default
+  --backend NAME    auto (default), cpu, cuda
+  --threads N       CPU threads; 0 (default) = one per core
+  --cameras N       pictures a request; 2 by default
+  --tokens N        prompt tokens a request; 60 by default, at most the checkpoint's own limit
+  --steps N         flow steps; the checkpoint's own number by default
+  --warmup N        requests before the measured ones; 3 by default
+  --requests N      measured requests; 20 by default
+  --json            the report as JSON on stdout, and nothing else
+`;
+
+/** Milliseconds over all measured requests; percentiles by nearest rank. */
+export interface Distribution {
+  readonly mean: number;
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+export async function run(argv: string[]): Promise<number> {
+  const { values } = parse('bench', argv, {
+    checkpoint: { type: 'string' },
+    backend: { type: 'string', default: 'auto' },
+    threads: { type: 'string', default: '0' },
+    cameras: { type: 'string', default: '2' },
+    tokens: { type: 'string', default: '60' },
+    steps: { type: 'string' },
+    warmup: { type: 'string', default: '3' },
+    requests: { type: 'string', default: '20' },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h' },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const backend = oneOf('bench', 'backend', values.backend, ['auto', 'cpu', 'cuda']);
+  const threads = whole('bench', 'threads', values.threads, 0);
+  const steps = values.steps === undefined ? undefined : whole('bench', 'steps', values.steps, 1);
+  const cameras = whole('bench', 'cameras', values.cameras, 1);
+  const tokens = whole('bench', 'tokens', values.tokens, 1);
+  const warmup = whole('bench', 'warmup', values.warmup, 0);
+  const requests = whole('bench', 'requests', values.requests, 1);
+
+  const started = performance.now();
+  const engine = await open(values.checkpoint, backend, threads);
+  const loadMs = performance.now() - started;
+  try {
+    const { info } = engine;
+    const request = { ...synthesise(info, cameras, tokens), ...(steps === undefined ? {} : { steps }) };
+    await measure(engine, request, warmup);
+    const load = loadavg()[0];
+    const inference = distribution(await measure(engine, request, requests));
+    const report = {
+      checkpoint: values.checkpoint ?? 'random, demo size',
+      backend: info.backend,
+      threads: info.backend === 'cpu' ? threads || availableParallelism() : undefined,
+      cpu: cpus()[0]?.model,
+      load_average: load,
+      parameters: info.parameters,
+      cameras,
+      tokens,
+      steps: steps ?? info.flowSteps,
+      horizon: info.horizon,
+      warmup,
+      requests,
+      load_ms: loadMs,
+      inference_ms: inference,
+    };
+    process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : describe(report));
+  } finally {
+    await engine.close();
+  }
+  return 0;
+}
+
+async function open(
+  checkpoint: string | undefined,
+  backend: 'auto' | 'cpu' | 'cuda',
+  threads: number,
+): Promise<Engine> {
+  if (checkpoint !== undefined) return openEngine({ checkpoint, backend, threads });
+  const directory = join(mkdtempSync(join(tmpdir(), 'pi05-bench-')), 'demo');
+  try {
+    mkdirSync(directory);
+    await writeRandomWeights(directory, 'demo', 0n);
+    return await openEngine({ checkpoint: directory, backend, threads });
+  } finally {
+    rmSync(join(directory, '..'), { recursive: true });
+  }
+}
+
+/** A request of the given shapes; its values are arbitrary. */
+function synthesise(info: ModelInfo, cameras: number, tokens: number): InferRequest {
+  if (cameras > info.slots) throw usage('bench', `Expected --cameras of at most ${info.slots}, received ${cameras}`);
+  if (tokens > info.maxTokens) {
+    throw usage('bench', `Expected --tokens of at most ${info.maxTokens}, received ${tokens}`);
+  }
+  const [width, height] = [640, 480];
+  const picture = (camera: number): Uint8Array =>
+    Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 31 + (i >> 9) * 17 + camera * 101) & 255);
+  return {
+    images: Array.from({ length: info.slots }, (_, slot) =>
+      slot < cameras ? { width, height, step: width * 3, encoding: 'rgb8', data: picture(slot) } : undefined,
+    ),
+    tokens: Int32Array.from({ length: tokens }, (_, i) => (2 + i * 7) % info.vocab),
+    noise: Float32Array.from({ length: info.horizon * info.actionDim }, (_, i) => Math.sin(i * 12.9898) * 1.4),
+  };
+}
+
+async function measure(engine: Engine, request: InferRequest, count: number): Promise<number[]> {
+  const times: number[] = [];
+  while (times.length < count) {
+    const start = performance.now();
+    await engine.infer(request);
+    times.push(performance.now() - start);
+  }
+  return times;
+}
+
+/** `times` has at least one value. */
+export function distribution(times: readonly number[]): Distribution {
+  const sorted = times.toSorted((a, b) => a - b);
+  const rank = (share: number): number => sorted[Math.max(Math.ceil(share * sorted.length), 1) - 1] ?? NaN;
+  const mean = times.reduce((sum, time) => sum + time, 0) / times.length;
+  return { mean, p50: rank(0.5), p95: rank(0.95), p99: rank(0.99), least: rank(0), most: rank(1) };
+}
+
+function describe(report: Record<string, unknown> & { readonly inference_ms: Distribution }): string {
+  const { inference_ms: inference, load_ms: load, ...given } = report;
+  const lines = Object.entries(given).map(([name, value]) => `${name.replaceAll('_', ' ').padEnd(14)}${String(value)}`);
+  const times = Object.entries(inference).map(([name, ms]: [string, number]) => `${name} ${ms.toFixed(1)}`);
+  return `${lines.join('\n')}\nload          ${Number(load).toFixed(0)} ms\ninference     ${times.join('  ')} ms\n`;
+}
