@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <map>
 #include <set>
@@ -32,9 +33,10 @@ std::string openpi_name(std::string name) {
 
 std::vector<std::string> weight_files(const std::string& directory) {
   struct stat status{};
-  if (stat(directory.c_str(), &status) != 0 || !S_ISDIR(status.st_mode))
+  const bool found = stat(directory.c_str(), &status) == 0;
+  if (!found || !S_ISDIR(status.st_mode))
     throw Error(PI05_CHECKPOINT_MISSING, "Expected a checkpoint directory, received " + directory +
-                                             (errno == ENOENT ? " (there is none)" : " (not a directory)"));
+                                             (found ? ": not a directory" : std::string(": ") + std::strerror(errno)));
   const std::string single = directory + "/model.safetensors", index = single + ".index.json";
   if (access(single.c_str(), F_OK) == 0) return {single};
   if (access(index.c_str(), F_OK) != 0)

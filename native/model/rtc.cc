@@ -6,6 +6,7 @@
 namespace pi05 {
 
 std::vector<float> guidance_weights(pi05_rtc_schedule schedule, int64_t start, int64_t end, int64_t rows) {
+  end = std::min(end, rows);
   start = std::min(start, end);
   std::vector<float> weights;
   for (int64_t i = 0; i < rows; i++) {

@@ -47,4 +47,65 @@ TEST(openpi_three_cameras) { check_case("tiny-openpi", "case_three_cameras"); }
 TEST(openpi_one_camera) { check_case("tiny-openpi", "case_one_camera"); }
 TEST(lerobot_two_cameras) { check_case("tiny-lerobot", "case_two_cameras"); }
 
+TEST(results_do_not_depend_on_the_number_of_threads) {
+  for (const std::string directory : {"tiny-openpi", "tiny-lerobot"}) {
+    const std::string name = directory == "tiny-openpi" ? "/case_three_cameras" : "/case_two_cameras";
+    Case inputs(directory + name + ".safetensors");
+    const Session one(fixtures::path(directory), 1);
+    const Tensors expected = fixtures::infer_traced(one, inputs.request());
+    for (const int threads : {2, 3, 5}) {
+      const Session session(fixtures::path(directory), threads);
+      CHECK(fixtures::infer_traced(session, inputs.request()) == expected);
+    }
+  }
+}
+
+TEST(an_inference_does_not_depend_on_those_before_it) {
+  const Session session(fixtures::path("tiny-openpi"));
+  Case one("tiny-openpi/case_one_camera.safetensors"), three("tiny-openpi/case_three_cameras.safetensors");
+  const Tensors expected = fixtures::infer_traced(session, one.request());
+  pi05_request other = three.request();
+  other.steps = 3;
+  fixtures::infer(session, other);
+  CHECK(fixtures::infer_traced(session, one.request()) == expected);
+}
+
+// The golden masked slots hold pictures; here they hold no picture at all, and whichever slot is left out takes no
+// position either.
+TEST(a_slot_without_a_picture_is_left_out) {
+  const Session session(fixtures::path("tiny-openpi"));
+  Case inputs("tiny-openpi/case_one_camera.safetensors");
+  const std::vector<float> expected = fixtures::infer(session, inputs.request());
+  for (const size_t slot : {1u, 2u}) {
+    pi05_request request = inputs.request();
+    inputs.images[slot] = inputs.images[0];
+    inputs.images[0].data = nullptr;
+    CHECK(fixtures::infer(session, request) == expected);
+  }
+}
+
+TEST(every_input_moves_the_actions) {
+  const Session session(fixtures::path("tiny-openpi"));
+  Case inputs("tiny-openpi/case_two_cameras_short_prompt.safetensors");
+  const std::vector<float> expected = fixtures::infer(session, inputs.request());
+  const auto check_moves = [&](const char* what) {
+    double moved = 0;
+    const std::vector<float> actions = fixtures::infer(session, inputs.request());
+    for (size_t i = 0; i < actions.size(); i++) moved = std::max(moved, std::abs(double{actions[i]} - double{expected[i]}));
+    std::printf("  %-10s moves actions by %.1e (more than 1e-3)\n", what, moved);
+    CHECK(moved > 1e-3);
+  };
+  for (size_t slot = 0; slot < 2; slot++) {
+    const std::vector<uint8_t> kept = inputs.pixels[slot];
+    std::reverse(inputs.pixels[slot].begin(), inputs.pixels[slot].end());
+    check_moves(slot == 0 ? "picture 0" : "picture 1");
+    inputs.pixels[slot] = kept;
+  }
+  inputs.tokens.back() ^= 1;
+  check_moves("last token");
+  inputs.tokens.back() ^= 1;
+  inputs.noise[100] += 0.1f;
+  check_moves("noise");
+}
+
 RUN_TESTS()

@@ -1,0 +1,138 @@
+// What the C ABI refuses, and how it says so.
+#include <functional>
+#include <limits>
+
+#include "check.h"
+#include "fixtures.h"
+
+using fixtures::Case;
+using fixtures::Session;
+
+namespace {
+
+const char* kCase = "tiny-openpi/case_one_camera.safetensors";
+
+// Changes a good request for the worse; expects the refusal to contain `part`.
+void check_refused(const Session& session, const char* part, const std::function<void(Case&, pi05_request&)>& spoil) {
+  Case inputs(kCase);
+  pi05_request request = inputs.request();
+  spoil(inputs, request);
+  std::vector<float> actions(static_cast<size_t>(session.info.horizon * session.info.action_dim), 7.0f);
+  const pi05_status status = pi05_infer(session.get(), &request, actions.data());
+  const std::string said = pi05_last_error();
+  if (status != PI05_INVALID_ARGUMENT || said.find(part) == std::string::npos)
+    std::printf("  expected INVALID_ARGUMENT with \"%s\", received %s: %s\n", part, pi05_status_name(status), said.c_str());
+  CHECK(status == PI05_INVALID_ARGUMENT);
+  CHECK(said.find(part) != std::string::npos);
+  CHECK(std::all_of(actions.begin(), actions.end(), [](float value) { return value == 7.0f; }));
+}
+
+}  // namespace
+
+TEST(refuses_requests_that_cannot_be_meant) {
+  const Session session(fixtures::path("tiny-openpi"));
+  std::vector<float> previous(10 * 32);
+  const auto chunked = [&](pi05_rtc_mode mode, int32_t rows, int32_t delay, int32_t horizon, float weight) {
+    return pi05_rtc{mode, PI05_RTC_LINEAR, previous.data(), rows, delay, horizon, weight};
+  };
+  check_refused(session, "an image in at least one of 3 slots", [](Case& c, pi05_request&) { c.images[0].data = nullptr; });
+  check_refused(session, "Expected images", [](Case&, pi05_request& r) { r.images = nullptr; });
+  check_refused(session, "rows of at least 672 bytes for slot 0, received a step of 671", [](Case& c, pi05_request&) { c.images[0].step = 671; });
+  check_refused(session, "received 0 x 224", [](Case& c, pi05_request&) { c.images[0].width = 0; });
+  check_refused(session, "received 224 x -1", [](Case& c, pi05_request&) { c.images[0].height = -1; });
+  check_refused(session, "keeps a pixel", [](Case& c, pi05_request&) { c.images[0].height = 224, c.images[0].width = 1, c.images[0].height = 225; });
+  check_refused(session, "pixel format", [](Case& c, pi05_request&) { c.images[0].pixels = static_cast<pi05_pixels>(9); });
+  check_refused(session, "1 to 48 prompt tokens, received 0", [](Case&, pi05_request& r) { r.token_count = 0; });
+  check_refused(session, "1 to 48 prompt tokens, received 49", [](Case&, pi05_request& r) { r.token_count = 49; });
+  check_refused(session, "prompt tokens, received a null pointer", [](Case&, pi05_request& r) { r.tokens = nullptr; });
+  check_refused(session, "0 to 511, received 512 at index 3", [](Case& c, pi05_request&) { c.tokens[3] = 512; });
+  check_refused(session, "0 to 511, received -1 at index 0", [](Case& c, pi05_request&) { c.tokens[0] = -1; });
+  check_refused(session, "Expected noise", [](Case&, pi05_request& r) { r.noise = nullptr; });
+  check_refused(session, "finite values for noise, received nan at index 5", [](Case& c, pi05_request&) { c.noise[5] = std::numeric_limits<float>::quiet_NaN(); });
+  check_refused(session, "1 to 100 flow steps (0 = the checkpoint's own), received 101", [](Case&, pi05_request& r) { r.steps = 101; });
+  check_refused(session, "received -1", [](Case&, pi05_request& r) { r.steps = -1; });
+  check_refused(session, "known chunking mode", [](Case&, pi05_request& r) { r.rtc.mode = static_cast<pi05_rtc_mode>(3); });
+  check_refused(session, "Expected a previous chunk", [](Case&, pi05_request& r) { r.rtc.mode = PI05_RTC_GUIDED; });
+  check_refused(session, "previous rows from 1 to 10, received 11", [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 11, 0, 5, 5); });
+  check_refused(session, "previous rows from 1 to 10, received 0", [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_TRAINED, 0, 0, 5, 5); });
+  check_refused(session, "a delay from 0 to 4, received 5", [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_TRAINED, 4, 5, 5, 5); });
+  check_refused(session, "a delay from 0 to 4, received -1", [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 4, -1, 5, 5); });
+  check_refused(session, "execution horizon of at least 1", [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 4, 1, 0, 5); });
+  check_refused(session, "largest guidance weight", [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 4, 1, 4, NAN); });
+  check_refused(session, "finite values for the previous chunk", [&](Case&, pi05_request& r) {
+    previous[3] = INFINITY;
+    r.rtc = chunked(PI05_RTC_GUIDED, 4, 1, 4, 5);
+  });
+}
+
+TEST(takes_a_good_request_after_a_refused_one) {
+  const Session session(fixtures::path("tiny-openpi"));
+  check_refused(session, "flow steps", [](Case&, pi05_request& r) { r.steps = 1000; });
+  Case inputs(kCase);
+  CHECK_LE(fixtures::relative_error(fixtures::infer(session, inputs.request()), inputs.golden.floats("actions")), 1e-5);
+  CHECK(std::string(pi05_last_error()).empty());
+}
+
+TEST(refuses_a_second_inference_while_one_runs) {
+  const Session session(fixtures::path("tiny-openpi"));
+  struct Second {
+    const Session& session;
+    Case inputs{kCase};
+    pi05_status status = PI05_OK;
+    std::string said{};
+  } second{session};
+  Case first(kCase);
+  pi05_request request = first.request();
+  request.trace_user = &second;
+  request.trace = [](void* user, const char*, const float*, const int64_t*, int32_t) {
+    Second& s = *static_cast<Second*>(user);
+    std::vector<float> actions(10 * 32);
+    const pi05_request inner = s.inputs.request();
+    s.status = pi05_infer(s.session.get(), &inner, actions.data());
+    s.said = pi05_last_error();
+  };
+  CHECK_LE(fixtures::relative_error(fixtures::infer(session, request), first.golden.floats("actions")), 1e-5);
+  CHECK(second.status == PI05_INVALID_ARGUMENT);
+  CHECK(second.said == "Expected one inference at a time, received another while one runs");
+}
+
+TEST(says_which_backend_is_not_there) {
+  const std::string directory = fixtures::path("tiny-openpi");
+  pi05_session* session = nullptr;
+  pi05_options options{directory.c_str(), PI05_BACKEND_AUTO, 1, 0};
+  fixtures::require_ok(pi05_open(&options, &session));
+  pi05_info info{};
+  fixtures::require_ok(pi05_get_info(session, &info));
+  CHECK(info.backend != PI05_BACKEND_AUTO);
+  pi05_close(session);
+  options.backend = static_cast<pi05_backend>(7);
+  CHECK(pi05_open(&options, &session) == PI05_INVALID_ARGUMENT && session == nullptr);
+  options.backend = PI05_BACKEND_CPU;
+  options.threads = -1;
+  CHECK(pi05_open(&options, &session) == PI05_INVALID_ARGUMENT && session == nullptr);
+#ifndef PI05_CUDA
+  options.threads = 1;
+  options.backend = PI05_BACKEND_CUDA;
+  CHECK(pi05_open(&options, &session) == PI05_BACKEND_UNAVAILABLE && session == nullptr);
+  CHECK(std::string(pi05_last_error()).find("cuda") != std::string::npos);
+#endif
+}
+
+TEST(refuses_null_pointers) {
+  pi05_info info{};
+  CHECK(pi05_open(nullptr, nullptr) == PI05_INVALID_ARGUMENT);
+  CHECK(pi05_get_info(nullptr, &info) == PI05_INVALID_ARGUMENT);
+  CHECK(pi05_infer(nullptr, nullptr, nullptr) == PI05_INVALID_ARGUMENT);
+  CHECK(pi05_resize_pillow(nullptr, 224, nullptr) == PI05_INVALID_ARGUMENT);
+  CHECK(pi05_resize_lerobot(nullptr, 224, nullptr) == PI05_INVALID_ARGUMENT);
+  CHECK(pi05_make_checkpoint(nullptr, PI05_SIZE_TINY, 0) == PI05_INVALID_ARGUMENT);
+  pi05_close(nullptr);
+}
+
+TEST(names_every_status) {
+  CHECK(std::string(pi05_status_name(PI05_OK)) == "OK");
+  CHECK(std::string(pi05_status_name(PI05_CHECKPOINT_TENSORS)) == "CHECKPOINT_TENSORS");
+  CHECK(std::string(pi05_status_name(PI05_ENGINE_FAILED)) == "ENGINE_FAILED");
+}
+
+RUN_TESTS()
