@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -39,6 +40,7 @@ void Worker::Stop() {
 }
 
 void Worker::Loop() {
+  pthread_setname_np(pthread_self(), "pi05");
   pi05_session* session = nullptr;
   for (;;) {
     std::unique_ptr<Job> job;

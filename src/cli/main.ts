@@ -51,12 +51,12 @@ async function main(argv: string[]): Promise<number> {
       const known = Object.keys(VERBS).join(', ');
       throw new Pi05Error('USAGE', `Expected a verb of ${known}, received ${name ?? 'none'} (see pi05 --help)`);
     }
-    const { run } = await verb.load();
-    return await run(rest);
+    const module = await verb.load();
+    return await module.run(rest);
   } catch (error) {
     if (error instanceof Pi05Error) {
       process.stderr.write(`${error.toString()}\n`);
-      return GIVEN_WRONG.has(error.code) ? 2 : 1;
+      return GIVEN_WRONG.has((error as Pi05Error).code) ? 2 : 1;
     }
     process.stderr.write(`INTERNAL: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
     return 1;

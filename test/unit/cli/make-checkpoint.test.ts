@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { Tokenizer } from '@huggingface/tokenizers';
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openEngine } from '../../../src/engine/native.js';
+import { Tokenizer } from '../../../src/policy/tokenizer/tokenizer.js';
 import { SMALL_VOCABULARY, smallTokenizer } from '../../../src/cli/small-tokenizer.js';
 import { pi05 } from './pi05.js';
 
@@ -64,9 +64,10 @@ describe('pi05 make-checkpoint', () => {
     await engine.close();
     expect(engine.info.vocab).toBeGreaterThanOrEqual(SMALL_VOCABULARY);
     expect(engine.info.stateInPrompt).toBe(true);
-    const tokenizer = new Tokenizer(JSON.parse(readFileSync(join(directory, 'tokenizer.json'), 'utf8')) as object, {});
+    const tokenizer = await Tokenizer.load(directory);
+    expect(tokenizer.vocab).toBeLessThanOrEqual(engine.info.vocab);
     const prompt = 'Task: pick up the red block, State: 127 200 255 101 180 255 221 190;\nAction: ';
-    expect(tokenizer.encode(prompt).ids.length).toBeLessThanOrEqual(engine.info.maxTokens);
+    expect(1 + tokenizer.encode(prompt).length).toBeLessThanOrEqual(engine.info.maxTokens);
   });
 
   test('takes_an_empty_directory_and_refuses_a_used_one', async () => {
@@ -104,29 +105,36 @@ describe('pi05 make-checkpoint', () => {
 });
 
 describe('the small tokenizer', () => {
-  const tokenizer = new Tokenizer(smallTokenizer(), {});
   const { model } = smallTokenizer() as { model: { vocab: Record<string, number> } };
+  const pieces = new Map(Object.entries(model.vocab).map(([piece, id]) => [id, piece]));
+  let tokenizer: Tokenizer;
+  beforeAll(async () => {
+    const directory = join(folder, 'tokenizer');
+    mkdirSync(directory);
+    writeFileSync(join(directory, 'tokenizer.json'), JSON.stringify(smallTokenizer()));
+    tokenizer = await Tokenizer.load(directory);
+  });
+  const split = (text: string): (string | undefined)[] => tokenizer.encode(text).map((id) => pieces.get(id));
 
   test('has_dense_ids_below_512_with_Gemma_control_tokens_first', () => {
     const ids = Object.values(model.vocab).sort((a, b) => a - b);
     expect(ids).toEqual(ids.map((_, i) => i));
     expect(ids.length).toBeLessThanOrEqual(SMALL_VOCABULARY);
     expect(['<pad>', '<eos>', '<bos>', '<unk>', '<0x00>'].map((token) => model.vocab[token])).toEqual([0, 1, 2, 3, 4]);
+    expect(tokenizer.bos).toBe(2);
   });
 
   test('gives_words_digits_and_the_trailing_space_their_tokens', () => {
-    expect(tokenizer.encode('Task: pick up the red block, State: 127 3;\nAction: ').tokens).toEqual([
-      ...['<bos>', 'Task:', '▁pick', '▁up', '▁the', '▁red', '▁block', ',', '▁State:'],
+    expect(split('Task: pick up the red block, State: 127 3;\nAction: ')).toEqual([
+      ...['Task:', '▁pick', '▁up', '▁the', '▁red', '▁block', ',', '▁State:'],
       ...['▁', '1', '2', '7', '▁', '3', ';', '\n', 'Action:', '▁'],
     ]);
   });
 
-  test.each(['pick up the_red  block', 'Ünïcode → 日本 🤖', 'tabs\tand\r\nlines', '<eos> a <bos>', '▁'])(
-    'gives_back_%j',
-    (text) => {
-      const { ids } = tokenizer.encode(text);
-      expect(ids.includes(3)).toBe(false);
-      if (!text.includes('<') && !text.includes('▁')) expect(tokenizer.decode(ids.slice(1))).toBe(text);
-    },
-  );
+  test('falls_back_to_letters_and_bytes_and_never_to_the_unknown', () => {
+    expect(split('grip é🤖\t')).toEqual([
+      ...['g', 'r', 'i', 'p', '▁', '<0xC3>', '<0xA9>', '<0xF0>', '<0x9F>', '<0xA4>', '<0x96>', '<0x09>'],
+    ]);
+    expect(split('<eos>')).toEqual(['<', 'e', 'o', 's', '>']);
+  });
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
@@ -146,6 +146,26 @@ describe('an open engine', () => {
     });
   });
 });
+
+test('infers_at_low_priority_on_as_many_threads_as_it_was_given', async () => {
+  const before = new Set(threads().map(({ id }) => id));
+  const engine = await openEngine({ ...tiny, threads: 3 });
+  await engine.infer(request);
+  const added = threads().filter(({ id }) => !before.has(id));
+  await engine.close();
+  const SCHED_IDLE = 5;
+  expect(added.filter(({ policy, nice }) => policy === SCHED_IDLE || nice >= 10)).toHaveLength(3);
+  expect(threads().find(({ id }) => id === process.pid)).toMatchObject({ policy: 0, nice: getPriority() });
+});
+
+/** This process's threads, from the kernel (proc(5)). */
+function threads(): { id: number; nice: number; policy: number }[] {
+  return readdirSync('/proc/self/task').map((task) => {
+    const stat = readFileSync(`/proc/self/task/${task}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { id: Number(task), nice: Number(fields[16]), policy: Number(fields[38]) };
+  });
+}
 
 describe('closing', () => {
   test('waits_for_the_inference_in_flight_and_refuses_what_comes_after', async () => {
