@@ -101,7 +101,7 @@ export class Schedule {
     }
     const latency = now - chunk.stamp;
     this.#latency.add(latency);
-    this.#consumed = this.#consumed.filter((time) => time > chunk.stamp);
+    this.#consumed = this.#consumed.filter((time) => time >= chunk.stamp);
     const estimate = Math.ceil(Number(this.#latency.p95) / 1e9 / chunk.period);
     this.#plan = MERGES[this.#config.schedule.mode](chunk, Math.min(estimate, this.#consumed.length));
     this.#silent = false;
