@@ -5,7 +5,6 @@ import numpy as np
 from sim.gl import mujoco, unavailable
 
 WIDTH, HEIGHT = 640, 480
-CAMERAS = ("exterior", "wrist")
 
 
 class Cameras:

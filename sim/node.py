@@ -14,28 +14,15 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from sim.arm import Arm, JointReadings
-from sim.cameras import CAMERAS, HEIGHT, WIDTH, Cameras
+from sim.cameras import HEIGHT, WIDTH, Cameras
 from sim.failure import Rejected
 from sim.kinematics import FINGERS, JOINTS
-
-VELOCITY = "arm_velocity_controller/commands"
-TRAJECTORY = "arm_controller/joint_trajectory"
-GRIPPER = "gripper_controller/commands"
-COMMANDS = (VELOCITY, TRAJECTORY, GRIPPER)
+from sim.topics import CAMERAS, COMMANDS, GRIPPER, TRAJECTORY, VELOCITY, nanoseconds, ros_time
 
 # A ros_gz bridge offers reliable, depth 10: best-effort and reliable subscribers both match.
 OFFER = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 # Commands are few and small; none may be lost to a busy moment.
 ACCEPT = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
-
-
-def ros_time(ns: int) -> Time:
-    return Time(sec=ns // 1_000_000_000, nanosec=ns % 1_000_000_000)
-
-
-def nanoseconds(stamp) -> int:
-    """Of a builtin_interfaces Time or Duration."""
-    return stamp.sec * 1_000_000_000 + stamp.nanosec
 
 
 class RobotNode(Node):

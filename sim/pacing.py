@@ -7,7 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from sim.arm import Arm
 from sim.cameras import Cameras
 from sim.failure import Failure
-from sim.node import COMMANDS, RobotNode
+from sim.node import RobotNode
+from sim.topics import COMMANDS
 
 SECOND = 1_000_000_000
 CLOCK_RATE = 300  # Hz; pictures (30 Hz), joint states (100 Hz) and a 15 Hz policy all fall on its ticks

@@ -8,7 +8,7 @@ from sim.control import MAX_VELOCITY
 from sim.gl import mujoco
 from sim.kinematics import FINGERS, JOINTS, flange_pose
 
-HOME = np.array([0, -0.45, 0, -2.40, 0, 1.95, np.pi / 4])
+HOME = np.array([0, -0.785398, 0, -2.356194, 0, 1.570796, 0.785398])  # Franka's ready pose
 LIMITS = [
     (-2.8973, 2.8973),
     (-1.7628, 1.7628),

@@ -1,0 +1,18 @@
+"""Names of the arm's cameras and command topics, and ROS times as whole nanoseconds."""
+
+from builtin_interfaces.msg import Time
+
+CAMERAS = ("exterior", "wrist")
+VELOCITY = "arm_velocity_controller/commands"
+TRAJECTORY = "arm_controller/joint_trajectory"
+GRIPPER = "gripper_controller/commands"
+COMMANDS = (VELOCITY, TRAJECTORY, GRIPPER)
+
+
+def ros_time(ns: int) -> Time:
+    return Time(sec=ns // 1_000_000_000, nanosec=ns % 1_000_000_000)
+
+
+def nanoseconds(stamp) -> int:
+    """Of a builtin_interfaces Time or Duration."""
+    return stamp.sec * 1_000_000_000 + stamp.nanosec
