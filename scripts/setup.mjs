@@ -33,7 +33,7 @@ export async function setup({ rendering = false, unitTests = false, product = tr
     ...(unitTests ? [unitTestsStep] : []),
   ];
   if (steps.every(isFresh)) return 0;
-  checkPrerequisites();
+  checkPrerequisites({ rendering });
   await takeTurns();
   let ran = 0;
   for (const [index, step] of steps.entries()) {

@@ -2,7 +2,6 @@ import { ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'nod
 import { spawn, spawnSync } from 'node:child_process';
 
 import { local } from './paths.mjs';
-import { Problem } from './problem.mjs';
 import { inheritDescriptor } from './run.mjs';
 
 /**
@@ -15,7 +14,6 @@ export async function takeTurns() {
   const descriptor = openSync(path, 'a+');
   const stdio = ['ignore', 'ignore', 'ignore', descriptor];
   const attempt = spawnSync('flock', ['--nonblock', '3'], { stdio });
-  if (attempt.error) throw new Problem('The command flock was not found: apt-get install util-linux.', 2);
   if (attempt.status !== 0) {
     process.stderr.write(
       `Another set-up (process ${readFileSync(path, 'utf8').trim()}) is working in this checkout; waiting for it.\n`,

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-import { inRoot } from './paths.mjs';
+import { inRoot, venv } from './paths.mjs';
 import { rosEnvironment, sourcedRos } from './ros.mjs';
-import { CommandFailed, run } from './run.mjs';
+import { output, run } from './run.mjs';
 
 const json = (path) => JSON.parse(readFileSync(path, 'utf8'));
 
@@ -39,6 +40,34 @@ function headerOptions() {
   return existsSync(join(prefix, 'include', 'node', 'common.gypi')) ? [`--nodedir=${prefix}`] : [];
 }
 
+/**
+ * Builds rclnodejs in a scratch folder, because node-gyp's makefiles break at a path with a space, and puts the result
+ * in its place.
+ */
+async function build(log, env) {
+  const scratch = mkdtempSync(join(tmpdir(), 'pi05-rclnodejs-'));
+  try {
+    for (const name of ['rclnodejs', 'node-addon-api']) {
+      cpSync(inRoot('node_modules', name), join(scratch, 'node_modules', name), {
+        recursive: true,
+        filter: (path) => !/\/rclnodejs\/(prebuilds|build|generated)$/.test(path),
+      });
+    }
+    const ros = join(scratch, 'ros');
+    if (!sourcedRos()) symlinkSync(venv, ros);
+    const gyp = inRoot('node_modules', 'node-gyp', 'bin', 'node-gyp.js');
+    await run(log, process.execPath, [gyp, 'rebuild', '-j', '2', ...headerOptions()], {
+      cwd: join(scratch, 'node_modules', 'rclnodejs'),
+      env: { ...env, PATH: `${join(ros, 'bin')}:${env.PATH}`, NODE_PATH: inRoot('node_modules') },
+    });
+    mkdirSync(rclnodejs('build', 'Release'), { recursive: true });
+    const built = ['build', 'Release', 'rclnodejs.node'];
+    cpSync(join(scratch, 'node_modules', 'rclnodejs', ...built), rclnodejs(...built));
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
 /** rclnodejs against the ROS 2 in use, and its message types. */
 export const rclnodejsStep = {
   name: 'rclnodejs',
@@ -53,17 +82,7 @@ export const rclnodejsStep = {
     const env = rosEnvironment();
     const here = { cwd: rclnodejs(), env };
     const prebuilt = 'process.exit(require("./scripts/install.cjs").checkPrebuiltBinary() ? 0 : 1)';
-    try {
-      await run(log, process.execPath, ['-e', prebuilt], here);
-    } catch (error) {
-      if (!(error instanceof CommandFailed)) throw error;
-      await run(
-        log,
-        process.execPath,
-        [inRoot('node_modules', 'node-gyp', 'bin', 'node-gyp.js'), 'rebuild', '-j', '2', ...headerOptions()],
-        here,
-      );
-    }
+    if (output(process.execPath, ['-e', prebuilt], here) === undefined) await build(log, env);
     await run(log, process.execPath, ['scripts/generate_messages.cjs'], here);
     // The generator exits with 0 whatever happened; importing a message shows whether it worked.
     const check = 'import r from "rclnodejs"; await r.init(); r.require("sensor_msgs/msg/Image"); r.shutdown();';

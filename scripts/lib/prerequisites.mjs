@@ -6,8 +6,26 @@ import { output } from './run.mjs';
 
 const NODE = [20, 20];
 
-/** Each thing set-up cannot bring itself, before any time is spent. Throws a Problem that names the remedy. */
-export function checkPrerequisites() {
+/** Commands that set-up uses, each with the Debian package it is in. */
+const COMMANDS = { npm: 'npm', cmake: 'cmake', make: 'make', 'g++': 'g++', flock: 'util-linux' };
+
+/** Libraries that rendering without a screen loads, each with its Debian package; Mesa's driver comes as a third. */
+const RENDERING = { 'libEGL.so.1': 'libegl1', 'libOpenGL.so.0': 'libopengl0' };
+const DRIVER = 'libgl1-mesa-dri';
+
+/** What apt installs so that MuJoCo can render without a screen. */
+export const RENDERING_REMEDY = `apt-get install ${[...Object.values(RENDERING), DRIVER].join(' ')}`;
+
+function missingLibraries() {
+  const known = output('/sbin/ldconfig', ['--print-cache']);
+  return known === undefined ? [] : Object.keys(RENDERING).filter((library) => !known.includes(library));
+}
+
+/**
+ * Each thing set-up cannot bring itself, before any time is spent. Throws a Problem that names the remedy.
+ * @param {{rendering: boolean}} needs
+ */
+export function checkPrerequisites({ rendering }) {
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major < NODE[0] || (major === NODE[0] && minor < NODE[1])) {
     throw new Problem(
@@ -15,24 +33,30 @@ export function checkPrerequisites() {
       2,
     );
   }
-  if (root.includes(':'))
-    throw new Problem(`Expected a checkout path without ':', which ROS 2 splits paths at, found ${root}: move it.`, 2);
+  if (root.includes(':')) {
+    throw new Problem(
+      `Expected a checkout path without ':', which separates paths in ROS 2, found ${root}: move it.`,
+      2,
+    );
+  }
   const ros = sourcedRos();
   if (ros) checkSourcedRos(ros);
   else if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new Problem(
-      `ROS 2 is brought along for Linux on x86-64 only, this is ${process.platform} on ${process.arch}: install and source ROS 2 Jazzy.`,
+      `Expected Linux on x86-64, where set-up can bring ROS 2 along, found ${process.platform} on ${process.arch}: install and source ROS 2 Jazzy.`,
+      2,
+    );
+  }
+  const commands = Object.keys(COMMANDS).filter((command) => output(command, ['--version']) === undefined);
+  const libraries = rendering ? missingLibraries() : [];
+  if (commands.length + libraries.length > 0) {
+    const packages = commands.map((command) => COMMANDS[command]);
+    packages.push(...libraries.map((library) => RENDERING[library]));
+    if (libraries.length > 0) packages.push(DRIVER);
+    throw new Problem(
+      `Not found: ${[...commands, ...libraries].join(', ')}. Remedy: apt-get install ${packages.join(' ')}`,
       2,
     );
   }
   basePython();
-  for (const [command, remedy] of [
-    ['npm', 'install the npm that comes with Node.js'],
-    ['cmake', 'apt-get install cmake'],
-    ['make', 'apt-get install make'],
-    ['g++', 'apt-get install g++'],
-  ]) {
-    if (output(command, ['--version']) === undefined)
-      throw new Problem(`The command ${command} was not found: ${remedy}.`, 2);
-  }
 }

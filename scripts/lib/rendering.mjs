@@ -1,4 +1,5 @@
 import { venvPython } from './paths.mjs';
+import { RENDERING_REMEDY } from './prerequisites.mjs';
 import { Problem } from './problem.mjs';
 import { CommandFailed, run } from './run.mjs';
 
@@ -24,7 +25,7 @@ export const renderingStep = {
     } catch (error) {
       if (!(error instanceof CommandFailed)) throw error;
       throw new Problem(
-        `MuJoCo could not render without a screen through EGL (${log.path}): apt-get install libegl1 libopengl0 libgl1-mesa-dri.`,
+        `MuJoCo could not render without a screen through EGL (${log.path}). Remedy: ${RENDERING_REMEDY}`,
         2,
       );
     }

@@ -20,7 +20,7 @@ export class CommandFailed extends Error {
 }
 
 let inherited = [];
-const children = new Set();
+let working;
 
 /**
  * File descriptors every child keeps open: the set-up lock lives as long as anything that set-up started,
@@ -30,10 +30,17 @@ export function inheritDescriptor(descriptor) {
   inherited = [descriptor];
 }
 
+/**
+ * A signal ends what is under way and then this process. Ctrl-C on a terminal reaches the children by itself; a child
+ * that has this terminal is waited for, so that its last words are read.
+ */
+let foreground;
+let endedBy;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
-    for (const child of children) child.kill(signal);
-    process.exit(128 + constants.signals[signal]);
+    endedBy = 128 + constants.signals[signal];
+    if (signal !== 'SIGINT' || !process.stdin.isTTY) (foreground ?? working)?.kill(signal);
+    if (!foreground) process.exit(endedBy);
   });
 }
 
@@ -66,20 +73,21 @@ export async function run(log, command, args, options = {}) {
     env: options.env ?? process.env,
     stdio: ['ignore', log.descriptor, log.descriptor, ...inherited],
   });
-  children.add(child);
+  working = child;
   const reason = await new Promise((resolve) => {
     child.once('error', (error) => resolve(`could not start: ${error.message}`));
     child.once('close', (code, signal) =>
       resolve(code === 0 ? '' : signal ? `was ended by ${signal}` : `exited with ${code}`),
     );
   });
-  children.delete(child);
+  working = undefined;
   if (reason) throw new CommandFailed(command, log.path, readFileSync(log.path, 'utf8'), reason);
 }
 
 /** A short command's standard output, or undefined when it fails. */
-export function output(command, args, env = process.env) {
-  const result = spawnSync(command, args, { encoding: 'utf8', env, cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+export function output(command, args, options = {}) {
+  const stdio = ['ignore', 'pipe', 'pipe'];
+  const result = spawnSync(command, args, { encoding: 'utf8', cwd: root, stdio, ...options });
   return result.status === 0 ? result.stdout.trim() : undefined;
 }
 
@@ -91,10 +99,11 @@ export function runHere(command, args, options = {}) {
       env: options.env ?? process.env,
       stdio: options.stdio ?? 'inherit',
     });
-    children.add(child);
+    foreground = child;
     child.once('error', (error) => reject(new Problem(`Could not start ${command}: ${error.message}.`)));
     child.once('close', (code, signal) => {
-      children.delete(child);
+      foreground = undefined;
+      if (endedBy) process.exit(endedBy);
       resolve(code ?? 128 + constants.signals[signal]);
     });
   });
