@@ -1,8 +1,9 @@
-import { expect, jest, test } from '@jest/globals';
-import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../root.js';
-import { pi05 } from './pi05.js';
+import { pi05, pi05In, sources } from './pi05.js';
 
 jest.setTimeout(60_000);
 
@@ -30,4 +31,30 @@ test.each(['', 'infer', 'make-checkpoint', 'bench'])('has_help_for_%s', async (v
   const { code, stdout, stderr } = await pi05(...[verb, '--help'].filter(Boolean));
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toMatch(new RegExp(`^Usage: pi05 ${verb === '' ? '<verb>' : verb} `));
+});
+
+describe('an engine that is not built', () => {
+  const [folder, argv] = [mkdtempSync(join(tmpdir(), 'pi05-unbuilt-')), ['bench']];
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const remedy = 'run "npm run build" in the package\'s folder';
+  const addon = join(folder, 'build', 'native', 'Release', 'pi05.node');
+  beforeAll(() => {
+    cpSync(sources, join(folder, 'dist'), { recursive: true });
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  });
+
+  test('is_one_sentence_with_the_remedy', async () => {
+    const { code, stderr } = await pi05In(join(folder, 'dist'), argv);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^ENVIRONMENT: .*\n$/);
+    expect(stderr).toContain(`Expected the native engine at ${addon}, received none: ${remedy}`);
+  });
+
+  test('says_why_a_file_does_not_load', async () => {
+    mkdirSync(join(folder, 'build', 'native', 'Release'), { recursive: true });
+    writeFileSync(addon, 'not a library');
+    const { code, stderr } = await pi05In(join(folder, 'dist'), argv);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^ENVIRONMENT: .*received one that does not load \(.*\): run "npm run build".*\n$/);
+  });
 });
