@@ -1,0 +1,171 @@
+import { readFileSync } from 'node:fs';
+import { CdrWriter } from '@foxglove/cdr';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import sharp from 'sharp';
+import type { PolicyConfig, ScheduleConfig } from '../../../src/config/config.js';
+import { decodeCompressedImage, decodeImage, decodeJointState, decodeString } from '../../../src/cdr/messages.js';
+import type { Engine, InferRequest } from '../../../src/engine/engine.js';
+import { openEngine } from '../../../src/engine/native.js';
+import type { ActionChunk, Command, Observation } from '../../../src/frame/frame.js';
+import { Pipeline } from '../../../src/pipeline/pipeline.js';
+import type { PolicyLike } from '../../../src/pipeline/pipeline.js';
+import { Policy } from '../../../src/policy/policy.js';
+import { floats, readCaseTensors, relativeError } from '../engine/golden.js';
+import { fixture } from '../root.js';
+import { actionJoint, exterior, robot, SECOND, stateJoint, T0, wrist } from './robot.js';
+
+/** The golden case as ROS messages, through the real decoder, policy and engine. */
+const DIRECTORY = fixture('pi05', 'tiny-lerobot');
+const tensors = readCaseTensors('tiny-lerobot', 'case_two_cameras');
+const golden = JSON.parse(readFileSync(fixture('pi05', 'tiny-lerobot', 'case_two_cameras.json'), 'utf8')) as {
+  task: string;
+  tokens: number[];
+  state_raw: number[];
+};
+const NAMES = golden.state_raw.map((_, i) => `joint${i}`);
+const TICK = SECOND / 20n;
+
+function config(schedule: Partial<ScheduleConfig> = {}): PolicyConfig {
+  return robot(
+    {
+      prompt: '',
+      controlRate: 20,
+      image: { minSize: 32, maxSize: 8192 },
+      state: { mode: 'joints', topic: 'joint_states', maxAge: SECOND, joints: NAMES.map((name) => stateJoint(name)) },
+      action: { joints: NAMES.map((name) => actionJoint(name)), bound: 'none' },
+    },
+    { lockstep: true, mode: 'sync', replanSteps: 2, ...schedule },
+  );
+}
+
+function header(stamp: bigint): CdrWriter {
+  const writer = new CdrWriter();
+  return writer.int32(Number(stamp / SECOND)).uint32(Number(stamp % SECOND)).string('');
+}
+
+function pixels(slot: number): Uint8Array {
+  const tensor = tensors.get(`image_${slot}`);
+  if (tensor?.dtype !== 'U8') throw new Error(`no picture for slot ${slot}`);
+  return tensor.data;
+}
+
+function imageMessage(slot: number, stamp: bigint): Uint8Array {
+  const writer = header(stamp).uint32(224).uint32(224).string('rgb8').uint8(0).uint32(224 * 3);
+  return writer.uint8Array(pixels(slot), true).data;
+}
+
+async function pngMessage(slot: number, stamp: bigint): Promise<Uint8Array> {
+  const png = await sharp(pixels(slot), { raw: { width: 224, height: 224, channels: 3 } }).png().toBuffer();
+  return header(stamp).string('png').uint8Array(png, true).data;
+}
+
+/** The case's joints, backwards and among others. */
+function jointMessage(stamp: bigint): Uint8Array {
+  const names = [...NAMES, 'other'].reverse();
+  const values = [...golden.state_raw, NaN].reverse();
+  const writer = header(stamp).sequenceLength(names.length);
+  for (const name of names) writer.string(name);
+  return writer.float64Array(values, true).sequenceLength(0).sequenceLength(0).data;
+}
+
+function promptMessage(text: string): Uint8Array {
+  return new CdrWriter().string(text).data;
+}
+
+let engine: Engine;
+let policy: Policy;
+beforeAll(async () => {
+  engine = await openEngine({ checkpoint: DIRECTORY, backend: 'cpu', threads: 1 });
+  policy = await Policy.load(DIRECTORY, engine.info, config());
+});
+afterAll(() => engine.close());
+
+/** The real policy with the case's noise. */
+class GoldenPolicy implements PolicyLike {
+  prepared: Pick<InferRequest, 'images' | 'tokens' | 'noise'> | undefined;
+  prepare(observation: Observation): Pick<InferRequest, 'images' | 'tokens' | 'noise'> {
+    return (this.prepared = { ...policy.prepare(observation), noise: floats(tensors, 'noise') });
+  }
+  finish(actions: Float32Array, observation: Observation): ActionChunk {
+    return policy.finish(actions, observation);
+  }
+}
+
+/** A pipeline in lock-step that is fed messages as bytes. */
+class Robot {
+  readonly chunks: ActionChunk[] = [];
+  readonly commands: Command[] = [];
+  readonly complaints: string[] = [];
+  readonly pipeline: Pipeline;
+
+  constructor(with_: PolicyLike, schedule: Partial<ScheduleConfig> = {}) {
+    this.pipeline = new Pipeline(config(schedule), with_, engine, {
+      chunk: (chunk) => this.chunks.push(chunk),
+      command: (command) => this.commands.push(command),
+      refusal: (refusal) => this.complaints.push(String(refusal)),
+      fault: (fault) => this.complaints.push(String(fault)),
+    });
+    this.pipeline.setPrompt(decodeString(promptMessage(golden.task), 'prompt'), T0);
+    this.pipeline.activate(T0);
+  }
+
+  async step(now: bigint): Promise<void> {
+    this.pipeline.offerImage('exterior', decodeImage(imageMessage(0, now), exterior.topic), now);
+    this.pipeline.offerImage('wrist', decodeImage(imageMessage(1, now), wrist.topic), now);
+    this.pipeline.offerJoints(decodeJointState(jointMessage(now), 'joint_states'), now);
+    this.pipeline.tick(now, 0n);
+    await this.pipeline.idle();
+  }
+}
+
+describe('the golden case as ROS messages', () => {
+  test('gives_the_references_tokens_and_actions_in_the_robots_units', async () => {
+    const with_ = new GoldenPolicy();
+    const robot = new Robot(with_);
+    await robot.step(T0);
+    expect(robot.complaints).toEqual([]);
+    expect([...with_.prepared!.tokens]).toEqual(golden.tokens);
+    const [chunk] = robot.chunks;
+    expect(chunk).toMatchObject({ stamp: T0, joints: NAMES, rows: 10, period: 1 / 20 });
+    expect(relativeError(Float32Array.from(chunk!.values), floats(tensors, 'actions_robot'))).toBeLessThanOrEqual(1e-5);
+    expect(robot.commands).toEqual([{ time: T0, reason: 'step', values: chunk!.values.slice(0, 7) }]);
+  });
+
+  test('gives_the_same_chunk_bit_for_bit_from_png', async () => {
+    const [raw, compressed] = [new Robot(policy), new Robot(policy)];
+    await raw.step(T0);
+    const { pipeline } = compressed;
+    pipeline.offerCompressed('exterior', decodeCompressedImage(await pngMessage(0, T0), exterior.topic), T0);
+    pipeline.offerCompressed('wrist', decodeCompressedImage(await pngMessage(1, T0), wrist.topic), T0);
+    pipeline.offerJoints(decodeJointState(jointMessage(T0), 'joint_states'), T0);
+    pipeline.tick(T0, 0n);
+    await pipeline.idle();
+    expect(compressed.complaints).toEqual([]);
+    expect(compressed.chunks).toHaveLength(1);
+    expect(compressed.chunks).toEqual(raw.chunks);
+  });
+
+  test('gives_the_same_chunk_for_the_same_observation_whatever_came_before', async () => {
+    const [long, short] = [new Robot(policy), new Robot(policy)];
+    for (let i = 0n; i <= 4n; i++) await long.step(T0 + i * TICK);
+    await short.step(T0 + 4n * TICK);
+    expect(long.chunks.map(({ stamp }) => (stamp - T0) / TICK)).toEqual([0n, 2n, 4n]);
+    expect(short.chunks).toEqual(long.chunks.slice(2));
+    expect(long.chunks[0]!.values).not.toEqual(long.chunks[1]!.values);
+    expect(long.commands.map(({ reason }) => reason)).toEqual(['step', 'step', 'step', 'step', 'step']);
+    expect(long.commands[3]!.values).toEqual(long.chunks[1]!.values.slice(7, 14));
+  });
+
+  test('events_go_on_while_the_engine_works_and_the_stop_action_waits_for_nothing', async () => {
+    const robot = new Robot(policy, { lockstep: false, mode: 'async' });
+    const { pipeline } = robot;
+    const stepped = robot.step(T0);
+    pipeline.tick(T0 + 1n, 0n);
+    pipeline.deactivate(T0 + 2n);
+    expect(robot.commands.map(({ reason }) => reason)).toEqual(['hold', 'hold', 'stop']);
+    expect([...robot.commands[2]!.values]).toEqual(golden.state_raw);
+    await stepped;
+    expect(robot.chunks).toEqual([]);
+    expect(pipeline.statistics).toMatchObject({ observations: 1, outdated: 1, chunks: 0 });
+  });
+});
