@@ -16,7 +16,7 @@ export interface Declaration {
   readonly default?: ParameterValue;
   /** May be absent, which means something that no value says. */
   readonly optional?: true;
-  /** Of numbers; absent = a pure number. `joint` = the joint's own unit: rad or m, rad/s or m/s, N m or N. */
+  /** Of numbers; absent = a pure number. "joint's own" = rad or m, rad/s or m/s, N m or N. */
   readonly unit?: string;
   /** Smallest and largest legal number. */
   readonly min?: number;
@@ -217,14 +217,14 @@ export const SCHEMA = {
   'state.<joint>.scale': {
     type: 'double',
     default: 1,
-    unit: 'joint',
+    unit: "joint's own",
     nonZero: true,
     doc: "The model's value = (message − offset) / scale.",
   },
   'state.<joint>.offset': {
     type: 'double',
     default: 0,
-    unit: 'joint',
+    unit: "joint's own",
     doc: 'See scale.',
   },
   'action.joints': {
@@ -246,14 +246,14 @@ export const SCHEMA = {
   'action.<joint>.scale': {
     type: 'double',
     default: 1,
-    unit: 'joint',
+    unit: "joint's own",
     nonZero: true,
     doc: "The robot's value = model value × scale + offset.",
   },
   'action.<joint>.offset': {
     type: 'double',
     default: 0,
-    unit: 'joint',
+    unit: "joint's own",
     doc: 'See scale.',
   },
   'action.<joint>.gripper': {

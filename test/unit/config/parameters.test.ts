@@ -185,12 +185,12 @@ describe('each parameter alone', () => {
     [
       'a_scale_of_0',
       { 'state.j1.scale': 0 },
-      'CONFIG_RANGE: Expected a finite number other than 0 (joint) for state.j1.scale, received 0.0',
+      "CONFIG_RANGE: Expected a finite number other than 0 (joint's own) for state.j1.scale, received 0.0",
     ],
     [
       'an_infinite_offset',
       { 'state.j1.offset': -Infinity },
-      'CONFIG_RANGE: Expected a finite number (joint) for state.j1.offset, received -.inf',
+      "CONFIG_RANGE: Expected a finite number (joint's own) for state.j1.offset, received -.inf",
     ],
     [
       'a_threshold_that_is_no_number',
