@@ -26,12 +26,14 @@ struct Shape {
 };
 
 constexpr Shape kShapes[] = {
-    {"SigLIP qkv", 512, 1152, 3456},   {"SigLIP out", 512, 1152, 1152},   {"SigLIP fc1", 512, 1152, 4304},
-    {"SigLIP fc2", 512, 4304, 1152},   {"prefix qkv", 572, 2048, 2560},   {"prefix o", 572, 2048, 2048},
-    {"prefix gate", 572, 2048, 16384}, {"prefix down", 572, 16384, 2048}, {"expert qkv", 15, 1024, 2560},
-    {"expert o", 15, 2048, 1024},      {"expert gate", 15, 1024, 4096},   {"expert down", 15, 4096, 1024},
-    {"expert H 50", 50, 1024, 4096},   {"time", 1, 1024, 1024},           {"adaRMS", 10, 1024, 3072},
-    {"odd", 1, 30, 37},
+    {"SigLIP qkv", 512, 1152, 3456},   {"SigLIP out", 512, 1152, 1152},
+    {"SigLIP fc1", 512, 1152, 4304},   {"SigLIP fc2", 512, 4304, 1152},
+    {"prefix qkv", 572, 2048, 2560},   {"prefix o", 572, 2048, 2048},
+    {"prefix gate", 572, 2048, 16384}, {"prefix down", 572, 16384, 2048},
+    {"expert qkv", 15, 1024, 2560},    {"expert o", 15, 2048, 1024},
+    {"expert gate", 15, 1024, 4096},   {"expert down", 15, 4096, 1024},
+    {"expert H 50", 50, 1024, 4096},   {"time", 1, 1024, 1024},
+    {"adaRMS", 10, 1024, 3072},        {"odd", 1, 30, 37},
 };
 
 // C = A · Bᵀ, row-major, through whichever integer width the library was built with.
@@ -106,8 +108,8 @@ void measure(const Shape& s, int rounds, pi05::ThreadPool& pool, const Library* 
     std::memcpy(&b32[i], &bits, 4);
   }
   const auto ours = [&](int64_t i) {
-    pi05::gemm_nt(pool, a.data(), s.k, s.m, s.k, &b16[static_cast<size_t>(i % copies * weights)], pi05::DType::BF16, s.k,
-                  s.n, nullptr, c.data(), s.n);
+    pi05::gemm_nt(pool, a.data(), s.k, s.m, s.k, &b16[static_cast<size_t>(i % copies * weights)], pi05::DType::BF16,
+                  s.k, s.n, nullptr, c.data(), s.n);
   };
   const auto theirs = [&](int64_t i) {
     library->multiply(s, a.data(), &b32[static_cast<size_t>(i % copies * weights)], expected.data());

@@ -1,4 +1,5 @@
-// Tests without a framework: TEST(claim) { CHECK(…); CHECK_LE(measured, tolerance); } and RUN_TESTS() at the end of the file.
+// Tests without a framework: TEST(claim) { CHECK(…); CHECK_LE(measured, tolerance); } and RUN_TESTS() at the end of the
+// file.
 #pragma once
 
 #include <cstdio>
@@ -47,22 +48,22 @@ inline int run() {
 
 }  // namespace check
 
-#define TEST(claim)                                              \
-  static void claim();                                           \
-  static const bool claim##_added = check::add(#claim, claim);   \
+#define TEST(claim)                                            \
+  static void claim();                                         \
+  static const bool claim##_added = check::add(#claim, claim); \
   static void claim()
 
-#define CHECK(condition)                                                  \
-  do {                                                                    \
-    if (!(condition)) check::fail(__FILE__, __LINE__, #condition);        \
+#define CHECK(condition)                                           \
+  do {                                                             \
+    if (!(condition)) check::fail(__FILE__, __LINE__, #condition); \
   } while (0)
 
 // Prints the measurement beside its tolerance; NaN fails.
-#define CHECK_LE(measured, tolerance)                                                                             \
-  do {                                                                                                            \
-    const double check_measured = (measured), check_tolerance = (tolerance);                                      \
-    std::printf("       %s = %.3g, at most %.3g\n", #measured, check_measured, check_tolerance);                  \
-    if (!(check_measured <= check_tolerance)) check::fail(__FILE__, __LINE__, #measured " exceeds " #tolerance);  \
+#define CHECK_LE(measured, tolerance)                                                                            \
+  do {                                                                                                           \
+    const double check_measured = (measured), check_tolerance = (tolerance);                                     \
+    std::printf("       %s = %.3g, at most %.3g\n", #measured, check_measured, check_tolerance);                 \
+    if (!(check_measured <= check_tolerance)) check::fail(__FILE__, __LINE__, #measured " exceeds " #tolerance); \
   } while (0)
 
 #define RUN_TESTS() \

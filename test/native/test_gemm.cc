@@ -133,7 +133,7 @@ TEST(products_agree_with_float64_on_every_shape_type_and_instruction_set) {
 TEST(long_sums_of_one_sign_stay_accurate) {
   ThreadPool pool(2, false);
   on_every_instruction_set([&] {
-    for (int64_t m : {3, 40}) {
+    for (int64_t m : {3, 40, 70}) {
       const Case t{m, 16384, 33, DType::F32, true, false};
       Matrices x = make(t);
       for (float& v : x.a) v = std::abs(v);

@@ -25,7 +25,8 @@ void on_every_instruction_set(const Body& body) {
 
 std::vector<float> grid(float from, float to, int n) {
   std::vector<float> x(static_cast<size_t>(n));
-  for (int i = 0; i < n; i++) x[static_cast<size_t>(i)] = from + (to - from) * (static_cast<float>(i) + 0.37f) / static_cast<float>(n);
+  for (int i = 0; i < n; i++)
+    x[static_cast<size_t>(i)] = from + (to - from) * (static_cast<float>(i) + 0.37f) / static_cast<float>(n);
   return x;
 }
 

@@ -9,10 +9,12 @@
 namespace pi05 {
 namespace {
 
-constexpr int64_t kDepth = 256;           // k of one pass: a panel of b of this depth is 32 KiB
-constexpr int64_t kTaskPanels = 8;        // panels of b that a task packs at once, at most; they stay in the L2 cache
-constexpr int64_t kThinRows = 16;         // up to here b is not packed
-constexpr int64_t kThinGroup = 16;        // columns of a thin task, a multiple of every unit's THIN_COLS
+constexpr int64_t kDepth = 256;     // k of one pass: a panel of b of this depth is 32 KiB
+constexpr int64_t kTaskPanels = 8;  // panels of b that a task packs at once, at most; they stay in the L2 cache
+constexpr int64_t kFewRows = 16;    // up to here b is not packed,
+constexpr int64_t kThinRows = 64;   // nor up to here where sums are long; measured on AVX-512, AVX2 and SSE2
+constexpr int64_t kThinDepth = 512;
+constexpr int64_t kThinGroup = 16;          // columns of a thin task, a multiple of every unit's THIN_COLS
 constexpr int64_t kParallelWork = 1 << 18;  // multiplications below which waking other threads costs more than it gains
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -65,12 +67,13 @@ void packed_product(ThreadPool& pool, const float* a, int64_t lda, int64_t m, in
       for (int64_t task = begin; task < end; task++) {
         const int64_t first = task * task_panels, last = std::min(first + task_panels, panels);
         for (int64_t j = first; j < last; j++)
-          pack_b(k0, depth, j * s.tile_cols, std::min(n - j * s.tile_cols, s.tile_cols), packed_b + (j - first) * b_stride);
+          pack_b(k0, depth, j * s.tile_cols, std::min(n - j * s.tile_cols, s.tile_cols),
+                 packed_b + (j - first) * b_stride);
         for (int64_t t = 0; t < row_tiles; t++)
           for (int64_t j = first; j < last; j++) {
             const int64_t row = t * s.tile_rows, col = j * s.tile_cols;
-            s.tile(depth, packed_a + t * a_stride, packed_b + (j - first) * b_stride, bias ? bias + col : nullptr, k0 > 0,
-                   c + row * ldc + col, ldc, std::min(m - row, s.tile_rows), std::min(n - col, s.tile_cols));
+            s.tile(depth, packed_a + t * a_stride, packed_b + (j - first) * b_stride, bias ? bias + col : nullptr,
+                   k0 > 0, c + row * ldc + col, ldc, std::min(m - row, s.tile_rows), std::min(n - col, s.tile_cols));
           }
       }
     });
@@ -84,7 +87,8 @@ void gemm_nt(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k
   if (m <= 0 || n <= 0) return;
   const Simd& s = simd();
   const int type = static_cast<int>(bt);
-  if (m > kThinRows) {
+  const bool thin = m <= kFewRows || (m <= kThinRows && k >= kThinDepth);
+  if (!thin) {
     const auto pack_b = [&](int64_t first_k, int64_t depth, int64_t col, int64_t cols, float* panel) {
       const int64_t bytes = bytes_of(bt);
       s.pack_b_rows[type](static_cast<const char*>(b) + col * ldb * bytes, ldb, first_k, cols, depth, panel);
@@ -99,8 +103,8 @@ void gemm_nt(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k
   });
 }
 
-void gemm_nn(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k, const float* b, int64_t ldb, int64_t n,
-             const float* bias, float* c, int64_t ldc) {
+void gemm_nn(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k, const float* b, int64_t ldb,
+             int64_t n, const float* bias, float* c, int64_t ldc) {
   if (m <= 0 || n <= 0) return;
   const Simd& s = simd();
   const auto pack_b = [&](int64_t first_k, int64_t depth, int64_t col, int64_t cols, float* panel) {

@@ -15,7 +15,7 @@ void gemm_nt(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k
              int64_t n, const float* bias, float* c, int64_t ldc);
 
 // c[m, n] = a[m, k] · b[k, n] + bias[n]; bias may be null.
-void gemm_nn(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k, const float* b, int64_t ldb, int64_t n,
-             const float* bias, float* c, int64_t ldc);
+void gemm_nn(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k, const float* b, int64_t ldb,
+             int64_t n, const float* bias, float* c, int64_t ldc);
 
 }  // namespace pi05

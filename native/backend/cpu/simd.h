@@ -18,14 +18,14 @@ struct Simd {
   void (*pack_b_rows[3])(const void* b, int64_t ldb, int64_t first_k, int64_t cols, int64_t k, float* panel);
   void (*pack_b_cols)(const float* b, int64_t ldb, int64_t cols, int64_t k, float* panel);
   // c[rows, cols] = panel product + bias, or += panel product with add (bias is then not read). bias may be null.
-  void (*tile)(int64_t k, const float* a_panel, const float* b_panel, const float* bias, bool add, float* c, int64_t ldc,
-               int64_t rows, int64_t cols);
+  void (*tile)(int64_t k, const float* a_panel, const float* b_panel, const float* bias, bool add, float* c,
+               int64_t ldc, int64_t rows, int64_t cols);
 
   // Product with few rows of a, which are packed whole while b streams through registers once, unpacked.
   int64_t thin_step;  // k is padded to a multiple of it
   void (*thin_pack_a[3])(const float* a, int64_t lda, int64_t m, int64_t k, float* packed);
-  void (*thin[3])(const float* packed, int64_t m, int64_t k, const void* b, int64_t ldb, int64_t first_row, int64_t rows,
-                  const float* bias, float* c, int64_t ldc);
+  void (*thin[3])(const float* packed, int64_t m, int64_t k, const void* b, int64_t ldb, int64_t first_row,
+                  int64_t rows, const float* bias, float* c, int64_t ldc);
 
   // vecmath.h
   void (*exp_f32)(const float* x, float* y, int64_t n);

@@ -1,5 +1,5 @@
-// Inner loops of the matrix products for the unit that includes this. TILE_ROWS × TILE_VECTORS accumulators for the packed
-// product and THIN_ROWS × THIN_COLS for the thin one fill the unit's vector registers.
+// Inner loops of the matrix products for the unit that includes this. TILE_ROWS × TILE_VECTORS accumulators for the
+// packed product and THIN_ROWS × THIN_COLS for the thin one fill the unit's vector registers.
 #pragma once
 
 #include "backend/cpu/simd_vector.h"
@@ -10,8 +10,8 @@ namespace {
 constexpr int64_t kTileCols = TILE_VECTORS * LANES;
 constexpr int64_t kThinStep = 2 * LANES;
 
-// Groups of LANES rows are transposed in registers; a vector may reach past the panel's column, where the next k's store
-// overwrites it.
+// Groups of LANES rows are transposed in registers; a vector may reach past the panel's column, where the next k's
+// store overwrites it.
 void pack_a(const float* a, int64_t lda, int64_t rows, int64_t k, float* panel) {
   constexpr int kGroups = (TILE_ROWS + LANES - 1) / LANES;
   int64_t p = 0;
@@ -27,10 +27,8 @@ void pack_a(const float* a, int64_t lda, int64_t rows, int64_t k, float* panel) 
       transpose(v[g]);
     }
     PI05_UNROLL
-    for (int q = 0; q < LANES; q++)
-      PI05_UNROLL
-      for (int g = 0; g < kGroups; g++)
-        store(panel + (p + q) * TILE_ROWS + g * LANES, reinterpret_cast<Floats>(v[g][q]));
+    for (int q = 0; q < LANES; q++) PI05_UNROLL
+    for (int g = 0; g < kGroups; g++) store(panel + (p + q) * TILE_ROWS + g * LANES, reinterpret_cast<Floats>(v[g][q]));
   }
   for (; p < k; p++)
     for (int64_t i = 0; i < TILE_ROWS; i++) panel[p * TILE_ROWS + i] = i < rows ? a[i * lda + p] : 0;
@@ -104,9 +102,8 @@ void tile(int64_t k, const float* a, const float* b, const float* bias, bool add
   }
   float whole[TILE_ROWS * kTileCols];
   PI05_UNROLL
-  for (int i = 0; i < TILE_ROWS; i++)
-    PI05_UNROLL
-    for (int j = 0; j < TILE_VECTORS; j++) store(whole + i * kTileCols + j * LANES, sum[i][j]);
+  for (int i = 0; i < TILE_ROWS; i++) PI05_UNROLL
+  for (int j = 0; j < TILE_VECTORS; j++) store(whole + i * kTileCols + j * LANES, sum[i][j]);
   for (int64_t i = 0; i < rows; i++)
     for (int64_t j = 0; j < cols; j++) {
       float* out = c + i * ldc + j;
@@ -121,17 +118,25 @@ inline int64_t thin_block_begin(int64_t m, int64_t block) {
   return m / blocks * block + (block < m % blocks ? block : m % blocks);
 }
 
-// (block, k / kThinStep, row of the block, kThinStep), in the order in which load_pair gives the values of b; zero past k.
+// (block, k / kThinStep, row of the block, kThinStep), in the order in which load_pair gives the values of b; zero past
+// k.
 template <typename T>
 void thin_pack_a(const float* a, int64_t lda, int64_t m, int64_t k, float* packed) {
-  constexpr bool kInterleaved = sizeof(typename T::Stored) == 2;
   for (int64_t block = 0; block < thin_blocks(m); block++)
     for (int64_t p = 0; p < k; p += kThinStep)
-      for (int64_t i = thin_block_begin(m, block); i < thin_block_begin(m, block + 1); i++)
-        for (int64_t q = 0; q < kThinStep; q++) {
-          const int64_t from = p + (!kInterleaved ? q : q < LANES ? 2 * q : 2 * (q - LANES) + 1);
-          *packed++ = from < k ? a[i * lda + from] : 0;
+      for (int64_t i = thin_block_begin(m, block); i < thin_block_begin(m, block + 1); i++, packed += kThinStep) {
+        const float* from = a + i * lda + p;
+        float rest[kThinStep] = {};
+        if (p + kThinStep > k) {
+          for (int64_t q = 0; q < k - p; q++) rest[q] = from[q];
+          from = rest;
         }
+        constexpr bool kInterleaved = sizeof(typename T::Stored) == 2;
+        for (int64_t q = 0; q < LANES; q++) {
+          packed[q] = from[kInterleaved ? 2 * q : q];
+          packed[q + LANES] = from[kInterleaved ? 2 * q + 1 : q + LANES];
+        }
+      }
 }
 
 // c[ROWS, COLS] of one block of a and COLS rows of b.
@@ -143,7 +148,10 @@ void thin_tile(const float* a, int64_t k, const typename T::Stored* b, int64_t l
   const auto step = [&](const Stored* from, int64_t stride) __attribute__((always_inline)) {
     Floats even[COLS], odd[COLS];
     PI05_UNROLL
-    for (int j = 0; j < COLS; j++) load_pair<T>(from + j * stride, even[j], odd[j]);
+    for (int j = 0; j < COLS; j++) {
+      load_pair<T>(from + j * stride, even[j], odd[j]);
+      __builtin_prefetch(from + (j + COLS) * stride);  // rows are too short for the hardware to guess the next ones
+    }
     PI05_UNROLL
     for (int i = 0; i < ROWS; i++) {
       const Floats factor = load(a + i * kThinStep);
@@ -175,8 +183,8 @@ void thin_tile(const float* a, int64_t k, const typename T::Stored* b, int64_t l
 }
 
 template <typename T, int COLS>
-void thin_cols(const float* a, int64_t m, int64_t k, const typename T::Stored* b, int64_t ldb, const float* bias, float* c,
-               int64_t ldc) {
+void thin_cols(const float* a, int64_t m, int64_t k, const typename T::Stored* b, int64_t ldb, const float* bias,
+               float* c, int64_t ldc) {
   const int64_t padded = (k + kThinStep - 1) / kThinStep * kThinStep;
   for (int64_t block = 0; block < thin_blocks(m); block++) {
     const int64_t row = thin_block_begin(m, block), rows = thin_block_begin(m, block + 1) - row;
@@ -184,11 +192,20 @@ void thin_cols(const float* a, int64_t m, int64_t k, const typename T::Stored* b
     float* block_c = c + row * ldc;
     static_assert(THIN_ROWS == 5, "one case a height");
     switch (rows) {
-      case 1: thin_tile<T, 1, COLS>(block_a, k, b, ldb, bias, block_c, ldc); break;
-      case 2: thin_tile<T, 2, COLS>(block_a, k, b, ldb, bias, block_c, ldc); break;
-      case 3: thin_tile<T, 3, COLS>(block_a, k, b, ldb, bias, block_c, ldc); break;
-      case 4: thin_tile<T, 4, COLS>(block_a, k, b, ldb, bias, block_c, ldc); break;
-      default: thin_tile<T, 5, COLS>(block_a, k, b, ldb, bias, block_c, ldc);
+      case 1:
+        thin_tile<T, 1, COLS>(block_a, k, b, ldb, bias, block_c, ldc);
+        break;
+      case 2:
+        thin_tile<T, 2, COLS>(block_a, k, b, ldb, bias, block_c, ldc);
+        break;
+      case 3:
+        thin_tile<T, 3, COLS>(block_a, k, b, ldb, bias, block_c, ldc);
+        break;
+      case 4:
+        thin_tile<T, 4, COLS>(block_a, k, b, ldb, bias, block_c, ldc);
+        break;
+      default:
+        thin_tile<T, 5, COLS>(block_a, k, b, ldb, bias, block_c, ldc);
     }
   }
 }

@@ -1,5 +1,5 @@
-// Loops of vecmath.h for the unit that includes this. The end of a row that does not fill a vector is computed as a vector
-// too, from a copy, so that an element's result does not depend on its place.
+// Loops of vecmath.h for the unit that includes this. The end of a row that does not fill a vector is computed as a
+// vector too, from a copy, so that an element's result does not depend on its place.
 #pragma once
 
 #include "backend/cpu/simd_vector.h"

@@ -9,8 +9,7 @@ namespace pi05 {
 namespace {
 
 // Entries of one per DType, in its order.
-#define PI05_EACH_DTYPE(function) \
-  { function<F32>, function<BF16>, function<F16> }
+#define PI05_EACH_DTYPE(function) {function<F32>, function<BF16>, function<F16>}
 
 constexpr Simd make_simd(const char* name) {
   return {name,

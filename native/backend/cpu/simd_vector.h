@@ -1,6 +1,6 @@
-// Vectors of the unit that includes this: LANES floats. Everything here and in simd_*_impl.h has internal linkage, and no
-// inline function from elsewhere is called: the linker keeps one copy of such a function for the whole program, and it
-// must not be one compiled for a larger processor. GCC's vector extensions, so that one text serves every target.
+// Vectors of the unit that includes this: LANES floats. Everything here and in simd_*_impl.h has internal linkage, and
+// no inline function from elsewhere is called: the linker keeps one copy of such a function for the whole program, and
+// it must not be one compiled for a larger processor. GCC's vector extensions, so that one text serves every target.
 #pragma once
 
 #include <cstdint>
@@ -63,9 +63,8 @@ PI05_INLINE Floats sum_lanes(const Floats* v) {
   PI05_UNROLL
   for (int i = 0; i < COUNT; i++) t[i] = v[i];
   PI05_UNROLL
-  for (int half = COUNT / 2; half >= 1; half /= 2)
-    PI05_UNROLL
-    for (int i = 0; i < half; i++) t[i] = zip_low(t[i], t[i + half]) + zip_high(t[i], t[i + half]);
+  for (int half = COUNT / 2; half >= 1; half /= 2) PI05_UNROLL
+  for (int i = 0; i < half; i++) t[i] = zip_low(t[i], t[i + half]) + zip_high(t[i], t[i + half]);
   Floats sum = t[0];
   PI05_UNROLL
   for (int shift = LANES / 2; shift >= COUNT; shift /= 2) {

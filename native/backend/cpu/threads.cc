@@ -62,7 +62,9 @@ void ThreadPool::run(int64_t n, const std::function<void(int64_t, int64_t)>& bod
   ticket_.store(number << 32 | ranges);
   if (sleeping_.load() > 0) {
     // Taking the mutex makes sure that whoever counts as sleeping is really waiting.
-    { std::lock_guard<std::mutex> lock(mutex_); }
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+    }
     opened_.notify_all();
   }
   while (take_range()) {
@@ -79,7 +81,9 @@ bool ThreadPool::take_range() {
     if (static_cast<uint32_t>(ticket) == 0) return false;
   } while (!ticket_.compare_exchange_weak(ticket, ticket - 1, std::memory_order_acq_rel, std::memory_order_acquire));
   const uint32_t range = loop_.ranges - static_cast<uint32_t>(ticket);
-  const auto cut = [this](int64_t i) { return loop_.n / loop_.ranges * i + std::min<int64_t>(i, loop_.n % loop_.ranges); };
+  const auto cut = [this](int64_t i) {
+    return loop_.n / loop_.ranges * i + std::min<int64_t>(i, loop_.n % loop_.ranges);
+  };
   try {
     (*loop_.body)(cut(range), cut(range + 1));
   } catch (...) {

@@ -1,5 +1,5 @@
-// Elementwise mathematics on fp32 rows, single-threaded: callers share rows out over a ThreadPool. Every element's result
-// depends on its own inputs alone (softmax_row: on its row), not on where a range begins. y may be x.
+// Elementwise mathematics on fp32 rows, single-threaded: callers share rows out over a ThreadPool. Every element's
+// result depends on its own inputs alone (softmax_row: on its row), not on where a range begins. y may be x.
 #pragma once
 
 #include <cstdint>
