@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from sim.recorder import Recording
 
-COMMANDED, MEASURED, BOUNDARY, INK, QUIET = "#e4572e", "#17607a", "#9aa5b1", "#1f2933", "#6b7785"
+COMMANDED, MEASURED, BOUNDARY, INK, QUIET = "#f6a98e", "#0f4c66", "#9aa5b1", "#1f2933", "#6b7785"
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -90,7 +90,7 @@ def joints(figure: Figure, recording: Recording, duration: float) -> None:
         axis.margins(x=0)
     axes[7].set_xlabel("time since the first chunk, s")
     handles = [
-        plt.Line2D([], [], color=COMMANDED, lw=1.6, label="commanded"),
+        plt.Line2D([], [], color=COMMANDED, lw=3, label="commanded"),
         plt.Line2D([], [], color=MEASURED, lw=1.6, label="measured"),
         plt.Line2D([], [], color=BOUNDARY, lw=1.2, label="a new chunk"),
     ]
@@ -100,8 +100,8 @@ def joints(figure: Figure, recording: Recording, duration: float) -> None:
 
 def series(axis, command_times, commanded, times, measured) -> None:
     """A command holds until the next one."""
-    axis.step(command_times, commanded, where="post", color=COMMANDED, lw=1.2, zorder=3)
-    axis.plot(times, measured, color=MEASURED, lw=1.4, zorder=2)
+    axis.step(command_times, commanded, where="post", color=COMMANDED, lw=2.4, zorder=2)
+    axis.plot(times, measured, color=MEASURED, lw=0.9, zorder=3)
 
 
 def span(axis, values: np.ndarray, least: float) -> None:
@@ -117,13 +117,13 @@ def cameras(figure: Figure, recording: Recording) -> None:
     """Both views, one above the other."""
     when = "" if recording.picture_time is None else f" at {recording.picture_time:.1f} s"
     for row, (camera, label) in enumerate((("exterior", "Exterior camera"), ("wrist", "Wrist camera"))):
-        # 4:3 at 0.31 of 1600 px wide.
-        axis = figure.add_axes((0.672, 0.496 - row * 0.438, 0.298, 0.3576))
+        # 4:3 at 0.298 of 1600 px; top and bottom are the joints' own.
+        axis = figure.add_axes((0.672, 0.5104 - row * 0.4524, 0.298, 0.3576))
         axis.set_xticks([])
         axis.set_yticks([])
         for side in axis.spines.values():
             side.set_visible(True)
-        figure.text(0.672, 0.866 - row * 0.438, f"{label}{when}", fontsize=12, fontweight="bold")
+        figure.text(0.672, 0.882 - row * 0.4524, f"{label}{when}", fontsize=12, fontweight="bold")
         if camera in recording.pictures:
             axis.imshow(recording.pictures[camera], interpolation="lanczos")
         else:

@@ -7,6 +7,7 @@ import signal
 
 import numpy as np
 import pytest
+from PIL import Image as PictureFile
 from rclpy.qos import ReliabilityPolicy, qos_profile_sensor_data
 from robot_process import Partner, RobotProcess, nanoseconds, start
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
@@ -21,6 +22,10 @@ CAMERAS = ("exterior", "wrist")
 def partner():
     with Partner("/cell") as partner:
         yield partner
+
+
+def stamps_of(messages: list) -> list[int]:
+    return [nanoseconds(message.header.stamp) for message in messages]
 
 
 def collect(partner: Partner, topics: dict[str, type], count: int) -> dict[str, list]:
@@ -58,9 +63,12 @@ def test_both_cameras_share_stamps_30_a_second_and_joints_come_100_a_second(part
     with RobotProcess("--namespace", "/cell") as robot:
         topics = {f"{camera}_camera/image_raw": Image for camera in CAMERAS}
         seen = collect(partner, topics | {"joint_states": JointState}, 20)
+        # The rates: neighbours come, if not always on a busy machine.
+        partner.until(lambda: 33_333_333 in np.diff(stamps_of(seen["exterior_camera/image_raw"])))
+        partner.until(lambda: 10_000_000 in np.diff(stamps_of(seen["joint_states"])))
         status, _ = robot.end(signal.SIGTERM)
     assert status == 0
-    stamps = {topic: [nanoseconds(m.header.stamp) for m in messages] for topic, messages in seen.items()}
+    stamps = {topic: stamps_of(messages) for topic, messages in seen.items()}
     pictures = [stamps[topic] for topic in topics]
     assert len(set(pictures[0]) & set(pictures[1])) >= 10
     # Messages may be lost or dropped on a busy machine; those that come lie on the grid of 30 or 100 a second.
@@ -70,8 +78,6 @@ def test_both_cameras_share_stamps_30_a_second_and_joints_come_100_a_second(part
         assert stamp % 10_000_000 == 0
     for times in stamps.values():
         assert (np.diff(times) > 0).all()
-    assert 10_000_000 in np.diff(stamps["joint_states"])
-    assert 33_333_333 in np.diff(pictures[0])
 
 
 def test_messages_hold_what_their_types_promise(partner):
@@ -97,12 +103,11 @@ def test_messages_hold_what_their_types_promise(partner):
 
 
 def test_jpeg_pictures_come_on_request_and_show_the_same(partner):
-    picture_of = pytest.importorskip("PIL.Image", reason="Pillow")
     with RobotProcess("--namespace", "/cell", "--lockstep", "--compressed"):
         seen = collect(partner, {"wrist_camera/image_raw/compressed": CompressedImage, "wrist_camera/image_raw": Image}, 1)
     jpeg, raw = seen["wrist_camera/image_raw/compressed"][0], seen["wrist_camera/image_raw"][0]
     assert nanoseconds(jpeg.header.stamp) == nanoseconds(raw.header.stamp)
-    decoded = np.asarray(picture_of.open(io.BytesIO(jpeg.data.tobytes())), dtype=int)
+    decoded = np.asarray(PictureFile.open(io.BytesIO(jpeg.data.tobytes())), dtype=int)
     assert np.abs(decoded - np.asarray(raw.data).reshape(480, 640, 3)).mean() < 2
 
 

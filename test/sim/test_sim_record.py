@@ -1,0 +1,108 @@
+"""The recorder watching a lock-step arm and this process as the policy node."""
+
+import json
+import struct
+import threading
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.qos import QoSProfile
+from robot_process import Partner, RobotProcess, start
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from sim.kinematics import JOINTS
+
+PERIOD = round(1e9 / 15)
+
+
+class Policy(Partner):
+    """A partner that also publishes chunks and diagnostics as the policy node does."""
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__(namespace)
+        self._chunks = self.node.create_publisher(JointTrajectory, "policy_node/chunk", 10)
+        self._diagnostics = self.node.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
+        self.recorded = lambda: self._chunks.get_subscription_count() and self._diagnostics.get_subscription_count()
+
+    def chunk(self) -> None:
+        points = [JointTrajectoryPoint(velocities=[0.1] * 7) for _ in range(15)]
+        self._chunks.publish(JointTrajectory(joint_names=list(JOINTS), points=points))
+
+    def report(self, name: str = "/cell/policy_node: inputs", **values) -> None:
+        pairs = [KeyValue(key=key.replace("__", "."), value=str(value)) for key, value in values.items()]
+        self._diagnostics.publish(DiagnosticArray(status=[DiagnosticStatus(name=name, values=pairs)]))
+
+
+def record(tmp_path, *arguments: str):
+    files = ("--out", str(tmp_path / "run.png"), "--json", str(tmp_path / "run.json"))
+    return start("sim.record", *files, "--namespace", "/cell", *arguments)
+
+
+def test_sums_up_and_draws_a_run(tmp_path):
+    with Policy("/cell") as policy, RobotProcess("--lockstep", "--namespace", "/cell") as robot:
+        recorder = record(tmp_path, "--duration", "2")
+        # Ticks go on until the recorder has seen enough; a chunk every 8.
+        lines: list[str] = []
+        reader = threading.Thread(target=lambda: lines.extend(recorder.stdout))
+        policy.until(policy.recorded)
+        reader.start()
+        k = 0
+        while reader.is_alive():
+            k += 1
+            policy.tick(k * PERIOD)
+            if k % 8 == 1:
+                policy.chunk()
+            policy.report("/another: inputs", observations=999)
+            policy.report(
+                observations=k, refused__CAMERA_STALE=3, inference_ms_p50="11.5", inference_ms_p99="22.5", tick_lateness_ms_p99="0.7"
+            )
+            policy.command([0.2 if k % 16 < 8 else -0.2] + [0.0] * 6)
+        reader.join()
+        assert recorder.wait() == 0, recorder.stderr.read()
+        assert robot.end()[0] == 0
+    *progress, summary = map(json.loads, lines)
+    assert summary == json.loads((tmp_path / "run.json").read_text())
+    assert summary["duration"] == 2
+    assert summary["refused"] == {"CAMERA_STALE": 3}
+    assert (summary["inference_ms_p50"], summary["inference_ms_p99"], summary["tick_lateness_ms_p99"]) == (11.5, 22.5, 0.7)
+    # 2 s at 15 Hz are 30 ticks and 4 chunks.
+    assert 3 <= summary["chunks"] <= 5
+    assert 28 <= summary["observations"] <= k
+    assert summary["commands"] >= 28
+    assert [line["t"] for line in progress if line["t"] > 0] == [1.0]
+    picture = (tmp_path / "run.png").read_bytes()
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", picture[16:24]) == (1600, 1000)
+
+
+def test_names_the_last_refusal_when_no_chunk_comes(tmp_path):
+    with Policy("/cell") as policy, RobotProcess("--namespace", "/cell"):
+        recorder = record(tmp_path, "--duration", "5", "--wait", "8")
+        policy.until(policy.recorded)
+        policy.report(
+            observations=0,
+            last_refusal__code="CAMERA_MISSING",
+            last_refusal__message="Expected an image on wrist_camera/image_raw, received none",
+        )
+        _, errors = recorder.communicate(timeout=60)
+    assert recorder.returncode == 1
+    assert errors.splitlines()[-1] == (
+        "NO_CHUNK: Expected a chunk from policy_node, received none within 8 s: its last refusal was "
+        "CAMERA_MISSING: Expected an image on wrist_camera/image_raw, received none"
+    )
+    assert not (tmp_path / "run.png").exists()
+
+
+def test_says_so_when_there_is_no_arm(tmp_path):
+    recorder = record(tmp_path, "--duration", "5", "--wait", "1")
+    _, errors = recorder.communicate(timeout=60)
+    assert recorder.returncode == 1
+    assert errors.splitlines()[-1] == "NO_CLOCK: Expected joint_states from an arm, received none within 1 s"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--duration", "0"), ("--duration", "soon")])
+def test_wrong_usage_ends_with_status_2(tmp_path, arguments):
+    recorder = record(tmp_path, *arguments)
+    _, errors = recorder.communicate(timeout=60)
+    assert recorder.returncode == 2
+    assert "--duration" in errors
