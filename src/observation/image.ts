@@ -20,15 +20,27 @@ export function checkImage(image: RawImage, topic: string, limits: SizeLimits): 
   const { stamp, width, height, step, data } = image;
   const encoding = ENCODINGS.find((known) => known === image.encoding);
   if (encoding === undefined) {
-    throw new Refusal('IMAGE_ENCODING', `Expected ${ENCODINGS.join(', ')}, received ${image.encoding || 'no encoding'} from ${topic}`, topic);
+    throw new Refusal(
+      'IMAGE_ENCODING',
+      `Expected ${ENCODINGS.join(', ')}, received ${image.encoding || 'no encoding'} from ${topic}`,
+      topic,
+    );
   }
   checkSize(width, height, topic, limits);
   const row = width * BYTES_PER_PIXEL[encoding];
   if (step < row) {
-    throw new Refusal('IMAGE_DATA', `Expected a step of at least ${row} bytes for ${width} ${encoding} pixels, received ${step} from ${topic}`, topic);
+    throw new Refusal(
+      'IMAGE_DATA',
+      `Expected a step of at least ${row} bytes for ${width} ${encoding} pixels, received ${step} from ${topic}`,
+      topic,
+    );
   }
   if (data.byteLength !== step * height) {
-    throw new Refusal('IMAGE_DATA', `Expected ${step * height} bytes for ${height} rows of ${step}, received ${data.byteLength} from ${topic}`, topic);
+    throw new Refusal(
+      'IMAGE_DATA',
+      `Expected ${step * height} bytes for ${height} rows of ${step}, received ${data.byteLength} from ${topic}`,
+      topic,
+    );
   }
   return { stamp, width, height, step, encoding, data };
 }
@@ -40,12 +52,20 @@ export function checkImage(image: RawImage, topic: string, limits: SizeLimits): 
  * are ignored. 16 bits a channel, CMYK, and an EXIF orientation other than upright are refused rather than converted.
  * @throws Refusal IMAGE_DECODE, IMAGE_ENCODING, IMAGE_SIZE.
  */
-export async function decodeCompressed(image: CompressedImage, topic: string, limits: SizeLimits): Promise<CameraFrame> {
+export async function decodeCompressed(
+  image: CompressedImage,
+  topic: string,
+  limits: SizeLimits,
+): Promise<CameraFrame> {
   const { stamp, data } = image;
   const starts = (magic: readonly number[]): boolean => magic.every((byte, i) => data[i] === byte);
   if (!starts(JPEG_MAGIC) && !starts(PNG_MAGIC)) {
     const first = Buffer.from(data.subarray(0, 4)).toString('hex') || 'nothing';
-    throw new Refusal('IMAGE_DECODE', `Expected JPEG or PNG data, received ${first} (format '${image.format}') from ${topic}`, topic);
+    throw new Refusal(
+      'IMAGE_DECODE',
+      `Expected JPEG or PNG data, received ${first} (format '${image.format}') from ${topic}`,
+      topic,
+    );
   }
   try {
     const { default: sharp } = await import('sharp');
@@ -62,23 +82,28 @@ export async function decodeCompressed(image: CompressedImage, topic: string, li
   } catch (error) {
     if (error instanceof Refusal) throw error;
     const reason = error instanceof Error ? error.message.trim().replaceAll(/\s*\n\s*/g, '; ') : String(error);
-    throw new Refusal('IMAGE_DECODE', `Expected a whole JPEG or PNG file, received ${data.byteLength} bytes from ${topic} (${reason})`, topic);
+    throw new Refusal(
+      'IMAGE_DECODE',
+      `Expected a whole JPEG or PNG file, received ${data.byteLength} bytes from ${topic} (${reason})`,
+      topic,
+    );
   }
 }
 
 /** Whether two images show the same colours pixel by pixel, and more than one colour. */
 export function isDuplicate(a: Pixels, b: Pixels): boolean {
   if (a.width !== b.width || a.height !== b.height) return false;
-  let uniform = true;
+  const sameBytes = a.encoding === b.encoding && a.step === b.step && Buffer.compare(a.data, b.data) === 0;
+  if (!sameBytes && !everyPixel(a, (x, y) => colour(a, x, y) === colour(b, x, y))) return false;
   const first = colour(a, 0, 0);
-  for (let y = 0; y < a.height; y++) {
-    for (let x = 0; x < a.width; x++) {
-      const value = colour(a, x, y);
-      if (value !== colour(b, x, y)) return false;
-      uniform &&= value === first;
-    }
+  return !everyPixel(a, (x, y) => colour(a, x, y) === first);
+}
+
+function everyPixel({ width, height }: Pixels, holds: (x: number, y: number) => boolean): boolean {
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) if (!holds(x, y)) return false;
   }
-  return !uniform;
+  return true;
 }
 
 const CHANNELS: Readonly<Record<PixelEncoding, readonly [number, number, number]>> = {
@@ -97,7 +122,11 @@ function colour(image: Pixels, x: number, y: number): number {
 
 function checkSize(width: number, height: number, topic: string, { minSize, maxSize }: SizeLimits): void {
   if (Math.min(width, height) < minSize || Math.max(width, height) > maxSize) {
-    throw new Refusal('IMAGE_SIZE', `Expected ${minSize} to ${maxSize} pixels a side, received ${width}x${height} from ${topic}`, topic);
+    throw new Refusal(
+      'IMAGE_SIZE',
+      `Expected ${minSize} to ${maxSize} pixels a side, received ${width}x${height} from ${topic}`,
+      topic,
+    );
   }
 }
 

@@ -39,7 +39,11 @@ export class JointReader {
       const bad = names.filter((name) => !Number.isFinite(reading[source][index.get(name)!]));
       if (bad.length > 0) {
         const received = bad.map((name) => `${reading[source][index.get(name)!]} for ${name}`).join(', ');
-        throw new Refusal('JOINT_NOT_FINITE', `Expected finite ${PLURAL[source]}, received ${received} from ${topic}`, topic);
+        throw new Refusal(
+          'JOINT_NOT_FINITE',
+          `Expected finite ${PLURAL[source]}, received ${received} from ${topic}`,
+          topic,
+        );
       }
     }
     const value = (name: string, source: Source): number => reading[source][index.get(name)!]!;
@@ -47,7 +51,9 @@ export class JointReader {
     return {
       stamp: reading.stamp,
       state: Float64Array.from(this.#config.state.joints, (j) => (value(j.name, j.source) - j.offset) / j.scale),
-      measured: Float64Array.from(this.#config.action.joints, ({ name }) => (measured.has(name) ? value(name, 'position') : NaN)),
+      measured: Float64Array.from(this.#config.action.joints, ({ name }) =>
+        measured.has(name) ? value(name, 'position') : NaN,
+      ),
     };
   }
 
@@ -64,7 +70,11 @@ export class JointReader {
         const without = name.slice(received);
         const missing = without.length > 0 ? ` (no value for: ${without.join(', ')})` : '';
         const what = PLURAL[source];
-        throw new Refusal('JOINT_COUNT', `Expected ${name.length} ${what} for ${name.length} names, received ${received} from ${topic}${missing}`, topic);
+        throw new Refusal(
+          'JOINT_COUNT',
+          `Expected ${name.length} ${what} for ${name.length} names, received ${received} from ${topic}${missing}`,
+          topic,
+        );
       }
     }
     const index = new Map<string, number>();
@@ -75,7 +85,11 @@ export class JointReader {
       index.set(joint, i);
     });
     if (twice.size > 0) {
-      throw new Refusal('JOINT_COUNT', `Expected each joint once, received more than one value from ${topic} for: ${[...twice].join(', ')}`, topic);
+      throw new Refusal(
+        'JOINT_COUNT',
+        `Expected each joint once, received more than one value from ${topic} for: ${[...twice].join(', ')}`,
+        topic,
+      );
     }
     const missing = this.#names.filter((joint) => !index.has(joint));
     if (missing.length > 0) {

@@ -54,7 +54,8 @@ export class Observer {
   #start = 0;
   /** Stamp of the newest set that was handed out, and of the newest that was looked at. */
   #built: bigint | undefined;
-  #judged: { readonly stamp: bigint; readonly views: readonly View[]; readonly pair: readonly View[] | undefined } | undefined;
+  #judged:
+    { readonly stamp: bigint; readonly views: readonly View[]; readonly pair: readonly View[] | undefined } | undefined;
   prompt: string;
 
   /**
@@ -129,20 +130,33 @@ export class Observer {
 
   /** The newest set that is newer than the last one given, as an observation; undefined where there is none or it was refused. */
   take(now: bigint): Observation | undefined {
-    if (this.prompt.trim() === '') return undefined;
+    if (this.#promptless) return undefined;
     const set = this.#align(now);
     if (set === undefined) return undefined;
     const stamp = stampOf(set);
     if (this.#built !== undefined && stamp <= this.#built) return undefined;
     this.#built = stamp;
     if (!this.#judge(set, stamp, now)) return undefined;
-    return { stamp, views: this.#views(set), state: this.#sample(set)?.state ?? new Float64Array(0), prompt: this.prompt };
+    return {
+      stamp,
+      views: this.#views(set),
+      state: this.#sample(set)?.state ?? new Float64Array(0),
+      prompt: this.prompt,
+    };
   }
 
   /** Reports the conditions that hold at `now`; to be called once a control tick. */
   watch(now: bigint): void {
     for (const stream of this.#streams) this.#watchAge(stream, now);
-    this.#condition('PROMPT_EMPTY', 'prompt', this.prompt.trim() === '', now, () => 'Expected a prompt, received an empty one');
+    const { promptTopic } = this.#config;
+    const prompt = JSON.stringify(this.prompt);
+    this.#condition(
+      'PROMPT_EMPTY',
+      promptTopic,
+      this.#promptless,
+      now,
+      () => `Expected a prompt, received ${prompt} from ${promptTopic}`,
+    );
     const previous = this.#judged?.stamp;
     const set = this.#align(now);
     if (set !== undefined && (previous === undefined || stampOf(set) > previous)) {
@@ -150,7 +164,8 @@ export class Observer {
       return;
     }
     const newest = this.#streams.map(({ history }) => history.newest?.stamp);
-    if (newest.every((stamp) => stamp !== undefined && (previous === undefined || stamp > previous))) this.#reportSkew(now);
+    if (newest.every((stamp) => stamp !== undefined && (previous === undefined || stamp > previous)))
+      this.#reportSkew(now);
   }
 
   /** Newest measured positions, [action joints] in the robot's units, NaN where none is needed; undefined when stale. */
@@ -163,6 +178,10 @@ export class Observer {
   /** Resolves when no decode is in flight. */
   async idle(): Promise<void> {
     while (this.#decodes.size > 0) await Promise.all(this.#decodes);
+  }
+
+  get #promptless(): boolean {
+    return this.prompt.trim() === '';
   }
 
   #camera(name: string): CameraStream {
@@ -186,7 +205,9 @@ export class Observer {
     for (let image = stream.waiting; image !== undefined; image = stream.waiting) {
       stream.waiting = undefined;
       const start = this.#start;
-      const result = await decodeCompressed(image, stream.topic, this.#config.image).catch((error: unknown) => error as Refusal);
+      const result = await decodeCompressed(image, stream.topic, this.#config.image).catch(
+        (error: unknown) => error as Refusal,
+      );
       if (start !== this.#start) continue;
       if (result instanceof Refusal) this.#report(result);
       else if (this.#accept(stream, result, this.#clock())) this.#changed();
@@ -198,7 +219,13 @@ export class Observer {
     const age = now - item.stamp;
     if (age > stream.maxAge || -age > stream.maxAge) {
       const said = `${seconds(age < 0n ? -age : age)} s ${age < 0n ? 'ahead of' : 'behind'} the clock`;
-      this.#condition(stream.stale, stream.topic, true, now, () => `Expected a stamp within ${seconds(stream.maxAge)} s, received one ${said} from ${stream.topic}`);
+      this.#condition(
+        stream.stale,
+        stream.topic,
+        true,
+        now,
+        () => `Expected a stamp within ${seconds(stream.maxAge)} s, received one ${said} from ${stream.topic}`,
+      );
       return false;
     }
     stream.history.add(item, 'data' in item ? item.data.byteLength : 1);
@@ -209,11 +236,18 @@ export class Observer {
 
   #align(now: bigint): Input[] | undefined {
     for (const { history, maxAge } of this.#streams) history.expire(now - maxAge);
-    return newestSet(this.#streams.map(({ history }) => history.items), this.#config.sync.maxSkew);
+    return newestSet(
+      this.#streams.map(({ history }) => history.items),
+      this.#config.sync.maxSkew,
+    );
   }
 
   #views(set: readonly Input[]): View[] {
-    return [...this.#cameras.values()].map(({ camera }, i) => ({ camera: camera.name, slot: camera.slot, frame: set[i] as CameraFrame }));
+    return [...this.#cameras.values()].map(({ camera }, i) => ({
+      camera: camera.name,
+      slot: camera.slot,
+      frame: set[i] as CameraFrame,
+    }));
   }
 
   #sample(set: readonly Input[]): JointSample | undefined {

@@ -18,7 +18,7 @@ export interface PolicyLike {
   finish(actions: Float32Array, observation: Observation): ActionChunk;
 }
 
-/** Where results go. None of these may throw. */
+/** Where results go. A sink that throws on a chunk counts as a failed engine: the robot is stopped. `fault` must not throw. */
 export interface PipelineSink {
   /** Once for each accepted chunk, when it is accepted. */
   chunk(chunk: ActionChunk, timing: ChunkTiming): void;
@@ -175,7 +175,8 @@ export class Pipeline {
   /** Starts an inference where one is wanted and possible; in lock-step, gives the owed command where there is none. */
   #consider(now: bigint): void {
     if (!this.#active || this.#inference !== undefined) return;
-    if (this.#config.schedule.lockstep && (this.#owed === undefined || !this.#observer.isComplete(now, this.#owed))) return;
+    if (this.#config.schedule.lockstep && (this.#owed === undefined || !this.#observer.isComplete(now, this.#owed)))
+      return;
     const wanted = this.#schedule.wantsInference && now >= this.#retryAt;
     const observation = wanted ? this.#observer.take(now) : undefined;
     if (observation !== undefined) this.#start(observation, now);
@@ -196,11 +197,13 @@ export class Pipeline {
     this.#conditions.clear('PROMPT_TOO_LONG');
     this.#counters.observations++;
     const ticket = this.#schedule.ask(now);
-    this.#inference = this.#infer(request, observation, ticket).then((settle) => {
-      this.#inference = undefined;
-      settle();
-      this.#consider(this.#now());
-    });
+    this.#inference = this.#infer(request, observation, ticket)
+      .then((settle) => {
+        this.#inference = undefined;
+        settle();
+        this.#consider(this.#now());
+      })
+      .catch((error: unknown) => this.#fail(error, this.#now()));
   }
 
   /** Tried again with the next tick's observation, not with every joint message. */
@@ -244,7 +247,9 @@ export class Pipeline {
     const stop = this.#schedule.stop(now, this.#observer.measured(now));
     this.#owed = undefined;
     this.#send(stop);
-    this.#fault(new Pi05Error('ENGINE_FAILED', `Expected a chunk from the engine, received an error (${reason})`, 'engine'));
+    this.#fault(
+      new Pi05Error('ENGINE_FAILED', `Expected a chunk from the engine, received an error (${reason})`, 'engine'),
+    );
   }
 
   #watchTick(now: bigint, latenessNs: bigint): void {
@@ -252,7 +257,13 @@ export class Pipeline {
     if (latenessNs <= maxTickLateness) return this.#conditions.clear('TICK_LATE');
     if (!this.#conditions.holds('TICK_LATE', now)) return;
     const [received, expected] = [latenessNs, maxTickLateness].map((ns) => (Number(ns) / 1e6).toFixed(1));
-    this.#fault(new Pi05Error('TICK_LATE', `Expected a control tick at most ${expected} ms late, received one ${received} ms late`, 'tick'));
+    this.#fault(
+      new Pi05Error(
+        'TICK_LATE',
+        `Expected a control tick at most ${expected} ms late, received one ${received} ms late`,
+        'tick',
+      ),
+    );
   }
 
   #command(now: bigint): void {

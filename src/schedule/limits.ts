@@ -14,7 +14,12 @@ export interface JointMotion {
  * Where a disturbance made that impossible together, the position limit wins over the acceleration limit: no command moves
  * a joint past its limit, nor further out once it is there.
  */
-export function limitVelocity(wanted: number, joint: ActionJoint, { position, velocity }: JointMotion, period: number): number {
+export function limitVelocity(
+  wanted: number,
+  joint: ActionJoint,
+  { position, velocity }: JointMotion,
+  period: number,
+): number {
   const up = joint.upper === Infinity ? Infinity : room(joint.upper - position);
   const down = joint.lower === -Infinity ? Infinity : room(position - joint.lower);
   let v = clamp(wanted, -braking(down, joint, period), braking(up, joint, period));

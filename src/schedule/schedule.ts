@@ -74,7 +74,11 @@ export class Schedule {
 
   /** Whether an inference should start as soon as there is an observation. */
   get wantsInference(): boolean {
-    return this.#active && this.#ticket === undefined && (this.#plan === undefined || this.#plan.next >= this.#replanRow(this.#plan));
+    return (
+      this.#active &&
+      this.#ticket === undefined &&
+      (this.#plan === undefined || this.#plan.next >= this.#replanRow(this.#plan))
+    );
   }
 
   /** To be called when an inference starts; its ticket comes back with the chunk. */
@@ -97,7 +101,11 @@ export class Schedule {
     if (bad >= 0) {
       const columns = chunk.joints.length;
       const where = `${chunk.joints[bad % columns]} in step ${Math.floor(bad / columns)}`;
-      return new Pi05Error('CHUNK_NOT_FINITE', `Expected finite actions, received ${chunk.values[bad]} for ${where}`, 'engine');
+      return new Pi05Error(
+        'CHUNK_NOT_FINITE',
+        `Expected finite actions, received ${chunk.values[bad]} for ${where}`,
+        'engine',
+      );
     }
     const latency = now - chunk.stamp;
     this.#latency.add(latency);
@@ -120,7 +128,11 @@ export class Schedule {
     this.#lateTold = true;
     const timeout = Number(this.#config.schedule.engineTimeout) / 1e9;
     const waited = Number(now - ticket.asked) / 1e9;
-    return new Pi05Error('ENGINE_LATE', `Expected a chunk within ${timeout} s, received none in ${waited.toFixed(3)} s; it is dropped when it comes`, 'engine');
+    return new Pi05Error(
+      'ENGINE_LATE',
+      `Expected a chunk within ${timeout} s, received none in ${waited.toFixed(3)} s; it is dropped when it comes`,
+      'engine',
+    );
   }
 
   /**
@@ -227,11 +239,20 @@ export class Schedule {
     const waits = this.#config.schedule.mode === 'sync' && this.#ticket !== undefined && !this.#lateTold;
     if (this.#plan === undefined || this.#starved || waits) return undefined;
     this.#starved = true;
-    return new Pi05Error('COMMAND_STARVED', `Expected a chunk before the last one's ${this.#plan.next} steps ran out, received none; holding`, 'engine');
+    return new Pi05Error(
+      'COMMAND_STARVED',
+      `Expected a chunk before the last one's ${this.#plan.next} steps ran out, received none; holding`,
+      'engine',
+    );
   }
 
   /** Limits `wanted` (undefined: stand still) and remembers what became of it. */
-  #send(time: bigint, reason: CommandReason, wanted: Float64Array | undefined, measured: Float64Array | undefined): Command {
+  #send(
+    time: bigint,
+    reason: CommandReason,
+    wanted: Float64Array | undefined,
+    measured: Float64Array | undefined,
+  ): Command {
     if (this.#last === undefined) this.#startFrom(measured!);
     const last = this.#last!;
     const values = new Float64Array(this.#joints.length);
@@ -246,11 +267,15 @@ export class Schedule {
         const target = wanted?.[j] ?? position;
         // Without a measured start the first command is the start.
         const from = Number.isNaN(position) ? target : position;
-        values[j] = limitPosition(target, joint, { position: from, velocity }, this.#period);
-        velocities[j] = (values[j]! - from) / this.#period;
+        const value = limitPosition(target, joint, { position: from, velocity }, this.#period);
+        values[j] = value;
+        velocities[j] = (value - from) / this.#period;
       }
     }
-    this.#last = { positions: values.map((value, j) => (this.#joints[j]!.kind === 'velocity' ? NaN : value)), velocities };
+    this.#last = {
+      positions: values.map((value, j) => (this.#joints[j]!.kind === 'velocity' ? NaN : value)),
+      velocities,
+    };
     return { time, reason, values };
   }
 }

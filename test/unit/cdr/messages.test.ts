@@ -125,14 +125,21 @@ function jointState(write: (writer: CdrWriter) => void, kind = EncapsulationKind
 
 describe('lengths that lie', () => {
   test.each([0xffffffff, 0x7fffffff, 100])('%d joint names are refused before any is read', (count) => {
-    const { code, message } = refusal(() => decodeJointState(jointState((w) => w.sequenceLength(count)), 'joints'));
+    const { code, message } = refusal(() =>
+      decodeJointState(
+        jointState((w) => w.sequenceLength(count)),
+        'joints',
+      ),
+    );
     expect(code).toBe('MESSAGE_DATA');
     expect(message).toContain(`Expected ${count * 4} bytes for name of sensor_msgs/JointState, received 0`);
   });
 
   test.each([0xffffffff, 0x20000001, 3])('%d positions are refused before any is read', (count) => {
     const message = jointState((w) => w.sequenceLength(0).sequenceLength(count).float64(1).float64(2));
-    expect(refusal(() => decodeJointState(message, 'joints')).message).toContain(`Expected ${count * 8} bytes for position`);
+    expect(refusal(() => decodeJointState(message, 'joints')).message).toContain(
+      `Expected ${count * 8} bytes for position`,
+    );
   });
 
   test('a_string_longer_than_the_message_is_refused', () => {
@@ -167,14 +174,18 @@ describe('lengths that lie', () => {
   test('a_second_of_more_than_1e9_nanoseconds_is_refused', () => {
     const image = Uint8Array.from(bytes('image', 'rosbags'));
     new DataView(image.buffer).setUint32(8, 1_000_000_000, true);
-    expect(refusal(() => decodeImage(image, 'camera')).message).toContain('nanosec below 1000000000, received 1000000000');
+    expect(refusal(() => decodeImage(image, 'camera')).message).toContain(
+      'nanosec below 1000000000, received 1000000000',
+    );
   });
 });
 
 test.each([0x0002, 0x0003, 0x0007, 0x0009, 0x0011, 0x0100, 0xffff])('encapsulation %d is refused', (kind) => {
   const image = Uint8Array.from(bytes('image', 'rosbags'));
   new DataView(image.buffer).setUint16(0, kind, false);
-  expect(refusal(() => decodeImage(image, 'camera')).message).toContain(`received 0x${kind.toString(16).padStart(4, '0')}`);
+  expect(refusal(() => decodeImage(image, 'camera')).message).toContain(
+    `received 0x${kind.toString(16).padStart(4, '0')}`,
+  );
 });
 
 test('a_stamp_before_1970_is_negative', () => {

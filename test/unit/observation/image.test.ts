@@ -20,14 +20,29 @@ describe('raw images', () => {
   });
 
   test.each<[string, Partial<RawImage>, string, string]>([
-    ['an unknown encoding', { encoding: 'yuv422' }, 'IMAGE_ENCODING', 'Expected rgb8, bgr8, rgba8, bgra8, mono8, received yuv422 from camera'],
-    ['an encoding that is a property of every object', { encoding: 'constructor' }, 'IMAGE_ENCODING', 'received constructor'],
+    [
+      'an unknown encoding',
+      { encoding: 'yuv422' },
+      'IMAGE_ENCODING',
+      'Expected rgb8, bgr8, rgba8, bgra8, mono8, received yuv422 from camera',
+    ],
+    [
+      'an encoding that is a property of every object',
+      { encoding: 'constructor' },
+      'IMAGE_ENCODING',
+      'received constructor',
+    ],
     ['no encoding', { encoding: '' }, 'IMAGE_ENCODING', 'received no encoding from camera'],
     ['16 bits', { encoding: 'mono16' }, 'IMAGE_ENCODING', 'received mono16'],
     ['a width below the limit', { width: 3 }, 'IMAGE_SIZE', 'Expected 4 to 64 pixels a side, received 3x4 from camera'],
     ['no rows', { height: 0 }, 'IMAGE_SIZE', 'received 4x0'],
     ['a height above the limit', { height: 65 }, 'IMAGE_SIZE', 'received 4x65'],
-    ['rows that overlap', { step: 11 }, 'IMAGE_DATA', 'Expected a step of at least 12 bytes for 4 rgb8 pixels, received 11'],
+    [
+      'rows that overlap',
+      { step: 11 },
+      'IMAGE_DATA',
+      'Expected a step of at least 12 bytes for 4 rgb8 pixels, received 11',
+    ],
     ['missing bytes', { data: new Uint8Array(47) }, 'IMAGE_DATA', 'Expected 48 bytes for 4 rows of 12, received 47'],
     ['bytes too many', { data: new Uint8Array(49) }, 'IMAGE_DATA', 'received 49'],
     ['no bytes', { data: new Uint8Array(0) }, 'IMAGE_DATA', 'received 0'],
@@ -35,7 +50,9 @@ describe('raw images', () => {
   ])('%s is refused', (_, changes, code, sentence) => {
     const check = (): unknown => checkImage(image(0n, 0, changes), 'camera', LIMITS);
     expect(check).toThrow(Refusal);
-    expect(check).toThrow(expect.objectContaining({ code, source: 'camera', message: expect.stringContaining(sentence) }));
+    expect(check).toThrow(
+      expect.objectContaining({ code, source: 'camera', message: expect.stringContaining(sentence) }),
+    );
   });
 });
 
@@ -116,7 +133,11 @@ describe('compressed images', () => {
 
   test('grey_pixels_are_grey_in_every_channel', async () => {
     const grey = bytes(1);
-    const frame = await decodeCompressed(compressed(await noise(1).toColourspace('b-w').png().toBuffer()), 'camera', LIMITS);
+    const frame = await decodeCompressed(
+      compressed(await noise(1).toColourspace('b-w').png().toBuffer()),
+      'camera',
+      LIMITS,
+    );
     const channels = BYTES_PER_PIXEL[frame.encoding];
     for (let pixel = 0; pixel < 16 * 8; pixel++) {
       for (let c = 0; c < channels; c++) expect(frame.data[pixel * channels + c]).toBe(grey[pixel]);
@@ -130,7 +151,9 @@ describe('compressed images', () => {
   });
 
   test('16_bits_a_channel_are_refused', async () => {
-    const deep = sharp(new Uint16Array(16 * 8 * 3).fill(300), { raw: { width: 16, height: 8, channels: 3 } }).toColourspace('rgb16');
+    const deep = sharp(new Uint16Array(16 * 8 * 3).fill(300), {
+      raw: { width: 16, height: 8, channels: 3 },
+    }).toColourspace('rgb16');
     const { code, message } = await refused(await deep.png().toBuffer());
     expect([code, message]).toEqual(['IMAGE_ENCODING', 'Expected 8 bits a channel, received ushort from camera']);
   });
@@ -171,16 +194,32 @@ describe('duplicates', () => {
   const bgr = (i: number): number[] => [3 * i, 2 * i, i, 7];
 
   test('the_same_pixels_are_a_duplicate_in_any_layout', () => {
-    const views = [view('rgb8', rgb), view('rgb8', rgb, 5), view('bgr8', bgr), view('rgba8', rgb), view('bgra8', bgr, 1)];
+    const views = [
+      view('rgb8', rgb),
+      view('rgb8', rgb, 5),
+      view('bgr8', bgr),
+      view('rgba8', rgb),
+      view('bgra8', bgr, 1),
+    ];
     for (const a of views) for (const b of views) expect(isDuplicate(a, b)).toBe(true);
   });
 
   test('one_channel_of_the_last_pixel_makes_the_difference', () => {
-    expect(isDuplicate(view('rgb8', rgb), view('rgb8', (i) => (i === 15 ? [15, 30, 46] : rgb(i))))).toBe(false);
+    expect(
+      isDuplicate(
+        view('rgb8', rgb),
+        view('rgb8', (i) => (i === 15 ? [15, 30, 46] : rgb(i))),
+      ),
+    ).toBe(false);
   });
 
   test('two_views_of_one_colour_are_no_duplicate', () => {
-    expect(isDuplicate(view('mono8', () => [9]), view('mono8', () => [9]))).toBe(false);
+    expect(
+      isDuplicate(
+        view('mono8', () => [9]),
+        view('mono8', () => [9]),
+      ),
+    ).toBe(false);
   });
 
   test('another_size_is_no_duplicate', () => {

@@ -45,7 +45,11 @@ describe('mapping by name', () => {
   });
 
   test('sources_that_nobody_needs_may_be_absent_or_wrong', () => {
-    const reading = { ...joints(0n, { a: 1, b: 2, g: 0 }), velocity: Float64Array.of(NaN), effort: Float64Array.of(1, 2) };
+    const reading = {
+      ...joints(0n, { a: 1, b: 2, g: 0 }),
+      velocity: Float64Array.of(NaN),
+      effort: Float64Array.of(1, 2),
+    };
     expect(() => new JointReader(config).read(reading)).not.toThrow();
   });
 });
@@ -74,7 +78,10 @@ describe('refusals', () => {
   });
 
   test('an_empty_message_misses_every_joint', () => {
-    expect(refused(joints(0n, {}))).toMatchObject({ code: 'JOINT_MISSING', message: expect.stringContaining('missing: a, b, g') });
+    expect(refused(joints(0n, {}))).toMatchObject({
+      code: 'JOINT_MISSING',
+      message: expect.stringContaining('missing: a, b, g'),
+    });
   });
 
   test('an_array_shorter_than_its_names_names_the_joints_without_a_value', () => {
@@ -87,7 +94,10 @@ describe('refusals', () => {
 
   test('an_array_longer_than_its_names_is_refused', () => {
     const reading = { ...joints(0n, { a: 1, b: 2, g: 3, x: 4 }), name: ['a', 'b', 'g'] };
-    expect(refused(reading)).toEqual({ code: 'JOINT_COUNT', message: 'Expected 3 positions for 3 names, received 4 from joint_states' });
+    expect(refused(reading)).toEqual({
+      code: 'JOINT_COUNT',
+      message: 'Expected 3 positions for 3 names, received 4 from joint_states',
+    });
   });
 
   test('a_needed_source_that_is_empty_is_refused', () => {

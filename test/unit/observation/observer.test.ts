@@ -102,7 +102,12 @@ describe('building an observation', () => {
 
 describe('a bad message', () => {
   test.each<[string, (to: Observer) => void, string, string]>([
-    ['image', (to) => to.offerImage('wrist', image(T0 + 1n, 1, { encoding: 'nv12' }), T0 + 1n), 'IMAGE_ENCODING', 'wrist/image_raw'],
+    [
+      'image',
+      (to) => to.offerImage('wrist', image(T0 + 1n, 1, { encoding: 'nv12' }), T0 + 1n),
+      'IMAGE_ENCODING',
+      'wrist/image_raw',
+    ],
     ['size', (to) => to.offerImage('wrist', image(T0 + 1n, 1, { width: 1 }), T0 + 1n), 'IMAGE_SIZE', 'wrist/image_raw'],
     ['data', (to) => to.offerImage('wrist', image(T0 + 1n, 1, { step: 13 }), T0 + 1n), 'IMAGE_DATA', 'wrist/image_raw'],
     ['joint', (to) => to.offerJoints(joints(T0 + 1n, { a: 1 }), T0 + 1n), 'JOINT_MISSING', 'joint_states'],
@@ -125,10 +130,13 @@ describe('a bad message', () => {
     const from = observer();
     offerAll(from, T0);
     from.offerImage('wrist', image(T0 + SECOND, 9), T0 + 50n * MS);
-    expect(said[0]?.message).toBe('Expected a stamp within 0.200 s, received one 0.950 s ahead of the clock from wrist/image_raw');
+    expect(said[0]?.message).toBe(
+      'Expected a stamp within 0.200 s, received one 0.950 s ahead of the clock from wrist/image_raw',
+    );
     expect(codes()).toEqual(['CAMERA_STALE']);
     from.offerImage('wrist', image(T0 + 200n * MS, 9), T0 + 50n * MS);
-    for (const camera of ['exterior', 'wrist']) from.offerImage(camera, image(T0 + 51n * MS, camera.length), T0 + 51n * MS);
+    for (const camera of ['exterior', 'wrist'])
+      from.offerImage(camera, image(T0 + 51n * MS, camera.length), T0 + 51n * MS);
     from.watch(T0 + 100n * MS);
     expect(codes()).toEqual([]);
     from.watch(T0 + 252n * MS);
@@ -152,7 +160,9 @@ describe('conditions', () => {
       from.offerImage('exterior', image(t, 1), t);
       from.watch(t);
     }
-    expect(said.map(String)).toEqual(['CAMERA_MISSING: Expected messages on wrist/image_raw, received none in 0.300 s']);
+    expect(said.map(String)).toEqual([
+      'CAMERA_MISSING: Expected messages on wrist/image_raw, received none in 0.300 s',
+    ]);
   });
 
   test('a_camera_whose_every_image_is_bad_is_stale_not_missing', () => {
@@ -173,7 +183,9 @@ describe('conditions', () => {
     from.watch(T0 + 100n * MS);
     expect(codes()).toEqual([]);
     from.watch(T0 + 101n * MS);
-    expect(said[0]?.message).toBe('Expected valid data at most 0.100 s old on joint_states, received the last 0.101 s ago');
+    expect(said[0]?.message).toBe(
+      'Expected valid data at most 0.100 s old on joint_states, received the last 0.101 s ago',
+    );
     expect(codes()).toEqual(['STATE_STALE']);
     from.watch(T0 + 201n * MS);
     expect(codes()).toEqual(['CAMERA_STALE', 'CAMERA_STALE']);
@@ -333,7 +345,12 @@ describe('compressed images', () => {
     sharp({ create: { width: 8, height: 8, channels: 3, background: { r: shade, g: 0, b: 0 } } })
       .jpeg()
       .toBuffer();
-  const message = async (stamp: bigint, shade: number) => ({ stamp, frameId: '', format: 'jpeg', data: await jpeg(shade) });
+  const message = async (stamp: bigint, shade: number) => ({
+    stamp,
+    frameId: '',
+    format: 'jpeg',
+    data: await jpeg(shade),
+  });
 
   test('a_decoded_image_completes_a_set_and_says_so', async () => {
     const from = observer();

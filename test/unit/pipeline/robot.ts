@@ -1,4 +1,10 @@
-import type { ActionJoint, CameraConfig, PolicyConfig, ScheduleConfig, StateJoint } from '../../../src/config/config.js';
+import type {
+  ActionJoint,
+  CameraConfig,
+  PolicyConfig,
+  ScheduleConfig,
+  StateJoint,
+} from '../../../src/config/config.js';
 import type { JointReading, RawImage } from '../../../src/frame/frame.js';
 
 export const MS = 1_000_000n;
@@ -6,8 +12,20 @@ export const SECOND = 1000n * MS;
 /** When the tests' stories begin. */
 export const T0 = 1000n * SECOND;
 
-export const exterior: CameraConfig = { name: 'exterior', topic: 'exterior/image_raw', transport: 'raw', slot: 'base_0_rgb', maxAge: 200n * MS };
-export const wrist: CameraConfig = { name: 'wrist', topic: 'wrist/image_raw', transport: 'raw', slot: 'left_wrist_0_rgb', maxAge: 200n * MS };
+export const exterior: CameraConfig = {
+  name: 'exterior',
+  topic: 'exterior/image_raw',
+  transport: 'raw',
+  slot: 'base_0_rgb',
+  maxAge: 200n * MS,
+};
+export const wrist: CameraConfig = {
+  name: 'wrist',
+  topic: 'wrist/image_raw',
+  transport: 'raw',
+  slot: 'left_wrist_0_rgb',
+  maxAge: 200n * MS,
+};
 
 export function actionJoint(name: string, changes: Partial<ActionJoint> = {}): ActionJoint {
   return {
@@ -42,7 +60,14 @@ export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<Sch
     promptTopic: 'prompt',
     autostart: false,
     controlRate: 10,
-    schedule: { mode: 'async', replanSteps: 3, engineTimeout: SECOND, maxTickLateness: 20n * MS, lockstep: false, ...schedule },
+    schedule: {
+      mode: 'async',
+      replanSteps: 3,
+      engineTimeout: SECOND,
+      maxTickLateness: 20n * MS,
+      lockstep: false,
+      ...schedule,
+    },
     sync: { maxSkew: 50n * MS },
     image: { minSize: 4, maxSize: 64 },
     cameras: [exterior, wrist],

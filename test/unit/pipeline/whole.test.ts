@@ -40,7 +40,10 @@ function config(schedule: Partial<ScheduleConfig> = {}): PolicyConfig {
 
 function header(stamp: bigint): CdrWriter {
   const writer = new CdrWriter();
-  return writer.int32(Number(stamp / SECOND)).uint32(Number(stamp % SECOND)).string('');
+  return writer
+    .int32(Number(stamp / SECOND))
+    .uint32(Number(stamp % SECOND))
+    .string('');
 }
 
 function pixels(slot: number): Uint8Array {
@@ -50,12 +53,19 @@ function pixels(slot: number): Uint8Array {
 }
 
 function imageMessage(slot: number, stamp: bigint): Uint8Array {
-  const writer = header(stamp).uint32(224).uint32(224).string('rgb8').uint8(0).uint32(224 * 3);
+  const writer = header(stamp)
+    .uint32(224)
+    .uint32(224)
+    .string('rgb8')
+    .uint8(0)
+    .uint32(224 * 3);
   return writer.uint8Array(pixels(slot), true).data;
 }
 
 async function pngMessage(slot: number, stamp: bigint): Promise<Uint8Array> {
-  const png = await sharp(pixels(slot), { raw: { width: 224, height: 224, channels: 3 } }).png().toBuffer();
+  const png = await sharp(pixels(slot), { raw: { width: 224, height: 224, channels: 3 } })
+    .png()
+    .toBuffer();
   return header(stamp).string('png').uint8Array(png, true).data;
 }
 

@@ -55,7 +55,8 @@ describe('positions', () => {
         const moved = (value - position) / PERIOD;
         if (!(value >= joint.lower && value <= joint.upper)) exceeded.push(`position ${value}`);
         if (!(Math.abs(moved) <= joint.maxVelocity + 1e-9)) exceeded.push(`velocity ${moved}`);
-        if (!(Math.abs(moved - velocity) / PERIOD <= joint.maxAcceleration + 1e-6)) exceeded.push(`acceleration ${moved - velocity}`);
+        if (!(Math.abs(moved - velocity) / PERIOD <= joint.maxAcceleration + 1e-6))
+          exceeded.push(`acceleration ${moved - velocity}`);
         position = value;
         velocity = moved;
       }
@@ -66,7 +67,9 @@ describe('positions', () => {
 
 describe('velocities', () => {
   test('without_limits_the_wanted_value_comes_back', () => {
-    expect(limitVelocity(-123.4, actionJoint('j', { kind: 'velocity' }), { position: NaN, velocity: 0 }, PERIOD)).toBe(-123.4);
+    expect(limitVelocity(-123.4, actionJoint('j', { kind: 'velocity' }), { position: NaN, velocity: 0 }, PERIOD)).toBe(
+      -123.4,
+    );
   });
 
   test('toward_a_limit_it_is_what_the_next_period_has_room_for', () => {
@@ -111,9 +114,11 @@ describe('velocities', () => {
       for (let tick = 0; tick < 200; tick++) {
         const value = limitVelocity((next() - 0.5) * 20, joint, { position, velocity }, PERIOD);
         if (!(Math.abs(value) <= joint.maxVelocity)) exceeded.push(`velocity ${value}`);
-        if (!(Math.abs(value - velocity) / PERIOD <= joint.maxAcceleration + 1e-6)) exceeded.push(`acceleration ${value - velocity}`);
+        if (!(Math.abs(value - velocity) / PERIOD <= joint.maxAcceleration + 1e-6))
+          exceeded.push(`acceleration ${value - velocity}`);
         position += value * PERIOD;
-        if (!(position >= joint.lower - 1e-12 && position <= joint.upper + 1e-12)) exceeded.push(`position ${position}`);
+        if (!(position >= joint.lower - 1e-12 && position <= joint.upper + 1e-12))
+          exceeded.push(`position ${position}`);
         velocity = value;
       }
     }

@@ -1,0 +1,63 @@
+import type { ActionJoint, PolicyConfig, ScheduleConfig } from '../../../src/config/config.js';
+import type { ActionChunk } from '../../../src/frame/frame.js';
+import { Schedule } from '../../../src/schedule/schedule.js';
+import type { Step } from '../../../src/schedule/schedule.js';
+import { actionJoint, MS, robot, T0 } from '../pipeline/robot.js';
+
+export const TICK = 100n * MS;
+
+export function config(joints: readonly ActionJoint[], schedule: Partial<ScheduleConfig> = {}): PolicyConfig {
+  return robot({ action: { joints, bound: 'none' } }, schedule);
+}
+
+/** A chunk of the observation at `stamp`, one array per step. */
+export function chunk(stamp: bigint, steps: readonly (readonly number[])[], joints = ['a', 'b']): ActionChunk {
+  return { stamp, joints, rows: steps.length, values: Float64Array.from(steps.flat()), period: 0.1 };
+}
+
+/** Steps of two equal joints: from, from + 1, … */
+export function counting(stamp: bigint, from: number, rows = 6): ActionChunk {
+  return chunk(
+    stamp,
+    Array.from({ length: rows }, (_, i) => [from + i, from + i]),
+  );
+}
+
+/** A schedule at work: its clock, measured positions, and what it said. */
+export class Bench {
+  readonly schedule: Schedule;
+  now = T0;
+  measured: Float64Array | undefined;
+  readonly joints: readonly string[];
+
+  constructor(config: PolicyConfig) {
+    this.schedule = new Schedule(config);
+    this.joints = config.action.joints.map(({ name }) => name);
+    this.measured = new Float64Array(this.joints.length);
+    this.schedule.activate();
+  }
+
+  /** One tick; then the clock goes on by one period. */
+  tick(): Step {
+    const step = this.schedule.next(this.now, this.measured);
+    this.now += TICK;
+    return step;
+  }
+
+  /** Reason and first joint's value of `count` ticks. */
+  ticks(count: number): string[] {
+    return Array.from({ length: count }, () => {
+      const { command, fault } = this.tick();
+      const said = command ? `${command.reason} ${command.values[0]}` : 'nothing';
+      return fault ? `${said} ${fault.code}` : said;
+    });
+  }
+
+  /** An observation now whose chunk arrives now. */
+  give(made: ActionChunk): unknown {
+    return this.schedule.accept(this.schedule.ask(this.now), made, this.now);
+  }
+}
+
+export const positions = [actionJoint('a'), actionJoint('b')];
+export const velocities = [actionJoint('a', { kind: 'velocity' }), actionJoint('b', { kind: 'velocity' })];

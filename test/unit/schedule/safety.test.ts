@@ -1,0 +1,231 @@
+import { describe, expect, test } from '@jest/globals';
+import { actionJoint, random, T0 } from '../pipeline/robot.js';
+import { Bench, chunk, config, counting, positions, velocities } from './bench.js';
+
+describe('starving', () => {
+  test('steps_are_executed_while_they_remain_then_it_holds_and_says_so_once_an_episode', () => {
+    const bench = new Bench(config(positions));
+    bench.give(counting(T0, 10, 2));
+    expect(bench.ticks(5)).toEqual(['step 10', 'step 11', 'hold 11 COMMAND_STARVED', 'hold 11', 'hold 11']);
+    bench.give(counting(bench.now, 20, 1));
+    expect(bench.ticks(3)).toEqual(['step 20', 'hold 20 COMMAND_STARVED', 'hold 20']);
+  });
+
+  test('velocities_stop_at_once_or_as_fast_as_they_may', () => {
+    const joints = [actionJoint('a', { kind: 'velocity', maxAcceleration: 4 }), actionJoint('b', { kind: 'velocity' })];
+    const bench = new Bench(config(joints));
+    bench.give(
+      chunk(T0, [
+        [0.4, 1],
+        [0.8, 1],
+      ]),
+    );
+    const values = Array.from({ length: 5 }, () => [...bench.tick().command!.values].map((v) => Number(v.toFixed(9))));
+    expect(values).toEqual([
+      [0.4, 1],
+      [0.8, 1],
+      [0.4, 0],
+      [0, 0],
+      [0, 0],
+    ]);
+  });
+});
+
+describe('before the first chunk', () => {
+  test('it_holds_where_the_robot_was_first_measured', () => {
+    const bench = new Bench(config([actionJoint('a'), actionJoint('b', { kind: 'velocity' })]));
+    bench.measured = Float64Array.of(0.3, NaN);
+    expect(bench.tick().command).toMatchObject({ time: T0, reason: 'hold', values: Float64Array.of(0.3, 0) });
+    bench.measured = Float64Array.of(0.2, NaN);
+    expect(bench.ticks(1)).toEqual(['hold 0.3']);
+  });
+
+  test('nothing_is_sent_while_nothing_is_measured', () => {
+    const bench = new Bench(config(positions));
+    bench.measured = undefined;
+    bench.give(counting(T0, 0));
+    expect(bench.ticks(2)).toEqual(['nothing', 'nothing']);
+    bench.measured = Float64Array.of(0, 0);
+    expect(bench.ticks(1)).toEqual(['step 0']);
+  });
+
+  test('without_joint_space_state_nothing_is_held_but_steps_go_out', () => {
+    const bench = new Bench(config(positions));
+    bench.measured = Float64Array.of(NaN, NaN);
+    expect(bench.ticks(1)).toEqual(['nothing']);
+    bench.give(counting(T0, 7, 1));
+    expect(bench.ticks(2)).toEqual(['step 7', 'hold 7 COMMAND_STARVED']);
+  });
+});
+
+describe('the first command', () => {
+  const limited = [actionJoint('a', { maxVelocity: 2 }), actionJoint('b', { maxVelocity: 2 })];
+
+  test('within_one_periods_reach_of_the_measured_state_it_is_sent', () => {
+    const bench = new Bench(config(limited));
+    bench.measured = Float64Array.of(1, 1);
+    bench.give(
+      chunk(T0, [
+        [1.2, 0.8],
+        [1.4, 0.6],
+      ]),
+    );
+    expect(bench.ticks(2)).toEqual(['step 1.2', 'step 1.4']);
+  });
+
+  test('a_jump_is_refused_naming_the_joint_and_the_robot_holds_where_it_is', () => {
+    const bench = new Bench(config(limited));
+    bench.measured = Float64Array.of(1, 1);
+    bench.give(
+      chunk(T0, [
+        [1.1, 0.7],
+        [1.1, 0.7],
+      ]),
+    );
+    const { command, fault } = bench.tick();
+    expect(command).toMatchObject({ reason: 'hold', values: Float64Array.of(1, 1) });
+    expect(String(fault)).toBe('COMMAND_JUMP: Expected a first command within 0.2 of 1 for b, received 0.7; holding');
+    expect(bench.schedule.wantsInference).toBe(true);
+    expect(bench.ticks(1)).toEqual(['hold 1']);
+    bench.give(chunk(bench.now, [[1.1, 0.9]]));
+    expect(bench.ticks(1)).toEqual(['step 1.1']);
+  });
+
+  test('after_it_a_far_step_is_approached_at_the_limit', () => {
+    const bench = new Bench(config(limited));
+    bench.give(
+      chunk(T0, [
+        [0.1, 0],
+        [5, 0],
+        [5, 0],
+      ]),
+    );
+    expect(bench.ticks(3).map((s) => Number(s.split(' ')[1]).toFixed(6))).toEqual(['0.100000', '0.300000', '0.500000']);
+  });
+
+  test('a_gripper_may_start_from_anywhere', () => {
+    const bench = new Bench(config([actionJoint('a', { maxVelocity: 0.1, gripper: true })]));
+    bench.measured = Float64Array.of(0.04);
+    bench.give(chunk(T0, [[0], [0]], ['a']));
+    expect(bench.ticks(1)).toEqual(['step 0.03']);
+  });
+
+  test('it_is_judged_anew_after_every_activation', () => {
+    const bench = new Bench(config(limited));
+    bench.give(chunk(T0, [[0.1, 0]]));
+    bench.ticks(1);
+    bench.schedule.deactivate(bench.now, bench.measured);
+    bench.schedule.activate();
+    bench.give(chunk(bench.now, [[0.5, 0]]));
+    expect(bench.ticks(1)).toEqual(['hold 0 COMMAND_JUMP']);
+  });
+
+  test('velocities_start_from_rest', () => {
+    const bench = new Bench(config([actionJoint('a', { kind: 'velocity', maxAcceleration: 10 })]));
+    bench.give(chunk(T0, [[3], [3]], ['a']));
+    expect(bench.ticks(2)).toEqual(['step 1', 'step 2']);
+  });
+});
+
+describe('the stop action', () => {
+  const arm = [actionJoint('a'), actionJoint('v', { kind: 'velocity' }), actionJoint('g', { gripper: true })];
+  const moved = (): Bench => {
+    const bench = new Bench(config(arm));
+    bench.measured = Float64Array.of(1, NaN, 0.04);
+    bench.give(
+      chunk(
+        T0,
+        [
+          [2, 3, 0.01],
+          [2, 3, 0],
+        ],
+        ['a', 'v', 'g'],
+      ),
+    );
+    bench.ticks(1);
+    bench.measured = Float64Array.of(1.5, NaN, 0.02);
+    return bench;
+  };
+
+  test('holds_measured_positions_zeroes_velocities_and_leaves_the_gripper_as_commanded', () => {
+    const { schedule, now, measured } = moved();
+    expect(schedule.deactivate(now, measured)).toEqual({
+      time: now,
+      reason: 'stop',
+      values: Float64Array.of(1.5, 0, 0.01),
+    });
+  });
+
+  test('comes_exactly_once_and_nothing_after_it', () => {
+    const bench = moved();
+    expect(bench.schedule.stop(bench.now, bench.measured)).toBeDefined();
+    expect(bench.schedule.stop(bench.now, bench.measured)).toBeUndefined();
+    expect(bench.ticks(2)).toEqual(['nothing', 'nothing']);
+    expect(bench.schedule.deactivate(bench.now, bench.measured)).toBeUndefined();
+    expect(bench.schedule.deactivate(bench.now, bench.measured)).toBeUndefined();
+    expect(bench.ticks(1)).toEqual(['nothing']);
+    expect(bench.schedule.wantsInference).toBe(false);
+  });
+
+  test('a_gripper_never_commanded_stays_where_it_is_measured', () => {
+    const bench = new Bench(config(arm));
+    bench.measured = Float64Array.of(1, NaN, 0.03);
+    expect(bench.schedule.deactivate(T0, bench.measured)?.values).toEqual(Float64Array.of(1, 0, 0.03));
+  });
+
+  test('without_a_measurement_positions_stay_as_commanded', () => {
+    const bench = moved();
+    expect(bench.schedule.deactivate(bench.now, undefined)?.values).toEqual(Float64Array.of(2, 0, 0.01));
+  });
+
+  test('a_robot_never_commanded_nor_measured_is_left_alone', () => {
+    expect(new Bench(config(arm)).schedule.deactivate(T0, undefined)).toBeUndefined();
+    expect(new Bench(config(velocities)).schedule.deactivate(T0, undefined)?.values).toEqual(Float64Array.of(0, 0));
+  });
+
+  test('a_new_chunk_ends_the_silence_after_a_stop', () => {
+    const bench = moved();
+    bench.schedule.stop(bench.now, bench.measured);
+    bench.give(chunk(bench.now, [[1.6, 0, 0.01]], ['a', 'v', 'g']));
+    expect(bench.ticks(1)).toEqual(['step 1.6']);
+    expect(bench.schedule.deactivate(bench.now, bench.measured)?.reason).toBe('stop');
+  });
+});
+
+test('whatever_chunks_come_no_command_exceeds_a_limit', () => {
+  const next = random(11);
+  const exceeded: string[] = [];
+  let steps = 0;
+  for (let round = 0; round < 60; round++) {
+    const limits = { lower: -0.5, upper: 0.7, maxVelocity: 1 + next(), maxAcceleration: 5 + next() * 20 };
+    const joints = [actionJoint('a', limits), actionJoint('b', { ...limits, kind: 'velocity' })];
+    const bench = new Bench(
+      config(joints, { mode: next() < 0.5 ? 'sync' : 'async', replanSteps: 1 + Math.floor(next() * 4) }),
+    );
+    const position = [0, 0];
+    const velocity = [0, 0];
+    for (let tick = 0; tick < 100; tick++) {
+      if (bench.schedule.wantsInference && next() < 0.7) {
+        const wild = Array.from({ length: 5 }, () => [(next() - 0.5) * 4, (next() - 0.5) * 10]);
+        bench.give(chunk(bench.now - BigInt(Math.floor(next() * 2e8)), [[position[0]!, 0], ...wild]));
+      }
+      if (next() < 0.02) bench.schedule.reset();
+      const { reason, values } = bench.tick().command!;
+      if (reason === 'step') steps++;
+      // The robot follows: positions arrive, velocities are integrated.
+      for (const j of [0, 1]) {
+        const speed = j === 0 ? (values[0]! - position[0]!) / 0.1 : values[1]!;
+        const change = Math.abs(speed - velocity[j]!) / 0.1;
+        const where = j === 0 ? values[0]! : position[1]! + values[1]! * 0.1;
+        position[j] = where;
+        velocity[j] = speed;
+        if (!(Math.abs(speed) <= limits.maxVelocity + 1e-9)) exceeded.push(`velocity of ${j}`);
+        if (!(change <= limits.maxAcceleration + 1e-6)) exceeded.push(`acceleration of ${j}`);
+        if (!(where >= -0.5 - 1e-12 && where <= 0.7 + 1e-12)) exceeded.push(`position of ${j}`);
+      }
+      bench.measured = Float64Array.from(position);
+    }
+  }
+  expect(exceeded).toEqual([]);
+  expect(steps).toBeGreaterThan(2000);
+});
