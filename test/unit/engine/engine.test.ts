@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { Engine, InferRequest, RtcRequest } from '../../../src/engine/engine.js';
@@ -34,14 +35,17 @@ describe('an open engine', () => {
   afterAll(() => engine.close());
 
   test('leaves_the_event_loop_free_while_it_infers', async () => {
+    const inferences = 5;
     let ticks = 0;
-    let settled = false;
-    const inference = engine.infer(long).finally(() => (settled = true));
-    const timer = setInterval(() => (ticks += settled ? 0 : 1), 1);
-    await inference;
-    clearInterval(timer);
-    // Blocked, it would be 0: the inference settles in the same turn in which it was asked for.
-    expect(ticks).toBeGreaterThanOrEqual(10);
+    for (let i = 0; i < inferences; i += 1) {
+      let settled = false;
+      const inference = engine.infer(long).finally(() => (settled = true));
+      const timer = setInterval(() => (ticks += settled ? 0 : 1), 1);
+      await inference;
+      clearInterval(timer);
+    }
+    // Were the loop blocked, at most one tick would come between an inference's end and the news of it.
+    expect(ticks).toBeGreaterThan(2 * inferences);
   });
 
   test('refuses_a_second_inference_while_one_runs_and_takes_the_next_one_after', async () => {
@@ -170,19 +174,15 @@ function threads(): { id: number; nice: number; policy: number }[] {
 describe('closing', () => {
   test('waits_for_the_inference_in_flight_and_refuses_what_comes_after', async () => {
     const engine = await openEngine(tiny);
-    const order: string[] = [];
-    const inference = engine.infer(long).then(({ actions }) => {
-      order.push('inferred');
-      return actions;
-    });
-    const closed = engine.close().then(() => order.push('closed'));
+    const inference = engine.infer(long);
+    const closed = engine.close();
     await expect(engine.infer(request)).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: 'Expected an open engine, received a closed one',
     });
     await closed;
-    expect(order).toEqual(['inferred', 'closed']);
-    expect((await inference).every(Number.isFinite)).toBe(true);
+    const actions = await Promise.race([inference.then((result) => result.actions), setImmediate(undefined)]);
+    expect(actions?.every(Number.isFinite)).toBe(true);
     await expect(engine.close()).resolves.toBeUndefined();
   });
 });
