@@ -16,7 +16,7 @@ struct Dimensions {
 
     int64_t head_dim() const { return hidden / heads; }
     int64_t side() const { return image_size / patch; }
-    int64_t patches() const { return side() * side(); }    // tokens a camera
+    int64_t patches() const { return side() * side(); }  // tokens a camera
     int64_t patch_values() const { return 3 * patch * patch; }
   } vision;
 

@@ -39,8 +39,8 @@ void Ops::flow_step(const Inputs& in, int64_t step, int64_t steps, int64_t prefi
 
   linear(x, w.action_in.weight, &w.action_in.bias, expert_.h);
   for (int64_t layer = 0; layer < dims.expert.layers; layer++)
-    expert_layer(layer, time_row, prefix_tokens, cache, modulation.cols_from(2 * layer * norm_columns, 2 * norm_columns),
-                 expert_.h);
+    expert_layer(layer, time_row, prefix_tokens, cache,
+                 modulation.cols_from(2 * layer * norm_columns, 2 * norm_columns), expert_.h);
   adaptive_rms_norm(expert_.h, modulation.cols_from(2 * dims.expert.layers * norm_columns, norm_columns), time_row,
                     expert_.norm);
   linear(expert_.norm, w.action_out.weight, &w.action_out.bias, velocity);

@@ -13,7 +13,8 @@
 // 1. Derive from Ops, own all memory, implement "memory and order" and the primitives. The composites then work: their
 //    default implementations (vision.cc, prefix.cc, flow.cc) are made of primitives, and are the reference for what a
 //    composite computes.
-// 2. Override composites where one fused or persistent kernel does better; the smaller ones (prefix_layer, expert_layer,
+// 2. Override composites where one fused or persistent kernel does better; the smaller ones (prefix_layer,
+// expert_layer,
 //    flow_step) or the whole stack. A backend that overrides a composite may lay out weights in load() as it likes
 //    (fused q, k, v; 1 + w folded into the next matrix; fp8) and leave the primitives it no longer needs unreachable.
 // 3. run() may record on the first call with a Shape and replay afterwards (one CUDA graph over the whole inference):
@@ -80,8 +81,8 @@ struct Shape {
 
 // Keys after RoPE, and values. A layer's rows are the prefix's, then the action tokens of the flow step under way.
 struct Cache {
-  Matrix k;            // (layers * capacity, kv_heads * head_dim) activation type
-  Matrix v;            // as k
+  Matrix k;              // (layers * capacity, kv_heads * head_dim) activation type
+  Matrix v;              // as k
   int64_t capacity = 0;  // max_prefix + horizon
 };
 
@@ -119,15 +120,16 @@ class Ops {
 
   // ---- composites, in the order of an inference -------------------------------------------------------------------
 
-  // Set-up for a number of flow steps, outside run(): embedding (times, width) of t, F32 -> condition (times, width),
-  // modulation (times, Dimensions::modulation()).
+  // Set-up for a number of flow steps, outside run() and into the same buffers again when that number changes:
+  // embedding (times, width) of t, F32 -> condition (times, width), modulation (times, Dimensions::modulation()).
   virtual void conditioning(const Matrix& embedding, const Matrix& condition, const Matrix& modulation);
 
   // Each image resized with padding to (image_size, image_size, 3), x / 255 * 2 - 1, cut into patches:
   // out (cameras * patches, 3 * patch * patch) activation type; patches row by row, values by channel, row, column.
   virtual void patches(const std::vector<pi05_image>& images, pi05_resize resize, const Matrix& out) = 0;
 
-  // SigLIP over all cameras in one batch and the projector: patches as above -> out (cameras * patches, prefix width) F32.
+  // SigLIP over all cameras in one batch and the projector: patches as above -> out (cameras * patches, prefix width)
+  // F32.
   virtual void vision(const Matrix& patches, int64_t cameras, const Matrix& out);
 
   // out (tokens, prefix width) F32 = rows of the embedding table * sqrt(width).
@@ -139,8 +141,8 @@ class Ops {
 
   // All Euler steps. prefix_tokens: valid cache rows before the action tokens. x (horizon, action_dim) F32: out, the
   // actions. velocities (steps * horizon, action_dim) F32: out, as they were used.
-  virtual void flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const Cache& cache, const Matrix& modulation,
-                    const Matrix& x, const Matrix& velocities);
+  virtual void flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const Cache& cache,
+                    const Matrix& modulation, const Matrix& x, const Matrix& velocities);
   virtual void flow_step(const Inputs& in, int64_t step, int64_t steps, int64_t prefix_tokens, const Cache& cache,
                          const Matrix& modulation, const Matrix& x, const Matrix& velocity);
   // h (horizon, expert width) F32, in and out. modulation (times, 2 * 3 * width): this layer's columns.
@@ -166,15 +168,15 @@ class Ops {
   virtual void layer_norm(const Matrix& x, const Affine& norm, const Matrix& out) = 0;
   // out = x / sqrt(mean(x²) + 1e-6) * (1 + weight)
   virtual void rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out) = 0;
-  // out[r] = x / sqrt(mean(x²) + 1e-6) * (1 + scale[time_row[r]]) + shift[time_row[r]]; modulation (times, ≥ 2 * width):
-  // scale, shift
+  // out[r] = x / sqrt(mean(x²) + 1e-6) * (1 + scale[time_row[r]]) + shift[time_row[r]]; modulation (times, ≥ 2 *
+  // width): scale, shift
   virtual void adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row,
                                  const Matrix& out) = 0;
 
   // In place: row r of each head turned as position first + r, theta 10000, rotate-half.
   virtual void rope(const Matrix& x, int64_t heads, int64_t first) = 0;
-  // out = softmax(q · kᵀ / sqrt(head_dim)) · v per head; q, out (batch * n, heads * head_dim), k, v (batch * m, kv_heads *
-  // head_dim); softmax in F32.
+  // out = softmax(q · kᵀ / sqrt(head_dim)) · v per head; q, out (batch * n, heads * head_dim), k, v (batch * m,
+  // kv_heads * head_dim); softmax in F32.
   virtual void attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
                          const Matrix& out) = 0;
 
@@ -194,9 +196,9 @@ class Ops {
 
  private:
   struct VisionScratch {
-    Matrix x;                  // (slots * patches, hidden) F32
+    Matrix x;                   // (slots * patches, hidden) F32
     Matrix norm, q, k, v, att;  // (slots * patches, hidden)
-    Matrix mid;                // (slots * patches, mlp)
+    Matrix mid;                 // (slots * patches, mlp)
   } vision_;
   struct PrefixScratch {
     Matrix norm;    // (max_prefix, width)

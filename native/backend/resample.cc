@@ -16,11 +16,16 @@ Fit fit_with_padding(int64_t width, int64_t height, int64_t size) {
 
 PixelLayout layout_of(pi05_pixels pixels) {
   switch (pixels) {
-    case PI05_PIXELS_RGB8: return {3, {0, 1, 2}};
-    case PI05_PIXELS_BGR8: return {3, {2, 1, 0}};
-    case PI05_PIXELS_RGBA8: return {4, {0, 1, 2}};
-    case PI05_PIXELS_BGRA8: return {4, {2, 1, 0}};
-    case PI05_PIXELS_MONO8: return {1, {0, 0, 0}};
+    case PI05_PIXELS_RGB8:
+      return {3, {0, 1, 2}};
+    case PI05_PIXELS_BGR8:
+      return {3, {2, 1, 0}};
+    case PI05_PIXELS_RGBA8:
+      return {4, {0, 1, 2}};
+    case PI05_PIXELS_BGRA8:
+      return {4, {2, 1, 0}};
+    case PI05_PIXELS_MONO8:
+      return {1, {0, 0, 0}};
   }
   return {0, {0, 0, 0}};
 }

@@ -9,8 +9,8 @@
 
 namespace pi05 {
 
-// Where an image lies in a square after resizing: openpi's and LeRobot's formula. A very thin image gets width or height
-// 0, which nothing can resize.
+// Where an image lies in a square after resizing: openpi's and LeRobot's formula. A very thin image gets width or
+// height 0, which nothing can resize.
 struct Fit {
   int64_t width, height, left, top;
 };

@@ -21,11 +21,11 @@ struct Affine {
 };
 
 struct VisionLayer {
-  Affine norm1;        // (hidden)
+  Affine norm1;         // (hidden)
   Affine q, k, v, out;  // (hidden, hidden)
-  Affine norm2;        // (hidden)
-  Affine fc1;          // (mlp, hidden)
-  Affine fc2;          // (hidden, mlp)
+  Affine norm2;         // (hidden)
+  Affine fc1;           // (mlp, hidden)
+  Affine fc2;           // (hidden, mlp)
 };
 
 struct PrefixLayer {
@@ -52,9 +52,9 @@ struct Weights {
   Affine patch;     // (hidden, 3 * patch * patch): channel, row, column
   Tensor position;  // (patches, hidden)
   std::vector<VisionLayer> vision;
-  Affine vision_norm;  // (hidden)
-  Affine projector;    // (prefix width, hidden)
-  Tensor embedding;    // (vocab, prefix width)
+  Affine vision_norm;               // (hidden)
+  Affine projector;                 // (prefix width, hidden)
+  Tensor embedding;                 // (vocab, prefix width)
   std::vector<PrefixLayer> prefix;  // the last layer's o, post_norm, gate, up and down never matter
   std::vector<ExpertLayer> expert;
   Affine final_norm;         // (3 * width, width); its gate is unused

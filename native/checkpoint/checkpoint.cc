@@ -19,7 +19,9 @@ namespace {
 
 constexpr const char* kLeRobotPrefix = "model.";
 
-bool starts_with(const std::string& text, const std::string& start) { return text.compare(0, start.size(), start) == 0; }
+bool starts_with(const std::string& text, const std::string& start) {
+  return text.compare(0, start.size(), start) == 0;
+}
 
 // openpi's name of a stored tensor: without LeRobot's prefix, with the module level that newer transformers drop.
 std::string openpi_name(std::string name) {
@@ -122,8 +124,8 @@ Checkpoint open_checkpoint(const std::string& directory) {
     checkpoint.family = *model.family;
     checkpoint.family_reason = "pi05_model.json says so";
   }
-  checkpoint.resize = model.resize.value_or(checkpoint.family == PI05_FAMILY_LEROBOT ? PI05_RESIZE_LEROBOT
-                                                                                     : PI05_RESIZE_PILLOW);
+  checkpoint.resize =
+      model.resize.value_or(checkpoint.family == PI05_FAMILY_LEROBOT ? PI05_RESIZE_LEROBOT : PI05_RESIZE_PILLOW);
 
   const std::vector<TensorSpec> table = tensor_table(checkpoint.dims, checkpoint.weights);
   const std::string prefix = prefixed > 0 ? kLeRobotPrefix : "";
@@ -138,7 +140,8 @@ Checkpoint open_checkpoint(const std::string& directory) {
     const auto found = stored_as(spec);
     if (found == stored.end()) {
       if (spec.name != kExpertLmHead)
-        faults.push_back(prefix + spec.name + ": missing" + (spec.name == kLmHead ? ", and so is " + prefix + kEmbedTokens : ""));
+        faults.push_back(prefix + spec.name + ": missing" +
+                         (spec.name == kLmHead ? ", and so is " + prefix + kEmbedTokens : ""));
       continue;
     }
     const StoredTensor& tensor = *found->second;
@@ -149,9 +152,11 @@ Checkpoint open_checkpoint(const std::string& directory) {
     if (!read_dtype(tensor.dtype, dtype))
       faults.push_back(tensor.name + ": expected F32, BF16 or F16, received " + tensor.dtype);
     if (tensor.shape != spec.shape)
-      faults.push_back(tensor.name + ": expected shape " + to_string(spec.shape) + ", received " + to_string(tensor.shape));
+      faults.push_back(tensor.name + ": expected shape " + to_string(spec.shape) + ", received " +
+                       to_string(tensor.shape));
     if (!spec.into) continue;
-    *spec.into = {tensor.data, dtype, spec.shape.size() == 1 ? 1 : spec.shape[0], spec.shape.size() == 1 ? spec.shape[0] : 1};
+    *spec.into = {tensor.data, dtype, spec.shape.size() == 1 ? 1 : spec.shape[0],
+                  spec.shape.size() == 1 ? spec.shape[0] : 1};
     for (size_t i = 1; i < spec.shape.size(); i++) spec.into->cols *= spec.shape[i];
     if (faults.empty() && reinterpret_cast<uintptr_t>(tensor.data) % static_cast<uintptr_t>(bytes_of(dtype)) != 0) {
       checkpoint.aligned.emplace_back(new char[static_cast<size_t>(tensor.bytes)]);
@@ -167,9 +172,9 @@ Checkpoint open_checkpoint(const std::string& directory) {
       faults.push_back(tensor->name + ": unknown (" + tensor->dtype + " " + to_string(tensor->shape) + ")");
 
   if (!faults.empty()) {
-    std::string text = "Expected the " + std::to_string(table.size()) + " tensors of a Pi0.5 checkpoint in " + directory +
-                       ", received " + std::to_string(found_count) + " of them and " + std::to_string(faults.size()) +
-                       (faults.size() == 1 ? " fault:" : " faults:");
+    std::string text = "Expected the " + std::to_string(table.size()) + " tensors of a Pi0.5 checkpoint in " +
+                       directory + ", received " + std::to_string(found_count) + " of them and " +
+                       std::to_string(faults.size()) + (faults.size() == 1 ? " fault:" : " faults:");
     for (const std::string& fault : faults) text += "\n  " + fault;
     throw Error(PI05_CHECKPOINT_TENSORS, text);
   }

@@ -27,8 +27,9 @@ struct Checkpoint {
   std::vector<std::unique_ptr<char[]>> aligned;  // copies of tensors that a file holds at an odd address
 };
 
-// Throws Error: PI05_CHECKPOINT_MISSING where there is no such directory, weights file or shard; PI05_CHECKPOINT_TENSORS
-// with everything that is wrong, a line each: missing, unknown, misshapen and wrongly typed tensors, faults of a header.
+// Throws Error: PI05_CHECKPOINT_MISSING where there is no such directory, weights file or shard;
+// PI05_CHECKPOINT_TENSORS with everything that is wrong, a line each: missing, unknown, misshapen and wrongly typed
+// tensors, faults of a header.
 Checkpoint open_checkpoint(const std::string& directory);
 
 }  // namespace pi05

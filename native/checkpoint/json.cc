@@ -66,8 +66,7 @@ class JsonReader {
   }
 
   void skip_space() {
-    while (at_ < text_.size() &&
-           (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r'))
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r'))
       at_++;
   }
 
@@ -76,16 +75,27 @@ class JsonReader {
     skip_space();
     Json value;
     switch (peek()) {
-      case '{': read_object(value, depth); break;
-      case '[': read_array(value, depth); break;
+      case '{':
+        read_object(value, depth);
+        break;
+      case '[':
+        read_array(value, depth);
+        break;
       case '"':
         value.type_ = Json::Type::String;
         value.string_ = read_string();
         break;
-      case 't': read_word("true"), value.type_ = Json::Type::Boolean, value.number_ = 1; break;
-      case 'f': read_word("false"), value.type_ = Json::Type::Boolean; break;
-      case 'n': read_word("null"); break;
-      default: read_number(value);
+      case 't':
+        read_word("true"), value.type_ = Json::Type::Boolean, value.number_ = 1;
+        break;
+      case 'f':
+        read_word("false"), value.type_ = Json::Type::Boolean;
+        break;
+      case 'n':
+        read_word("null");
+        break;
+      default:
+        read_number(value);
     }
     return value;
   }
@@ -155,10 +165,14 @@ class JsonReader {
     uint32_t code = 0;
     for (int i = 0; i < 4; i++, at_++) {
       const char c = peek();
-      if (c >= '0' && c <= '9') code = code * 16 + static_cast<uint32_t>(c - '0');
-      else if (c >= 'a' && c <= 'f') code = code * 16 + static_cast<uint32_t>(c - 'a' + 10);
-      else if (c >= 'A' && c <= 'F') code = code * 16 + static_cast<uint32_t>(c - 'A' + 10);
-      else fail("a hexadecimal digit");
+      if (c >= '0' && c <= '9')
+        code = code * 16 + static_cast<uint32_t>(c - '0');
+      else if (c >= 'a' && c <= 'f')
+        code = code * 16 + static_cast<uint32_t>(c - 'a' + 10);
+      else if (c >= 'A' && c <= 'F')
+        code = code * 16 + static_cast<uint32_t>(c - 'A' + 10);
+      else
+        fail("a hexadecimal digit");
     }
     return code;
   }
@@ -185,7 +199,10 @@ class JsonReader {
 
   void read_multibyte(std::string& to) {
     const auto lead = static_cast<unsigned char>(text_[at_]);
-    const int more = lead >= 0xf0 && lead < 0xf5 ? 3 : lead >= 0xe0 && lead < 0xf0 ? 2 : lead >= 0xc2 && lead < 0xe0 ? 1 : 0;
+    const int more = lead >= 0xf0 && lead < 0xf5   ? 3
+                     : lead >= 0xe0 && lead < 0xf0 ? 2
+                     : lead >= 0xc2 && lead < 0xe0 ? 1
+                                                   : 0;
     if (more == 0) fail("UTF-8");
     const size_t start = at_++;
     uint32_t code = lead & (0x3fu >> more);
@@ -215,8 +232,10 @@ class JsonReader {
       }
       at_++;
       if (c == '"') return to;
-      if (c == '\\') read_escape(to);
-      else to += static_cast<char>(c);
+      if (c == '\\')
+        read_escape(to);
+      else
+        to += static_cast<char>(c);
     }
   }
 
@@ -237,12 +256,18 @@ const Json* Json::find(std::string_view key) const {
 
 std::string Json::brief() const {
   switch (type_) {
-    case Type::Null: return "null";
-    case Type::Boolean: return boolean() ? "true" : "false";
-    case Type::String: return '"' + (string_.size() > 40 ? string_.substr(0, 40) + "…" : string_) + '"';
-    case Type::Array: return "an array";
-    case Type::Object: return "an object";
-    case Type::Number: break;
+    case Type::Null:
+      return "null";
+    case Type::Boolean:
+      return boolean() ? "true" : "false";
+    case Type::String:
+      return '"' + (string_.size() > 40 ? string_.substr(0, 40) + "…" : string_) + '"';
+    case Type::Array:
+      return "an array";
+    case Type::Object:
+      return "an object";
+    case Type::Number:
+      break;
   }
   char text[32];
   return std::string(text, std::to_chars(text, text + sizeof text, number_).ptr);

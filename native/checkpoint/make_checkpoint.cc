@@ -34,16 +34,26 @@ Normal weight_of(Role role, double inputs) {
   const auto scaled = [inputs](double gain) { return Normal{0, static_cast<float>(gain / std::sqrt(inputs))}; };
   switch (role) {
     case Role::Linear:
-    case Role::Embedding: return scaled(1.0);
-    case Role::QueryKey: return scaled(1.3);
-    case Role::Gate: return scaled(1.2);
-    case Role::Projector: return scaled(0.8);
-    case Role::Patch: return scaled(0.7);
-    case Role::Position: return {0, 0.4f};
-    case Role::LayerNorm: return {1, 0.22f};
-    case Role::RmsNorm: return {0, 0.25f};
-    case Role::Adaptive: return scaled(0.64);
-    case Role::Time: return scaled(1.5);
+    case Role::Embedding:
+      return scaled(1.0);
+    case Role::QueryKey:
+      return scaled(1.3);
+    case Role::Gate:
+      return scaled(1.2);
+    case Role::Projector:
+      return scaled(0.8);
+    case Role::Patch:
+      return scaled(0.7);
+    case Role::Position:
+      return {0, 0.4f};
+    case Role::LayerNorm:
+      return {1, 0.22f};
+    case Role::RmsNorm:
+      return {0, 0.25f};
+    case Role::Adaptive:
+      return scaled(0.64);
+    case Role::Time:
+      return scaled(1.5);
   }
   return {};
 }
@@ -51,10 +61,14 @@ Normal weight_of(Role role, double inputs) {
 // `part`: 0 scale, 1 shift, 2 gate of an adaptive norm.
 Normal bias_of(Role role, int64_t part) {
   switch (role) {
-    case Role::Adaptive: return part == 2 ? Normal{0.35f, 0.4f} : Normal{0, 0.2f};
-    case Role::LayerNorm: return {0, 0.2f};
-    case Role::Time: return {0, 0.3f};
-    default: return {0, 0.15f};
+    case Role::Adaptive:
+      return part == 2 ? Normal{0.35f, 0.4f} : Normal{0, 0.2f};
+    case Role::LayerNorm:
+      return {0, 0.2f};
+    case Role::Time:
+      return {0, 0.3f};
+    default:
+      return {0, 0.15f};
   }
 }
 
@@ -80,8 +94,10 @@ const std::vector<float>& quantiles() {
       double high = 0;
       for (int k = 0; k < 45; k++) {
         const double middle = 0.5 * (low + high);
-        if (0.5 * std::erfc(-middle * std::sqrt(0.5)) < target) low = middle;
-        else high = middle;
+        if (0.5 * std::erfc(-middle * std::sqrt(0.5)) < target)
+          low = middle;
+        else
+          high = middle;
       }
       values[i] = static_cast<float>(low);
       values[values.size() - 1 - i] = -values[i];
@@ -114,7 +130,9 @@ struct Part {
   int64_t offset;        // in the file
 };
 
-bool is_bias(const TensorSpec& spec) { return spec.name.size() > 5 && spec.name.compare(spec.name.size() - 5, 5, ".bias") == 0; }
+bool is_bias(const TensorSpec& spec) {
+  return spec.name.size() > 5 && spec.name.compare(spec.name.size() - 5, 5, ".bias") == 0;
+}
 
 void fill(const Part& part, uint64_t seed, char* to) {
   const TensorSpec& spec = *part.spec;
@@ -129,7 +147,8 @@ void fill(const Part& part, uint64_t seed, char* to) {
       std::memcpy(to + 2 * at, &half, 2);
     }
   };
-  if (!is_bias(spec)) return draw(key, part.first, part.count, weight_of(spec.role, static_cast<double>(inputs)), store);
+  if (!is_bias(spec))
+    return draw(key, part.first, part.count, weight_of(spec.role, static_cast<double>(inputs)), store);
   draw(key, part.first, part.count, {0, 1}, [&](int64_t at, float value) {
     const Normal normal = bias_of(spec.role, 3 * (part.first + at) / spec.shape[0]);
     store(at, normal.mean + normal.deviation * value);

@@ -38,8 +38,10 @@ class MemberReader {
     for (const auto& [name, member] : value.object()) {
       const std::string path = key.empty() ? name : key + "." + name;
       const auto handler = members.find(name);
-      if (handler != members.end()) handler->second(path, member);
-      else fault("expected no member " + path + " (allowed: " + names(members) + ")");
+      if (handler != members.end())
+        handler->second(path, member);
+      else
+        fault("expected no member " + path + " (allowed: " + names(members) + ")");
     }
   }
 
@@ -83,44 +85,66 @@ void read_own(MemberReader& reader, const Json& json, ModelFile& model) {
     if (!value.is(Json::Type::String) || value.string() != kFormat)
       reader.fault("expected \"" + std::string(kFormat) + "\" for " + key + ", received " + value.brief());
   };
-  reader.object("", json, {
-    {"format", format},
-    {"vision", [&](const std::string& key, const Json& value) {
-      reader.object(key, value, {{"hidden", reader.size(d.vision.hidden)}, {"layers", reader.size(d.vision.layers, 1000)},
-                                 {"mlp", reader.size(d.vision.mlp)}, {"heads", reader.size(d.vision.heads)},
-                                 {"image_size", reader.size(d.vision.image_size, 4096)},
-                                 {"patch", reader.size(d.vision.patch, 4096)}});
-    }},
-    {"prefix", [&](const std::string& key, const Json& value) {
-      reader.object(key, value, {{"width", reader.size(d.prefix.width)}, {"layers", reader.size(d.prefix.layers, 1000)},
-                                 {"mlp", reader.size(d.prefix.mlp)}, {"heads", reader.size(d.prefix.heads, 1024)},
-                                 {"kv_heads", reader.size(d.prefix.kv_heads, 1024)},
-                                 {"head_dim", reader.size(d.prefix.head_dim, 4096)},
-                                 {"vocab", reader.size(d.prefix.vocab, 1 << 24)}});
-    }},
-    {"expert", [&](const std::string& key, const Json& value) {
-      reader.object(key, value, {{"width", reader.size(d.expert.width)}, {"layers", reader.size(d.expert.layers, 1000)},
-                                 {"mlp", reader.size(d.expert.mlp)}, {"heads", reader.size(d.expert.heads, 1024)},
-                                 {"kv_heads", reader.size(d.expert.kv_heads, 1024)},
-                                 {"head_dim", reader.size(d.expert.head_dim, 4096)}});
-    }},
-    {"action", [&](const std::string& key, const Json& value) {
-      reader.object(key, value, {{"dim", reader.size(d.action_dim, 4096)}, {"horizon", reader.size(d.horizon, 4096)}});
-    }},
-    {"num_steps", reader.size(d.steps, 100)},
-    {"max_token_len", reader.size(d.max_tokens, 1 << 14)},
-    {"family", reader.choice<pi05_family>({{"openpi", PI05_FAMILY_OPENPI}, {"lerobot", PI05_FAMILY_LEROBOT}}, model.family)},
-    {"resize", reader.choice<pi05_resize>({{"pillow", PI05_RESIZE_PILLOW}, {"lerobot", PI05_RESIZE_LEROBOT}}, model.resize)},
-    {"state_in_prompt", [&](const std::string& key, const Json& value) {
-      if (value.is(Json::Type::Boolean)) model.state_in_prompt = value.boolean();
-      else reader.fault("expected true or false for " + key + ", received " + value.brief());
-    }},
-    {"rtc", [&](const std::string& key, const Json& value) {
-      reader.object(key, value, {{"trained_max_delay", [&](const std::string& path, const Json& delay) {
-        reader.integer(path, delay, 0, 4096, model.rtc_trained_max_delay);
-      }}});
-    }},
-  });
+  reader.object(
+      "", json,
+      {
+          {"format", format},
+          {"vision",
+           [&](const std::string& key, const Json& value) {
+             reader.object(key, value,
+                           {{"hidden", reader.size(d.vision.hidden)},
+                            {"layers", reader.size(d.vision.layers, 1000)},
+                            {"mlp", reader.size(d.vision.mlp)},
+                            {"heads", reader.size(d.vision.heads)},
+                            {"image_size", reader.size(d.vision.image_size, 4096)},
+                            {"patch", reader.size(d.vision.patch, 4096)}});
+           }},
+          {"prefix",
+           [&](const std::string& key, const Json& value) {
+             reader.object(key, value,
+                           {{"width", reader.size(d.prefix.width)},
+                            {"layers", reader.size(d.prefix.layers, 1000)},
+                            {"mlp", reader.size(d.prefix.mlp)},
+                            {"heads", reader.size(d.prefix.heads, 1024)},
+                            {"kv_heads", reader.size(d.prefix.kv_heads, 1024)},
+                            {"head_dim", reader.size(d.prefix.head_dim, 4096)},
+                            {"vocab", reader.size(d.prefix.vocab, 1 << 24)}});
+           }},
+          {"expert",
+           [&](const std::string& key, const Json& value) {
+             reader.object(key, value,
+                           {{"width", reader.size(d.expert.width)},
+                            {"layers", reader.size(d.expert.layers, 1000)},
+                            {"mlp", reader.size(d.expert.mlp)},
+                            {"heads", reader.size(d.expert.heads, 1024)},
+                            {"kv_heads", reader.size(d.expert.kv_heads, 1024)},
+                            {"head_dim", reader.size(d.expert.head_dim, 4096)}});
+           }},
+          {"action",
+           [&](const std::string& key, const Json& value) {
+             reader.object(key, value,
+                           {{"dim", reader.size(d.action_dim, 4096)}, {"horizon", reader.size(d.horizon, 4096)}});
+           }},
+          {"num_steps", reader.size(d.steps, 100)},
+          {"max_token_len", reader.size(d.max_tokens, 1 << 14)},
+          {"family", reader.choice<pi05_family>({{"openpi", PI05_FAMILY_OPENPI}, {"lerobot", PI05_FAMILY_LEROBOT}},
+                                                model.family)},
+          {"resize", reader.choice<pi05_resize>({{"pillow", PI05_RESIZE_PILLOW}, {"lerobot", PI05_RESIZE_LEROBOT}},
+                                                model.resize)},
+          {"state_in_prompt",
+           [&](const std::string& key, const Json& value) {
+             if (value.is(Json::Type::Boolean))
+               model.state_in_prompt = value.boolean();
+             else
+               reader.fault("expected true or false for " + key + ", received " + value.brief());
+           }},
+          {"rtc",
+           [&](const std::string& key, const Json& value) {
+             reader.object(key, value, {{"trained_max_delay", [&](const std::string& path, const Json& delay) {
+                                           reader.integer(path, delay, 0, 4096, model.rtc_trained_max_delay);
+                                         }}});
+           }},
+      });
   if (json.is(Json::Type::Object) && !json.find("format"))
     reader.fault("expected \"" + std::string(kFormat) + "\" for format, received nothing");
 }
@@ -142,7 +166,9 @@ void check(MemberReader& reader, const ModelFile& model) {
   const auto must = [&](bool holds, const std::string& what) {
     if (!holds) reader.fault("expected " + what);
   };
-  const auto both = [](int64_t a, int64_t b) { return ", received " + std::to_string(a) + " and " + std::to_string(b); };
+  const auto both = [](int64_t a, int64_t b) {
+    return ", received " + std::to_string(a) + " and " + std::to_string(b);
+  };
   must(d.vision.hidden % d.vision.heads == 0,
        "vision.hidden to be a multiple of vision.heads" + both(d.vision.hidden, d.vision.heads));
   must(d.vision.image_size % d.vision.patch == 0,
@@ -194,18 +220,30 @@ std::string model_file_text(const Dimensions& d) {
     return text + " }";
   };
   return std::string("{\n  \"format\": \"") + kFormat + "\",\n  \"vision\": " +
-         object({{"hidden", d.vision.hidden}, {"layers", d.vision.layers}, {"mlp", d.vision.mlp},
-                 {"heads", d.vision.heads}, {"image_size", d.vision.image_size}, {"patch", d.vision.patch}}) +
+         object({{"hidden", d.vision.hidden},
+                 {"layers", d.vision.layers},
+                 {"mlp", d.vision.mlp},
+                 {"heads", d.vision.heads},
+                 {"image_size", d.vision.image_size},
+                 {"patch", d.vision.patch}}) +
          ",\n  \"prefix\": " +
-         object({{"width", d.prefix.width}, {"layers", d.prefix.layers}, {"mlp", d.prefix.mlp},
-                 {"heads", d.prefix.heads}, {"kv_heads", d.prefix.kv_heads}, {"head_dim", d.prefix.head_dim},
+         object({{"width", d.prefix.width},
+                 {"layers", d.prefix.layers},
+                 {"mlp", d.prefix.mlp},
+                 {"heads", d.prefix.heads},
+                 {"kv_heads", d.prefix.kv_heads},
+                 {"head_dim", d.prefix.head_dim},
                  {"vocab", d.prefix.vocab}}) +
          ",\n  \"expert\": " +
-         object({{"width", d.expert.width}, {"layers", d.expert.layers}, {"mlp", d.expert.mlp},
-                 {"heads", d.expert.heads}, {"kv_heads", d.expert.kv_heads}, {"head_dim", d.expert.head_dim}}) +
+         object({{"width", d.expert.width},
+                 {"layers", d.expert.layers},
+                 {"mlp", d.expert.mlp},
+                 {"heads", d.expert.heads},
+                 {"kv_heads", d.expert.kv_heads},
+                 {"head_dim", d.expert.head_dim}}) +
          ",\n  \"action\": " + object({{"dim", d.action_dim}, {"horizon", d.horizon}}) +
-         ",\n  \"num_steps\": " + std::to_string(d.steps) +
-         ",\n  \"max_token_len\": " + std::to_string(d.max_tokens) + "\n}\n";
+         ",\n  \"num_steps\": " + std::to_string(d.steps) + ",\n  \"max_token_len\": " + std::to_string(d.max_tokens) +
+         "\n}\n";
 }
 
 }  // namespace pi05

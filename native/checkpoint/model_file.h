@@ -19,8 +19,8 @@ struct ModelFile {
 };
 
 // Without pi05_model.json the standard dimensions hold, but for what a LeRobot config.json says (chunk_size, …). Throws
-// Error(PI05_CHECKPOINT_TENSORS) with every fault of a file, a line each: unknown members, wrong types, sizes that do not
-// fit together.
+// Error(PI05_CHECKPOINT_TENSORS) with every fault of a file, a line each: unknown members, wrong types, sizes that do
+// not fit together.
 ModelFile read_model_file(const std::string& directory);
 
 // The text of a pi05_model.json for these dimensions.

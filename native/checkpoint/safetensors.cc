@@ -37,7 +37,8 @@ std::string read_entry(const Json& entry, int64_t data_bytes, const char* data, 
   if (element == 0) return "expected a known dtype, received " + dtype->brief();
   int64_t bytes = element;
   for (const Json& length : shape->array()) {
-    if (!length.is_integer() || length.integer() < 0) return "expected lengths ≥ 0 in shape, received " + length.brief();
+    if (!length.is_integer() || length.integer() < 0)
+      return "expected lengths ≥ 0 in shape, received " + length.brief();
     tensor.shape.push_back(length.integer());
     if (__builtin_mul_overflow(bytes, length.integer(), &bytes)) return "expected a shape that fits into memory";
   }
@@ -125,8 +126,10 @@ Safetensors open_safetensors(const std::string& path) {
     StoredTensor tensor;
     tensor.name = name;
     const std::string wrong = read_entry(entry, data_bytes, data, tensor);
-    if (wrong.empty()) result.tensors.push_back(std::move(tensor));
-    else fault(name, wrong);
+    if (wrong.empty())
+      result.tensors.push_back(std::move(tensor));
+    else
+      fault(name, wrong);
   }
   std::stable_sort(result.tensors.begin(), result.tensors.end(), [](const StoredTensor& a, const StoredTensor& b) {
     return a.data < b.data || (a.data == b.data && a.bytes < b.bytes);
@@ -135,7 +138,8 @@ Safetensors open_safetensors(const std::string& path) {
     const char* end = data;
     for (const StoredTensor& tensor : result.tensors) {
       if (tensor.data < end) fault(tensor.name, "its bytes overlap another tensor's");
-      if (tensor.data > end) fault(tensor.name, std::to_string(tensor.data - end) + " bytes before it belong to no tensor");
+      if (tensor.data > end)
+        fault(tensor.name, std::to_string(tensor.data - end) + " bytes before it belong to no tensor");
       end = std::max(end, tensor.data + tensor.bytes);
     }
     if (end != data + data_bytes)

@@ -23,8 +23,10 @@ std::vector<TensorSpec> tensor_table(const Dimensions& d, Weights& w) {
   const DType full = DType::F32, half = DType::BF16;
 
   const int64_t hidden = d.vision.hidden;
-  affine(kVision + "embeddings.patch_embedding", {hidden, 3, d.vision.patch, d.vision.patch}, Role::Patch, full, w.patch);
-  add(kVision + "embeddings.position_embedding.weight", {d.vision.patches(), hidden}, Role::Position, full, &w.position);
+  affine(kVision + "embeddings.patch_embedding", {hidden, 3, d.vision.patch, d.vision.patch}, Role::Patch, full,
+         w.patch);
+  add(kVision + "embeddings.position_embedding.weight", {d.vision.patches(), hidden}, Role::Position, full,
+      &w.position);
   w.vision.assign(static_cast<size_t>(d.vision.layers), {});
   for (size_t i = 0; i < w.vision.size(); i++) {
     const std::string layer = kVision + "encoder.layers." + std::to_string(i) + ".";

@@ -102,8 +102,10 @@ void Model::trace_all(const Request& request, const Trace& trace) {
   const auto give = [&](const std::string& name, const Matrix& matrix, bool vector = false) {
     values.resize(static_cast<size_t>(matrix.rows * matrix.cols));
     ops_.download(matrix, values.data());
-    if (vector) trace(name.c_str(), values.data(), {matrix.cols});
-    else trace(name.c_str(), values.data(), {matrix.rows, matrix.cols});
+    if (vector)
+      trace(name.c_str(), values.data(), {matrix.cols});
+    else
+      trace(name.c_str(), values.data(), {matrix.rows, matrix.cols});
   };
   const int64_t patches = d.vision.patches();
   for (size_t i = 0; i < request.images.size(); i++)

@@ -46,7 +46,8 @@ inline std::vector<Entry> load(const std::string& path) {
   const pi05::Safetensors file = pi05::open_safetensors(path);
   std::vector<Entry> entries;
   for (const pi05::StoredTensor& tensor : file.tensors)
-    entries.push_back({tensor.name, tensor.dtype, tensor.shape, std::string(tensor.data, static_cast<size_t>(tensor.bytes))});
+    entries.push_back(
+        {tensor.name, tensor.dtype, tensor.shape, std::string(tensor.data, static_cast<size_t>(tensor.bytes))});
   return entries;
 }
 

@@ -21,7 +21,8 @@ void check_refused(const Session& session, const char* part, const std::function
   const pi05_status status = pi05_infer(session.get(), &request, actions.data());
   const std::string said = pi05_last_error();
   if (status != PI05_INVALID_ARGUMENT || said.find(part) == std::string::npos)
-    std::printf("  expected INVALID_ARGUMENT with \"%s\", received %s: %s\n", part, pi05_status_name(status), said.c_str());
+    std::printf("  expected INVALID_ARGUMENT with \"%s\", received %s: %s\n", part, pi05_status_name(status),
+                said.c_str());
   CHECK(status == PI05_INVALID_ARGUMENT);
   CHECK(said.find(part) != std::string::npos);
   CHECK(std::all_of(actions.begin(), actions.end(), [](float value) { return value == 7.0f; }));
@@ -35,30 +36,44 @@ TEST(refuses_requests_that_cannot_be_meant) {
   const auto chunked = [&](pi05_rtc_mode mode, int32_t rows, int32_t delay, int32_t horizon, float weight) {
     return pi05_rtc{mode, PI05_RTC_LINEAR, previous.data(), rows, delay, horizon, weight};
   };
-  check_refused(session, "an image in at least one of 3 slots", [](Case& c, pi05_request&) { c.images[0].data = nullptr; });
+  check_refused(session, "an image in at least one of 3 slots",
+                [](Case& c, pi05_request&) { c.images[0].data = nullptr; });
   check_refused(session, "Expected images", [](Case&, pi05_request& r) { r.images = nullptr; });
-  check_refused(session, "rows of at least 672 bytes for slot 0, received a step of 671", [](Case& c, pi05_request&) { c.images[0].step = 671; });
+  check_refused(session, "rows of at least 672 bytes for slot 0, received a step of 671",
+                [](Case& c, pi05_request&) { c.images[0].step = 671; });
   check_refused(session, "received 0 x 224", [](Case& c, pi05_request&) { c.images[0].width = 0; });
   check_refused(session, "received 224 x -1", [](Case& c, pi05_request&) { c.images[0].height = -1; });
-  check_refused(session, "keeps a pixel", [](Case& c, pi05_request&) { c.images[0].height = 224, c.images[0].width = 1, c.images[0].height = 225; });
-  check_refused(session, "pixel format", [](Case& c, pi05_request&) { c.images[0].pixels = static_cast<pi05_pixels>(9); });
+  check_refused(session, "keeps a pixel", [](Case& c, pi05_request&) {
+    c.images[0].height = 224, c.images[0].width = 1, c.images[0].height = 225;
+  });
+  check_refused(session, "pixel format",
+                [](Case& c, pi05_request&) { c.images[0].pixels = static_cast<pi05_pixels>(9); });
   check_refused(session, "1 to 48 prompt tokens, received 0", [](Case&, pi05_request& r) { r.token_count = 0; });
   check_refused(session, "1 to 48 prompt tokens, received 49", [](Case&, pi05_request& r) { r.token_count = 49; });
   check_refused(session, "prompt tokens, received a null pointer", [](Case&, pi05_request& r) { r.tokens = nullptr; });
   check_refused(session, "0 to 511, received 512 at index 3", [](Case& c, pi05_request&) { c.tokens[3] = 512; });
   check_refused(session, "0 to 511, received -1 at index 0", [](Case& c, pi05_request&) { c.tokens[0] = -1; });
   check_refused(session, "Expected noise", [](Case&, pi05_request& r) { r.noise = nullptr; });
-  check_refused(session, "finite values for noise, received nan at index 5", [](Case& c, pi05_request&) { c.noise[5] = std::numeric_limits<float>::quiet_NaN(); });
-  check_refused(session, "1 to 100 flow steps (0 = the checkpoint's own), received 101", [](Case&, pi05_request& r) { r.steps = 101; });
+  check_refused(session, "finite values for noise, received nan at index 5",
+                [](Case& c, pi05_request&) { c.noise[5] = std::numeric_limits<float>::quiet_NaN(); });
+  check_refused(session, "1 to 100 flow steps (0 = the checkpoint's own), received 101",
+                [](Case&, pi05_request& r) { r.steps = 101; });
   check_refused(session, "received -1", [](Case&, pi05_request& r) { r.steps = -1; });
-  check_refused(session, "known chunking mode", [](Case&, pi05_request& r) { r.rtc.mode = static_cast<pi05_rtc_mode>(3); });
+  check_refused(session, "known chunking mode",
+                [](Case&, pi05_request& r) { r.rtc.mode = static_cast<pi05_rtc_mode>(3); });
   check_refused(session, "Expected a previous chunk", [](Case&, pi05_request& r) { r.rtc.mode = PI05_RTC_GUIDED; });
-  check_refused(session, "previous rows from 1 to 10, received 11", [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 11, 0, 5, 5); });
-  check_refused(session, "previous rows from 1 to 10, received 0", [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_TRAINED, 0, 0, 5, 5); });
-  check_refused(session, "a delay from 0 to 4, received 5", [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_TRAINED, 4, 5, 5, 5); });
-  check_refused(session, "a delay from 0 to 4, received -1", [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 4, -1, 5, 5); });
-  check_refused(session, "execution horizon of at least 1", [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 4, 1, 0, 5); });
-  check_refused(session, "largest guidance weight", [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 4, 1, 4, NAN); });
+  check_refused(session, "previous rows from 1 to 10, received 11",
+                [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 11, 0, 5, 5); });
+  check_refused(session, "previous rows from 1 to 10, received 0",
+                [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_TRAINED, 0, 0, 5, 5); });
+  check_refused(session, "a delay from 0 to 4, received 5",
+                [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_TRAINED, 4, 5, 5, 5); });
+  check_refused(session, "a delay from 0 to 4, received -1",
+                [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 4, -1, 5, 5); });
+  check_refused(session, "execution horizon of at least 1",
+                [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 4, 1, 0, 5); });
+  check_refused(session, "largest guidance weight",
+                [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 4, 1, 4, NAN); });
   check_refused(session, "finite values for the previous chunk", [&](Case&, pi05_request& r) {
     previous[3] = INFINITY;
     r.rtc = chunked(PI05_RTC_GUIDED, 4, 1, 4, 5);

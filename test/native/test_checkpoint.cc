@@ -74,8 +74,8 @@ float from_f16(uint16_t half) {
   return half & 0x8000 ? -value : value;
 }
 
-// The golden model rounded to two bytes a value, stored as those or as fp32 of the same values. The prefix is equal to the
-// last bit; the flow's thin products add up in another order for another type.
+// The golden model rounded to two bytes a value, stored as those or as fp32 of the same values. The prefix is equal to
+// the last bit; the flow's thin products add up in another order for another type.
 template <typename Narrow, typename Widen>
 void check_narrow(const char* dtype, Narrow narrow, Widen widen, size_t padding) {
   const Directory narrow_directory, wide_directory;
@@ -88,8 +88,10 @@ void check_narrow(const char* dtype, Narrow narrow, Widen widen, size_t padding)
           std::memcpy(&value, &e.bytes[i], 4);
           const uint16_t half = narrow(value);
           const float wide = widen(half);
-          if (keep_narrow) bytes.append(reinterpret_cast<const char*>(&half), 2);
-          else bytes.append(reinterpret_cast<const char*>(&wide), 4);
+          if (keep_narrow)
+            bytes.append(reinterpret_cast<const char*>(&half), 2);
+          else
+            bytes.append(reinterpret_cast<const char*>(&wide), 4);
         }
         e.bytes = bytes;
         if (keep_narrow) e.dtype = dtype;
@@ -127,7 +129,8 @@ TEST(concludes_the_family_and_says_why) {
     directory->write("config.json", scratch::text_of(fixtures::path("tiny-lerobot/config.json")));
   }
   std::string text = scratch::text_of(fixtures::path("tiny-openpi/pi05_model.json"));
-  text.insert(1, R"("family": "openpi", "resize": "lerobot", "state_in_prompt": false, "rtc": {"trained_max_delay": 4},)");
+  text.insert(1,
+              R"("family": "openpi", "resize": "lerobot", "state_in_prompt": false, "rtc": {"trained_max_delay": 4},)");
   by_member.write("pi05_model.json", text);
   const Session config(by_config.path), member(by_member.path);
   CHECK(config.info.family == PI05_FAMILY_LEROBOT);
@@ -170,7 +173,8 @@ TEST(embed_tokens_wins_over_lm_head) {
     std::string& lm_head = scratch::entry(entries, kLmHead).bytes;
     std::fill(lm_head.begin(), lm_head.end(), '\0');
   });
-  scratch::write_model(only_embed, [](std::vector<Entry>& entries) { scratch::entry(entries, kLmHead).name = kEmbedTokens; });
+  scratch::write_model(only_embed,
+                       [](std::vector<Entry>& entries) { scratch::entry(entries, kLmHead).name = kEmbedTokens; });
   const std::vector<float> expected = actions_of(fixtures::path("tiny-openpi"));
   CHECK(actions_of(directory.path) == expected);
   CHECK(actions_of(only_embed.path) == expected);
@@ -188,7 +192,10 @@ TEST(module_names_without_vision_model_load) {
 TEST(the_expert_s_lm_head_may_be_missing) {
   const Directory directory;
   scratch::write_model(directory, [](std::vector<Entry>& entries) {
-    entries.erase(std::remove_if(entries.begin(), entries.end(), [](const Entry& e) { return e.name.find("gemma_expert.lm_head") != std::string::npos; }), entries.end());
+    entries.erase(
+        std::remove_if(entries.begin(), entries.end(),
+                       [](const Entry& e) { return e.name.find("gemma_expert.lm_head") != std::string::npos; }),
+        entries.end());
   });
   CHECK(scratch::open(directory.path).status == PI05_OK);
 }
@@ -197,24 +204,31 @@ TEST(reports_every_wrong_tensor_at_once) {
   for (const std::string family : {"tiny-openpi", "tiny-lerobot"}) {
     const std::string prefix = family == "tiny-lerobot" ? "model." : "";
     const Directory directory;
-    scratch::write_model(directory, [&](std::vector<Entry>& entries) {
-      const auto drop = [&](const std::string& name) {
-        entries.erase(entries.begin() + (&scratch::entry(entries, prefix + name) - entries.data()));
-      };
-      drop("time_mlp_in.bias");
-      drop(kVision + "embeddings.position_embedding.weight");
-      scratch::entry(entries, prefix + "action_in_proj.weight").shape = {32, 64};
-      scratch::entry(entries, prefix + "action_out_proj.bias").dtype = "I32";
-      entries.push_back({prefix + "surprise.weight", "F32", {2}, std::string(8, 'x')});
-      entries.push_back({prefix + "paligemma_with_expert.gemma_expert.model.embed_tokens.weight", "BF16", {1, 2}, std::string(4, 'x')});
-    }, family);
-    check_outcome(scratch::open(directory.path), PI05_CHECKPOINT_TENSORS,
-                  {"6 faults:", "\n  " + prefix + "time_mlp_in.bias: missing",
-                   "\n  " + prefix + kVision + "embeddings.position_embedding.weight: missing",
-                   "\n  " + prefix + "action_in_proj.weight: expected shape [64, 32], received [32, 64]",
-                   "\n  " + prefix + "action_out_proj.bias: expected F32, BF16 or F16, received I32",
-                   "\n  " + prefix + "surprise.weight: unknown (F32 [2])",
-                   "\n  " + prefix + "paligemma_with_expert.gemma_expert.model.embed_tokens.weight: unknown (BF16 [1, 2])"});
+    scratch::write_model(
+        directory,
+        [&](std::vector<Entry>& entries) {
+          const auto drop = [&](const std::string& name) {
+            entries.erase(entries.begin() + (&scratch::entry(entries, prefix + name) - entries.data()));
+          };
+          drop("time_mlp_in.bias");
+          drop(kVision + "embeddings.position_embedding.weight");
+          scratch::entry(entries, prefix + "action_in_proj.weight").shape = {32, 64};
+          scratch::entry(entries, prefix + "action_out_proj.bias").dtype = "I32";
+          entries.push_back({prefix + "surprise.weight", "F32", {2}, std::string(8, 'x')});
+          entries.push_back({prefix + "paligemma_with_expert.gemma_expert.model.embed_tokens.weight",
+                             "BF16",
+                             {1, 2},
+                             std::string(4, 'x')});
+        },
+        family);
+    check_outcome(
+        scratch::open(directory.path), PI05_CHECKPOINT_TENSORS,
+        {"6 faults:", "\n  " + prefix + "time_mlp_in.bias: missing",
+         "\n  " + prefix + kVision + "embeddings.position_embedding.weight: missing",
+         "\n  " + prefix + "action_in_proj.weight: expected shape [64, 32], received [32, 64]",
+         "\n  " + prefix + "action_out_proj.bias: expected F32, BF16 or F16, received I32",
+         "\n  " + prefix + "surprise.weight: unknown (F32 [2])",
+         "\n  " + prefix + "paligemma_with_expert.gemma_expert.model.embed_tokens.weight: unknown (BF16 [1, 2])"});
   }
 }
 
@@ -223,13 +237,15 @@ TEST(reports_a_missing_embedding_under_both_names_and_a_doubled_tensor) {
   scratch::write_model(missing, [](std::vector<Entry>& entries) {
     entries.erase(entries.begin() + (&scratch::entry(entries, kLmHead) - entries.data()));
   });
-  check_outcome(scratch::open(missing.path), PI05_CHECKPOINT_TENSORS, {kLmHead + ": missing, and so is " + kEmbedTokens});
+  check_outcome(scratch::open(missing.path), PI05_CHECKPOINT_TENSORS,
+                {kLmHead + ": missing, and so is " + kEmbedTokens});
   scratch::write_model(doubled, [](std::vector<Entry>& entries) {
     Entry copy = scratch::entry(entries, "time_mlp_in.bias");
     copy.name = "model.time_mlp_in.bias";
     entries.push_back(copy);
   });
-  check_outcome(scratch::open(doubled.path), PI05_CHECKPOINT_TENSORS, {"model.time_mlp_in.bias: the same tensor as time_mlp_in.bias"});
+  check_outcome(scratch::open(doubled.path), PI05_CHECKPOINT_TENSORS,
+                {"model.time_mlp_in.bias: the same tensor as time_mlp_in.bias"});
 }
 
 TEST(standard_sizes_without_a_model_file_name_every_misshapen_tensor) {
@@ -242,7 +258,8 @@ TEST(standard_sizes_without_a_model_file_name_every_misshapen_tensor) {
 }
 
 TEST(refuses_what_is_not_there) {
-  check_outcome(scratch::open("/nonexistent/pi05"), PI05_CHECKPOINT_MISSING, {"/nonexistent/pi05: No such file or directory"});
+  check_outcome(scratch::open("/nonexistent/pi05"), PI05_CHECKPOINT_MISSING,
+                {"/nonexistent/pi05: No such file or directory"});
   const Directory directory;
   check_outcome(scratch::open(directory.path), PI05_CHECKPOINT_MISSING, {"found neither"});
   directory.write("file", "");
@@ -268,31 +285,40 @@ TEST(refuses_headers_that_lie) {
   check_header("{]", "", {"its header is no JSON"});
   check_header("[]", "", {"its header is an array"});
   check_header(R"({"a":{"dtype":"F32","shape":[1]}})", "", {"a: expected dtype, shape and two data_offsets"});
-  check_header(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "1234", {"\"a\" again"});
-  check_header(R"({"a":{"dtype":"F31","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]},)"
-               R"("c":{"dtype":"F32","shape":[1],"data_offsets":[0,8]},"d":{"dtype":"F32","shape":[1],"data_offsets":[4,0]},)"
-               R"("e":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]},"f":{"dtype":"F32","shape":[0.5],"data_offsets":[0,4]}})",
-               "1234",
-               {"a: expected a known dtype, received \"F31\"", "b: expected lengths", "c: expected data_offsets within the file's 4 data bytes, received [0, 8]",
-                "d: expected data_offsets", "e: expected a shape that fits", "f: expected lengths ≥ 0 in shape, received 0.5"});
-  check_header(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", "1234", {"a: expected 8 bytes for F32 [2], received 4"});
-  check_header(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", "12345678",
-               {"b: its bytes overlap another tensor's"});
-  check_header(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", "12345678", {"a: 4 bytes before it belong to no tensor"});
+  check_header(
+      R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+      "1234", {"\"a\" again"});
+  check_header(
+      R"({"a":{"dtype":"F31","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]},)"
+      R"("c":{"dtype":"F32","shape":[1],"data_offsets":[0,8]},"d":{"dtype":"F32","shape":[1],"data_offsets":[4,0]},)"
+      R"("e":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]},"f":{"dtype":"F32","shape":[0.5],"data_offsets":[0,4]}})",
+      "1234",
+      {"a: expected a known dtype, received \"F31\"", "b: expected lengths",
+       "c: expected data_offsets within the file's 4 data bytes, received [0, 8]", "d: expected data_offsets",
+       "e: expected a shape that fits", "f: expected lengths ≥ 0 in shape, received 0.5"});
+  check_header(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", "1234",
+               {"a: expected 8 bytes for F32 [2], received 4"});
+  check_header(
+      R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+      "12345678", {"b: its bytes overlap another tensor's"});
+  check_header(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", "12345678",
+               {"a: 4 bytes before it belong to no tensor"});
 }
 
 TEST(refuses_model_files_by_key) {
   check_model_file("{", {"Expected JSON in", "pi05_model.json"});
   check_model_file("[]", {"received an array"});
   check_model_file("{}", {"\"pi05-model/1\" for format, received nothing"});
-  check_model_file(R"({"format":"pi05-model/2","visoin":{},"vision":{"hidden":"144","depth":3},"prefix":3,"num_steps":0,)"
-                   R"("family":"pi0","resize":1,"state_in_prompt":1,"rtc":{"trained_max_delay":-1,"x":0}})",
-                   {"\"pi05-model/1\" for format, received \"pi05-model/2\"", "no member visoin", "vision.hidden, received \"144\"",
-                    "no member vision.depth", "an object for prefix, received 3", "from 1 to 100 for num_steps, received 0",
-                    "\"openpi\" or \"lerobot\" for family, received \"pi0\"", "\"pillow\" or \"lerobot\" for resize, received 1",
-                    "true or false for state_in_prompt, received 1", "rtc.trained_max_delay, received -1", "no member rtc.x"});
+  check_model_file(
+      R"({"format":"pi05-model/2","visoin":{},"vision":{"hidden":"144","depth":3},"prefix":3,"num_steps":0,)"
+      R"("family":"pi0","resize":1,"state_in_prompt":1,"rtc":{"trained_max_delay":-1,"x":0}})",
+      {"\"pi05-model/1\" for format, received \"pi05-model/2\"", "no member visoin", "vision.hidden, received \"144\"",
+       "no member vision.depth", "an object for prefix, received 3", "from 1 to 100 for num_steps, received 0",
+       "\"openpi\" or \"lerobot\" for family, received \"pi0\"", "\"pillow\" or \"lerobot\" for resize, received 1",
+       "true or false for state_in_prompt, received 1", "rtc.trained_max_delay, received -1", "no member rtc.x"});
   check_model_file(R"({"format":"pi05-model/1","vision":{"heads":7},"expert":{"layers":3,"head_dim":32}})",
-                   {"vision.hidden to be a multiple of vision.heads, received 1152 and 7", "equal expert.layers and prefix.layers, received 3 and 18",
+                   {"vision.hidden to be a multiple of vision.heads, received 1152 and 7",
+                    "equal expert.layers and prefix.layers, received 3 and 18",
                     "equal expert.head_dim and prefix.head_dim, received 32 and 256"});
 }
 

@@ -91,7 +91,8 @@ TEST(every_input_moves_the_actions) {
   const auto check_moves = [&](const char* what) {
     double moved = 0;
     const std::vector<float> actions = fixtures::infer(session, inputs.request());
-    for (size_t i = 0; i < actions.size(); i++) moved = std::max(moved, std::abs(double{actions[i]} - double{expected[i]}));
+    for (size_t i = 0; i < actions.size(); i++)
+      moved = std::max(moved, std::abs(double{actions[i]} - double{expected[i]}));
     std::printf("  %-10s moves actions by %.1e (more than 1e-3)\n", what, moved);
     CHECK(moved > 1e-3);
   };

@@ -96,8 +96,9 @@ TEST(the_full_table_is_openpi_s) {
     for (const int64_t length : spec.shape) count *= length;
     values += count;
     full += spec.stored == pi05::DType::F32;
-    const bool expected = spec.name.find("norm") != std::string::npos || spec.name.find("embeddings.") != std::string::npos ||
-                          spec.name.find("action_") == 0 || spec.name.find("time_") == 0;
+    const bool expected = spec.name.find("norm") != std::string::npos ||
+                          spec.name.find("embeddings.") != std::string::npos || spec.name.find("action_") == 0 ||
+                          spec.name.find("time_") == 0;
     CHECK((spec.stored == pi05::DType::F32) == expected);
   }
   std::printf("  %lld values, %lld tensors of fp32\n", static_cast<long long>(values), static_cast<long long>(full));

@@ -23,7 +23,8 @@ std::vector<uint8_t> formula_image(int64_t width, int64_t height) {
   for (int64_t y = 0; y < height; y++)
     for (int64_t x = 0; x < width; x++)
       for (int64_t c = 0; c < 3; c++)
-        pixels.push_back(static_cast<uint8_t>(7 * x + 13 * y + 29 * c + x * y / 16 + 97 * (c + 1) * ((x / 16 + y / 32) % 2)));
+        pixels.push_back(
+            static_cast<uint8_t>(7 * x + 13 * y + 29 * c + x * y / 16 + 97 * (c + 1) * ((x / 16 + y / 32) % 2)));
   return pixels;
 }
 
@@ -65,7 +66,8 @@ TEST(equals_pillow_bit_for_bit_at_every_size) {
     const Golden golden("resize/" + name + ".safetensors");
     int64_t differences = differing(pillow(rgb(input, width, height)), golden.values<uint8_t>("expected_formula"));
     if (golden.has("input"))
-      differences += differing(pillow(rgb(golden.values<uint8_t>("input"), width, height)), golden.values<uint8_t>("expected"));
+      differences +=
+          differing(pillow(rgb(golden.values<uint8_t>("input"), width, height)), golden.values<uint8_t>("expected"));
     std::printf("  %-10s %lld differing bytes (at most 0)\n", name.c_str(), static_cast<long long>(differences));
     CHECK(differences == 0);
   }
@@ -88,7 +90,8 @@ TEST(places_every_size_as_openpi_does_or_refuses_it) {
       CHECK(status == (size.find("error") ? PI05_INVALID_ARGUMENT : PI05_OK));
       refused += status != PI05_OK;
     }
-  std::printf("  %lld sizes, %lld of them refused\n", static_cast<long long>(compared), static_cast<long long>(refused));
+  std::printf("  %lld sizes, %lld of them refused\n", static_cast<long long>(compared),
+              static_cast<long long>(refused));
   CHECK(compared == 44 && refused == 4);
 }
 
@@ -108,8 +111,10 @@ TEST(reads_every_pixel_format_and_row_step) {
     for (int64_t y = 0; y < height; y++)
       for (int64_t x = 0; x < width; x++)
         for (int64_t c = 0; c < 3; c++)
-          pixels[static_cast<size_t>(y * step + x * f.bytes + (c == 0 ? f.red : c == 1 ? f.green : f.blue))] =
-              input[static_cast<size_t>((y * width + x) * 3 + c)];
+          pixels[static_cast<size_t>(y * step + x * f.bytes +
+                                     (c == 0   ? f.red
+                                      : c == 1 ? f.green
+                                               : f.blue))] = input[static_cast<size_t>((y * width + x) * 3 + c)];
     const pi05_image image{pixels.data(), 50, 33, step, f.pixels};
     CHECK(pillow(image) == expected);
     CHECK(lerobot(image) == expected_float);
@@ -125,8 +130,8 @@ TEST(reads_every_pixel_format_and_row_step) {
   CHECK(pillow(mono) == pillow(rgb(tripled, width, height)));
 }
 
-// PyTorch's own: interpolate([[0, 1]], 4, align_corners=False) = [0, 0.25, 0.75, 1]; and without antialias, a quarter of
-// the size takes the mean of the two middle pixels of each four.
+// PyTorch's own: interpolate([[0, 1]], 4, align_corners=False) = [0, 0.25, 0.75, 1]; and without antialias, a quarter
+// of the size takes the mean of the two middle pixels of each four.
 TEST(interpolates_between_pixel_centres_like_pytorch) {
   const std::vector<uint8_t> two = {0, 0, 0, 255, 255, 255, 0, 0, 0, 255, 255, 255};
   const std::vector<float> wide = lerobot(rgb(two, 2, 2), 4);

@@ -29,7 +29,10 @@ std::vector<float> numbers(const Json& json) {
 
 pi05_rtc_schedule schedule_of(const Json& json) {
   const std::string& name = json.string();
-  return name == "linear" ? PI05_RTC_LINEAR : name == "exp" ? PI05_RTC_EXP : name == "ones" ? PI05_RTC_ONES : PI05_RTC_ZEROS;
+  return name == "linear" ? PI05_RTC_LINEAR
+         : name == "exp"  ? PI05_RTC_EXP
+         : name == "ones" ? PI05_RTC_ONES
+                          : PI05_RTC_ZEROS;
 }
 
 pi05_rtc request_of(const Json& run, const std::vector<float>& previous) {
@@ -58,7 +61,8 @@ TEST(guidance_weights_equal_lerobot_s_in_all_schedules) {
                                entry.find("end")->integer(), entry.find("total")->integer());
     const std::vector<float> expected = numbers(*entry.find("weights"));
     CHECK(weights.size() == expected.size());
-    for (size_t i = 0; i < weights.size(); i++) error = std::max(error, std::abs(double{weights[i]} - double{expected[i]}));
+    for (size_t i = 0; i < weights.size(); i++)
+      error = std::max(error, std::abs(double{weights[i]} - double{expected[i]}));
     compared++;
   }
   CHECK(compared == 44);
@@ -70,7 +74,8 @@ TEST(guidance_strength_equals_lerobot_s) {
   for (const Json& entry : rtc.find("guidance_weight")->array()) {
     std::vector<float> strengths;
     for (const Json& time : entry.find("time")->array())
-      strengths.push_back(pi05::guidance_strength(time.number(), static_cast<float>(entry.find("max_guidance_weight")->number())));
+      strengths.push_back(
+          pi05::guidance_strength(time.number(), static_cast<float>(entry.find("max_guidance_weight")->number())));
     CHECK_LE(relative_error(strengths, numbers(*entry.find("guidance_weight"))), 1e-6);
   }
 }
@@ -79,7 +84,8 @@ TEST(guidance_strength_equals_lerobot_s) {
 TEST(guided_euler_steps_equal_the_worked_examples) {
   const Json rtc = read("rtc.json");
   const Json& worked = *rtc.find("worked");
-  const std::vector<float> w = numbers(*worked.find("W")), b = numbers(*worked.find("b")), c = numbers(*worked.find("c"));
+  const std::vector<float> w = numbers(*worked.find("W")), b = numbers(*worked.find("b")),
+                           c = numbers(*worked.find("c"));
   const std::vector<float> noise = numbers(*worked.find("noise")), previous = numbers(*worked.find("previous_chunk"));
   pi05::Dimensions dims;
   dims.action_dim = 4, dims.horizon = 10;
@@ -99,7 +105,8 @@ TEST(guided_euler_steps_equal_the_worked_examples) {
       pull = pi05::guidance_weights(schedule_of(*example.find("schedule")), example.find("inference_delay")->integer(),
                                     std::min<int64_t>(horizon, 7), 10);
       for (size_t i = 0; i < times.size(); i++)
-        guidance[i] = pi05::guidance_strength(times[i], static_cast<float>(example.find("max_guidance_weight")->number()));
+        guidance[i] =
+            pi05::guidance_strength(times[i], static_cast<float>(example.find("max_guidance_weight")->number()));
     }
     pi05::Inputs in;
     in.noise = noise.data(), in.previous = y.data(), in.pull = pull.data(), in.held = held.data();

@@ -72,7 +72,9 @@ void CpuOps::upload(const Matrix& to, const float* host) {
 
 void CpuOps::run(const Shape&, const std::function<void()>& record) { record(); }
 
-void CpuOps::download(const Matrix& from, float* host) { copy(from, {host, DType::F32, from.rows, from.cols, from.cols}); }
+void CpuOps::download(const Matrix& from, float* host) {
+  copy(from, {host, DType::F32, from.rows, from.cols, from.cols});
+}
 
 Matrix CpuOps::scratch(int64_t rows, int64_t cols) {
   if (scratch_.size() < static_cast<size_t>(rows * cols)) scratch_.resize(static_cast<size_t>(rows * cols));

@@ -1,0 +1,109 @@
+#include "session/request.h"
+
+#include <algorithm>
+
+#include "backend/resample.h"
+#include "error.h"
+
+namespace pi05 {
+namespace {
+
+constexpr int64_t kMaxImageSide = 1 << 16;
+
+std::string number(int64_t value) { return std::to_string(value); }
+
+void check_rtc(const pi05_rtc& rtc, const Checkpoint& checkpoint) {
+  const int64_t horizon = checkpoint.dims.horizon;
+  require(rtc.mode >= PI05_RTC_NONE && rtc.mode <= PI05_RTC_TRAINED,
+          "Expected a known chunking mode, received " + number(rtc.mode));
+  if (rtc.mode == PI05_RTC_NONE) return;
+  require(rtc.previous, "Expected a previous chunk, received a null pointer");
+  require_range("previous rows", 1, horizon, rtc.previous_rows);
+  require_range("a delay", 0, rtc.previous_rows, rtc.delay);
+  if (rtc.mode == PI05_RTC_TRAINED) {
+    const int64_t trained = checkpoint.rtc_trained_max_delay;
+    require(trained == 0 || rtc.delay <= trained, "Expected a delay of at most " + number(trained) +
+                                                      " (what the checkpoint was trained for), received " +
+                                                      number(rtc.delay));
+    return;
+  }
+  require(rtc.schedule >= PI05_RTC_LINEAR && rtc.schedule <= PI05_RTC_ZEROS,
+          "Expected a known guidance schedule, received " + number(rtc.schedule));
+  require(rtc.execution_horizon >= 1,
+          "Expected an execution horizon of at least 1, received " + number(rtc.execution_horizon));
+  require(rtc.max_weight > 0 && rtc.max_weight <= 1e6f,
+          "Expected a largest guidance weight above 0, received " + std::to_string(rtc.max_weight));
+}
+
+void check_finite(const float* values, int64_t count, const char* what) {
+  const float* bad = std::find_if(values, values + count, [](float value) { return !(value - value == 0); });
+  require(bad == values + count, "Expected finite values for " + std::string(what) + ", received " +
+                                     std::to_string(bad == values + count ? 0.0f : *bad) + " at index " +
+                                     number(bad - values));
+}
+
+}  // namespace
+
+void require(bool holds, const std::string& sentence) {
+  if (!holds) throw Error(PI05_INVALID_ARGUMENT, sentence);
+}
+
+void require_range(const char* what, int64_t least, int64_t most, int64_t received) {
+  require(received >= least && received <= most, "Expected " + std::string(what) + " from " + number(least) + " to " +
+                                                     number(most) + ", received " + number(received));
+}
+
+void check_image(const pi05_image& image, int64_t size, const std::string& name) {
+  require(image.data, "Expected image data for " + name + ", received a null pointer");
+  require(image.pixels >= PI05_PIXELS_RGB8 && image.pixels <= PI05_PIXELS_MONO8,
+          "Expected a known pixel format for " + name + ", received " + number(image.pixels));
+  require(image.width >= 1 && image.height >= 1 && image.width <= kMaxImageSide && image.height <= kMaxImageSide,
+          "Expected 1 to " + number(kMaxImageSide) + " pixels a side for " + name + ", received " +
+              number(image.width) + " x " + number(image.height));
+  const int64_t row = image.width * layout_of(image.pixels).bytes;
+  require(image.step >= row, "Expected rows of at least " + number(row) + " bytes for " + name +
+                                 ", received a step of " + number(image.step));
+  const Fit fit = fit_with_padding(image.width, image.height, size);
+  require(fit.width > 0 && fit.height > 0, "Expected an image that keeps a pixel when resized to " + number(size) +
+                                               " for " + name + ", received " + number(image.width) + " x " +
+                                               number(image.height));
+}
+
+Request checked_request(const pi05_request& request, const Checkpoint& checkpoint) {
+  const Dimensions& d = checkpoint.dims;
+  Request result;
+  require(request.images, "Expected images, received a null pointer");
+  for (int64_t slot = 0; slot < d.slots; slot++) {
+    const pi05_image& image = request.images[slot];
+    if (!image.data) continue;
+    check_image(image, d.vision.image_size, "slot " + number(slot));
+    result.images.push_back(image);
+    result.slots.push_back(slot);
+  }
+  require(!result.images.empty(), "Expected an image in at least one of " + number(d.slots) + " slots, received none");
+
+  require(request.token_count >= 1 && request.token_count <= d.max_tokens,
+          "Expected 1 to " + number(d.max_tokens) + " prompt tokens, received " + number(request.token_count));
+  require(request.tokens, "Expected prompt tokens, received a null pointer");
+  for (int64_t i = 0; i < request.token_count; i++)
+    require(request.tokens[i] >= 0 && request.tokens[i] < d.prefix.vocab,
+            "Expected token ids from 0 to " + number(d.prefix.vocab - 1) + ", received " + number(request.tokens[i]) +
+                " at index " + number(i));
+  result.tokens = request.tokens;
+  result.token_count = request.token_count;
+
+  require(request.noise, "Expected noise, received a null pointer");
+  check_finite(request.noise, d.horizon * d.action_dim, "noise");
+  result.noise = request.noise;
+  require(request.steps >= 0 && request.steps <= kMaxSteps, "Expected 1 to " + number(kMaxSteps) +
+                                                                " flow steps (0 = the checkpoint's own), received " +
+                                                                number(request.steps));
+  result.steps = request.steps == 0 ? d.steps : request.steps;
+  check_rtc(request.rtc, checkpoint);
+  if (request.rtc.mode != PI05_RTC_NONE)
+    check_finite(request.rtc.previous, request.rtc.previous_rows * d.action_dim, "the previous chunk");
+  result.rtc = request.rtc;
+  return result;
+}
+
+}  // namespace pi05
