@@ -23,7 +23,7 @@ interface Stream<T extends Input> {
   readonly stale: RefusalCode;
   /** Whether any message came since the start. */
   seen: boolean;
-  /** When it last gave something new: the newest stamp, or its arrival where that was earlier; at first the start. */
+  /** When it last gave something new: the newest stamp, or its arrival where the stamp is ahead; at first the start. */
   alive: bigint;
 }
 
@@ -57,6 +57,8 @@ export class Observer {
   #judged:
     { readonly stamp: bigint; readonly views: readonly View[]; readonly pair: readonly View[] | undefined } | undefined;
   prompt: string;
+  /** How far ahead of the clock a good stamp may be: in lock-step messages come before the clock of their tick. */
+  readonly #lead: bigint;
 
   /**
    * @param report gets each refusal. @param changed is called when a message was accepted outside a call of `offer…`,
@@ -68,6 +70,7 @@ export class Observer {
     this.#changed = changed;
     this.#clock = clock;
     this.prompt = config.prompt;
+    this.#lead = config.schedule.lockstep ? BigInt(Math.round(1e9 / config.controlRate)) : 0n;
     this.#reader = new JointReader(config);
     const cameras = config.cameras.map((camera): CameraStream => ({
       ...stream<CameraFrame>(camera, 'CAMERA_MISSING', 'CAMERA_STALE', new History(FRAME_HISTORY_BYTES)),
@@ -217,7 +220,7 @@ export class Observer {
 
   #accept<T extends Input>(stream: Stream<T>, item: T, now: bigint): boolean {
     const age = now - item.stamp;
-    if (age > stream.maxAge || -age > stream.maxAge) {
+    if (age > stream.maxAge || -age > stream.maxAge + this.#lead) {
       const said = `${seconds(age < 0n ? -age : age)} s ${age < 0n ? 'ahead of' : 'behind'} the clock`;
       this.#condition(
         stream.stale,
@@ -229,7 +232,8 @@ export class Observer {
       return false;
     }
     stream.history.add(item, 'data' in item ? item.data.byteLength : 1);
-    const alive = item.stamp < now ? item.stamp : now;
+    const latest = now + this.#lead;
+    const alive = item.stamp < latest ? item.stamp : latest;
     if (alive > stream.alive) stream.alive = alive;
     return true;
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Refusal } from '../../../src/errors.js';
 import { Bench, TICK, watchRejections } from './bench.js';
-import { image, joints, MS, robot, T0 } from './robot.js';
+import { image, joints, MS, robot, SECOND, T0 } from './robot.js';
 
 watchRejections();
 
@@ -63,6 +63,17 @@ describe('lock-step', () => {
       '7 step 61',
       '8 step 62',
     ]);
+  });
+
+  test('messages_of_a_tick_may_come_before_its_clock_however_long_its_period', async () => {
+    const bench = new Bench(robot({ controlRate: 2 }, { lockstep: true, mode: 'sync', replanSteps: 1 }));
+    for (let now = T0; now < T0 + 3n * SECOND; now += 500n * MS) {
+      bench.offer(now + 500n * MS, now);
+      bench.pipeline.tick(now + 500n * MS, 0n);
+      await bench.engine.answer(0);
+    }
+    expect(bench.refusals).toEqual([]);
+    expect(bench.commands).toHaveLength(6);
   });
 
   test('a_refusal_releases_the_tick', async () => {
