@@ -103,7 +103,12 @@ export class NodeTime {
     readonly simulated: boolean,
   ) {}
 
-  /** ns; 0 before the first message of `/clock`. */
+  /** Whether there is a time: at once, or from the first message of `/clock` on. */
+  get known(): boolean {
+    return !this.simulated || this.#simulated !== undefined;
+  }
+
+  /** ns; 0 while there is no time. */
   now(): bigint {
     if (this.simulated) return this.#simulated ?? 0n;
     return this.node.getClock().now().nanoseconds;

@@ -13,9 +13,6 @@ import { Publishers } from './publishers.js';
 import { type LifecycleNode, type NativeRcl, PARAMETER_TYPE, type Rcl, type Subscription } from './rcl.js';
 import { qos, subscribe, withResolvedTopics } from './subscriptions.js';
 
-/** `/clock` comes at up to 1 kHz. */
-const CLOCK_DEPTH = 100;
-
 /** What `configure` began to load. */
 interface Loading {
   readonly done: Promise<boolean>;
@@ -110,7 +107,8 @@ export class PolicyNode implements Transitions {
       return false;
     }
     this.#running.publishers.activate();
-    this.#running.pipeline.activate(this.#time.now());
+    // Ages count from activation, which has no time before the first message of /clock.
+    if (this.#time.known) this.#running.pipeline.activate(this.#time.now());
     this.#ticker.start();
     this.#active = true;
     this.log.info(`active: ${this.#config.controlRate} control ticks a second`);
@@ -204,11 +202,14 @@ export class PolicyNode implements Transitions {
 
   #followClock(ticker: SimulatedTicker): void {
     const { lockstep } = this.#config.schedule;
-    const profile = qos(this.#rcl, CLOCK_DEPTH, lockstep);
+    // Only the newest time counts; in lock-step none may be lost.
+    const profile = lockstep ? qos(this.#rcl, 100, true) : qos(this.#rcl, 1, false);
     this.#node.createSubscription('rosgraph_msgs/msg/Clock', '/clock', { qos: profile, isRaw: true }, (cdr) =>
       this.#guard(() => {
         const now = decodeClock(cdr);
+        const first = !this.#time.known;
         if (this.#time.set(now)) this.log.warn('the simulated time went back: starting anew');
+        if (first && this.#active) this.#running?.pipeline.activate(now);
         ticker.advance(now);
       }),
     );

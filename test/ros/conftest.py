@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,7 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture
 def namespace(request):
     """One for each test, so that no test hears another's node."""
-    return "/" + "".join(c if c.isalnum() else "_" for c in request.node.name)[:60]
+    return "/" + re.sub(r"\W+|_+", "_", request.node.name).strip("_")[:60]
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """The other side of the tests: the real node in a process of its own, and a robot made of rclpy."""
 
+import base64
+import json
 import os
 import signal
 import subprocess
@@ -24,7 +26,7 @@ from trajectory_msgs.msg import JointTrajectory
 ROOT = Path(__file__).resolve().parents[2]
 PI05 = str(ROOT / "bin" / "pi05")
 # How long anything may take before a test gives up; nothing waits this long that works.
-DEADLINE = 60.0
+DEADLINE = 20.0
 
 ARM = [f"panda_joint{i}" for i in range(1, 8)]
 FINGER = "panda_finger_joint1"
@@ -82,8 +84,9 @@ class PolicyProcess:
     def __init__(self, directory, values, *arguments, namespace="/"):
         self.namespace = namespace
         self.node = f"{namespace.rstrip('/')}/policy_node"
-        file = Path(directory) / f"{namespace.strip('/') or 'node'}_{time.monotonic_ns()}.yaml"
+        file = Path(directory) / f"{namespace.strip('/').replace('/', '_') or 'node'}_{time.monotonic_ns()}.yaml"
         file.write_text(yaml.dump({"/**": {"ros__parameters": values}}, Dumper=PlainYaml))
+        self.file = file
         command = [PI05, "node", "--ros-args", "--params-file", str(file), "-r", f"__ns:={namespace}", *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines = []
@@ -139,9 +142,8 @@ class Robot:
         self.ros = rclpy.create_node(f"robot_{os.getpid()}", namespace=namespace, context=context)
         self.executor = SingleThreadedExecutor(context=context)
         self.executor.add_node(self.ros)
-        self.chunks, self.arm, self.gripper, self.diagnostics = [], [], [], []
-        # Everything in the order in which it arrived: (kind, message).
-        self.events = []
+        self.chunks, self.arm, self.gripper, self.trajectories, self.diagnostics = [], [], [], [], []
+        self.clients = {}
         self.cameras = {
             name: self.ros.create_publisher(
                 CompressedImage if name in compressed else Image,
@@ -156,14 +158,11 @@ class Robot:
         self._listen(JointTrajectory, "policy_node/chunk", self.chunks)
         self._listen(Float64MultiArray, "arm_velocity_controller/commands", self.arm)
         self._listen(Float64MultiArray, "gripper_controller/commands", self.gripper)
+        self._listen(JointTrajectory, "arm_controller/joint_trajectory", self.trajectories)
         self._listen(DiagnosticArray, "/diagnostics", self.diagnostics)
 
     def _listen(self, kind, topic, into):
-        def take(message):
-            into.append(message)
-            self.events.append((topic, message))
-
-        self.ros.create_subscription(kind, topic, take, RELIABLE)
+        self.ros.create_subscription(kind, topic, into.append, RELIABLE)
 
     def close(self):
         self.executor.shutdown()
@@ -185,14 +184,13 @@ class Robot:
         return value
 
     def call(self, kind, service, request):
-        client = self.ros.create_client(kind, service)
-        try:
-            self.until(client.service_is_ready, f"service {service}")
-            future = client.call_async(request)
-            self.until(future.done, f"an answer from {service}")
-            return future.result()
-        finally:
-            self.ros.destroy_client(client)
+        if service not in self.clients:
+            self.clients[service] = self.ros.create_client(kind, service)
+        client = self.clients[service]
+        self.until(client.service_is_ready, f"service {service}")
+        future = client.call_async(request)
+        self.until(future.done, f"an answer from {service}")
+        return future.result()
 
     # Lifecycle.
 
@@ -212,7 +210,7 @@ class Robot:
         publishers = [*self.cameras.values(), self.joints]
         names = [p.topic_name for p in publishers]
         self.until(lambda: all(p.get_subscription_count() > 0 for p in publishers), f"subscribers of {names}")
-        topics = ["policy_node/chunk", "arm_velocity_controller/commands", "gripper_controller/commands"]
+        topics = ["policy_node/chunk", "gripper_controller/commands"]
         self.until(lambda: all(self.ros.count_publishers(t) > 0 for t in topics), f"publishers of {topics}")
 
     # Messages.
@@ -249,6 +247,45 @@ class Robot:
         self.send_image("wrist", picture(2) if wrist is None else wrist)
         self.send_joints(REST if positions is None else positions)
 
+    # Ticks: the node's time is what the clock says, so exactly these happen.
+
+    def advance(self, ticks=1):
+        """One control tick after the other; the node has taken each when this returns."""
+        for _ in range(ticks):
+            self.now += PERIOD
+            self.send_clock()
+            self.settle()
+
+    def feed(self, **contents):
+        """A good set a millisecond later."""
+        self.now += 1_000_000
+        self.send_clock()
+        self.send_set(**contents)
+
+    def first_chunk(self, **contents):
+        """Feeds until a chunk comes: from then on every topic is known to work in both directions."""
+        self.until(lambda: self.chunks, "a chunk", again=lambda: self.feed(**contents))
+        self.settle()
+        return self.chunks[-1]
+
+    def settle(self):
+        """Until the node has taken what was sent: it looks at messages before it answers."""
+        self.state()
+        self.state()
+
+    def next_chunk(self, **contents):
+        """Ticks and sends sets until there is a chunk of one of them, and returns it."""
+        stamps = []
+
+        def again():
+            self.advance()
+            self.send_set(**contents)
+            stamps.append(self.stamp())
+
+        return self.until(
+            lambda: next((c for c in self.chunks if c.header.stamp in stamps), None), "a chunk of these contents", again
+        )
+
     # Diagnostics.
 
     def statuses(self, node):
@@ -264,6 +301,28 @@ class Robot:
     def values(self, node):
         """The newest diagnostic values of `node`, all concerns in one dictionary."""
         return {key: value for _, _, _, values in self.statuses(node) for key, value in values.items()}
+
+
+def reference(node, stamp, exterior, wrist, positions, prompt="pick up the red block"):
+    """The chunk that policy and engine alone compute: an array [rows, joints]."""
+    state = [*positions[:7], (positions[7] - 0.04) / -0.04]
+    views = {
+        name: {"width": p.shape[1], "height": p.shape[0], "pixels": base64.b64encode(p.tobytes()).decode()}
+        for name, p in (("exterior", exterior), ("wrist", wrist))
+    }
+    nanoseconds = stamp.sec * 1_000_000_000 + stamp.nanosec
+    observation = {"stamp": str(nanoseconds), "prompt": prompt, "state": state, "views": views}
+    script = Path(__file__).with_name("reference.mjs")
+    result = subprocess.run(
+        ["node", script, node.file], input=json.dumps(observation), capture_output=True, text=True, check=True
+    )
+    chunk = json.loads(result.stdout)
+    return np.array(chunk["values"]).reshape(chunk["rows"], -1)
+
+
+def values(chunk):
+    """A chunk message's numbers, [rows, joints]: velocities of the arm, positions of the gripper."""
+    return np.array([[*p.velocities[:7], p.positions[7]] for p in chunk.points])
 
 
 REST = [0.0, -0.7, 0.0, -2.3, 0.0, 1.6, 0.8, 0.04]

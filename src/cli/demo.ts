@@ -1,0 +1,181 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+import { packageRoot } from '../engine/addon.js';
+import { Pi05Error } from '../errors.js';
+import { parse, usage, whole } from './arguments.js';
+import { Child } from './child.js';
+import { reserveDomain } from './domain.js';
+import { Progress } from './progress.js';
+
+const HELP = `Usage: pi05 demo [--duration S] [--out PICTURE] [--domain N]
+
+Runs the policy node with a simulated arm over DDS, on this machine only, and draws what happened.
+The checkpoint has random weights: the arm moves, but to no purpose.
+
+  --duration S   seconds of simulation to record; 20 by default
+  --out PICTURE  where the picture goes, a PNG; demo.png by default; the numbers go beside it as JSON
+  --domain N     ROS domain; by default one that nobody here uses
+`;
+
+/** What the recorder prints once a second. */
+interface Line {
+  readonly t: number;
+  readonly observations: number | null;
+  readonly chunks: number;
+}
+
+/** What the recorder prints at the end. */
+interface Summary {
+  readonly observations: number | null;
+  readonly refused: Readonly<Record<string, number>> | null;
+  readonly chunks: number;
+  readonly inference_ms_p50: number | null;
+  readonly inference_ms_p99: number | null;
+  readonly tick_lateness_ms_p99: number | null;
+  readonly picture: string;
+}
+
+class Interrupted extends Error {}
+
+/** `pi05 demo`. */
+export async function run(argv: string[]): Promise<number> {
+  const { values } = parse('demo', argv, {
+    duration: { type: 'string', default: '20' },
+    out: { type: 'string', default: 'demo.png' },
+    domain: { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const duration = Number(values.duration);
+  if (!(duration > 0 && duration < Infinity)) {
+    throw usage('demo', `Expected --duration of more than 0 seconds, received ${values.duration}`);
+  }
+  const chosen = values.domain === undefined ? undefined : whole('demo', 'domain', values.domain, 0);
+  const python = join(packageRoot, '.pi05', 'venv', 'bin', 'python');
+  if (!existsSync(python)) {
+    throw new Pi05Error('ENVIRONMENT', `Expected Python at ${python}, found none: run \`npm run setup\``);
+  }
+
+  const reservation = chosen === undefined ? await reserveDomain() : { domain: chosen, release: () => undefined };
+  if (reservation === undefined) throw new Pi05Error('ENVIRONMENT', 'Expected a free ROS domain, found none');
+  const interruption = interrupted();
+  try {
+    return await demonstrate({ duration, picture: resolve(values.out), domain: reservation.domain, python, interruption });
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+    process.stdout.write('Stopped.\n');
+    return 130;
+  } finally {
+    reservation.release();
+  }
+}
+
+/** Rejects at SIGINT, SIGTERM or SIGHUP. */
+function interrupted(): Promise<never> {
+  const promise = new Promise<never>((_, reject) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => reject(new Interrupted()));
+  });
+  promise.catch(() => undefined);
+  return promise;
+}
+
+interface Demonstration {
+  readonly duration: number;
+  readonly picture: string;
+  readonly domain: number;
+  readonly python: string;
+  readonly interruption: Promise<never>;
+}
+
+async function demonstrate({ duration, picture, domain, python, interruption }: Demonstration): Promise<number> {
+  const checkpoint = join(packageRoot, '.pi05', 'demo-checkpoint');
+  const env = { ...process.env, ROS_DOMAIN_ID: String(domain), ROS_AUTOMATIC_DISCOVERY_RANGE: 'LOCALHOST' };
+  const main = join(packageRoot, 'dist', 'cli', 'main.js');
+  const options = { cwd: packageRoot, env };
+  const json = picture.replace(/(\.png)?$/i, '.json');
+
+  const children: Child[] = [];
+  const start = (...child: ConstructorParameters<typeof Child>): Child => {
+    const started = new Child(...child);
+    children.unshift(started);
+    return started;
+  };
+  const progress = new Progress(process.stdout);
+  try {
+    if (!existsSync(checkpoint)) {
+      progress.show('Writing a checkpoint with random weights …');
+      const maker = start('make-checkpoint', process.execPath, [main, 'make-checkpoint', checkpoint, '--size', 'demo'], options);
+      const { status } = await Promise.race([maker.ended, interruption]);
+      if (status !== 0) throw died(maker, status);
+    }
+    process.stdout.write(`ROS_DOMAIN_ID=${domain}, on this machine only.\n`);
+    progress.show('Starting the simulated arm, the recorder and the policy node …');
+    const robot = start('the simulated arm', python, ['-m', 'sim.robot'], options);
+    let last = '';
+    const recorder = start(
+      'the recorder',
+      python,
+      ['-m', 'sim.record', '--duration', String(duration), '--out', picture, '--json', json],
+      options,
+      (line) => {
+        last = line;
+        const seen = JSON.parse(line) as Partial<Line>;
+        if (typeof seen.t === 'number') progress.show(describe(seen as Line, duration));
+      },
+    );
+    const parameters = ['--params-file', join(packageRoot, 'configs', 'demo.yaml'), '-p', `checkpoint:=${checkpoint}`];
+    const node = start(
+      'the policy node',
+      process.execPath,
+      [main, 'node', '--ros-args', ...parameters, '-p', 'use_sim_time:=true'],
+      options,
+    );
+    const early = [robot, node].map(async (child): Promise<never> => {
+      throw died(child, (await child.ended).status);
+    });
+    for (const promise of early) promise.catch(() => undefined);
+    const { status } = await Promise.race([recorder.ended, interruption, ...early]);
+    if (status !== 0) throw died(recorder, status);
+    await node.end();
+    progress.end();
+    process.stdout.write(report(JSON.parse(last) as Summary));
+    return 0;
+  } finally {
+    progress.end();
+    // The node first, so that its stop action is heard.
+    for (const child of children) await child.end();
+  }
+}
+
+function died(child: Child, status: number | undefined): Pi05Error {
+  const ending = status === undefined ? 'was killed' : `ended with status ${status}`;
+  const words = child.lastLines === '' ? '' : `: ${child.lastLines}`;
+  return new Pi05Error('INTERNAL', `Expected ${child.name} to run to the end, but it ${ending}${words}`);
+}
+
+function describe({ t, observations, chunks }: Line, duration: number): string {
+  if (t < 0) return `Waiting for the first chunk, ${(-t).toFixed(0)} s …`;
+  return `${t.toFixed(0)} of ${duration} s: ${observations ?? 0} observations, ${chunks} chunks`;
+}
+
+/** What happened, a line each. */
+export function report(summary: Summary): string {
+  const refused = Object.entries(summary.refused ?? {});
+  const lines = [
+    ['observations built', number(summary.observations)],
+    ['refused', refused.length === 0 ? '0' : refused.map(([code, count]) => `${count} ${code}`).join(', ')],
+    ['chunks', number(summary.chunks)],
+    ['inference', `p50 ${number(summary.inference_ms_p50, 1)} ms, p99 ${number(summary.inference_ms_p99, 1)} ms`],
+    ['control-tick lateness', `p99 ${number(summary.tick_lateness_ms_p99, 1)} ms`],
+    ['picture', summary.picture],
+  ] as const;
+  return lines.map(([name, value]) => `${name.padEnd(23)}${value}\n`).join('');
+}
+
+function number(value: number | null, digits = 0): string {
+  return value === null ? 'unknown' : value.toFixed(digits);
+}

@@ -1,0 +1,242 @@
+import io
+
+import numpy as np
+import pytest
+from harness import ARM, JOINTS, PERIOD, RATE, REST, Robot, picture, reference, values
+from PIL import Image as Picture
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.qos import ReliabilityPolicy
+from std_msgs.msg import String
+
+EXTERIOR, WRIST = picture(11), picture(12, 80, 60)
+EVERY_TICK = {"schedule__replan_steps": 1}
+
+
+def test_a_chunk_is_what_policy_and_engine_compute_bit_for_bit(sim_node, robot):
+    node = sim_node()
+    robot.first_chunk()
+    robot.advance(4)
+    chunk = robot.next_chunk(exterior=EXTERIOR, wrist=WRIST)
+    assert np.array_equal(values(chunk), reference(node, chunk.header.stamp, EXTERIOR, WRIST, REST))
+
+
+def test_a_chunk_has_the_observations_stamp_names_and_a_point_every_period(sim_node, robot):
+    sim_node()
+    chunk = robot.first_chunk()
+    assert chunk.header.stamp.sec * 10**9 + chunk.header.stamp.nanosec <= robot.now
+    assert chunk.joint_names == JOINTS
+    starts = [p.time_from_start.sec * 10**9 + p.time_from_start.nanosec for p in chunk.points]
+    assert np.allclose(starts, np.arange(len(starts)) * 1e9 / RATE, atol=1, rtol=0)
+    for point in chunk.points:
+        assert np.isnan(point.positions[:7]).all() and np.isfinite(point.positions[7])
+        assert np.isfinite(point.velocities[:7]).all() and np.isnan(point.velocities[7])
+
+
+def test_the_stamp_is_the_newest_of_the_set(sim_node, robot):
+    sim_node(**EVERY_TICK)
+    robot.first_chunk()
+    robot.advance(2)
+    robot.send_image("exterior", EXTERIOR, offset=-40_000_000)
+    robot.send_joints(REST, offset=-20_000_000)
+    robot.send_image("wrist", WRIST, offset=-10_000_000)
+    newest = robot.stamp(-10_000_000)
+    robot.until(lambda: robot.chunks[-1].header.stamp == newest, "the chunk of the newest stamp")
+
+
+def test_each_camera_goes_to_its_own_slot(sim_node, robot):
+    node = sim_node(**EVERY_TICK)
+    robot.first_chunk()
+    straight = robot.next_chunk(exterior=EXTERIOR, wrist=WRIST)
+    swapped = robot.next_chunk(exterior=WRIST, wrist=EXTERIOR)
+    for chunk, views in ((straight, (EXTERIOR, WRIST)), (swapped, (WRIST, EXTERIOR))):
+        stamp = chunk.header.stamp
+        assert np.array_equal(values(chunk), reference(node, stamp, *views, REST))
+        assert not np.array_equal(values(chunk), reference(node, stamp, *reversed(views), REST))
+
+
+def test_both_cameras_reach_the_model(sim_node, robot):
+    node = sim_node(**EVERY_TICK)
+    robot.first_chunk()
+    chunk = robot.next_chunk(exterior=EXTERIOR, wrist=WRIST)
+    for views in ((picture(13), WRIST), (EXTERIOR, picture(13))):
+        assert not np.array_equal(values(chunk), reference(node, chunk.header.stamp, *views, REST))
+
+
+def test_swapping_the_slots_in_the_configuration_swaps_the_views(sim_node, robot):
+    node = sim_node(cameras__exterior__slot="left_wrist_0_rgb", cameras__wrist__slot="base_0_rgb", **EVERY_TICK)
+    robot.first_chunk()
+    chunk = robot.next_chunk(exterior=EXTERIOR, wrist=WRIST)
+    # The same configuration, then the one with the slots the other way round.
+    assert np.array_equal(values(chunk), reference(node, chunk.header.stamp, EXTERIOR, WRIST, REST))
+    text = node.file.read_text()
+    straight = text.replace("left_wrist_0_rgb", "X").replace("base_0_rgb", "left_wrist_0_rgb").replace("X", "base_0_rgb")
+    node.file.write_text(straight)
+    assert np.array_equal(values(chunk), reference(node, chunk.header.stamp, WRIST, EXTERIOR, REST))
+    assert not np.array_equal(values(chunk), reference(node, chunk.header.stamp, EXTERIOR, WRIST, REST))
+
+
+def test_the_gripper_reaches_the_model_and_joints_are_found_by_name(sim_node, robot):
+    node = sim_node(**EVERY_TICK)
+    robot.first_chunk()
+    robot.advance()
+    closed = [*REST[:7], 0.0]
+    order = [3, 7, 0, 6, 1, 5, 2, 4]
+    robot.send_image("exterior", EXTERIOR)
+    robot.send_image("wrist", WRIST)
+    robot.send_joints(
+        [9.9, *(closed[i] for i in order)], names=["some_other_joint", *(JOINTS[i] for i in order)]
+    )
+    stamp = robot.stamp()
+    chunk = robot.until(lambda: next((c for c in robot.chunks if c.header.stamp == stamp), None), "the chunk")
+    assert np.array_equal(values(chunk), reference(node, stamp, EXTERIOR, WRIST, closed))
+    assert not np.array_equal(values(chunk), reference(node, stamp, EXTERIOR, WRIST, REST))
+
+
+def test_every_tick_sends_one_command_a_row_of_the_chunk_each(sim_node, robot):
+    sim_node(schedule__replan_steps=12)
+    robot.until(lambda: robot.chunks, "a chunk", again=robot.feed)
+    robot.settle()
+    rows = values(robot.chunks[0])
+    before = len(robot.arm)
+    for tick in range(1, 6):
+        robot.advance()
+        robot.send_joints(REST)
+        robot.until(lambda: len(robot.arm) >= before + tick and len(robot.gripper) >= before + tick, f"tick {tick}")
+    robot.settle()
+    assert len(robot.chunks) == 1
+    assert len(robot.arm) == len(robot.gripper) == before + 5
+    sent = np.array([[*arm.data, *gripper.data] for arm, gripper in zip(robot.arm, robot.gripper, strict=True)])
+    moving = sent[np.any(sent[:, :7] != 0, axis=1)]
+    assert len(moving) >= 5
+    assert np.array_equal(moving, rows[: len(moving)])
+
+
+def test_position_outputs_are_trajectories_with_the_ticks_stamp(sim_node, robot):
+    positions = {f"action__{joint}__kind": "position" for joint in ARM}
+    sim_node(
+        outputs__arm__topic="arm_controller/joint_trajectory",
+        outputs__arm__type="positions",
+        **positions,
+        **EVERY_TICK,
+    )
+    robot.until(lambda: robot.trajectories, "a trajectory", again=lambda: (robot.advance(), robot.send_set()))
+    robot.settle()
+    before = len(robot.trajectories)
+    robot.advance()
+    robot.until(lambda: len(robot.trajectories) > before, "a trajectory")
+    message = robot.trajectories[-1]
+    assert message.header.stamp == robot.stamp()
+    assert message.joint_names == ARM
+    (point,) = message.points
+    assert len(point.positions) == 7 and len(point.velocities) == 0
+    assert point.time_from_start.nanosec == PERIOD
+
+
+def test_the_prompt_topic_changes_what_the_model_is_told_and_the_parameter_follows(sim_node, robot):
+    node = sim_node(**EVERY_TICK)
+    robot.first_chunk()
+
+    def prompt():
+        request = GetParameters.Request(names=["prompt"])
+        return robot.call(GetParameters, "policy_node/get_parameters", request).values[0].string_value
+
+    robot.until(lambda: prompt() == "open it", "the prompt", again=lambda: robot.prompt.publish(String(data="open it")))
+    chunk = robot.next_chunk(exterior=EXTERIOR, wrist=WRIST)
+    assert np.array_equal(values(chunk), reference(node, chunk.header.stamp, EXTERIOR, WRIST, REST, "open it"))
+    text = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value="close it")
+    request = SetParameters.Request(parameters=[Parameter(name="prompt", value=text)])
+    assert robot.call(SetParameters, "policy_node/set_parameters", request).results[0].successful
+    chunk = robot.next_chunk(exterior=EXTERIOR, wrist=WRIST)
+    assert np.array_equal(values(chunk), reference(node, chunk.header.stamp, EXTERIOR, WRIST, REST, "close it"))
+
+
+def encoded(pixels, kind):
+    buffer = io.BytesIO()
+    Picture.fromarray(pixels).save(buffer, kind, **({"quality": 90} if kind == "jpeg" else {}))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+def test_compressed_images_are_decoded(kind, start, context, namespace):
+    robot = Robot(context, namespace, compressed=("exterior", "wrist"))
+    try:
+        node = start(
+            use_sim_time=True,
+            **EVERY_TICK,
+            **{f"cameras__{c}__transport": "compressed" for c in robot.cameras},
+            **{f"cameras__{c}__topic": f"{c}_camera/image_raw/compressed" for c in robot.cameras},
+        )
+        robot.wait_for_state("active")
+        robot.wait_until_connected()
+        pictures = {"exterior": EXTERIOR, "wrist": WRIST}
+
+        def send():
+            robot.send_clock()
+            for camera, pixels in pictures.items():
+                robot.send_compressed(camera, encoded(pixels, kind), kind=f"rgb8; {kind} compressed bgr8")
+            robot.send_joints(REST)
+
+        def feed():
+            robot.now += 1_000_000
+            send()
+
+        robot.until(lambda: robot.chunks, "a chunk", again=feed)
+        chunk = robot.chunks[0]
+        if kind == "png":
+            expected = pictures
+        else:
+            expected = {c: np.array(Picture.open(io.BytesIO(encoded(p, kind)))) for c, p in pictures.items()}
+        wanted = reference(node, chunk.header.stamp, expected["exterior"], expected["wrist"], REST)
+        # Two JPEG decoders may differ in a pixel's last bit.
+        assert np.allclose(values(chunk), wanted, rtol=0, atol=0 if kind == "png" else 0.05)
+    finally:
+        robot.close()
+
+
+def test_two_namespaces_are_two_robots(start, context, namespace):
+    left, right = (Robot(context, f"{namespace}/{side}") for side in ("left", "right"))
+    try:
+        right.now += 7_000_000
+        for robot in (left, right):
+            start(namespace=robot.namespace, use_sim_time=True)
+        for robot in (left, right):
+            robot.wait_for_state("active")
+            robot.wait_until_connected()
+        # One clock for both; each robot's stamps are its own.
+        left.until(lambda: left.chunks, "a chunk on the left", again=left.feed)
+        right.executor.spin_once(timeout_sec=0.1)
+        assert right.chunks == []
+        right.until(lambda: right.chunks, "a chunk on the right", again=right.feed)
+        stamps = {robot: {(c.header.stamp.sec, c.header.stamp.nanosec) for c in robot.chunks} for robot in (left, right)}
+        assert not stamps[left] & stamps[right]
+    finally:
+        left.close()
+        right.close()
+
+
+@pytest.mark.parametrize(
+    ("lockstep", "wanted"), [(False, ReliabilityPolicy.BEST_EFFORT), (True, ReliabilityPolicy.RELIABLE)]
+)
+def test_inputs_have_sensor_data_qos_and_are_reliable_in_lockstep(lockstep, wanted, sim_node, robot):
+    sim_node(schedule__lockstep=lockstep)
+    for topic in ("exterior_camera/image_raw", "wrist_camera/image_raw", "joint_states"):
+        (info,) = robot.ros.get_subscriptions_info_by_topic(f"{robot.namespace}/{topic}")
+        assert info.node_name == "policy_node"
+        assert info.qos_profile.reliability == wanted
+    for topic in ("policy_node/chunk", "arm_velocity_controller/commands", "gripper_controller/commands"):
+        (info,) = robot.ros.get_publishers_info_by_topic(f"{robot.namespace}/{topic}")
+        assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+
+
+def test_in_real_time_commands_come_tick_after_tick(start, robot):
+    start()
+    robot.wait_for_state("active")
+    robot.wait_until_connected()
+
+    def feed():
+        robot.now = robot.ros.get_clock().now().nanoseconds
+        robot.send_set()
+
+    robot.until(lambda: len(robot.arm) >= 20 and len(robot.gripper) >= 20 and len(robot.chunks) >= 2, "commands", again=feed)
+    robot.until(lambda: "tick_lateness_ms_p99" in robot.values(f"{robot.namespace}/policy_node"), "its lateness")
