@@ -145,6 +145,17 @@ TEST(interpolates_between_pixel_centres_like_pytorch) {
   for (size_t x = 0; x < 4; x++) CHECK(std::abs(narrow[x * 3] - (static_cast<float>(x) * 64 + 24) / 255.0f) <= 1e-6f);
 }
 
+// In double the product of a float and a half is exact, so only the last step rounds.
+TEST(lerobot_s_samples_are_placed_with_one_rounding) {
+  const pi05::LinearTaps taps = pi05::linear_taps(640, 224);
+  const float scale = 640.0f / 224.0f;
+  for (size_t i = 0; i < 224; i++) {
+    const auto at = static_cast<float>(double{scale} * (static_cast<double>(i) + 0.5) - 0.5);
+    CHECK(taps.low[i] == static_cast<int32_t>(at));
+    CHECK(taps.weight[i] == at - static_cast<float>(taps.low[i]));
+  }
+}
+
 TEST(lerobot_leaves_the_model_s_own_size_alone_and_pads_with_black) {
   const Golden golden("resize/224x224.safetensors");
   const std::vector<uint8_t> input = golden.values<uint8_t>("input");
