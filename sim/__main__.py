@@ -1,5 +1,6 @@
 """`python -m sim` is `python -m sim.robot`."""
 
-from sim.robot import run
+from sim.process import run
+from sim.robot import main
 
-run()
+run(main)

@@ -58,7 +58,8 @@ class ArmControl:
         if (np.diff(times) <= 0).any():
             raise Rejected(f"Expected time_from_start to rise from point to point, received otherwise from {topic}")
         if times[-1] < 0:
-            raise Rejected(f"Expected a trajectory that ends in the future, received one that ended {-times[-1] / 1e9:.3f} s ago from {topic}")
+            ago = f"{-times[-1] / 1e9:.3f} s ago"
+            raise Rejected(f"Expected a trajectory that ends in the future, received one that ended {ago} from {topic}")
         ahead = times > 0
         self._velocity = None
         self._origin = now

@@ -2,7 +2,7 @@
 
 
 class Failure(Exception):
-    """Ends the process. Codes: ENVIRONMENT, LOCKSTEP_TIMEOUT, NO_CHUNK, NO_CLOCK."""
+    """Ends the process. Codes: ENVIRONMENT, LOCKSTEP_TIMEOUT, NO_CHUNK, NO_CLOCK, INTERRUPTED."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(f"{code}: {sentence}")

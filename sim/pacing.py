@@ -136,7 +136,9 @@ def await_publishers(node: RobotNode, stop: threading.Event, timeout: float) -> 
     return topics
 
 
-def await_commands(node: RobotNode, stop: threading.Event, topics: list[str], taken: dict[str, int], deadline: float) -> list[str]:
+def await_commands(
+    node: RobotNode, stop: threading.Event, topics: list[str], taken: dict[str, int], deadline: float
+) -> list[str]:
     """The topics without a new command since `taken` at the deadline; none = all came (or `stop`)."""
 
     def missing() -> list[str]:

@@ -3,20 +3,17 @@
 import argparse
 import json
 import pathlib
-import signal
-import sys
-import threading
 import time
 
 from sim.failure import Failure
-from sim.robot import positive, use_shipped_profile
+from sim.process import positive, ros, run, without_ros_arguments
 
 SILENCE = 1.5  # s of wall time to wait for the node's last word at the end
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sim.record", description="Records a run; see sim/README.md.")
-    parser.add_argument("--duration", type=positive, required=True, metavar="S", help="simulation time to record from the first chunk on")
+    parser.add_argument("--duration", type=positive, required=True, metavar="S", help="simulation time, from the first chunk on")
     parser.add_argument("--out", required=True, metavar="PNG")
     parser.add_argument("--json", required=True, metavar="JSON")
     parser.add_argument("--namespace", default="", metavar="NS")
@@ -66,7 +63,8 @@ def record(spin, recorder, options) -> None:
         if recorder.now != seen:
             seen, seen_at = recorder.now, time.monotonic()
         elif time.monotonic() - seen_at > options.wait:
-            raise Failure("NO_CLOCK", f"Expected joint_states up to {options.duration:g} s, received none for {options.wait:g} s after {elapsed:.1f} s")
+            silence = f"received none for {options.wait:g} s after {elapsed:.1f} s"
+            raise Failure("NO_CLOCK", f"Expected joint_states up to {options.duration:g} s, {silence}")
     # The node speaks once a second: its word on the whole run is the next one.
     heard, end = recorder.heard_diagnostics, time.monotonic() + SILENCE
     while recorder.heard_diagnostics == heard and time.monotonic() < end:
@@ -90,39 +88,28 @@ def summarise(recording, duration: float, picture: pathlib.Path) -> dict:
     }
 
 
-def main(argv: list[str]) -> int:
-    """Exit status: 0 recorded, 1 Failure or a signal, 2 wrong usage."""
-    try:
-        import rclpy
-        from rclpy.executors import SingleThreadedExecutor
-        from rclpy.signals import SignalHandlerOptions
-        from rclpy.utilities import remove_ros_args
-    except ModuleNotFoundError as error:
-        raise Failure("ENVIRONMENT", f"Expected ROS 2's Python package {error.name}, found none; npm run setup installs it") from error
-    options = arguments(remove_ros_args(argv)[1:])
+def main(argv: list[str]) -> None:
+    options = arguments(without_ros_arguments(argv))
+    from rclpy.executors import SingleThreadedExecutor
+
     from sim.recorder import Recorder
 
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    use_shipped_profile()
-    rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
-    recorder = Recorder(options.namespace, options.node)
-    executor = SingleThreadedExecutor()
-    executor.add_node(recorder)
+    with ros(argv) as stop:
+        recorder = Recorder(options.namespace, options.node)
+        executor = SingleThreadedExecutor()
+        executor.add_node(recorder)
 
-    def spin() -> None:
-        if stop.is_set():
-            raise Failure("INTERRUPTED", "Expected to record to the end, received a signal")
-        executor.spin_once(timeout_sec=0.1)
+        def spin() -> None:
+            if stop.is_set():
+                raise Failure("INTERRUPTED", "Expected to record to the end, received a signal")
+            executor.spin_once(timeout_sec=0.1)
 
-    try:
-        await_first_chunk(spin, recorder, options)
-        record(spin, recorder, options)
-    finally:
-        executor.shutdown()
-        recorder.destroy_node()
-        rclpy.shutdown()
+        try:
+            await_first_chunk(spin, recorder, options)
+            record(spin, recorder, options)
+        finally:
+            executor.shutdown()
+            recorder.destroy_node()
     from sim.picture import draw
 
     picture = pathlib.Path(options.out)
@@ -130,13 +117,7 @@ def main(argv: list[str]) -> int:
     draw(recorder.recording, summary, options.title, str(picture))
     pathlib.Path(options.json).write_text(json.dumps(summary, indent=2) + "\n")
     say(**summary)
-    return 0
 
 
 if __name__ == "__main__":
-    try:
-        status = main(sys.argv)
-    except Failure as failure:
-        print(failure, file=sys.stderr)
-        status = 1
-    sys.exit(status)
+    run(main)

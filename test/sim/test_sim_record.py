@@ -78,13 +78,13 @@ def test_sums_up_and_draws_a_run(tmp_path):
 def test_names_the_last_refusal_when_no_chunk_comes(tmp_path):
     with Policy("/cell") as policy, RobotProcess("--namespace", "/cell"):
         recorder = record(tmp_path, "--duration", "5", "--wait", "8")
-        policy.until(policy.recorded)
-        policy.report(
-            observations=0,
-            last_refusal__code="CAMERA_MISSING",
-            last_refusal__message="Expected an image on wrist_camera/image_raw, received none",
-        )
-        _, errors = recorder.communicate(timeout=60)
+        refusal = {
+            "last_refusal__code": "CAMERA_MISSING",
+            "last_refusal__message": "Expected an image on wrist_camera/image_raw, received none",
+        }
+        policy.node.create_timer(0.2, lambda: policy.report(observations=0, **refusal))
+        policy.until(lambda: recorder.poll() is not None)
+        _, errors = recorder.communicate()
     assert recorder.returncode == 1
     assert errors.splitlines()[-1] == (
         "NO_CHUNK: Expected a chunk from policy_node, received none within 8 s: its last refusal was "
