@@ -66,6 +66,13 @@ test('a_message_with_a_stamp_already_seen_replaces_the_earlier_one', () => {
   expect(history.items).toEqual([{ stamp: 1n, value: 'second' }]);
 });
 
+test('a_message_that_replaces_another_takes_its_room_too', () => {
+  const history = new History<Stamped>(10);
+  for (let stamp = 1n; stamp <= 3n; stamp++) history.add({ stamp }, 1);
+  for (let i = 0; i < 20; i++) history.add({ stamp: 3n }, 1);
+  expect(history.items).toHaveLength(3);
+});
+
 test('a_history_drops_its_oldest_beyond_its_capacity_but_keeps_two', () => {
   const history = new History<Stamped>(10);
   for (let stamp = 1n; stamp <= 8n; stamp++) history.add({ stamp }, 3);
