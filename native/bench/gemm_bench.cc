@@ -1,13 +1,14 @@
-// pi05_gemm_bench [--threads N] [--simd NAME] [--rounds N] [LIBRARY]
+// pi05_gemm_bench [--threads N] [--simd NAME] [--rounds N] [--cpu-time] [LIBRARY]
 //
 // GFLOP/s of gemm_nt on the model's shapes, weights in bf16. With LIBRARY, a shared object with cblas_sgemm, the same
 // product in fp32 by that library in alternating rounds, and the ratio of the two: the median over rounds of
 // library time / our time. Libraries whose idle threads spin disturb our rounds; tell them not to, and how many threads
 // to use: OPENBLAS_NUM_THREADS=2 OPENBLAS_THREAD_TIMEOUT=4, MKL_NUM_THREADS=2 KMP_BLOCKTIME=0.
+// On a machine that others use too, --threads 1 --cpu-time with one library thread compares the processor time instead.
 #include <dlfcn.h>
+#include <time.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -76,11 +77,19 @@ class Library {
   Sgemm<int> narrow_ = nullptr;
 };
 
+double now(clockid_t clock) {
+  timespec t;
+  clock_gettime(clock, &t);
+  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
+}
+
+clockid_t g_clock = CLOCK_MONOTONIC;
+
 template <typename Body>
 double seconds(const Body& body, int64_t repeats) {
-  const auto start = std::chrono::steady_clock::now();
+  const double start = now(g_clock);
   for (int64_t i = 0; i < repeats; i++) body(i);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(repeats);
+  return (now(g_clock) - start) / static_cast<double>(repeats);
 }
 
 double median(std::vector<double> v) {
@@ -148,6 +157,8 @@ int main(int argc, char** argv) {
       threads = std::atoi(argv[++i]);
     } else if (argument == "--rounds" && i + 1 < argc) {
       rounds = std::max(1, std::atoi(argv[++i]));
+    } else if (argument == "--cpu-time") {
+      g_clock = CLOCK_PROCESS_CPUTIME_ID;
     } else if (argument == "--simd" && i + 1 < argc) {
       const std::string name = argv[++i];
       for (const pi05::Simd* level : pi05::simd_supported())
