@@ -11,7 +11,7 @@ export class Log {
   constructor(
     private readonly logger: Logger,
     /** Steady time, ns. */
-    private readonly steady: () => bigint = process.hrtime.bigint,
+    private readonly steady: () => bigint = () => process.hrtime.bigint(),
   ) {}
 
   info(message: string): void {

@@ -1,4 +1,5 @@
 import type { PolicyConfig } from '../config/config.js';
+import { NODE_NAME } from '../config/file.js';
 import type { Engine, ModelInfo } from '../engine/engine.js';
 import { Pi05Error, Refusal, type RunCode } from '../errors.js';
 import { Pipeline, type PipelineSink } from '../pipeline/pipeline.js';
@@ -49,7 +50,7 @@ export class PolicyNode implements Transitions {
   constructor(rcl: Rcl, native: NativeRcl, argv: readonly string[]) {
     this.#rcl = rcl;
     const onError = (error: unknown): void => this.#onError(error);
-    const node = createLifecycleNode(rcl, native, 'policy_node', argv, onError);
+    const node = createLifecycleNode(rcl, native, NODE_NAME, argv, onError);
     this.#node = node;
     this.log = new Log(node.getLogger());
     this.#config = declareParameters(rcl, node);
@@ -79,7 +80,10 @@ export class PolicyNode implements Transitions {
     const configured =
       transition(this.#rcl, (result) => this.#node.configure(result)) && (await this.configured());
     if (this.#failure !== undefined) throw this.#failure;
-    if (configured) transition(this.#rcl, (result) => this.#node.activate(result));
+    // A lifecycle manager may have been faster.
+    if (configured && this.#node.currentState.label === 'inactive') {
+      transition(this.#rcl, (result) => this.#node.activate(result));
+    }
   }
 
   /** Ends whatever state the node is in; when this resolves the stop action has arrived and the engine is closed. */
@@ -154,7 +158,7 @@ export class PolicyNode implements Transitions {
       await this.#closing;
       const config = this.#config;
       const resolved = withResolvedTopics(config, (topic) => this.#node.resolveTopicName(topic));
-      const { engine, policy } = await loadPolicy(config);
+      const { engine, policy } = await loadPolicy(resolved);
       if (loading.cancelled) {
         await engine.close();
         return false;
@@ -171,7 +175,7 @@ export class PolicyNode implements Transitions {
       this.#node.cleanup();
       return false;
     } finally {
-      this.#diagnostics.publish();
+      this.#diagnostics.change();
     }
   }
 
@@ -252,7 +256,7 @@ export class PolicyNode implements Transitions {
 }
 
 function asPi05Error(error: unknown): Pi05Error {
-  if (error instanceof Pi05Error) return error;
+  if (error instanceof Pi05Error) return error as Pi05Error;
   return new Pi05Error('INTERNAL', error instanceof Error ? (error.stack ?? error.message) : String(error));
 }
 

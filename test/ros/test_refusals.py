@@ -37,7 +37,7 @@ class Expectation:
         )
         assert level == b"\x01"
         assert message == f"{self.code}: {values['last_refusal.message']}"
-        assert values["last_refusal.topic"] == topic if topic == "prompt" else f"{self.robot.namespace}/{topic}"
+        assert values["last_refusal.topic"] == f"{self.robot.namespace}/{topic}"
         sentence = values["last_refusal.message"]
         for word in ("Expected", "received", *words):
             assert word in sentence, sentence

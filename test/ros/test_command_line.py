@@ -1,0 +1,51 @@
+import os
+import subprocess
+
+import pytest
+from harness import PI05, ROOT
+
+
+def pi05(*arguments, **changes):
+    environment = {k: v for k, v in (os.environ | changes).items() if v is not None}
+    return subprocess.run([PI05, *arguments], capture_output=True, text=True, env=environment, timeout=60)
+
+
+@pytest.mark.parametrize("verb", ["node", "demo"])
+def test_help_says_how_to_use_it(verb):
+    result = pi05(verb, "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"Usage: pi05 {verb} ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["node", "--fast"],
+        ["node", "--ros-args", "--params-file", "/nowhere.yaml"],
+        ["node", "--ros-args", "--no-such-argument"],
+        ["demo", "--duration", "soon"],
+        ["demo", "--domain", "x"],
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_status_2(arguments):
+    result = pi05(*arguments)
+    assert result.returncode == 2
+    errors = [line for line in result.stderr.splitlines() if not line.startswith("[")]
+    assert len(errors) == 1 and errors[0].startswith("USAGE: Expected "), result.stderr
+
+
+def test_a_node_without_parameters_names_each_that_must_be_given():
+    result = pi05("node", "--ros-args")
+    assert result.returncode == 2
+    for name in ("checkpoint", "control_rate", "cameras.names", "action.joints"):
+        assert any(line.startswith("CONFIG_TYPE: ") and name in line for line in result.stderr.splitlines())
+
+
+def test_without_ros_it_says_what_to_source():
+    gone = {"AMENT_PREFIX_PATH": None, "ROS_DISTRO": None}
+    environment = {k: v for k, v in os.environ.items() if k not in gone}
+    command = ["node", str(ROOT / "dist" / "cli" / "main.js"), "node", "--ros-args"]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert result.returncode == 2
+    assert result.stderr.startswith("ENVIRONMENT: Expected a ROS 2 environment, found no AMENT_PREFIX_PATH")
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,123 @@
+"""The node with the simulated arm of sim/, which is a process of its own that knows nothing of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from harness import DEADLINE, PI05, ROOT, Robot, values
+
+CHUNKS = 6
+
+
+@pytest.fixture
+def simulation(namespace):
+    """The arm in lock-step; it has rendered its first pictures when it is there."""
+    processes = []
+
+    def simulation():
+        command = [sys.executable, "-m", "sim.robot", "--lockstep", "--namespace", namespace]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        processes.append(process)
+        ready = process.stdout.readline()
+        assert ready, process.communicate()[1]
+        assert json.loads(ready)["ready"] is True
+        return process
+
+    yield simulation
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_two_runs_in_lockstep_give_the_same_chunks_bit_for_bit(simulation, start, context, namespace):
+    def run():
+        robot = Robot(context, namespace)
+        arm = None
+        try:
+            node = start(use_sim_time=True, schedule__lockstep=True, schedule__replan_steps=3)
+            robot.wait_for_state("active")
+            topics = ["policy_node/chunk", "arm_velocity_controller/commands", "gripper_controller/commands"]
+            robot.until(lambda: all(robot.ros.count_publishers(t) for t in topics), "its publishers")
+            arm = simulation()
+            robot.until(lambda: len(robot.chunks) >= CHUNKS, "chunks")
+            assert node.stop() == 0
+            arm.send_signal(signal.SIGINT)
+            arm.wait(DEADLINE)
+            chunks = robot.chunks[:CHUNKS]
+            return [(c.header.stamp.sec, c.header.stamp.nanosec) for c in chunks], [values(c) for c in chunks]
+        finally:
+            robot.close()
+
+    (stamps, chunks), (stamps_again, chunks_again) = run(), run()
+    assert stamps == stamps_again
+    assert np.array_equal(chunks, chunks_again)
+    assert not np.array_equal(chunks[0], chunks[1])
+
+
+def demo(directory, *arguments):
+    command = [PI05, "demo", "--duration", "2", "--out", str(directory / "demo.png"), *arguments]
+    environment = {k: v for k, v in os.environ.items() if k != "ROS_DOMAIN_ID"}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_two_demos_at_once_do_not_meet_and_each_says_what_happened(tmp_path):
+    directories = [tmp_path / "one", tmp_path / "two"]
+    for directory in directories:
+        directory.mkdir()
+    running = [demo(directory) for directory in directories]
+    outputs = [process.communicate(timeout=180) for process in running]
+    domains = set()
+    for directory, process, (out, err) in zip(directories, running, outputs, strict=True):
+        assert process.returncode == 0, err
+        words = ("observations built", "refused", "chunks", "inference", "control-tick lateness", "picture")
+        assert all(word in out for word in words), out
+        assert (directory / "demo.png").read_bytes().startswith(b"\x89PNG")
+        summary = json.loads((directory / "demo.json").read_text())
+        assert summary["chunks"] >= 1 and summary["observations"] >= summary["chunks"]
+        domains.add(next(line for line in out.splitlines() if line.startswith("ROS_DOMAIN_ID=")))
+    assert len(domains) == 2
+
+
+def descendants(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_a_demo_that_is_interrupted_leaves_nothing_behind(number, tmp_path):
+    process = demo(tmp_path, "--duration", "600")
+    children = []
+    for line in process.stdout:
+        children = descendants(process.pid)
+        if "chunks" in line:
+            break
+    assert len(children) == 3
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, ""), err
+    assert "Stopped." in out
+    assert not [child for child in children if alive(child)]
+
+
+def test_a_part_that_dies_ends_the_demo_with_its_last_words(tmp_path):
+    process = demo(tmp_path, "--duration", "600")
+    for line in process.stdout:
+        if "chunks" in line:
+            break
+    # The arm was started first.
+    os.kill(min(descendants(process.pid)), signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.startswith("INTERNAL: Expected the simulated arm to run to the end, but it was killed")
