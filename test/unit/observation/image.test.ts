@@ -101,17 +101,19 @@ describe('compressed images', () => {
     expect((await decodeCompressed(compressed(jpeg, 'png'), 'camera', LIMITS)).width).toBe(16);
   });
 
+  /** Every fifth length, and all of the last ones. */
+  const cuts = (end: number): number[] =>
+    Array.from({ length: end }, (_, length) => length).filter((length) => length % 5 === 0 || length > end - 8);
+
   test('a_jpeg_cut_short_anywhere_is_refused', async () => {
-    for (let length = 0; length < jpeg.length; length++) {
-      expect((await refused(jpeg.subarray(0, length))).code).toBe('IMAGE_DECODE');
-    }
+    const refusals = await Promise.all(cuts(jpeg.length).map((length) => refused(jpeg.subarray(0, length))));
+    expect(new Set(refusals.map(({ code }) => code))).toEqual(new Set(['IMAGE_DECODE']));
   });
 
   test('a_png_cut_short_anywhere_in_its_pixels_is_refused', async () => {
     const pixelsEnd = png.lastIndexOf('IEND') - 8;
-    for (let length = 0; length < pixelsEnd; length++) {
-      expect((await refused(png.subarray(0, length))).code).toBe('IMAGE_DECODE');
-    }
+    const refusals = await Promise.all(cuts(pixelsEnd).map((length) => refused(png.subarray(0, length))));
+    expect(new Set(refusals.map(({ code }) => code))).toEqual(new Set(['IMAGE_DECODE']));
   });
 
   test('a_jpeg_whose_scan_ends_early_is_refused', async () => {

@@ -197,6 +197,16 @@ describe('conditions', () => {
     expect(codes()).toEqual(['STATE_STALE']);
   });
 
+  test('age_counts_from_the_stamp_not_from_the_arrival', () => {
+    const from = observer();
+    offerAll(from, T0 + 200n * MS);
+    from.offerJoints(joints(T0 + 250n * MS), T0 + 340n * MS);
+    from.watch(T0 + 350n * MS);
+    expect(codes()).toEqual([]);
+    from.watch(T0 + 351n * MS);
+    expect(codes()).toEqual(['STATE_STALE']);
+  });
+
   test('a_condition_that_lasts_is_said_once_a_second', () => {
     const from = observer(robot({ prompt: ' ' }));
     const times: bigint[] = [];
@@ -279,6 +289,11 @@ describe('skew', () => {
     from.watch(T0 + 300n * MS);
     expect(codes()).toEqual([]);
     expect(from.take(T0 + 300n * MS)?.stamp).toBe(T0 + 300n * MS);
+    from.offerImage('exterior', image(T0 + 400n * MS, 1), T0 + 400n * MS);
+    from.offerJoints(joints(T0 + 500n * MS), T0 + 500n * MS);
+    from.offerImage('wrist', image(T0 + 500n * MS, 2), T0 + 500n * MS);
+    from.watch(T0 + 500n * MS);
+    expect(codes()).toEqual(['CAMERA_SKEW']);
   });
 
   test('unsynchronised_cameras_at_30_Hz_are_never_reported', () => {
@@ -385,8 +400,8 @@ describe('compressed images', () => {
 
   test('what_was_offered_before_a_reset_is_dropped', async () => {
     const from = observer();
-    from.offerCompressed('wrist', await message(T0, 1));
-    from.offerCompressed('wrist', await message(T0 + 1n, 1));
+    const messages = [await message(T0, 1), await message(T0 + 1n, 1)];
+    for (const m of messages) from.offerCompressed('wrist', m);
     from.reset(T0);
     await from.idle();
     expect(changes).toBe(0);
