@@ -59,7 +59,7 @@ def generate_launch_description():
             ),
             DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node and its topics.'),
             DeclareLaunchArgument('use_sim_time', default_value='false', choices=['true', 'false', 'True', 'False']),
-            DeclareLaunchArgument('log_level', default_value='info'),
+            DeclareLaunchArgument('log_level', default_value='info', description='debug, info, warn, error or fatal.'),
             OpaqueFunction(function=start),
         ]
     )

@@ -1,0 +1,86 @@
+"""The policy node with the simulated arm, in simulation time.
+
+    ros2 launch launch/demo.launch.py
+    ros2 launch launch/demo.launch.py checkpoint:=/path/to/checkpoint config:=pi05_droid
+
+Without `checkpoint`, one with random weights is written first: the arm moves, but to no purpose.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from launch import LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+# share/pi05_ros where installed, else the checkout.
+ROOT = Path(__file__).resolve().parent.parent
+PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+
+
+def python():
+    """The Python that set-up gave MuJoCo; an installed package uses the one that runs this."""
+    own = ROOT / '.pi05' / 'venv' / 'bin' / 'python'
+    return str(own) if own.exists() else sys.executable
+
+
+def start(context):
+    def value(name):
+        return LaunchConfiguration(name).perform(context)
+
+    checkpoint = Path(value('checkpoint') or ROOT / '.pi05' / 'demo-checkpoint')
+    robot = Node(
+        executable=python(),
+        arguments=['-m', 'sim.robot'],
+        namespace=value('namespace'),
+        cwd=str(ROOT),
+        output='screen',
+        on_exit=[EmitEvent(event=Shutdown(reason='the simulated arm ended'))],
+    )
+    policy = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(ROOT / 'launch' / 'policy.launch.py')),
+        launch_arguments={
+            'config': value('config'),
+            'checkpoint': str(checkpoint),
+            'namespace': value('namespace'),
+            'use_sim_time': 'true',
+            'log_level': value('log_level'),
+        }.items(),
+    )
+    if value('checkpoint') or checkpoint.exists():
+        return [robot, policy]
+    make = ExecuteProcess(
+        cmd=[str(ROOT / 'bin' / 'pi05'), 'make-checkpoint', str(checkpoint), '--size', 'demo'], output='screen'
+    )
+    return [make, RegisterEventHandler(OnProcessExit(target_action=make, on_exit=[robot, policy]))]
+
+
+def generate_launch_description():
+    profile = [
+        SetEnvironmentVariable(name, str(ROOT / 'configs' / 'fastdds.xml'))
+        for name in PROFILE_VARIABLES
+        if not any(os.environ.get(variable) for variable in PROFILE_VARIABLES)
+    ]
+    return LaunchDescription(
+        [
+            *profile,
+            DeclareLaunchArgument('config', default_value='demo', description='As in policy.launch.py.'),
+            DeclareLaunchArgument('checkpoint', default_value='', description='Checkpoint folder; empty: random weights.'),
+            DeclareLaunchArgument('namespace', default_value='', description='Namespace of both nodes and their topics.'),
+            DeclareLaunchArgument('log_level', default_value='info', description='Of the policy node.'),
+            OpaqueFunction(function=start),
+        ]
+    )
