@@ -98,6 +98,12 @@ describe('velocities', () => {
     expect(limitVelocity(5, joint, { position: 0.99, velocity: 4 }, PERIOD)).toBeCloseTo(0.1, 12);
   });
 
+  test('it_brakes_no_sooner_than_its_acceleration_limit_makes_it', () => {
+    // One period of 0.1 s at 1 per second, then braking at 5 per second squared over 0.1: 0.2 in all.
+    const joint = actionJoint('j', { upper: 1, maxAcceleration: 5 });
+    expect(limitVelocity(1.4, joint, { position: 0.8, velocity: 1 }, PERIOD)).toBeCloseTo(1, 12);
+  });
+
   test('random_velocities_stay_inside_every_limit_when_the_robot_follows', () => {
     const next = random(3);
     const exceeded: string[] = [];
