@@ -2,6 +2,8 @@
 #include "checkpoint/checkpoint.h"
 
 #include "check.h"
+#include "checkpoint/model_file.h"
+#include "error.h"
 #include "fixtures.h"
 #include "scratch.h"
 
@@ -320,6 +322,25 @@ TEST(refuses_model_files_by_key) {
                    {"vision.hidden to be a multiple of vision.heads, received 1152 and 7",
                     "equal expert.layers and prefix.layers, received 3 and 18",
                     "equal expert.head_dim and prefix.head_dim, received 32 and 256"});
+}
+
+TEST(without_a_model_file_a_lerobot_config_says_what_it_can) {
+  const Directory directory;
+  directory.write("config.json", scratch::text_of(fixtures::path("tiny-lerobot/config.json")));
+  const pi05::ModelFile model = pi05::read_model_file(directory.path);
+  CHECK(model.is_lerobot_config && !model.family);
+  CHECK(model.dims.horizon == 10 && model.dims.steps == 10 && model.dims.max_tokens == 48 &&
+        model.dims.action_dim == 32);
+  CHECK(model.dims.prefix.width == 2048 && model.dims.expert.layers == 18 && model.dims.vision.hidden == 1152);
+  directory.write("config.json", R"({"type": "pi05", "chunk_size": "ten"})");
+  try {
+    pi05::read_model_file(directory.path);
+    CHECK(!"refused");
+  } catch (const pi05::Error& error) {
+    CHECK(std::string(error.what()).find("from 1 to 4096 for chunk_size, received \"ten\"") != std::string::npos);
+  }
+  directory.write("config.json", R"({"type": "act", "chunk_size": "ten"})");
+  CHECK(!pi05::read_model_file(directory.path).is_lerobot_config);
 }
 
 RUN_TESTS()
