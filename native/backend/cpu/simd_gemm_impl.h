@@ -145,12 +145,12 @@ void thin_tile(const float* a, int64_t k, const typename T::Stored* b, int64_t l
                int64_t ldc) {
   using Stored = typename T::Stored;
   Floats sum[ROWS][COLS] = {};
-  const auto step = [&](const Stored* from, int64_t stride) __attribute__((always_inline)) {
+  const auto step = [&](const Stored* from, int64_t stride, const Stored* next) __attribute__((always_inline)) {
     Floats even[COLS], odd[COLS];
     PI05_UNROLL
     for (int j = 0; j < COLS; j++) {
       load_pair<T>(from + j * stride, even[j], odd[j]);
-      __builtin_prefetch(from + (j + COLS) * stride);  // rows are too short for the hardware to guess the next ones
+      __builtin_prefetch(next + j * stride);  // rows are too short for the hardware to guess the next ones
     }
     PI05_UNROLL
     for (int i = 0; i < ROWS; i++) {
@@ -167,12 +167,12 @@ void thin_tile(const float* a, int64_t k, const typename T::Stored* b, int64_t l
     a += ROWS * kThinStep;
   };
   int64_t p = 0;
-  for (; p + kThinStep <= k; p += kThinStep) step(b + p, ldb);
+  for (; p + kThinStep <= k; p += kThinStep) step(b + p, ldb, b + COLS * ldb + p);
   if (p < k) {
     Stored rest[COLS * kThinStep];
     for (int64_t j = 0; j < COLS; j++)
       for (int64_t q = 0; q < kThinStep; q++) rest[j * kThinStep + q] = p + q < k ? b[j * ldb + p + q] : Stored{0};
-    step(rest, kThinStep);
+    step(rest, kThinStep, rest);
   }
   PI05_UNROLL
   for (int i = 0; i < ROWS; i++) {
