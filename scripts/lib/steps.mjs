@@ -51,10 +51,14 @@ export async function perform(step, number, count) {
     await step.work(log);
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
-    const remedy = NO_NETWORK.test(error.text)
-      ? 'The network could not be reached, and this step downloads packages: connect and start again.'
-      : `Its log is ${error.log}.`;
-    throw new Problem(`${error.tail()}\n\n${step.title} failed after ${seconds()} s: ${error.message}. ${remedy}`);
+    if (NO_NETWORK.test(error.text)) {
+      throw new Problem(
+        `${step.title} could not be downloaded: connect to the network and start again (log: ${error.log}).`,
+      );
+    }
+    throw new Problem(
+      `${error.tail()}\n\n${step.title} failed after ${seconds()} s: ${error.message} (log: ${error.log}).`,
+    );
   } finally {
     clearInterval(beat);
     log.close();
