@@ -57,20 +57,20 @@ def test_joint_and_velocity_limits_are_the_pandas():
 
 def test_the_arm_holds_still_against_gravity():
     arm = Arm()
-    arm.advance(0, 1_000_000_000, 600)
+    arm.advance(0, 1_000_000_000, 300)
     np.testing.assert_allclose(arm.read().position[:7], HOME, atol=1e-4)
 
 
 def test_both_fingers_follow_one_command():
     arm = Arm()
     arm.gripper.set([0.01], "gripper")
-    arm.advance(0, 1_000_000_000, 600)
+    arm.advance(0, 1_000_000_000, 300)
     np.testing.assert_allclose(arm.read().position[7:], [0.01, 0.01], atol=5e-4)
 
 
 def test_the_blocks_rest_on_the_table():
     arm = Arm()
-    arm.advance(0, 1_000_000_000, 600)
+    arm.advance(0, 1_000_000_000, 300)
     for block in ("red_block", "green_block", "blue_block"):
         body = arm.data.body(block)
         assert 0.025 < body.xpos[2] < 0.029
