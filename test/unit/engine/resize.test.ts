@@ -70,13 +70,13 @@ describe("openpi's resize", () => {
     expect(pictures.sort()).toEqual(index.files.map(({ name }) => `${name}.png`).sort());
   });
 
-  test.each(index.files)('matches_Pillow_bit_for_bit_on_the_$name_picture', async ({ name }) => {
+  test.each(index.files)('matches_Pillow_bit_for_bit_on_the_picture_$name', async ({ name }) => {
     const image = await decode(`${name}.png`);
     expect(differences(resizePillow(image, 224), expected(name, 'expected'))).toBe(0);
   });
 
   test.each(index.files)(
-    'matches_Pillow_bit_for_bit_on_the_$name_formula',
+    'matches_Pillow_bit_for_bit_on_the_formula_$name',
     ({ name, width, height, formula_checks }) => {
       const image = formula(width, height);
       expect(image.data.reduce((sum, value) => sum + value, 0)).toBe(formula_checks.sum);
@@ -85,7 +85,7 @@ describe("openpi's resize", () => {
   );
 
   test.each(index.more_geometry.filter(({ error }) => error === undefined))(
-    'places_$width×$height_as_the_reference_does',
+    'places_as_the_reference_does_$width×$height',
     ({ width, height, ...geometry }) => {
       const out = resizePillow(rgb(width, height, new Uint8Array(width * height * 3).fill(255)), 224);
       const lit = (at: number): boolean => out[at * 3] === 255;
@@ -100,7 +100,7 @@ describe("openpi's resize", () => {
   );
 
   test.each(index.more_geometry.filter(({ error }) => error !== undefined))(
-    'refuses_$width×$height_as_the_reference_does',
+    'refuses_as_the_reference_does_$width×$height',
     ({ width, height }) => {
       const image = rgb(width, height, new Uint8Array(width * height * 3));
       expect(() => resizePillow(image, 224)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
