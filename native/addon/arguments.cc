@@ -39,7 +39,7 @@ pi05_rtc ToRtc(Napi::Value value, const pi05_info& info, Napi::Array owners) {
   pi05_rtc rtc = {};
   if (value.IsUndefined()) return rtc;
   static constexpr std::pair<const char*, pi05_rtc_mode> kModes[] = {{"guided", PI05_RTC_GUIDED},
-                                                                    {"trained", PI05_RTC_TRAINED}};
+                                                                     {"trained", PI05_RTC_TRAINED}};
   static constexpr std::pair<const char*, pi05_rtc_schedule> kSchedules[] = {
       {"linear", PI05_RTC_LINEAR}, {"exp", PI05_RTC_EXP}, {"ones", PI05_RTC_ONES}, {"zeros", PI05_RTC_ZEROS}};
   const Napi::Object object = ToObject(value, "rtc");
@@ -99,10 +99,10 @@ pi05_size ToSize(Napi::Value value) {
 
 pi05_image ToImage(Napi::Value value, Napi::Array owners) {
   static constexpr std::pair<const char*, pi05_pixels> kEncodings[] = {{"rgb8", PI05_PIXELS_RGB8},
-                                                                      {"bgr8", PI05_PIXELS_BGR8},
-                                                                      {"rgba8", PI05_PIXELS_RGBA8},
-                                                                      {"bgra8", PI05_PIXELS_BGRA8},
-                                                                      {"mono8", PI05_PIXELS_MONO8}};
+                                                                       {"bgr8", PI05_PIXELS_BGR8},
+                                                                       {"rgba8", PI05_PIXELS_RGBA8},
+                                                                       {"bgra8", PI05_PIXELS_BGRA8},
+                                                                       {"mono8", PI05_PIXELS_MONO8}};
   const Napi::Object object = ToObject(value, "an image");
   pi05_image image = {};
   image.width = ToInt32(object.Get("width"), "an image's width");

@@ -114,9 +114,7 @@ MakeCheckpointJob::MakeCheckpointJob(Napi::Env env, std::shared_ptr<Worker> work
                                      pi05_size size, uint64_t seed)
     : Job(env), worker_(std::move(worker)), directory_(std::move(directory)), size_(size), seed_(seed) {}
 
-pi05_status MakeCheckpointJob::Work(pi05_session**) {
-  return pi05_make_checkpoint(directory_.c_str(), size_, seed_);
-}
+pi05_status MakeCheckpointJob::Work(pi05_session**) { return pi05_make_checkpoint(directory_.c_str(), size_, seed_); }
 
 Napi::Value MakeCheckpointJob::Result(Napi::Env env) { return env.Undefined(); }
 

@@ -81,7 +81,8 @@ class CloseJob : public Job {
 
 class MakeCheckpointJob : public Job {
  public:
-  MakeCheckpointJob(Napi::Env env, std::shared_ptr<Worker> worker, std::string directory, pi05_size size, uint64_t seed);
+  MakeCheckpointJob(Napi::Env env, std::shared_ptr<Worker> worker, std::string directory, pi05_size size,
+                    uint64_t seed);
 
  protected:
   pi05_status Work(pi05_session** session) override;

@@ -38,9 +38,11 @@ Napi::Value Open(const Napi::CallbackInfo& call) {
 Napi::Value Infer(const Napi::CallbackInfo& call) {
   const Napi::Env env = call.Env();
   std::shared_ptr<Session> session = ToSession(call[0]);
-  if (session->closed) throw ErrorWithCode(env, PI05_INVALID_ARGUMENT, "Expected an open engine, received a closed one");
+  if (session->closed)
+    throw ErrorWithCode(env, PI05_INVALID_ARGUMENT, "Expected an open engine, received a closed one");
   if (session->busy) {
-    throw ErrorWithCode(env, PI05_INVALID_ARGUMENT, "Expected one inference at a time, received another while one runs");
+    throw ErrorWithCode(env, PI05_INVALID_ARGUMENT,
+                        "Expected one inference at a time, received another while one runs");
   }
   auto arguments = std::make_unique<InferArguments>(ToObject(call[1], "request"), call[2], session->info);
   auto job = std::make_unique<InferJob>(env, session, std::move(arguments));
