@@ -220,10 +220,7 @@ export class Pipeline {
       const chunk = this.#policy.finish(actions, observation);
       return () => this.#arrive(chunk, milliseconds, ticket);
     } catch (error) {
-      return () => {
-        this.#schedule.abandon(ticket);
-        this.#fail(error, this.#now());
-      };
+      return () => this.#fail(error, this.#now());
     }
   }
 
@@ -244,9 +241,7 @@ export class Pipeline {
   #fail(error: unknown, now: bigint): void {
     const reason = error instanceof Error ? error.message : String(error);
     this.#retryAt = now + RETRY_AFTER;
-    const stop = this.#schedule.stop(now, this.#observer.measured(now));
-    this.#owed = undefined;
-    this.#send(stop);
+    this.#send(this.#schedule.stop(now, this.#observer.measured(now)));
     this.#fault(
       new Pi05Error('ENGINE_FAILED', `Expected a chunk from the engine, received an error (${reason})`, 'engine'),
     );

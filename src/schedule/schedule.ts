@@ -116,11 +116,6 @@ export class Schedule {
     return 'accepted';
   }
 
-  /** The inference asked for with `ticket` gives no chunk. */
-  abandon(ticket: Ticket): void {
-    if (ticket === this.#ticket) this.#ticket = undefined;
-  }
-
   /** ENGINE_LATE, once for an inference that has had no answer for too long. */
   watch(now: bigint): Pi05Error<RunCode> | undefined {
     const ticket = this.#ticket;

@@ -76,6 +76,28 @@ describe('lock-step', () => {
     expect(bench.commands).toHaveLength(6);
   });
 
+  test('a_command_owed_at_deactivation_is_never_given', async () => {
+    const bench = new Bench(config);
+    bench.offer(T0);
+    bench.tick(T0);
+    bench.pipeline.deactivate(T0 + 1n);
+    expect(bench.said()).toEqual(['stop 0']);
+    bench.pipeline.activate(T0 + TICK);
+    bench.offer(T0 + TICK);
+    expect(bench.tick(T0 + TICK)).toEqual([]);
+    await bench.engine.answer(10);
+    await bench.engine.answer(20);
+    expect(bench.commands.slice(1).map(({ time }) => time)).toEqual([T0 + TICK]);
+  });
+
+  test('a_failure_ends_the_tick_with_the_stop_action', async () => {
+    const bench = new Bench(config);
+    bench.offer(T0);
+    bench.tick(T0);
+    await bench.engine.fail('device lost');
+    expect(bench.said()).toEqual(['stop 0', 'ENGINE_FAILED']);
+  });
+
   test('a_refusal_releases_the_tick', async () => {
     const bench = new Bench(config);
     bench.offer(T0);

@@ -60,7 +60,7 @@ describe('async', () => {
     const bench = new Bench(config(positions));
     const ticket = bench.schedule.ask(bench.now);
     expect(bench.schedule.wantsInference).toBe(false);
-    bench.schedule.abandon(ticket);
+    bench.schedule.accept(ticket, counting(bench.now, 10, 0), bench.now);
     expect(bench.schedule.wantsInference).toBe(true);
   });
 
@@ -168,7 +168,6 @@ describe('epochs', () => {
     bench.schedule.reset();
     const current = bench.schedule.ask(T0);
     bench.schedule.accept(old, counting(T0, 10), T0);
-    bench.schedule.abandon(old);
     expect(bench.schedule.wantsInference).toBe(false);
     expect(bench.schedule.accept(current, counting(T0, 20), T0)).toBe('accepted');
   });
