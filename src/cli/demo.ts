@@ -64,7 +64,13 @@ export async function run(argv: string[]): Promise<number> {
   if (reservation === undefined) throw new Pi05Error('ENVIRONMENT', 'Expected a free ROS domain, found none');
   const interruption = interrupted();
   try {
-    return await demonstrate({ duration, picture: resolve(values.out), domain: reservation.domain, python, interruption });
+    return await demonstrate({
+      duration,
+      picture: resolve(values.out),
+      domain: reservation.domain,
+      python,
+      interruption,
+    });
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
     process.stdout.write('Stopped.\n');
@@ -108,7 +114,12 @@ async function demonstrate({ duration, picture, domain, python, interruption }: 
   try {
     if (!existsSync(checkpoint)) {
       progress.show('Writing a checkpoint with random weights …');
-      const maker = start('make-checkpoint', process.execPath, [main, 'make-checkpoint', checkpoint, '--size', 'demo'], options);
+      const maker = start(
+        'make-checkpoint',
+        process.execPath,
+        [main, 'make-checkpoint', checkpoint, '--size', 'demo'],
+        options,
+      );
       const { status } = await Promise.race([maker.ended, interruption]);
       if (status !== 0) throw died(maker, status);
     }

@@ -109,10 +109,7 @@ export function registerTransitions(
 }
 
 /** Asks the node itself for a transition; whether it succeeded. */
-export function transition(
-  rcl: Rcl,
-  change: (result: CallbackReturnValue) => unknown,
-): boolean {
+export function transition(rcl: Rcl, change: (result: CallbackReturnValue) => unknown): boolean {
   const result = new rcl.lifecycle.CallbackReturnValue();
   change(result);
   return result.isSuccess();

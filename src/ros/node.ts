@@ -57,7 +57,8 @@ export class PolicyNode implements Transitions {
     const { controlRate, schedule } = this.#config;
     const period = tickPeriod(controlRate);
     this.#time = new NodeTime(node, node.getParameter('use_sim_time').value === true);
-    const onTick = (now: bigint, lateness: bigint): void => this.#guard(() => this.#running?.pipeline.tick(now, lateness));
+    const onTick = (now: bigint, lateness: bigint): void =>
+      this.#guard(() => this.#running?.pipeline.tick(now, lateness));
     if (this.#time.simulated) {
       const ticker = new SimulatedTicker(schedule.lockstep ? 0n : period, onTick);
       this.#followClock(ticker);
@@ -77,8 +78,7 @@ export class PolicyNode implements Transitions {
   /** Configures and activates if the parameters say so; rejects with why that failed. */
   async start(): Promise<void> {
     if (!this.#config.autostart) return;
-    const configured =
-      transition(this.#rcl, (result) => this.#node.configure(result)) && (await this.configured());
+    const configured = transition(this.#rcl, (result) => this.#node.configure(result)) && (await this.configured());
     if (this.#failure !== undefined) throw this.#failure;
     // A lifecycle manager may have been faster.
     if (configured && this.#node.currentState.label === 'inactive') {
@@ -107,7 +107,9 @@ export class PolicyNode implements Transitions {
 
   activate(): boolean {
     if (this.#running === undefined) {
-      this.log.error(`Expected the checkpoint to be loaded, but ${this.#config.checkpoint} still loads: activate later`);
+      this.log.error(
+        `Expected the checkpoint to be loaded, but ${this.#config.checkpoint} still loads: activate later`,
+      );
       return false;
     }
     this.#running.publishers.activate();

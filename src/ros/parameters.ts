@@ -120,8 +120,7 @@ function descriptor(rcl: Rcl, declared: Declared, type: number): ParameterDescri
   const integer = type === PARAMETER_TYPE.integer;
   result.toMessage = () => ({
     ...message,
-    integer_range:
-      range && integer ? [{ from_value: BigInt(range.from), to_value: BigInt(range.to), step: 1n }] : [],
+    integer_range: range && integer ? [{ from_value: BigInt(range.from), to_value: BigInt(range.to), step: 1n }] : [],
     floating_point_range: range && !integer ? [{ from_value: range.from, to_value: range.to, step: 0 }] : [],
   });
   return result;

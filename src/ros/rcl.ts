@@ -154,12 +154,7 @@ export interface Rcl {
   removeSignalHandlers(): void;
   removeROSArgs(argv: readonly string[]): string[];
   readonly lifecycle: {
-    readonly LifecycleNode: new (
-      name: string,
-      namespace: string,
-      context: undefined,
-      options: object,
-    ) => LifecycleNode;
+    readonly LifecycleNode: new (name: string, namespace: string, context: undefined, options: object) => LifecycleNode;
     readonly CallbackReturnValue: new () => CallbackReturnValue;
     readonly CallbackReturnCode: { readonly SUCCESS: number; readonly FAILURE: number; readonly ERROR: number };
   };

@@ -79,6 +79,9 @@ describe('statuses', () => {
   test('a_checkpoint_that_could_not_be_loaded_is_an_error_of_the_node_and_all_there_is', () => {
     const report = { ...REPORT, failure: 'CHECKPOINT_MISSING: no weights', statistics: undefined };
     expect(statuses('/policy_node', report, QUIET)).toHaveLength(1);
-    expect(status('node', QUIET, report)).toMatchObject({ level: LEVEL.error, message: 'CHECKPOINT_MISSING: no weights' });
+    expect(status('node', QUIET, report)).toMatchObject({
+      level: LEVEL.error,
+      message: 'CHECKPOINT_MISSING: no weights',
+    });
   });
 });

@@ -1,0 +1,110 @@
+import { describe, expect, test } from '@jest/globals';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+
+import { Child } from '../../../src/cli/child.js';
+import { report } from '../../../src/cli/demo.js';
+import { reserveDomain } from '../../../src/cli/domain.js';
+import { Progress } from '../../../src/cli/progress.js';
+
+describe('Progress', () => {
+  function shown(isTTY: boolean, times: readonly number[]) {
+    let text = '';
+    const write = (more: string) => (text += more);
+    const clock = times.values();
+    const progress = new Progress({ isTTY, write }, () => clock.next().value ?? NaN);
+    return { progress, text: () => text };
+  }
+
+  test('rewrites_one_line_on_a_terminal', () => {
+    const { progress, text } = shown(true, []);
+    progress.show('1 of 2');
+    progress.show('2 of 2');
+    progress.end();
+    progress.end();
+    expect(text()).toBe('\r\x1b[K1 of 2\r\x1b[K2 of 2\n');
+  });
+
+  test('writes_a_line_every_five_seconds_elsewhere', () => {
+    const { progress, text } = shown(false, [0, 1000, 4999, 5000, 6000]);
+    for (const line of ['a', 'b', 'c', 'd', 'e']) progress.show(line);
+    progress.end();
+    expect(text()).toBe('a\nd\n');
+  });
+});
+
+describe('reserveDomain', () => {
+  test('never_gives_one_domain_to_two_at_a_time', async () => {
+    const held = await Promise.all([0, 0, 0].map((first) => reserveDomain(() => first)));
+    expect(new Set(held.map((reservation) => reservation?.domain)).size).toBe(3);
+    const [first] = held;
+    first?.release();
+    for (const reservation of held) reservation?.release();
+  });
+
+  test('leaves_out_a_domain_in_which_somebody_speaks', async () => {
+    const free = await reserveDomain(() => 0.5);
+    expect(free).toBeDefined();
+    free?.release();
+    const socket = createSocket('udp4');
+    socket.bind(7410 + 250 * (free?.domain ?? 0));
+    await once(socket, 'listening');
+    const other = await reserveDomain(() => ((free?.domain ?? 0) - 1) / 101 + 1e-9);
+    socket.close();
+    other?.release();
+    expect(other?.domain).not.toBe(free?.domain);
+  });
+});
+
+describe('Child', () => {
+  const options = { cwd: '/', env: process.env };
+
+  test('gives_its_lines_its_last_words_and_its_status', async () => {
+    const lines: string[] = [];
+    const script = 'echo one; echo two; for i in 1 2 3 4 5 6; do echo "word $i" >&2; done; exit 3';
+    const child = new Child('a child', 'sh', ['-c', script], options, (line) => lines.push(line));
+    expect(await child.ended).toEqual({ status: 3, signal: undefined });
+    expect(lines).toEqual(['one', 'two']);
+    expect(child.lastLines).toBe('word 2\nword 3\nword 4\nword 5\nword 6');
+  });
+
+  test('is_asked_to_end_and_then_made_to', async () => {
+    const started = (script: string) =>
+      new Promise<Child>((resolve) => {
+        const child: Child = new Child('a child', 'sh', ['-c', script], options, () => resolve(child));
+      });
+    const willing = await started('trap "exit 7" INT; echo ready; while :; do sleep 0.01; done');
+    expect(await willing.end()).toEqual({ status: 7, signal: undefined });
+    const stubborn = await started('trap "" INT; echo ready; while :; do sleep 0.01; done');
+    expect(await stubborn.end(50)).toEqual({ status: undefined, signal: 'SIGKILL' });
+  });
+
+  test('that_cannot_be_started_says_why', async () => {
+    const child = new Child('a child', '/no/such/program', [], options);
+    expect(await child.ended).toEqual({ status: undefined, signal: undefined });
+    expect(child.lastLines).toContain('/no/such/program');
+  });
+});
+
+describe('report', () => {
+  test('has_a_line_for_everything_and_says_what_is_not_known', () => {
+    const text = report({
+      observations: 40,
+      refused: { CAMERA_STALE: 2, IMAGE_SIZE: 1 },
+      chunks: 5,
+      inference_ms_p50: 61.26,
+      inference_ms_p99: null,
+      tick_lateness_ms_p99: 0.31,
+      picture: '/somewhere/demo.png',
+    });
+    expect(text.split('\n').map((line) => line.replace(/ {2,}/, '|'))).toEqual([
+      'observations built|40',
+      'refused|2 CAMERA_STALE, 1 IMAGE_SIZE',
+      'chunks|5',
+      'inference|p50 61.3 ms, p99 unknown ms',
+      'control-tick lateness|p99 0.3 ms',
+      'picture|/somewhere/demo.png',
+      '',
+    ]);
+  });
+});
