@@ -1,6 +1,7 @@
 #include "session/request.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "backend/resample.h"
 #include "error.h"
@@ -10,12 +11,20 @@ namespace {
 
 constexpr int64_t kMaxImageSide = 1 << 16;
 
+// A caller in C may put any int into an enum; reading it as one is only defined for the enum's own range.
+template <typename Enum>
+bool is_one_of(const Enum& value, int last) {
+  static_assert(sizeof value == sizeof(int));
+  int raw;
+  std::memcpy(&raw, &value, sizeof raw);
+  return raw >= 0 && raw <= last;
+}
+
 std::string number(int64_t value) { return std::to_string(value); }
 
 void check_rtc(const pi05_rtc& rtc, const Checkpoint& checkpoint) {
   const int64_t horizon = checkpoint.dims.horizon;
-  require(rtc.mode >= PI05_RTC_NONE && rtc.mode <= PI05_RTC_TRAINED,
-          "Expected a known chunking mode, received " + number(rtc.mode));
+  require(is_one_of(rtc.mode, PI05_RTC_TRAINED), "Expected a known chunking mode: none, guided or trained");
   if (rtc.mode == PI05_RTC_NONE) return;
   require(rtc.previous, "Expected a previous chunk, received a null pointer");
   require_range("previous rows", 1, horizon, rtc.previous_rows);
@@ -27,8 +36,7 @@ void check_rtc(const pi05_rtc& rtc, const Checkpoint& checkpoint) {
                                                       number(rtc.delay));
     return;
   }
-  require(rtc.schedule >= PI05_RTC_LINEAR && rtc.schedule <= PI05_RTC_ZEROS,
-          "Expected a known guidance schedule, received " + number(rtc.schedule));
+  require(is_one_of(rtc.schedule, PI05_RTC_ZEROS), "Expected a known guidance schedule: linear, exp, ones or zeros");
   require(rtc.execution_horizon >= 1,
           "Expected an execution horizon of at least 1, received " + number(rtc.execution_horizon));
   require(rtc.max_weight > 0 && rtc.max_weight <= 1e6f,
@@ -55,8 +63,8 @@ void require_range(const char* what, int64_t least, int64_t most, int64_t receiv
 
 void check_image(const pi05_image& image, int64_t size, const std::string& name) {
   require(image.data, "Expected image data for " + name + ", received a null pointer");
-  require(image.pixels >= PI05_PIXELS_RGB8 && image.pixels <= PI05_PIXELS_MONO8,
-          "Expected a known pixel format for " + name + ", received " + number(image.pixels));
+  require(is_one_of(image.pixels, PI05_PIXELS_MONO8),
+          "Expected pixels of " + name + " as rgb8, bgr8, rgba8, bgra8 or mono8");
   require(image.width >= 1 && image.height >= 1 && image.width <= kMaxImageSide && image.height <= kMaxImageSide,
           "Expected 1 to " + number(kMaxImageSide) + " pixels a side for " + name + ", received " +
               number(image.width) + " x " + number(image.height));

@@ -46,7 +46,7 @@ TEST(refuses_requests_that_cannot_be_meant) {
   check_refused(session, "keeps a pixel", [](Case& c, pi05_request&) {
     c.images[0].height = 224, c.images[0].width = 1, c.images[0].height = 225;
   });
-  check_refused(session, "pixel format",
+  check_refused(session, "pixels of slot 0 as rgb8",
                 [](Case& c, pi05_request&) { c.images[0].pixels = static_cast<pi05_pixels>(9); });
   check_refused(session, "1 to 48 prompt tokens, received 0", [](Case&, pi05_request& r) { r.token_count = 0; });
   check_refused(session, "1 to 48 prompt tokens, received 49", [](Case&, pi05_request& r) { r.token_count = 49; });
@@ -120,17 +120,18 @@ TEST(says_which_backend_is_not_there) {
   fixtures::require_ok(pi05_get_info(session, &info));
   CHECK(info.backend != PI05_BACKEND_AUTO);
   pi05_close(session);
-  options.backend = static_cast<pi05_backend>(7);
+  options.backend = static_cast<pi05_backend>(3);
   CHECK(pi05_open(&options, &session) == PI05_INVALID_ARGUMENT && session == nullptr);
   options.backend = PI05_BACKEND_CPU;
   options.threads = -1;
   CHECK(pi05_open(&options, &session) == PI05_INVALID_ARGUMENT && session == nullptr);
-#ifndef PI05_CUDA
+  // A build without the backend, a machine without a GPU: one sentence each. Where both are there, it opens.
   options.threads = 1;
   options.backend = PI05_BACKEND_CUDA;
-  CHECK(pi05_open(&options, &session) == PI05_BACKEND_UNAVAILABLE && session == nullptr);
-  CHECK(std::string(pi05_last_error()).find("cuda") != std::string::npos);
-#endif
+  const pi05_status status = pi05_open(&options, &session);
+  CHECK(status == PI05_OK ? session != nullptr : status == PI05_BACKEND_UNAVAILABLE && session == nullptr);
+  CHECK(status == PI05_OK || std::string(pi05_last_error()).find("cuda backend") != std::string::npos);
+  pi05_close(session);
 }
 
 TEST(refuses_null_pointers) {
