@@ -194,7 +194,6 @@ class Ops {
  protected:
   Weights weights_;  // in the backend's memory; the default composites read them here
 
- private:
   struct VisionScratch {
     Matrix x;                   // (slots * patches, hidden) F32
     Matrix norm, q, k, v, att;  // (slots * patches, hidden)

@@ -6,6 +6,9 @@
 
 #include "backend/cpu/cpu_ops.h"
 #include "backend/cpu/resize.h"
+#ifdef PI05_CUDA
+#include "backend/cuda/cuda.h"
+#endif
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/make_checkpoint.h"
 #include "error.h"
@@ -51,9 +54,23 @@ pi05_status guarded(Work work) {
   }
 }
 
-// The backend asked for; `auto` takes the best there is.
-std::unique_ptr<Ops> make_ops(const pi05_options& options, const Dimensions& dims, pi05_backend& backend) {
-  backend = PI05_BACKEND_CPU;
+// The backend asked for; `auto` takes the GPU where there is one that works.
+pi05_backend chosen_backend(pi05_backend asked) {
+  if (asked == PI05_BACKEND_CPU) return asked;
+#ifdef PI05_CUDA
+  const std::string missing = why_no_cuda();
+#else
+  const std::string missing = "Expected the cuda backend, received a build without it (use auto or cpu)";
+#endif
+  if (asked == PI05_BACKEND_CUDA && !missing.empty()) throw Error(PI05_BACKEND_UNAVAILABLE, missing);
+  return missing.empty() ? PI05_BACKEND_CUDA : PI05_BACKEND_CPU;
+}
+
+std::unique_ptr<Ops> make_ops(const pi05_options& options, const Dimensions& dims, pi05_backend backend) {
+#ifdef PI05_CUDA
+  if (backend == PI05_BACKEND_CUDA) return make_cuda_ops(dims, cuda_precision());
+#endif
+  (void)backend;
   return std::make_unique<CpuOps>(dims, options.threads, options.low_priority != 0);
 }
 
@@ -94,13 +111,12 @@ pi05_status pi05_open(const pi05_options* options, pi05_session** out) {
     *out = nullptr;
     require_range("threads", 0, pi05::kMaxThreads, options->threads);
     require_range("backend", PI05_BACKEND_AUTO, PI05_BACKEND_CUDA, options->backend);
-    if (options->backend == PI05_BACKEND_CUDA)
-      throw pi05::Error(PI05_BACKEND_UNAVAILABLE,
-                        "Expected the cuda backend, received a build without it (use auto or cpu)");
+    const pi05_backend backend = pi05::chosen_backend(options->backend);
     auto session = std::make_unique<pi05_session>();
+    session->backend = backend;
     session->checkpoint = pi05::open_checkpoint(options->checkpoint);
     const pi05::Checkpoint& checkpoint = session->checkpoint;
-    session->ops = pi05::make_ops(*options, checkpoint.dims, session->backend);
+    session->ops = pi05::make_ops(*options, checkpoint.dims, backend);
     session->model =
         std::make_unique<pi05::Model>(*session->ops, checkpoint.weights, checkpoint.family, checkpoint.resize);
     *out = session.release();

@@ -1,0 +1,98 @@
+// The stacks of layers with q, k and v as one product, the position embedding and the cache's copy as one kernel.
+#include "backend/cuda/check.h"
+#include "backend/cuda/cuda_ops.h"
+
+namespace pi05 {
+
+void CudaOps::vision(const Matrix& patches, int64_t cameras, const Matrix& out) {
+  const auto& d = dims.vision;
+  const int64_t rows = patches.rows;
+  const Matrix x = vision_.x.rows_from(0, rows), norm = vision_.norm.rows_from(0, rows);
+  const Matrix att = vision_.att.rows_from(0, rows), mid = vision_.mid.rows_from(0, rows);
+  const Matrix all = qkv(rows, 3 * d.hidden);
+  const AttentionShape shape{cameras, d.heads, d.heads, d.head_dim()};
+  const Weights& w = weights_;
+
+  const Matrix position{const_cast<void*>(w.position.data), DType::F32, w.position.rows, w.position.cols,
+                        w.position.cols};
+  copy(position, x);
+  linear_add(patches, w.patch.weight, &w.patch.bias, x);
+  for (size_t i = 0; i < w.vision.size(); i++) {
+    const VisionLayer& layer = w.vision[i];
+    layer_norm(x, layer.norm1, norm);
+    linear(norm, vision_qkv_[i].weight, &vision_qkv_[i].bias, all);
+    attention(all.cols_from(0, d.hidden), all.cols_from(d.hidden, d.hidden), all.cols_from(2 * d.hidden, d.hidden),
+              shape, att);
+    linear_add(att, layer.out.weight, &layer.out.bias, x);
+    layer_norm(x, layer.norm2, norm);
+    linear_gelu(norm, layer.fc1.weight, &layer.fc1.bias, mid);
+    linear_add(mid, layer.fc2.weight, &layer.fc2.bias, x);
+  }
+  layer_norm(x, w.vision_norm, norm);
+  linear(norm, w.projector.weight, &w.projector.bias, out);
+  mark(static_cast<int>(Stage::Vision));
+}
+
+void CudaOps::prefix(const Matrix& x, const Cache& cache) {
+  Ops::prefix(x, cache);
+  mark(static_cast<int>(Stage::Prefix));
+}
+
+void CudaOps::prefix_layer(int64_t layer, const Matrix& x, const Cache& cache) {
+  const auto& d = dims.prefix;
+  const PrefixLayer& w = weights_.prefix[static_cast<size_t>(layer)];
+  const int64_t q_cols = d.heads * d.head_dim, kv_cols = d.kv_heads * d.head_dim;
+  const Matrix norm = prefix_.norm.rows_from(0, x.rows);
+  const Matrix k = cache.k.rows_from(layer * cache.capacity, x.rows);
+  const Matrix v = cache.v.rows_from(layer * cache.capacity, x.rows);
+  const Tensor& weight = prefix_qkv_[static_cast<size_t>(layer)].weight;
+
+  rms_norm(x, w.input_norm, norm);
+  if (layer == d.layers - 1) {  // keys and values alone: the last rows of the weight
+    const Matrix both = qkv(x.rows, 2 * kv_cols);
+    linear(norm, {w.k.data, weight.dtype, 2 * kv_cols, weight.cols}, nullptr, both);
+    check(kernels::rope_split(both, 0, d.kv_heads, 0, turns_.as<float2>(), k, v, stream_), "a position embedding");
+    return;
+  }
+  const Matrix all = qkv(x.rows, q_cols + 2 * kv_cols), att = prefix_.att.rows_from(0, x.rows);
+  const Matrix mid = prefix_.mid.rows_from(0, x.rows);
+  linear(norm, weight, nullptr, all);
+  check(kernels::rope_split(all, d.heads, d.kv_heads, 0, turns_.as<float2>(), k, v, stream_), "a position embedding");
+  attention(all.cols_from(0, q_cols), k, v, {1, d.heads, d.kv_heads, d.head_dim}, att);
+  linear_add(att, w.o, nullptr, x);
+  rms_norm(x, w.post_norm, norm);
+  gated_linear(norm, w.gate, w.up, mid);
+  linear_add(mid, w.down, nullptr, x);
+}
+
+void CudaOps::flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const Cache& cache, const Matrix& modulation,
+                   const Matrix& x, const Matrix& velocities) {
+  Ops::flow(in, steps, prefix_tokens, cache, modulation, x, velocities);
+  mark(static_cast<int>(Stage::Flow));
+}
+
+void CudaOps::expert_layer(int64_t layer, const int32_t* time_row, int64_t prefix_tokens, const Cache& cache,
+                           const Matrix& modulation, const Matrix& h) {
+  const auto& d = dims.expert;
+  const ExpertLayer& w = weights_.expert[static_cast<size_t>(layer)];
+  const int64_t q_cols = d.heads * d.head_dim, kv_cols = d.kv_heads * d.head_dim;
+  const Matrix k = cache.k.rows_from(layer * cache.capacity, prefix_tokens + h.rows);
+  const Matrix v = cache.v.rows_from(layer * cache.capacity, prefix_tokens + h.rows);
+  const Matrix &norm = expert_.norm, &att = expert_.att, &mid = expert_.mid;
+  const Matrix all = qkv(h.rows, q_cols + 2 * kv_cols);
+
+  adaptive_rms_norm(h, modulation, time_row, norm);
+  linear(norm, expert_qkv_[static_cast<size_t>(layer)].weight, nullptr, all);
+  check(kernels::rope_split(all, d.heads, d.kv_heads, prefix_tokens, turns_.as<float2>(),
+                            k.rows_from(prefix_tokens, h.rows), v.rows_from(prefix_tokens, h.rows), stream_),
+        "a position embedding");
+  attention(all.cols_from(0, q_cols), k, v, {1, d.heads, d.kv_heads, d.head_dim}, att);
+  linear_gated_add(att, w.o, modulation.cols_from(2 * d.width, d.width), time_row, h);
+
+  const Matrix post = modulation.cols_from(3 * d.width, 3 * d.width);
+  adaptive_rms_norm(h, post, time_row, norm);
+  gated_linear(norm, w.gate, w.up, mid);
+  linear_gated_add(mid, w.down, post.cols_from(2 * d.width, d.width), time_row, h);
+}
+
+}  // namespace pi05

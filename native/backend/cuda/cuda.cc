@@ -1,0 +1,108 @@
+#include "backend/cuda/cuda.h"
+
+#include <cuda_runtime.h>
+
+#include <cstdlib>
+#include <vector>
+
+#include "backend/cuda/check.h"
+#include "backend/cuda/cublaslt.h"
+#include "backend/cuda/cuda_ops.h"
+
+namespace pi05 {
+namespace {
+
+constexpr int kOldest = 8;  // compute capability: bf16 on tensor cores
+
+}  // namespace
+
+std::string why_no_cuda() {
+  int count = 0;
+  const cudaError_t result = cudaGetDeviceCount(&count);
+  if (result != cudaSuccess || count == 0) {
+    cudaGetLastError();
+    return std::string("Expected a GPU for the cuda backend, received none (") +
+           (result == cudaSuccess ? "no device" : cudaGetErrorString(result)) + "; use auto or cpu)";
+  }
+  int major = 0;
+  if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0) != cudaSuccess || major < kOldest)
+    return "Expected a GPU of compute capability 8.0 or newer for the cuda backend, received " + std::to_string(major) +
+           ".x (use auto or cpu)";
+  if (!cublaslt::library())
+    return "Expected the library cuBLASLt for the cuda backend, received none (install CUDA's libraries or the Python "
+           "package nvidia-cublas and name its folder in PI05_CUBLAS_ROOT, or use cpu)";
+  return "";
+}
+
+CudaPrecision cuda_precision() {
+  const char* const asked = std::getenv("PI05_CUDA_PRECISION");
+  const std::string name = asked ? asked : "";
+  if (name.empty() || name == "bf16") return CudaPrecision::BF16;
+  if (name == "fp32") return CudaPrecision::F32;
+  throw Error(PI05_INVALID_ARGUMENT, "Expected bf16 or fp32 in PI05_CUDA_PRECISION, received " + name);
+}
+
+std::unique_ptr<Ops> make_cuda_ops(const Dimensions& dimensions, CudaPrecision precision) {
+  const std::string missing = why_no_cuda();
+  if (!missing.empty()) throw Error(PI05_BACKEND_UNAVAILABLE, missing);
+  return std::make_unique<CudaOps>(dimensions, precision);
+}
+
+void measure_stages(Ops& ops) { dynamic_cast<CudaOps&>(ops).measure_stages(); }
+
+std::array<float, kStages> stage_times(Ops& ops) { return dynamic_cast<CudaOps&>(ops).stage_times(); }
+
+CudaMemory cuda_memory() {
+  size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "a look at its memory");
+  return {static_cast<int64_t>(total - free), static_cast<int64_t>(total)};
+}
+
+std::string cuda_device_name() {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, 0), "a look at its name");
+  return properties.name;
+}
+
+CudaCeilings measure_ceilings() {
+  constexpr int64_t kSide = 8192, kCopy = int64_t{2} << 30;
+  constexpr int kRepeats = 20;
+  std::vector<uint16_t> values(kSide * kSide);
+  uint32_t state = 1;
+  for (uint16_t& value : values) {  // -2..2: random signs, exponents and mantissas
+    state = state * 1664525 + 1013904223;
+    value = static_cast<uint16_t>((state >> 16 & 0x80ff) | 0x3f00);
+  }
+  const auto bytes = static_cast<int64_t>(values.size() * 2);
+  DeviceMemory a(bytes), b(bytes), c(bytes), from(kCopy), to(kCopy);
+  check(cudaMemcpy(a.as<void>(), values.data(), static_cast<size_t>(bytes), cudaMemcpyHostToDevice), "a copy");
+  check(cudaMemcpy(b.as<void>(), values.data(), static_cast<size_t>(bytes), cudaMemcpyHostToDevice), "a copy");
+  const Matrix x{a.as<void>(), DType::BF16, kSide, kSide, kSide}, out{c.as<void>(), DType::BF16, kSide, kSide, kSide};
+  const Tensor weight{b.as<void>(), DType::BF16, kSide, kSide};
+
+  Products products;
+  cudaStream_t stream = nullptr;
+  cudaEvent_t begin = nullptr, end = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "a stream");
+  check(cudaEventCreate(&begin), "an event");
+  check(cudaEventCreate(&end), "an event");
+  const auto seconds = [&](auto work) {
+    for (int i = 0; i < 3; i++) work();
+    check(cudaEventRecord(begin, stream), "a timestamp");
+    for (int i = 0; i < kRepeats; i++) work();
+    check(cudaEventRecord(end, stream), "a timestamp");
+    check(cudaEventSynchronize(end), "a measurement");
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, begin, end), "a measurement");
+    return static_cast<double>(milliseconds) / 1e3 / kRepeats;
+  };
+  const double product = seconds([&] { products.run(x, weight, {}, out, stream); });
+  const double copy = seconds([&] {
+    check(cudaMemcpyAsync(to.as<void>(), from.as<void>(), static_cast<size_t>(kCopy), cudaMemcpyDeviceToDevice, stream),
+          "a copy");
+  });
+  cudaEventDestroy(begin), cudaEventDestroy(end), cudaStreamDestroy(stream);
+  return {2.0 * kSide * kSide * kSide / product / 1e12, 2.0 * static_cast<double>(kCopy) / copy / 1e12};
+}
+
+}  // namespace pi05

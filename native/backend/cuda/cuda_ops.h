@@ -1,0 +1,126 @@
+// The CUDA backend: bf16 products with fp32 sums, fp32 residual streams, one CUDA graph an inference. One stream; what
+// is called outside run() is enqueued there at once.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <array>
+#include <list>
+#include <map>
+#include <vector>
+
+#include "backend/cuda/cuda.h"
+#include "backend/cuda/kernels/kernels.h"
+#include "backend/cuda/memory.h"
+#include "backend/cuda/products.h"
+#include "backend/ops.h"
+
+namespace pi05 {
+
+class CudaOps final : public Ops {
+ public:
+  CudaOps(const Dimensions& dimensions, CudaPrecision precision);
+  ~CudaOps() override;
+
+  void load(const Weights& host) override;
+  Matrix allocate(int64_t rows, int64_t cols, DType dtype) override;
+  DType activation_type() const override { return type_; }
+  void reserve() override;
+  const Inputs& upload(const Shape& shape, const Inputs& host) override;
+  void upload(const Matrix& to, const float* host) override;
+  void run(const Shape& shape, const std::function<void()>& record) override;
+  void download(const Matrix& from, float* host) override;
+
+  void patches(const std::vector<pi05_image>& images, pi05_resize resize, const Matrix& out) override;
+  void vision(const Matrix& patches, int64_t cameras, const Matrix& out) override;
+  void embed(const int32_t* tokens, const Matrix& out) override;
+  void prefix(const Matrix& x, const Cache& cache) override;
+  void prefix_layer(int64_t layer, const Matrix& x, const Cache& cache) override;
+  void flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const Cache& cache, const Matrix& modulation,
+            const Matrix& x, const Matrix& velocities) override;
+  void expert_layer(int64_t layer, const int32_t* time_row, int64_t prefix_tokens, const Cache& cache,
+                    const Matrix& modulation, const Matrix& h) override;
+
+  void linear(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out) override;
+  void linear_gelu(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out) override;
+  void gated_linear(const Matrix& x, const Tensor& gate, const Tensor& up, const Matrix& out) override;
+  void linear_add(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& stream) override;
+  void linear_gated_add(const Matrix& x, const Tensor& weight, const Matrix& gate, const int32_t* time_row,
+                        const Matrix& stream) override;
+  void layer_norm(const Matrix& x, const Affine& norm, const Matrix& out) override;
+  void rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out) override;
+  void adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row,
+                         const Matrix& out) override;
+  void rope(const Matrix& x, int64_t heads, int64_t first) override;
+  void attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
+                 const Matrix& out) override;
+  void silu(const Matrix& x) override;
+  void copy(const Matrix& from, const Matrix& to) override;
+  void start(const Inputs& in, const Matrix& x) override;
+  void euler_step(const Inputs& in, int64_t step, int64_t steps, const Matrix& velocity, const Matrix& x) override;
+
+  void measure_stages();
+  std::array<float, kStages> stage_times();
+
+ private:
+  // q, k and v of a layer as one matrix, in that order; bias may be empty.
+  struct Fused {
+    Tensor weight, bias;
+  };
+  // A recorded inference. The latest is first in the list.
+  struct Recording {
+    Shape shape;
+    cudaGraphExec_t graph;
+  };
+  struct Axis {
+    DeviceMemory memory;
+    kernels::PillowAxis pillow;
+    kernels::LinearAxis linear;
+  };
+
+  Matrix scratch(int64_t rows, int64_t cols, DType type);  // valid until the next call
+  void mark(int event);                                    // the end of a stage, where they are measured
+
+  // weights.cc
+  Tensor place(const Tensor& host, DType type, const Matrix* to = nullptr);
+  Fused fuse(std::vector<const Affine*> parts, DType bias_type);
+
+  // inputs.cc
+  void lay_out_inputs();
+  void fit_image(size_t index, const pi05_image& image);
+  const Axis& axis(int64_t in, int64_t out);
+  void forget_recordings();
+
+  DType type_;
+  cudaStream_t stream_ = nullptr;
+  Products products_;
+  std::vector<DeviceMemory> memory_;
+  DeviceMemory scratch_, partial_, staging_;
+  DeviceMemory turns_;  // (max_prefix + horizon, head_dim / 2) cosine and sine
+  std::vector<Fused> vision_qkv_;
+  std::vector<Fused> prefix_qkv_, expert_qkv_;
+  Matrix qkv_;  // (largest of all rows, largest of all columns)
+  Matrix qkv(int64_t rows, int64_t cols) const;
+
+  // Inputs: small ones packed in one block, images each in a buffer of its own, host and device side by side.
+  struct Image {
+    PinnedMemory host;
+    DeviceMemory device, narrow;
+    int64_t used = 0;  // bytes
+  };
+  PinnedMemory host_inputs_;
+  DeviceMemory device_inputs_;
+  int64_t input_bytes_ = 0;
+  Inputs inputs_;
+  std::vector<Image> images_;
+  std::map<std::pair<int64_t, int64_t>, Axis> axes_;  // by length in and out
+  PinnedMemory result_;
+
+  std::list<Recording> recordings_;
+  bool recording_ = false;
+
+  std::array<cudaEvent_t, kStages + 1> events_{};
+  bool measuring_ = false;
+};
+
+}  // namespace pi05

@@ -1,0 +1,306 @@
+// Attention in bf16 on tensor cores, softmax in fp32 as the keys come by. Query heads that share a key head are rows of
+// one matrix: 64 rows a block, 64 keys a turn, and one copy of keys and values for all of them. Where a block's rows
+// are few for the GPU, the keys are split among blocks and a second kernel adds the parts in order.
+#include "backend/cuda/kernels/device.cuh"
+#include "backend/cuda/kernels/kernels.h"
+
+namespace pi05::kernels {
+namespace {
+
+constexpr int kRows = 64, kKeys = 64;
+
+struct Problem {
+  const bf16 *q, *k, *v;
+  bf16* out;
+  int64_t q_stride, k_stride, v_stride, out_stride;
+  int queries, keys;    // a batch element
+  int kv_heads, group;  // query heads a key head
+  int dim;
+  float scale;  // log2(e) / sqrt(dim)
+  int splits, split_keys;
+  float* partial;  // (splits, batch * kv_heads, queries * group, dim) unnormalised
+  float2* stats;   // (splits, batch * kv_heads, queries * group) maximum and sum
+};
+
+__device__ __forceinline__ uint32_t shared_address(const void* p) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
+}
+// 16 bytes; zeros where there is nothing to read.
+__device__ __forceinline__ void copy16(uint32_t to, const void* from, bool there) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(there ? 16 : 0) : "memory");
+}
+__device__ __forceinline__ void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int Left>
+__device__ __forceinline__ void wait() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(Left) : "memory");
+}
+__device__ __forceinline__ void load_tiles(uint32_t (&r)[4], uint32_t at) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"(at));
+}
+__device__ __forceinline__ void load_tiles_turned(uint32_t (&r)[4], uint32_t at) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"(at));
+}
+__device__ __forceinline__ void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+__device__ __forceinline__ uint32_t packed(float low, float high) {
+  const __nv_bfloat162 both = __floats2bfloat162_rn(low, high);
+  return *reinterpret_cast<const uint32_t*>(&both);
+}
+
+// Dim: head_dim rounded up to what is instantiated. Halves: warps that share a row, each with its part of the keys.
+template <int Dim, int Halves>
+struct Tile {
+  static constexpr int kStride = Dim + 8;  // 16 bytes past a multiple of the banks: no conflicts
+  static constexpr int kBytes = kRows * kStride * 2;
+  static constexpr int kThreads = 128 * Halves;
+  static constexpr int kShared = 3 * kBytes;
+  static constexpr int kOwnKeys = kKeys / Halves;
+  static_assert(Halves == 1 || (kRows * Dim * 4 + kRows * 8 <= kShared), "room to add the halves");
+};
+
+template <int Dim, int Halves>
+__global__ void __launch_bounds__(Tile<Dim, Halves>::kThreads) attention_kernel(Problem p) {
+  using T = Tile<Dim, Halves>;
+  extern __shared__ __align__(128) uint8_t shared[];
+  const uint32_t q_tile = shared_address(shared), k_tile = q_tile + T::kBytes, v_tile = k_tile + T::kBytes;
+  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
+  const int row_part = warp % 4, half = warp / 4;
+  const int rows = p.queries * p.group, row0 = static_cast<int>(blockIdx.x) * kRows;
+  const int batch = static_cast<int>(blockIdx.y) / p.kv_heads, kv = static_cast<int>(blockIdx.y) % p.kv_heads;
+  const int key0 = static_cast<int>(blockIdx.z) * p.split_keys, key_end = min(key0 + p.split_keys, p.keys);
+  const int chunks = p.dim / 8;
+
+  const auto address_of = [&](int row) {  // of a query row in q and out, without the stride's factor
+    return static_cast<int64_t>(batch) * p.queries + row / p.group;
+  };
+  const auto load_keys = [&](uint32_t tile, const bf16* from, int64_t stride, int first) {
+    for (int i = thread; i < kKeys * (Dim / 8); i += T::kThreads) {
+      const int row = i / (Dim / 8), chunk = i % (Dim / 8);
+      const bool there = chunk < chunks && first + row < key_end;
+      const int64_t at = (static_cast<int64_t>(batch) * p.keys + first + row) * stride + kv * p.dim + chunk * 8;
+      copy16(tile + (row * T::kStride + chunk * 8) * 2, from + (there ? at : 0), there);
+    }
+    commit();
+  };
+
+  for (int i = thread; i < kRows * (Dim / 8); i += T::kThreads) {
+    const int row = row0 + i / (Dim / 8), chunk = i % (Dim / 8);
+    const bool there = chunk < chunks && row < rows;
+    const int64_t at = address_of(row) * p.q_stride + (kv * p.group + row % p.group) * p.dim + chunk * 8;
+    copy16(q_tile + (i / (Dim / 8) * T::kStride + chunk * 8) * 2, p.q + (there ? at : 0), there);
+  }
+  load_keys(k_tile, p.k, p.k_stride, key0);  // one group with the queries
+
+  float out[Dim / 8][4] = {};
+  float highest[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
+  const uint32_t q_at = q_tile + ((row_part * 16 + lane % 16) * T::kStride + lane / 16 * 8) * 2;
+  const uint32_t k_at = k_tile + ((half * T::kOwnKeys + lane % 8 + lane / 16 * 8) * T::kStride + lane / 8 % 2 * 8) * 2;
+  const uint32_t v_at = v_tile + ((half * T::kOwnKeys + lane % 8 + lane / 8 % 2 * 8) * T::kStride + lane / 16 * 8) * 2;
+
+  for (int key = key0; key < key_end; key += kKeys) {
+    load_keys(v_tile, p.v, p.v_stride, key);
+    wait<1>();
+    __syncthreads();
+
+    float score[T::kOwnKeys / 8][4] = {};
+#pragma unroll
+    for (int d = 0; d < Dim; d += 16) {
+      uint32_t a[4];
+      load_tiles(a, q_at + d * 2);
+#pragma unroll
+      for (int n = 0; n < T::kOwnKeys / 16; n++) {
+        uint32_t b[4];
+        load_tiles(b, k_at + (n * 16 * T::kStride + d) * 2);
+        multiply(score[2 * n], a, b[0], b[1]);
+        multiply(score[2 * n + 1], a, b[2], b[3]);
+      }
+    }
+    __syncthreads();  // the keys have been read
+    load_keys(k_tile, p.k, p.k_stride, min(key + kKeys, key_end));
+
+    const int first = key + half * T::kOwnKeys + lane % 4 * 2;
+#pragma unroll
+    for (int n = 0; n < T::kOwnKeys / 8; n++)
+#pragma unroll
+      for (int i = 0; i < 4; i++) score[n][i] = first + n * 8 + i % 2 < key_end ? score[n][i] * p.scale : -INFINITY;
+#pragma unroll
+    for (int side = 0; side < 2; side++) {
+      float most = highest[side];
+#pragma unroll
+      for (int n = 0; n < T::kOwnKeys / 8; n++) most = fmaxf(most, fmaxf(score[n][2 * side], score[n][2 * side + 1]));
+      most = fmaxf(most, __shfl_xor_sync(~0u, most, 1));
+      most = fmaxf(most, __shfl_xor_sync(~0u, most, 2));
+      const float base = most == -INFINITY ? 0.0f : most;  // a half may have no key yet
+      const float shrink = exp2f(highest[side] - base);
+      highest[side] = most;
+      float added = 0;
+#pragma unroll
+      for (int n = 0; n < T::kOwnKeys / 8; n++)
+#pragma unroll
+        for (int i = 2 * side; i < 2 * side + 2; i++) added += score[n][i] = exp2f(score[n][i] - base);
+      sum[side] = sum[side] * shrink + added;
+#pragma unroll
+      for (int n = 0; n < Dim / 8; n++) out[n][2 * side] *= shrink, out[n][2 * side + 1] *= shrink;
+    }
+
+    wait<1>();
+    __syncthreads();
+#pragma unroll
+    for (int k = 0; k < T::kOwnKeys / 16; k++) {
+      const uint32_t a[4] = {packed(score[2 * k][0], score[2 * k][1]), packed(score[2 * k][2], score[2 * k][3]),
+                             packed(score[2 * k + 1][0], score[2 * k + 1][1]),
+                             packed(score[2 * k + 1][2], score[2 * k + 1][3])};
+#pragma unroll
+      for (int d = 0; d < Dim; d += 16) {
+        uint32_t b[4];
+        load_tiles_turned(b, v_at + (k * 16 * T::kStride + d) * 2);
+        multiply(out[d / 8], a, b[0], b[1]);
+        multiply(out[d / 8 + 1], a, b[2], b[3]);
+      }
+    }
+    __syncthreads();  // the values have been read
+  }
+  wait<0>();
+#pragma unroll
+  for (int side = 0; side < 2; side++) {
+    sum[side] += __shfl_xor_sync(~0u, sum[side], 1);
+    sum[side] += __shfl_xor_sync(~0u, sum[side], 2);
+  }
+
+  if (Halves == 2) {
+    __syncthreads();
+    float* sums = reinterpret_cast<float*>(shared);  // (row part, value, lane)
+    float2* stats = reinterpret_cast<float2*>(shared + kRows * Dim * 4);
+    const int own = row_part * 16 + lane / 4;
+    if (half == 1) {
+#pragma unroll
+      for (int n = 0; n < Dim / 8; n++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) sums[(row_part * Dim / 2 + n * 4 + i) * 32 + lane] = out[n][i];
+      if (lane % 4 == 0)
+        for (int side = 0; side < 2; side++) stats[own + 8 * side] = make_float2(highest[side], sum[side]);
+    }
+    __syncthreads();
+    if (half == 1) return;
+#pragma unroll
+    for (int side = 0; side < 2; side++) {
+      const float2 other = stats[own + 8 * side];
+      const float most = fmaxf(highest[side], other.x);  // the first half has a key
+      const float mine = exp2f(highest[side] - most), theirs = exp2f(other.x - most);
+      highest[side] = most;
+      sum[side] = sum[side] * mine + other.y * theirs;
+#pragma unroll
+      for (int n = 0; n < Dim / 8; n++)
+#pragma unroll
+        for (int i = 2 * side; i < 2 * side + 2; i++)
+          out[n][i] = out[n][i] * mine + sums[(row_part * Dim / 2 + n * 4 + i) * 32 + lane] * theirs;
+    }
+  }
+
+#pragma unroll
+  for (int side = 0; side < 2; side++) {
+    const int row = row0 + row_part * 16 + lane / 4 + 8 * side;
+    if (row >= rows) continue;
+    const int64_t part =
+        (static_cast<int64_t>(blockIdx.z) * gridDim.y + blockIdx.y) * rows + row;  // of what splits leave
+    const float factor = p.splits == 1 ? 1.0f / sum[side] : 1.0f;
+    if (p.splits > 1 && lane % 4 == 0) p.stats[part] = make_float2(highest[side], sum[side]);
+#pragma unroll
+    for (int n = 0; n < Dim / 8; n++) {
+      const int column = n * 8 + lane % 4 * 2;
+      if (column >= p.dim) continue;
+      const float2 pair = make_float2(out[n][2 * side] * factor, out[n][2 * side + 1] * factor);
+      if (p.splits == 1)
+        store2(p.out + address_of(row) * p.out_stride + (kv * p.group + row % p.group) * p.dim + column, pair);
+      else
+        store2(p.partial + part * p.dim + column, pair);
+    }
+  }
+}
+
+// A block a row of one key head: adds the splits in order.
+__global__ void __launch_bounds__(128) combine_kernel(Problem p) {
+  const int rows = p.queries * p.group, row = static_cast<int>(blockIdx.x);
+  const int batch = static_cast<int>(blockIdx.y) / p.kv_heads, kv = static_cast<int>(blockIdx.y) % p.kv_heads;
+  const int64_t first = static_cast<int64_t>(blockIdx.y) * rows + row, pitch = static_cast<int64_t>(gridDim.y) * rows;
+  float most = -INFINITY, sum = 0;
+  for (int s = 0; s < p.splits; s++) most = fmaxf(most, p.stats[first + s * pitch].x);
+  for (int s = 0; s < p.splits; s++) sum += p.stats[first + s * pitch].y * exp2f(p.stats[first + s * pitch].x - most);
+  bf16* to = p.out + (static_cast<int64_t>(batch) * p.queries + row / p.group) * p.out_stride +
+             (kv * p.group + row % p.group) * p.dim;
+  for (int i = static_cast<int>(threadIdx.x); i < p.dim; i += 128) {
+    float value = 0;
+    for (int s = 0; s < p.splits; s++)
+      value += p.partial[(first + s * pitch) * p.dim + i] * exp2f(p.stats[first + s * pitch].x - most);
+    to[i] = narrow<bf16>(value / sum);
+  }
+}
+
+template <int Dim, int Halves>
+cudaError_t launch(const Problem& p, int64_t batches, cudaStream_t stream) {
+  using T = Tile<Dim, Halves>;
+  const auto kernel = attention_kernel<Dim, Halves>;
+  cudaError_t result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, T::kShared);
+  if (result != cudaSuccess) return result;
+  const dim3 grid(blocks_for(static_cast<int64_t>(p.queries) * p.group, kRows),
+                  static_cast<unsigned>(batches * p.kv_heads), static_cast<unsigned>(p.splits));
+  kernel<<<grid, T::kThreads, T::kShared, stream>>>(p);
+  result = cudaGetLastError();
+  if (result != cudaSuccess || p.splits == 1) return result;
+  combine_kernel<<<dim3(static_cast<unsigned>(p.queries * p.group), grid.y), 128, 0, stream>>>(p);
+  return cudaGetLastError();
+}
+
+// How many blocks share the keys of a row: as many as half the blocks of a large GPU allow, each with a tile at least.
+int splits_for(int64_t blocks, int64_t keys, int64_t row_bytes, int64_t partial_bytes) {
+  const int64_t wanted = std::min<int64_t>((keys + kKeys - 1) / kKeys, 64 / blocks);
+  return static_cast<int>(std::max<int64_t>(1, std::min(wanted, partial_bytes / row_bytes)));
+}
+
+}  // namespace
+
+cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape, const Matrix& out,
+                      void* partial, int64_t partial_bytes, cudaStream_t stream) {
+  if (q.dtype == DType::F32) return attention_f32(q, k, v, shape, out, stream);
+  const auto aligned = [](const Matrix& m) {
+    return m.stride % 8 == 0 && reinterpret_cast<uintptr_t>(m.data) % 16 == 0;
+  };
+  if (q.dtype != DType::BF16 || k.dtype != q.dtype || v.dtype != q.dtype || out.dtype != q.dtype || !aligned(q) ||
+      !aligned(k) || !aligned(v) || out.stride % 2 != 0 || shape.head_dim % 8 != 0 || shape.head_dim > 256 ||
+      shape.heads % shape.kv_heads != 0 || q.rows % shape.batch != 0 || k.rows % shape.batch != 0 || v.rows != k.rows ||
+      out.rows != q.rows || q.rows == 0 || k.rows == 0)
+    return cudaErrorInvalidValue;
+  Problem p{};
+  p.q = static_cast<const bf16*>(q.data), p.k = static_cast<const bf16*>(k.data);
+  p.v = static_cast<const bf16*>(v.data), p.out = static_cast<bf16*>(out.data);
+  p.q_stride = q.stride, p.k_stride = k.stride, p.v_stride = v.stride, p.out_stride = out.stride;
+  p.queries = static_cast<int>(q.rows / shape.batch), p.keys = static_cast<int>(k.rows / shape.batch);
+  p.kv_heads = static_cast<int>(shape.kv_heads), p.group = static_cast<int>(shape.heads / shape.kv_heads);
+  p.dim = static_cast<int>(shape.head_dim);
+  p.scale = 1.4426950408889634f / sqrtf(static_cast<float>(shape.head_dim));
+
+  const int64_t rows = static_cast<int64_t>(p.queries) * p.group * shape.batch * p.kv_heads;
+  const int64_t blocks = blocks_for(static_cast<int64_t>(p.queries) * p.group, kRows) * shape.batch * p.kv_heads;
+  p.splits = splits_for(blocks, p.keys, rows * (shape.head_dim * 4 + 8), partial_bytes);
+  const int tiles = (p.keys + kKeys - 1) / kKeys, split_tiles = (tiles + p.splits - 1) / p.splits;
+  p.splits = (tiles + split_tiles - 1) / split_tiles;  // none without keys
+  p.split_keys = split_tiles * kKeys;
+  p.stats = static_cast<float2*>(partial);
+  p.partial = reinterpret_cast<float*>(p.stats + p.splits * rows);
+
+  if (p.dim <= 32) return launch<32, 1>(p, shape.batch, stream);
+  if (p.dim <= 64) return launch<64, 1>(p, shape.batch, stream);
+  if (p.dim <= 80) return launch<80, 1>(p, shape.batch, stream);
+  if (p.dim <= 128) return launch<128, 2>(p, shape.batch, stream);
+  return launch<256, 2>(p, shape.batch, stream);
+}
+
+}  // namespace pi05::kernels

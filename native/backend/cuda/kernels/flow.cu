@@ -1,0 +1,49 @@
+// The flow's first value and its Euler steps.
+#include "backend/cuda/kernels/device.cuh"
+#include "backend/cuda/kernels/kernels.h"
+
+namespace pi05::kernels {
+namespace {
+
+__global__ void start_kernel(const float* noise, const float* previous, const float* held, float* x, int64_t stride,
+                             int cols) {
+  const int64_t row = blockIdx.x;
+  for (int i = static_cast<int>(threadIdx.x); i < cols; i += static_cast<int>(blockDim.x))
+    x[row * stride + i] = (held[row] != 0 ? previous : noise)[row * cols + i];
+}
+
+__global__ void euler_kernel(const float* previous, const float* pull, const float* held, const float* guidance,
+                             const float* time, float dt, float* velocity, int64_t velocity_stride, float* x,
+                             int64_t stride, int cols) {
+  const int64_t row = blockIdx.x;
+  for (int i = static_cast<int>(threadIdx.x); i < cols; i += static_cast<int>(blockDim.x)) {
+    float &v = velocity[row * velocity_stride + i], &value = x[row * stride + i];
+    const float target = previous[row * cols + i];
+    const float error = (target - (value - *time * v)) * pull[row];
+    v -= *guidance * error;
+    value = held[row] != 0 ? target : value + dt * v;
+  }
+}
+
+}  // namespace
+
+cudaError_t start(const Inputs& in, const Matrix& x, cudaStream_t stream) {
+  if (x.dtype != DType::F32 || x.rows <= 0) return cudaErrorInvalidValue;
+  start_kernel<<<static_cast<unsigned>(x.rows), 32, 0, stream>>>(
+      in.noise, in.previous, in.held, static_cast<float*>(x.data), x.stride, static_cast<int>(x.cols));
+  return cudaGetLastError();
+}
+
+cudaError_t euler_step(const Inputs& in, int64_t step, int64_t steps, const Matrix& velocity, const Matrix& x,
+                       cudaStream_t stream) {
+  if (x.dtype != DType::F32 || velocity.dtype != DType::F32 || x.rows != velocity.rows || x.cols != velocity.cols ||
+      x.rows <= 0)
+    return cudaErrorInvalidValue;
+  euler_kernel<<<static_cast<unsigned>(x.rows), 32, 0, stream>>>(
+      in.previous, in.pull, in.held, in.guidance + step, in.times + step,
+      static_cast<float>(-1.0 / static_cast<double>(steps)), static_cast<float*>(velocity.data), velocity.stride,
+      static_cast<float*>(x.data), x.stride, static_cast<int>(x.cols));
+  return cudaGetLastError();
+}
+
+}  // namespace pi05::kernels

@@ -1,0 +1,83 @@
+// The launchers of all kernels. Each checks its shapes (cudaErrorInvalidValue), launches on `stream` and returns what
+// the launch said. Activations are bf16 or fp32 matrices; every sum has one order.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include "backend/ops.h"
+
+namespace pi05::kernels {
+
+// ---- norm.cu: x (rows, width) F32, width even and at most 4096 ------------------------------------------------------
+cudaError_t layer_norm(const Matrix& x, const Affine& norm, const Matrix& out, cudaStream_t stream);
+cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream);
+cudaError_t adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out,
+                              cudaStream_t stream);
+
+// ---- pointwise.cu
+// ----------------------------------------------------------------------------------------------------
+cudaError_t copy(const Matrix& from, const Matrix& to, cudaStream_t stream);
+cudaError_t silu(const Matrix& x, cudaStream_t stream);
+// out = gelu(out + bias) or out + bias; bias (cols) of out's type or null
+cudaError_t finish(const Matrix& out, const void* bias, bool gelu, cudaStream_t stream);
+// out = gelu(both's first half of columns) * both's second half
+cudaError_t gelu_multiply(const Matrix& both, const Matrix& out, cudaStream_t stream);
+// stream_rows[r] += gate[time_row[r]] * product[r], all F32
+cudaError_t gated_add(const Matrix& product, const Matrix& gate, const int32_t* time_row, const Matrix& stream_rows,
+                      cudaStream_t stream);
+// out (rows, width) F32 = table[tokens[r]] * scale
+cudaError_t embed(const int32_t* tokens, const Tensor& table, float scale, const Matrix& out, cudaStream_t stream);
+// `to` has more columns: the rest of a row is zero. F16 widens into F32 or rounds to bf16.
+cudaError_t pad(const void* from, DType type, int64_t rows, int64_t cols, const Matrix& to, cudaStream_t stream);
+
+// ---- rope.cu: turns (positions, head_dim / 2) cosine and sine
+// --------------------------------------------------------
+cudaError_t rope(const Matrix& x, int64_t heads, int64_t first, const float2* turns, cudaStream_t stream);
+// qkv (rows, (heads + 2 * kv_heads) * head_dim): q turned in place, k turned into `k`, v copied into `v`.
+cudaError_t rope_split(const Matrix& qkv, int64_t heads, int64_t kv_heads, int64_t first, const float2* turns,
+                       const Matrix& k, const Matrix& v, cudaStream_t stream);
+
+// ---- attention.cu, attention_f32.cu
+// ---------------------------------------------------------------------------------- `partial`: workspace of at least
+// attention_workspace() bytes. F32 matrices take the plain kernel.
+cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape, const Matrix& out,
+                      void* partial, int64_t partial_bytes, cudaStream_t stream);
+cudaError_t attention_f32(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
+                          const Matrix& out, cudaStream_t stream);
+
+// ---- thin.cu
+// --------------------------------------------------------------------------------------------------------- out (m, n)
+// F32 = x (m, k) · weight (n, k)ᵀ + bias; weight and bias F32, x of any type: a warp an output
+cudaError_t thin_linear(const Matrix& x, const Tensor& weight, const float* bias, const Matrix& out,
+                        cudaStream_t stream);
+
+// ---- flow.cu
+// ---------------------------------------------------------------------------------------------------------
+cudaError_t start(const Inputs& in, const Matrix& x, cudaStream_t stream);
+cudaError_t euler_step(const Inputs& in, int64_t step, int64_t steps, const Matrix& velocity, const Matrix& x,
+                       cudaStream_t stream);
+
+// ---- resize.cu
+// ------------------------------------------------------------------------------------------------------- An axis of
+// resample.h's tables on the GPU.
+struct PillowAxis {
+  const int32_t *first, *length, *weight;
+  int32_t support, in, out;
+};
+struct LinearAxis {
+  const int32_t *low, *high;
+  const float* weight;
+  int32_t in, out;
+};
+// Where a camera's square lies and which bytes of a pixel are its colours.
+struct Placement {
+  int32_t left, top, size, patch;
+  int32_t bytes, red, green, blue;
+};
+// narrow: scratch (height, fit width, 3) uint8. out: the camera's patches.
+cudaError_t resize_pillow(const pi05_image& image, const PillowAxis& across, const PillowAxis& down,
+                          const Placement& place, uint8_t* narrow, const Matrix& out, cudaStream_t stream);
+cudaError_t resize_lerobot(const pi05_image& image, const LinearAxis& across, const LinearAxis& down,
+                           const Placement& place, const Matrix& out, cudaStream_t stream);
+
+}  // namespace pi05::kernels

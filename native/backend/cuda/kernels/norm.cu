@@ -1,0 +1,123 @@
+// LayerNorm, RMSNorm and adaptive RMSNorm: a block a row, the row in registers.
+#include "backend/cuda/kernels/device.cuh"
+#include "backend/cuda/kernels/kernels.h"
+
+namespace pi05::kernels {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kPairs = 8;  // a thread at most
+constexpr float kEpsilon = 1e-6f;
+
+struct Row {
+  float2 pair[kPairs];
+  int pairs;  // of the row
+
+  __device__ Row(const float* x, int width) : pairs(width / 2) {
+#pragma unroll
+    for (int i = 0; i < kPairs; i++) {
+      const int at = static_cast<int>(threadIdx.x) + i * kThreads;
+      pair[i] = at < pairs ? load2(x + 2 * at) : make_float2(0, 0);
+    }
+  }
+  template <typename Body>
+  __device__ void each(Body body) {
+#pragma unroll
+    for (int i = 0; i < kPairs; i++) {
+      const int at = static_cast<int>(threadIdx.x) + i * kThreads;
+      if (at < pairs) body(2 * at, pair[i]);
+    }
+  }
+};
+
+__device__ float inverse_rms(Row& row, int width) {
+  float sum = 0;
+  row.each([&](int, float2 v) { sum += v.x * v.x + v.y * v.y; });
+  return rsqrtf(block_sum(sum) / static_cast<float>(width) + kEpsilon);
+}
+
+template <typename Value>
+__global__ void __launch_bounds__(kThreads)
+    layer_norm_kernel(const float* x, int64_t x_stride, const float* weight, const float* bias, Value* out,
+                      int64_t out_stride, int width) {
+  Row row(x + blockIdx.x * x_stride, width);
+  float sum = 0;
+  row.each([&](int, float2 v) { sum += v.x + v.y; });
+  const float mean = block_sum(sum) / static_cast<float>(width);
+  sum = 0;
+  row.each([&](int, float2 v) { sum += (v.x - mean) * (v.x - mean) + (v.y - mean) * (v.y - mean); });
+  const float scale = rsqrtf(block_sum(sum) / static_cast<float>(width) + kEpsilon);
+  out += blockIdx.x * out_stride;
+  row.each([&](int i, float2 v) {
+    const float2 w = load2(weight + i), b = load2(bias + i);
+    store2(out + i, make_float2((v.x - mean) * scale * w.x + b.x, (v.y - mean) * scale * w.y + b.y));
+  });
+}
+
+template <typename Value>
+__global__ void __launch_bounds__(kThreads)
+    rms_norm_kernel(const float* x, int64_t x_stride, const float* weight, Value* out, int64_t out_stride, int width) {
+  Row row(x + blockIdx.x * x_stride, width);
+  const float scale = inverse_rms(row, width);
+  out += blockIdx.x * out_stride;
+  row.each([&](int i, float2 v) {
+    const float2 w = load2(weight + i);
+    store2(out + i, make_float2(v.x * scale * (1.0f + w.x), v.y * scale * (1.0f + w.y)));
+  });
+}
+
+template <typename Value>
+__global__ void __launch_bounds__(kThreads)
+    adaptive_kernel(const float* x, int64_t x_stride, const float* modulation, int64_t modulation_stride,
+                    const int32_t* time_row, Value* out, int64_t out_stride, int width) {
+  Row row(x + blockIdx.x * x_stride, width);
+  const float scale = inverse_rms(row, width);
+  const float* scales = modulation + time_row[blockIdx.x] * modulation_stride;
+  const float* shifts = scales + width;
+  out += blockIdx.x * out_stride;
+  row.each([&](int i, float2 v) {
+    const float2 w = load2(scales + i), b = load2(shifts + i);
+    store2(out + i, make_float2(v.x * scale * (1.0f + w.x) + b.x, v.y * scale * (1.0f + w.y) + b.y));
+  });
+}
+
+bool fits(const Matrix& x, const Matrix& out) {
+  return x.dtype == DType::F32 && x.cols % 2 == 0 && x.cols <= 2 * kPairs * kThreads && x.stride % 2 == 0 &&
+         out.stride % 2 == 0 && out.rows == x.rows && out.cols == x.cols && x.rows > 0;
+}
+
+}  // namespace
+
+cudaError_t layer_norm(const Matrix& x, const Affine& norm, const Matrix& out, cudaStream_t stream) {
+  if (!fits(x, out) || norm.weight.dtype != DType::F32 || norm.bias.dtype != DType::F32) return cudaErrorInvalidValue;
+  return by_type(out.dtype, [&](auto* type) {
+    layer_norm_kernel<<<static_cast<unsigned>(x.rows), kThreads, 0, stream>>>(
+        static_cast<const float*>(x.data), x.stride, static_cast<const float*>(norm.weight.data),
+        static_cast<const float*>(norm.bias.data), static_cast<decltype(type)>(out.data), out.stride,
+        static_cast<int>(x.cols));
+    return cudaGetLastError();
+  });
+}
+
+cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream) {
+  if (!fits(x, out) || weight.dtype != DType::F32) return cudaErrorInvalidValue;
+  return by_type(out.dtype, [&](auto* type) {
+    rms_norm_kernel<<<static_cast<unsigned>(x.rows), kThreads, 0, stream>>>(
+        static_cast<const float*>(x.data), x.stride, static_cast<const float*>(weight.data),
+        static_cast<decltype(type)>(out.data), out.stride, static_cast<int>(x.cols));
+    return cudaGetLastError();
+  });
+}
+
+cudaError_t adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out,
+                              cudaStream_t stream) {
+  if (!fits(x, out) || modulation.dtype != DType::F32 || modulation.stride % 2 != 0) return cudaErrorInvalidValue;
+  return by_type(out.dtype, [&](auto* type) {
+    adaptive_kernel<<<static_cast<unsigned>(x.rows), kThreads, 0, stream>>>(
+        static_cast<const float*>(x.data), x.stride, static_cast<const float*>(modulation.data), modulation.stride,
+        time_row, static_cast<decltype(type)>(out.data), out.stride, static_cast<int>(x.cols));
+    return cudaGetLastError();
+  });
+}
+
+}  // namespace pi05::kernels

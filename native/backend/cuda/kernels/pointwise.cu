@@ -1,0 +1,186 @@
+// Element by element: conversions, activations, sums.
+#include <cuda_fp16.h>
+
+#include "backend/cuda/kernels/device.cuh"
+#include "backend/cuda/kernels/kernels.h"
+
+namespace pi05::kernels {
+namespace {
+
+constexpr int kThreads = 256;
+
+__device__ __forceinline__ float widen(__half x) { return __half2float(x); }
+using kernels::widen;
+
+// Calls body(row, column) once for every element.
+template <typename Body>
+__global__ void __launch_bounds__(kThreads) each_kernel(int64_t rows, int64_t cols, Body body) {
+  const int64_t index = blockIdx.x * static_cast<int64_t>(kThreads) + threadIdx.x;
+  if (index < rows * cols) body(index / cols, index % cols);
+}
+
+template <typename Body>
+cudaError_t each(int64_t rows, int64_t cols, cudaStream_t stream, Body body) {
+  if (rows <= 0 || cols <= 0 || rows * cols > (int64_t{1} << 31) * kThreads) return cudaErrorInvalidValue;
+  each_kernel<<<blocks_for(rows * cols, kThreads), kThreads, 0, stream>>>(rows, cols, body);
+  return cudaGetLastError();
+}
+
+template <typename From, typename To>
+struct Copy {
+  const From* from;
+  int64_t from_rows, from_stride, from_cols;
+  To* to;
+  int64_t to_stride;
+  __device__ void operator()(int64_t r, int64_t c) const {
+    to[r * to_stride + c] = narrow<To>(c < from_cols ? widen(from[r % from_rows * from_stride + c]) : 0.0f);
+  }
+};
+
+template <typename Value>
+struct Silu {
+  Value* x;
+  int64_t stride;
+  __device__ void operator()(int64_t r, int64_t c) const {
+    const float value = widen(x[r * stride + c]);
+    x[r * stride + c] = narrow<Value>(value / (1.0f + expf(-value)));
+  }
+};
+
+template <typename Value>
+struct Finish {
+  Value* out;
+  int64_t stride;
+  const Value* bias;
+  bool gelu;
+  __device__ void operator()(int64_t r, int64_t c) const {
+    const float value = widen(out[r * stride + c]) + (bias ? widen(bias[c]) : 0.0f);
+    out[r * stride + c] = narrow<Value>(gelu ? gelu_tanh(value) : value);
+  }
+};
+
+struct GatedAdd {
+  const float *product, *gate;
+  int64_t product_stride, gate_stride;
+  const int32_t* time_row;
+  float* to;
+  int64_t to_stride;
+  __device__ void operator()(int64_t r, int64_t c) const {
+    to[r * to_stride + c] += gate[time_row[r] * gate_stride + c] * product[r * product_stride + c];
+  }
+};
+
+template <typename Value>
+struct Embed {
+  const int32_t* tokens;
+  const Value* table;
+  int64_t width;
+  float scale;
+  float* to;
+  int64_t stride;
+  __device__ void operator()(int64_t r, int64_t c) const {
+    to[r * stride + c] = widen(table[tokens[r] * width + c]) * scale;
+  }
+};
+
+template <typename From>
+cudaError_t convert(const void* from, int64_t from_rows, int64_t from_stride, int64_t from_cols, const Matrix& to,
+                    cudaStream_t stream) {
+  return by_type(to.dtype, [&](auto* type) {
+    using To = std::remove_pointer_t<decltype(type)>;
+    return each(to.rows, to.cols, stream,
+                Copy<From, To>{static_cast<const From*>(from), from_rows, from_stride, from_cols,
+                               static_cast<To*>(to.data), to.stride});
+  });
+}
+
+cudaError_t convert(const void* from, DType type, int64_t from_rows, int64_t from_stride, int64_t from_cols,
+                    const Matrix& to, cudaStream_t stream) {
+  if (type == DType::F32) return convert<float>(from, from_rows, from_stride, from_cols, to, stream);
+  if (type == DType::BF16) return convert<bf16>(from, from_rows, from_stride, from_cols, to, stream);
+  return convert<__half>(from, from_rows, from_stride, from_cols, to, stream);
+}
+
+// Eight values a thread where rows allow it.
+template <typename Value, int Width>
+__global__ void __launch_bounds__(kThreads) gelu_multiply_kernel(const Value* both, int64_t both_stride, Value* out,
+                                                                 int64_t out_stride, int64_t rows, int64_t cols) {
+  const int64_t index = (blockIdx.x * static_cast<int64_t>(kThreads) + threadIdx.x) * Width;
+  if (index >= rows * cols) return;
+  struct alignas(sizeof(Value) * Width) Vector {
+    Value value[Width];
+  };
+  const int64_t row = index / cols, col = index % cols;
+  const Vector gate = *reinterpret_cast<const Vector*>(both + row * both_stride + col);
+  const Vector up = *reinterpret_cast<const Vector*>(both + row * both_stride + cols + col);
+  Vector result;
+#pragma unroll
+  for (int i = 0; i < Width; i++) result.value[i] = narrow<Value>(gelu_tanh(widen(gate.value[i])) * widen(up.value[i]));
+  *reinterpret_cast<Vector*>(out + row * out_stride + col) = result;
+}
+
+}  // namespace
+
+cudaError_t copy(const Matrix& from, const Matrix& to, cudaStream_t stream) {
+  if (from.cols != to.cols || from.rows <= 0) return cudaErrorInvalidValue;
+  return convert(from.data, from.dtype, from.rows, from.stride, from.cols, to, stream);
+}
+
+cudaError_t pad(const void* from, DType type, int64_t rows, int64_t cols, const Matrix& to, cudaStream_t stream) {
+  if (to.rows != rows || to.cols < cols) return cudaErrorInvalidValue;
+  return convert(from, type, rows, cols, cols, to, stream);
+}
+
+cudaError_t silu(const Matrix& x, cudaStream_t stream) {
+  return by_type(x.dtype, [&](auto* type) {
+    using Value = std::remove_pointer_t<decltype(type)>;
+    return each(x.rows, x.cols, stream, Silu<Value>{static_cast<Value*>(x.data), x.stride});
+  });
+}
+
+cudaError_t finish(const Matrix& out, const void* bias, bool gelu, cudaStream_t stream) {
+  return by_type(out.dtype, [&](auto* type) {
+    using Value = std::remove_pointer_t<decltype(type)>;
+    return each(out.rows, out.cols, stream,
+                Finish<Value>{static_cast<Value*>(out.data), out.stride, static_cast<const Value*>(bias), gelu});
+  });
+}
+
+cudaError_t gelu_multiply(const Matrix& both, const Matrix& out, cudaStream_t stream) {
+  if (both.cols != 2 * out.cols || both.rows != out.rows || both.dtype != out.dtype || out.rows <= 0)
+    return cudaErrorInvalidValue;
+  const bool wide = out.cols % 8 == 0 && both.stride % 8 == 0 && out.stride % 8 == 0;
+  return by_type(out.dtype, [&](auto* type) {
+    using Value = std::remove_pointer_t<decltype(type)>;
+    constexpr int kWidth = 16 / sizeof(Value);
+    const auto launch = [&](auto* kernel, int64_t width) {
+      kernel<<<blocks_for(out.rows * out.cols, kThreads * width), kThreads, 0, stream>>>(
+          static_cast<const Value*>(both.data), both.stride, static_cast<Value*>(out.data), out.stride, out.rows,
+          out.cols);
+      return cudaGetLastError();
+    };
+    return wide ? launch(gelu_multiply_kernel<Value, kWidth>, kWidth) : launch(gelu_multiply_kernel<Value, 1>, 1);
+  });
+}
+
+cudaError_t gated_add(const Matrix& product, const Matrix& gate, const int32_t* time_row, const Matrix& stream_rows,
+                      cudaStream_t stream) {
+  if (product.dtype != DType::F32 || gate.dtype != DType::F32 || stream_rows.dtype != DType::F32 ||
+      product.cols != stream_rows.cols || product.rows != stream_rows.rows)
+    return cudaErrorInvalidValue;
+  return each(product.rows, product.cols, stream,
+              GatedAdd{static_cast<const float*>(product.data), static_cast<const float*>(gate.data), product.stride,
+                       gate.stride, time_row, static_cast<float*>(stream_rows.data), stream_rows.stride});
+}
+
+cudaError_t embed(const int32_t* tokens, const Tensor& table, float scale, const Matrix& out, cudaStream_t stream) {
+  if (out.dtype != DType::F32 || out.cols > table.cols) return cudaErrorInvalidValue;
+  return by_type(table.dtype, [&](auto* type) {
+    using Value = std::remove_pointer_t<decltype(type)>;
+    return each(out.rows, out.cols, stream,
+                Embed<Value>{tokens, static_cast<const Value*>(table.data), table.cols, scale,
+                             static_cast<float*>(out.data), out.stride});
+  });
+}
+
+}  // namespace pi05::kernels

@@ -1,0 +1,39 @@
+#include "backend/cuda/memory.h"
+
+#include <cuda_runtime.h>
+
+#include <string>
+
+#include "backend/cuda/check.h"
+
+namespace pi05 {
+
+DeviceMemory::DeviceMemory(int64_t bytes) : bytes_(bytes) {
+  if (bytes == 0) return;
+  const cudaError_t result = cudaMalloc(&data_, static_cast<size_t>(bytes));
+  if (result == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    size_t free = 0, total = 0;
+    cudaMemGetInfo(&free, &total);
+    throw Error(PI05_OUT_OF_MEMORY, "Expected " + std::to_string(bytes) + " more bytes of GPU memory, received " +
+                                        std::to_string(free) + " free of " + std::to_string(total));
+  }
+  check(result, "an allocation");
+  const cudaError_t zeroed = cudaMemset(data_, 0, static_cast<size_t>(bytes));
+  if (zeroed != cudaSuccess) {
+    cudaFree(data_);
+    check(zeroed, "an allocation");
+  }
+}
+
+DeviceMemory::~DeviceMemory() { cudaFree(data_); }
+
+PinnedMemory::PinnedMemory(int64_t bytes) : bytes_(bytes) {
+  void* data = nullptr;
+  check(cudaHostAlloc(&data, static_cast<size_t>(bytes), cudaHostAllocDefault), "an allocation of pinned memory");
+  data_ = static_cast<char*>(data);
+}
+
+PinnedMemory::~PinnedMemory() { cudaFreeHost(data_); }
+
+}  // namespace pi05

@@ -1,0 +1,51 @@
+// Matrix products through cuBLASLt: one plan a shape, chosen once by its heuristics, so that equal inputs give equal
+// bits in every run.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <array>
+#include <map>
+
+#include "backend/cuda/cublaslt.h"
+#include "backend/cuda/memory.h"
+#include "backend/ops.h"
+
+namespace pi05 {
+
+class Products {
+ public:
+  Products();
+  ~Products();
+  Products(const Products&) = delete;
+  Products& operator=(const Products&) = delete;
+
+  struct After {
+    const void* bias = nullptr;  // (n) of out's type
+    bool gelu = false;
+    bool add = false;  // to what out holds
+  };
+  // out (m, n) = x (m, k) · weight (n, k)ᵀ, then `after`. x and weight have one type, out that type or F32.
+  // A weight may have more columns than x where x's rows go on with zeros.
+  void run(const Matrix& x, const Tensor& weight, const After& after, const Matrix& out, cudaStream_t stream);
+
+ private:
+  struct Plan {
+    cublaslt::Descriptor descriptor = nullptr;
+    cublaslt::Layout a = nullptr, b = nullptr, d = nullptr;
+    cublaslt::Algorithm algorithm{};
+    bool found = false;
+  };
+  using Key = std::array<int64_t, 10>;
+
+  Plan make_plan(const Key& key, bool bias) const;
+  void destroy(Plan& plan) const;
+  bool matmul(const Matrix& x, const Tensor& weight, const After& after, const Matrix& out, cudaStream_t stream);
+
+  const cublaslt::Library& api_;
+  cublaslt::Handle handle_ = nullptr;
+  DeviceMemory workspace_;
+  std::map<Key, Plan> plans_;
+};
+
+}  // namespace pi05

@@ -1,0 +1,131 @@
+// Weights onto the GPU: matrices in the activation type, q, k, v and gate, up of a layer one below the other; norms,
+// the time MLP, modulation and action projections in fp32.
+#include <algorithm>
+#include <vector>
+
+#include "backend/cuda/check.h"
+#include "backend/cuda/cuda_ops.h"
+
+namespace pi05 {
+namespace {
+
+constexpr int64_t kStagingBytes = 64 << 20;
+
+int64_t padded(int64_t cols) { return (cols + 7) / 8 * 8; }
+
+}  // namespace
+
+// Converts on the GPU, a block of rows at a time. `to`: where to, or new memory.
+Tensor CudaOps::place(const Tensor& host, DType type, const Matrix* to) {
+  const int64_t cols = host.rows == 1 || type == DType::F32 ? host.cols : padded(host.cols);
+  Matrix target;
+  if (to) {
+    target = *to;
+  } else {
+    memory_.emplace_back(host.rows * cols * bytes_of(type));
+    target = {memory_.back().as<void>(), type, host.rows, cols, cols};
+  }
+  const int64_t row_bytes = host.cols * bytes_of(host.dtype);
+  if (host.dtype == type && target.cols == host.cols) {
+    check(cudaMemcpyAsync(target.data, host.data, static_cast<size_t>(host.rows * row_bytes), cudaMemcpyHostToDevice,
+                          stream_),
+          "a copy of weights");
+  } else {
+    const int64_t block = std::max<int64_t>(1, kStagingBytes / row_bytes);
+    if (staging_.bytes() < std::max(row_bytes, kStagingBytes))
+      staging_ = DeviceMemory(std::max(row_bytes, kStagingBytes));
+    for (int64_t row = 0; row < host.rows; row += block) {
+      const int64_t rows = std::min(block, host.rows - row);
+      check(cudaMemcpyAsync(staging_.as<void>(), static_cast<const char*>(host.data) + row * row_bytes,
+                            static_cast<size_t>(rows * row_bytes), cudaMemcpyHostToDevice, stream_),
+            "a copy of weights");
+      check(kernels::pad(staging_.as<void>(), host.dtype, rows, host.cols, target.rows_from(row, rows), stream_),
+            "a conversion of weights");
+    }
+  }
+  return {target.data, type, target.rows, target.cols};
+}
+
+CudaOps::Fused CudaOps::fuse(std::vector<const Affine*> parts, DType bias_type) {
+  int64_t rows = 0;
+  for (const Affine* part : parts) rows += part->weight.rows;
+  const Matrix weight = allocate(rows, parts[0]->weight.cols, type_);
+  Fused fused;
+  fused.weight = {weight.data, type_, rows, weight.stride};
+  const bool biased = parts[0]->bias.data;
+  const Matrix bias = biased ? allocate(1, rows, bias_type) : Matrix{};
+  fused.bias = {bias.data, bias_type, 1, rows};
+  int64_t first = 0;
+  for (const Affine* part : parts) {
+    const Matrix below = weight.rows_from(first, part->weight.rows);
+    const Matrix place_for{below.data, type_, below.rows, weight.stride, weight.stride};
+    place(part->weight, type_, &place_for);
+    if (biased) {
+      const Matrix beside = bias.cols_from(first, part->bias.cols);
+      place(part->bias, bias_type, &beside);
+    }
+    first += part->weight.rows;
+  }
+  return fused;
+}
+
+void CudaOps::load(const Weights& host) {
+  weights_ = host;
+  Weights& w = weights_;
+  const auto part = [](const Fused& all, int64_t first, int64_t rows) {
+    const auto* bytes = static_cast<const char*>(all.weight.data);
+    const auto* bias = static_cast<const char*>(all.bias.data);
+    return Affine{
+        {bytes + first * all.weight.cols * bytes_of(all.weight.dtype), all.weight.dtype, rows, all.weight.cols},
+        {bias ? bias + first * bytes_of(all.bias.dtype) : nullptr, all.bias.dtype, 1, rows}};
+  };
+  const auto exact = [this](Tensor& tensor) { tensor = place(tensor, DType::F32); };
+  const auto exact_both = [&](Affine& affine) { exact(affine.weight), exact(affine.bias); };
+  const auto matrix = [this](Tensor& tensor) { tensor = place(tensor, type_); };
+  // A bias has the type of what it is added to.
+  const auto affine = [&](Affine& both, DType bias_type) {
+    matrix(both.weight);
+    both.bias = place(both.bias, bias_type);
+  };
+
+  affine(w.patch, DType::F32);
+  exact(w.position);
+  for (VisionLayer& layer : w.vision) {
+    exact_both(layer.norm1), exact_both(layer.norm2);
+    const Fused qkv = fuse({&layer.q, &layer.k, &layer.v}, type_);
+    const int64_t hidden = layer.q.weight.rows;
+    layer.q = part(qkv, 0, hidden), layer.k = part(qkv, hidden, hidden), layer.v = part(qkv, 2 * hidden, hidden);
+    vision_qkv_.push_back(qkv);
+    affine(layer.out, DType::F32), affine(layer.fc1, type_), affine(layer.fc2, DType::F32);
+  }
+  exact_both(w.vision_norm);
+  affine(w.projector, DType::F32);
+  matrix(w.embedding);
+
+  // q, k, v and gate, up of a Gemma layer, prefix or expert
+  const auto gemma = [&](auto& layer, std::vector<Fused>& fused) {
+    const Affine q{layer.q, {}}, k{layer.k, {}}, v{layer.v, {}}, gate{layer.gate, {}}, up{layer.up, {}};
+    const Fused qkv = fuse({&q, &k, &v}, type_), gate_up = fuse({&gate, &up}, type_);
+    layer.q = part(qkv, 0, q.weight.rows).weight;
+    layer.k = part(qkv, q.weight.rows, k.weight.rows).weight;
+    layer.v = part(qkv, q.weight.rows + k.weight.rows, v.weight.rows).weight;
+    layer.gate = part(gate_up, 0, gate.weight.rows).weight;
+    layer.up = part(gate_up, gate.weight.rows, up.weight.rows).weight;
+    fused.push_back(qkv);
+    matrix(layer.o), matrix(layer.down);
+  };
+  for (PrefixLayer& layer : w.prefix) {
+    exact(layer.input_norm), exact(layer.post_norm);
+    gemma(layer, prefix_qkv_);
+  }
+  for (ExpertLayer& layer : w.expert) {
+    exact_both(layer.input_norm), exact_both(layer.post_norm);
+    gemma(layer, expert_qkv_);
+  }
+  for (Affine* projection : {&w.final_norm, &w.action_in, &w.action_out, &w.time_in, &w.time_out})
+    exact_both(*projection);
+  check(cudaStreamSynchronize(stream_), "the weights' copy");
+  staging_ = DeviceMemory();
+}
+
+}  // namespace pi05

@@ -1,0 +1,16 @@
+// A test's main: skipped, and said to be, where no GPU is.
+#pragma once
+
+#include <cstdio>
+#include <string>
+
+#include "backend/cuda/cuda.h"
+#include "check.h"
+
+#define RUN_GPU_TESTS()                              \
+  int main() {                                       \
+    const std::string missing = pi05::why_no_cuda(); \
+    if (missing.empty()) return check::run();        \
+    std::printf("skipped: %s\n", missing.c_str());   \
+    return 77;                                       \
+  }

@@ -1,0 +1,232 @@
+// Every primitive on the GPU against its twin on the CPU, with equal inputs: bf16 values that the CPU reads as fp32.
+#include <cmath>
+
+#include "backend/cpu/cpu_ops.h"
+#include "checkpoint/make_checkpoint.h"
+#include "fixtures.h"
+#include "gpu.h"
+
+using pi05::Affine;
+using pi05::CudaPrecision;
+using pi05::DType;
+using pi05::Matrix;
+using pi05::Tensor;
+
+namespace {
+
+// Rounding of a bf16 result is 2^-9 of its value; what follows compares with the largest value.
+constexpr double kBf16 = 4e-3, kF32 = 2e-6;
+
+float rounded(float value) {
+  uint32_t bits = 0;
+  std::memcpy(&bits, &value, 4);
+  bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+  std::memcpy(&value, &bits, 4);
+  return value;
+}
+
+struct Both {
+  Matrix cpu, gpu;
+
+  Both cols_from(int64_t first, int64_t count) const {
+    return {cpu.cols_from(first, count), gpu.cols_from(first, count)};
+  }
+};
+
+// Both backends at one precision.
+class Bench {
+ public:
+  explicit Bench(CudaPrecision precision, pi05::Dimensions dims = pi05::dimensions_of(PI05_SIZE_TINY))
+      : cpu(std::make_unique<pi05::CpuOps>(dims, 2, false)), gpu(pi05::make_cuda_ops(dims, precision)) {}
+
+  DType type() const { return gpu->activation_type(); }
+  double tolerance(DType of) const { return of == DType::BF16 ? kBf16 : type() == DType::BF16 ? 2e-5 : kF32; }
+
+  // Random values around 0, of about `size`.
+  Both make(int64_t rows, int64_t cols, DType of, float size = 1) {
+    std::vector<float> values(static_cast<size_t>(rows * cols));
+    for (float& value : values) {
+      state_ = state_ * 6364136223846793005ULL + 1442695040888963407ULL;
+      value = (static_cast<float>(state_ >> 40) / static_cast<float>(1 << 23) - 1.0f) * 1.7f * size;
+      if (of == DType::BF16) value = rounded(value);
+    }
+    const Both both{cpu->allocate(rows, cols, DType::F32), gpu->allocate(rows, cols, of)};
+    cpu->upload(both.cpu, values.data());
+    gpu->upload(both.gpu, values.data());
+    return both;
+  }
+  Both activations(int64_t rows, int64_t cols, float size = 1) { return make(rows, cols, type(), size); }
+  Both exact(int64_t rows, int64_t cols, float size = 1) { return make(rows, cols, DType::F32, size); }
+
+  void compare(const std::string& what, const Both& both, double tolerance) {
+    std::vector<float> expected(static_cast<size_t>(both.cpu.rows * both.cpu.cols)), actual(expected.size());
+    cpu->download(both.cpu, expected.data());
+    gpu->download(both.gpu, actual.data());
+    const double error = fixtures::relative_error(actual, expected);
+    std::printf("  %-5s %-46s %.1e (at most %.0e)\n", type() == DType::BF16 ? "bf16" : "fp32", what.c_str(), error,
+                tolerance);
+    CHECK(error <= tolerance);
+  }
+  void compare(const std::string& what, const Both& both) { compare(what, both, tolerance(both.gpu.dtype)); }
+
+  std::unique_ptr<pi05::CpuOps> cpu;
+  std::unique_ptr<pi05::Ops> gpu;
+
+ private:
+  uint64_t state_ = 1;
+};
+
+Tensor tensor(const Matrix& m) { return {m.data, m.dtype, m.rows, m.stride}; }
+
+std::string sizes(int64_t m, int64_t k, int64_t n) {
+  return " (" + std::to_string(m) + ", " + std::to_string(k) + ") x " + std::to_string(n);
+}
+
+const CudaPrecision kPrecisions[] = {CudaPrecision::BF16, CudaPrecision::F32};
+
+// The two calls with the operands of one backend each.
+template <typename Call>
+void on_both(Bench& bench, Call call) {
+  call(static_cast<pi05::Ops&>(*bench.cpu), [](const Both& both) { return both.cpu; });
+  call(*bench.gpu, [](const Both& both) { return both.gpu; });
+}
+
+}  // namespace
+
+TEST(products) {
+  const int64_t shapes[][3] = {{1, 64, 160},  {15, 1024, 2560}, {33, 300, 144},
+                               {10, 160, 64}, {512, 588, 1152}, {281, 128, 192}};
+  for (const CudaPrecision precision : kPrecisions)
+    for (const auto& [m, k, n] : shapes) {
+      Bench bench(precision);
+      const float size = 1 / std::sqrt(static_cast<float>(k));
+      const Both x = bench.activations(m, k), weight = bench.activations(n, k, size),
+                 up = bench.activations(n, k, size);
+      const Both bias = bench.activations(1, n), long_bias = bench.exact(1, n);
+      const Both out = bench.activations(m, n), act = bench.activations(m, n), gated = bench.activations(m, n);
+      const Both plain = bench.exact(m, n), sum = bench.exact(m, n);
+      on_both(bench, [&](pi05::Ops& ops, auto own) {
+        const Tensor w = tensor(own(weight)), b = tensor(own(bias)), lb = tensor(own(long_bias));
+        ops.linear(own(x), w, &b, own(out));
+        ops.linear(own(x), w, nullptr, own(plain));
+        ops.linear_gelu(own(x), w, &b, own(act));
+        ops.gated_linear(own(x), w, tensor(own(up)), own(gated));
+        ops.linear_add(own(x), w, &lb, own(sum));
+      });
+      bench.compare("linear" + sizes(m, k, n), out);
+      bench.compare("linear into fp32" + sizes(m, k, n), plain);
+      bench.compare("linear_gelu" + sizes(m, k, n), act);
+      bench.compare("gated_linear" + sizes(m, k, n), gated, 2 * bench.tolerance(gated.gpu.dtype));
+      bench.compare("linear_add" + sizes(m, k, n), sum);
+    }
+}
+
+TEST(products_of_bf16_rows_with_fp32_weights) {
+  Bench bench(CudaPrecision::BF16);
+  const Both x = bench.activations(15, 1024), weight = bench.exact(32, 1024, 0.03f), bias = bench.exact(1, 32);
+  const Both out = bench.exact(15, 32);
+  on_both(bench, [&](pi05::Ops& ops, auto own) {
+    const Tensor b = tensor(own(bias));
+    ops.linear(own(x), tensor(own(weight)), &b, own(out));
+  });
+  bench.compare("linear" + sizes(15, 1024, 32), out);
+}
+
+// Rows of a modulation table, by an index that lies where the backend keeps its inputs.
+TEST(modulated) {
+  for (const CudaPrecision precision : kPrecisions) {
+    Bench bench(precision);
+    const int64_t rows = bench.cpu->dims.horizon, width = 64;
+    const Both x = bench.exact(rows, width, 3), modulation = bench.exact(3, 6 * width),
+               stream = bench.exact(rows, width);
+    const Both norm = bench.activations(rows, width), weight = bench.activations(width, width, 0.12f);
+    on_both(bench, [&](pi05::Ops& ops, auto own) {
+      const std::vector<float> zeros(static_cast<size_t>(rows * ops.dims.action_dim));
+      std::vector<int32_t> time_row(static_cast<size_t>(rows));
+      for (size_t i = 0; i < time_row.size(); i++) time_row[i] = static_cast<int32_t>(i % 3);
+      pi05::Shape shape;
+      shape.tokens = shape.steps = 1;
+      pi05::Inputs inputs;
+      inputs.tokens = inputs.time_row = time_row.data();
+      inputs.noise = inputs.previous = inputs.pull = inputs.held = inputs.guidance = inputs.times = zeros.data();
+      const pi05::Inputs& in = ops.upload(shape, inputs);
+      ops.run(shape, [&] {
+        ops.adaptive_rms_norm(own(x), own(modulation), in.time_row, own(norm));
+        ops.linear_gated_add(own(norm), tensor(own(weight)), own(modulation).cols_from(2 * width, width), in.time_row,
+                             own(stream));
+      });
+    });
+    bench.compare("adaptive_rms_norm", norm);
+    bench.compare("linear_gated_add", stream, 2 * bench.tolerance(norm.gpu.dtype));
+  }
+}
+
+TEST(norms) {
+  for (const CudaPrecision precision : kPrecisions)
+    for (const auto& [rows, width] : {std::pair<int64_t, int64_t>{10, 64}, {33, 144}, {512, 1152}, {300, 2048}}) {
+      Bench bench(precision);
+      const Both x = bench.exact(rows, width, 3), weight = bench.exact(1, width), bias = bench.exact(1, width);
+      const Both layer = bench.activations(rows, width), rms = bench.activations(rows, width);
+      on_both(bench, [&](pi05::Ops& ops, auto own) {
+        ops.layer_norm(own(x), {tensor(own(weight)), tensor(own(bias))}, own(layer));
+        ops.rms_norm(own(x), tensor(own(weight)), own(rms));
+      });
+      bench.compare("layer_norm" + sizes(rows, width, 1), layer);
+      bench.compare("rms_norm" + sizes(rows, width, 1), rms);
+    }
+}
+
+TEST(rotations) {
+  for (const CudaPrecision precision : kPrecisions) {
+    pi05::Dimensions dims = pi05::dimensions_of(PI05_SIZE_TINY);
+    for (const int64_t head_dim : {32, 256}) {
+      dims.prefix.head_dim = dims.expert.head_dim = head_dim;
+      Bench bench(precision, dims);
+      const Both x = bench.activations(200, 3 * head_dim);
+      on_both(bench, [&](pi05::Ops& ops, auto own) { ops.rope(own(x), 3, 500); });
+      bench.compare("rope" + sizes(200, 3, head_dim), x);
+    }
+  }
+}
+
+TEST(attentions) {
+  struct Case {
+    int64_t queries, keys;
+    pi05::AttentionShape shape;
+  };
+  const Case cases[] = {
+      {256, 256, {2, 2, 2, 72}},  {256, 256, {3, 16, 16, 72}}, {15, 591, {1, 8, 1, 256}}, {50, 1018, {1, 8, 1, 256}},
+      {576, 576, {1, 8, 1, 256}}, {968, 968, {1, 8, 1, 256}},  {10, 287, {1, 4, 1, 32}},  {277, 277, {1, 4, 1, 32}},
+      {100, 65, {1, 4, 2, 64}},   {64, 64, {2, 2, 1, 128}},    {1, 1, {1, 8, 1, 256}},    {70, 33, {1, 2, 2, 256}},
+  };
+  for (const CudaPrecision precision : kPrecisions)
+    for (const Case& c : cases) {
+      Bench bench(precision);
+      const int64_t b = c.shape.batch, width = c.shape.heads * c.shape.head_dim;
+      const int64_t kv_width = c.shape.kv_heads * c.shape.head_dim;
+      // Operands as they lie in practice: columns of one wider matrix.
+      const Both all = bench.activations(b * c.queries, width + 8, 2), q = all.cols_from(8, width);
+      const Both k = bench.activations(b * c.keys, kv_width), v = bench.activations(b * c.keys, kv_width);
+      const Both out = bench.activations(b * c.queries, width);
+      on_both(bench, [&](pi05::Ops& ops, auto own) { ops.attention(own(q), own(k), own(v), c.shape, own(out)); });
+      bench.compare("attention of " + std::to_string(b) + " x " + std::to_string(c.queries) + " on " +
+                        std::to_string(c.keys) + ", " + std::to_string(c.shape.heads) + " heads of " +
+                        std::to_string(c.shape.head_dim),
+                    out, 2 * bench.tolerance(out.gpu.dtype));
+    }
+}
+
+TEST(conversions) {
+  for (const CudaPrecision precision : kPrecisions) {
+    Bench bench(precision);
+    const Both one = bench.exact(3, 33), many = bench.exact(9, 33), x = bench.exact(5, 70, 4);
+    on_both(bench, [&](pi05::Ops& ops, auto own) {
+      ops.copy(own(one), own(many));
+      ops.silu(own(x));
+    });
+    bench.compare("copy, repeated", many, 0);
+    bench.compare("silu", x);
+  }
+}
+
+RUN_GPU_TESTS()
