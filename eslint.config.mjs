@@ -26,6 +26,17 @@ const rooms = Object.keys(LAW).map((room) => ({
   pattern: LEAVES.includes(room) ? `src/${room}.ts` : `src/${room}/**`,
 }));
 
+const NODE_GLOBALS = [
+  'Buffer',
+  'clearInterval',
+  'console',
+  'exports',
+  'performance',
+  'process',
+  'require',
+  'setInterval',
+];
+
 export default tseslint.config(
   { ignores: ['node_modules/', 'dist/', 'build/', '.pi05/'] },
   eslint.configs.recommended,
@@ -72,15 +83,6 @@ export default tseslint.config(
   },
   {
     files: ['**/*.mjs', '**/*.cjs'],
-    languageOptions: {
-      globals: {
-        process: 'readonly',
-        performance: 'readonly',
-        setInterval: 'readonly',
-        clearInterval: 'readonly',
-        require: 'readonly',
-        exports: 'writable',
-      },
-    },
+    languageOptions: { globals: Object.fromEntries(NODE_GLOBALS.map((name) => [name, 'readonly'])) },
   },
 );
