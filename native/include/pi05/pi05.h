@@ -120,8 +120,8 @@ typedef struct pi05_request {
 /* actions: out, (horizon, action_dim) normalised. */
 PI05_API pi05_status pi05_infer(pi05_session* session, const pi05_request* request, float* actions);
 
-/* Resizes as the model does, without a model: out (size, size, 3). Pillow's: uint8 values; LeRobot's: 0..1. Padding is 0,
- * which the model sees as -1. */
+/* Resizes as the model does, without a model: out (size, size, 3). Pillow's: uint8 values; LeRobot's: 0..1. Padding is
+ * 0, which the model sees as -1. */
 PI05_API pi05_status pi05_resize_pillow(const pi05_image* image, int32_t size, uint8_t* out);
 PI05_API pi05_status pi05_resize_lerobot(const pi05_image* image, int32_t size, float* out);
 
