@@ -33,7 +33,7 @@ interface Running {
  * `activate` starts the control ticks; leaving `active` by any way publishes the stop action, once.
  */
 export class PolicyNode implements Transitions {
-  readonly log: Log;
+  readonly #log: Log;
   readonly #rcl: Rcl;
   readonly #node: LifecycleNode;
   readonly #config: PolicyConfig;
@@ -52,7 +52,7 @@ export class PolicyNode implements Transitions {
     const onError = (error: unknown): void => this.#onError(error);
     const node = createLifecycleNode(rcl, native, NODE_NAME, argv, onError);
     this.#node = node;
-    this.log = new Log(node.getLogger());
+    this.#log = new Log(node.getLogger());
     this.#config = declareParameters(rcl, node);
     const { controlRate, schedule } = this.#config;
     const period = tickPeriod(controlRate);
@@ -107,7 +107,7 @@ export class PolicyNode implements Transitions {
 
   activate(): boolean {
     if (this.#running === undefined) {
-      this.log.error(
+      this.#log.error(
         `Expected the checkpoint to be loaded, but ${this.#config.checkpoint} still loads: activate later`,
       );
       return false;
@@ -117,7 +117,7 @@ export class PolicyNode implements Transitions {
     if (this.#time.known) this.#running.pipeline.activate(this.#time.now());
     this.#ticker.start();
     this.#active = true;
-    this.log.info(`active: ${this.#config.controlRate} control ticks a second`);
+    this.#log.info(`active: ${this.#config.controlRate} control ticks a second`);
     return true;
   }
 
@@ -151,7 +151,7 @@ export class PolicyNode implements Transitions {
     this.#running.pipeline.deactivate(this.#time.now());
     this.#running.publishers.flush();
     this.#running.publishers.deactivate();
-    this.log.info('inactive: the stop action was sent');
+    this.#log.info('inactive: the stop action was sent');
   }
 
   /** Loads the checkpoint and connects the topics; whether that succeeded and is still wanted. */
@@ -167,13 +167,13 @@ export class PolicyNode implements Transitions {
       }
       this.#loading = undefined;
       this.#running = this.#connect(engine, policy, resolved);
-      this.log.info(describe(engine.info));
+      this.#log.info(describe(engine.info));
       return true;
     } catch (error) {
       if (loading.cancelled) return false;
       this.#loading = undefined;
       this.#failure = asPi05Error(error);
-      for (const line of this.#failure.toString().split('\n')) this.log.error(line);
+      for (const line of this.#failure.toString().split('\n')) this.#log.error(line);
       this.#node.cleanup();
       return false;
     } finally {
@@ -214,7 +214,7 @@ export class PolicyNode implements Transitions {
       this.#guard(() => {
         const now = decodeClock(cdr);
         const first = !this.#time.known;
-        if (this.#time.set(now)) this.log.warn('the simulated time went back: starting anew');
+        if (this.#time.set(now)) this.#log.warn('the simulated time went back: starting anew');
         if (first && this.#active) this.#running?.pipeline.activate(now);
         ticker.advance(now);
       }),
@@ -241,19 +241,19 @@ export class PolicyNode implements Transitions {
   }
 
   #onRefusal(refusal: Refusal): void {
-    this.log.coded('warn', refusal.code, refusal.message);
+    this.#log.coded('warn', refusal.code, refusal.message);
     this.#diagnostics.refusal(refusal);
   }
 
   #onFault(fault: Pi05Error<RunCode>): void {
-    this.log.coded('error', fault.code, fault.message);
+    this.#log.coded('error', fault.code, fault.message);
     this.#diagnostics.fault(fault);
   }
 
   /** What was thrown in a callback: a message that cannot be decoded, or a mistake of ours. */
   #onError(error: unknown): void {
     if (error instanceof Refusal) this.#running?.pipeline.refuse(error, this.#time.now());
-    else this.log.coded('error', 'INTERNAL', asPi05Error(error).message);
+    else this.#log.coded('error', 'INTERNAL', asPi05Error(error).message);
   }
 }
 

@@ -76,10 +76,6 @@ export interface Handle {
   readonly release: () => void;
 }
 
-export interface Service {
-  readonly serviceName: string;
-}
-
 export interface ServiceResponse {
   readonly template: Record<string, unknown>;
   send(response: object): void;
