@@ -1,14 +1,15 @@
-// gpu_full CHECKPOINT: one inference by the CPU engine in fp32 and by the GPU in bf16, compared row by row and
-// intermediate by intermediate. Exits with 1 where a row of actions turns by more than a cosine of 0.9995.
+// gpu_full [CHECKPOINT]: one inference by the CPU engine in fp32 and by the GPU in bf16, compared row by row and
+// intermediate by intermediate; without a checkpoint, one of full size with random weights. Exits with 1 where a row of
+// actions turns by more than a cosine of 0.9995.
 #include <cstdio>
 
-#include "fixtures.h"
+#include "scratch.h"
 
 namespace {
 
 constexpr double kLeastCosine = 0.9995;
 
-fixtures::Tensors infer(const char* checkpoint, pi05_backend backend) {
+fixtures::Tensors infer(const std::string& checkpoint, pi05_backend backend) {
   const fixtures::Session session(checkpoint, 0, backend);
   const pi05_info& info = session.info;
   uint32_t state = 11;
@@ -49,12 +50,11 @@ double cosine(const float* a, const float* b, size_t count) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 2) {
-    std::fprintf(stderr, "usage: gpu_full CHECKPOINT\n");
-    return 2;
-  }
   try {
-    const fixtures::Tensors gpu = infer(arguments[1], PI05_BACKEND_CUDA), cpu = infer(arguments[1], PI05_BACKEND_CPU);
+    const scratch::Directory made;
+    if (count < 2) fixtures::require_ok(pi05_make_checkpoint(made.path.c_str(), PI05_SIZE_FULL, 1));
+    const std::string checkpoint = count < 2 ? made.path : arguments[1];
+    const fixtures::Tensors gpu = infer(checkpoint, PI05_BACKEND_CUDA), cpu = infer(checkpoint, PI05_BACKEND_CPU);
     for (const auto& [name, expected] : cpu) {
       const std::vector<float>& actual = gpu.at(name);
       std::printf("%-16s cosine %.7f, largest error %.1e of the largest value\n", name.c_str(),

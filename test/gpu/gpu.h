@@ -9,6 +9,7 @@
 
 #define RUN_GPU_TESTS()                              \
   int main() {                                       \
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);        \
     const std::string missing = pi05::why_no_cuda(); \
     if (missing.empty()) return check::run();        \
     std::printf("skipped: %s\n", missing.c_str());   \

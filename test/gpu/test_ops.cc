@@ -37,7 +37,9 @@ struct Both {
 class Bench {
  public:
   explicit Bench(CudaPrecision precision, pi05::Dimensions dims = pi05::dimensions_of(PI05_SIZE_TINY))
-      : cpu(std::make_unique<pi05::CpuOps>(dims, 2, false)), gpu(pi05::make_cuda_ops(dims, precision)) {}
+      : cpu(std::make_unique<pi05::CpuOps>(dims, 2, false)), gpu(pi05::make_cuda_ops(dims, precision)) {
+    gpu->reserve();
+  }
 
   DType type() const { return gpu->activation_type(); }
   double tolerance(DType of) const { return of == DType::BF16 ? kBf16 : type() == DType::BF16 ? 2e-5 : kF32; }

@@ -19,7 +19,8 @@ DeviceMemory::DeviceMemory(int64_t bytes) : bytes_(bytes) {
                                         std::to_string(free) + " free of " + std::to_string(total));
   }
   check(result, "an allocation");
-  const cudaError_t zeroed = cudaMemset(data_, 0, static_cast<size_t>(bytes));
+  cudaError_t zeroed = cudaMemset(data_, 0, static_cast<size_t>(bytes));
+  if (zeroed == cudaSuccess) zeroed = cudaStreamSynchronize(nullptr);  // our stream does not wait for the default one
   if (zeroed != cudaSuccess) {
     cudaFree(data_);
     check(zeroed, "an allocation");
