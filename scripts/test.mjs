@@ -1,12 +1,12 @@
-/** Every suite that runs without a GPU: `npm test`, or some: `npm test -- unit native ros`. Ends with `N passed, N failed`. */
+/** Every suite that runs without a GPU: `npm test`, or some: `npm test -- unit native sim ros`. Ends with `N passed, N failed`. */
 import { mkdirSync } from 'node:fs';
 
 import { inRoot } from './lib/paths.mjs';
 import { main, Problem } from './lib/problem.mjs';
-import { native, ros, unit } from './lib/suites.mjs';
+import { native, ros, sim, unit } from './lib/suites.mjs';
 import { setup } from './setup.mjs';
 
-const SUITES = { unit, native, ros };
+const SUITES = { unit, native, sim, ros };
 
 await main(async () => {
   const names = process.argv.slice(2);

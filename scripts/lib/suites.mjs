@@ -62,12 +62,18 @@ export function native() {
   return suite(file, readJUnit, 'ctest', args, process.env);
 }
 
-/** rclpy as the other side of the running node, over real DDS on this machine only. */
-export function ros() {
-  const file = report('ros.xml');
+/** A folder of pytest's, with ROS 2 on this machine only, in a domain that another run here is unlikely to use. */
+function pytest(name) {
+  const file = report(`${name}.xml`);
   const env = rosEnvironment();
   env.ROS_AUTOMATIC_DISCOVERY_RANGE = 'LOCALHOST';
   env.ROS_DOMAIN_ID ??= String(1 + (process.pid % 100));
-  const args = ['-m', 'pytest', inRoot('test', 'ros'), '-p', 'no:cacheprovider', `--junitxml=${file}`];
+  const args = ['-m', 'pytest', inRoot('test', name), '-p', 'no:cacheprovider', `--junitxml=${file}`];
   return suite(file, readJUnit, venvPython, args, env);
 }
+
+/** The simulated arm by itself. */
+export const sim = () => pytest('sim');
+
+/** rclpy as the other side of the running node, over real DDS. */
+export const ros = () => pytest('ros');
