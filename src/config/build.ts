@@ -8,6 +8,13 @@ export type ReadParameter = <P extends Pattern>(pattern: P, member?: string) => 
 
 /** Checked parameters as the structure that the rest of the house reads. */
 export function buildConfig(read: ReadParameter): PolicyConfig {
+  const outputs = read('outputs.names').map((name): OutputConfig => ({
+    name,
+    topic: read('outputs.<output>.topic', name),
+    type: read('outputs.<output>.type', name),
+    joints: read('outputs.<output>.joints', name),
+  }));
+  const positions = new Set(outputs.filter(({ type }) => type === 'positions').flatMap(({ joints }) => joints));
   return {
     checkpoint: read('checkpoint'),
     assetId: read('asset_id'),
@@ -52,6 +59,7 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
       joints: read('action.joints').map((name): ActionJoint => ({
         name,
         kind: read('action.<joint>.kind', name),
+        integrated: read('action.<joint>.kind', name) === 'velocity' && positions.has(name),
         scale: read('action.<joint>.scale', name),
         offset: read('action.<joint>.offset', name),
         gripper: read('action.<joint>.gripper', name),
@@ -63,12 +71,7 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
       })),
       bound: read('action.bound'),
     },
-    outputs: read('outputs.names').map((name): OutputConfig => ({
-      name,
-      topic: read('outputs.<output>.topic', name),
-      type: read('outputs.<output>.type', name),
-      joints: read('outputs.<output>.joints', name),
-    })),
+    outputs,
     chunkTopic: read('chunk_topic'),
   };
 }

@@ -85,6 +85,8 @@ export interface ActionJoint {
   readonly name: string;
   /** 'velocity' also for relative commands that the robot itself adds up: sent as they are, and 0 stops. */
   readonly kind: 'position' | 'delta' | 'velocity';
+  /** A velocity whose output is of type 'positions': it is integrated. A state joint with a finite `maxVelocity`. */
+  readonly integrated: boolean;
   readonly scale: number;
   readonly offset: number;
   /** Keeps its last command in the stop action. */
@@ -103,7 +105,7 @@ export interface ActionJoint {
 export interface OutputConfig {
   readonly name: string;
   readonly topic: string;
-  /** 'positions': trajectory_msgs/JointTrajectory; 'array': std_msgs/Float64MultiArray of the joints' own kind. */
+  /** 'positions': trajectory_msgs/JointTrajectory, velocities integrated; 'array': std_msgs/Float64MultiArray as they are. */
   readonly type: 'positions' | 'array';
   readonly joints: readonly string[];
 }

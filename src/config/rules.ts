@@ -139,6 +139,21 @@ function checkActionJoint(joint: ActionJoint, config: PolicyConfig, report: Repo
     if (!measured && !joint.gripper) {
       needsState('the stop action holds it', parameter('action.<joint>.gripper'));
     }
+  } else if (joint.integrated) {
+    const types = config.outputs
+      .filter(({ joints }) => joints.includes(joint.name))
+      .map(({ name }) => parameterName('outputs.<output>.type', name));
+    if (!measured) needsState('its velocity is integrated from there', ...types);
+    if (joint.maxVelocity === Infinity) {
+      report(
+        'CONFIG_RANGE',
+        `Expected a finite max_velocity for ${joint.name}, which says how far its integrated velocity may run ahead of it, ` +
+          'received Infinity',
+        parameter('action.<joint>.max_velocity'),
+        kind,
+        ...types,
+      );
+    }
   } else if (!measured && (Number.isFinite(joint.lower) || Number.isFinite(joint.upper))) {
     needsState(
       'position limits stop its velocity',
@@ -149,25 +164,15 @@ function checkActionJoint(joint: ActionJoint, config: PolicyConfig, report: Repo
 }
 
 function checkOutputs(config: PolicyConfig, report: Report): void {
-  const joints = new Map(config.action.joints.map((joint) => [joint.name, joint]));
+  const joints = new Set(config.action.joints.map(({ name }) => name));
   const lists = config.outputs.map(({ name }) => parameterName('outputs.<output>.joints', name));
   config.outputs.forEach((output, index) => {
     const list = lists[index] ?? '';
     if (output.joints.length === 0)
       report('CONFIG_RANGE', `Expected one or more names in ${list}, received none`, list);
     for (const name of output.joints) {
-      const joint = joints.get(name);
-      if (joint === undefined) {
+      if (!joints.has(name))
         report('CONFIG_RANGE', `Expected names of action.joints in ${list}, received ${name}`, list, 'action.joints');
-      } else if (output.type === 'positions' && joint.kind === 'velocity') {
-        report(
-          'CONFIG_RANGE',
-          `Expected joints of kind position or delta in the positions output ${output.name}, received the velocities of ${name}`,
-          list,
-          parameterName('outputs.<output>.type', output.name),
-          parameterName('action.<joint>.kind', name),
-        );
-      }
     }
   });
 
@@ -176,7 +181,7 @@ function checkOutputs(config: PolicyConfig, report: Report): void {
     if (count > 1)
       report('CONFIG_RANGE', `Expected ${name} in one output, received it in ${String(count)} places`, ...lists);
   }
-  const unsent = [...joints.keys()].filter((name) => !sent.has(name));
+  const unsent = [...joints].filter((name) => !sent.has(name));
   if (config.outputs.length > 0 && unsent.length > 0) {
     report(
       'CONFIG_RANGE',

@@ -241,7 +241,7 @@ export const SCHEMA = {
   'action.<joint>.kind': {
     type: 'string',
     choices: ['position', 'delta', 'velocity'],
-    doc: "position: absolute; delta: added to the observation's state of that joint; velocity: sent as it is, 0 stops.",
+    doc: "position: absolute; delta: added to the observation's state of that joint; velocity: 0 stops.",
   },
   'action.<joint>.scale': {
     type: 'double',
@@ -302,7 +302,7 @@ export const SCHEMA = {
   'outputs.<output>.type': {
     type: 'string',
     choices: ['positions', 'array'],
-    doc: "positions: trajectory_msgs/JointTrajectory; array: std_msgs/Float64MultiArray of the joints' own kinds.",
+    doc: "positions: trajectory_msgs/JointTrajectory, velocities integrated from the measured position; array: std_msgs/Float64MultiArray of the joints' own kinds.",
   },
   'outputs.<output>.joints': {
     type: 'string_array',

@@ -100,6 +100,6 @@ export interface Command {
   /** Time of the tick, ns. */
   readonly time: bigint;
   readonly reason: CommandReason;
-  /** [action joints] in the robot's units. */
+  /** [action joints] in the robot's units, as they go out: positions, or velocities where those are not integrated. */
   readonly values: Float64Array;
 }

@@ -106,11 +106,14 @@ export class JointReader {
 
 /**
  * Action joints whose measured position the schedule needs: where to hold, where to start from, how far to a limit.
- * Velocities without position limits need none, nor does a robot whose state is not in joint space.
+ * Velocities that go out as such and have no position limits need none, nor does a robot whose state is not in joint space.
  */
 function measuredJoints(config: PolicyConfig): string[] {
   if (config.state.mode === 'none') return [];
   return config.action.joints
-    .filter(({ kind, lower, upper }) => kind !== 'velocity' || Number.isFinite(lower) || Number.isFinite(upper))
+    .filter(
+      ({ kind, integrated, lower, upper }) =>
+        kind !== 'velocity' || integrated || Number.isFinite(lower) || Number.isFinite(upper),
+    )
     .map(({ name }) => name);
 }

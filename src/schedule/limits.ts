@@ -2,7 +2,7 @@ import type { ActionJoint } from '../config/config.js';
 
 /** What one joint was last told, and where it is. */
 export interface JointMotion {
-  /** Position from which the limits are counted: the last command of a position joint, the measured one of a velocity joint. */
+  /** Position from which the limits are counted: the last commanded one, or the measured one where velocities are sent. */
   readonly position: number;
   /** Of the last command, per second. */
   readonly velocity: number;
@@ -34,9 +34,38 @@ export function limitPosition(wanted: number, joint: ActionJoint, last: JointMot
   const target = clamp(wanted, joint.lower, joint.upper);
   const velocity = (target - last.position) / period;
   const allowed = limitVelocity(velocity, joint, last, period);
-  if (allowed === velocity) return target;
-  const next = last.position + allowed * period;
-  const inside = last.position >= joint.lower && last.position <= joint.upper;
+  return allowed === velocity ? target : advance(allowed, joint, last.position, period);
+}
+
+/**
+ * The position one `period` after the last command at the velocity nearest to `wanted` that the limits allow.
+ *
+ * It counts from the last command. DROID's own client adds each step to the measured position instead (`update_joints`
+ * in droid/franka/robot.py); an arm that lags is then slower than it was told, and one that sags sinks at velocity 0.
+ * What DROID's way bounds is bounded here as well: no command leads further away than the joint can be when it is due. A
+ * measurement counts until it is `maxAge` seconds old, and in that time and the period a joint moves by at most
+ * maxVelocity × (maxAge + period). So a blocked joint is not wound up, and one whose position is unknown (NaN) stays
+ * where it was sent.
+ */
+export function integrateVelocity(
+  wanted: number,
+  joint: ActionJoint,
+  last: JointMotion,
+  measured: number,
+  period: number,
+  maxAge: number,
+): number {
+  const { position } = last;
+  if (Number.isNaN(measured)) return position;
+  const next = advance(limitVelocity(wanted, joint, last, period), joint, position, period);
+  const reach = joint.maxVelocity * (maxAge + period);
+  return clamp(next, Math.min(position, measured - reach), Math.max(position, measured + reach));
+}
+
+/** `position` one period on. Rounding must not carry it past a limit. */
+function advance(velocity: number, joint: ActionJoint, position: number, period: number): number {
+  const next = position + velocity * period;
+  const inside = position >= joint.lower && position <= joint.upper;
   return inside ? clamp(next, joint.lower, joint.upper) : next;
 }
 

@@ -3,7 +3,7 @@ import { Pi05Error } from '../errors.js';
 import type { RunCode } from '../errors.js';
 import type { ActionChunk, Command, CommandReason } from '../frame/frame.js';
 import { LatencyEstimate } from './latency.js';
-import { limitPosition, limitVelocity } from './limits.js';
+import { integrateVelocity, limitPosition, limitVelocity } from './limits.js';
 import { MERGES } from './merge.js';
 import type { Plan } from './merge.js';
 
@@ -35,6 +35,8 @@ export class Schedule {
   readonly #joints: readonly ActionJoint[];
   /** Seconds between ticks. */
   readonly #period: number;
+  /** Seconds for which a measured position counts. */
+  readonly #maxAge: number;
   readonly #latency = new LatencyEstimate();
   #active = false;
   #epoch = 0;
@@ -46,7 +48,7 @@ export class Schedule {
   #starved = false;
   /** Nothing is sent after the stop action until there is a plan again. */
   #silent = false;
-  /** [action joints] last commanded positions (NaN for velocity joints) and velocities; undefined when nothing was sent. */
+  /** [action joints] last commanded positions (NaN where velocities are sent) and velocities; undefined when nothing was sent. */
   #last: { readonly positions: Float64Array; readonly velocities: Float64Array } | undefined;
   /** Times of the ticks whose step came from a chunk, oldest first. */
   #consumed: bigint[] = [];
@@ -55,6 +57,7 @@ export class Schedule {
     this.#config = config;
     this.#joints = config.action.joints;
     this.#period = 1 / config.controlRate;
+    this.#maxAge = Number(config.state.maxAge) / 1e9;
   }
 
   activate(): void {
@@ -174,9 +177,9 @@ export class Schedule {
     this.#last = undefined;
     if (!this.#active || sent) return undefined;
     const known = (value: number | undefined): value is number => value !== undefined && !Number.isNaN(value);
-    const values = Float64Array.from(this.#joints, ({ kind, gripper }, j) => {
-      if (kind === 'velocity') return 0;
-      const sources = gripper ? [last?.[j], measured?.[j]] : [measured?.[j], last?.[j]];
+    const values = Float64Array.from(this.#joints, (joint, j) => {
+      if (sendsVelocity(joint)) return 0;
+      const sources = joint.gripper ? [last?.[j], measured?.[j]] : [measured?.[j], last?.[j]];
       return sources.find(known) ?? NaN;
     });
     return values.some(Number.isNaN) ? undefined : { time: now, reason: 'stop', values };
@@ -191,7 +194,7 @@ export class Schedule {
 
   #canHold(measured: Float64Array): boolean {
     const positions = this.#last?.positions ?? measured;
-    return this.#joints.every(({ kind }, j) => kind === 'velocity' || !Number.isNaN(positions[j]));
+    return this.#joints.every((joint, j) => sendsVelocity(joint) || !Number.isNaN(positions[j]));
   }
 
   #replanRow({ chunk }: Plan): number {
@@ -225,7 +228,7 @@ export class Schedule {
   }
 
   #startFrom(measured: Float64Array): void {
-    const positions = measured.map((position, j) => (this.#joints[j]!.kind === 'velocity' ? NaN : position));
+    const positions = measured.map((position, j) => (sendsVelocity(this.#joints[j]!) ? NaN : position));
     this.#last = { positions, velocities: new Float64Array(positions.length) };
   }
 
@@ -254,23 +257,29 @@ export class Schedule {
     const velocities = new Float64Array(this.#joints.length);
     for (const [j, joint] of this.#joints.entries()) {
       const velocity = last.velocities[j]!;
-      if (joint.kind === 'velocity') {
-        const position = measured?.[j] ?? NaN;
-        values[j] = velocities[j] = limitVelocity(wanted?.[j] ?? 0, joint, { position, velocity }, this.#period);
-      } else {
-        const position = last.positions[j]!;
-        const target = wanted?.[j] ?? position;
-        // Without a measured start the first command is the start.
-        const from = Number.isNaN(position) ? target : position;
-        const value = limitPosition(target, joint, { position: from, velocity }, this.#period);
-        values[j] = value;
-        velocities[j] = (value - from) / this.#period;
+      const where = measured?.[j] ?? NaN;
+      if (sendsVelocity(joint)) {
+        const motion = { position: where, velocity };
+        values[j] = velocities[j] = limitVelocity(wanted?.[j] ?? 0, joint, motion, this.#period);
+        continue;
       }
+      const before = last.positions[j]!;
+      // Without a measured start the first command is the start.
+      const position = Number.isNaN(before) ? (wanted?.[j] ?? before) : before;
+      const motion = { position, velocity };
+      values[j] = joint.integrated
+        ? integrateVelocity(wanted?.[j] ?? 0, joint, motion, where, this.#period, this.#maxAge)
+        : limitPosition(wanted?.[j] ?? position, joint, motion, this.#period);
+      velocities[j] = (values[j] - position) / this.#period;
     }
     this.#last = {
-      positions: values.map((value, j) => (this.#joints[j]!.kind === 'velocity' ? NaN : value)),
+      positions: values.map((value, j) => (sendsVelocity(this.#joints[j]!) ? NaN : value)),
       velocities,
     };
     return { time, reason, values };
   }
+}
+
+function sendsVelocity({ kind, integrated }: ActionJoint): boolean {
+  return kind === 'velocity' && !integrated;
 }

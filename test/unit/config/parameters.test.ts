@@ -69,6 +69,7 @@ describe('a configuration', () => {
         ].map(([name, kind]) => ({
           name,
           kind,
+          integrated: false,
           scale: 1,
           offset: 0,
           gripper: false,

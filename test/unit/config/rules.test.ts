@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { PolicyConfig } from '../../../src/config/config.js';
 import { configFromParameters } from '../../../src/config/parameters.js';
 import type { ProblemsError } from '../../../src/config/problems.js';
 
@@ -124,10 +125,24 @@ describe('refuses', () => {
       ],
     ],
     [
-      'velocities_in_a_trajectory',
+      'velocities_as_positions_of_a_joint_that_nobody_measures',
+      { 'outputs.arm.type': 'positions', 'action.j1.max_velocity': 2, 'state.joints': ['j2', 'grip'] },
+      [
+        'CONFIG_RANGE: Expected the position of j1 in the state, since its velocity is integrated from there, received none',
+      ],
+    ],
+    [
+      'velocities_as_positions_of_a_joint_whose_velocity_is_the_state',
+      { 'outputs.arm.type': 'positions', 'action.j1.max_velocity': 2, 'state.j1.source': 'velocity' },
+      [
+        'CONFIG_RANGE: Expected the position of j1 in the state, since its velocity is integrated from there, received its velocity',
+      ],
+    ],
+    [
+      'velocities_as_positions_that_may_run_ahead_without_end',
       { 'outputs.arm.type': 'positions' },
       [
-        'CONFIG_RANGE: Expected joints of kind position or delta in the positions output arm, received the velocities of j1',
+        'CONFIG_RANGE: Expected a finite max_velocity for j1, which says how far its integrated velocity may run ahead of it, received Infinity',
       ],
     ],
     [
@@ -159,6 +174,15 @@ describe('refuses', () => {
 });
 
 describe('allows', () => {
+  test('a_trajectory_of_velocities_and_deltas_of_which_only_the_velocities_are_integrated', () => {
+    const changes = { 'outputs.arm.type': 'positions', 'action.j1.max_velocity': 2 };
+    expect(problemsWith(changes)).toEqual([]);
+    const integrated = ({ action }: PolicyConfig): boolean[] => action.joints.map((joint) => joint.integrated);
+    const entries = (more: object): [string, unknown][] => Object.entries({ ...BASE, ...more });
+    expect(integrated(configFromParameters(new Map(entries(changes))))).toEqual([true, false, false]);
+    expect(integrated(configFromParameters(new Map(entries({}))))).toEqual([false, false, false]);
+  });
+
   test('LIBERO: no state, deltas that the robot adds up itself, and chunks only', () => {
     const entries = Object.keys(BASE).filter((key) => /^(outputs|state|action)\./.test(key));
     expect(

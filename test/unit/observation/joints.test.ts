@@ -55,6 +55,12 @@ describe('mapping by name', () => {
 });
 
 describe('measured positions', () => {
+  test('a_velocity_joint_that_is_integrated_is_measured', () => {
+    const joint = actionJoint('a', { kind: 'velocity', integrated: true, maxVelocity: 1 });
+    const from = robot({ action: { joints: [joint], bound: 'none' } });
+    expect([...new JointReader(from).read(joints(0n, { a: 1.5, b: 0 })).measured]).toEqual([1.5]);
+  });
+
   test('a_velocity_joint_with_a_position_limit_is_measured', () => {
     const from = robot({ action: { joints: [actionJoint('a', { kind: 'velocity', upper: 2 })], bound: 'none' } });
     expect([...new JointReader(from).read(joints(0n, { a: 1.5, b: 0 })).measured]).toEqual([1.5]);

@@ -31,6 +31,7 @@ export function actionJoint(name: string, changes: Partial<ActionJoint> = {}): A
   return {
     name,
     kind: 'position',
+    integrated: false,
     scale: 1,
     offset: 0,
     gripper: false,

@@ -15,6 +15,7 @@ export function actionJoint(name: string, changes: Partial<ActionJoint> = {}): A
   return {
     name,
     kind: 'velocity',
+    integrated: false,
     scale: 1,
     offset: 0,
     gripper: false,

@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 
-import { chunkMessage, toRosTime } from '../../../src/ros/publishers.js';
+import { chunkMessage, Publishers, toRosTime } from '../../../src/ros/publishers.js';
+import type { LifecycleNode } from '../../../src/ros/rcl.js';
+import { actionJoint, robot } from '../pipeline/robot.js';
 
 const chunk = {
   stamp: 5_000_000_001n,
@@ -43,4 +45,46 @@ describe('chunkMessage', () => {
 
 test('toRosTime_splits_nanoseconds', () => {
   expect(toRosTime(1_999_999_999n)).toEqual({ sec: 1, nanosec: 999_999_999 });
+});
+
+test('an_integrated_velocity_goes_out_as_a_position_and_in_the_chunk_as_the_velocity_that_it_is', () => {
+  const sent: [string, unknown][] = [];
+  const node = {
+    createLifecyclePublisher: (type: string, topic: string) => ({
+      publish: (message: unknown) => sent.push([`${topic} ${type}`, message]),
+    }),
+  } as unknown as LifecycleNode;
+  const joints = [actionJoint('arm', { kind: 'velocity', integrated: true }), actionJoint('gripper')];
+  const output = { name: 'all', topic: 'out', type: 'positions', joints: ['gripper', 'arm'] } as const;
+  const publishers = new Publishers(
+    node,
+    robot({ action: { joints, bound: 'none' }, outputs: [output] }),
+    100_000_000n,
+  );
+  publishers.command({ time: 5n, reason: 'step', values: Float64Array.of(0.7, 0.04) });
+  publishers.chunk(chunk);
+  expect(sent).toMatchObject([
+    [
+      'out trajectory_msgs/msg/JointTrajectory',
+      {
+        joint_names: ['gripper', 'arm'],
+        points: [
+          {
+            positions: Float64Array.of(0.04, 0.7),
+            velocities: new Float64Array(0),
+            time_from_start: { sec: 0, nanosec: 100_000_000 },
+          },
+        ],
+      },
+    ],
+    [
+      'chunk trajectory_msgs/msg/JointTrajectory',
+      {
+        points: [
+          { velocities: Float64Array.of(1, NaN), positions: Float64Array.of(NaN, 2) },
+          { velocities: Float64Array.of(3, NaN), positions: Float64Array.of(NaN, 4) },
+        ],
+      },
+    ],
+  ]);
 });

@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { limitPosition, limitVelocity } from '../../../src/schedule/limits.js';
+import type { ActionJoint } from '../../../src/config/config.js';
+import { integrateVelocity, limitPosition, limitVelocity } from '../../../src/schedule/limits.js';
+import type { JointMotion } from '../../../src/schedule/limits.js';
 import { actionJoint, random } from '../pipeline/robot.js';
 
 const PERIOD = 0.1;
@@ -129,5 +131,86 @@ describe('velocities', () => {
       }
     }
     expect(exceeded).toEqual([]);
+  });
+});
+
+describe('integrated velocities', () => {
+  const AGE = 0.3;
+  const limited = (changes: Partial<ActionJoint> = {}): ActionJoint =>
+    actionJoint('j', { kind: 'velocity', integrated: true, maxVelocity: 2, ...changes });
+  const integrate = (wanted: number, joint: ActionJoint, last: JointMotion, measured: number): number =>
+    integrateVelocity(wanted, joint, last, measured, PERIOD, AGE);
+
+  test('it_is_one_period_at_the_velocity_from_the_last_command_wherever_the_joint_is', () => {
+    for (const measured of [1, 0.8, 1.2]) expect(integrate(1.5, limited(), still(1), measured)).toBeCloseTo(1.15, 12);
+  });
+
+  test('velocity_0_keeps_the_last_command_bit_for_bit_however_far_the_joint_is_from_it', () => {
+    for (const measured of [1, 0.8, -5, 5, NaN])
+      expect(integrate(0, limited(), still(0.1 + 0.2), measured)).toBe(0.1 + 0.2);
+  });
+
+  test('it_leads_no_further_than_the_joint_can_have_come_since_it_was_measured', () => {
+    // 2 per second for 0.3 + 0.1 s.
+    expect(integrate(2, limited(), still(0.7), 0)).toBeCloseTo(0.8, 12);
+    expect(integrate(-2, limited(), still(-0.7), 0)).toBeCloseTo(-0.8, 12);
+    expect(integrate(2, limited(), still(0.9), 0)).toBe(0.9);
+    expect(integrate(-2, limited(), still(0.9), 0)).toBeCloseTo(0.7, 12);
+  });
+
+  test('a_blocked_joint_is_not_wound_up_and_a_free_one_goes_on', () => {
+    const run = (follow: number): number => {
+      let last = still(0);
+      let measured = 0;
+      for (let tick = 0; tick < 100; tick++) {
+        const position = integrate(2, limited({ maxAcceleration: 10 }), last, measured);
+        last = { position, velocity: (position - last.position) / PERIOD };
+        measured += (position - measured) * follow;
+      }
+      return last.position;
+    };
+    expect(run(0)).toBeCloseTo(0.8, 12);
+    // One that is half a command behind at each tick is as fast as it was told: 0.1 of 10 s to get there.
+    expect(run(0.5)).toBeCloseTo(19.9, 9);
+  });
+
+  test('where_the_joint_is_unknown_it_stays', () => {
+    expect(integrate(2, limited(), { position: 0.4, velocity: 2 }, NaN)).toBe(0.4);
+  });
+
+  test('outside_its_limits_a_joint_goes_no_further_out_and_back_only_when_told_to', () => {
+    const joint = limited({ lower: -1, upper: 1 });
+    expect(integrate(2, joint, still(1.3), 1.3)).toBe(1.3);
+    expect(integrate(0, joint, still(1.3), 1.3)).toBe(1.3);
+    expect(integrate(-1, joint, still(1.3), 1.3)).toBeCloseTo(1.2, 12);
+  });
+
+  test('random_velocities_never_exceed_any_limit', () => {
+    const next = random(4);
+    const exceeded: string[] = [];
+    let atLimit = 0;
+    for (let round = 0; round < 200; round++) {
+      const joint = limited({
+        lower: -next(),
+        upper: next(),
+        maxVelocity: next() * 4,
+        maxAcceleration: next() < 0.3 ? Infinity : next() * 20 + 0.01,
+      });
+      let last = still(0);
+      let measured = 0;
+      for (let tick = 0; tick < 200; tick++) {
+        const position = integrate((next() - 0.3) * 20, joint, last, measured);
+        const velocity = (position - last.position) / PERIOD;
+        if (!(position >= joint.lower && position <= joint.upper)) exceeded.push(`position ${position}`);
+        if (!(Math.abs(velocity) <= joint.maxVelocity + 1e-9)) exceeded.push(`velocity ${velocity}`);
+        if (!(Math.abs(velocity - last.velocity) / PERIOD <= joint.maxAcceleration + 1e-6))
+          exceeded.push(`acceleration ${velocity - last.velocity}`);
+        if (position === joint.upper) atLimit++;
+        last = { position, velocity };
+        measured = position;
+      }
+    }
+    expect(exceeded).toEqual([]);
+    expect(atLimit).toBeGreaterThan(100);
   });
 });
