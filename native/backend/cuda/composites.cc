@@ -1,6 +1,7 @@
 // The stacks of layers with q, k and v as one product, the position embedding and the cache's copy as one kernel.
 #include "backend/cuda/check.h"
 #include "backend/cuda/cuda_ops.h"
+#include "backend/cuda/kernels/expert.h"
 
 namespace pi05 {
 
@@ -67,7 +68,16 @@ void CudaOps::prefix_layer(int64_t layer, const Matrix& x, const Cache& cache) {
 
 void CudaOps::flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const Cache& cache, const Matrix& modulation,
                    const Matrix& x, const Matrix& velocities) {
-  Ops::flow(in, steps, prefix_tokens, cache, modulation, x, velocities);
+  const Weights& w = weights_;
+  const auto values = [](const Tensor& tensor) { return static_cast<const float*>(tensor.data); };
+  if (packed_expert_.bytes() > 0 && free_)
+    check(kernels::expert_flow({packed_expert_.as<void>(), mail_.as<void>(), dims.expert.layers, steps, prefix_tokens,
+                                values(w.action_in.weight), values(w.action_in.bias), values(w.action_out.weight),
+                                values(w.action_out.bias)},
+                               in, cache, modulation, x, velocities, stream_),
+          "the flow");
+  else
+    Ops::flow(in, steps, prefix_tokens, cache, modulation, x, velocities);
   mark(static_cast<int>(Stage::Flow));
 }
 

@@ -132,8 +132,9 @@ void CudaOps::forget_recordings() {
 }
 
 void CudaOps::run(const Shape& shape, const std::function<void()>& record) {
-  const auto known = std::find_if(recordings_.begin(), recordings_.end(),
-                                  [&](const Recording& recording) { return recording.shape == shape; });
+  const auto known = std::find_if(recordings_.begin(), recordings_.end(), [&](const Recording& recording) {
+    return recording.shape == shape && recording.free == free_;
+  });
   if (known != recordings_.end()) {
     recordings_.splice(recordings_.begin(), recordings_, known);
   } else {
@@ -167,7 +168,7 @@ void CudaOps::run(const Shape& shape, const std::function<void()>& record) {
     const cudaError_t result = cudaGraphInstantiate(&executable, graph, 0);
     cudaGraphDestroy(graph);
     check(result, "the recording's instantiation");
-    recordings_.push_front({shape, executable});
+    recordings_.push_front({shape, free_, executable});
   }
   check(cudaGraphLaunch(recordings_.front().graph, stream_), "an inference");
 }

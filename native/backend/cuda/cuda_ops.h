@@ -70,6 +70,7 @@ class CudaOps final : public Ops {
   // A recorded inference. The latest is first in the list.
   struct Recording {
     Shape shape;
+    bool free;  // no row was held
     cudaGraphExec_t graph;
   };
   struct Axis {
@@ -96,7 +97,8 @@ class CudaOps final : public Ops {
   Products products_;
   std::vector<DeviceMemory> memory_;
   DeviceMemory scratch_, partial_, staging_;
-  DeviceMemory turns_;  // (max_prefix + horizon, head_dim / 2) cosine and sine
+  DeviceMemory packed_expert_, mail_;  // of the persistent kernel, where it fits
+  DeviceMemory turns_;                 // (max_prefix + horizon, head_dim / 2) cosine and sine
   std::vector<Fused> vision_qkv_;
   std::vector<Fused> prefix_qkv_, expert_qkv_;
   Matrix qkv_;  // (largest of all rows, largest of all columns)
@@ -112,6 +114,7 @@ class CudaOps final : public Ops {
   DeviceMemory device_inputs_;
   int64_t input_bytes_ = 0;
   Inputs inputs_;
+  bool free_ = true;  // no action row is held: all share their step's time
   std::vector<Image> images_;
   std::map<std::pair<int64_t, int64_t>, Axis> axes_;  // by length in and out
   PinnedMemory result_;

@@ -113,6 +113,7 @@ const Inputs& CudaOps::upload(const Shape& shape, const Inputs& host) {
   give(inputs_.time_row, host.time_row, shape.steps * dims.horizon);
   give(inputs_.tokens, host.tokens, shape.tokens);
 
+  free_ = std::all_of(host.held, host.held + dims.horizon, [](float held) { return held == 0; });
   inputs_.images = host.images;
   for (size_t i = 0; i < host.images.size(); i++) {
     fit_image(i, host.images[i]);

@@ -5,6 +5,7 @@
 
 #include "backend/cuda/check.h"
 #include "backend/cuda/cuda_ops.h"
+#include "backend/cuda/kernels/expert.h"
 
 namespace pi05 {
 namespace {
@@ -124,6 +125,17 @@ void CudaOps::load(const Weights& host) {
   }
   for (Affine* projection : {&w.final_norm, &w.action_in, &w.action_out, &w.time_in, &w.time_out})
     exact_both(*projection);
+  if (type_ == DType::BF16 && kernels::expert_flow_fits(dims)) {
+    packed_expert_ = DeviceMemory(kernels::expert_weight_bytes(dims.expert.layers));
+    mail_ = DeviceMemory(kernels::expert_mail_bytes());
+    for (int64_t i = 0; i < dims.expert.layers; i++) {
+      const ExpertLayer& layer = w.expert[static_cast<size_t>(i)];
+      const Tensor gate_up{layer.gate.data, type_, 2 * layer.gate.rows, layer.gate.cols};
+      check(kernels::pack_expert(i, expert_qkv_[static_cast<size_t>(i)].weight, layer.o, gate_up, layer.down,
+                                 packed_expert_.as<void>(), stream_),
+            "a packing of weights");
+    }
+  }
   check(cudaStreamSynchronize(stream_), "the weights' copy");
   staging_ = DeviceMemory();
 }

@@ -1,13 +1,13 @@
 // Attention in bf16 on tensor cores, softmax in fp32 as the keys come by. Query heads that share a key head are rows of
-// one matrix: 64 rows a block, 64 keys a turn, and one copy of keys and values for all of them. Where a block's rows
-// are few for the GPU, the keys are split among blocks and a second kernel adds the parts in order.
+// one matrix, 16 a warp; warps with the same rows share out the keys of a turn and add what they have at the end. Where
+// the rows are few for the GPU, the keys are split among blocks too, and a second kernel adds the parts in order.
+#include <algorithm>
+
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/kernels.h"
 
 namespace pi05::kernels {
 namespace {
-
-constexpr int kRows = 64, kKeys = 64;
 
 struct Problem {
   const bf16 *q, *k, *v;
@@ -55,106 +55,124 @@ __device__ __forceinline__ uint32_t packed(float low, float high) {
   return *reinterpret_cast<const uint32_t*>(&both);
 }
 
-// Dim: head_dim rounded up to what is instantiated. Halves: warps that share a row, each with its part of the keys.
-template <int Dim, int Halves>
+// Dim: head_dim rounded up to what is instantiated. RowParts * KeyParts warps a block, OwnKeys keys a warp and turn,
+// Stages turns' keys and values in shared memory.
+template <int Dim, int RowParts, int KeyParts, int OwnKeys, int Stages>
 struct Tile {
+  static constexpr int kRows = 16 * RowParts, kKeys = OwnKeys * KeyParts;
+  static constexpr int kThreads = 32 * RowParts * KeyParts;
   static constexpr int kStride = Dim + 8;  // 16 bytes past a multiple of the banks: no conflicts
-  static constexpr int kBytes = kRows * kStride * 2;
-  static constexpr int kThreads = 128 * Halves;
-  static constexpr int kShared = 3 * kBytes;
-  static constexpr int kOwnKeys = kKeys / Halves;
-  static_assert(Halves == 1 || (kRows * Dim * 4 + kRows * 8 <= kShared), "room to add the halves");
+  static constexpr int kQueryBytes = kRows * kStride * 2, kKeyBytes = kKeys * kStride * 2;
+  static constexpr int kShared = kQueryBytes + 2 * Stages * kKeyBytes;
+  static constexpr int kSumBytes = kRows * Dim * 4;  // of one key part
+  static_assert((KeyParts - 1) * (kSumBytes + kRows * 8) <= kShared, "room to add the key parts");
 };
 
-template <int Dim, int Halves>
-__global__ void __launch_bounds__(Tile<Dim, Halves>::kThreads) attention_kernel(Problem p) {
-  using T = Tile<Dim, Halves>;
+template <int Dim, int RowParts, int KeyParts, int OwnKeys, int Stages>
+__global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>::kThreads, 1)
+    attention_kernel(const __grid_constant__ Problem p) {
+  using T = Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>;
   extern __shared__ __align__(128) uint8_t shared[];
-  const uint32_t q_tile = shared_address(shared), k_tile = q_tile + T::kBytes, v_tile = k_tile + T::kBytes;
+  const uint32_t q_tile = shared_address(shared), tiles = q_tile + T::kQueryBytes;  // (stage, keys | values)
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
-  const int row_part = warp % 4, half = warp / 4;
-  const int rows = p.queries * p.group, row0 = static_cast<int>(blockIdx.x) * kRows;
+  const int row_part = warp % RowParts, key_part = warp / RowParts;
+  const int rows = p.queries * p.group, row0 = static_cast<int>(blockIdx.x) * T::kRows;
   const int batch = static_cast<int>(blockIdx.y) / p.kv_heads, kv = static_cast<int>(blockIdx.y) % p.kv_heads;
   const int key0 = static_cast<int>(blockIdx.z) * p.split_keys, key_end = min(key0 + p.split_keys, p.keys);
   const int chunks = p.dim / 8;
+  constexpr int kChunks = Dim / 8;
 
   const auto address_of = [&](int row) {  // of a query row in q and out, without the stride's factor
     return static_cast<int64_t>(batch) * p.queries + row / p.group;
   };
-  const auto load_keys = [&](uint32_t tile, const bf16* from, int64_t stride, int first) {
-    for (int i = thread; i < kKeys * (Dim / 8); i += T::kThreads) {
-      const int row = i / (Dim / 8), chunk = i % (Dim / 8);
-      const bool there = chunk < chunks && first + row < key_end;
-      const int64_t at = (static_cast<int64_t>(batch) * p.keys + first + row) * stride + kv * p.dim + chunk * 8;
-      copy16(tile + (row * T::kStride + chunk * 8) * 2, from + (there ? at : 0), there);
+  const bf16* const keys = p.k + static_cast<int64_t>(batch) * p.keys * p.k_stride + kv * p.dim;
+  const bf16* const values = p.v + static_cast<int64_t>(batch) * p.keys * p.v_stride + kv * p.dim;
+  const auto load = [&](int stage, int first) {
+    const uint32_t k_tile = tiles + stage * 2 * T::kKeyBytes, v_tile = k_tile + T::kKeyBytes;
+#pragma unroll
+    for (int i = thread; i < T::kKeys * kChunks; i += T::kThreads) {
+      const int row = i / kChunks, chunk = i % kChunks, key = first + row;
+      const bool there = chunk < chunks && key < key_end;
+      const int at = row * T::kStride + chunk * 8;
+      copy16(k_tile + at * 2, keys + (there ? key * p.k_stride + chunk * 8 : 0), there);
+      copy16(v_tile + at * 2, values + (there ? key * p.v_stride + chunk * 8 : 0), there);
     }
     commit();
   };
 
-  for (int i = thread; i < kRows * (Dim / 8); i += T::kThreads) {
-    const int row = row0 + i / (Dim / 8), chunk = i % (Dim / 8);
+  for (int i = thread; i < T::kRows * kChunks; i += T::kThreads) {
+    const int row = row0 + i / kChunks, chunk = i % kChunks;
     const bool there = chunk < chunks && row < rows;
     const int64_t at = address_of(row) * p.q_stride + (kv * p.group + row % p.group) * p.dim + chunk * 8;
-    copy16(q_tile + (i / (Dim / 8) * T::kStride + chunk * 8) * 2, p.q + (there ? at : 0), there);
+    copy16(q_tile + (i / kChunks * T::kStride + chunk * 8) * 2, p.q + (there ? at : 0), there);
   }
-  load_keys(k_tile, p.k, p.k_stride, key0);  // one group with the queries
+  for (int stage = 0; stage < Stages - 1; stage++) load(stage, key0 + stage * T::kKeys);  // the first with the queries
 
   float out[Dim / 8][4] = {};
   float highest[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
   const uint32_t q_at = q_tile + ((row_part * 16 + lane % 16) * T::kStride + lane / 16 * 8) * 2;
-  const uint32_t k_at = k_tile + ((half * T::kOwnKeys + lane % 8 + lane / 16 * 8) * T::kStride + lane / 8 % 2 * 8) * 2;
-  const uint32_t v_at = v_tile + ((half * T::kOwnKeys + lane % 8 + lane / 8 % 2 * 8) * T::kStride + lane / 16 * 8) * 2;
+  const uint32_t k_own = ((key_part * OwnKeys + lane % 8 + lane / 16 * 8) * T::kStride + lane / 8 % 2 * 8) * 2;
+  const uint32_t v_own = ((key_part * OwnKeys + lane % 8 + lane / 8 % 2 * 8) * T::kStride + lane / 16 * 8) * 2;
 
-  for (int key = key0; key < key_end; key += kKeys) {
-    load_keys(v_tile, p.v, p.v_stride, key);
-    wait<1>();
-    __syncthreads();
+  int stage = 0;
+  for (int key = key0; key < key_end; key += T::kKeys) {
+    if (Stages == 1) {
+      __syncthreads();  // the last turn has been read
+      load(0, key);
+      wait<0>();
+      __syncthreads();
+    } else {
+      wait<(Stages > 2 ? Stages - 2 : 0)>();
+      __syncthreads();  // this turn is there, and the one before it has been read
+      load(stage == 0 ? Stages - 1 : stage - 1, key + (Stages - 1) * T::kKeys);
+    }
+    const uint32_t k_at = tiles + stage * 2 * T::kKeyBytes + k_own;
+    const uint32_t v_at = tiles + stage * 2 * T::kKeyBytes + T::kKeyBytes + v_own;
+    stage = stage + 1 == Stages ? 0 : stage + 1;
 
-    float score[T::kOwnKeys / 8][4] = {};
+    float score[OwnKeys / 8][4] = {};
 #pragma unroll
     for (int d = 0; d < Dim; d += 16) {
       uint32_t a[4];
       load_tiles(a, q_at + d * 2);
 #pragma unroll
-      for (int n = 0; n < T::kOwnKeys / 16; n++) {
+      for (int n = 0; n < OwnKeys / 16; n++) {
         uint32_t b[4];
         load_tiles(b, k_at + (n * 16 * T::kStride + d) * 2);
         multiply(score[2 * n], a, b[0], b[1]);
         multiply(score[2 * n + 1], a, b[2], b[3]);
       }
     }
-    __syncthreads();  // the keys have been read
-    load_keys(k_tile, p.k, p.k_stride, min(key + kKeys, key_end));
 
-    const int first = key + half * T::kOwnKeys + lane % 4 * 2;
+    const int first = key + key_part * OwnKeys + lane % 4 * 2;
 #pragma unroll
-    for (int n = 0; n < T::kOwnKeys / 8; n++)
+    for (int n = 0; n < OwnKeys / 8; n++)
 #pragma unroll
       for (int i = 0; i < 4; i++) score[n][i] = first + n * 8 + i % 2 < key_end ? score[n][i] * p.scale : -INFINITY;
 #pragma unroll
     for (int side = 0; side < 2; side++) {
       float most = highest[side];
 #pragma unroll
-      for (int n = 0; n < T::kOwnKeys / 8; n++) most = fmaxf(most, fmaxf(score[n][2 * side], score[n][2 * side + 1]));
+      for (int n = 0; n < OwnKeys / 8; n++) most = fmaxf(most, fmaxf(score[n][2 * side], score[n][2 * side + 1]));
       most = fmaxf(most, __shfl_xor_sync(~0u, most, 1));
       most = fmaxf(most, __shfl_xor_sync(~0u, most, 2));
-      const float base = most == -INFINITY ? 0.0f : most;  // a half may have no key yet
+      const float base = most == -INFINITY ? 0.0f : most;  // a part may have no key yet
       const float shrink = exp2f(highest[side] - base);
       highest[side] = most;
       float added = 0;
 #pragma unroll
-      for (int n = 0; n < T::kOwnKeys / 8; n++)
+      for (int n = 0; n < OwnKeys / 8; n++)
 #pragma unroll
         for (int i = 2 * side; i < 2 * side + 2; i++) added += score[n][i] = exp2f(score[n][i] - base);
       sum[side] = sum[side] * shrink + added;
+      if (__any_sync(~0u, shrink != 1.0f)) {
 #pragma unroll
-      for (int n = 0; n < Dim / 8; n++) out[n][2 * side] *= shrink, out[n][2 * side + 1] *= shrink;
+        for (int n = 0; n < Dim / 8; n++) out[n][2 * side] *= shrink, out[n][2 * side + 1] *= shrink;
+      }
     }
 
-    wait<1>();
-    __syncthreads();
 #pragma unroll
-    for (int k = 0; k < T::kOwnKeys / 16; k++) {
+    for (int k = 0; k < OwnKeys / 16; k++) {
       const uint32_t a[4] = {packed(score[2 * k][0], score[2 * k][1]), packed(score[2 * k][2], score[2 * k][3]),
                              packed(score[2 * k + 1][0], score[2 * k + 1][1]),
                              packed(score[2 * k + 1][2], score[2 * k + 1][3])};
@@ -166,7 +184,6 @@ __global__ void __launch_bounds__(Tile<Dim, Halves>::kThreads) attention_kernel(
         multiply(out[d / 8 + 1], a, b[2], b[3]);
       }
     }
-    __syncthreads();  // the values have been read
   }
   wait<0>();
 #pragma unroll
@@ -175,34 +192,41 @@ __global__ void __launch_bounds__(Tile<Dim, Halves>::kThreads) attention_kernel(
     sum[side] += __shfl_xor_sync(~0u, sum[side], 2);
   }
 
-  if (Halves == 2) {
+  if (KeyParts > 1) {  // the first part, which always has a key, adds the others in order
     __syncthreads();
-    float* sums = reinterpret_cast<float*>(shared);  // (row part, value, lane)
-    float2* stats = reinterpret_cast<float2*>(shared + kRows * Dim * 4);
-    const int own = row_part * 16 + lane / 4;
-    if (half == 1) {
+    const auto sums_of = [&](int part) {  // (row part, value, lane)
+      return reinterpret_cast<float*>(shared + (part - 1) * T::kSumBytes) + row_part * Dim / 2 * 32 + lane;
+    };
+    const auto stats_of = [&](int part) {
+      return reinterpret_cast<float2*>(shared + (KeyParts - 1) * T::kSumBytes) + (part - 1) * T::kRows + row_part * 16 +
+             lane / 4;
+    };
+    if (key_part > 0) {
+      float* const to = sums_of(key_part);
 #pragma unroll
       for (int n = 0; n < Dim / 8; n++)
 #pragma unroll
-        for (int i = 0; i < 4; i++) sums[(row_part * Dim / 2 + n * 4 + i) * 32 + lane] = out[n][i];
+        for (int i = 0; i < 4; i++) to[(n * 4 + i) * 32] = out[n][i];
       if (lane % 4 == 0)
-        for (int side = 0; side < 2; side++) stats[own + 8 * side] = make_float2(highest[side], sum[side]);
+        for (int side = 0; side < 2; side++) stats_of(key_part)[8 * side] = make_float2(highest[side], sum[side]);
     }
     __syncthreads();
-    if (half == 1) return;
+    if (key_part > 0) return;
 #pragma unroll
-    for (int side = 0; side < 2; side++) {
-      const float2 other = stats[own + 8 * side];
-      const float most = fmaxf(highest[side], other.x);  // the first half has a key
-      const float mine = exp2f(highest[side] - most), theirs = exp2f(other.x - most);
-      highest[side] = most;
-      sum[side] = sum[side] * mine + other.y * theirs;
+    for (int part = 1; part < KeyParts; part++)
 #pragma unroll
-      for (int n = 0; n < Dim / 8; n++)
+      for (int side = 0; side < 2; side++) {
+        const float2 other = stats_of(part)[8 * side];
+        const float most = fmaxf(highest[side], other.x);
+        const float mine = exp2f(highest[side] - most), theirs = exp2f(other.x - most);
+        highest[side] = most;
+        sum[side] = sum[side] * mine + other.y * theirs;
+        const float* const from = sums_of(part);
 #pragma unroll
-        for (int i = 2 * side; i < 2 * side + 2; i++)
-          out[n][i] = out[n][i] * mine + sums[(row_part * Dim / 2 + n * 4 + i) * 32 + lane] * theirs;
-    }
+        for (int n = 0; n < Dim / 8; n++)
+#pragma unroll
+          for (int i = 2 * side; i < 2 * side + 2; i++) out[n][i] = out[n][i] * mine + from[(n * 4 + i) * 32] * theirs;
+      }
   }
 
 #pragma unroll
@@ -244,25 +268,38 @@ __global__ void __launch_bounds__(128) combine_kernel(Problem p) {
   }
 }
 
-template <int Dim, int Halves>
-cudaError_t launch(const Problem& p, int64_t batches, cudaStream_t stream) {
-  using T = Tile<Dim, Halves>;
-  const auto kernel = attention_kernel<Dim, Halves>;
+template <int Dim, int RowParts, int KeyParts, int OwnKeys, int Stages>
+cudaError_t launch(Problem p, int64_t batches, void* partial, int64_t partial_bytes, cudaStream_t stream) {
+  using T = Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>;
+  const auto kernel = attention_kernel<Dim, RowParts, KeyParts, OwnKeys, Stages>;
   cudaError_t result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, T::kShared);
   if (result != cudaSuccess) return result;
-  const dim3 grid(blocks_for(static_cast<int64_t>(p.queries) * p.group, kRows),
-                  static_cast<unsigned>(batches * p.kv_heads), static_cast<unsigned>(p.splits));
+
+  // As many blocks share the keys of a row as half of a large GPU has room for, each with a turn at least.
+  const int64_t rows = static_cast<int64_t>(p.queries) * p.group, all_rows = rows * batches * p.kv_heads;
+  const int64_t blocks = blocks_for(rows, T::kRows) * batches * p.kv_heads;
+  const int turns = (p.keys + T::kKeys - 1) / T::kKeys;
+  const int64_t room = partial_bytes / (all_rows * (p.dim * 4 + 8));
+  const int wanted = static_cast<int>(std::clamp<int64_t>(std::min(64 / blocks, room), 1, turns));
+  const int split_turns = (turns + wanted - 1) / wanted;
+  p.splits = (turns + split_turns - 1) / split_turns;  // none without keys
+  p.split_keys = split_turns * T::kKeys;
+  p.stats = static_cast<float2*>(partial);
+  p.partial = reinterpret_cast<float*>(p.stats + p.splits * all_rows);
+
+  const dim3 grid(blocks_for(rows, T::kRows), static_cast<unsigned>(batches * p.kv_heads),
+                  static_cast<unsigned>(p.splits));
   kernel<<<grid, T::kThreads, T::kShared, stream>>>(p);
   result = cudaGetLastError();
   if (result != cudaSuccess || p.splits == 1) return result;
-  combine_kernel<<<dim3(static_cast<unsigned>(p.queries * p.group), grid.y), 128, 0, stream>>>(p);
+  combine_kernel<<<dim3(static_cast<unsigned>(rows), grid.y), 128, 0, stream>>>(p);
   return cudaGetLastError();
 }
 
-// How many blocks share the keys of a row: as many as half the blocks of a large GPU allow, each with a tile at least.
-int splits_for(int64_t blocks, int64_t keys, int64_t row_bytes, int64_t partial_bytes) {
-  const int64_t wanted = std::min<int64_t>((keys + kKeys - 1) / kKeys, 64 / blocks);
-  return static_cast<int>(std::max<int64_t>(1, std::min(wanted, partial_bytes / row_bytes)));
+int largest_shared() {
+  int device = 0, bytes = 0;
+  if (cudaGetDevice(&device) != cudaSuccess) return 0;
+  return cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) == cudaSuccess ? bytes : 0;
 }
 
 }  // namespace
@@ -287,20 +324,13 @@ cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const A
   p.dim = static_cast<int>(shape.head_dim);
   p.scale = 1.4426950408889634f / sqrtf(static_cast<float>(shape.head_dim));
 
-  const int64_t rows = static_cast<int64_t>(p.queries) * p.group * shape.batch * p.kv_heads;
-  const int64_t blocks = blocks_for(static_cast<int64_t>(p.queries) * p.group, kRows) * shape.batch * p.kv_heads;
-  p.splits = splits_for(blocks, p.keys, rows * (shape.head_dim * 4 + 8), partial_bytes);
-  const int tiles = (p.keys + kKeys - 1) / kKeys, split_tiles = (tiles + p.splits - 1) / p.splits;
-  p.splits = (tiles + split_tiles - 1) / split_tiles;  // none without keys
-  p.split_keys = split_tiles * kKeys;
-  p.stats = static_cast<float2*>(partial);
-  p.partial = reinterpret_cast<float*>(p.stats + p.splits * rows);
-
-  if (p.dim <= 32) return launch<32, 1>(p, shape.batch, stream);
-  if (p.dim <= 64) return launch<64, 1>(p, shape.batch, stream);
-  if (p.dim <= 80) return launch<80, 1>(p, shape.batch, stream);
-  if (p.dim <= 128) return launch<128, 2>(p, shape.batch, stream);
-  return launch<256, 2>(p, shape.batch, stream);
+  const auto go = [&](auto* launcher) { return launcher(p, shape.batch, partial, partial_bytes, stream); };
+  if (p.dim <= 32) return go(launch<32, 4, 1, 64, 2>);
+  if (p.dim <= 64) return go(launch<64, 4, 1, 64, 2>);
+  if (p.dim <= 80) return go(launch<80, 4, 2, 32, 4>);
+  if (p.dim <= 128) return go(launch<128, 4, 2, 32, 2>);
+  using Deep = Tile<256, 3, 4, 16, 2>;
+  return largest_shared() >= Deep::kShared ? go(launch<256, 3, 4, 16, 2>) : go(launch<256, 4, 2, 32, 1>);
 }
 
 }  // namespace pi05::kernels

@@ -5,7 +5,7 @@
 namespace pi05::kernels {
 namespace {
 
-constexpr int kThreads = 128;
+constexpr int kMostHeads = 32;  // a block a row, a warp a head
 
 // Two pairs a thread: (i, i + half) and (i + 1, i + 1 + half).
 template <typename Value>
@@ -16,27 +16,26 @@ __device__ __forceinline__ void turn(const Value* from, Value* to, const float2*
   store2(to + i + half, make_float2(high.x * a.x + low.x * a.y, high.y * b.x + low.y * b.y));
 }
 
-// A block a row and head.
 template <typename Value>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(32 * kMostHeads)
     rope_kernel(Value* x, int64_t stride, int64_t first, const float2* turns, int half) {
-  Value* head = x + blockIdx.x * stride + blockIdx.y * 2 * half;
+  Value* head = x + blockIdx.x * stride + threadIdx.y * 2 * half;
   turns += (first + blockIdx.x) * half;
-  for (int i = 2 * static_cast<int>(threadIdx.x); i < half; i += 2 * kThreads) turn(head, head, turns, i, half);
+  for (int i = 2 * static_cast<int>(threadIdx.x); i < half; i += 64) turn(head, head, turns, i, half);
 }
 
 template <typename Value>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(32 * kMostHeads)
     split_kernel(Value* qkv, int64_t stride, int heads, int kv_heads, int64_t first, const float2* turns, int half,
                  Value* k, int64_t k_stride, Value* v, int64_t v_stride) {
-  const int head = static_cast<int>(blockIdx.y);
+  const int head = static_cast<int>(threadIdx.y);
   Value* from = qkv + blockIdx.x * stride + head * 2 * half;
   turns += (first + blockIdx.x) * half;
   const int kv = head - heads;  // of k, then of v
   Value* to = kv < 0          ? from
               : kv < kv_heads ? k + blockIdx.x * k_stride + kv * 2 * half
                               : v + blockIdx.x * v_stride + (kv - kv_heads) * 2 * half;
-  for (int i = 2 * static_cast<int>(threadIdx.x); i < half; i += 2 * kThreads) {
+  for (int i = 2 * static_cast<int>(threadIdx.x); i < half; i += 64) {
     if (kv < kv_heads) {
       turn(from, to, turns, i, half);
     } else {
@@ -47,7 +46,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 bool fits(const Matrix& x, int64_t heads) {
-  return x.rows > 0 && x.cols % heads == 0 && x.cols / heads % 4 == 0 && x.stride % 2 == 0;
+  return x.rows > 0 && heads <= kMostHeads && x.cols % heads == 0 && x.cols / heads % 4 == 0 && x.stride % 2 == 0;
 }
 
 }  // namespace
@@ -55,9 +54,9 @@ bool fits(const Matrix& x, int64_t heads) {
 cudaError_t rope(const Matrix& x, int64_t heads, int64_t first, const float2* turns, cudaStream_t stream) {
   if (!fits(x, heads)) return cudaErrorInvalidValue;
   return by_type(x.dtype, [&](auto* type) {
-    const dim3 grid(static_cast<unsigned>(x.rows), static_cast<unsigned>(heads));
-    rope_kernel<<<grid, kThreads, 0, stream>>>(static_cast<decltype(type)>(x.data), x.stride, first, turns,
-                                               static_cast<int>(x.cols / heads / 2));
+    const dim3 block(32, static_cast<unsigned>(heads));
+    rope_kernel<<<static_cast<unsigned>(x.rows), block, 0, stream>>>(
+        static_cast<decltype(type)>(x.data), x.stride, first, turns, static_cast<int>(x.cols / heads / 2));
     return cudaGetLastError();
   });
 }
@@ -70,11 +69,11 @@ cudaError_t rope_split(const Matrix& qkv, int64_t heads, int64_t kv_heads, int64
     return cudaErrorInvalidValue;
   return by_type(qkv.dtype, [&](auto* type) {
     using Pointer = decltype(type);
-    const dim3 grid(static_cast<unsigned>(qkv.rows), static_cast<unsigned>(all));
-    split_kernel<<<grid, kThreads, 0, stream>>>(static_cast<Pointer>(qkv.data), qkv.stride, static_cast<int>(heads),
-                                                static_cast<int>(kv_heads), first, turns,
-                                                static_cast<int>(qkv.cols / all / 2), static_cast<Pointer>(k.data),
-                                                k.stride, static_cast<Pointer>(v.data), v.stride);
+    const dim3 block(32, static_cast<unsigned>(all));
+    split_kernel<<<static_cast<unsigned>(qkv.rows), block, 0, stream>>>(
+        static_cast<Pointer>(qkv.data), qkv.stride, static_cast<int>(heads), static_cast<int>(kv_heads), first, turns,
+        static_cast<int>(qkv.cols / all / 2), static_cast<Pointer>(k.data), k.stride, static_cast<Pointer>(v.data),
+        v.stride);
     return cudaGetLastError();
   });
 }
