@@ -56,7 +56,7 @@ void CpuOps::attention(const Matrix& q, const Matrix& k, const Matrix& v, const 
   const int64_t queries = q.rows / shape.batch, keys = k.rows / shape.batch, dim = shape.head_dim;
   const float scale = 1.0f / std::sqrt(static_cast<float>(dim));
   const auto head = [&](const float* query, int64_t stride, int64_t rows, const float* key, const float* value,
-                        float* to) {
+                        float* to, int64_t to_stride) {
     const Matrix scores = scratch(rows, keys);
     gemm_nt(pool_, query, stride, rows, dim, key, DType::F32, k.stride, keys, nullptr, row(scores, 0), keys);
     each_row(rows, [&](int64_t r) {
@@ -64,7 +64,7 @@ void CpuOps::attention(const Matrix& q, const Matrix& k, const Matrix& v, const 
       for (int64_t i = 0; i < keys; i++) score[i] *= scale;
       softmax_row(score, keys);
     });
-    gemm_nn(pool_, row(scores, 0), keys, rows, keys, value, v.stride, dim, nullptr, to, stride);
+    gemm_nn(pool_, row(scores, 0), keys, rows, keys, value, v.stride, dim, nullptr, to, to_stride);
   };
   // All heads share one key: (n, heads * dim) is (n * heads, dim), one product instead of `heads`.
   const bool shared = shape.kv_heads == 1 && q.stride == shape.heads * dim && out.stride == q.stride;
@@ -72,12 +72,12 @@ void CpuOps::attention(const Matrix& q, const Matrix& k, const Matrix& v, const 
     const float *query = row(q, b * queries), *key = row(k, b * keys), *value = row(v, b * keys);
     float* to = row(out, b * queries);
     if (shared) {
-      head(query, dim, queries * shape.heads, key, value, to);
+      head(query, dim, queries * shape.heads, key, value, to, dim);
       continue;
     }
     for (int64_t h = 0; h < shape.heads; h++) {
       const int64_t kv = h * shape.kv_heads / shape.heads * dim;
-      head(query + h * dim, q.stride, queries, key + kv, value + kv, to + h * dim);
+      head(query + h * dim, q.stride, queries, key + kv, value + kv, to + h * dim, out.stride);
     }
   }
 }
