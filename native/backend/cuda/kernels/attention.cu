@@ -82,9 +82,15 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
   const int chunks = p.dim / 8;
   constexpr int kChunks = Dim / 8;
 
-  const auto address_of = [&](int row) {  // of a query row in q and out, without the stride's factor
-    return static_cast<int64_t>(batch) * p.queries + row / p.group;
+  // Where a query row begins in q or out, of which one batch element is far below 2^31 values. Dividing is slow: once a
+  // row.
+  const auto place_of = [&](int row, int stride) {
+    const int token = row / p.group;
+    return token * stride + (kv * p.group + row - token * p.group) * p.dim;
   };
+  const bf16* const queries = p.q + static_cast<int64_t>(batch) * p.queries * p.q_stride;
+  const int q_stride = static_cast<int>(p.q_stride), k_stride = static_cast<int>(p.k_stride);
+  const int v_stride = static_cast<int>(p.v_stride);
   const bf16* const keys = p.k + static_cast<int64_t>(batch) * p.keys * p.k_stride + kv * p.dim;
   const bf16* const values = p.v + static_cast<int64_t>(batch) * p.keys * p.v_stride + kv * p.dim;
   const auto load = [&](int stage, int first) {
@@ -94,8 +100,8 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
       const int row = i / kChunks, chunk = i % kChunks, key = first + row;
       const bool there = chunk < chunks && key < key_end;
       const int at = row * T::kStride + chunk * 8;
-      copy16(k_tile + at * 2, keys + (there ? key * p.k_stride + chunk * 8 : 0), there);
-      copy16(v_tile + at * 2, values + (there ? key * p.v_stride + chunk * 8 : 0), there);
+      copy16(k_tile + at * 2, keys + (there ? key * k_stride + chunk * 8 : 0), there);
+      copy16(v_tile + at * 2, values + (there ? key * v_stride + chunk * 8 : 0), there);
     }
     commit();
   };
@@ -103,8 +109,8 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
   for (int i = thread; i < T::kRows * kChunks; i += T::kThreads) {
     const int row = row0 + i / kChunks, chunk = i % kChunks;
     const bool there = chunk < chunks && row < rows;
-    const int64_t at = address_of(row) * p.q_stride + (kv * p.group + row % p.group) * p.dim + chunk * 8;
-    copy16(q_tile + (i / kChunks * T::kStride + chunk * 8) * 2, p.q + (there ? at : 0), there);
+    const int at = place_of(row, q_stride) + chunk * 8;
+    copy16(q_tile + (i / kChunks * T::kStride + chunk * 8) * 2, queries + (there ? at : 0), there);
   }
   for (int stage = 0; stage < Stages - 1; stage++) load(stage, key0 + stage * T::kKeys);  // the first with the queries
 
@@ -237,15 +243,17 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
         (static_cast<int64_t>(blockIdx.z) * gridDim.y + blockIdx.y) * rows + row;  // of what splits leave
     const float factor = p.splits == 1 ? 1.0f / sum[side] : 1.0f;
     if (p.splits > 1 && lane % 4 == 0) p.stats[part] = make_float2(highest[side], sum[side]);
+    bf16* const whole = p.out + static_cast<int64_t>(batch) * p.queries * p.out_stride +
+                        place_of(row, static_cast<int>(p.out_stride)) + lane % 4 * 2;
+    float* const partial = p.partial + part * p.dim + lane % 4 * 2;
 #pragma unroll
     for (int n = 0; n < Dim / 8; n++) {
-      const int column = n * 8 + lane % 4 * 2;
-      if (column >= p.dim) continue;
+      if (n >= chunks) continue;
       const float2 pair = make_float2(out[n][2 * side] * factor, out[n][2 * side + 1] * factor);
       if (p.splits == 1)
-        store2(p.out + address_of(row) * p.out_stride + (kv * p.group + row % p.group) * p.dim + column, pair);
+        store2(whole + n * 8, pair);
       else
-        store2(p.partial + part * p.dim + column, pair);
+        store2(partial + n * 8, pair);
     }
   }
 }
