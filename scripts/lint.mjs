@@ -12,7 +12,7 @@ const bin = (name, ...parts) => inRoot('node_modules', name, ...parts);
 const node = (...args) => runHere(process.execPath, args);
 
 function cxxFiles() {
-  return ['native', 'test/native']
+  return ['native', 'test/native', 'test/gpu']
     .map((folder) => inRoot(folder))
     .filter(existsSync)
     .flatMap((folder) => readdirSync(folder, { recursive: true }).map((name) => join(folder, name)))

@@ -20,7 +20,7 @@ function dropForeignBuild() {
 export const nativeStep = {
   name: 'native',
   title: 'Native engine',
-  inputs: () => [process.versions.modules, ...contents('native', 'test/native', 'package-lock.json')],
+  inputs: () => [process.versions.modules, ...contents('native', 'test/native', 'test/gpu', 'package-lock.json')],
   ready: () => existsSync(addon),
   async work(log) {
     dropForeignBuild();
