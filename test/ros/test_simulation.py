@@ -8,7 +8,8 @@ import sys
 
 import numpy as np
 import pytest
-from harness import DEADLINE, PI05, ROOT, Robot, values
+from harness import ARM, DEADLINE, PERIOD, PI05, RATE, ROOT, Robot, values
+from sensor_msgs.msg import JointState
 
 CHUNKS = 6
 
@@ -56,6 +57,56 @@ def test_two_runs_in_lockstep_give_the_same_chunks_bit_for_bit(simulation, start
     assert stamps == stamps_again
     assert np.array_equal(chunks, chunks_again)
     assert not np.array_equal(chunks[0], chunks[1])
+
+
+def nanoseconds(time):
+    return time.sec * 1_000_000_000 + time.nanosec
+
+
+def test_a_joint_trajectory_controller_follows_integrated_velocities(simulation, start, robot):
+    states, fastest, replan = [], 0.3, 3
+    robot._listen(JointState, "joint_states", states)
+    limits = {f"action__{joint}__{key}": value for joint in ARM for key, value in (("scale", fastest), ("max_velocity", 0.5))}
+    arm = simulation()
+    node = start(
+        autostart=False,
+        use_sim_time=True,
+        schedule__lockstep=True,
+        schedule__mode="sync",
+        schedule__replan_steps=replan,
+        outputs__arm__topic="arm_controller/joint_trajectory",
+        outputs__arm__type="positions",
+        **limits,
+    )
+    # The arm offers its first tick again and again until the node, which is active only once everything is heard, answers.
+    assert robot.change_state("configure")
+    topics = ["joint_states", "policy_node/chunk", "arm_controller/joint_trajectory"]
+    heard = [s for s in robot.ros.subscriptions if any(s.topic_name.endswith(f"/{topic}") for topic in topics)]
+    assert len(heard) == len(topics)
+    robot.until(lambda: states and all(s.get_publisher_count() > 0 for s in heard), f"publishers of {topics}")
+    assert robot.change_state("activate")
+    steps = CHUNKS * replan
+    robot.until(lambda: len(robot.chunks) > CHUNKS, "chunks")
+    assert node.stop() == 0
+    arm.send_signal(signal.SIGINT)
+    arm.wait(DEADLINE)
+
+    measured = {nanoseconds(s.header.stamp): np.array([s.position[s.name.index(j)] for j in ARM]) for s in states}
+    begin = nanoseconds(robot.chunks[0].header.stamp)
+    commands = [c for c in robot.trajectories if nanoseconds(c.header.stamp) >= begin][:steps]
+    assert all(c.joint_names == ARM and len(c.points) == 1 for c in commands)
+    assert all(not c.points[0].velocities and nanoseconds(c.points[0].time_from_start) == PERIOD for c in commands)
+    times = [nanoseconds(c.header.stamp) for c in commands]
+    positions = np.array([c.points[0].positions for c in commands])
+
+    # From the first chunk on each tick is a step: the first rows of one chunk after the other, added to where the arm was.
+    velocities = np.concatenate([values(chunk)[:replan, :7] for chunk in robot.chunks[:CHUNKS]])
+    np.testing.assert_allclose(positions, measured[begin] + np.cumsum(velocities, axis=0) / RATE, rtol=0, atol=1e-9)
+
+    # The arm is never a whole tick of the largest velocity behind; had it stood still, it would have been.
+    behind = [np.abs(here - measured[then]).max() for here, then in zip(positions, times[1:], strict=False)]
+    assert max(behind) < fastest / RATE
+    assert np.abs(positions[:-1] - measured[begin]).max() > 2 * fastest / RATE
 
 
 def demo(directory, *arguments):

@@ -82,8 +82,9 @@ def test_the_lifecycle_shutdown_stops_too(moving, robot):
     assert everything(robot, "arm_velocity_controller/commands") == [*before, ZEROS]
 
 
-def test_positions_are_held_where_they_are_measured(sim_node, robot):
-    positions = {f"action__{joint}__kind": "position" for joint in ARM}
+@pytest.mark.parametrize("kind", [{"kind": "position"}, {"kind": "velocity", "max_velocity": 3.0}], ids=lambda k: k["kind"])
+def test_positions_are_held_where_they_are_measured(kind, sim_node, robot):
+    positions = {f"action__{joint}__{key}": value for joint in ARM for key, value in kind.items()}
     node = sim_node(
         outputs__arm__topic="arm_controller/joint_trajectory",
         outputs__arm__type="positions",
