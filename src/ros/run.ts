@@ -3,7 +3,7 @@ import { loadRcl } from './environment.js';
 import { PolicyNode } from './node.js';
 
 /**
- * Runs `policy_node` until SIGINT or SIGTERM; a second signal ends it at once.
+ * Runs `policy_node` until SIGINT or SIGTERM; a further signal a second or more later ends it at once.
  * @param argv what follows `pi05 node` on the command line, `--ros-args` included
  * @returns 0; whatever was published last is the stop action
  * @throws Pi05Error ENVIRONMENT, USAGE, CONFIG_* and, with `autostart`, CHECKPOINT_* and what else hinders loading
@@ -34,14 +34,17 @@ export async function runNode(argv: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** Resolves at the first SIGINT or SIGTERM; the second one ends the process. */
+/** One Ctrl-C comes twice under `ros2 launch`: from the terminal and from the launch. Signals this close, ms, are one. */
+const ONE_SIGNAL = 1000;
+
+/** Resolves at the first SIGINT or SIGTERM; a later one that is not the same again ends the process. */
 function firstSignal(): Promise<void> {
   return new Promise((resolve) => {
-    let seen = false;
+    let first: number | undefined;
     for (const name of ['SIGINT', 'SIGTERM'] as const) {
       process.on(name, () => {
-        if (seen) process.kill(process.pid, 'SIGKILL');
-        seen = true;
+        first ??= performance.now();
+        if (performance.now() - first > ONE_SIGNAL) process.kill(process.pid, 'SIGKILL');
         resolve();
       });
     }
