@@ -66,7 +66,8 @@ def nanoseconds(time):
 def test_a_joint_trajectory_controller_follows_integrated_velocities(simulation, start, robot):
     states, fastest, replan = [], 0.3, 3
     robot._listen(JointState, "joint_states", states)
-    limits = {f"action__{joint}__{key}": value for joint in ARM for key, value in (("scale", fastest), ("max_velocity", 0.5))}
+    speeds = {"scale": fastest, "max_velocity": 0.5}
+    limits = {f"action__{joint}__{key}": value for joint in ARM for key, value in speeds.items()}
     arm = simulation()
     node = start(
         autostart=False,
