@@ -30,8 +30,8 @@ def simulation(namespace):
 
     yield simulation
     for process in processes:
-        process.kill()
-        process.communicate()
+        process.send_signal(signal.SIGINT)  # killed, it would leave its shared memory behind
+        process.communicate(timeout=30)
 
 
 def test_two_runs_in_lockstep_give_the_same_chunks_bit_for_bit(simulation, start, context, namespace):

@@ -46,6 +46,14 @@ def test_a_signal_ends_it_with_status_0_and_the_stop_action_last_and_once(number
     assert [list(m.data) for m in robot.gripper] == [*gripper, gripper[-1]]
 
 
+def test_a_signal_that_comes_twice_at_once_ends_it_as_one_does(moving, robot):
+    node = moving()
+    before = [list(m.data) for m in robot.arm]
+    node.process.send_signal(signal.SIGINT)
+    assert node.stop() == 0
+    assert everything(robot, "arm_velocity_controller/commands") == [*before, ZEROS]
+
+
 def test_deactivate_stops_once_and_a_signal_after_it_sends_nothing_more(moving, robot):
     node = moving()
     before = [list(m.data) for m in robot.arm]
