@@ -81,9 +81,8 @@ CudaCeilings measure_ceilings() {
   const Tensor weight{b.as<void>(), DType::BF16, kSide, kSide};
 
   Products products;
-  cudaStream_t stream = nullptr;
+  const Stream stream;
   cudaEvent_t begin = nullptr, end = nullptr;
-  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "a stream");
   check(cudaEventCreate(&begin), "an event");
   check(cudaEventCreate(&end), "an event");
   const auto seconds = [&](auto work) {
@@ -101,7 +100,7 @@ CudaCeilings measure_ceilings() {
     check(cudaMemcpyAsync(to.as<void>(), from.as<void>(), static_cast<size_t>(kCopy), cudaMemcpyDeviceToDevice, stream),
           "a copy");
   });
-  cudaEventDestroy(begin), cudaEventDestroy(end), cudaStreamDestroy(stream);
+  cudaEventDestroy(begin), cudaEventDestroy(end);
   return {2.0 * kSide * kSide * kSide / product / 1e12, 2.0 * static_cast<double>(kCopy) / copy / 1e12};
 }
 

@@ -33,7 +33,6 @@ CudaOps::CudaOps(const Dimensions& dimensions, CudaPrecision precision)
       type_(precision == CudaPrecision::F32 ? DType::F32 : DType::BF16),
       partial_(kPartialBytes),
       images_(static_cast<size_t>(dimensions.slots)) {
-  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a stream");
   const int64_t half = dims.prefix.head_dim / 2, positions = dims.max_prefix() + dims.horizon;
   std::vector<float2> turns;
   for (int64_t position = 0; position < positions; position++)
@@ -49,11 +48,10 @@ CudaOps::CudaOps(const Dimensions& dimensions, CudaPrecision precision)
 }
 
 CudaOps::~CudaOps() {
-  if (stream_) cudaStreamSynchronize(stream_);
+  cudaStreamSynchronize(stream_);
   forget_recordings();
   for (cudaEvent_t event : events_)
     if (event) cudaEventDestroy(event);
-  if (stream_) cudaStreamDestroy(stream_);
 }
 
 // Rows begin at multiples of 16 bytes, and products may read zeros past a row's end.

@@ -93,7 +93,7 @@ class CudaOps final : public Ops {
   void forget_recordings();
 
   DType type_;
-  cudaStream_t stream_ = nullptr;
+  Stream stream_;
   Products products_;
   std::vector<DeviceMemory> memory_;
   DeviceMemory scratch_, partial_, staging_;

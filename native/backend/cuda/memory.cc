@@ -1,7 +1,5 @@
 #include "backend/cuda/memory.h"
 
-#include <cuda_runtime.h>
-
 #include <string>
 
 #include "backend/cuda/check.h"
@@ -28,6 +26,10 @@ DeviceMemory::DeviceMemory(int64_t bytes) : bytes_(bytes) {
 }
 
 DeviceMemory::~DeviceMemory() { cudaFree(data_); }
+
+Stream::Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a stream"); }
+
+Stream::~Stream() { cudaStreamDestroy(stream_); }
 
 PinnedMemory::PinnedMemory(int64_t bytes) : bytes_(bytes) {
   void* data = nullptr;

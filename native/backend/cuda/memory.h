@@ -1,6 +1,8 @@
 // Memory that gives itself back.
 #pragma once
 
+#include <cuda_runtime.h>
+
 #include <cstdint>
 #include <utility>
 
@@ -28,6 +30,19 @@ class DeviceMemory {
  private:
   void* data_ = nullptr;
   int64_t bytes_ = 0;
+};
+
+// A stream that no other waits for. Converts to what CUDA calls one.
+class Stream {
+ public:
+  Stream();
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  operator cudaStream_t() const { return stream_; }
+
+ private:
+  cudaStream_t stream_ = nullptr;
 };
 
 // Host memory that the GPU copies from and to by itself.
