@@ -98,6 +98,12 @@ export function parametersFromFile(path: string, lines = new Map<string, number>
   return flat;
 }
 
+/** A value on the command line (`-p name:=TEXT`) as ROS types it; undefined where it is not one scalar. */
+export function scalarFromText(text: string): string | boolean | bigint | number | undefined {
+  const { contents, errors } = parseDocument(text, { schema: 'failsafe' });
+  return errors.length === 0 && isScalar(contents) ? rosValue(contents) : undefined;
+}
+
 function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');

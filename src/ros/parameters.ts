@@ -4,6 +4,7 @@ import {
   parameterDescriptors,
 } from '../config/parameters.js';
 import type { PolicyConfig } from '../config/config.js';
+import { scalarFromText } from '../config/file.js';
 import type { ParameterType } from '../config/schema.js';
 import { Pi05Error } from '../errors.js';
 import {
@@ -21,7 +22,8 @@ export type Override = NodeOverrides['parameters'][number];
 /**
  * The overrides that apply to a node, by parameter name. As in rclcpp, entries apply in the order of the command line
  * and the last one wins; a pattern's `*` stands for one part of the name and `**` for any number of parts. Beyond rclcpp,
- * a name without a slash means that node in any namespace, and `-p name:=value` wins over files that name the node.
+ * a name without a slash means that node in any namespace, and `-p name:=value` wins over files that name the node
+ * and has its own type: where a file gave the name with another type, rcl keeps both values and reads the file's.
  */
 export function overridesFor(
   fullyQualifiedName: string,
@@ -36,18 +38,32 @@ export function overridesFor(
   const given = parametersGiven(argv);
   for (const { name, parameters } of entries) {
     if (name !== '/**') continue;
-    for (const parameter of parameters) if (given.has(parameter.name)) result.set(parameter.name, parameter);
+    for (const parameter of parameters) {
+      const text = given.get(parameter.name);
+      if (text !== undefined) result.set(parameter.name, ofTheTypeGiven(parameter, text));
+    }
   }
   return result;
 }
 
-/** The names in `-p name:=value`; rcl files them under `/**`. */
-function parametersGiven(argv: readonly string[]): Set<string> {
-  const names = argv.flatMap((argument, index) => {
+/** What `-p name:=value` says, by name; rcl files it under `/**`. */
+function parametersGiven(argv: readonly string[]): Map<string, string> {
+  const given = new Map<string, string>();
+  for (const [index, argument] of argv.entries()) {
     const rule = ['-p', '--param'].includes(argument) ? argv[index + 1] : undefined;
-    return /^([^:]+):=/.exec(rule ?? '')?.[1] ?? [];
-  });
-  return new Set(names);
+    const [, name, text] = /^([^:]+):=(.*)$/s.exec(rule ?? '') ?? [];
+    if (name !== undefined && text !== undefined) given.set(name, text);
+  }
+  return given;
+}
+
+function ofTheTypeGiven(parameter: Override, text: string): Override {
+  const value = scalarFromText(text);
+  if (value === undefined) return parameter;
+  const { bool, integer, double, string } = PARAMETER_TYPE;
+  const types: Readonly<Record<string, number>> = { boolean: bool, bigint: integer, number: double, string };
+  const type = types[typeof value] ?? parameter.type;
+  return type === parameter.type ? parameter : { name: parameter.name, type, value };
 }
 
 function matches(fullyQualifiedName: string, pattern: string): boolean {

@@ -127,12 +127,13 @@ def test_only_the_prompt_can_be_set_and_a_bad_request_does_no_harm(start, robot)
 
 
 def test_an_unknown_parameter_ends_the_start_with_status_2_and_the_nearest_name(start):
-    node = start("-p", "promt:=x", "-p", "seed:=text")
+    node = start("-p", "promt:=x", "-p", "seed:=text", "-p", "control_rate:=fast")
     assert node.process.wait(DEADLINE) == node.wait() == 2
     lines = [line for line in node.lines if line.startswith("CONFIG_")]
-    assert len(lines) == 2, node.log
+    assert len(lines) == 3, node.log
     assert any("CONFIG_UNKNOWN_KEY" in line and "promt" in line and "prompt" in line for line in lines)
     assert any("CONFIG_TYPE" in line and "seed" in line for line in lines)
+    assert any("CONFIG_TYPE" in line and 'control_rate, received the string "fast"' in line for line in lines)
 
 
 def test_the_command_line_overrides_a_file_that_names_the_node(start, robot, tmp_path):

@@ -33,6 +33,21 @@ test('a_parameter_of_the_command_line_wins_over_a_file_that_names_the_node', () 
   expect(overridesFor('/policy_node', entries, ['-p', 'y:=1']).get('x')?.value).toBe('file');
 });
 
+test.each([
+  ['fast', 4, 'fast'],
+  ['30', 2, 30n],
+  ['true', 1, true],
+  ['"15.0"', 4, '15.0'],
+  ['20.0', 3, 15],
+])('a_double_of_a_file_does_not_hide_%s_of_the_command_line', (text, type, value) => {
+  const entries = [{ name: '/**', parameters: [{ name: 'rate', type: 3, value: 15 }] }];
+  expect(overridesFor('/policy_node', entries, ['-p', `rate:=${text}`]).get('rate')).toEqual({
+    name: 'rate',
+    type,
+    value,
+  });
+});
+
 describe('plainValues', () => {
   test('integers_become_bigints_and_doubles_stay', () => {
     const values = plainValues([
