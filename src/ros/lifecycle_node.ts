@@ -1,4 +1,4 @@
-import { overridesFor } from './parameters.js';
+import { changeFault, overridesFor } from './parameters.js';
 import type {
   CallbackReturnValue,
   ChangeStateRequest,
@@ -7,6 +7,7 @@ import type {
   Parameter,
   Rcl,
   ServiceResponse,
+  SetParametersResult,
 } from './rcl.js';
 
 /** lifecycle_msgs/Transition of `configure`. */
@@ -26,7 +27,7 @@ export interface Transitions {
 /**
  * rclnodejs's lifecycle node with what it lacks: nothing thrown in a callback reaches the executor (where it would abort
  * the process), a transition that the state does not allow is answered with a refusal, `configure` is answered when it is
- * really done, and parameter overrides apply in rclcpp's order.
+ * really done, parameter overrides apply in rclcpp's order, and a parameter can neither be deleted nor change its type.
  */
 export function createLifecycleNode(
   rcl: Rcl,
@@ -70,6 +71,12 @@ export function createLifecycleNode(
       const overrides = overridesFor(this.getFullyQualifiedName(), entries, argv);
       const given = [...overrides.values()].filter(({ value }) => value !== undefined);
       return new Map(given.map(({ name, type, value }) => [name, new rcl.Parameter(name, type, value)]));
+    }
+
+    override _validateParameters(parameters: readonly Parameter[], declaring = false): SetParametersResult {
+      const faults = declaring ? [] : parameters.map((parameter) => changeFault(this, parameter));
+      const reason = faults.find((fault) => fault !== undefined);
+      return reason === undefined ? super._validateParameters(parameters, declaring) : { successful: false, reason };
     }
   }
 

@@ -141,3 +141,23 @@ function descriptor(rcl: Rcl, declared: Declared, type: number): ParameterDescri
   });
   return result;
 }
+
+/** Why a parameter may not be changed so while the node runs, as rclcpp would have it; undefined = it may. */
+export function changeFault(
+  node: Pick<LifecycleNode, 'hasParameter' | 'getParameter' | 'getParameterDescriptor'>,
+  { name, type }: Parameter,
+): string | undefined {
+  if (!node.hasParameter(name)) return `Expected a parameter of this node, received ${name}`;
+  if (node.getParameterDescriptor(name).readOnly) {
+    return `Expected ${name} to stay as it is, for it is read-only: set it in the parameter file`;
+  }
+  const declared = node.getParameter(name).type;
+  if (type === declared) return undefined;
+  const received = type === PARAMETER_TYPE.not_set ? 'its deletion' : typeName(type);
+  return `Expected ${typeName(declared)} for ${name}, received ${received}`;
+}
+
+function typeName(type: number): string {
+  const name = Object.entries(PARAMETER_TYPE).find(([, number]) => number === type)?.[0] ?? `value of type ${type}`;
+  return `${name.startsWith('i') ? 'an' : 'a'} ${name.replace('_', ' ')}`;
+}

@@ -111,7 +111,9 @@ export interface LifecycleNode {
   destroyTimer(timer: Timer): void;
 
   declareParameter(parameter: Parameter, descriptor: ParameterDescriptor, ignoreOverride: boolean): Parameter;
+  hasParameter(name: string): boolean;
   getParameter(name: string): Parameter;
+  getParameterDescriptor(name: string): ParameterDescriptor;
   setParameter(parameter: Parameter): SetParametersResult;
   addPostSetParametersCallback(callback: (parameters: readonly Parameter[]) => void): void;
   getParameterOverrides(): Parameter[];
@@ -132,6 +134,7 @@ export interface LifecycleNode {
   execute(handles: readonly unknown[]): void;
   _onChangeState(request: ChangeStateRequest, response: ServiceResponse): void;
   _getNativeParameterOverrides(): Map<string, Parameter>;
+  _validateParameters(parameters: readonly Parameter[], declaring?: boolean): SetParametersResult;
 }
 
 export interface CallbackReturnValue {
@@ -187,6 +190,7 @@ export interface NativeRcl {
 
 /** rcl_interfaces/ParameterType. */
 export const PARAMETER_TYPE = {
+  not_set: 0,
   bool: 1,
   integer: 2,
   double: 3,

@@ -120,9 +120,16 @@ def test_only_the_prompt_can_be_set_and_a_bad_request_does_no_harm(start, robot)
     request = GetParameters.Request(names=["prompt"])
     (value,) = robot.call(GetParameters, "policy_node/get_parameters", request).values
     assert value.string_value == "open the drawer"
-    assert not set_parameter(robot, "seed", type=ParameterType.PARAMETER_INTEGER, integer_value=3).successful
-    assert not set_parameter(robot, "prompt", type=ParameterType.PARAMETER_DOUBLE, double_value=1.0).successful
-    assert not set_parameter(robot, "no_such", type=string, string_value="x").successful
+    for name, why, value in (
+        ("seed", "for it is read-only", {"type": ParameterType.PARAMETER_INTEGER, "integer_value": 3}),
+        ("prompt", "received a double", {"type": ParameterType.PARAMETER_DOUBLE, "double_value": 1.0}),
+        ("prompt", "received its deletion", {"type": ParameterType.PARAMETER_NOT_SET}),
+        ("no_such", "received no_such", {"type": string, "string_value": "x"}),
+    ):
+        result = set_parameter(robot, name, **value)
+        assert not result.successful
+        assert name in result.reason and why in result.reason, result.reason
+    assert set_parameter(robot, "prompt", type=string, string_value="close the drawer").successful
     assert node.process.poll() is None
 
 

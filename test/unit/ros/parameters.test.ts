@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 
-import { overridesFor, plainValues } from '../../../src/ros/parameters.js';
+import { changeFault, overridesFor, plainValues } from '../../../src/ros/parameters.js';
 
 const entry = (name: string, value: unknown) => ({ name, parameters: [{ name: 'x', type: 4, value }] });
 
@@ -70,5 +70,27 @@ describe('plainValues', () => {
 
   test('an_empty_list_has_no_type_and_counts_as_not_given', () => {
     expect(plainValues([{ name: 'names', type: 0, value: undefined }]).size).toBe(0);
+  });
+});
+
+describe('changeFault', () => {
+  const parameters = new Map([
+    ['prompt', { name: 'prompt', type: 4, value: 'wave' }],
+    ['seed', { name: 'seed', type: 2, value: 1n }],
+  ]);
+  const node = {
+    hasParameter: (name: string) => parameters.has(name),
+    getParameter: (name: string) => parameters.get(name)!,
+    getParameterDescriptor: (name: string) => ({ readOnly: name === 'seed' }) as never,
+  };
+
+  test.each([
+    ['prompt', 4, 'x', undefined],
+    ['prompt', 2, 5n, 'Expected a string for prompt, received an integer'],
+    ['prompt', 0, undefined, 'Expected a string for prompt, received its deletion'],
+    ['seed', 2, 5n, 'Expected seed to stay as it is, for it is read-only: set it in the parameter file'],
+    ['promt', 4, 'x', 'Expected a parameter of this node, received promt'],
+  ])('%s_of_type_%s', (name, type, value, fault) => {
+    expect(changeFault(node, { name, type, value })).toBe(fault);
   });
 });
