@@ -35,10 +35,11 @@ export function oneOf<const T extends string>(verb: string, flag: string, value:
 }
 
 /** The value of a flag that must be a whole number. */
-export function whole(verb: string, flag: string, value: string, least: number): number {
+export function whole(verb: string, flag: string, value: string, least: number, most?: number): number {
   const number = /^\d+$/.test(value) ? Number(value) : NaN;
-  if (!Number.isSafeInteger(number) || number < least) {
-    throw usage(verb, `Expected --${flag} of at least ${least}, received ${value}`);
+  if (!Number.isSafeInteger(number) || number < least || number > (most ?? number)) {
+    const range = most === undefined ? `of at least ${least}` : `from ${least} to ${most}`;
+    throw usage(verb, `Expected --${flag} as a whole number ${range}, received ${value}`);
   }
   return number;
 }

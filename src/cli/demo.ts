@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 
 import { packageRoot } from '../engine/addon.js';
 import { Pi05Error } from '../errors.js';
@@ -36,6 +36,9 @@ interface Summary {
   readonly picture: string;
 }
 
+/** Domains above have no ports. */
+const LAST_DOMAIN = 232;
+
 class Interrupted extends Error {}
 
 /** `pi05 demo`. */
@@ -54,7 +57,8 @@ export async function run(argv: string[]): Promise<number> {
   if (!(duration > 0 && duration < Infinity)) {
     throw usage('demo', `Expected --duration of more than 0 seconds, received ${values.duration}`);
   }
-  const chosen = values.domain === undefined ? undefined : whole('demo', 'domain', values.domain, 0);
+  const chosen = values.domain === undefined ? undefined : whole('demo', 'domain', values.domain, 0, LAST_DOMAIN);
+  const picture = picturePath(values.out);
   const python = join(packageRoot, '.pi05', 'venv', 'bin', 'python');
   if (!existsSync(python)) {
     throw new Pi05Error('ENVIRONMENT', `Expected Python at ${python}, found none: run \`npm run setup\``);
@@ -66,7 +70,7 @@ export async function run(argv: string[]): Promise<number> {
   try {
     return await demonstrate({
       duration,
-      picture: resolve(values.out),
+      picture,
       domain: reservation.domain,
       python,
       interruption,
@@ -78,6 +82,23 @@ export async function run(argv: string[]): Promise<number> {
   } finally {
     reservation.release();
   }
+}
+
+/**
+ * Where the picture goes.
+ * @throws Pi05Error USAGE where it could not be written, before anything has started
+ */
+function picturePath(out: string): string {
+  const path = resolve(out);
+  if (!/\.png$/i.test(path)) throw usage('demo', `Expected --out with a name that ends in .png, received ${out}`);
+  try {
+    accessSync(dirname(path), constants.W_OK);
+    if (existsSync(path)) accessSync(path, constants.W_OK);
+  } catch (error) {
+    throw usage('demo', `Expected --out where a picture can be written, received ${out}: ${(error as Error).message}`);
+  }
+  if (existsSync(path) && !statSync(path).isFile()) throw usage('demo', `Expected --out to be a file, received ${out}`);
+  return path;
 }
 
 /** Rejects at SIGINT, SIGTERM or SIGHUP. */
@@ -134,6 +155,7 @@ async function demonstrate({ duration, picture, domain, python, interruption }: 
       ['-m', 'sim.record', '--duration', String(duration), '--out', picture, '--json', json],
       options,
       (line) => {
+        if (!line.startsWith('{')) return;
         last = line;
         const seen = JSON.parse(line) as Partial<Line>;
         if (typeof seen.t === 'number') progress.show(describe(seen as Line, duration));

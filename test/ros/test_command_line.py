@@ -25,6 +25,10 @@ def test_help_says_how_to_use_it(verb):
         ["node", "--ros-args", "--no-such-argument"],
         ["demo", "--duration", "soon"],
         ["demo", "--domain", "x"],
+        ["demo", "--domain", "233"],
+        ["demo", "--out", "/nowhere/demo.png"],
+        ["demo", "--out", "demo.jpg"],
+        ["demo", "--out", str(ROOT)],
     ],
 )
 def test_wrong_usage_is_one_sentence_and_status_2(arguments):
