@@ -1,3 +1,4 @@
+import { homedir } from 'node:os';
 import { Pi05Error } from '../errors.js';
 import { loadRcl } from './environment.js';
 import { PolicyNode } from './node.js';
@@ -10,10 +11,12 @@ import { PolicyNode } from './node.js';
  */
 export async function runNode(argv: readonly string[]): Promise<number> {
   const { rcl, native } = await loadRcl(process.env);
+  // rcl keeps its log there.
+  process.env['HOME'] ??= homedir();
   try {
     await rcl.init(undefined, ['pi05', ...argv]);
   } catch (error) {
-    throw new Pi05Error('USAGE', `Expected ROS arguments, but ${firstLine(error)}`);
+    throw initFailure(error instanceof Error ? error.message : String(error));
   }
   const signal = firstSignal();
   try {
@@ -51,6 +54,13 @@ function firstSignal(): Promise<void> {
   });
 }
 
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+/** What rcl says when it cannot start, without where in its sources it says so. */
+export function initFailure(message: string): Pi05Error {
+  const [line = ''] = message.split('\n');
+  const reason = line.replace(/,? at [^ ,]+:\d+/g, '').replace(/[. ]+$/, '');
+  const asked = /^(Couldn't parse|Unknown ROS arguments)/.test(reason);
+  const sentence = reason.charAt(0).toLowerCase() + reason.slice(1);
+  return asked
+    ? new Pi05Error('USAGE', `Expected ROS arguments, but ${sentence}`)
+    : new Pi05Error('ENVIRONMENT', `Expected ROS to start, but it ${sentence}`);
 }

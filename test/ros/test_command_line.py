@@ -45,6 +45,11 @@ def test_a_node_without_parameters_names_each_that_must_be_given():
         assert any(line.startswith("CONFIG_TYPE: ") and name in line for line in result.stderr.splitlines())
 
 
+def test_without_a_home_it_starts_all_the_same():
+    result = pi05("node", "--ros-args", HOME=None)
+    assert all(line.startswith("CONFIG_") for line in result.stderr.splitlines()), result.stderr
+
+
 def test_without_ros_it_says_what_to_source():
     gone = {"AMENT_PREFIX_PATH": None, "ROS_DISTRO": None}
     environment = {k: v for k, v in os.environ.items() if k not in gone}
