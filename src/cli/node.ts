@@ -8,8 +8,9 @@ Runs the lifecycle node policy_node until SIGINT or SIGTERM. Everything is a ROS
   pi05 node --ros-args --params-file configs/pi05_droid.yaml -p checkpoint:=DIR
   pi05 node --ros-args --params-file FILE -r __ns:=/left -r joint_states:=/arm/joint_states --log-level debug
 
-docs/parameters.md lists the parameters. Exit status 0 after a signal, 1 failed while running, 2 wrong usage or
-configuration.
+The files in configs/ show the parameters; \`ros2 param describe /policy_node NAME\` says what one means. With
+-p use_sim_time:=true time is what /clock says. Exit status 0 after a signal, 1 failed while running, 2 wrong usage,
+configuration, checkpoint or environment.
 `;
 
 /** `pi05 node`. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../root.js';
@@ -32,6 +32,15 @@ test.each(['', 'infer', 'make-checkpoint', 'bench'])('has_help_for_%s', async (v
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toMatch(new RegExp(`^Usage: pi05 ${verb === '' ? '<verb>' : verb} `));
 });
+
+test.each(['node', 'demo', 'infer', 'make-checkpoint', 'bench'])(
+  'help_for_%s_names_only_files_that_are_there',
+  async (verb) => {
+    const { stdout } = await pi05(verb, '--help');
+    const named = stdout.match(/\b(docs|configs|sim|test)\/[\w./-]*/g) ?? [];
+    expect(named.filter((file) => !existsSync(join(packageRoot, file.replace(/\.$/, ''))))).toEqual([]);
+  },
+);
 
 describe('an engine that is not built', () => {
   const [folder, argv] = [mkdtempSync(join(tmpdir(), 'pi05-unbuilt-')), ['bench']];
