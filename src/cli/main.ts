@@ -28,9 +28,11 @@ Errors go to stderr as "CODE: sentence". Exit status: 0 done, 1 failed while run
 2 wrong usage, configuration, checkpoint or environment.
 `;
 
-/** Codes of what was wrong before anything ran. */
+/** Codes of what was wrong before anything ran; two cameras may be bound to one topic before they show the same. */
 const GIVEN_WRONG: ReadonlySet<ErrorCode> = new Set(
-  [...LOAD_CODES, ...USAGE_CODES].filter((code) => code !== 'OUT_OF_MEMORY' && code !== 'INTERNAL'),
+  ([...LOAD_CODES, ...USAGE_CODES, 'CAMERA_DUPLICATE'] as const).filter(
+    (code) => code !== 'OUT_OF_MEMORY' && code !== 'INTERNAL',
+  ),
 );
 
 /** Runs one command line and resolves with its exit status; errors are on stderr by then. */

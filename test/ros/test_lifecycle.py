@@ -156,3 +156,9 @@ def test_two_cameras_remapped_to_one_topic_are_refused_at_configure(start, robot
     node = start("-r", "wrist_camera/image_raw:=exterior_camera/image_raw", autostart=False)
     assert not robot.change_state("configure")
     node.wait_for_log("CAMERA_DUPLICATE: ")
+
+
+def test_two_cameras_on_one_topic_are_a_wrong_configuration(start):
+    node = start("-r", "wrist_camera/image_raw:=exterior_camera/image_raw")
+    assert node.process.wait(DEADLINE) == node.wait() == 2
+    assert node.lines[-1].startswith("CAMERA_DUPLICATE: "), node.log
