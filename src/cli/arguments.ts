@@ -12,7 +12,11 @@ export function parse<const T extends Options>(verb: string, argv: string[], opt
     }
     return parsed;
   } catch (error) {
-    throw usage(verb, (error as Error).message.replace(/\.(\s.*)?$/s, ''));
+    const { message } = error as Error;
+    const [, flag] = /^Option '(--[\w-]+)' argument is ambiguous/.exec(message) ?? [];
+    if (flag !== undefined)
+      throw usage(verb, `Expected a value after ${flag}, received what looks like an option: ${flag}=VALUE is clear`);
+    throw usage(verb, message.replace(/\.(\s.*)?$/s, ''));
   }
 }
 

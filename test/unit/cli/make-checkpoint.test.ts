@@ -95,6 +95,10 @@ describe('pi05 make-checkpoint', () => {
     [['x', '--size', 'huge'], /Expected --size tiny\|demo\|full, received huge/],
     [['x', '--size', 'tiny', '--seed=-1'], /Expected --seed of 0 to 2\^64 - 1, received -1/],
     [['x', '--size', 'tiny', '--seed', '18446744073709551616'], /Expected --seed of 0 to 2\^64 - 1/],
+    [
+      ['x', '--size', 'tiny', '--seed', '-1'],
+      /^USAGE: Expected a value after --seed, received what looks like an option: --seed=VALUE is clear \(/,
+    ],
     [['x', 'y', '--size', 'tiny'], /Unexpected argument 'y'/],
   ])('refuses_%j', async (argv, sentence) => {
     const { code, stderr } = await pi05('make-checkpoint', ...argv);
