@@ -63,7 +63,7 @@ def start(context):
     if value('checkpoint') or checkpoint.exists():
         return [robot, policy]
     make = ExecuteProcess(
-        cmd=[str(ROOT / 'bin' / 'pi05'), 'make-checkpoint', str(checkpoint), '--size', 'demo'], output='screen'
+        cmd=[str(ROOT / 'bin' / 'pi05'), 'make-checkpoint', str(checkpoint), '--size', 'demo', '--seed', '190'], output='screen'
     )
     return [make, RegisterEventHandler(OnProcessExit(target_action=make, on_exit=[robot, policy]))]
 

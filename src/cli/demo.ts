@@ -18,6 +18,9 @@ The checkpoint has random weights: the arm moves, but to no purpose.
   --domain N     ROS domain; by default one that nobody here uses
 `;
 
+/** Of 275 random checkpoints the one whose actions drift least: its arm is still moving after 20 s. */
+const SEED = '190';
+
 /** What the recorder prints once a second. */
 interface Line {
   readonly t: number;
@@ -138,7 +141,7 @@ async function demonstrate({ duration, picture, domain, python, interruption }: 
       const maker = start(
         'make-checkpoint',
         process.execPath,
-        [main, 'make-checkpoint', checkpoint, '--size', 'demo'],
+        [main, 'make-checkpoint', checkpoint, '--size', 'demo', '--seed', SEED],
         options,
       );
       const { status } = await Promise.race([maker.ended, interruption]);
