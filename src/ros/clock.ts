@@ -96,12 +96,22 @@ export class SimulatedTicker implements Ticker {
 /** ROS time as the node knows it: the system's clock, or the newest time of `/clock`. */
 export class NodeTime {
   #simulated: bigint | undefined;
+  #moved: bigint;
 
   constructor(
     private readonly node: LifecycleNode,
     /** Whether `use_sim_time` is set. */
     readonly simulated: boolean,
-  ) {}
+    /** Steady time, ns. */
+    private readonly steady: () => bigint = () => process.hrtime.bigint(),
+  ) {
+    this.#moved = steady();
+  }
+
+  /** For how long `/clock` has brought no new time, ns of steady time; 0 where time is the system's. */
+  get still(): bigint {
+    return this.simulated ? this.steady() - this.#moved : 0n;
+  }
 
   /** Whether there is a time: at once, or from the first message of `/clock` on. */
   get known(): boolean {
@@ -117,6 +127,7 @@ export class NodeTime {
   /** Takes a time from `/clock`; whether it went back. */
   set(now: bigint): boolean {
     const back = this.#simulated !== undefined && now < this.#simulated;
+    if (now !== this.#simulated) this.#moved = this.steady();
     this.#simulated = now;
     return back;
   }

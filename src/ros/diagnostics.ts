@@ -30,6 +30,8 @@ export interface Report {
   readonly backend: string;
   /** Absent where no checkpoint is loaded. */
   readonly statistics: PipelineStatistics | undefined;
+  /** Why there are no control ticks, where simulated time stands still. */
+  readonly stillClock: string | undefined;
 }
 
 /** What went wrong lately. */
@@ -102,7 +104,9 @@ export function statuses(name: string, report: Report, recent: Recent): Diagnost
     ...engineFaults,
   ]);
   const [controlLevel, controlMessage, controlFaults] = faults(false);
-  const control = status('control', controlLevel, controlMessage, [
+  const { stillClock } = report;
+  const controlWords = [stillClock === undefined ? controlLevel : LEVEL.warn, stillClock ?? controlMessage] as const;
+  const control = status('control', ...controlWords, [
     ...Object.entries(statistics.commands).map(([reason, count]) => value(`commands.${reason}`, count)),
     ...percentiles('tick_lateness_ms', statistics.tickLatenessMs),
     ...controlFaults,

@@ -14,6 +14,9 @@ import { Publishers } from './publishers.js';
 import { type LifecycleNode, type NativeRcl, PARAMETER_TYPE, type Rcl, type Subscription } from './rcl.js';
 import { qos, subscribe, withResolvedTopics } from './subscriptions.js';
 
+/** Simulated time that stands still for longer is worth a word, ns. */
+const CLOCK_PATIENCE = 1_000_000_000n;
+
 /** What `configure` began to load. */
 interface Loading {
   readonly done: Promise<boolean>;
@@ -44,6 +47,7 @@ export class PolicyNode implements Transitions {
   #running: Running | undefined;
   #failure: Pi05Error | undefined;
   #active = false;
+  #clockStands = false;
   #closing: Promise<void> = Promise.resolve();
 
   /** @throws Pi05Error CONFIG_* for parameters that are wrong, all of them at once */
@@ -221,9 +225,21 @@ export class PolicyNode implements Transitions {
     );
   }
 
+  /** Without ticks the robot is told nothing; in lock-step the clock stands while an inference runs. */
+  #stillClock(): string | undefined {
+    const { still, known } = this.#time;
+    const stands = this.#active && still > CLOCK_PATIENCE && !(known && this.#config.schedule.lockstep);
+    const seconds = (Number(still) / 1e9).toFixed(1);
+    const sentence = `Expected /clock to advance (use_sim_time is true), received no new time in ${seconds} s; no commands`;
+    if (stands && !this.#clockStands) this.#log.warn(sentence);
+    this.#clockStands = stands;
+    return stands ? sentence : undefined;
+  }
+
   #report(): Report {
     const running = this.#running;
     return {
+      stillClock: this.#stillClock(),
       state: this.#loading === undefined ? this.#node.currentState.label : 'loading',
       failure: this.#failure?.toString(),
       checkpoint: this.#config.checkpoint,

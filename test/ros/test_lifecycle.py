@@ -162,3 +162,16 @@ def test_two_cameras_on_one_topic_are_a_wrong_configuration(start):
     node = start("-r", "wrist_camera/image_raw:=exterior_camera/image_raw")
     assert node.process.wait(DEADLINE) == node.wait() == 2
     assert node.lines[-1].startswith("CAMERA_DUPLICATE: "), node.log
+
+
+def test_without_a_clock_it_says_why_the_robot_gets_no_commands(start, robot):
+    node = start(use_sim_time=True)
+    said = "Expected /clock to advance (use_sim_time is true), received no new time in "
+    node.wait_for_log(said)
+
+    def control():
+        return next((s for s in reversed(robot.statuses(node.node)) if s[0] == "control"), None)
+
+    robot.until(lambda: control() and control()[2].startswith(said), "a warning in /diagnostics")
+    assert control()[1] == b"\x01"
+    robot.until(lambda: not control()[2].startswith(said), "the end of the warning", robot.advance)

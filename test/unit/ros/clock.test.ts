@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 
-import { decodeClock, SimulatedTicker, tickPeriod } from '../../../src/ros/clock.js';
+import { decodeClock, NodeTime, SimulatedTicker, tickPeriod } from '../../../src/ros/clock.js';
 
 const SECOND = 1_000_000_000n;
 const PERIOD = tickPeriod(15);
@@ -66,6 +66,29 @@ describe('SimulatedTicker', () => {
     ticker.stop();
     ticker.advance(500n);
     expect(seen).toEqual([2n]);
+  });
+});
+
+describe('NodeTime', () => {
+  test('counts_how_long_the_clock_has_brought_no_new_time', () => {
+    let steady = 5n * SECOND;
+    const time = new NodeTime({} as never, true, () => steady);
+    steady += SECOND;
+    expect(time.still).toBe(SECOND);
+    time.set(7n);
+    expect(time.still).toBe(0n);
+    steady += 2n * SECOND;
+    time.set(7n);
+    expect(time.still).toBe(2n * SECOND);
+    time.set(8n);
+    expect(time.still).toBe(0n);
+  });
+
+  test('the_systems_time_never_stands_still', () => {
+    let steady = 0n;
+    const time = new NodeTime({} as never, false, () => steady);
+    steady += SECOND;
+    expect(time.still).toBe(0n);
   });
 });
 

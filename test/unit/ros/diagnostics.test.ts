@@ -10,6 +10,7 @@ const REPORT: Report = {
   failure: undefined,
   checkpoint: '/checkpoint',
   backend: 'cpu',
+  stillClock: undefined,
   statistics: {
     active: true,
     observations: 3,
@@ -69,6 +70,11 @@ describe('statuses', () => {
       message: 'TICK_LATE: tick',
       values: { 'fault.TICK_LATE': '5' },
     });
+  });
+
+  test('a_clock_that_stands_still_is_a_warning_of_the_control_loop', () => {
+    const { level, message } = status('control', QUIET, { ...REPORT, stillClock: 'Expected /clock to advance' });
+    expect([level, message]).toEqual([LEVEL.warn, 'Expected /clock to advance']);
   });
 
   test('measurements_are_there_once_there_is_one', () => {
