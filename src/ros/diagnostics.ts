@@ -132,6 +132,20 @@ function percentiles(key: string, { p50, p99 }: Percentiles): KeyValue[] {
   return [value(`${key}_p50`, p50.toFixed(3)), value(`${key}_p99`, p99.toFixed(3))];
 }
 
+/** What went wrong in one second. */
+export class Lately {
+  refusal: Refusal | undefined;
+  readonly faults = new Map<RunCode, Pi05Error<RunCode>>();
+}
+
+/** Of two seconds, so that what is said again about once a second is there until it has ended. */
+export function recently(before: Lately, now: Lately): Recent {
+  return {
+    refusal: now.refusal ?? before.refusal,
+    faults: [...new Map([...before.faults, ...now.faults]).values()],
+  };
+}
+
 /**
  * Publishes `/diagnostics` once a second, and what is new at once: at most once a control tick, so that what comes in
  * between is out one tick later.
@@ -143,8 +157,9 @@ export class Diagnostics {
   #pause: NodeJS.Timeout | undefined;
   #news = false;
   #closed = false;
-  #refusal: Refusal | undefined;
-  #faults = new Map<RunCode, Pi05Error<RunCode>>();
+  /** What went wrong since the last publication of the second, and in the second before. */
+  #now = new Lately();
+  #before = new Lately();
 
   constructor(
     private readonly node: LifecycleNode,
@@ -154,13 +169,13 @@ export class Diagnostics {
     this.#publisher = node.createPublisher('diagnostic_msgs/msg/DiagnosticArray', '/diagnostics');
     this.#interval = setInterval(() => {
       this.publish();
-      this.#refusal = undefined;
-      this.#faults.clear();
+      this.#before = this.#now;
+      this.#now = new Lately();
     }, PERIOD_MS);
   }
 
   publish(): void {
-    const recent = { refusal: this.#refusal, faults: [...this.#faults.values()] };
+    const recent = recently(this.#before, this.#now);
     this.#publisher.publish({
       header: { stamp: toRosTime(this.node.getClock().now().nanoseconds), frame_id: '' },
       status: statuses(this.node.getFullyQualifiedName(), this.report(), recent),
@@ -168,12 +183,12 @@ export class Diagnostics {
   }
 
   refusal(refusal: Refusal): void {
-    this.#refusal = refusal;
+    this.#now.refusal = refusal;
     this.change();
   }
 
   fault(fault: Pi05Error<RunCode>): void {
-    this.#faults.set(fault.code, fault);
+    this.#now.faults.set(fault.code, fault);
     this.change();
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { Pi05Error, Refusal } from '../../../src/errors.js';
-import { LEVEL, type Recent, type Report, statuses } from '../../../src/ros/diagnostics.js';
+import { Lately, LEVEL, type Recent, recently, type Report, statuses } from '../../../src/ros/diagnostics.js';
 
 const none = { p50: undefined, p95: undefined, p99: undefined };
 const refusal = new Refusal('IMAGE_SIZE', 'Expected more from /camera', '/camera');
@@ -89,5 +89,24 @@ describe('statuses', () => {
       level: LEVEL.error,
       message: 'CHECKPOINT_MISSING: no weights',
     });
+  });
+});
+
+describe('recently', () => {
+  const [before, now] = [new Lately(), new Lately()];
+  before.refusal = refusal;
+  before.faults.set('TICK_LATE', new Pi05Error('TICK_LATE', 'first'));
+  before.faults.set('ENGINE_LATE', new Pi05Error('ENGINE_LATE', 'late'));
+  now.faults.set('TICK_LATE', new Pi05Error('TICK_LATE', 'again'));
+
+  test('a_refusal_of_the_second_before_still_counts_until_there_is_a_newer_one', () => {
+    expect(recently(before, now).refusal).toBe(refusal);
+    const newer = new Refusal('JOINT_COUNT', 'Expected 8', '/joint_states');
+    expect(recently(before, Object.assign(new Lately(), { refusal: newer })).refusal).toBe(newer);
+    expect(recently(now, new Lately()).refusal).toBeUndefined();
+  });
+
+  test('each_fault_is_there_once_as_it_was_last', () => {
+    expect(recently(before, now).faults.map(({ message }) => message)).toEqual(['again', 'late']);
   });
 });
