@@ -46,7 +46,7 @@ def robot(context, namespace):
 
 @pytest.fixture
 def start(tmp_path, checkpoint, namespace):
-    """Starts nodes: `start(schedule__mode="sync")`; whatever still runs at the end is killed."""
+    """Starts nodes: `start(schedule__mode="sync")`; whatever still runs at the end is ended."""
     started = []
 
     def start(*arguments, namespace=namespace, **changes):
@@ -56,7 +56,7 @@ def start(tmp_path, checkpoint, namespace):
 
     yield start
     for node in started:
-        node.kill()
+        node.end()
         print(f"--- {node.node}\n{node.log}")
 
 

@@ -124,10 +124,16 @@ class PolicyProcess:
         self.process.send_signal(number)
         return self.wait()
 
-    def kill(self):
+    def end(self):
+        """Ends it as a user would, for a killed process leaves its shared memory behind; kills it where that fails."""
         if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.wait()
+        except subprocess.TimeoutExpired:
             self.process.kill()
-        self.wait()
+            self.wait()
+            raise
 
 
 class Robot:
