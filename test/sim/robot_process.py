@@ -49,9 +49,14 @@ class RobotProcess:
         return self
 
     def __exit__(self, *_) -> None:
+        # A killed process would leave its shared memory behind.
         if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.communicate(timeout=DEADLINE)
+        except subprocess.TimeoutExpired:
             self._process.kill()
-        self._process.communicate()
+            raise
 
     def end(self, number: int = signal.SIGINT) -> tuple[int, str]:
         """Exit status and stderr after a signal."""
