@@ -133,7 +133,11 @@ describe('pi05 infer', () => {
 
   test.each<[string, string[], RegExp]>([
     ['an_unknown_flag', ['--speed', '9'], /^USAGE: Unknown option '--speed' \(see pi05 infer --help\)\n$/],
-    ['steps_that_are_no_number', ['--steps', 'ten'], /^USAGE: Expected --steps as a whole number of at least 1, received ten/],
+    [
+      'steps_that_are_no_number',
+      ['--steps', 'ten'],
+      /^USAGE: Expected --steps as a whole number of at least 1, received ten/,
+    ],
     ['an_unknown_backend', ['--backend', 'tpu'], /^USAGE: Expected --backend auto\|cpu\|cuda, received tpu/],
     ['a_stray_argument', ['more'], /^USAGE: Unexpected argument 'more'/],
     ['rtc_without_a_previous_chunk', ['--rtc', 'trained'], /^INVALID_ARGUMENT: Expected prev_chunk F32 \[rows, 32\]/],
