@@ -1,7 +1,8 @@
 import { ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { spawn, spawnSync } from 'node:child_process';
 
-import { local } from './paths.mjs';
+import { local, root } from './paths.mjs';
+import { Problem } from './problem.mjs';
 import { inheritDescriptor } from './run.mjs';
 
 /**
@@ -9,9 +10,8 @@ import { inheritDescriptor } from './run.mjs';
  * it ends with this process and whatever this process started. The file's content, the holder's pid, is for people.
  */
 export async function takeTurns() {
-  mkdirSync(local(), { recursive: true });
   const path = local('setup.lock');
-  const descriptor = openSync(path, 'a+');
+  const descriptor = open(path);
   const stdio = ['ignore', 'ignore', 'ignore', descriptor];
   const attempt = spawnSync('flock', ['--nonblock', '3'], { stdio });
   if (attempt.status !== 0) {
@@ -23,4 +23,13 @@ export async function takeTurns() {
   ftruncateSync(descriptor);
   writeSync(descriptor, `${process.pid}\n`);
   inheritDescriptor(descriptor);
+}
+
+function open(path) {
+  try {
+    mkdirSync(local(), { recursive: true });
+    return openSync(path, 'a+');
+  } catch (error) {
+    throw new Problem(`Expected to write in ${root}, received ${error.code}: make it writable, or clone it elsewhere.`, 2);
+  }
 }
