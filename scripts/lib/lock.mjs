@@ -30,6 +30,9 @@ function open(path) {
     mkdirSync(local(), { recursive: true });
     return openSync(path, 'a+');
   } catch (error) {
-    throw new Problem(`Expected to write in ${root}, received ${error.code}: make it writable, or clone it elsewhere.`, 2);
+    throw new Problem(
+      `Expected to write in ${root}, received ${error.code}: make it writable, or clone it elsewhere.`,
+      2,
+    );
   }
 }
