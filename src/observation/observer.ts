@@ -11,6 +11,7 @@ import type { JointSample } from './joints.js';
 
 const FRAME_HISTORY_BYTES = 128 * 1024 * 1024;
 const JOINT_HISTORY_ITEMS = 4096;
+const A_DAY = 86_400_000_000_000n;
 
 type Input = CameraFrame | JointSample;
 
@@ -221,13 +222,16 @@ export class Observer {
   #accept<T extends Input>(stream: Stream<T>, item: T, now: bigint): boolean {
     const age = now - item.stamp;
     if (age > stream.maxAge || -age > stream.maxAge + this.#lead) {
-      const said = `${seconds(age < 0n ? -age : age)} s ${age < 0n ? 'ahead of' : 'behind'} the clock`;
+      const apart = age < 0n ? -age : age;
+      const said = `${seconds(apart)} s ${age < 0n ? 'ahead of' : 'behind'} the clock`;
+      // Wall time and simulated time are years apart.
+      const hint = apart > A_DAY ? ' (does use_sim_time agree with the publisher?)' : '';
       this.#condition(
         stream.stale,
         stream.topic,
         true,
         now,
-        () => `Expected a stamp within ${seconds(stream.maxAge)} s, received one ${said} from ${stream.topic}`,
+        () => `Expected a stamp within ${seconds(stream.maxAge)} s, received one ${said} from ${stream.topic}${hint}`,
       );
       return false;
     }

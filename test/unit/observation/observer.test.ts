@@ -152,6 +152,15 @@ describe('a bad message', () => {
   });
 });
 
+test('a_stamp_years_off_asks_about_simulated_time', () => {
+  const from = observer();
+  from.offerJoints(joints(T0), T0 + 1_795_280_404n * SECOND);
+  expect(said[0]?.message).toBe(
+    'Expected a stamp within 0.100 s, received one 1795280404.000 s behind the clock from joint_states' +
+      ' (does use_sim_time agree with the publisher?)',
+  );
+});
+
 describe('conditions', () => {
   test('a_camera_never_seen_is_missing_within_its_age_and_one_tick_naming_the_topic', () => {
     const from = observer();
