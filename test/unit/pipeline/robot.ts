@@ -1,11 +1,6 @@
-import type {
-  ActionJoint,
-  CameraConfig,
-  PolicyConfig,
-  ScheduleConfig,
-  StateJoint,
-} from '../../../src/config/config.js';
+import type { ActionJoint, CameraConfig, PolicyConfig, ScheduleConfig } from '../../../src/config/config.js';
 import type { JointReading, RawImage } from '../../../src/frame/frame.js';
+import { actionJoint as ordinaryJoint, stateJoint } from '../policy/config.js';
 
 export const MS = 1_000_000n;
 export const SECOND = 1000n * MS;
@@ -27,25 +22,10 @@ export const wrist: CameraConfig = {
   maxAge: 200n * MS,
 };
 
-export function actionJoint(name: string, changes: Partial<ActionJoint> = {}): ActionJoint {
-  return {
-    name,
-    kind: 'position',
-    integrated: false,
-    scale: 1,
-    offset: 0,
-    gripper: false,
-    binarize: undefined,
-    lower: -Infinity,
-    upper: Infinity,
-    maxVelocity: Infinity,
-    maxAcceleration: Infinity,
-    ...changes,
-  };
-}
+export { stateJoint };
 
-export function stateJoint(name: string, changes: Partial<StateJoint> = {}): StateJoint {
-  return { name, source: 'position', scale: 1, offset: 0, ...changes };
+export function actionJoint(name: string, changes: Partial<ActionJoint> = {}): ActionJoint {
+  return ordinaryJoint(name, { kind: 'position', ...changes });
 }
 
 /** Two cameras, joints `a` and `b` in and out, 10 Hz. */
