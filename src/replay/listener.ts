@@ -1,0 +1,24 @@
+import type { Pi05Error, Refusal, RunCode } from '../errors.js';
+import type { ActionChunk, Command, CompressedImage, JointReading, RawImage } from '../frame/frame.js';
+import type { ChunkTiming } from '../pipeline/pipeline.js';
+
+/** Actions that the bag holds on one of the policy's output topics. */
+export interface RecordedAction {
+  readonly joints: readonly string[];
+  /** [joints] in the units of the output: rad, rad/s, m … */
+  readonly values: Float64Array;
+  /** Time of recording, ns. */
+  readonly time: bigint;
+}
+
+/** What happens in a replay, in order; `now` is the bag's time, ns. A listener must not throw and keeps no pixels. */
+export interface ReplayListener {
+  /** A camera message as it came, before any check; `image` is valid during the call alone. */
+  image?(camera: string, image: RawImage | CompressedImage, now: bigint): void;
+  joints?(reading: JointReading, now: bigint): void;
+  action?(action: RecordedAction, now: bigint): void;
+  chunk?(chunk: ActionChunk, timing: ChunkTiming, now: bigint): void;
+  command?(command: Command, now: bigint): void;
+  refusal?(refusal: Refusal, now: bigint): void;
+  fault?(fault: Pi05Error<RunCode>, now: bigint): void;
+}
