@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "backend/dtype.h"
@@ -61,6 +62,7 @@ struct Weights {
   Affine action_in;          // (width, action dim)
   Affine action_out;         // (action dim, width)
   Affine time_in, time_out;  // (width, width)
+  std::string source;        // which bytes these are: equal sources hold equal weights; empty = unknown
 };
 
 }  // namespace pi05

@@ -85,6 +85,20 @@ std::vector<Safetensors> open_files(const std::vector<std::string>& paths) {
   return files;
 }
 
+// Which files these are, and in which state.
+std::string source_of(const std::vector<std::string>& paths) {
+  std::string source;
+  for (const std::string& path : paths) {
+    struct stat status{};
+    if (stat(path.c_str(), &status) != 0) return "";
+    for (const auto value : {static_cast<int64_t>(status.st_dev), static_cast<int64_t>(status.st_ino),
+                             static_cast<int64_t>(status.st_size), static_cast<int64_t>(status.st_mtim.tv_sec),
+                             static_cast<int64_t>(status.st_mtim.tv_nsec)})
+      source += std::to_string(value) + " ";
+  }
+  return source;
+}
+
 bool read_dtype(const std::string& name, DType& dtype) {
   for (const DType known : {DType::F32, DType::BF16, DType::F16})
     if (name == name_of(known)) {
@@ -178,6 +192,7 @@ Checkpoint open_checkpoint(const std::string& directory) {
     for (const std::string& fault : faults) text += "\n  " + fault;
     throw Error(PI05_CHECKPOINT_TENSORS, text);
   }
+  checkpoint.weights.source = source_of(paths);
   return checkpoint;
 }
 

@@ -21,7 +21,7 @@ void CudaOps::vision(const Matrix& patches, int64_t cameras, const Matrix& out) 
   for (size_t i = 0; i < w.vision.size(); i++) {
     const VisionLayer& layer = w.vision[i];
     layer_norm(x, layer.norm1, norm);
-    linear(norm, vision_qkv_[i].weight, &vision_qkv_[i].bias, all);
+    linear(norm, loaded_->vision_qkv()[i].weight, &loaded_->vision_qkv()[i].bias, all);
     attention(all.cols_from(0, d.hidden), all.cols_from(d.hidden, d.hidden), all.cols_from(2 * d.hidden, d.hidden),
               shape, att);
     linear_add(att, layer.out.weight, &layer.out.bias, x);
@@ -46,7 +46,7 @@ void CudaOps::prefix_layer(int64_t layer, const Matrix& x, const Cache& cache) {
   const Matrix norm = prefix_.norm.rows_from(0, x.rows);
   const Matrix k = cache.k.rows_from(layer * cache.capacity, x.rows);
   const Matrix v = cache.v.rows_from(layer * cache.capacity, x.rows);
-  const Tensor& weight = prefix_qkv_[static_cast<size_t>(layer)].weight;
+  const Tensor& weight = loaded_->prefix_qkv()[static_cast<size_t>(layer)].weight;
 
   rms_norm(x, w.input_norm, norm);
   if (layer == d.layers - 1) {  // keys and values alone: the last rows of the weight
@@ -70,8 +70,8 @@ void CudaOps::flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const
                    const Matrix& x, const Matrix& velocities) {
   const Weights& w = weights_;
   const auto values = [](const Tensor& tensor) { return static_cast<const float*>(tensor.data); };
-  if (packed_expert_.bytes() > 0 && free_)
-    check(kernels::expert_flow({packed_expert_.as<void>(), mail_.as<void>(), dims.expert.layers, steps, prefix_tokens,
+  if (loaded_->packed_expert().bytes() > 0 && free_)
+    check(kernels::expert_flow({loaded_->packed_expert().as<void>(), mail_.as<void>(), dims.expert.layers, steps, prefix_tokens,
                                 values(w.action_in.weight), values(w.action_in.bias), values(w.action_out.weight),
                                 values(w.action_out.bias)},
                                in, cache, modulation, x, velocities, stream_),
@@ -92,7 +92,7 @@ void CudaOps::expert_layer(int64_t layer, const int32_t* time_row, int64_t prefi
   const Matrix all = qkv(h.rows, q_cols + 2 * kv_cols);
 
   adaptive_rms_norm(h, modulation, time_row, norm);
-  linear(norm, expert_qkv_[static_cast<size_t>(layer)].weight, nullptr, all);
+  linear(norm, loaded_->expert_qkv()[static_cast<size_t>(layer)].weight, nullptr, all);
   check(kernels::rope_split(all, d.heads, d.kv_heads, prefix_tokens, turns_.as<float2>(),
                             k.rows_from(prefix_tokens, h.rows), v.rows_from(prefix_tokens, h.rows), stream_),
         "a position embedding");

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "backend/cuda/check.h"
+#include "backend/cuda/kernels/expert.h"
 
 namespace pi05 {
 namespace {
@@ -52,6 +53,12 @@ CudaOps::~CudaOps() {
   forget_recordings();
   for (cudaEvent_t event : events_)
     if (event) cudaEventDestroy(event);
+}
+
+void CudaOps::load(const Weights& host) {
+  loaded_ = CudaWeights::of(host, dims, type_, stream_);
+  weights_ = loaded_->placed();
+  if (loaded_->packed_expert().bytes() > 0) mail_ = DeviceMemory(kernels::expert_mail_bytes());
 }
 
 // Rows begin at multiples of 16 bytes, and products may read zeros past a row's end.

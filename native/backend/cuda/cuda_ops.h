@@ -7,12 +7,14 @@
 #include <array>
 #include <list>
 #include <map>
+#include <memory>
 #include <vector>
 
 #include "backend/cuda/cuda.h"
 #include "backend/cuda/kernels/kernels.h"
 #include "backend/cuda/memory.h"
 #include "backend/cuda/products.h"
+#include "backend/cuda/weights.h"
 #include "backend/ops.h"
 
 namespace pi05 {
@@ -63,10 +65,6 @@ class CudaOps final : public Ops {
   std::array<float, kStages> stage_times();
 
  private:
-  // q, k and v of a layer as one matrix, in that order; bias may be empty.
-  struct Fused {
-    Tensor weight, bias;
-  };
   // A recorded inference. The latest is first in the list.
   struct Recording {
     Shape shape;
@@ -82,10 +80,6 @@ class CudaOps final : public Ops {
   Matrix scratch(int64_t rows, int64_t cols, DType type);  // valid until the next call
   void mark(int event);                                    // the end of a stage, where they are measured
 
-  // weights.cc
-  Tensor place(const Tensor& host, DType type, const Matrix* to = nullptr);
-  Fused fuse(std::vector<const Affine*> parts, DType bias_type);
-
   // inputs.cc
   void lay_out_inputs();
   void fit_image(size_t index, const pi05_image& image);
@@ -96,11 +90,10 @@ class CudaOps final : public Ops {
   Stream stream_;
   Products products_;
   std::vector<DeviceMemory> memory_;
-  DeviceMemory scratch_, partial_, staging_;
-  DeviceMemory packed_expert_, mail_;  // of the persistent kernel, where it fits
+  std::shared_ptr<const CudaWeights> loaded_;
+  DeviceMemory scratch_, partial_;
+  DeviceMemory mail_;                  // of the persistent kernel, where it fits
   DeviceMemory turns_;                 // (max_prefix + horizon, head_dim / 2) cosine and sine
-  std::vector<Fused> vision_qkv_;
-  std::vector<Fused> prefix_qkv_, expert_qkv_;
   Matrix qkv_;  // (largest of all rows, largest of all columns)
   Matrix qkv(int64_t rows, int64_t cols) const;
 

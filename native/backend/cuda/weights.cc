@@ -1,11 +1,15 @@
 // Weights onto the GPU: matrices in the activation type, q, k, v and gate, up of a layer one below the other; norms,
 // the time MLP, modulation and action projections in fp32.
+#include "backend/cuda/weights.h"
+
 #include <algorithm>
-#include <vector>
+#include <map>
+#include <mutex>
+#include <string>
 
 #include "backend/cuda/check.h"
-#include "backend/cuda/cuda_ops.h"
 #include "backend/cuda/kernels/expert.h"
+#include "backend/cuda/kernels/kernels.h"
 
 namespace pi05 {
 namespace {
@@ -16,15 +20,37 @@ int64_t padded(int64_t cols) { return (cols + 7) / 8 * 8; }
 
 }  // namespace
 
+// Fills a CudaWeights.
+class CudaWeights::Loading {
+ public:
+  Loading(CudaWeights& into, const Dimensions& dims, DType type, cudaStream_t stream)
+      : into_(into), dims_(dims), type_(type), stream_(stream) {}
+  void load(const Weights& host);
+
+ private:
+  void* memory(int64_t bytes) {
+    into_.memory_.emplace_back(bytes);
+    return into_.memory_.back().as<void>();
+  }
+  Tensor place(const Tensor& host, DType type, const Matrix* to = nullptr);
+  Fused fuse(std::vector<const Affine*> parts, DType bias_type);
+  void pack_expert();
+
+  CudaWeights& into_;
+  const Dimensions& dims_;
+  const DType type_;
+  const cudaStream_t stream_;
+  DeviceMemory staging_;
+};
+
 // Converts on the GPU, a block of rows at a time. `to`: where to, or new memory.
-Tensor CudaOps::place(const Tensor& host, DType type, const Matrix* to) {
+Tensor CudaWeights::Loading::place(const Tensor& host, DType type, const Matrix* to) {
   const int64_t cols = host.rows == 1 || type == DType::F32 ? host.cols : padded(host.cols);
   Matrix target;
   if (to) {
     target = *to;
   } else {
-    memory_.emplace_back(host.rows * cols * bytes_of(type));
-    target = {memory_.back().as<void>(), type, host.rows, cols, cols};
+    target = {memory(host.rows * cols * bytes_of(type)), type, host.rows, cols, cols};
   }
   const int64_t row_bytes = host.cols * bytes_of(host.dtype);
   if (host.dtype == type && target.cols == host.cols) {
@@ -47,14 +73,15 @@ Tensor CudaOps::place(const Tensor& host, DType type, const Matrix* to) {
   return {target.data, type, target.rows, target.cols};
 }
 
-CudaOps::Fused CudaOps::fuse(std::vector<const Affine*> parts, DType bias_type) {
+CudaWeights::Fused CudaWeights::Loading::fuse(std::vector<const Affine*> parts, DType bias_type) {
   int64_t rows = 0;
   for (const Affine* part : parts) rows += part->weight.rows;
-  const Matrix weight = allocate(rows, parts[0]->weight.cols, type_);
+  const int64_t cols = parts[0]->weight.cols, stride = padded(cols);
+  const Matrix weight{memory(rows * stride * bytes_of(type_)), type_, rows, cols, stride};
   Fused fused;
   fused.weight = {weight.data, type_, rows, weight.stride};
   const bool biased = parts[0]->bias.data;
-  const Matrix bias = biased ? allocate(1, rows, bias_type) : Matrix{};
+  const Matrix bias = biased ? Matrix{memory(rows * bytes_of(bias_type)), bias_type, 1, rows, rows} : Matrix{};
   fused.bias = {bias.data, bias_type, 1, rows};
   int64_t first = 0;
   for (const Affine* part : parts) {
@@ -70,9 +97,9 @@ CudaOps::Fused CudaOps::fuse(std::vector<const Affine*> parts, DType bias_type) 
   return fused;
 }
 
-void CudaOps::load(const Weights& host) {
-  weights_ = host;
-  Weights& w = weights_;
+void CudaWeights::Loading::load(const Weights& host) {
+  into_.placed_ = host;
+  Weights& w = into_.placed_;
   const auto part = [](const Fused& all, int64_t first, int64_t rows) {
     const auto* bytes = static_cast<const char*>(all.weight.data);
     const auto* bias = static_cast<const char*>(all.bias.data);
@@ -96,7 +123,7 @@ void CudaOps::load(const Weights& host) {
     const Fused qkv = fuse({&layer.q, &layer.k, &layer.v}, type_);
     const int64_t hidden = layer.q.weight.rows;
     layer.q = part(qkv, 0, hidden), layer.k = part(qkv, hidden, hidden), layer.v = part(qkv, 2 * hidden, hidden);
-    vision_qkv_.push_back(qkv);
+    into_.vision_qkv_.push_back(qkv);
     affine(layer.out, DType::F32), affine(layer.fc1, type_), affine(layer.fc2, DType::F32);
   }
   exact_both(w.vision_norm);
@@ -117,27 +144,42 @@ void CudaOps::load(const Weights& host) {
   };
   for (PrefixLayer& layer : w.prefix) {
     exact(layer.input_norm), exact(layer.post_norm);
-    gemma(layer, prefix_qkv_);
+    gemma(layer, into_.prefix_qkv_);
   }
   for (ExpertLayer& layer : w.expert) {
     exact_both(layer.input_norm), exact_both(layer.post_norm);
-    gemma(layer, expert_qkv_);
+    gemma(layer, into_.expert_qkv_);
   }
   for (Affine* projection : {&w.final_norm, &w.action_in, &w.action_out, &w.time_in, &w.time_out})
     exact_both(*projection);
-  if (type_ == DType::BF16 && kernels::expert_flow_fits(dims)) {
-    packed_expert_ = DeviceMemory(kernels::expert_weight_bytes(dims.expert.layers));
-    mail_ = DeviceMemory(kernels::expert_mail_bytes());
-    for (int64_t i = 0; i < dims.expert.layers; i++) {
-      const ExpertLayer& layer = w.expert[static_cast<size_t>(i)];
-      const Tensor gate_up{layer.gate.data, type_, 2 * layer.gate.rows, layer.gate.cols};
-      check(kernels::pack_expert(i, expert_qkv_[static_cast<size_t>(i)].weight, layer.o, gate_up, layer.down,
-                                 packed_expert_.as<void>(), stream_),
-            "a packing of weights");
-    }
-  }
+  if (type_ == DType::BF16 && kernels::expert_flow_fits(dims_)) pack_expert();
   check(cudaStreamSynchronize(stream_), "the weights' copy");
-  staging_ = DeviceMemory();
+}
+
+void CudaWeights::Loading::pack_expert() {
+  into_.packed_expert_ = DeviceMemory(kernels::expert_weight_bytes(dims_.expert.layers));
+  for (int64_t i = 0; i < dims_.expert.layers; i++) {
+    const ExpertLayer& layer = into_.placed_.expert[static_cast<size_t>(i)];
+    const Tensor gate_up{layer.gate.data, type_, 2 * layer.gate.rows, layer.gate.cols};
+    check(kernels::pack_expert(i, into_.expert_qkv_[static_cast<size_t>(i)].weight, layer.o, gate_up, layer.down,
+                               into_.packed_expert_.as<void>(), stream_),
+          "a packing of weights");
+  }
+}
+
+std::shared_ptr<const CudaWeights> CudaWeights::of(const Weights& host, const Dimensions& dims, DType type,
+                                                   cudaStream_t stream) {
+  static std::mutex loading;
+  static std::map<std::string, std::weak_ptr<const CudaWeights>> in_use;
+  const std::lock_guard<std::mutex> lock(loading);
+  const std::string key =
+      host.source + name_of(type) + std::string(reinterpret_cast<const char*>(&dims), sizeof dims);
+  if (!host.source.empty())
+    if (std::shared_ptr<const CudaWeights> loaded = in_use[key].lock()) return loaded;
+  const auto weights = std::make_shared<CudaWeights>();
+  Loading(*weights, dims, type, stream).load(host);
+  if (!host.source.empty()) in_use[key] = weights;
+  return weights;
 }
 
 }  // namespace pi05

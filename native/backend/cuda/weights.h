@@ -1,0 +1,43 @@
+// The model's weights on the GPU. Sessions that load the same checkpoint share them.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <memory>
+#include <vector>
+
+#include "backend/cuda/memory.h"
+#include "backend/ops.h"
+
+namespace pi05 {
+
+class CudaWeights {
+ public:
+  // Matrices one below the other, as one; bias may be empty.
+  struct Fused {
+    Tensor weight, bias;
+  };
+
+  // Those in use that were loaded from weights of the same source, dimensions and type, otherwise new ones. Throws
+  // Error(PI05_OUT_OF_MEMORY).
+  static std::shared_ptr<const CudaWeights> of(const Weights& host, const Dimensions& dims, DType type,
+                                               cudaStream_t stream);
+
+  const Weights& placed() const { return placed_; }
+  // q, k and v of each layer, in that order
+  const std::vector<Fused>& vision_qkv() const { return vision_qkv_; }
+  const std::vector<Fused>& prefix_qkv() const { return prefix_qkv_; }
+  const std::vector<Fused>& expert_qkv() const { return expert_qkv_; }
+  // As the persistent kernel reads them; empty where it does not fit.
+  const DeviceMemory& packed_expert() const { return packed_expert_; }
+
+ private:
+  class Loading;
+
+  Weights placed_;
+  std::vector<Fused> vision_qkv_, prefix_qkv_, expert_qkv_;
+  DeviceMemory packed_expert_;
+  std::vector<DeviceMemory> memory_;
+};
+
+}  // namespace pi05
