@@ -1,6 +1,6 @@
 import type { Pi05Error, Refusal, RunCode } from '../errors.js';
+import { toRosTime } from '../pipeline/messages.js';
 import type { Percentiles, PipelineStatistics } from '../pipeline/statistics.js';
-import { toRosTime } from './publishers.js';
 import type { LifecycleNode, Publisher } from './rcl.js';
 
 /** diagnostic_msgs/DiagnosticStatus's levels. */

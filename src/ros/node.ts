@@ -2,17 +2,19 @@ import type { PolicyConfig } from '../config/config.js';
 import { NODE_NAME } from '../config/file.js';
 import type { Engine, ModelInfo } from '../engine/engine.js';
 import { Pi05Error, Refusal, type RunCode } from '../errors.js';
+import { loadPolicy } from '../pipeline/load.js';
 import { Pipeline, type PipelineSink } from '../pipeline/pipeline.js';
+import { SimulatedTicker, type Ticker, tickPeriod } from '../pipeline/ticker.js';
+import { withResolvedTopics } from '../pipeline/topics.js';
 import type { Policy } from '../policy/policy.js';
-import { decodeClock, NodeTime, SimulatedTicker, SteadyTicker, type Ticker, tickPeriod } from './clock.js';
+import { decodeClock, NodeTime, SteadyTicker } from './clock.js';
 import { Diagnostics, type Report } from './diagnostics.js';
 import { createLifecycleNode, registerTransitions, transition, type Transitions } from './lifecycle_node.js';
-import { loadPolicy } from './load.js';
 import { Log } from './log.js';
 import { declareParameters } from './parameters.js';
 import { Publishers } from './publishers.js';
 import { type LifecycleNode, type NativeRcl, PARAMETER_TYPE, type Rcl, type Subscription } from './rcl.js';
-import { qos, subscribe, withResolvedTopics } from './subscriptions.js';
+import { qos, subscribe } from './subscriptions.js';
 
 /** Simulated time that stands still for longer is worth a word, ns. */
 const CLOCK_PATIENCE = 1_000_000_000n;

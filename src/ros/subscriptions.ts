@@ -1,6 +1,5 @@
 import { decodeCompressedImage, decodeImage, decodeJointState, decodeString } from '../cdr/messages.js';
 import type { PolicyConfig } from '../config/config.js';
-import { Pi05Error } from '../errors.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import type { LifecycleNode, Qos, Rcl, Subscription } from './rcl.js';
 
@@ -19,30 +18,6 @@ export function qos(rcl: Rcl, depth: number, reliable: boolean): Qos {
     reliable ? RMW_QOS_POLICY_RELIABILITY_RELIABLE : RMW_QOS_POLICY_RELIABILITY_BEST_EFFORT,
     QoS.DurabilityPolicy.RMW_QOS_POLICY_DURABILITY_VOLATILE,
   );
-}
-
-/**
- * The same configuration with topics as the network knows them, after namespace and remapping; refusals speak of these.
- * @throws Pi05Error CAMERA_DUPLICATE where remapping led two cameras to one topic
- */
-export function withResolvedTopics(config: PolicyConfig, resolve: (topic: string) => string): PolicyConfig {
-  const cameras = config.cameras.map((camera) => ({ ...camera, topic: resolve(camera.topic) }));
-  for (const [index, { name, topic }] of cameras.entries()) {
-    const other = cameras.slice(0, index).find((camera) => camera.topic === topic);
-    if (other !== undefined) {
-      throw new Pi05Error(
-        'CAMERA_DUPLICATE',
-        `Expected a topic of its own for each camera, received ${topic} for ${other.name} and ${name}`,
-        topic,
-      );
-    }
-  }
-  return {
-    ...config,
-    cameras,
-    promptTopic: resolve(config.promptTopic),
-    state: { ...config.state, topic: resolve(config.state.topic) },
-  };
 }
 
 export interface Inputs {

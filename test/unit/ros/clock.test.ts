@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 
-import { decodeClock, NodeTime, SimulatedTicker, tickPeriod } from '../../../src/ros/clock.js';
+import { SimulatedTicker, tickPeriod } from '../../../src/pipeline/ticker.js';
+import { decodeClock, NodeTime } from '../../../src/ros/clock.js';
 
 const SECOND = 1_000_000_000n;
 const PERIOD = tickPeriod(15);
