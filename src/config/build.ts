@@ -53,6 +53,8 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
         source: read('state.<joint>.source', name),
         scale: read('state.<joint>.scale', name),
         offset: read('state.<joint>.offset', name),
+        lower: read('state.<joint>.lower', name),
+        upper: read('state.<joint>.upper', name),
       })),
     },
     action: {

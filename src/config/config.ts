@@ -68,6 +68,9 @@ export interface StateJoint {
   readonly source: 'position' | 'velocity' | 'effort';
   readonly scale: number;
   readonly offset: number;
+  /** What the message can say of it, in the message's units; −Infinity and Infinity where anything. */
+  readonly lower: number;
+  readonly upper: number;
 }
 
 export interface ActionConfig {

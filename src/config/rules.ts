@@ -88,6 +88,15 @@ function checkState({ state }: PolicyConfig, report: Report): void {
       'state.joints',
     );
   }
+  for (const { name, lower, upper } of state.joints) {
+    if (lower < upper) continue;
+    report(
+      'CONFIG_RANGE',
+      `Expected state.${name}.lower below its upper, received ${String(lower)} and ${String(upper)}`,
+      parameterName('state.<joint>.lower', name),
+      parameterName('state.<joint>.upper', name),
+    );
+  }
 }
 
 function checkActionJoint(joint: ActionJoint, config: PolicyConfig, report: Report): void {

@@ -227,6 +227,18 @@ export const SCHEMA = {
     unit: "joint's own",
     doc: 'See scale.',
   },
+  'state.<joint>.lower': {
+    type: 'double',
+    default: -Infinity,
+    unit: "joint's own",
+    doc: 'Lowest reading that the joint can give, with a margin, in the units of the message; a lower one is refused.',
+  },
+  'state.<joint>.upper': {
+    type: 'double',
+    default: Infinity,
+    unit: "joint's own",
+    doc: 'Highest reading that the joint can give, with a margin, in the units of the message; a higher one is refused.',
+  },
   'action.joints': {
     type: 'string_array',
     members: 'action.<joint>.',

@@ -59,7 +59,14 @@ describe('a configuration', () => {
         mode: 'joints',
         topic: 'joint_states',
         maxAge: 100_000_000n,
-        joints: ['j1', 'j2'].map((name) => ({ name, source: 'position', scale: 1, offset: 0 })),
+        joints: ['j1', 'j2'].map((name) => ({
+          name,
+          source: 'position',
+          scale: 1,
+          offset: 0,
+          lower: -Infinity,
+          upper: Infinity,
+        })),
       },
       action: {
         bound: 'none',

@@ -84,6 +84,11 @@ describe('refuses', () => {
       ['CONFIG_RANGE: Expected one or more names in state.joints with state.mode joints, received none'],
     ],
     [
+      'readings_in_the_wrong_order',
+      { 'state.j1.lower': 1, 'state.j1.upper': -1 },
+      ['CONFIG_RANGE: Expected state.j1.lower below its upper, received 1 and -1'],
+    ],
+    [
       'limits_in_the_wrong_order',
       { 'action.j1.lower': 1, 'action.j1.upper': 1 },
       ['CONFIG_RANGE: Expected lower below upper for j1, received 1 and 1'],

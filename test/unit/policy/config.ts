@@ -29,7 +29,7 @@ export function actionJoint(name: string, changes: Partial<ActionJoint> = {}): A
 }
 
 export function stateJoint(name: string, changes: Partial<StateJoint> = {}): StateJoint {
-  return { name, source: 'position', scale: 1, offset: 0, ...changes };
+  return { name, source: 'position', scale: 1, offset: 0, lower: -Infinity, upper: Infinity, ...changes };
 }
 
 export function jointNames(count: number): string[] {
