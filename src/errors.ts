@@ -49,11 +49,15 @@ export const RUN_CODES = [
 /** What the command line and the set-up can be refused for. */
 export const USAGE_CODES = ['USAGE', 'ENVIRONMENT', 'INVALID_ARGUMENT', 'INTERNAL'] as const;
 
+/** What a replay can be refused for, and how it can fail its expectations. */
+export const REPLAY_CODES = ['BAG_DATA', 'BAG_TOPIC', 'CHUNKS_DIFFER', 'INPUT_REFUSED'] as const;
+
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 export type LoadCode = (typeof LOAD_CODES)[number];
 export type RunCode = (typeof RUN_CODES)[number];
 export type UsageCode = (typeof USAGE_CODES)[number];
-export type ErrorCode = RefusalCode | LoadCode | RunCode | UsageCode;
+export type ReplayCode = (typeof REPLAY_CODES)[number];
+export type ErrorCode = RefusalCode | LoadCode | RunCode | UsageCode | ReplayCode;
 
 /** An error with a stable `code`; `message` is one sentence without the code. */
 export class Pi05Error<C extends ErrorCode = ErrorCode> extends Error {
