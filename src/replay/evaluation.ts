@@ -1,0 +1,303 @@
+import type { ActionJoint, PolicyConfig } from '../config/config.js';
+import type { ActionChunk, Command, CompressedImage, JointReading, RawImage } from '../frame/frame.js';
+import type { ChunkTiming } from '../pipeline/pipeline.js';
+import type { RecordedAction, ReplayListener } from './listener.js';
+
+/** Of predicted − recorded; null where nothing was compared. */
+export interface ErrorSummary {
+  readonly count: number;
+  readonly mae: number | null;
+  readonly rmse: number | null;
+  readonly max: number | null;
+}
+
+/** In the joint's own units: rad or m, and per second where `quantity` is velocity. */
+export interface JointEvaluation {
+  readonly joint: string;
+  /** The output topic on which its actions were looked for. */
+  readonly topic: string | null;
+  readonly quantity: 'position' | 'velocity';
+  readonly gripper: boolean;
+  /** Lowest and highest recorded value that was compared. */
+  readonly range: readonly [number, number] | null;
+  readonly overall: ErrorSummary;
+  /** By step of the chunk. */
+  readonly steps: readonly ErrorSummary[];
+}
+
+/** Joints of one kind together; grippers apart, since theirs are other units. */
+export interface GroupEvaluation {
+  readonly group: 'position' | 'velocity' | 'gripper';
+  readonly joints: readonly string[];
+  readonly overall: ErrorSummary;
+  readonly steps: readonly ErrorSummary[];
+}
+
+/** Plain data, as it goes into `--json` and the report. */
+export interface Evaluation {
+  readonly method: string;
+  readonly chunks: number;
+  /** Messages with recorded actions. */
+  readonly actions: number;
+  /** Single values (chunk × step × joint) that had a recorded counterpart, and those that had none. */
+  readonly compared: number;
+  readonly uncompared: number;
+  /** Why there is nothing to compare, or not for every joint; one sentence. */
+  readonly problem: string | null;
+  readonly groups: readonly GroupEvaluation[];
+  readonly joints: readonly JointEvaluation[];
+}
+
+export const METHOD =
+  'Row k of a chunk is compared with the recorded action nearest to stamp + k periods: the newest one at or before that ' +
+  'time, which holds until the next (zero-order hold), or the next one where that is nearer and at most half a period ' +
+  'later. Nothing is interpolated; rows before the first recorded action or after the end of the bag are left out. ' +
+  'Velocities that go out as positions are added up from the recorded position one period before the chunk.';
+
+/** Chunks that wait for the bag to reach their last row; more than ever overlap at 100 chunks a second. */
+const MAX_PENDING = 1024;
+
+/**
+ * Predicted chunks against the actions recorded in the bag (`METHOD` says how), as the replay goes on; what it keeps does
+ * not grow with the length of the bag.
+ */
+export class OpenLoopEvaluation implements ReplayListener {
+  readonly #joints: readonly Column[];
+  readonly #config: PolicyConfig;
+  #pending: Pending[] = [];
+  #latest: bigint | undefined;
+  #chunks = 0;
+  #actions = 0;
+  #uncompared = 0;
+
+  constructor(config: PolicyConfig) {
+    this.#config = config;
+    // An accepted chunk is no older than its oldest input and the engine's time-out.
+    const ages = [config.state.maxAge, ...config.cameras.map(({ maxAge }) => maxAge)];
+    const oldest = ages.reduce((a, b) => (a > b ? a : b));
+    const memory = oldest + config.schedule.engineTimeout + BigInt(Math.round(2e9 / config.controlRate));
+    this.#joints = config.action.joints.map((joint) => new Column(joint, memory));
+  }
+
+  image(_camera: string, _image: RawImage | CompressedImage, now: bigint): void {
+    this.#advance(now);
+  }
+
+  joints(_reading: JointReading, now: bigint): void {
+    this.#advance(now);
+  }
+
+  command(_command: Command, now: bigint): void {
+    this.#advance(now);
+  }
+
+  action(action: RecordedAction, now: bigint): void {
+    this.#actions++;
+    for (const [index, name] of action.joints.entries()) {
+      const value = action.values[index];
+      const column = this.#joints.find(({ joint }) => joint.name === name);
+      if (value !== undefined && Number.isFinite(value)) column?.recorded.add(action.time, value);
+    }
+    this.#advance(now);
+  }
+
+  chunk(chunk: ActionChunk, _timing: ChunkTiming, now: bigint): void {
+    this.#chunks++;
+    this.#pending.push({ chunk, row: 0, sums: undefined });
+    if (this.#pending.length > MAX_PENDING) this.#drop(this.#pending.shift()!);
+    this.#advance(now);
+  }
+
+  /** After the last event. */
+  result(): Evaluation {
+    const end = this.#latest;
+    if (end !== undefined) for (const pending of this.#pending) this.#compare(pending, end);
+    for (const pending of this.#pending) this.#drop(pending);
+    this.#pending = [];
+    const joints = this.#joints.map(({ joint, range, overall, steps }) => ({
+      joint: joint.name,
+      topic: this.#topicOf(joint.name) ?? null,
+      quantity: quantityOf(joint),
+      gripper: joint.gripper,
+      range: overall.count === 0 ? null : range,
+      overall: overall.summary,
+      steps: steps.map(({ summary }) => summary),
+    }));
+    return {
+      method: METHOD,
+      chunks: this.#chunks,
+      actions: this.#actions,
+      compared: this.#joints.reduce((count, { overall }) => count + overall.count, 0),
+      uncompared: this.#uncompared,
+      problem: this.#problem(),
+      groups: (['position', 'velocity', 'gripper'] as const).flatMap((group) => this.#group(group)),
+      joints,
+    };
+  }
+
+  #group(group: GroupEvaluation['group']): GroupEvaluation[] {
+    const members = this.#joints.filter(({ joint }) => (joint.gripper ? 'gripper' : quantityOf(joint)) === group);
+    if (members.length === 0) return [];
+    const rows = Math.max(...members.map(({ steps }) => steps.length));
+    const steps = Array.from({ length: rows }, (_, row) => total(members.flatMap(({ steps }) => steps[row] ?? [])));
+    return [
+      {
+        group,
+        joints: members.map(({ joint }) => joint.name),
+        overall: total(members.map(({ overall }) => overall)).summary,
+        steps: steps.map(({ summary }) => summary),
+      },
+    ];
+  }
+
+  #topicOf(joint: string): string | undefined {
+    return this.#config.outputs.find(({ joints }) => joints.includes(joint))?.topic;
+  }
+
+  #problem(): string | null {
+    const silent = this.#joints.filter(({ recorded }) => recorded.empty).map(({ joint }) => joint.name);
+    const topics = [...new Set(silent.map((joint) => this.#topicOf(joint) ?? `no output (${joint})`))].join(', ');
+    if (silent.length > 0) {
+      const received = silent.length === this.#joints.length ? 'none' : `none for ${silent.join(', ')}`;
+      return `Expected recorded actions on ${topics}, received ${received}; there is nothing to compare with`;
+    }
+    return this.#chunks === 0 ? 'Expected chunks to compare with the recorded actions, received none' : null;
+  }
+
+  /** Compares every row whose recorded counterpart no later message can change. */
+  #advance(now: bigint): void {
+    if (this.#latest === undefined || now > this.#latest) this.#latest = now;
+    if (this.#pending.length === 0) return;
+    for (const pending of this.#pending) this.#compare(pending, now - halfPeriod(pending.chunk) - 1n);
+    this.#pending = this.#pending.filter(({ chunk, row }) => row < chunk.rows);
+  }
+
+  /** Compares the rows up to and including `until`. */
+  #compare(pending: Pending, until: bigint): void {
+    const { chunk } = pending;
+    const tolerance = halfPeriod(chunk);
+    for (; pending.row < chunk.rows && timeOf(chunk, pending.row) <= until; pending.row++) {
+      pending.sums ??= this.#starts(chunk, tolerance);
+      for (const [index, column] of this.#joints.entries()) {
+        let predicted = chunk.values[pending.row * chunk.joints.length + index]!;
+        if (column.joint.integrated) predicted = pending.sums[index]! += predicted * chunk.period;
+        const recorded = column.recorded.at(timeOf(chunk, pending.row), tolerance);
+        if (recorded === undefined || Number.isNaN(predicted)) this.#uncompared++;
+        else column.add(pending.row, predicted, recorded);
+      }
+    }
+  }
+
+  /** The recorded positions from which velocities are added up; NaN where there are none. */
+  #starts(chunk: ActionChunk, tolerance: bigint): number[] {
+    const before = timeOf(chunk, -1);
+    return this.#joints.map(({ recorded }) => recorded.at(before, tolerance) ?? NaN);
+  }
+
+  #drop({ chunk, row }: Pending): void {
+    this.#uncompared += (chunk.rows - row) * this.#joints.length;
+  }
+}
+
+/** A chunk of which the rows before `row` were compared. */
+interface Pending {
+  readonly chunk: ActionChunk;
+  row: number;
+  /** By joint: where the velocities so far lead, from `#starts`. */
+  sums: number[] | undefined;
+}
+
+/** What a joint's predicted and recorded actions are compared as; velocities that go out as positions are positions. */
+export function quantityOf(joint: ActionJoint): 'position' | 'velocity' {
+  return joint.kind === 'velocity' && !joint.integrated ? 'velocity' : 'position';
+}
+
+/** For which time row `row` of a chunk is, ns. */
+export function timeOf(chunk: ActionChunk, row: number): bigint {
+  return chunk.stamp + BigInt(Math.round(row * chunk.period * 1e9));
+}
+
+function halfPeriod(chunk: ActionChunk): bigint {
+  return BigInt(Math.round(chunk.period * 5e8));
+}
+
+/** One joint's recorded actions of the last `memory` ns and the one in force before that. */
+class Recording {
+  readonly #entries: { readonly time: bigint; readonly value: number }[] = [];
+
+  constructor(private readonly memory: bigint) {}
+
+  get empty(): boolean {
+    return this.#entries.length === 0;
+  }
+
+  add(time: bigint, value: number): void {
+    // Time that jumps back, as in a simulation's reset, starts over.
+    if (time < (this.#entries.at(-1)?.time ?? time)) this.#entries.length = 0;
+    this.#entries.push({ time, value });
+    const needed = time - this.memory;
+    const keep = this.#entries.findIndex((_, index) => (this.#entries[index + 1]?.time ?? time) > needed);
+    this.#entries.splice(0, Math.max(0, keep));
+  }
+
+  /** The value in force at `time`, or the next one where that is nearer and at most `tolerance` later. */
+  at(time: bigint, tolerance: bigint): number | undefined {
+    const next = this.#entries.findLastIndex((entry) => entry.time <= time) + 1;
+    const [before, after] = [this.#entries[next - 1], this.#entries[next]];
+    if (after === undefined || after.time - time > tolerance) return before?.value;
+    return before === undefined || after.time - time < time - before.time ? after.value : before.value;
+  }
+}
+
+class Sum {
+  count = 0;
+  absolute = 0;
+  squares = 0;
+  max = 0;
+
+  add(error: number): void {
+    this.count++;
+    this.absolute += Math.abs(error);
+    this.squares += error * error;
+    this.max = Math.max(this.max, Math.abs(error));
+  }
+
+  get summary(): ErrorSummary {
+    const { count, absolute, squares, max } = this;
+    if (count === 0) return { count, mae: null, rmse: null, max: null };
+    return { count, mae: absolute / count, rmse: Math.sqrt(squares / count), max };
+  }
+}
+
+function total(sums: readonly Sum[]): Sum {
+  const all = new Sum();
+  for (const { count, absolute, squares, max } of sums) {
+    all.count += count;
+    all.absolute += absolute;
+    all.squares += squares;
+    all.max = Math.max(all.max, max);
+  }
+  return all;
+}
+
+/** What is known of one action joint. */
+class Column {
+  readonly recorded: Recording;
+  readonly overall = new Sum();
+  readonly steps: Sum[] = [];
+  range: readonly [number, number] = [Infinity, -Infinity];
+
+  constructor(
+    readonly joint: ActionJoint,
+    memory: bigint,
+  ) {
+    this.recorded = new Recording(memory);
+  }
+
+  add(step: number, predicted: number, recorded: number): void {
+    while (this.steps.length <= step) this.steps.push(new Sum());
+    this.steps[step]!.add(predicted - recorded);
+    this.overall.add(predicted - recorded);
+    this.range = [Math.min(this.range[0], recorded), Math.max(this.range[1], recorded)];
+  }
+}
