@@ -31,7 +31,7 @@ interface Stream<T extends Input> {
 interface CameraStream extends Stream<CameraFrame> {
   readonly camera: CameraConfig;
   decoding: boolean;
-  waiting: CompressedImage | undefined;
+  waiting: { readonly image: CompressedImage; readonly decoded: Promise<CameraFrame> | undefined } | undefined;
 }
 
 /**
@@ -107,11 +107,14 @@ export class Observer {
     return this.#attempt(() => this.#accept(stream, checkImage(image, stream.topic, this.#config.image), now), stream);
   }
 
-  /** Decodes off this thread, one image at a time per camera; while one is decoded only the newest other one waits. */
-  offerCompressed(camera: string, image: CompressedImage): void {
+  /**
+   * Decodes off this thread, one image at a time per camera; while one is decoded only the newest other one waits.
+   * @param decoded what `decodeCompressed` gives for it, where that was called ahead.
+   */
+  offerCompressed(camera: string, image: CompressedImage, decoded?: Promise<CameraFrame>): void {
     const stream = this.#camera(camera);
     stream.seen = true;
-    stream.waiting = image;
+    stream.waiting = { image, decoded };
     if (stream.decoding) return;
     stream.decoding = true;
     const decode = this.#decode(stream).finally(() => {
@@ -206,12 +209,11 @@ export class Observer {
   }
 
   async #decode(stream: CameraStream): Promise<void> {
-    for (let image = stream.waiting; image !== undefined; image = stream.waiting) {
+    for (let next = stream.waiting; next !== undefined; next = stream.waiting) {
       stream.waiting = undefined;
       const start = this.#start;
-      const result = await decodeCompressed(image, stream.topic, this.#config.image).catch(
-        (error: unknown) => error as Refusal,
-      );
+      const decoded = next.decoded ?? decodeCompressed(next.image, stream.topic, this.#config.image);
+      const result = await decoded.catch((error: unknown) => error as Refusal);
       if (start !== this.#start) continue;
       if (result instanceof Refusal) this.#report(result);
       else if (this.#accept(stream, result, this.#clock())) this.#changed();

@@ -2,7 +2,15 @@ import type { PolicyConfig } from '../config/config.js';
 import type { Engine, InferRequest } from '../engine/engine.js';
 import { Pi05Error, Refusal } from '../errors.js';
 import type { RunCode } from '../errors.js';
-import type { ActionChunk, Command, CompressedImage, JointReading, Observation, RawImage } from '../frame/frame.js';
+import type {
+  ActionChunk,
+  CameraFrame,
+  Command,
+  CompressedImage,
+  JointReading,
+  Observation,
+  RawImage,
+} from '../frame/frame.js';
 import { Conditions } from '../observation/conditions.js';
 import { Observer } from '../observation/observer.js';
 import { Schedule } from '../schedule/schedule.js';
@@ -92,8 +100,9 @@ export class Pipeline {
     if (this.#advance(now) && this.#observer.offerImage(camera, image, now)) this.#consider(now);
   }
 
-  offerCompressed(camera: string, image: CompressedImage, now: bigint): void {
-    if (this.#advance(now)) this.#observer.offerCompressed(camera, image);
+  /** @param decoded its decode, where that is under way already. */
+  offerCompressed(camera: string, image: CompressedImage, now: bigint, decoded?: Promise<CameraFrame>): void {
+    if (this.#advance(now)) this.#observer.offerCompressed(camera, image, decoded);
   }
 
   offerJoints(reading: JointReading, now: bigint): void {
@@ -145,6 +154,11 @@ export class Pipeline {
     const late = this.#schedule.watch(now);
     if (late !== undefined) this.#fault(late);
     this.#consider(now);
+  }
+
+  /** Resolves when no decode is in flight. */
+  decoded(): Promise<void> {
+    return this.#observer.idle();
   }
 
   /** Resolves when no inference and no decode is in flight. */

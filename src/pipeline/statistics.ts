@@ -1,7 +1,7 @@
 import type { Pi05Error, Refusal, RefusalCode, RunCode } from '../errors.js';
 import type { CommandReason } from '../frame/frame.js';
 
-/** Of the most recent samples, nearest rank, ms; undefined before the first. */
+/** Nearest rank; undefined where there is no sample. */
 export interface Percentiles {
   readonly p50: number | undefined;
   readonly p95: number | undefined;
@@ -20,11 +20,17 @@ export interface PipelineStatistics {
   readonly faults: Readonly<Partial<Record<RunCode, number>>>;
   readonly lastRefusal: Refusal | undefined;
   readonly lastFault: Pi05Error<RunCode> | undefined;
-  /** Native time of an inference. */
+  /** Native time of an inference, ms; like the other times of the most recent 4096. */
   readonly inferenceMs: Percentiles;
   /** From an observation's stamp to its accepted chunk. */
   readonly latencyMs: Percentiles;
   readonly tickLatenessMs: Percentiles;
+}
+
+export function percentiles(values: readonly number[]): Percentiles {
+  const sorted = values.toSorted((a, b) => a - b);
+  const rank = (p: number): number | undefined => sorted[Math.max(0, Math.ceil(sorted.length * p) - 1)];
+  return { p50: rank(0.5), p95: rank(0.95), p99: rank(0.99) };
 }
 
 const SAMPLES = 4096;
@@ -40,9 +46,7 @@ class Samples {
   }
 
   get percentiles(): Percentiles {
-    const sorted = this.#values.toSorted((a, b) => a - b);
-    const rank = (p: number): number | undefined => sorted[Math.max(0, Math.ceil(sorted.length * p) - 1)];
-    return { p50: rank(0.5), p95: rank(0.95), p99: rank(0.99) };
+    return percentiles(this.#values);
   }
 }
 
