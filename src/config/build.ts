@@ -41,6 +41,7 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
         topic: read('cameras.<camera>.topic', name),
         transport: read('cameras.<camera>.transport', name),
         slot: read('cameras.<camera>.slot', name),
+        rotate: read('cameras.<camera>.rotate', name) === 180n ? 180 : 0,
         maxAge: nanoseconds(read('cameras.<camera>.max_age', name)),
       }))
       .sort((one, other) => slotOrder(one.slot) - slotOrder(other.slot)),
@@ -51,6 +52,7 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
       joints: read('state.joints').map((name): StateJoint => ({
         name,
         source: read('state.<joint>.source', name),
+        transform: read('state.<joint>.transform', name),
         scale: read('state.<joint>.scale', name),
         offset: read('state.<joint>.offset', name),
         lower: read('state.<joint>.lower', name),
@@ -62,6 +64,7 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
         name,
         kind: read('action.<joint>.kind', name),
         integrated: read('action.<joint>.kind', name) === 'velocity' && positions.has(name),
+        transform: read('action.<joint>.transform', name),
         scale: read('action.<joint>.scale', name),
         offset: read('action.<joint>.offset', name),
         gripper: read('action.<joint>.gripper', name),

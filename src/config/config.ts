@@ -1,4 +1,5 @@
 import type { ImageSlot } from '../frame/frame.js';
+import type { Units } from './units.js';
 
 /**
  * The node's configuration after every check. ROS parameters are the only source (`schema.ts` declares them);
@@ -49,6 +50,8 @@ export interface CameraConfig {
   readonly topic: string;
   readonly transport: 'raw' | 'compressed';
   readonly slot: ImageSlot;
+  /** Degrees by which the pixels are turned before the model sees them. */
+  readonly rotate: 0 | 180;
   /** Older than this the stream is stale, ns. */
   readonly maxAge: bigint;
 }
@@ -62,12 +65,10 @@ export interface StateConfig {
   readonly joints: readonly StateJoint[];
 }
 
-/** model value = (message − offset) / scale. */
-export interface StateJoint {
+/** model value = (transform(message) − offset) / scale. */
+export interface StateJoint extends Units {
   readonly name: string;
   readonly source: 'position' | 'velocity' | 'effort';
-  readonly scale: number;
-  readonly offset: number;
   /** What the message can say of it, in the message's units; −Infinity and Infinity where anything. */
   readonly lower: number;
   readonly upper: number;
@@ -81,17 +82,15 @@ export interface ActionConfig {
 }
 
 /**
- * robot value = model value × scale + offset. A delta is added to the observation's state of that joint before that,
+ * robot value = transform⁻¹(model value × scale + offset). A delta is added to the observation's state of that joint before that,
  * both in the model's units.
  */
-export interface ActionJoint {
+export interface ActionJoint extends Units {
   readonly name: string;
   /** 'velocity' also for relative commands that the robot itself adds up: sent as they are, and 0 stops. */
   readonly kind: 'position' | 'delta' | 'velocity';
   /** A velocity whose output is of type 'positions': it is integrated. A state joint with a finite `maxVelocity`. */
   readonly integrated: boolean;
-  readonly scale: number;
-  readonly offset: number;
   /** Keeps its last command in the stop action. */
   readonly gripper: boolean;
   /** Model values above this become 1, others 0; undefined = as they are. */

@@ -140,6 +140,9 @@ function hasType(value: unknown, type: ParameterType): value is ParameterValue {
 /** What a value of the right type should have been, or undefined if it is legal. */
 function rangeFault(value: ParameterValue, declaration: Declaration): string | undefined {
   const { min, max, above, choices, unit } = declaration;
+  if (choices !== undefined && !Array.isArray(value) && !choices.some((choice) => choice === value)) {
+    return `one of ${choices.join(', ')}`;
+  }
   if (typeof value === 'number' || typeof value === 'bigint') {
     const number = Number(value);
     const inside =
@@ -151,9 +154,6 @@ function rangeFault(value: ParameterValue, declaration: Declaration): string | u
       (Number.isFinite(number) || mayBeInfinite(declaration));
     if (inside) return undefined;
     return `${numberDescription(declaration)}${unit === undefined ? '' : ` (${unit})`}`;
-  }
-  if (choices !== undefined && typeof value === 'string' && !choices.includes(value)) {
-    return `one of ${choices.join(', ')}`;
   }
   if (declaration.nonEmpty !== undefined && value === '') return 'a text that is not empty';
   if (Array.isArray(value) && value.includes('')) return 'names that are not empty';

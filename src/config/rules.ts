@@ -1,7 +1,8 @@
 import type { ErrorCode } from '../errors.js';
-import type { ActionJoint, PolicyConfig, StateJoint } from './config.js';
+import type { ActionJoint, PolicyConfig } from './config.js';
 import type { Problems } from './problems.js';
 import { type Pattern, parameterName } from './schema.js';
+import { sameUnits, type Units } from './units.js';
 
 /**
  * What must hold between parameters. A rule about a parameter that already has a problem of its own is silent, since
@@ -137,11 +138,11 @@ function checkActionJoint(joint: ActionJoint, config: PolicyConfig, report: Repo
     else if (!sameUnits(joint, state)) {
       report(
         'CONFIG_RANGE',
-        `Expected one scale and offset for the state and the deltas of ${joint.name}, received ` +
+        `Expected the same scale, offset and transform for the state and the deltas of ${joint.name}, received ` +
           `${conversion(state)} and ${conversion(joint)}`,
         kind,
-        ...(['state.<joint>.scale', 'state.<joint>.offset'] as const).map(parameter),
-        ...(['action.<joint>.scale', 'action.<joint>.offset'] as const).map(parameter),
+        ...(['state.<joint>.scale', 'state.<joint>.offset', 'state.<joint>.transform'] as const).map(parameter),
+        ...(['action.<joint>.scale', 'action.<joint>.offset', 'action.<joint>.transform'] as const).map(parameter),
       );
     }
   } else if (joint.kind === 'position') {
@@ -214,12 +215,9 @@ function checkOutputs(config: PolicyConfig, report: Report): void {
   }
 }
 
-function sameUnits(joint: ActionJoint, state: StateJoint): boolean {
-  return joint.scale === state.scale && joint.offset === state.offset;
-}
-
-function conversion({ scale, offset }: { readonly scale: number; readonly offset: number }): string {
-  return `× ${String(scale)} + ${String(offset)}`;
+function conversion({ transform, scale, offset }: Units): string {
+  const linear = `× ${String(scale)} + ${String(offset)}`;
+  return transform === 'none' ? linear : `${linear} and ${transform}`;
 }
 
 function names(members: readonly { readonly name: string }[]): string {

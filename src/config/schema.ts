@@ -4,6 +4,7 @@
  */
 
 import { IMAGE_SLOTS } from '../frame/frame.js';
+import { TRANSFORMS } from './units.js';
 
 export type ParameterType = 'bool' | 'integer' | 'double' | 'string' | 'string_array';
 
@@ -25,8 +26,8 @@ export interface Declaration {
   readonly above?: number;
   /** A number that must not be 0. */
   readonly nonZero?: true;
-  /** The legal strings. */
-  readonly choices?: readonly string[];
+  /** The legal strings or integers. */
+  readonly choices?: readonly (string | bigint)[];
   /** A string that must not be empty. */
   readonly nonEmpty?: true;
   /** Names listed here each have the parameters whose names begin with this pattern. */
@@ -174,6 +175,13 @@ export const SCHEMA = {
     choices: IMAGE_SLOTS,
     doc: "The model's image slot that this camera fills.",
   },
+  'cameras.<camera>.rotate': {
+    type: 'integer',
+    default: 0n,
+    unit: 'degrees',
+    choices: [0n, 180n],
+    doc: 'By how much the image is turned before the model sees it: 180 for a camera that is mounted upside down.',
+  },
   'cameras.<camera>.max_age': {
     type: 'double',
     default: 0.2,
@@ -214,12 +222,18 @@ export const SCHEMA = {
     choices: ['position', 'velocity', 'effort'],
     doc: 'Field of the message.',
   },
+  'state.<joint>.transform': {
+    type: 'string',
+    default: 'none',
+    choices: TRANSFORMS,
+    doc: "What becomes of the message's value first; interbotix_gripper: a finger's position (m) becomes the angle of its motor (rad).",
+  },
   'state.<joint>.scale': {
     type: 'double',
     default: 1,
     unit: "joint's own",
     nonZero: true,
-    doc: "The model's value = (message − offset) / scale.",
+    doc: "The model's value = (message − offset) / scale, the message's value after its transform.",
   },
   'state.<joint>.offset': {
     type: 'double',
@@ -255,12 +269,18 @@ export const SCHEMA = {
     choices: ['position', 'delta', 'velocity'],
     doc: "position: absolute; delta: added to the observation's state of that joint; velocity: 0 stops.",
   },
+  'action.<joint>.transform': {
+    type: 'string',
+    default: 'none',
+    choices: TRANSFORMS,
+    doc: "What becomes of the robot's value last, the inverse of the state's; interbotix_gripper: the angle of a gripper's motor (rad) becomes its finger's position (m).",
+  },
   'action.<joint>.scale': {
     type: 'double',
     default: 1,
     unit: "joint's own",
     nonZero: true,
-    doc: "The robot's value = model value × scale + offset.",
+    doc: "The robot's value = model value × scale + offset, before its transform.",
   },
   'action.<joint>.offset': {
     type: 'double',

@@ -1,11 +1,12 @@
 import type { PolicyConfig } from '../config/config.js';
+import { toModel } from '../config/units.js';
 import { Refusal } from '../errors.js';
 import type { JointReading } from '../frame/frame.js';
 
 /** What one joint message says, in the orders of the configuration. */
 export interface JointSample {
   readonly stamp: bigint;
-  /** [state joints] model units before normalisation: (message − offset) / scale. */
+  /** [state joints] the model's units before normalisation (`config/units.ts`). */
   readonly state: Float64Array;
   /** [action joints] measured positions in the robot's units; NaN where the schedule needs none. */
   readonly measured: Float64Array;
@@ -50,7 +51,7 @@ export class JointReader {
     const measured = new Set(measuredJoints(this.#config));
     return {
       stamp: reading.stamp,
-      state: Float64Array.from(this.#config.state.joints, (j) => (value(j.name, j.source) - j.offset) / j.scale),
+      state: Float64Array.from(this.#config.state.joints, (j) => toModel(value(j.name, j.source), j)),
       measured: Float64Array.from(this.#config.action.joints, ({ name }) =>
         measured.has(name) ? value(name, 'position') : NaN,
       ),

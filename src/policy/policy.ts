@@ -1,5 +1,6 @@
 import type { PolicyConfig } from '../config/config.js';
 import { Problems } from '../config/problems.js';
+import { toRobot } from '../config/units.js';
 import { Pi05Error, Refusal } from '../errors.js';
 import { type ActionChunk, IMAGE_SLOTS, type Observation, type Pixels } from '../frame/frame.js';
 import { checkModel, type PolicyModel } from './model.js';
@@ -7,7 +8,8 @@ import { noise } from './noise.js';
 import { loadNormalizers, type Normalizers } from './normalizers.js';
 import { lerobotTokenizer } from './statistics/lerobot.js';
 import { Tokenizer } from './tokenizer/tokenizer.js';
-import { binarize, bound, toAbsolute, toRobot } from './transforms/actions.js';
+import { binarize, bound, toAbsolute } from './transforms/actions.js';
+import { turned } from './transforms/images.js';
 import { cleanPrompt, promptWithoutState, promptWithState, pythonStrip, stateBins } from './transforms/prompt.js';
 
 /** What the engine needs for one inference. */
@@ -53,7 +55,9 @@ export class Policy {
   /** Throws a Refusal PROMPT_EMPTY or PROMPT_TOO_LONG. */
   prepare(observation: Observation): PolicyInputs {
     const images = Array.from({ length: this.#model.slots }, (_, index) => {
-      return observation.views.find(({ slot }) => IMAGE_SLOTS.indexOf(slot) === index)?.frame;
+      const view = observation.views.find(({ slot }) => IMAGE_SLOTS.indexOf(slot) === index);
+      const camera = this.#config.cameras.find(({ name }) => name === view?.camera);
+      return view && turned(view.frame, camera?.rotate ?? 0);
     });
     return {
       images,
@@ -81,7 +85,10 @@ export class Policy {
     for (let step = 0; step < horizon; step += 1) {
       const start = step * columns;
       const row = bound(binarize(unnormalized.slice(start, start + joints.length), thresholds), mode, velocities);
-      values.set(toRobot(toAbsolute(row, states), joints), step * joints.length);
+      toAbsolute(row, states).forEach((value, i) => {
+        const joint = joints[i];
+        if (joint !== undefined) values[step * joints.length + i] = toRobot(value, joint);
+      });
     }
     return {
       stamp: observation.stamp,

@@ -1,4 +1,4 @@
-/** From unnormalised actions to the robot's units, one row at a time. The state's way in is `observation`'s. */
+/** From unnormalised actions to those that the robot's units are applied to (`config/units.ts`), one row at a time. */
 
 /** One a column. */
 export type Flags = readonly boolean[];
@@ -30,17 +30,4 @@ export function bound(row: Float64Array, mode: 'none' | 'clip' | 'scale', flagge
 /** Adds each delta to its state (openpi's AbsoluteActions); undefined = the column is not a delta. */
 export function toAbsolute(row: Float64Array, states: readonly (number | undefined)[]): Float64Array {
   return row.map((value, i) => value + (states[i] ?? 0));
-}
-
-export interface Conversion {
-  readonly scale: number;
-  readonly offset: number;
-}
-
-/** robot value = model value × scale + offset. */
-export function toRobot(row: Float64Array, conversions: readonly Conversion[]): Float64Array {
-  return row.map((value, i) => {
-    const { scale, offset } = conversions[i] ?? { scale: NaN, offset: NaN };
-    return value * scale + offset;
-  });
 }

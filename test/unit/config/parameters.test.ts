@@ -54,7 +54,9 @@ describe('a configuration', () => {
       },
       sync: { maxSkew: 50_000_000n },
       image: { minSize: 32, maxSize: 8192 },
-      cameras: [{ name: 'front', topic: 'front/image', transport: 'raw', slot: 'base_0_rgb', maxAge: 200_000_000n }],
+      cameras: [
+        { name: 'front', topic: 'front/image', transport: 'raw', slot: 'base_0_rgb', rotate: 0, maxAge: 200_000_000n },
+      ],
       state: {
         mode: 'joints',
         topic: 'joint_states',
@@ -62,6 +64,7 @@ describe('a configuration', () => {
         joints: ['j1', 'j2'].map((name) => ({
           name,
           source: 'position',
+          transform: 'none',
           scale: 1,
           offset: 0,
           lower: -Infinity,
@@ -77,6 +80,7 @@ describe('a configuration', () => {
           name,
           kind,
           integrated: false,
+          transform: 'none',
           scale: 1,
           offset: 0,
           gripper: false,

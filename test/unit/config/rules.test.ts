@@ -115,7 +115,9 @@ describe('refuses', () => {
     [
       'deltas_in_other_units_than_the_state',
       { 'state.j2.scale': 2 },
-      ['CONFIG_RANGE: Expected one scale and offset for the state and the deltas of j2, received × 2 + 0 and × 1 + 0'],
+      [
+        'CONFIG_RANGE: Expected the same scale, offset and transform for the state and the deltas of j2, received × 2 + 0 and × 1 + 0',
+      ],
     ],
     [
       'a_position_that_could_not_be_held',

@@ -12,6 +12,7 @@ export const exterior: CameraConfig = {
   topic: 'exterior/image_raw',
   transport: 'raw',
   slot: 'base_0_rgb',
+  rotate: 0,
   maxAge: 200n * MS,
 };
 export const wrist: CameraConfig = {
@@ -19,6 +20,7 @@ export const wrist: CameraConfig = {
   topic: 'wrist/image_raw',
   transport: 'raw',
   slot: 'left_wrist_0_rgb',
+  rotate: 0,
   maxAge: 200n * MS,
 };
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { binarize, bound, toAbsolute, toRobot } from '../../../src/policy/transforms/actions.js';
+import { binarize, bound, toAbsolute } from '../../../src/policy/transforms/actions.js';
 
 const row = (...values: number[]): Float64Array => Float64Array.of(...values);
 
@@ -36,23 +36,5 @@ describe('toAbsolute', () => {
   });
   test('changes_nothing_where_nothing_is_a_delta', () => {
     expect(toAbsolute(row(0.5, -1, 2), [undefined, undefined, undefined])).toEqual(row(0.5, -1, 2));
-  });
-});
-
-describe('toRobot', () => {
-  test('scales_then_offsets', () => {
-    const conversions = [
-      { scale: 3, offset: 0 },
-      { scale: -0.04, offset: 0.04 },
-      { scale: 1, offset: 0 },
-    ];
-    expect(toRobot(row(0.5, 1, 7), conversions)).toEqual(row(1.5, 0, 7));
-  });
-  test('returns_a_new_row', () => {
-    const given = row(1, 2, 3);
-    const unit = { scale: 1, offset: 0 };
-    const result = toRobot(given, [unit, unit, unit]);
-    expect(result).toEqual(given);
-    expect(result).not.toBe(given);
   });
 });

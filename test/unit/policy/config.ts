@@ -16,6 +16,7 @@ export function actionJoint(name: string, changes: Partial<ActionJoint> = {}): A
     name,
     kind: 'velocity',
     integrated: false,
+    transform: 'none',
     scale: 1,
     offset: 0,
     gripper: false,
@@ -29,7 +30,16 @@ export function actionJoint(name: string, changes: Partial<ActionJoint> = {}): A
 }
 
 export function stateJoint(name: string, changes: Partial<StateJoint> = {}): StateJoint {
-  return { name, source: 'position', scale: 1, offset: 0, lower: -Infinity, upper: Infinity, ...changes };
+  return {
+    name,
+    source: 'position',
+    transform: 'none',
+    scale: 1,
+    offset: 0,
+    lower: -Infinity,
+    upper: Infinity,
+    ...changes,
+  };
 }
 
 export function jointNames(count: number): string[] {
@@ -59,8 +69,15 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
     sync: { maxSkew: 50_000_000n },
     image: { minSize: 32, maxSize: 8192 },
     cameras: [
-      { name: 'front', topic: 'front/image', transport: 'raw', slot: 'base_0_rgb', maxAge: 200_000_000n },
-      { name: 'wrist', topic: 'wrist/image', transport: 'raw', slot: 'left_wrist_0_rgb', maxAge: 200_000_000n },
+      { name: 'front', topic: 'front/image', transport: 'raw', slot: 'base_0_rgb', rotate: 0, maxAge: 200_000_000n },
+      {
+        name: 'wrist',
+        topic: 'wrist/image',
+        transport: 'raw',
+        slot: 'left_wrist_0_rgb',
+        rotate: 0,
+        maxAge: 200_000_000n,
+      },
     ],
     state: {
       mode: 'joints',
