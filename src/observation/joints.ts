@@ -1,4 +1,4 @@
-import type { PolicyConfig } from '../config/config.js';
+import type { PolicyConfig, StateJoint } from '../config/config.js';
 import { toModel } from '../config/units.js';
 import { Refusal } from '../errors.js';
 import type { JointReading } from '../frame/frame.js';
@@ -20,18 +20,23 @@ export class JointReader {
   readonly #config: PolicyConfig;
   /** Joints whose value is needed, by source. */
   readonly #needed = new Map<Source, string[]>();
+  readonly #limited: readonly StateJoint[];
+  readonly #measured: ReadonlySet<string>;
   readonly #names: readonly string[];
 
   constructor(config: PolicyConfig) {
     this.#config = config;
+    this.#limited = config.state.joints.filter(({ lower, upper }) => lower > -Infinity || upper < Infinity);
+    this.#measured = new Set(measuredJoints(config));
     for (const { name, source } of config.state.joints) this.#need(name, source);
-    for (const name of measuredJoints(config)) this.#need(name, 'position');
+    for (const name of this.#measured) this.#need(name, 'position');
     this.#names = [...new Set([...this.#needed.values()].flat())];
   }
 
   /**
-   * @throws Refusal JOINT_COUNT where a needed array has not one value per name or a needed joint comes twice,
-   * JOINT_MISSING where needed joints are absent, JOINT_NOT_FINITE; each names the joints.
+   * @throws Refusal JOINT_COUNT where a needed array has not one value per name, JOINT_DUPLICATE where a needed joint
+   * comes twice, JOINT_MISSING where needed joints are absent, JOINT_NOT_FINITE, JOINT_RANGE where a value of the state is
+   * beyond its configured limits; each names the joints.
    */
   read(reading: JointReading): JointSample {
     const { topic } = this.#config.state;
@@ -48,12 +53,20 @@ export class JointReader {
       }
     }
     const value = (name: string, source: Source): number => reading[source][index.get(name)!]!;
-    const measured = new Set(measuredJoints(this.#config));
+    const beyond = this.#limited.filter((joint) => {
+      const read = value(joint.name, joint.source);
+      return read < joint.lower || read > joint.upper;
+    });
+    if (beyond.length > 0) {
+      const limits = beyond.map(({ name, lower, upper }) => `${name} from ${lower} to ${upper}`).join(', ');
+      const received = beyond.map(({ name, source }) => `${value(name, source)} for ${name}`).join(', ');
+      throw new Refusal('JOINT_RANGE', `Expected ${limits}, received ${received} from ${topic}`, topic);
+    }
     return {
       stamp: reading.stamp,
       state: Float64Array.from(this.#config.state.joints, (j) => toModel(value(j.name, j.source), j)),
       measured: Float64Array.from(this.#config.action.joints, ({ name }) =>
-        measured.has(name) ? value(name, 'position') : NaN,
+        this.#measured.has(name) ? value(name, 'position') : NaN,
       ),
     };
   }
@@ -87,7 +100,7 @@ export class JointReader {
     });
     if (twice.size > 0) {
       throw new Refusal(
-        'JOINT_COUNT',
+        'JOINT_DUPLICATE',
         `Expected each joint once, received more than one value from ${topic} for: ${[...twice].join(', ')}`,
         topic,
       );

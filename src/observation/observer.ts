@@ -8,6 +8,8 @@ import { History } from './history.js';
 import { checkImage, decodeCompressed, isDuplicate } from './image.js';
 import { JointReader } from './joints.js';
 import type { JointSample } from './joints.js';
+import { Order } from './order.js';
+import { seconds } from './words.js';
 
 const FRAME_HISTORY_BYTES = 128 * 1024 * 1024;
 const JOINT_HISTORY_ITEMS = 4096;
@@ -26,6 +28,7 @@ interface Stream<T extends Input> {
   seen: boolean;
   /** When it last gave something new: the newest stamp, or its arrival where the stamp is ahead; at first the start. */
   alive: bigint;
+  readonly order: Order;
 }
 
 interface CameraStream extends Stream<CameraFrame> {
@@ -71,10 +74,11 @@ export class Observer {
     this.#changed = changed;
     this.#clock = clock;
     this.prompt = config.prompt;
-    this.#lead = config.schedule.lockstep ? BigInt(Math.round(1e9 / config.controlRate)) : 0n;
+    const period = BigInt(Math.round(1e9 / config.controlRate));
+    this.#lead = config.schedule.lockstep ? period : 0n;
     this.#reader = new JointReader(config);
     const cameras = config.cameras.map((camera): CameraStream => ({
-      ...stream<CameraFrame>(camera, 'CAMERA_MISSING', 'CAMERA_STALE', new History(FRAME_HISTORY_BYTES)),
+      ...stream<CameraFrame>(camera, 'CAMERA_MISSING', 'CAMERA_STALE', new History(FRAME_HISTORY_BYTES), period),
       camera,
       decoding: false,
       waiting: undefined,
@@ -82,7 +86,7 @@ export class Observer {
     this.#cameras = new Map(cameras.map((c) => [c.camera.name, c]));
     this.#joints =
       config.state.mode === 'joints'
-        ? stream<JointSample>(config.state, 'STATE_STALE', 'STATE_STALE', new History(JOINT_HISTORY_ITEMS))
+        ? stream<JointSample>(config.state, 'STATE_STALE', 'STATE_STALE', new History(JOINT_HISTORY_ITEMS), period)
         : undefined;
     this.#streams = [...cameras, ...(this.#joints ? [this.#joints] : [])];
   }
@@ -97,6 +101,7 @@ export class Observer {
       stream.history.clear();
       stream.seen = false;
       stream.alive = now;
+      stream.order.reset();
     }
     for (const camera of this.#cameras.values()) camera.waiting = undefined;
   }
@@ -216,18 +221,21 @@ export class Observer {
       const result = await decoded.catch((error: unknown) => error as Refusal);
       if (start !== this.#start) continue;
       if (result instanceof Refusal) this.#report(result);
-      else if (this.#accept(stream, result, this.#clock())) this.#changed();
+      else if (this.#attempt(() => this.#accept(stream, result, this.#clock()), stream)) this.#changed();
     }
     stream.decoding = false;
   }
 
+  /** @throws Refusal TIME_BACKWARDS, CAMERA_FROZEN. */
   #accept<T extends Input>(stream: Stream<T>, item: T, now: bigint): boolean {
+    if (stream.order.isRedelivery(item, stream.history.items, now)) return false;
     const age = now - item.stamp;
     if (age > stream.maxAge || -age > stream.maxAge + this.#lead) {
       const apart = age < 0n ? -age : age;
       const said = `${seconds(apart)} s ${age < 0n ? 'ahead of' : 'behind'} the clock`;
       // Wall time and simulated time are years apart.
-      const hint = apart > A_DAY ? ' (does use_sim_time agree with the publisher?)' : '';
+      const years = apart > A_DAY ? ' (does use_sim_time agree with the publisher?)' : '';
+      const hint = item.stamp === 0n ? ' (its stamp is 0)' : years;
       this.#condition(
         stream.stale,
         stream.topic,
@@ -237,6 +245,7 @@ export class Observer {
       );
       return false;
     }
+    stream.order.accept(item, now);
     stream.history.add(item, 'data' in item ? item.data.byteLength : 1);
     const latest = now + this.#lead;
     const alive = item.stamp < latest ? item.stamp : latest;
@@ -316,8 +325,10 @@ function stream<T extends Input>(
   missing: RefusalCode,
   stale: RefusalCode,
   history: History<T>,
+  period: bigint,
 ): Stream<T> {
-  return { topic, maxAge, history, missing, stale, seen: false, alive: 0n };
+  const order = new Order(topic, maxAge, period);
+  return { topic, maxAge, history, order, missing, stale, seen: false, alive: 0n };
 }
 
 function duplicates(views: readonly View[]): readonly View[] | undefined {
@@ -325,9 +336,4 @@ function duplicates(views: readonly View[]): readonly View[] | undefined {
     for (const first of views.slice(0, i)) if (isDuplicate(first.frame, second.frame)) return [first, second];
   }
   return undefined;
-}
-
-/** Nanoseconds as seconds with milliseconds. */
-function seconds(ns: bigint): string {
-  return (Number(ns) / 1e9).toFixed(3);
 }

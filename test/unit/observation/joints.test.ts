@@ -117,7 +117,7 @@ describe('refusals', () => {
   test('a_joint_that_comes_twice_is_named', () => {
     const reading = { ...joints(0n, { a: 1, b: 2, g: 3, x: 4 }), name: ['a', 'b', 'g', 'b'] };
     expect(refused(reading)).toEqual({
-      code: 'JOINT_COUNT',
+      code: 'JOINT_DUPLICATE',
       message: 'Expected each joint once, received more than one value from joint_states for: b',
     });
   });
@@ -127,5 +127,24 @@ describe('refusals', () => {
       code: 'JOINT_NOT_FINITE',
       message: `Expected finite positions, received ${value} for b from joint_states`,
     });
+  });
+
+  test('a_reading_beyond_its_limits_is_refused_with_each_joint_that_is_and_one_at_them_is_not', () => {
+    const limits = [stateJoint('a', { lower: -1, upper: 1 }), stateJoint('b', { upper: 2 })];
+    const from = robot({ state: { ...state, joints: limits } });
+    expect(new JointReader(from).read(joints(0n, { a: -1, b: 2 })).state).toEqual(Float64Array.of(-1, 2));
+    expect(new JointReader(from).read(joints(0n, { a: 1, b: -9 })).state).toEqual(Float64Array.of(1, -9));
+    expect(refused(joints(0n, { a: -1.5, b: 2.25 }), from)).toEqual({
+      code: 'JOINT_RANGE',
+      message: 'Expected a from -1 to 1, b from -Infinity to 2, received -1.5 for a, 2.25 for b from joint_states',
+    });
+  });
+
+  test('limits_are_those_of_the_messages_field_not_of_the_models_value', () => {
+    const finger = stateJoint('a', { source: 'velocity', scale: -0.04, offset: 0.04, lower: -0.01, upper: 0.05 });
+    const from = robot({ state: { ...state, joints: [finger] }, action: { joints: [], bound: 'none' } });
+    const reading = (velocity: number) => ({ ...joints(0n, { a: 9 }), velocity: Float64Array.of(velocity) });
+    expect([...new JointReader(from).read(reading(0.04)).state]).toEqual([-0]);
+    expect(refused(reading(0.06), from).code).toBe('JOINT_RANGE');
   });
 });

@@ -3,7 +3,7 @@ import sharp from 'sharp';
 import type { PolicyConfig } from '../../../src/config/config.js';
 import type { Refusal } from '../../../src/errors.js';
 import { Observer } from '../../../src/observation/observer.js';
-import { exterior, image, joints, MS, robot, SECOND, T0, wrist } from '../pipeline/robot.js';
+import { exterior, image, joints, MS, robot, SECOND, stateJoint, T0, wrist } from '../pipeline/robot.js';
 
 let said: Refusal[];
 let changes: number;
@@ -60,7 +60,7 @@ describe('building an observation', () => {
     offerAll(from, T0);
     expect(from.take(T0)?.stamp).toBe(T0);
     expect(from.take(T0)).toBeUndefined();
-    from.offerJoints(joints(T0 - 1n), T0);
+    from.offerJoints(joints(T0), T0);
     expect(from.take(T0)).toBeUndefined();
     from.offerJoints(joints(T0 + 1n), T0 + 1n);
     expect(from.take(T0 + 1n)?.stamp).toBe(T0 + 1n);
@@ -111,9 +111,19 @@ describe('a bad message', () => {
     ['size', (to) => to.offerImage('wrist', image(T0 + 1n, 1, { width: 1 }), T0 + 1n), 'IMAGE_SIZE', 'wrist/image_raw'],
     ['data', (to) => to.offerImage('wrist', image(T0 + 1n, 1, { step: 13 }), T0 + 1n), 'IMAGE_DATA', 'wrist/image_raw'],
     ['joint', (to) => to.offerJoints(joints(T0 + 1n, { a: 1 }), T0 + 1n), 'JOINT_MISSING', 'joint_states'],
+    ['range', (to) => to.offerJoints(joints(T0 + 1n, { a: 1, b: 4 }), T0 + 1n), 'JOINT_RANGE', 'joint_states'],
+    [
+      'image that is not new',
+      (to) => to.offerImage('wrist', image(T0, 9), T0 + 1n),
+      'CAMERA_FROZEN',
+      'wrist/image_raw',
+    ],
+    ['older image', (to) => to.offerImage('wrist', image(T0 - 1n, 2), T0 + 1n), 'TIME_BACKWARDS', 'wrist/image_raw'],
+    ['older reading', (to) => to.offerJoints(joints(T0 - 1n), T0 + 1n), 'TIME_BACKWARDS', 'joint_states'],
     ['value', (to) => to.offerJoints(joints(T0 + 1n, { a: 1, b: NaN }), T0 + 1n), 'JOINT_NOT_FINITE', 'joint_states'],
   ])('%s is refused each time, evicts nothing, and the next good one is used at once', (_, offerBad, code, topic) => {
-    const from = observer();
+    const limited = [stateJoint('a'), stateJoint('b', { lower: -3, upper: 3 })];
+    const from = observer(robot({ state: { ...robot().state, joints: limited } }));
     offerAll(from, T0);
     offerBad(from);
     offerBad(from);
@@ -138,7 +148,7 @@ describe('a bad message', () => {
     for (const camera of ['exterior', 'wrist'])
       from.offerImage(camera, image(T0 + 51n * MS, camera.length), T0 + 51n * MS);
     from.watch(T0 + 100n * MS);
-    expect(codes()).toEqual([]);
+    expect(codes()).toEqual(['TIME_BACKWARDS']);
     from.watch(T0 + 252n * MS);
     expect(said.map(({ source }) => source)).toEqual(['exterior/image_raw', 'wrist/image_raw', 'joint_states']);
   });
@@ -150,6 +160,14 @@ describe('a bad message', () => {
       'STATE_STALE: Expected a stamp within 0.100 s, received one 0.500 s behind the clock from joint_states',
     ]);
   });
+});
+
+test('a_stamp_of_0_is_named_as_such', () => {
+  const from = observer();
+  from.offerImage('wrist', image(0n), T0);
+  expect(said[0]?.message).toBe(
+    'Expected a stamp within 0.200 s, received one 1000.000 s behind the clock from wrist/image_raw (its stamp is 0)',
+  );
 });
 
 test('a_stamp_years_off_asks_about_simulated_time', () => {
@@ -358,6 +376,7 @@ describe('measured positions', () => {
     expect(from.measured(T0)).toBeUndefined();
     from.offerJoints(joints(T0 + 2n, { a: 5, b: 6 }), T0 + 2n);
     from.offerJoints(joints(T0, { a: 1, b: 2 }), T0 + 2n);
+    expect(codes()).toEqual(['TIME_BACKWARDS']);
     expect([...from.measured(T0 + 2n)!]).toEqual([5, 6]);
     expect(from.measured(T0 + 2n + 100n * MS)).toBeDefined();
     expect(from.measured(T0 + 3n + 100n * MS)).toBeUndefined();
