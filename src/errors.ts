@@ -37,6 +37,7 @@ export const LOAD_CODES = [
   'CHECKPOINT_STATS',
   'CHECKPOINT_TOKENIZER',
   'BACKEND_UNAVAILABLE',
+  'DRIVER_TOO_OLD',
   'OUT_OF_MEMORY',
 ] as const;
 
@@ -44,6 +45,7 @@ export const LOAD_CODES = [
 export const RUN_CODES = [
   'ENGINE_FAILED',
   'ENGINE_LATE',
+  'DEVICE_LOST',
   'CHUNK_NOT_FINITE',
   'COMMAND_JUMP',
   'COMMAND_STARVED',

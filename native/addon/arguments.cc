@@ -142,8 +142,10 @@ InferArguments::InferArguments(Napi::Object given, Napi::Value out, const pi05_i
   const Napi::Value noise = given.Get("noise");
   request.noise = ToFloats(noise, chunk, "noise");
   owners.Set(owners.Length(), noise);
-  actions = ToFloats(out, chunk, "actions");
-  owners.Set(owners.Length(), out);
+  if (!out.IsUndefined()) {
+    actions = ToFloats(out, chunk, "actions");
+    owners.Set(owners.Length(), out);
+  }
 
   const Napi::Value steps = given.Get("steps");
   request.steps = steps.IsUndefined() ? 0 : ToInt32(steps, "steps");

@@ -13,6 +13,7 @@ Napi::Object InfoObject(Napi::Env env, const pi05_info& info) {
   object["familyReason"] = info.family_reason;
   object["resize"] = info.resize == PI05_RESIZE_LEROBOT ? "lerobot" : "pillow";
   object["backend"] = info.backend == PI05_BACKEND_CUDA ? "cuda" : "cpu";
+  object["backendReason"] = info.backend_reason;
   object["stateInPrompt"] = info.state_in_prompt != 0;
   object["slots"] = info.slots;
   object["actionDim"] = info.action_dim;
@@ -98,6 +99,17 @@ Napi::Value InferJob::Result(Napi::Env env) {
   result["trace"] = trace;
   return result;
 }
+
+PrepareJob::PrepareJob(Napi::Env env, std::shared_ptr<Session> session, std::unique_ptr<InferArguments> arguments)
+    : Job(env), session_(std::move(session)), arguments_(std::move(arguments)) {
+  session_->busy = true;
+}
+
+PrepareJob::~PrepareJob() { session_->busy = false; }
+
+pi05_status PrepareJob::Work(pi05_session** session) { return pi05_prepare(*session, &arguments_->request); }
+
+Napi::Value PrepareJob::Result(Napi::Env env) { return env.Undefined(); }
 
 CloseJob::CloseJob(Napi::Env env, std::shared_ptr<Session> session) : Job(env), session_(std::move(session)) {
   session_->closed = true;

@@ -1,4 +1,4 @@
-// The four things that a worker does: open a session, infer, close it, write a checkpoint.
+// What a worker does: open a session, prepare it, infer, close it, write a checkpoint.
 #pragma once
 
 #include <napi.h>
@@ -19,7 +19,7 @@ namespace pi05::addon {
 struct Session {
   explicit Session(Delivery& delivery) : worker(delivery) {}
   Worker worker;
-  pi05_info info = {};  // without family_reason's text, which ends with the native session
+  pi05_info info = {};  // without its texts, which end with the native session
   bool busy = false;    // an inference was asked for and has not settled
   bool closed = false;
 };
@@ -65,6 +65,21 @@ class InferJob : public Job {
   double milliseconds_ = 0;
   std::vector<Tensor> trace_;
   std::exception_ptr failure_;
+};
+
+// Gets ready for requests like the given one, whose noise and tokens do not matter.
+class PrepareJob : public Job {
+ public:
+  PrepareJob(Napi::Env env, std::shared_ptr<Session> session, std::unique_ptr<InferArguments> arguments);
+  ~PrepareJob() override;
+
+ protected:
+  pi05_status Work(pi05_session** session) override;
+  Napi::Value Result(Napi::Env env) override;
+
+ private:
+  std::shared_ptr<Session> session_;
+  std::unique_ptr<InferArguments> arguments_;
 };
 
 class CloseJob : public Job {

@@ -34,8 +34,9 @@ Napi::Value Open(const Napi::CallbackInfo& call) {
   return promise;
 }
 
-// infer(session, request, actions)
-Napi::Value Infer(const Napi::CallbackInfo& call) {
+// infer(session, request, actions) and prepare(session, request)
+template <typename RequestJob>
+Napi::Value Ask(const Napi::CallbackInfo& call) {
   const Napi::Env env = call.Env();
   std::shared_ptr<Session> session = ToSession(call[0]);
   if (session->closed)
@@ -45,7 +46,7 @@ Napi::Value Infer(const Napi::CallbackInfo& call) {
                         "Expected one inference at a time, received another while one runs");
   }
   auto arguments = std::make_unique<InferArguments>(ToObject(call[1], "request"), call[2], session->info);
-  auto job = std::make_unique<InferJob>(env, session, std::move(arguments));
+  auto job = std::make_unique<RequestJob>(env, session, std::move(arguments));
   const Napi::Promise promise = job->promise();
   session->worker.Post(std::move(job));
   return promise;
@@ -99,7 +100,8 @@ void ResizeLerobot(const Napi::CallbackInfo& call) {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Delivery::Install(env);
   exports["open"] = Napi::Function::New<Open>(env, "open");
-  exports["infer"] = Napi::Function::New<Infer>(env, "infer");
+  exports["prepare"] = Napi::Function::New<Ask<PrepareJob>>(env, "prepare");
+  exports["infer"] = Napi::Function::New<Ask<InferJob>>(env, "infer");
   exports["close"] = Napi::Function::New<Close>(env, "close");
   exports["makeCheckpoint"] = Napi::Function::New<MakeCheckpoint>(env, "makeCheckpoint");
   exports["resizePillow"] = Napi::Function::New<ResizePillow>(env, "resizePillow");

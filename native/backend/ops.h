@@ -20,7 +20,7 @@
 // 3. run() may record on the first call with a Shape and replay afterwards (one CUDA graph over the whole inference):
 //    what a recording depends on beyond the data is in Shape, and every buffer keeps its address from allocate() on.
 //    upload() writes into buffers of fixed address too; where a larger image forces a new one, older recordings are
-//    invalid. A backend may round Shape::tokens up to a bucket and keep the length on the device.
+//    invalid. prepare() records ahead, so that no run() has to in the middle of control.
 //
 // Numbers: the residual streams, the flow's x and velocities, the modulation table and the condition are F32 in every
 // backend. activation_type() is the type of what goes into products: normalised rows, q, k, v, attention, MLP hidden.
@@ -115,6 +115,9 @@ class Ops {
   virtual void upload(const Matrix& to, const float* host) = 0;
   // Does what `record` asks for, in order. Ops called outside run() are done at once.
   virtual void run(const Shape& shape, const std::function<void()>& record) = 0;
+  // Whether run() records. Then prepare() records without running, so that a later run() of that shape only replays.
+  virtual bool records() const { return false; }
+  virtual void prepare(const Shape&, const std::function<void()>&) {}
   // Contiguous fp32 host memory from any Matrix; waits for what was run.
   virtual void download(const Matrix& from, float* host) = 0;
 

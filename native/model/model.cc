@@ -40,7 +40,7 @@ void Model::condition_on(int64_t steps) {
   conditioned_steps_ = steps;
 }
 
-void Model::infer(const Request& request, float* actions, const Trace& trace) {
+const Inputs& Model::give(const Request& request, const Shape& shape) {
   const Dimensions& d = ops_.dims;
   const pi05_rtc& rtc = request.rtc;
   const int64_t steps = request.steps;
@@ -64,11 +64,6 @@ void Model::infer(const Request& request, float* actions, const Trace& trace) {
     time_row[static_cast<size_t>(i)] =
         static_cast<int32_t>(held[static_cast<size_t>(i % d.horizon)] != 0 ? steps : i / d.horizon);
 
-  Shape shape;
-  shape.images = request.images;
-  shape.tokens = request.token_count;
-  shape.steps = steps;
-  shape.trace = static_cast<bool>(trace);
   Inputs host;
   host.images = request.images;
   host.tokens = request.tokens;
@@ -79,19 +74,33 @@ void Model::infer(const Request& request, float* actions, const Trace& trace) {
   host.guidance = guidance.data();
   host.times = times_.data();
   host.time_row = time_row.data();
-  const Inputs& in = ops_.upload(shape, host);
+  return ops_.upload(shape, host);
+}
 
-  const auto cameras = static_cast<int64_t>(request.images.size());
-  const int64_t image_rows = cameras * d.vision.patches(), rows = image_rows + request.token_count;
-  ops_.run(shape, [&] {
-    const Matrix patches = patches_.rows_from(0, image_rows), images = stream_.rows_from(0, image_rows);
-    ops_.patches(in.images, resize_, patches);
-    ops_.vision(patches, cameras, images);
-    if (shape.trace) ops_.copy(images, image_rows_.rows_from(0, image_rows));
-    ops_.embed(in.tokens, stream_.rows_from(image_rows, request.token_count));
-    ops_.prefix(stream_.rows_from(0, rows), cache_);
-    ops_.flow(in, steps, rows, cache_, modulation_, x_, velocities_);
-  });
+void Model::compute(const Inputs& in, const Shape& shape) {
+  const auto cameras = static_cast<int64_t>(shape.images.size());
+  const int64_t image_rows = cameras * ops_.dims.vision.patches(), rows = image_rows + shape.tokens;
+  const Matrix patches = patches_.rows_from(0, image_rows), images = stream_.rows_from(0, image_rows);
+  ops_.patches(in.images, resize_, patches);
+  ops_.vision(patches, cameras, images);
+  if (shape.trace) ops_.copy(images, image_rows_.rows_from(0, image_rows));
+  ops_.embed(in.tokens, stream_.rows_from(image_rows, shape.tokens));
+  ops_.prefix(stream_.rows_from(0, rows), cache_);
+  ops_.flow(in, shape.steps, rows, cache_, modulation_, x_, velocities_);
+}
+
+void Model::prepare(const Request& request) {
+  if (!ops_.records()) return;
+  Shape shape{request.images, request.token_count, request.steps, false};
+  const Inputs& in = give(request, shape);
+  for (shape.tokens = 1; shape.tokens <= ops_.dims.max_tokens; shape.tokens++)
+    ops_.prepare(shape, [&] { compute(in, shape); });
+}
+
+void Model::infer(const Request& request, float* actions, const Trace& trace) {
+  const Shape shape{request.images, request.token_count, request.steps, static_cast<bool>(trace)};
+  const Inputs& in = give(request, shape);
+  ops_.run(shape, [&] { compute(in, shape); });
   ops_.download(x_, actions);
   if (trace) trace_all(request, trace);
 }

@@ -30,12 +30,18 @@ class Model {
   // Loads the weights into the backend; both outlive the model.
   Model(Ops& ops, const Weights& weights, pi05_family family, pi05_resize resize);
 
+  // Where the backend records inferences: does so ahead for such images, steps and chunking and every prompt length.
+  void prepare(const Request& request);
   // actions: out (horizon, action_dim). trace may be empty.
   void infer(const Request& request, float* actions, const Trace& trace);
 
  private:
   // The modulation table for the times of this many steps, with one more row for time 0.
   void condition_on(int64_t steps);
+  // The request's data to the backend.
+  const Inputs& give(const Request& request, const Shape& shape);
+  // Everything between upload and download.
+  void compute(const Inputs& in, const Shape& shape);
   void trace_all(const Request& request, const Trace& trace);
 
   Ops& ops_;

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 
 #include "backend/cpu/cpu_ops.h"
@@ -21,6 +22,7 @@ struct pi05_session {
   std::unique_ptr<pi05::Ops> ops;
   std::unique_ptr<pi05::Model> model;
   pi05_backend backend = PI05_BACKEND_CPU;
+  std::string backend_reason;
   std::atomic<bool> inferring{false};
 };
 
@@ -54,16 +56,32 @@ pi05_status guarded(Work work) {
   }
 }
 
-// The backend asked for; `auto` takes the GPU where there is one that works.
-pi05_backend chosen_backend(pi05_backend asked) {
+// One inference at a time.
+class Busy {
+ public:
+  explicit Busy(std::atomic<bool>& flag) : flag_(flag) {
+    require(!flag_.exchange(true), "Expected one inference at a time, received another while one runs");
+  }
+  ~Busy() { flag_ = false; }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  std::atomic<bool>& flag_;
+};
+
+// The backend asked for; `auto` takes the GPU where there is one that works, and otherwise says why not.
+pi05_backend chosen_backend(pi05_backend asked, std::string& reason) {
   if (asked == PI05_BACKEND_CPU) return asked;
 #ifdef PI05_CUDA
-  const std::string missing = why_no_cuda();
+  const std::optional<Error> missing = why_no_cuda();
 #else
-  const std::string missing = "Expected the cuda backend, received a build without it (use auto or cpu)";
+  const std::optional<Error> missing(
+      {PI05_BACKEND_UNAVAILABLE, "Expected the cuda backend, received a build without it (use auto or cpu)"});
 #endif
-  if (asked == PI05_BACKEND_CUDA && !missing.empty()) throw Error(PI05_BACKEND_UNAVAILABLE, missing);
-  return missing.empty() ? PI05_BACKEND_CUDA : PI05_BACKEND_CPU;
+  if (asked == PI05_BACKEND_CUDA && missing) throw *missing;
+  if (missing) reason = missing->what();
+  return missing ? PI05_BACKEND_CPU : PI05_BACKEND_CUDA;
 }
 
 std::unique_ptr<Ops> make_ops(const pi05_options& options, const Dimensions& dims, pi05_backend backend) {
@@ -99,6 +117,10 @@ const char* pi05_status_name(pi05_status status) {
       return "OUT_OF_MEMORY";
     case PI05_ENGINE_FAILED:
       return "ENGINE_FAILED";
+    case PI05_DRIVER_TOO_OLD:
+      return "DRIVER_TOO_OLD";
+    case PI05_DEVICE_LOST:
+      return "DEVICE_LOST";
   }
   return "UNKNOWN";
 }
@@ -111,12 +133,11 @@ pi05_status pi05_open(const pi05_options* options, pi05_session** out) {
     *out = nullptr;
     require_range("threads", 0, pi05::kMaxThreads, options->threads);
     require_range("backend", PI05_BACKEND_AUTO, PI05_BACKEND_CUDA, options->backend);
-    const pi05_backend backend = pi05::chosen_backend(options->backend);
     auto session = std::make_unique<pi05_session>();
-    session->backend = backend;
+    session->backend = pi05::chosen_backend(options->backend, session->backend_reason);
     session->checkpoint = pi05::open_checkpoint(options->checkpoint);
     const pi05::Checkpoint& checkpoint = session->checkpoint;
-    session->ops = pi05::make_ops(*options, checkpoint.dims, backend);
+    session->ops = pi05::make_ops(*options, checkpoint.dims, session->backend);
     session->model =
         std::make_unique<pi05::Model>(*session->ops, checkpoint.weights, checkpoint.family, checkpoint.resize);
     *out = session.release();
@@ -135,6 +156,7 @@ pi05_status pi05_get_info(const pi05_session* session, pi05_info* out) {
     out->family_reason = c.family_reason.c_str();
     out->resize = c.resize;
     out->backend = session->backend;
+    out->backend_reason = session->backend_reason.c_str();
     out->state_in_prompt = c.state_in_prompt;
     out->slots = static_cast<int32_t>(d.slots);
     out->action_dim = static_cast<int32_t>(d.action_dim);
@@ -148,12 +170,18 @@ pi05_status pi05_get_info(const pi05_session* session, pi05_info* out) {
   });
 }
 
+pi05_status pi05_prepare(pi05_session* session, const pi05_request* request) {
+  return guarded([&] {
+    require(session && request, "Expected a session and a request");
+    const pi05::Busy busy(session->inferring);
+    session->model->prepare(pi05::checked_request(*request, session->checkpoint));
+  });
+}
+
 pi05_status pi05_infer(pi05_session* session, const pi05_request* request, float* actions) {
   return guarded([&] {
     require(session && request && actions, "Expected a session, a request and a place for the actions");
-    require(!session->inferring.exchange(true), "Expected one inference at a time, received another while one runs");
-    const auto done = [](pi05_session* held) { held->inferring = false; };
-    const std::unique_ptr<pi05_session, decltype(done)> inferring(session, done);
+    const pi05::Busy busy(session->inferring);
     const pi05::Request checked = pi05::checked_request(*request, session->checkpoint);
     pi05::Trace trace;
     if (request->trace)

@@ -16,6 +16,8 @@ export interface Addon {
   }): Promise<{ session: NativeSession; info: ModelInfo }>;
   /** Fills `actions`; it and every array of the request are borrowed until the promise settles. */
   infer(session: NativeSession, request: InferRequest, actions: Float32Array): Promise<NativeResult>;
+  /** Gets ready for requests of such images, steps and chunking; the request's arrays are borrowed likewise. */
+  prepare(session: NativeSession, request: InferRequest): Promise<void>;
   /** Frees the session after what was asked of it before. */
   close(session: NativeSession): Promise<void>;
   makeCheckpoint(directory: string, size: 'tiny' | 'demo' | 'full', seed: bigint): Promise<void>;

@@ -7,6 +7,8 @@ export interface ModelInfo {
   readonly familyReason: string;
   readonly resize: 'pillow' | 'lerobot';
   readonly backend: 'cpu' | 'cuda';
+  /** Why `auto` did not take the GPU, one sentence; empty where it did or another was asked for. */
+  readonly backendReason: string;
   readonly stateInPrompt: boolean;
   /** Image slots of the model. */
   readonly slots: number;

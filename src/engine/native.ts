@@ -10,6 +10,11 @@ export interface EngineOptions {
   readonly backend: 'auto' | 'cpu' | 'cuda';
   /** CPU inference threads; 0 = one per core. */
   readonly threads: number;
+  /**
+   * Whether the first inference with images of new sizes gets ready for every prompt length: it takes longer on a GPU then
+   * (an inference of each length is recorded), and no later one does.
+   */
+  readonly prepare?: boolean;
 }
 
 /**
@@ -17,14 +22,14 @@ export interface EngineOptions {
  * wrong with its tensors, a line each), BACKEND_UNAVAILABLE, OUT_OF_MEMORY, or ENVIRONMENT where the addon is not built.
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  const { checkpoint, backend, threads } = options;
+  const { checkpoint, backend, threads, prepare = false } = options;
   if (!Number.isSafeInteger(threads) || threads < 0 || threads > 1024) {
     throw new Pi05Error('INVALID_ARGUMENT', `Expected 0 to 1024 threads, received ${threads}`, 'threads');
   }
   const native = addon();
   try {
     const { session, info } = await native.open({ checkpoint, backend, threads, lowPriority: true });
-    return new NativeEngine(session, info);
+    return new NativeEngine(session, info, prepare);
   } catch (error) {
     throw nativeError(error, checkpoint);
   }
@@ -33,17 +38,26 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 class NativeEngine implements Engine {
   readonly info: ModelInfo;
   #session: NativeSession;
+  readonly #prepare: boolean;
+  /** What it is ready for. */
+  #prepared: string | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(session: NativeSession, info: ModelInfo) {
+  constructor(session: NativeSession, info: ModelInfo, prepare: boolean) {
     this.#session = session;
     this.info = Object.freeze(info);
+    this.#prepare = prepare;
   }
 
   async infer(request: InferRequest): Promise<InferResult> {
     checkRequest(request, this.info);
     const actions = new Float32Array(this.info.horizon * this.info.actionDim);
+    const shape = shapeOf(request);
     try {
+      if (this.#prepare && shape !== this.#prepared) {
+        await addon().prepare(this.#session, request);
+        this.#prepared = shape;
+      }
       const { milliseconds, trace } = await addon().infer(this.#session, request, actions);
       const tensors = trace.map(({ name, shape, data }): [string, Tensor] => [name, { shape, data }]);
       return { actions, milliseconds, trace: new Map(tensors) };
@@ -56,6 +70,12 @@ class NativeEngine implements Engine {
     this.#closed ??= addon().close(this.#session);
     return this.#closed;
   }
+}
+
+/** What an inference depends on beyond its data and the prompt's length. */
+function shapeOf({ images, steps, rtc }: InferRequest): string {
+  const sizes = images.map((image) => image && [image.width, image.height, image.step, image.encoding]);
+  return JSON.stringify([sizes, steps, rtc?.mode === 'trained' && rtc.delay > 0]);
 }
 
 /**

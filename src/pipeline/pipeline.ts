@@ -256,8 +256,13 @@ export class Pipeline {
     const reason = error instanceof Error ? error.message : String(error);
     this.#retryAt = now + RETRY_AFTER;
     this.#send(this.#schedule.stop(now, this.#observer.measured(now)));
+    const lost = error instanceof Pi05Error && error.code === 'DEVICE_LOST';
     this.#fault(
-      new Pi05Error('ENGINE_FAILED', `Expected a chunk from the engine, received an error (${reason})`, 'engine'),
+      new Pi05Error(
+        lost ? 'DEVICE_LOST' : 'ENGINE_FAILED',
+        `Expected a chunk from the engine, received an error (${reason})`,
+        'engine',
+      ),
     );
   }
 

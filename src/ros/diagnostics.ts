@@ -11,12 +11,18 @@ export type Level = (typeof LEVEL)[keyof typeof LEVEL];
 const FAULT_LEVEL: Readonly<Record<RunCode, Level>> = {
   ENGINE_FAILED: LEVEL.error,
   ENGINE_LATE: LEVEL.warn,
+  DEVICE_LOST: LEVEL.error,
   CHUNK_NOT_FINITE: LEVEL.error,
   COMMAND_JUMP: LEVEL.error,
   COMMAND_STARVED: LEVEL.warn,
   TICK_LATE: LEVEL.warn,
 };
-const ENGINE_FAULTS: ReadonlySet<string> = new Set<RunCode>(['ENGINE_FAILED', 'ENGINE_LATE', 'CHUNK_NOT_FINITE']);
+const ENGINE_FAULTS: ReadonlySet<string> = new Set<RunCode>([
+  'ENGINE_FAILED',
+  'ENGINE_LATE',
+  'DEVICE_LOST',
+  'CHUNK_NOT_FINITE',
+]);
 
 const PERIOD_MS = 1000;
 

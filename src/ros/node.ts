@@ -282,7 +282,8 @@ function asPi05Error(error: unknown): Pi05Error {
 
 /** What was concluded about the checkpoint, in one line. */
 function describe(info: ModelInfo): string {
-  const { family, familyReason, backend, parameters, horizon, actionDim } = info;
+  const { family, familyReason, backend, backendReason, parameters, horizon, actionDim } = info;
+  const on = backendReason === '' ? backend : `${backend} (${backendReason})`;
   const millions = (parameters / 1e6).toFixed(1);
-  return `loaded an ${family} checkpoint (${familyReason}): ${millions} M parameters, chunks of ${horizon} × ${actionDim}, on ${backend}`;
+  return `loaded an ${family} checkpoint (${familyReason}): ${millions} M parameters, chunks of ${horizon} × ${actionDim}, on ${on}`;
 }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdio>
-#include <string>
 
 #include "backend/cuda/cuda.h"
 #include "check.h"
@@ -10,8 +9,8 @@
 #define RUN_GPU_TESTS()                              \
   int main() {                                       \
     std::setvbuf(stdout, nullptr, _IOLBF, 0);        \
-    const std::string missing = pi05::why_no_cuda(); \
-    if (missing.empty()) return check::run();        \
-    std::printf("skipped: %s\n", missing.c_str());   \
+    const auto missing = pi05::why_no_cuda();        \
+    if (!missing) return check::run();               \
+    std::printf("skipped: %s\n", missing->what());   \
     return 77;                                       \
   }

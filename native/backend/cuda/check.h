@@ -3,18 +3,15 @@
 
 #include <cuda_runtime.h>
 
-#include <string>
-
 #include "error.h"
 
 namespace pi05 {
 
+// Throws Error: PI05_OUT_OF_MEMORY, PI05_DEVICE_LOST where no further call can succeed, otherwise PI05_ENGINE_FAILED.
+[[noreturn]] void fail(cudaError_t result, const char* what);
+
 inline void check(cudaError_t result, const char* what) {
-  if (result == cudaSuccess) return;
-  cudaGetLastError();  // a failed launch is not the next call's failure
-  throw Error(result == cudaErrorMemoryAllocation ? PI05_OUT_OF_MEMORY : PI05_ENGINE_FAILED,
-              "Expected the GPU to do " + std::string(what) + ", received " + cudaGetErrorName(result) + ": " +
-                  cudaGetErrorString(result));
+  if (result != cudaSuccess) fail(result, what);
 }
 
 }  // namespace pi05

@@ -16,22 +16,33 @@ constexpr int kOldest = 8;  // compute capability: bf16 on tensor cores
 
 }  // namespace
 
-std::string why_no_cuda() {
-  int count = 0;
+std::optional<Error> why_no_cuda() {
+  const auto missing = [](const std::string& sentence) { return Error(PI05_BACKEND_UNAVAILABLE, sentence); };
+  int count = 0, driver = 0;
   const cudaError_t result = cudaGetDeviceCount(&count);
+  if (result == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0) {
+    const auto version = [](int number) {
+      return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+    };
+    cudaGetLastError();
+    return Error(PI05_DRIVER_TOO_OLD, "Expected a GPU driver for CUDA " + version(CUDART_VERSION) +
+                                          " or newer, received one for CUDA " + version(driver) +
+                                          " (update the driver, or use cpu)");
+  }
   if (result != cudaSuccess || count == 0) {
     cudaGetLastError();
-    return std::string("Expected a GPU for the cuda backend, received none (") +
-           (result == cudaSuccess ? "no device" : cudaGetErrorString(result)) + "; use auto or cpu)";
+    return missing(std::string("Expected a GPU for the cuda backend, received none (") +
+                   (result == cudaSuccess ? "no device" : cudaGetErrorString(result)) + "; use auto or cpu)");
   }
   int major = 0;
   if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0) != cudaSuccess || major < kOldest)
-    return "Expected a GPU of compute capability 8.0 or newer for the cuda backend, received " + std::to_string(major) +
-           ".x (use auto or cpu)";
+    return missing("Expected a GPU of compute capability 8.0 or newer for the cuda backend, received " +
+                   std::to_string(major) + ".x (use auto or cpu)");
   if (!cublaslt::library())
-    return "Expected the library cuBLASLt for the cuda backend, received none (install CUDA's libraries or the Python "
-           "package nvidia-cublas and name its folder in PI05_CUBLAS_ROOT, or use cpu)";
-  return "";
+    return missing(
+        "Expected the library cuBLASLt for the cuda backend, received none (install CUDA's libraries or the Python "
+        "package nvidia-cublas and name its folder in PI05_CUBLAS_ROOT, or use cpu)");
+  return std::nullopt;
 }
 
 CudaPrecision cuda_precision() {
@@ -43,8 +54,7 @@ CudaPrecision cuda_precision() {
 }
 
 std::unique_ptr<Ops> make_cuda_ops(const Dimensions& dimensions, CudaPrecision precision) {
-  const std::string missing = why_no_cuda();
-  if (!missing.empty()) throw Error(PI05_BACKEND_UNAVAILABLE, missing);
+  if (const std::optional<Error> missing = why_no_cuda()) throw *missing;
   return std::make_unique<CudaOps>(dimensions, precision);
 }
 

@@ -4,9 +4,11 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "backend/ops.h"
+#include "error.h"
 
 namespace pi05 {
 
@@ -15,13 +17,13 @@ enum class CudaPrecision {
   F32,   // fp32 throughout, TF32 off: for finding out what rounding does
 };
 
-// Empty where an inference can run on a GPU here, otherwise one sentence that says why not.
-std::string why_no_cuda();
+// Nothing where an inference can run on a GPU here, otherwise why not: PI05_BACKEND_UNAVAILABLE, PI05_DRIVER_TOO_OLD.
+std::optional<Error> why_no_cuda();
 
 // The precision that the environment asks for: PI05_CUDA_PRECISION is bf16 (or unset) or fp32. Throws Error.
 CudaPrecision cuda_precision();
 
-// Throws Error: PI05_BACKEND_UNAVAILABLE with why_no_cuda(), PI05_OUT_OF_MEMORY with the bytes wanted and free.
+// Throws Error: why_no_cuda(), PI05_OUT_OF_MEMORY with the bytes wanted and free.
 std::unique_ptr<Ops> make_cuda_ops(const Dimensions& dimensions, CudaPrecision precision);
 
 // The parts of an inference between whose ends the backend can take the time.

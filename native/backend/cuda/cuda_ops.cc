@@ -11,7 +11,7 @@
 namespace pi05 {
 namespace {
 
-constexpr size_t kMostRecordings = 32;
+constexpr size_t kMostRecordings = 512;
 constexpr int64_t kPartialBytes = 16 << 20;  // of attention split among blocks
 
 uint16_t bits_of(float value) {  // bf16, to nearest even
@@ -136,7 +136,7 @@ void CudaOps::forget_recordings() {
   recordings_.clear();
 }
 
-void CudaOps::run(const Shape& shape, const std::function<void()>& record) {
+cudaGraphExec_t CudaOps::recorded(const Shape& shape, const std::function<void()>& record) {
   const auto known = std::find_if(recordings_.begin(), recordings_.end(), [&](const Recording& recording) {
     return recording.shape == shape && recording.free == free_;
   });
@@ -175,7 +175,15 @@ void CudaOps::run(const Shape& shape, const std::function<void()>& record) {
     check(result, "the recording's instantiation");
     recordings_.push_front({shape, free_, executable});
   }
-  check(cudaGraphLaunch(recordings_.front().graph, stream_), "an inference");
+  return recordings_.front().graph;
+}
+
+void CudaOps::run(const Shape& shape, const std::function<void()>& record) {
+  check(cudaGraphLaunch(recorded(shape, record), stream_), "an inference");
+}
+
+void CudaOps::prepare(const Shape& shape, const std::function<void()>& record) {
+  check(cudaGraphUpload(recorded(shape, record), stream_), "a recording's upload");
 }
 
 void CudaOps::measure_stages() {

@@ -31,6 +31,8 @@ class CudaOps final : public Ops {
   const Inputs& upload(const Shape& shape, const Inputs& host) override;
   void upload(const Matrix& to, const float* host) override;
   void run(const Shape& shape, const std::function<void()>& record) override;
+  bool records() const override { return true; }
+  void prepare(const Shape& shape, const std::function<void()>& record) override;
   void download(const Matrix& from, float* host) override;
 
   void patches(const std::vector<pi05_image>& images, pi05_resize resize, const Matrix& out) override;
@@ -65,6 +67,7 @@ class CudaOps final : public Ops {
   std::array<float, kStages> stage_times();
 
  private:
+  Lease lease_;  // first, so that it ends last
   // A recorded inference. The latest is first in the list.
   struct Recording {
     Shape shape;
@@ -77,6 +80,8 @@ class CudaOps final : public Ops {
     kernels::LinearAxis linear;
   };
 
+  // Of this shape and the inputs uploaded last; the first in the list from then on.
+  cudaGraphExec_t recorded(const Shape& shape, const std::function<void()>& record);
   Matrix scratch(int64_t rows, int64_t cols, DType type);  // valid until the next call
   void mark(int event);                                    // the end of a stage, where they are measured
 
@@ -92,9 +97,9 @@ class CudaOps final : public Ops {
   std::vector<DeviceMemory> memory_;
   std::shared_ptr<const CudaWeights> loaded_;
   DeviceMemory scratch_, partial_;
-  DeviceMemory mail_;                  // of the persistent kernel, where it fits
-  DeviceMemory turns_;                 // (max_prefix + horizon, head_dim / 2) cosine and sine
-  Matrix qkv_;  // (largest of all rows, largest of all columns)
+  DeviceMemory mail_;   // of the persistent kernel, where it fits
+  DeviceMemory turns_;  // (max_prefix + horizon, head_dim / 2) cosine and sine
+  Matrix qkv_;          // (largest of all rows, largest of all columns)
   Matrix qkv(int64_t rows, int64_t cols) const;
 
   // Inputs: small ones packed in one block, images each in a buffer of its own, host and device side by side.

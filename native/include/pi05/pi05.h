@@ -25,7 +25,9 @@ typedef enum pi05_status {
   PI05_CHECKPOINT_TENSORS = 3,
   PI05_BACKEND_UNAVAILABLE = 4,
   PI05_OUT_OF_MEMORY = 5,
-  PI05_ENGINE_FAILED = 6
+  PI05_ENGINE_FAILED = 6,
+  PI05_DRIVER_TOO_OLD = 7, /* the GPU's driver does not know the CUDA that this was built with */
+  PI05_DEVICE_LOST = 8     /* the GPU fails whatever it is asked; sessions can be opened again when all are closed */
 } pi05_status;
 
 /* "CHECKPOINT_TENSORS" for PI05_CHECKPOINT_TENSORS, and so on. Static storage. */
@@ -49,7 +51,8 @@ typedef struct pi05_info {
   pi05_family family;
   const char* family_reason; /* valid while the session lives */
   pi05_resize resize;
-  pi05_backend backend; /* never AUTO */
+  pi05_backend backend;       /* never AUTO */
+  const char* backend_reason; /* why AUTO did not take the GPU, otherwise empty; valid while the session lives */
   int32_t state_in_prompt;
   int32_t slots;
   int32_t action_dim;
@@ -116,6 +119,10 @@ typedef struct pi05_request {
   pi05_trace_fn trace; /* NULL = none */
   void* trace_user;
 } pi05_request;
+
+/* Gets ready for requests of such images, steps and chunking, whatever their prompt's length, so that none of them takes
+ * longer than the others: a GPU records the inference of each length here, the CPU has nothing to do. trace is ignored. */
+PI05_API pi05_status pi05_prepare(pi05_session* session, const pi05_request* request);
 
 /* actions: out, (horizon, action_dim) normalised. */
 PI05_API pi05_status pi05_infer(pi05_session* session, const pi05_request* request, float* actions);

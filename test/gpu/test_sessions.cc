@@ -1,0 +1,125 @@
+// Sessions on one GPU: they share weights, leave nothing behind, and say by a status what goes wrong.
+#include <cuda_runtime.h>
+
+#include <thread>
+
+#include "fixtures.h"
+#include "gpu.h"
+#include "scratch.h"
+
+using fixtures::Case;
+using fixtures::Session;
+
+void lose_the_gpu();  // lost.cu
+
+namespace {
+
+const std::string kTiny = std::string(PI05_FIXTURES) + "/tiny-openpi";
+
+// A random checkpoint of a size that shows in the GPU's memory.
+struct Demo : scratch::Directory {
+  Demo() { fixtures::require_ok(pi05_make_checkpoint(path.c_str(), PI05_SIZE_DEMO, 1)); }
+};
+
+std::vector<float> infer_golden(const Session& session) {
+  Case golden("tiny-openpi/case_two_cameras_short_prompt");
+  return fixtures::infer(session, golden.request());
+}
+
+pi05_status opened(pi05_session** session) {
+  const pi05_options options{kTiny.c_str(), PI05_BACKEND_CUDA, 1, 0};
+  return pi05_open(&options, session);
+}
+
+TEST(two_sessions_of_one_checkpoint_share_its_weights) {
+  const Demo demo;
+  const int64_t before = pi05::cuda_memory().used;
+  const Session first(demo.path, 1, PI05_BACKEND_CUDA);
+  const int64_t one = pi05::cuda_memory().used - before;
+  const Session second(demo.path, 1, PI05_BACKEND_CUDA);
+  const int64_t both = pi05::cuda_memory().used - before;
+  std::printf("       one session %.1f MB, both %.1f MB, weights %.1f MB\n", static_cast<double>(one) / 1e6,
+              static_cast<double>(both) / 1e6, static_cast<double>(first.info.weight_bytes) / 1e6);
+  CHECK(both - one <= one - first.info.weight_bytes / 2);
+}
+
+TEST(two_sessions_at_once_give_what_each_gives_alone) {
+  const Session first(kTiny, 1, PI05_BACKEND_CUDA), second(kTiny, 1, PI05_BACKEND_CUDA);
+  const std::vector<float> alone = infer_golden(first);
+  int different = 0;
+  std::thread other([&] {
+    for (int i = 0; i < 50; i++) different += infer_golden(second) != alone;
+  });
+  int own = 0;
+  for (int i = 0; i < 50; i++) own += infer_golden(first) != alone;
+  other.join();
+  CHECK(different == 0);
+  CHECK(own == 0);
+}
+
+TEST(fifty_sessions_one_after_another_leave_nothing) {
+  const auto once = [] {
+    const Session session(kTiny, 1, PI05_BACKEND_CUDA);
+    infer_golden(session);
+  };
+  once();
+  const int64_t before = pi05::cuda_memory().used;
+  for (int i = 0; i < 50; i++) once();
+  CHECK_LE(static_cast<double>(pi05::cuda_memory().used - before), 0);
+}
+
+TEST(a_prepared_session_gives_the_same_for_every_prompt_length) {
+  const Session plain(kTiny, 1, PI05_BACKEND_CUDA), prepared(kTiny, 1, PI05_BACKEND_CUDA);
+  Case golden("tiny-openpi/case_two_cameras_short_prompt");
+  const pi05_request like = golden.request();
+  fixtures::require_ok(pi05_prepare(prepared.get(), &like));
+  for (const size_t length : {golden.tokens.size(), size_t{1}, size_t{2}}) {
+    golden.tokens.resize(length);
+    const pi05_request request = golden.request();
+    CHECK(fixtures::infer(prepared, request) == fixtures::infer(plain, request));
+  }
+}
+
+TEST(too_little_memory_is_said_and_leaves_the_gpu_usable) {
+  size_t free = 0, total = 0;
+  void* taken = nullptr;
+  cudaMemGetInfo(&free, &total);
+  size_t rest = size_t{4} << 20;
+  while (cudaMalloc(&taken, free - rest) != cudaSuccess && rest < free / 2) rest += size_t{4} << 20;
+  cudaGetLastError();
+  std::vector<void*> crumbs;
+  for (void* crumb = nullptr; cudaMalloc(&crumb, size_t{1} << 20) == cudaSuccess;) crumbs.push_back(crumb);
+  cudaGetLastError();
+  pi05_session* session = nullptr;
+  const pi05_status status = opened(&session);
+  std::printf("       %s: %s\n", pi05_status_name(status), pi05_last_error());
+  CHECK(status == PI05_OUT_OF_MEMORY);
+  for (void* crumb : crumbs) cudaFree(crumb);
+  cudaFree(taken);
+  const Session after(kTiny, 1, PI05_BACKEND_CUDA);
+  infer_golden(after);
+}
+
+// Last, for it takes the GPU from everything before it.
+TEST(a_lost_gpu_is_said_and_a_new_session_works) {
+  std::vector<float> expected;
+  {
+    const Session session(kTiny, 1, PI05_BACKEND_CUDA);
+    expected = infer_golden(session);
+    lose_the_gpu();
+    Case golden("tiny-openpi/case_two_cameras_short_prompt");
+    const pi05_request request = golden.request();
+    std::vector<float> actions(expected.size());
+    for (int i = 0; i < 2; i++) {
+      const pi05_status status = pi05_infer(session.get(), &request, actions.data());
+      std::printf("       %s: %s\n", pi05_status_name(status), pi05_last_error());
+      CHECK(status == PI05_DEVICE_LOST);
+    }
+  }
+  const Session again(kTiny, 1, PI05_BACKEND_CUDA);
+  CHECK(infer_golden(again) == expected);
+}
+
+}  // namespace
+
+RUN_GPU_TESTS()
