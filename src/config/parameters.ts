@@ -13,6 +13,7 @@ import {
   SCHEMA,
   type Value,
 } from './schema.js';
+import { checkUnknown } from './unknown.js';
 
 /** How a parameter is declared to ROS. */
 export interface ParameterDescriptor {
@@ -25,9 +26,6 @@ export interface ParameterDescriptor {
   /** Closed range, where the parameter has one. */
   readonly range?: { readonly from: number; readonly to: number };
 }
-
-/** Parameters that every ROS node has. */
-const ROS_OWN = /^(use_sim_time|start_type_description_service|qos_overrides\..*)$/;
 
 /**
  * What to declare, for the cameras, joints and outputs that `overrides` (parameter values by full name) lists.
@@ -42,10 +40,16 @@ export function parameterDescriptors(overrides: ReadonlyMap<string, unknown>): P
       ...(declaration.default === undefined ? {} : { default: declaration.default }),
       description: description(declaration),
       readOnly: declaration.live === undefined,
-      ...(declaration.min === undefined || declaration.max === undefined
-        ? {}
-        : { range: { from: declaration.min, to: declaration.max } }),
+      ...descriptorRange(declaration),
     }));
+}
+
+/** ROS knows closed ranges only: what must be above a number is shown from there on, and refused by our own check. */
+function descriptorRange({ type, min, above, max }: Declaration): Pick<ParameterDescriptor, 'range'> {
+  const from = min ?? above;
+  if (from === undefined && max === undefined) return {};
+  const end = type === 'integer' ? Number.MAX_SAFE_INTEGER : Infinity;
+  return { range: { from: from ?? -end, to: max ?? end } };
 }
 
 /**
@@ -165,7 +169,8 @@ function mayBeInfinite({ default: value }: Declaration): boolean {
   return typeof value === 'number' && !Number.isFinite(value);
 }
 
-function numberDescription(declaration: Declaration): string {
+/** The legal numbers in words. */
+export function numberDescription(declaration: Declaration): string {
   const { min, max, above, nonZero } = declaration;
   if (nonZero !== undefined) return 'a finite number other than 0';
   const limits = [
@@ -211,7 +216,7 @@ function described(value: unknown): string {
 }
 
 /** A value as it is written in a parameter file. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`;
   if (typeof value !== 'number') return String(value);
@@ -227,49 +232,4 @@ function remedy(value: unknown, type: ParameterType): string {
   if (type === 'string' && !Array.isArray(value)) return ' (write it in quotes)';
   if (type === 'string_array' && typeof value === 'string') return ` (write [${value}])`;
   return '';
-}
-
-function checkUnknown(
-  flat: ReadonlyMap<string, unknown>,
-  parameters: readonly Parameter[],
-  problems: Problems,
-  place: (name: string) => string,
-): void {
-  const allowed = new Set(parameters.map(({ name }) => name));
-  // Where a list of names is itself wrong, nothing is known about the parameters of its members.
-  const unknowable = Object.entries<Declaration>(SCHEMA)
-    .filter(([list, { members }]) => members !== undefined && problems.concerns([list]))
-    .map(([, { members }]) => (members ?? '').replace(/<.*/, ''));
-  for (const name of flat.keys()) {
-    if (allowed.has(name) || ROS_OWN.test(name) || unknowable.some((prefix) => name.startsWith(prefix))) continue;
-    problems.add(
-      'CONFIG_UNKNOWN_KEY',
-      `Expected a known parameter, received ${name}${place(name)} (nearest: ${nearest(name, allowed)})`,
-      name,
-    );
-  }
-}
-
-function nearest(name: string, allowed: Iterable<string>): string {
-  let best = '';
-  let least = Infinity;
-  for (const candidate of allowed) {
-    const distance = editDistance(name, candidate);
-    if (distance < least) [best, least] = [candidate, distance];
-  }
-  return best;
-}
-
-/** Levenshtein's: the fewest insertions, deletions and replacements of one character. */
-function editDistance(from: string, to: string): number {
-  let previous = Array.from({ length: to.length + 1 }, (_, column) => column);
-  for (let row = 1; row <= from.length; row += 1) {
-    const current = [row];
-    for (let column = 1; column <= to.length; column += 1) {
-      const replace = (previous[column - 1] ?? 0) + (from[row - 1] === to[column - 1] ? 0 : 1);
-      current.push(Math.min(replace, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
-    }
-    previous = current;
-  }
-  return previous[to.length] ?? 0;
 }

@@ -222,9 +222,23 @@ describe('each parameter alone', () => {
   ])('%s', (_, changes, sentence) => expect(problemsWith(changes)).toEqual([sentence]));
 
   test('an_unknown_key_names_the_nearest', () => {
-    expect(problemsWith({ 'schedule.replansteps': 8n, 'cameras.frnt.max_age': 0.1 })).toEqual([
-      'CONFIG_UNKNOWN_KEY: Expected a known parameter, received schedule.replansteps (nearest: schedule.replan_steps)',
-      'CONFIG_UNKNOWN_KEY: Expected a known parameter, received cameras.frnt.max_age (nearest: cameras.front.max_age)',
+    const unknown = {
+      'schedule.replansteps': 8n,
+      'state.j1.ofset': 1,
+      'action.j2.max_velocty': 1,
+      'cameras.front.slots': 'base_0_rgb',
+      'cameras.frnt.max_age': 0.1,
+      'action.j3.kind': 'velocity',
+    };
+    expect(
+      problemsWith(unknown).map((line) => line.replace('CONFIG_UNKNOWN_KEY: Expected a known parameter, ', '')),
+    ).toEqual([
+      'received schedule.replansteps (nearest: schedule.replan_steps)',
+      'received state.j1.ofset (nearest: state.j1.offset)',
+      'received action.j2.max_velocty (nearest: action.j2.max_velocity)',
+      'received cameras.front.slots (nearest: cameras.front.slot)',
+      'received cameras.frnt.max_age (frnt is not in cameras.names; nearest: cameras.front.max_age)',
+      'received action.j3.kind (j3 is not in action.joints; nearest: action.j1.kind)',
     ]);
   });
 
@@ -275,7 +289,11 @@ describe('the ROS declarations', () => {
       description:
         'Control ticks per second; one row of a chunk lasts one tick. Must be a number above 0 and at most 1000. Unit: Hz.',
       readOnly: true,
+      range: { from: 0, to: 1000 },
     });
+    expect(find('seed')).toMatchObject({ range: { from: 0, to: Number.MAX_SAFE_INTEGER } });
+    expect(find('action.j2.max_velocity')).toMatchObject({ range: { from: 0, to: Infinity } });
+    expect(find('action.j2.upper')).not.toHaveProperty('range');
     expect(find('threads')).toMatchObject({ type: 'integer', default: 0n, range: { from: 0, to: 1024 } });
     expect(find('prompt')).toMatchObject({ readOnly: false });
   });

@@ -1,0 +1,50 @@
+import { numberDescription, shown } from './parameters.js';
+import { type Declaration, type Pattern, SCHEMA } from './schema.js';
+
+const HEAD = `# Parameters
+
+Every parameter of \`policy_node\`, as \`src/config/schema.ts\` declares it; \`npm run docs\` writes this page. Types are
+ROS's: a double is written with a point (\`15.0\`), an integer without. A parameter without a default must be given, and all
+but those marked *live* are read-only once the node runs. \`<camera>\`, \`<joint>\` and \`<output>\` stand for each of the names
+that \`cameras.names\`, \`state.joints\`, \`action.joints\` and \`outputs.names\` list. "joint's own" is rad or m for a position,
+rad/s or m/s for a velocity, N m or N for an effort. Rules between parameters are checked at the start, all at once, each in
+one sentence; [refusals.md](refusals.md) says what the codes mean.
+`;
+
+/** The parameter reference, Markdown. */
+export function parameterReference(): string {
+  const sections = new Map<string, Pattern[]>();
+  for (const pattern of Object.keys(SCHEMA) as Pattern[]) {
+    const [first = '', ...rest] = pattern.split('.');
+    const section = rest.length === 0 ? 'node' : first;
+    sections.set(section, [...(sections.get(section) ?? []), pattern]);
+  }
+  return [HEAD, ...[...sections].map(([name, patterns]) => table(name, patterns))].join('\n');
+}
+
+function table(section: string, patterns: readonly Pattern[]): string {
+  const rows = patterns.map((pattern) => {
+    const declaration: Declaration = SCHEMA[pattern];
+    const { type, unit = '', doc, live } = declaration;
+    const text = doc.replaceAll('<', '\\<');
+    const meaning = live === undefined ? text : `${text} *live*`;
+    const cells = [`\`${pattern}\``, type.replace('_', ' '), unit, byDefault(declaration), legal(declaration), meaning];
+    return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  });
+  return [`## ${section}`, '', '| name | type | unit | default | legal | meaning |', RULE, ...rows, ''].join('\n');
+}
+
+const RULE = '|---|---|---|---|---|---|';
+
+function byDefault({ default: value, optional }: Declaration): string {
+  if (value === undefined) return optional === undefined ? '' : 'absent';
+  return `\`${shown(value)}\``;
+}
+
+function legal(declaration: Declaration): string {
+  const { type, choices, nonEmpty, nonZero, min, max, above } = declaration;
+  if (choices !== undefined) return choices.map((choice) => `\`${String(choice)}\``).join(', ');
+  if (nonEmpty !== undefined) return 'not empty';
+  const limited = [nonZero, min, max, above].some((limit) => limit !== undefined);
+  return (type === 'integer' || type === 'double') && limited ? numberDescription(declaration) : '';
+}

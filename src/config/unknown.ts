@@ -1,0 +1,69 @@
+import type { Problems } from './problems.js';
+import { type Declaration, type Parameter, SCHEMA } from './schema.js';
+
+/** Parameters that every ROS node has. */
+const ROS_OWN = /^(use_sim_time|start_type_description_service|qos_overrides\..*)$/;
+
+/** Adds a problem for each name in `flat` that is none of `parameters`; each says which one is nearest. */
+export function checkUnknown(
+  flat: ReadonlyMap<string, unknown>,
+  parameters: readonly Parameter[],
+  problems: Problems,
+  place: (name: string) => string,
+): void {
+  const allowed = new Set(parameters.map(({ name }) => name));
+  // Where a list of names is itself wrong, nothing is known about the parameters of its members.
+  const unknowable = LISTS.filter(({ list }) => problems.concerns([list])).map(({ prefix }) => prefix);
+  for (const name of flat.keys()) {
+    if (allowed.has(name) || ROS_OWN.test(name) || unknowable.some((prefix) => name.startsWith(prefix))) continue;
+    const stranger = strangerIn(name);
+    const why = stranger === undefined ? '' : `${stranger.member} is not in ${stranger.list}; `;
+    problems.add(
+      'CONFIG_UNKNOWN_KEY',
+      `Expected a known parameter, received ${name}${place(name)} (${why}nearest: ${nearest(name, allowed)})`,
+      name,
+    );
+  }
+}
+
+/** The lists of names, and how the parameters of what they name begin and end. */
+const LISTS = Object.entries<Declaration>(SCHEMA).flatMap(([list, { members }]) => {
+  if (members === undefined) return [];
+  const ends = Object.keys(SCHEMA).filter((pattern) => pattern.startsWith(members));
+  const prefix = members.replace(/<.*/, '');
+  return [{ list, prefix, suffixes: ends.map((pattern) => pattern.slice(members.length - 1)) }];
+});
+
+/** The camera, joint or output that a name would be right for if it were listed. */
+function strangerIn(name: string): { readonly list: string; readonly member: string } | undefined {
+  for (const { list, prefix, suffixes } of LISTS) {
+    const suffix = suffixes.find((end) => name.startsWith(prefix) && name.endsWith(end));
+    const member = suffix && name.slice(prefix.length, name.length - suffix.length);
+    if (member) return { list, member };
+  }
+  return undefined;
+}
+
+function nearest(name: string, allowed: Iterable<string>): string {
+  let best = '';
+  let least = Infinity;
+  for (const candidate of allowed) {
+    const distance = editDistance(name, candidate);
+    if (distance < least) [best, least] = [candidate, distance];
+  }
+  return best;
+}
+
+/** Levenshtein's: the fewest insertions, deletions and replacements of one character. */
+function editDistance(from: string, to: string): number {
+  let previous = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= from.length; row += 1) {
+    const current = [row];
+    for (let column = 1; column <= to.length; column += 1) {
+      const replace = (previous[column - 1] ?? 0) + (from[row - 1] === to[column - 1] ? 0 : 1);
+      current.push(Math.min(replace, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous[to.length] ?? 0;
+}
