@@ -109,7 +109,7 @@ class Ops {
   virtual DType activation_type() const = 0;
   // Allocates what the composites need between their steps; once, after load().
   virtual void reserve();
-  // The result is valid until the next upload; host memory may go when the call returns, image data when run() has.
+  // The result is valid until the next upload; host memory stays as it is until what runs on it is done.
   virtual const Inputs& upload(const Shape& shape, const Inputs& host) = 0;
   // F32 rows of `to` from contiguous host memory, at once.
   virtual void upload(const Matrix& to, const float* host) = 0;

@@ -1,10 +1,18 @@
-// pi05_bench: how long an inference takes on the GPU, from images in host memory to actions in host memory.
+// What an inference takes from images in host memory to actions in host memory, for one shape or for many, and what the
+// GPU does at best in the same run. Needs no Node.
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
+#include <memory>
+#include <sstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -15,31 +23,38 @@
 
 namespace {
 
-const char* const kUsage = R"(usage: pi05_bench (--checkpoint DIR | --random tiny|demo|full) [options]
-  --cameras N     640 x 480 rgb8 cameras (2)
-  --tokens N      prompt tokens (60)
-  --horizon N     action rows (the checkpoint's)
-  --steps N       flow steps (the checkpoint's)
-  --warmup N      inferences before the first that counts (100)
-  --requests N    inferences that count (500)
-  --stages N      inferences more, with the time of each stage (100)
-  --ceilings 0    leave out the matrix product and the copy that the GPU is measured with
-  --json FILE     writes the figures there as well
+constexpr const char* kUsage = R"(Usage: pi05_bench (--checkpoint DIR | --random tiny|demo|full) [options]
+
+Runs on the GPU; 640x480 rgb8 cameras. Lists are measured in every combination.
+  --cameras N[,N…]  cameras in use (2)
+  --tokens N[,N…]   prompt tokens (60)
+  --horizon N[,N…]  action rows (the checkpoint's)
+  --steps N         flow steps (the checkpoint's)
+  --warmup N        inferences before those that are timed (100)
+  --requests N      inferences that are timed (500)
+  --stages N        inferences more, with the time of each stage (100)
+  --ceilings 0      leave out the matrix product and the copy that the GPU is measured with
+  --commit NAME     goes into the JSON
+  --json FILE       writes the figures there as well
 )";
 
+using Numbers = std::vector<int64_t>;
+
 struct Options {
-  std::string checkpoint, random, json;
-  int64_t cameras = 2, tokens = 60, horizon = 0, steps = 0, warmup = 100, requests = 500, stages = 100, ceilings = 1;
+  std::string checkpoint, random, json, commit;
+  Numbers cameras{2}, tokens{60}, horizon{0}, steps{0}, warmup{100}, requests{500}, stages{100}, ceilings{1};
 };
 
 bool parse(int count, char** arguments, Options& options) {
   for (int i = 1; i < count; i += 2) {
     const std::string name = arguments[i];
     if (i + 1 == count) return false;
-    const char* value = arguments[i + 1];
-    const std::pair<const char*, std::string*> texts[] = {
-        {"--checkpoint", &options.checkpoint}, {"--random", &options.random}, {"--json", &options.json}};
-    const std::pair<const char*, int64_t*> numbers[] = {
+    const std::string value = arguments[i + 1];
+    const std::pair<const char*, std::string*> texts[] = {{"--checkpoint", &options.checkpoint},
+                                                          {"--random", &options.random},
+                                                          {"--json", &options.json},
+                                                          {"--commit", &options.commit}};
+    const std::pair<const char*, Numbers*> numbers[] = {
         {"--cameras", &options.cameras},   {"--tokens", &options.tokens}, {"--horizon", &options.horizon},
         {"--steps", &options.steps},       {"--warmup", &options.warmup}, {"--requests", &options.requests},
         {"--ceilings", &options.ceilings}, {"--stages", &options.stages}};
@@ -47,11 +62,20 @@ bool parse(int count, char** arguments, Options& options) {
     for (const auto& [option, to] : texts)
       if (name == option) *to = value, known = true;
     for (const auto& [option, to] : numbers)
-      if (name == option) *to = std::atoll(value), known = true;
+      if (name == option) {
+        known = true;
+        to->clear();
+        std::istringstream list(value);
+        for (std::string item; std::getline(list, item, ',');) to->push_back(std::atoll(item.c_str()));
+      }
     if (!known) return false;
   }
-  return options.checkpoint.empty() != options.random.empty() && options.cameras > 0 && options.tokens > 0 &&
-         options.requests > 0;
+  const auto all_at_least = [](const Numbers& list, int64_t least) {
+    return !list.empty() && std::all_of(list.begin(), list.end(), [=](int64_t value) { return value >= least; });
+  };
+  return options.checkpoint.empty() != options.random.empty() && all_at_least(options.cameras, 1) &&
+         all_at_least(options.tokens, 1) && all_at_least(options.horizon, 0) && all_at_least(options.requests, 1) &&
+         all_at_least(options.warmup, 0) && all_at_least(options.stages, 0);
 }
 
 using Clock = std::chrono::steady_clock;
@@ -78,12 +102,51 @@ pi05_size size_named(const std::string& name) {
   return name == "tiny" ? PI05_SIZE_TINY : name == "demo" ? PI05_SIZE_DEMO : PI05_SIZE_FULL;
 }
 
+// Where the checkpoint is; a random one is made, and goes with this.
+struct Source {
+  explicit Source(const Options& options) : directory(options.checkpoint) {
+    if (!directory.empty()) return;
+    made = (std::filesystem::temp_directory_path() / "pi05-bench-XXXXXX").string();
+    if (!mkdtemp(made.data())) throw std::runtime_error("Expected a temporary directory, received none");
+    directory = made;
+    pi05::make_checkpoint(directory, pi05::dimensions_of(size_named(options.random)), 1);
+  }
+  ~Source() {
+    if (!made.empty()) std::filesystem::remove_all(made);
+  }
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+  std::string directory, made;
+};
+
+// A model on the GPU, and what loading it took.
+struct Engine {
+  Engine(const std::string& directory, int64_t horizon) {
+    const int64_t used_before = pi05::cuda_memory().used;
+    const Clock::time_point begin = Clock::now();
+    checkpoint = pi05::open_checkpoint(directory);
+    if (horizon) checkpoint.dims.horizon = horizon;
+    ops = pi05::make_cuda_ops(checkpoint.dims, pi05::cuda_precision());
+    model = std::make_unique<pi05::Model>(*ops, checkpoint.weights, checkpoint.family, checkpoint.resize);
+    load = milliseconds_since(begin);
+    memory = pi05::cuda_memory().used - used_before;
+  }
+  pi05::Checkpoint checkpoint;
+  std::unique_ptr<pi05::Ops> ops;
+  std::unique_ptr<pi05::Model> model;
+  double load = 0;
+  int64_t memory = 0;
+};
+
 // What an inference reads; the values hardly matter to the time.
 struct Scene {
-  Scene(const pi05::Dimensions& dims, const Options& options)
-      : pixels(static_cast<size_t>(options.cameras), std::vector<uint8_t>(640 * 480 * 3)),
-        tokens(static_cast<size_t>(options.tokens)),
+  Scene(const pi05::Dimensions& dims, int64_t cameras, int64_t token_count, int64_t steps)
+      : pixels(static_cast<size_t>(cameras), std::vector<uint8_t>(640 * 480 * 3)),
+        tokens(static_cast<size_t>(dims.max_tokens)),
         noise(static_cast<size_t>(dims.horizon * dims.action_dim)) {
+    if (cameras > dims.slots || token_count > dims.max_tokens)
+      throw std::runtime_error("Expected at most " + std::to_string(dims.slots) + " cameras and " +
+                               std::to_string(dims.max_tokens) + " tokens");
     uint32_t state = 1;
     const auto next = [&] { return (state = state * 1664525 + 1013904223) >> 8; };
     for (auto& camera : pixels)
@@ -95,9 +158,9 @@ struct Scene {
       request.slots.push_back(static_cast<int64_t>(i));
     }
     request.tokens = tokens.data();
-    request.token_count = options.tokens;
+    request.token_count = token_count;
     request.noise = noise.data();
-    request.steps = options.steps ? options.steps : dims.steps;
+    request.steps = steps ? steps : dims.steps;
   }
   std::vector<std::vector<uint8_t>> pixels;
   std::vector<int32_t> tokens;
@@ -105,99 +168,146 @@ struct Scene {
   pi05::Request request;
 };
 
-void measure(const Options& options) {
-  std::string directory = options.checkpoint;
-  std::string made;
-  if (directory.empty()) {
-    made = (std::filesystem::temp_directory_path() / "pi05-bench-XXXXXX").string();
-    if (!mkdtemp(made.data())) throw std::runtime_error("Expected a temporary directory, received none");
-    directory = made;
-    pi05::make_checkpoint(directory, pi05::dimensions_of(size_named(options.random)), 1);
-  }
-  const Clock::time_point opened = Clock::now();
-  pi05::Checkpoint checkpoint = pi05::open_checkpoint(directory);
-  if (!made.empty()) std::filesystem::remove_all(made);  // stays mapped
-  if (options.horizon) checkpoint.dims.horizon = options.horizon;
-  const pi05::Dimensions& dims = checkpoint.dims;
-  if (options.cameras > dims.slots || options.tokens > dims.max_tokens)
-    throw std::runtime_error("Expected at most " + std::to_string(dims.slots) + " cameras and " +
-                             std::to_string(dims.max_tokens) + " tokens");
-  const int64_t used_before = pi05::cuda_memory().used;
-  const auto ops = pi05::make_cuda_ops(dims, pi05::cuda_precision());
-  pi05::Model model(*ops, checkpoint.weights, checkpoint.family, checkpoint.resize);
-  const double load = milliseconds_since(opened);
+struct Figures {
+  int64_t cameras, tokens, horizon, steps;
+  double first = 0;    // the very first inference, ms
+  double another = 0;  // the first one of another prompt length, ms
+  Statistics inference;
+  std::array<Statistics, pi05::kStages> stages{};
+  int64_t different = 0;  // results that are not the first's bits
+};
 
-  const Scene scene(dims, options);
-  std::vector<float> actions(static_cast<size_t>(dims.horizon * dims.action_dim)), first;
+Figures measure(Engine& engine, int64_t cameras, int64_t tokens, const Options& options) {
+  const pi05::Dimensions& dims = engine.checkpoint.dims;
+  Scene scene(dims, cameras, tokens, options.steps[0]);
+  Figures figures{cameras, tokens, dims.horizon, scene.request.steps, 0, 0, {}, {}, 0};
+  std::vector<float> actions(static_cast<size_t>(dims.horizon * dims.action_dim)), expected;
   const auto infer = [&] {
     const Clock::time_point begin = Clock::now();
-    model.infer(scene.request, actions.data(), {});
+    engine.model->infer(scene.request, actions.data(), {});
     return milliseconds_since(begin);
   };
-  const double first_time = infer();
-  first = actions;
-  for (int64_t i = 0; i < options.warmup; i++) infer();
+  figures.first = infer();
+  expected = actions;
+  scene.request.token_count = tokens > 1 ? tokens - 1 : 2;
+  figures.another = infer();
+  scene.request.token_count = tokens;
+  for (int64_t i = 0; i < options.warmup[0]; i++) infer();
   std::vector<double> times;
-  int64_t different = 0;
-  for (int64_t i = 0; i < options.requests; i++) {
+  for (int64_t i = 0; i < options.requests[0]; i++) {
     times.push_back(infer());
-    different += actions != first;
+    figures.different += actions != expected;
   }
-  const Statistics total = statistics_of(times);
-  const auto memory = static_cast<double>(pi05::cuda_memory().used - used_before);
+  figures.inference = statistics_of(times);
+  return figures;
+}
 
-  std::array<Statistics, pi05::kStages> stages{};
-  if (options.stages > 0) {
-    pi05::measure_stages(*ops);
-    std::array<std::vector<double>, pi05::kStages> samples;
-    for (int64_t i = 0; i < 10 + options.stages; i++) {
-      infer();
-      const auto latest = pi05::stage_times(*ops);
-      if (i >= 10)
-        for (size_t s = 0; s < latest.size(); s++) samples[s].push_back(double{latest[s]});
-    }
-    for (size_t s = 0; s < samples.size(); s++) stages[s] = statistics_of(samples[s]);
+// Once stages are measured, recordings differ: after everything else.
+void measure_stages(Engine& engine, Figures& figures, const Options& options) {
+  const Scene scene(engine.checkpoint.dims, figures.cameras, figures.tokens, options.steps[0]);
+  std::vector<float> actions(static_cast<size_t>(figures.horizon * engine.checkpoint.dims.action_dim));
+  std::array<std::vector<double>, pi05::kStages> samples;
+  constexpr int64_t kFirst = 10;
+  for (int64_t i = 0; i < kFirst + options.stages[0]; i++) {
+    engine.model->infer(scene.request, actions.data(), {});
+    const auto latest = pi05::stage_times(*engine.ops);
+    if (i >= kFirst)
+      for (size_t s = 0; s < latest.size(); s++) samples[s].push_back(double{latest[s]});
   }
-  const pi05::CudaCeilings ceilings = options.ceilings ? pi05::measure_ceilings() : pi05::CudaCeilings{};
+  for (size_t s = 0; s < samples.size(); s++) figures.stages[s] = statistics_of(samples[s]);
+}
 
-  const std::string device = pi05::cuda_device_name();
-  std::printf("%s: %lld cameras, %lld tokens, horizon %lld, %lld steps, %lld inferences after %lld\n", device.c_str(),
-              static_cast<long long>(options.cameras), static_cast<long long>(options.tokens),
-              static_cast<long long>(dims.horizon), static_cast<long long>(scene.request.steps),
-              static_cast<long long>(options.requests), static_cast<long long>(options.warmup));
-  std::printf("  inference  mean %.3f  p50 %.3f  p95 %.3f  p99 %.3f  least %.3f  most %.3f ms\n", total.mean, total.p50,
-              total.p95, total.p99, total.least, total.most);
-  for (size_t s = 0; s < stages.size() && options.stages > 0; s++)
-    std::printf("  %-9s  mean %.3f  p50 %.3f  p99 %.3f ms\n", pi05::kStageNames[s], stages[s].mean, stages[s].p50,
-                stages[s].p99);
-  std::printf("  load %.0f ms, first inference %.0f ms, GPU memory %.2f GB, %lld results that differ\n", load,
-              first_time, memory / 1e9, static_cast<long long>(different));
-  if (options.ceilings)
-    std::printf("  ceilings: %.0f TFLOP/s (bf16 8192^3), %.2f TB/s (copy)\n", ceilings.tflops, ceilings.terabytes);
+void print(const Figures& f, bool stages) {
+  const Statistics& t = f.inference;
+  std::printf("%lld cameras, %lld tokens, horizon %lld, %lld steps\n", static_cast<long long>(f.cameras),
+              static_cast<long long>(f.tokens), static_cast<long long>(f.horizon), static_cast<long long>(f.steps));
+  std::printf("  inference  mean %.3f  p50 %.3f  p95 %.3f  p99 %.3f  least %.3f  most %.3f ms\n", t.mean, t.p50, t.p95,
+              t.p99, t.least, t.most);
+  for (size_t s = 0; s < f.stages.size() && stages; s++)
+    std::printf("  %-9s  mean %.3f  p50 %.3f  p99 %.3f ms\n", pi05::kStageNames[s], f.stages[s].mean, f.stages[s].p50,
+                f.stages[s].p99);
+  std::printf("  first inference %.1f ms, first of another prompt length %.1f ms, %lld results that differ\n", f.first,
+              f.another, static_cast<long long>(f.different));
+}
 
-  if (options.json.empty()) return;
+void write(FILE* file, const char* name, const Statistics& s) {
+  std::fprintf(file, "\"%s\":{\"mean\":%.4f,\"p50\":%.4f,\"p95\":%.4f,\"p99\":%.4f,\"min\":%.4f,\"max\":%.4f}", name,
+               s.mean, s.p50, s.p95, s.p99, s.least, s.most);
+}
+
+void write(FILE* file, const Figures& f, bool stages) {
+  std::fprintf(file, "{\"cameras\":%lld,\"tokens\":%lld,\"horizon\":%lld,\"steps\":%lld,",
+               static_cast<long long>(f.cameras), static_cast<long long>(f.tokens), static_cast<long long>(f.horizon),
+               static_cast<long long>(f.steps));
+  write(file, "inference_ms", f.inference);
+  std::fprintf(file, ",\"stages_ms\":{");
+  for (size_t s = 0; s < f.stages.size() && stages; s++) {
+    if (s > 0) std::fprintf(file, ",");
+    write(file, pi05::kStageNames[s], f.stages[s]);
+  }
+  std::fprintf(file, "},\"first_ms\":%.1f,\"another_length_ms\":%.1f,\"different\":%lld}", f.first, f.another,
+               static_cast<long long>(f.different));
+}
+
+struct Run {
+  double load = 0, prepare = 0;
+  int64_t memory = 0, prepared_memory = 0;
+  pi05::CudaCeilings ceilings{};
+  std::vector<Figures> figures;
+};
+
+void write(const Options& options, const std::string& device, const Run& run) {
   FILE* file = std::fopen(options.json.c_str(), "w");
   if (!file) throw std::runtime_error("Expected to write " + options.json);
-  const auto write = [file](const char* name, const Statistics& s) {
-    std::fprintf(file, "\"%s\":{\"mean\":%.4f,\"p50\":%.4f,\"p95\":%.4f,\"p99\":%.4f,\"min\":%.4f,\"max\":%.4f}", name,
-                 s.mean, s.p50, s.p95, s.p99, s.least, s.most);
-  };
-  std::fprintf(file, "{\"device\":\"%s\",\"cameras\":%lld,\"tokens\":%lld,\"horizon\":%lld,\"steps\":%lld,",
-               device.c_str(), static_cast<long long>(options.cameras), static_cast<long long>(options.tokens),
-               static_cast<long long>(dims.horizon), static_cast<long long>(scene.request.steps));
-  std::fprintf(file, "\"warmup\":%lld,\"requests\":%lld,", static_cast<long long>(options.warmup),
-               static_cast<long long>(options.requests));
-  write("inference_ms", total);
-  std::fprintf(file, ",\"stages_ms\":{");
-  for (size_t s = 0; s < stages.size(); s++) {
-    if (s > 0) std::fprintf(file, ",");
-    write(pi05::kStageNames[s], stages[s]);
+  std::fprintf(file, "{\"device\":\"%s\",\"commit\":\"%s\",\"warmup\":%lld,\"requests\":%lld,\n", device.c_str(),
+               options.commit.c_str(), static_cast<long long>(options.warmup[0]),
+               static_cast<long long>(options.requests[0]));
+  std::fprintf(file, "\"ceilings\":{\"bf16_tflops\":%.1f,\"copy_tb_per_s\":%.3f},\n", run.ceilings.tflops,
+               run.ceilings.terabytes);
+  std::fprintf(file, "\"load_ms\":%.0f,\"gpu_bytes\":%lld,\"prepare_ms\":%.0f,\"prepare_gpu_bytes\":%lld,\n\"cases\":[",
+               run.load, static_cast<long long>(run.memory), run.prepare, static_cast<long long>(run.prepared_memory));
+  for (size_t i = 0; i < run.figures.size(); i++) {
+    std::fprintf(file, i > 0 ? ",\n" : "\n");
+    write(file, run.figures[i], options.stages[0] > 0);
   }
-  std::fprintf(file, "},\"load_ms\":%.0f,\"first_ms\":%.1f,\"gpu_bytes\":%.0f,\"different\":%lld", load, first_time,
-               memory, static_cast<long long>(different));
-  std::fprintf(file, ",\"ceilings\":{\"bf16_tflops\":%.1f,\"copy_tb_per_s\":%.3f}}\n", ceilings.tflops,
-               ceilings.terabytes);
+  std::fprintf(file, "\n]}\n");
   if (std::fclose(file) != 0) throw std::runtime_error("Expected to write " + options.json);
+}
+
+void run(const Options& options) {
+  const Source source(options);
+  const std::string device = pi05::cuda_device_name();
+  std::printf("%s, %lld inferences after %lld\n", device.c_str(), static_cast<long long>(options.requests[0]),
+              static_cast<long long>(options.warmup[0]));
+  Run run;
+  for (const int64_t horizon : options.horizon) {
+    Engine engine(source.directory, horizon);
+    std::vector<Figures> figures;
+    for (const int64_t cameras : options.cameras)
+      for (const int64_t tokens : options.tokens) figures.push_back(measure(engine, cameras, tokens, options));
+    if (horizon == options.horizon.front()) {
+      const int64_t before = pi05::cuda_memory().used;
+      const Clock::time_point begin = Clock::now();
+      engine.model->prepare(Scene(engine.checkpoint.dims, options.cameras[0], 1, options.steps[0]).request);
+      run.prepare = milliseconds_since(begin);
+      run.prepared_memory = pi05::cuda_memory().used - before;
+      run.load = engine.load, run.memory = engine.memory;
+    }
+    if (options.stages[0] > 0) {
+      pi05::measure_stages(*engine.ops);
+      for (Figures& each : figures) measure_stages(engine, each, options);
+    }
+    for (const Figures& each : figures) print(each, options.stages[0] > 0);
+    run.figures.insert(run.figures.end(), figures.begin(), figures.end());
+  }
+  if (options.ceilings[0]) run.ceilings = pi05::measure_ceilings();
+  std::printf("load %.0f ms, %.2f GB of GPU memory; ready for every prompt length after %.0f ms and %.2f GB more\n",
+              run.load, static_cast<double>(run.memory) / 1e9, run.prepare,
+              static_cast<double>(run.prepared_memory) / 1e9);
+  if (options.ceilings[0])
+    std::printf("ceilings: %.0f TFLOP/s (bf16 8192^3), %.2f TB/s (copy)\n", run.ceilings.tflops,
+                run.ceilings.terabytes);
+  if (!options.json.empty()) write(options, device, run);
 }
 
 }  // namespace
@@ -209,7 +319,7 @@ int main(int count, char** arguments) {
     return 2;
   }
   try {
-    measure(options);
+    run(options);
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "pi05_bench: %s\n", error.what());

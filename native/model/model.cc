@@ -47,9 +47,12 @@ const Inputs& Model::give(const Request& request, const Shape& shape) {
   condition_on(steps);
 
   // Y padded by its last row; without chunking zeros, which no weight looks at.
-  std::vector<float> previous(static_cast<size_t>(d.horizon * d.action_dim)), pull(static_cast<size_t>(d.horizon));
-  std::vector<float> held(static_cast<size_t>(d.horizon)), guidance(static_cast<size_t>(steps));
-  std::vector<int32_t> time_row(static_cast<size_t>(steps * d.horizon));
+  auto& [previous, pull, held, guidance, time_row] = given_;
+  previous.assign(static_cast<size_t>(d.horizon * d.action_dim), 0);
+  pull.assign(static_cast<size_t>(d.horizon), 0);
+  held.assign(static_cast<size_t>(d.horizon), 0);
+  guidance.assign(static_cast<size_t>(steps), 0);
+  time_row.resize(static_cast<size_t>(steps * d.horizon));
   if (rtc.mode != PI05_RTC_NONE)
     for (int64_t r = 0; r < d.horizon; r++)
       std::copy_n(rtc.previous + std::min<int64_t>(r, rtc.previous_rows - 1) * d.action_dim, d.action_dim,

@@ -49,6 +49,10 @@ class Model {
   pi05_resize resize_;
   int64_t conditioned_steps_ = 0;
   std::vector<float> times_;  // (steps)
+  struct {
+    std::vector<float> previous, pull, held, guidance;
+    std::vector<int32_t> time_row;
+  } given_;  // see Inputs; the backend may read it until the inference is done
 
   Matrix patches_;     // (slots * patches, 3 * patch * patch)
   Matrix stream_;      // (max_prefix, prefix width) F32

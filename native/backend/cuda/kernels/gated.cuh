@@ -22,7 +22,8 @@ struct GatedTile {
   static constexpr int kOutCols = 32 * kHalves, kOutRows = kRows / kTurns;  // of one group in a turn
   static constexpr int kOutBytes = kOutCols * kOutRows * 2;
   static constexpr int kBytes = kStages * kStageBytes + kGroups * kOutBytes + 16 * kStages + 1024;
-  static constexpr int kRegisters = kGroups == 2 ? 240 : kGroups == 3 ? 160 : 120;
+  static constexpr int kRegisters = kGroups == 2 ? 232 : kGroups == 3 ? 160 : 120;
+  static constexpr int kLoaderRegisters = kGroups == 2 ? 40 : kGroups == 3 ? 32 : 24;
   static_assert(kBytes <= 232448 && kRows % (16 * kTurns) == 0 && kOutBytes % 1024 == 0);
 };
 
@@ -53,7 +54,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   const uint32_t results = base + Tile::kStages * Tile::kStageBytes;
   const uint32_t full = results + Tile::kGroups * Tile::kOutBytes, empty = full + 8 * Tile::kStages;
   const uint32_t rank = Tile::kCluster > 1 ? cluster_rank() : 0;
-  const int group = threadIdx.x / 128, lane = threadIdx.x % 32;
+  const int group = __shfl_sync(~0u, threadIdx.x / 128, 0), lane = threadIdx.x % 32;
   const int first = blockIdx.x / Tile::kCluster, clusters = gridDim.x / Tile::kCluster;
 
   if (threadIdx.x == 0) {
@@ -69,7 +70,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     __syncthreads();
 
   if (group == Tile::kGroups) {
-    give_registers<24>();
+    give_registers<Tile::kLoaderRegisters>();
     if (threadIdx.x == 128 * Tile::kGroups) {
       tma_prefetch(&weight), tma_prefetch(&x), tma_prefetch(&out);
       int stage = 0, parity = 1;
@@ -77,8 +78,9 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
         const int weight_row = (tile / row_tiles * Tile::kCluster + static_cast<int>(rank)) * Tile::kWeights;
         constexpr int kPart = Tile::kRows / Tile::kCluster;
         const int row = tile % row_tiles * Tile::kRows + static_cast<int>(rank) * kPart;
+#pragma unroll 1
         for (int step = 0; step < steps; step++) {
-          mbar_wait_cluster(empty + 8 * stage, parity);
+          mbar_wait(empty + 8 * stage, parity);
           const uint32_t bar = full + 8 * stage, to = base + stage * Tile::kStageBytes;
           mbar_expect(bar, Tile::kStageBytes);
           tma_load(to, &weight, step * 64, weight_row, bar);
@@ -110,13 +112,13 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
       for (int step = 0; step < steps; step++) {
         mbar_wait(full + 8 * stage, parity);
         const uint32_t at = base + stage * Tile::kStageBytes;
+        const uint64_t weights_at = tile_of(at + group * Tile::kHalves * 8192), x_at = tile_of(at + Tile::kWeightBytes);
         wgmma_begin();
 #pragma unroll
         for (int k = 0; k < 4; k++)
 #pragma unroll
           for (int half = 0; half < Tile::kHalves; half++)
-            wgmma<Tile::kRows>(sums[half], tile_of(at + (group * Tile::kHalves + half) * 8192 + k * 32),
-                               tile_of(at + Tile::kWeightBytes + k * 32), step > 0 || k > 0);
+            wgmma<Tile::kRows>(sums[half], weights_at + half * 512 + k * 2, x_at + k * 2, step > 0 || k > 0);
         wgmma_commit();
         if (Tile::kLead > 0 && group + 1 < Tile::kGroups && tile == first && step == Tile::kLead - 1) {
           wgmma_wait<0>();

@@ -1,0 +1,73 @@
+// What attention needs of Hopper's instructions beyond wgmma.cuh.
+#pragma once
+
+#include "backend/cuda/kernels/wgmma.cuh"
+
+namespace pi05::hopper {
+
+// ---- clusters -------------------------------------------------------------------------------------------------------
+__device__ __forceinline__ void cluster_arrive() { asm volatile("barrier.cluster.arrive.release;" ::: "memory"); }
+__device__ __forceinline__ void cluster_wait() { asm volatile("barrier.cluster.wait.acquire;" ::: "memory"); }
+// Where `at` of this block's shared memory is in another block's.
+__device__ __forceinline__ uint32_t map_rank(uint32_t at, int rank) {
+  uint32_t there;
+  asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(at), "r"(rank));
+  return there;
+}
+// Into another block's shared memory, whose barrier counts the bytes.
+__device__ __forceinline__ void st_async(uint32_t at, float a, float b, float c, float d, uint32_t bar) {
+  asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(at),
+               "f"(a), "f"(b), "f"(c), "f"(d), "r"(bar)
+               : "memory");
+}
+__device__ __forceinline__ void st_async(uint32_t at, float a, uint32_t bar) {
+  asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.f32 [%0], %1, [%2];" ::"r"(at), "f"(a), "r"(bar)
+               : "memory");
+}
+__device__ __forceinline__ float load_shared(uint32_t at) {
+  float v;
+  asm volatile("ld.shared.f32 %0, [%1];" : "=f"(v) : "r"(at) : "memory");
+  return v;
+}
+__device__ __forceinline__ float4 load_shared4(uint32_t at) {
+  float4 v;
+  asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
+               : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
+               : "r"(at)
+               : "memory");
+  return v;
+}
+
+// ---- TMA: boxes of (columns of a head, heads, tokens, 1 batch element) ----------------------------------------------
+__device__ __forceinline__ void tma_load(uint32_t to, const CUtensorMap* map, int col, int head, int token, int batch,
+                                         uint32_t bar) {
+  asm volatile(
+      "cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+      "[%0], [%1, {%2, %3, %4, %5}], [%6];" ::"r"(to),
+      "l"(map), "r"(col), "r"(head), "r"(token), "r"(batch), "r"(bar)
+      : "memory");
+}
+
+// ---- products -------------------------------------------------------------------------------------------------------
+// A tile of rows of 16 bf16 (32 bytes), as TMA lays it out with CU_TENSOR_MAP_SWIZZLE_32B.
+__device__ __forceinline__ uint64_t narrow_tile_of(uint32_t at) {
+  return static_cast<uint64_t>(at >> 4 & 0x3fff) | uint64_t{1} << 16 | uint64_t{16} << 32 | uint64_t{3} << 62;
+}
+
+#define PI05_WGMMA_TURNED(n, half, a0, a1, a2, a3, b_is, sum_is)                                                   \
+  if constexpr (N == n)                                                                                            \
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #sum_is ", 0;\nwgmma.mma_async.sync.aligned.m64n" #n           \
+               "k16.f32.bf16.bf16 {" PI05_D##half "}, {%" #a0 ", %" #a1 ", %" #a2 ", %" #a3 "}, %" #b_is            \
+               ", p, 1, 1, 1;\n}"                                                                                 \
+               : PI05_O##half(d)                                                                                   \
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(sum)))
+
+// d (64, N) = a (64, 16) · b (16, N), plus d where `sum`; b is a tile of 16 rows, a the thread's share of the left
+// operand: of its two rows (alternating) columns lane % 4 * 2 + {0, 1}, then those 8 further.
+template <int N>
+__device__ __forceinline__ void wgmma_turned(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool sum) {
+  PI05_WGMMA_TURNED(16, 8, 8, 9, 10, 11, 12, 13);
+  PI05_WGMMA_TURNED(64, 32, 32, 33, 34, 35, 36, 37);
+}
+
+}  // namespace pi05::hopper
