@@ -56,7 +56,7 @@ export const RUN_CODES = [
 export const USAGE_CODES = ['USAGE', 'ENVIRONMENT', 'INVALID_ARGUMENT', 'INTERNAL'] as const;
 
 /** What a replay can be refused for, and how it can fail its expectations. */
-export const REPLAY_CODES = ['BAG_DATA', 'BAG_TOPIC', 'CHUNKS_DIFFER', 'INPUT_REFUSED'] as const;
+export const REPLAY_CODES = ['BAG_FILE', 'BAG_DATA', 'BAG_TOPIC', 'CHUNKS_DIFFER', 'INPUT_REFUSED'] as const;
 
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 export type LoadCode = (typeof LOAD_CODES)[number];

@@ -46,12 +46,69 @@ export function decodeString(cdr: Uint8Array, topic: string): string {
   return data;
 }
 
+/** @returns `rosgraph_msgs/Clock`, ns. @throws Refusal MESSAGE_DATA. */
+export function decodeClock(cdr: Uint8Array, topic: string): bigint {
+  const reader = new BoundedReader(cdr, 'rosgraph_msgs/Clock', topic, 'MESSAGE_DATA');
+  return readTime(reader, 'clock');
+}
+
+/** @returns `std_msgs/Float64MultiArray` without its layout. @throws Refusal MESSAGE_DATA. */
+export function decodeFloat64MultiArray(cdr: Uint8Array, topic: string): { data: Float64Array } {
+  const reader = new BoundedReader(cdr, 'std_msgs/Float64MultiArray', topic, 'MESSAGE_DATA');
+  reader.sequence('layout.dim', 12, (field) => {
+    reader.string(`${field}.label`);
+    reader.uint32(`${field}.size`);
+    reader.uint32(`${field}.stride`);
+  });
+  reader.uint32('layout.data_offset');
+  return { data: reader.float64s('data') };
+}
+
+/** `trajectory_msgs/JointTrajectoryPoint`; each array is empty or has one value a joint, in the message's units. */
+export interface DecodedPoint {
+  readonly positions: Float64Array;
+  readonly velocities: Float64Array;
+  readonly accelerations: Float64Array;
+  readonly effort: Float64Array;
+  /** ns. */
+  readonly timeFromStart: bigint;
+}
+
+/** `trajectory_msgs/JointTrajectory`. */
+export interface DecodedTrajectory {
+  readonly stamp: bigint;
+  readonly frameId: string;
+  readonly jointNames: readonly string[];
+  readonly points: readonly DecodedPoint[];
+}
+
+/** @returns `trajectory_msgs/JointTrajectory` as it came; lengths may differ. @throws Refusal MESSAGE_DATA. */
+export function decodeJointTrajectory(cdr: Uint8Array, topic: string): DecodedTrajectory {
+  const reader = new BoundedReader(cdr, 'trajectory_msgs/JointTrajectory', topic, 'MESSAGE_DATA');
+  const header = readHeader(reader);
+  const jointNames = reader.strings('joint_names');
+  const points = reader.sequence('points', 24, (field) => ({
+    positions: reader.float64s(`${field}.positions`),
+    velocities: reader.float64s(`${field}.velocities`),
+    accelerations: reader.float64s(`${field}.accelerations`),
+    effort: reader.float64s(`${field}.effort`),
+    timeFromStart: readTime(reader, `${field}.time_from_start`),
+  }));
+  return { ...header, jointNames, points };
+}
+
 function readHeader(reader: BoundedReader): { stamp: bigint; frameId: string } {
-  const seconds = reader.int32('header.stamp.sec');
-  const nanoseconds = reader.uint32('header.stamp.nanosec');
-  if (nanoseconds >= 1_000_000_000) {
-    throw reader.refusal(`Expected header.stamp.nanosec below 1000000000, received ${nanoseconds}`);
-  }
+  const stamp = readTime(reader, 'header.stamp');
   const frameId = reader.string('header.frame_id');
-  return { stamp: BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds), frameId };
+  return { stamp, frameId };
+}
+
+/** `builtin_interfaces/Time` or Duration, ns. */
+function readTime(reader: BoundedReader, field: string): bigint {
+  const seconds = reader.int32(`${field}.sec`);
+  const nanoseconds = reader.uint32(`${field}.nanosec`);
+  if (nanoseconds >= 1_000_000_000) {
+    throw reader.refusal(`Expected ${field}.nanosec below 1000000000, received ${nanoseconds}`);
+  }
+  return BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds);
 }

@@ -74,10 +74,15 @@ export class BoundedReader {
   }
 
   strings(field: string): string[] {
+    return this.sequence(field, 4, (element) => this.string(element));
+  }
+
+  /** A sequence whose elements take `least` bytes or more each; `read` gets the name of its element. */
+  sequence<T>(field: string, least: number, read: (element: string) => T): T[] {
     const count = this.uint32(field);
-    this.#need(count * 4, 4, field);
-    const values: string[] = [];
-    for (let i = 0; i < count; i++) values.push(this.string(`${field}[${i}]`));
+    this.#need(count * least, 4, field);
+    const values: T[] = [];
+    for (let i = 0; i < count; i++) values.push(read(`${field}[${i}]`));
     return values;
   }
 

@@ -30,7 +30,7 @@ Errors go to stderr as "CODE: sentence". Exit status: 0 done, 1 failed while run
 
 /** Codes of what was wrong before anything ran; two cameras may be bound to one topic before they show the same. */
 const GIVEN_WRONG: ReadonlySet<ErrorCode> = new Set(
-  ([...LOAD_CODES, ...USAGE_CODES, 'CAMERA_DUPLICATE', 'BAG_DATA', 'BAG_TOPIC'] as const).filter(
+  ([...LOAD_CODES, ...USAGE_CODES, 'CAMERA_DUPLICATE', 'BAG_FILE', 'BAG_DATA', 'BAG_TOPIC'] as const).filter(
     (code) => code !== 'OUT_OF_MEMORY' && code !== 'INTERNAL',
   ),
 );

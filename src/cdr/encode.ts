@@ -1,0 +1,56 @@
+import { CdrWriter, EncapsulationKind } from '@foxglove/cdr';
+
+/** The ROS messages that go into bags, from plain data by ROS's field names to little-endian CDR. */
+
+interface Time {
+  readonly sec: number;
+  readonly nanosec: number;
+}
+
+/** `trajectory_msgs/JointTrajectory`. */
+export interface JointTrajectory {
+  readonly header: { readonly stamp: Time; readonly frame_id: string };
+  readonly joint_names: readonly string[];
+  readonly points: readonly {
+    readonly positions: Float64Array;
+    readonly velocities: Float64Array;
+    readonly accelerations: Float64Array;
+    readonly effort: Float64Array;
+    readonly time_from_start: Time;
+  }[];
+}
+
+/** `std_msgs/Float64MultiArray` without dimensions. */
+export interface Float64MultiArray {
+  readonly layout: { readonly dim: readonly never[]; readonly data_offset: number };
+  readonly data: Float64Array;
+}
+
+/** @returns CDR with its encapsulation header. */
+export function encodeJointTrajectory({ header, joint_names, points }: JointTrajectory): Uint8Array {
+  const writer = new CdrWriter({ kind: EncapsulationKind.CDR_LE });
+  writeTime(writer, header.stamp);
+  writer.string(header.frame_id);
+  writer.sequenceLength(joint_names.length);
+  for (const name of joint_names) writer.string(name);
+  writer.sequenceLength(points.length);
+  for (const { positions, velocities, accelerations, effort, time_from_start } of points) {
+    for (const values of [positions, velocities, accelerations, effort]) writer.float64Array(values, true);
+    writeTime(writer, time_from_start);
+  }
+  return writer.data;
+}
+
+/** @returns CDR with its encapsulation header. */
+export function encodeFloat64MultiArray({ layout, data }: Float64MultiArray): Uint8Array {
+  const writer = new CdrWriter({ kind: EncapsulationKind.CDR_LE });
+  writer.sequenceLength(layout.dim.length);
+  writer.uint32(layout.data_offset);
+  writer.float64Array(data, true);
+  return writer.data;
+}
+
+function writeTime(writer: CdrWriter, { sec, nanosec }: Time): void {
+  writer.int32(sec);
+  writer.uint32(nanosec);
+}

@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { Pi05Error } from '../../errors.js';
+
+/** The common interfaces of ROS 2 Jazzy as .msg files: `trajectory_msgs/msg/JointTrajectory.msg` and so on. */
+const library = createRequire(import.meta.url).resolve('@foxglove/rosmsg-msgs-common');
+const MESSAGES = join(dirname(library), '..', 'msgdefs', 'ros2jazzy');
+
+const SEPARATOR = '='.repeat(80);
+const FIELD = /^\s*(?:([a-z]\w*)\/)?([A-Z]\w*)(?:\[[^\]]*\])?\s/;
+
+/**
+ * The definition of a message type and of all types in it, as MCAP's `ros2msg` wants it: the type's own text, then each
+ * further type's after a line of 80 `=` and a line `MSG: package/Type`.
+ * @param type such as `trajectory_msgs/msg/JointTrajectory`. @throws Pi05Error INVALID_ARGUMENT for a type that is not among ROS 2's common ones.
+ */
+export function messageDefinition(type: string): string {
+  const [root, ...others] = closure(type.replace('/msg/', '/'));
+  return [root!.text, ...others.map(({ name, text }) => `${SEPARATOR}\nMSG: ${name}\n${text}`)].join('');
+}
+
+interface Definition {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** A type and the types in it, each once, breadth first. */
+function closure(root: string): Definition[] {
+  const definitions: Definition[] = [];
+  const names = [root];
+  for (const name of names) {
+    const text = read(name);
+    definitions.push({ name, text });
+    for (const line of text.split('\n')) {
+      const field = FIELD.exec(line);
+      if (field === null) continue;
+      const type = `${field[1] ?? name.split('/')[0]}/${field[2]}`;
+      if (!names.includes(type)) names.push(type);
+    }
+  }
+  return definitions;
+}
+
+function read(name: string): string {
+  const [pack = '', type = ''] = name.split('/');
+  try {
+    return `${readFileSync(join(MESSAGES, pack, 'msg', `${type}.msg`), 'utf8').trimEnd()}\n`;
+  } catch {
+    throw new Pi05Error('INVALID_ARGUMENT', `Expected a common message type of ROS 2, received ${name}`);
+  }
+}

@@ -1,0 +1,115 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import type { DecompressHandlers } from '@mcap/core';
+import { Pi05Error } from '../../errors.js';
+import type { BagMessage } from './bag.js';
+import { BufferPool, readAt } from './file.js';
+import { readIndex, scanIndex, type McapIndex, type Section } from './mcap_index.js';
+import { inLogTimeOrder, type Source } from './order.js';
+import { messagesIn, openChunk } from './records.js';
+import type { BagFile, FileTopic } from './storage.js';
+
+/** One MCAP file, by its index or, where it has none, by a look through its records. */
+export class McapFile implements BagFile {
+  readonly #handle: FileHandle;
+  readonly #path: string;
+  readonly #index: McapIndex;
+  readonly #decompressors: DecompressHandlers;
+  readonly #pool = new BufferPool();
+  readonly topics: ReadonlyMap<string, FileTopic>;
+  readonly notes: readonly string[];
+  readonly damage: string | undefined;
+
+  private constructor(
+    handle: FileHandle,
+    path: string,
+    size: number,
+    index: McapIndex,
+    isIndexed: boolean,
+    decompressors: DecompressHandlers,
+  ) {
+    this.#handle = handle;
+    this.#path = path;
+    this.#index = index;
+    this.#decompressors = decompressors;
+    this.topics = topicsOf(index, path);
+    const count = [...index.counts.values()].reduce((sum, messages) => sum + messages, 0);
+    if (index.cutAt !== undefined) {
+      this.damage = `Expected a footer at the end of ${path}, found whole records up to byte ${index.cutAt} of ${size}: it was cut or never closed, and the ${count} messages that are there are read`;
+    }
+    const isWhole = index.cutAt === undefined && !isIndexed;
+    this.notes = isWhole ? [`${path} has no index of its messages; all ${count} were found by looking through it`] : [];
+  }
+
+  /** @param name how errors call the file. @throws Pi05Error BAG_DATA for a damaged chunk that has to be opened here. */
+  static async open(path: string, name: string, decompressors: DecompressHandlers): Promise<McapFile> {
+    const handle = await open(path, 'r');
+    try {
+      const { size } = await handle.stat();
+      const index = await readIndex(handle, size);
+      const known = index ?? (await scanIndex(handle, size, name, decompressors));
+      return new McapFile(handle, name, size, known, index !== undefined, decompressors);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  get startTime(): bigint | undefined {
+    return this.#index.startTime;
+  }
+
+  get endTime(): bigint | undefined {
+    return this.#index.endTime;
+  }
+
+  messages(topics: ReadonlySet<string>): AsyncGenerator<BagMessage, void, void> {
+    const wanted = new Set<number>();
+    for (const [id, { topic }] of this.#index.channels) if (topics.has(topic)) wanted.add(id);
+    const sources = this.#index.sections
+      .filter(({ channels }) => [...channels].some((id) => wanted.has(id)))
+      .map((section): Source => ({ startTime: section.startTime, messages: () => this.#section(section, wanted) }));
+    return inLogTimeOrder(sources);
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  async *#section(section: Section, wanted: ReadonlySet<number>): AsyncGenerator<BagMessage, void, void> {
+    const { kind, offset, length, isCut } = section;
+    const buffer = this.#pool.take(length);
+    try {
+      const where = `byte ${offset} of ${this.#path}`;
+      const content = await readAt(this.#handle, buffer.subarray(0, length), offset);
+      if (content.byteLength < length) {
+        throw new Pi05Error('BAG_DATA', `Expected ${length} bytes at ${where}, received ${content.byteLength}`);
+      }
+      const records = kind === 'chunk' ? openChunk(content, where, this.#decompressors) : content;
+      for (const { channel, logTime, start, end } of messagesIn(records, (id) => wanted.has(id), where, isCut)) {
+        const { topic, type } = this.#index.channels.get(channel)!;
+        yield { topic, type, logTime, data: records.subarray(start, end) };
+      }
+    } finally {
+      this.#pool.give(buffer);
+    }
+  }
+}
+
+/** @throws Pi05Error BAG_DATA where a topic has messages of two types. */
+function topicsOf({ channels, counts }: McapIndex, path: string): Map<string, FileTopic> {
+  const topics = new Map<string, FileTopic>();
+  for (const [id, { topic, type, encoding }] of channels) {
+    const count = counts.get(id) ?? 0;
+    const known = topics.get(topic);
+    if (known !== undefined && (known.type !== type || known.encoding !== encoding)) {
+      const types = `${known.type} (${known.encoding}) and ${type} (${encoding})`;
+      throw new Pi05Error(
+        'BAG_DATA',
+        `Expected messages of one type for ${topic} in ${path}, received ${types}`,
+        topic,
+      );
+    }
+    topics.set(topic, { type, encoding, count: (known?.count ?? 0) + count });
+  }
+  return topics;
+}

@@ -1,0 +1,308 @@
+import type { FileHandle } from 'node:fs/promises';
+import {
+  McapIndexedReader,
+  McapStreamReader,
+  MCAP_MAGIC,
+  Opcode,
+  type DecompressHandlers,
+  type McapTypes,
+} from '@mcap/core';
+import { Pi05Error } from '../../errors.js';
+import { FileWindow, readAt } from './file.js';
+import {
+  CHUNK_HEADER,
+  length64,
+  MESSAGE_HEADER,
+  openChunk,
+  readChunkHeader,
+  RECORD_HEADER,
+  recordsIn,
+  viewOf,
+} from './records.js';
+
+/** Where the messages of an MCAP file are: from its index, or from looking through its records where it has none. */
+
+/** A channel as the file declares it. */
+export interface McapChannel {
+  readonly topic: string;
+  readonly type: string;
+  readonly encoding: string;
+}
+
+/** Bytes of the file that hold messages. */
+export interface Section {
+  readonly kind: 'chunk' | 'records';
+  /** Of a chunk's content, or of the first of the records. */
+  readonly offset: number;
+  readonly length: number;
+  /** No message in it is earlier, ns. */
+  readonly startTime: bigint;
+  /** Channels that it has messages of. */
+  readonly channels: ReadonlySet<number>;
+  /** The file ends before the section does. */
+  readonly isCut: boolean;
+}
+
+export interface McapIndex {
+  readonly channels: ReadonlyMap<number, McapChannel>;
+  readonly sections: readonly Section[];
+  /** Messages by channel. */
+  readonly counts: ReadonlyMap<number, number>;
+  readonly startTime: bigint | undefined;
+  readonly endTime: bigint | undefined;
+  /** Where the last whole record ends in a file that does not end as it should. */
+  readonly cutAt: number | undefined;
+}
+
+/** What an index may take in memory; a footer that asks for more is damaged. */
+const LARGEST_INDEX = 2 ** 28;
+/** Messages outside of chunks are read about so many bytes at a time. */
+const RECORDS_TOGETHER = 1 << 20;
+
+/** The file's own index; undefined where it has none, or one that does not account for every message. */
+export async function readIndex(handle: FileHandle, size: number): Promise<McapIndex | undefined> {
+  const readable: McapTypes.IReadable = {
+    size: () => Promise.resolve(BigInt(size)),
+    read: async (offset, length) => {
+      if (length > LARGEST_INDEX) throw new Error('too large');
+      const bytes = await readAt(handle, new Uint8Array(Number(length)), Number(offset));
+      if (bytes.byteLength < length) throw new Error('too short');
+      return bytes;
+    },
+  };
+  let reader: McapIndexedReader;
+  try {
+    reader = await McapIndexedReader.Initialize({ readable });
+  } catch {
+    return undefined;
+  }
+  const { statistics, chunkIndexes, channelsById, schemasById } = reader;
+  if (statistics === undefined) return undefined;
+  let indexed = 0n;
+  for (const { messageIndexLength, messageIndexOffsets } of chunkIndexes) {
+    const headers = BigInt(messageIndexOffsets.size * (RECORD_HEADER + 6));
+    indexed += (messageIndexLength - headers) / 16n;
+    for (const id of messageIndexOffsets.keys()) if (!channelsById.has(id)) return undefined;
+  }
+  if (indexed !== statistics.messageCount) return undefined;
+  const sections = chunkIndexes.map((chunk): Section => ({
+    kind: 'chunk',
+    offset: Number(chunk.chunkStartOffset) + RECORD_HEADER,
+    length: Number(chunk.chunkLength) - RECORD_HEADER,
+    startTime: chunk.messageStartTime,
+    channels: new Set(chunk.messageIndexOffsets.keys()),
+    isCut: false,
+  }));
+  const isIn = ({ offset, length }: Section) => length > 0 && offset + length <= size;
+  if (!sections.every(isIn)) return undefined;
+  const channels = new Map<number, McapChannel>();
+  for (const channel of channelsById.values()) channels.set(channel.id, describe(channel, schemasById));
+  const counts = new Map([...statistics.channelMessageCounts].map(([id, count]) => [id, Number(count)]));
+  const isEmpty = statistics.messageCount === 0n;
+  return {
+    channels,
+    sections,
+    counts,
+    startTime: isEmpty ? undefined : statistics.messageStartTime,
+    endTime: isEmpty ? undefined : statistics.messageEndTime,
+    cutAt: undefined,
+  };
+}
+
+/**
+ * Looks through the records of a file from its beginning to its footer or as far as they are whole.
+ * @throws Pi05Error BAG_DATA where a chunk that has to be opened for its channels is damaged.
+ */
+export async function scanIndex(
+  handle: FileHandle,
+  size: number,
+  path: string,
+  decompressors: DecompressHandlers,
+): Promise<McapIndex> {
+  const scan = new Scan(handle, size, path, decompressors);
+  return scan.run();
+}
+
+interface Open {
+  kind: Section['kind'];
+  offset: number;
+  length: number;
+  startTime: bigint;
+  channels: Set<number>;
+  isCut: boolean;
+}
+
+class Scan {
+  readonly #handle: FileHandle;
+  readonly #size: number;
+  readonly #path: string;
+  readonly #decompressors: DecompressHandlers;
+  readonly #window: FileWindow;
+  /** Parses schemas and channels, and tells where two channels share an id. */
+  readonly #parser = new McapStreamReader({ noMagicPrefix: true });
+  readonly #schemas = new Map<number, McapTypes.Schema>();
+  readonly #channels = new Map<number, McapChannel>();
+  readonly #sections: Open[] = [];
+  readonly #counts = new Map<number, number>();
+  #startTime: bigint | undefined;
+  #endTime: bigint | undefined;
+  /** The last chunk, until a message index says what is in it. */
+  #unknown: Open | undefined;
+
+  constructor(handle: FileHandle, size: number, path: string, decompressors: DecompressHandlers) {
+    this.#handle = handle;
+    this.#size = size;
+    this.#path = path;
+    this.#decompressors = decompressors;
+    this.#window = new FileWindow(handle);
+  }
+
+  async run(): Promise<McapIndex> {
+    let offset = MCAP_MAGIC.length;
+    let isWhole = false;
+    while (!isWhole && offset + RECORD_HEADER <= this.#size) {
+      const header = await this.#window.at(offset, RECORD_HEADER + CHUNK_HEADER);
+      const opcode: Opcode = header[0]!;
+      const start = offset + RECORD_HEADER;
+      const end = start + length64(viewOf(header), 1);
+      if (opcode < Opcode.MIN || end > this.#size) {
+        if (opcode === Opcode.CHUNK) this.#cutChunk(start, header.subarray(RECORD_HEADER));
+        break;
+      }
+      if (opcode !== Opcode.MESSAGE_INDEX && this.#unknown !== undefined) await this.#inspect(this.#unknown);
+      if (opcode === Opcode.CHUNK) this.#chunk(start, end, header.subarray(RECORD_HEADER));
+      else if (opcode === Opcode.MESSAGE) this.#message(offset, end, header.subarray(RECORD_HEADER));
+      else if (opcode === Opcode.MESSAGE_INDEX) await this.#messageIndex(start, end);
+      else if (opcode === Opcode.SCHEMA || opcode === Opcode.CHANNEL) {
+        this.#declare(await this.#window.at(offset, end - offset));
+      }
+      isWhole = opcode === Opcode.FOOTER;
+      offset = end;
+    }
+    if (this.#unknown !== undefined) await this.#inspect(this.#unknown);
+    await this.#findChannels();
+    return {
+      channels: this.#channels,
+      sections: this.#sections,
+      counts: this.#counts,
+      startTime: this.#startTime,
+      endTime: this.#endTime,
+      cutAt: isWhole ? undefined : offset,
+    };
+  }
+
+  #chunk(start: number, end: number, head: Uint8Array): void {
+    const startTime = readChunkHeader(head)?.startTime ?? 0n;
+    const length = end - start;
+    this.#unknown = { kind: 'chunk', offset: start, length, startTime, channels: new Set(), isCut: false };
+    this.#sections.push(this.#unknown);
+  }
+
+  /** What is there of the last chunk, where it is not compressed. */
+  #cutChunk(start: number, head: Uint8Array): void {
+    const header = readChunkHeader(head);
+    if (header?.compression !== '') return;
+    const offset = start + header.start;
+    const length = this.#size - offset;
+    this.#unknown = { kind: 'records', offset, length, startTime: header.startTime, channels: new Set(), isCut: true };
+    this.#sections.push(this.#unknown);
+  }
+
+  #message(offset: number, end: number, content: Uint8Array): void {
+    if (end - offset < RECORD_HEADER + MESSAGE_HEADER) return;
+    const view = viewOf(content);
+    const channel = view.getUint16(0, true);
+    const logTime = view.getBigUint64(6, true);
+    this.#count(channel, 1, logTime, logTime);
+    const last = this.#sections.at(-1);
+    const joins = last?.kind === 'records' && last.offset + last.length === offset && last.length < RECORDS_TOGETHER;
+    if (!joins) {
+      const length = end - offset;
+      this.#sections.push({
+        kind: 'records',
+        offset,
+        length,
+        startTime: logTime,
+        channels: new Set([channel]),
+        isCut: false,
+      });
+      return;
+    }
+    last.length = end - last.offset;
+    last.channels.add(channel);
+    if (logTime < last.startTime) last.startTime = logTime;
+  }
+
+  /** Channel id, then pairs of a log time and an offset in the chunk. */
+  async #messageIndex(start: number, end: number): Promise<void> {
+    const content = await this.#window.at(start, end - start);
+    if (content.byteLength < 6) return;
+    const view = viewOf(content);
+    const channel = view.getUint16(0, true);
+    const entries = Math.min(view.getUint32(2, true), content.byteLength - 6) / 16;
+    for (let entry = 0; entry + 1 <= entries; entry++) {
+      const logTime = view.getBigUint64(6 + entry * 16, true);
+      this.#count(channel, 1, logTime, logTime);
+    }
+    if (entries >= 1) this.#sections.at(-1)?.channels.add(channel);
+    this.#unknown = undefined;
+  }
+
+  #count(channel: number, messages: number, first: bigint, last: bigint): void {
+    this.#counts.set(channel, (this.#counts.get(channel) ?? 0) + messages);
+    if (this.#startTime === undefined || first < this.#startTime) this.#startTime = first;
+    if (this.#endTime === undefined || last > this.#endTime) this.#endTime = last;
+  }
+
+  #declare(record: Uint8Array): void {
+    try {
+      this.#parser.append(record);
+      const parsed = this.#parser.nextRecord();
+      if (parsed?.type === 'Schema') this.#schemas.set(parsed.id, parsed);
+      if (parsed?.type === 'Channel') this.#channels.set(parsed.id, describe(parsed, this.#schemas));
+    } catch (error) {
+      throw new Pi05Error('BAG_DATA', `Expected schemas and channels in ${this.#path}: ${(error as Error).message}`);
+    }
+  }
+
+  /** Opens a section that no message index speaks of. */
+  async #inspect(section: Open): Promise<void> {
+    this.#unknown = undefined;
+    const records = await this.#records(section);
+    const view = viewOf(records);
+    for (const { opcode, start, end } of recordsIn(records)) {
+      if (opcode === Opcode.MESSAGE && end - start >= MESSAGE_HEADER) {
+        const channel = view.getUint16(start, true);
+        const logTime = view.getBigUint64(start + 6, true);
+        this.#count(channel, 1, logTime, logTime);
+        section.channels.add(channel);
+      } else if (opcode === Opcode.SCHEMA || opcode === Opcode.CHANNEL) {
+        this.#declare(records.subarray(start - RECORD_HEADER, end));
+      }
+    }
+  }
+
+  /** Opens the chunks that the channels were declared in, where no summary repeats them. */
+  async #findChannels(): Promise<void> {
+    for (const section of this.#sections) {
+      const isKnown = [...section.channels].every((id) => this.#channels.has(id));
+      if (isKnown || section.kind === 'records') continue;
+      const records = await this.#records(section);
+      for (const { opcode, start, end } of recordsIn(records)) {
+        if (opcode === Opcode.SCHEMA || opcode === Opcode.CHANNEL) {
+          this.#declare(records.subarray(start - RECORD_HEADER, end));
+        }
+      }
+    }
+  }
+
+  async #records({ kind, offset, length }: Open): Promise<Uint8Array> {
+    const bytes = await readAt(this.#handle, Buffer.allocUnsafeSlow(length), offset);
+    return kind === 'records' ? bytes : openChunk(bytes, `byte ${offset} of ${this.#path}`, this.#decompressors);
+  }
+}
+
+function describe(channel: McapTypes.Channel, schemas: ReadonlyMap<number, McapTypes.Schema>): McapChannel {
+  const { topic, schemaId, messageEncoding } = channel;
+  return { topic, type: schemas.get(schemaId)?.name ?? '', encoding: messageEncoding };
+}

@@ -1,0 +1,60 @@
+import type { BagMessage } from './bag.js';
+
+/** Messages in the order of their log times, such as one chunk of a file or one file of a bag. */
+export interface Source {
+  /** No message is earlier, ns; undefined where only reading tells. */
+  readonly startTime: bigint | undefined;
+  messages(): AsyncGenerator<BagMessage, void, void>;
+}
+
+interface Head {
+  readonly messages: AsyncGenerator<BagMessage, void, void>;
+  readonly rank: number;
+  message: BagMessage;
+}
+
+/**
+ * Merges sources by log time; equal times come in the order of `sources`. A source is only opened when its first message
+ * may be next, so that memory is bounded by the sources that overlap in time. A message is valid until the next is asked for.
+ */
+export async function* inLogTimeOrder(sources: readonly Source[]): AsyncGenerator<BagMessage, void, void> {
+  const waiting = sources
+    .map((source, rank) => ({ source, rank, startTime: source.startTime ?? -1n }))
+    .sort((a, b) => (a.startTime === b.startTime ? a.rank - b.rank : a.startTime < b.startTime ? -1 : 1));
+  const heads: Head[] = [];
+  let next = 0;
+  try {
+    for (;;) {
+      let first = earliest(heads);
+      while (next < waiting.length && (first === undefined || waiting[next]!.startTime <= first.message.logTime)) {
+        const { source, rank } = waiting[next++]!;
+        const messages = source.messages();
+        const step = await messages.next();
+        if (step.done !== true) heads.push({ messages, rank, message: step.value });
+        first = earliest(heads);
+      }
+      if (first === undefined) return;
+      yield first.message;
+      const step = await first.messages.next();
+      if (step.done === true) heads.splice(heads.indexOf(first), 1);
+      else first.message = step.value;
+    }
+  } finally {
+    await Promise.all(heads.map(({ messages }) => messages.return()));
+  }
+}
+
+/** Few sources are open at a time, so they are looked through. */
+function earliest(heads: readonly Head[]): Head | undefined {
+  let first: Head | undefined;
+  for (const head of heads) {
+    if (
+      first === undefined ||
+      head.message.logTime < first.message.logTime ||
+      (head.message.logTime === first.message.logTime && head.rank < first.rank)
+    ) {
+      first = head;
+    }
+  }
+  return first;
+}
