@@ -222,7 +222,7 @@ function halfPeriod(chunk: ActionChunk): bigint {
 }
 
 /** One joint's recorded actions of the last `memory` ns and the one in force before that. */
-class Recording {
+export class Recording {
   readonly #entries: { readonly time: bigint; readonly value: number }[] = [];
 
   constructor(private readonly memory: bigint) {}

@@ -1,0 +1,164 @@
+import type { ErrorSummary, Evaluation, JointEvaluation } from '../evaluation.js';
+import { clock, digits } from './axis.js';
+import type { EventRow } from './data.js';
+import { Html, html } from './html.js';
+
+/** Heat maps of longer chunks have no room for numbers. */
+const NUMBERED_STEPS = 20;
+
+/** Refusals and faults, each code with its first sentence. */
+export function eventTable(events: readonly EventRow[]): Html {
+  const told = events.filter(({ kind }) => kind !== 'command');
+  if (told.length === 0) return html`<p>No refusals and no faults.</p>`;
+  const rows = told.map(
+    ({ code, kind, count, first, last, marks }) =>
+      html`<tr>
+        <th scope="row">${code}</th>
+        <td>${kind}</td>
+        <td class="n">${count}</td>
+        <td class="n">${clock(first, 0.01)}</td>
+        <td class="n">${clock(last, 0.01)}</td>
+        <td class="sentence">${marks[0]?.text ?? ''}</td>
+      </tr>`,
+  );
+  return html`<div class="scroll">
+    <table>
+      <thead>
+        <tr>
+          <th>code</th>
+          <th>kind</th>
+          <th class="n">count</th>
+          <th class="n">first</th>
+          <th class="n">last</th>
+          <th>the first one's sentence</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+/** Everything about the errors of the predicted actions. */
+export function evaluationSection(evaluation: Evaluation): Html {
+  const { compared, uncompared, problem, method } = evaluation;
+  const banner = problem === null ? '' : html`<p class="banner">${problem}.</p>`;
+  if (compared === 0)
+    return html`${banner}
+      <p class="note">${method}</p>`;
+  return html`${banner}
+    <p>${compared} predicted values are compared with recorded ones; ${uncompared} have none to compare with.</p>
+    ${errorTable(evaluation)}
+    <h3>Mean absolute error by step of the chunk</h3>
+    ${heatMap(evaluation.joints)}
+    <p class="note">
+      ${method} Errors are in the joint's own units (rad or m; per second for velocities). Grippers are a group of their
+      own. Colour: the error as a share of the range of the joint's recorded values.
+    </p>`;
+}
+
+function errorTable({ groups, joints }: Evaluation): Html {
+  const cells = ({ count, mae, rmse, max }: ErrorSummary): Html =>
+    html`<td class="n">${number(mae)}</td>
+      <td class="n">${number(rmse)}</td>
+      <td class="n">${number(max)}</td>
+      <td class="n">${count}</td>`;
+  const jointRows = joints.map(
+    ({ joint, quantity, range, overall }) =>
+      html`<tr>
+        <th scope="row">${joint}</th>
+        <td>${quantity}</td>
+        ${cells(overall)}
+        <td class="n">${range === null ? '–' : `${digits(range[0])} … ${digits(range[1])}`}</td>
+        <td class="n">${percent(share(overall.mae, range))}</td>
+      </tr>`,
+  );
+  const groupRows = groups.map(
+    ({ group, overall }) =>
+      html`<tr class="total">
+        <th scope="row">
+          all ${group === 'gripper' ? 'grippers' : `${group === 'position' ? 'positions' : 'velocities'}`}
+        </th>
+        <td></td>
+        ${cells(overall)}
+        <td></td>
+        <td></td>
+      </tr>`,
+  );
+  return html`<div class="scroll">
+    <table>
+      <thead>
+        <tr>
+          <th>joint</th>
+          <th>compared as</th>
+          <th class="n">MAE</th>
+          <th class="n">RMSE</th>
+          <th class="n">max</th>
+          <th class="n">values</th>
+          <th class="n">recorded range</th>
+          <th class="n">MAE / range</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${jointRows}${groupRows}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+function heatMap(joints: readonly JointEvaluation[]): Html {
+  const count = Math.max(...joints.map(({ steps }) => steps.length));
+  const numbered = count <= NUMBERED_STEPS;
+  const shares = joints.flatMap(({ steps, range }) => steps.map(({ mae }) => share(mae, range) ?? 0));
+  const most = Math.max(...shares) || 1;
+  const head = Array.from(
+    { length: count },
+    (_, step) => html`<th class="n">${numbered || step % 5 === 0 ? step : ''}</th>`,
+  );
+  const rows = joints.map(({ joint, steps, range }) => {
+    const cells = Array.from({ length: count }, (_, step) => {
+      const { mae = null, rmse = null, max = null, count = 0 } = steps[step] ?? {};
+      const part = share(mae, range);
+      const level = (part ?? 0) / most;
+      const hint = `${joint}, step ${step}: MAE ${number(mae)}, RMSE ${number(rmse)}, max ${number(max)}, ${percent(part)} of the range, ${count} values`;
+      return html`<td
+        class="n cell${level > 0.5 ? ' strong' : ''}"
+        style="--level:${(level * 100).toFixed(0)}%"
+        title="${hint}"
+      >
+        ${numbered ? number(mae) : ''}
+      </td>`;
+    });
+    return html`<tr>
+      <th scope="row">${joint}</th>
+      ${cells}
+    </tr>`;
+  });
+  return html`<div class="scroll">
+      <table class="heat">
+        <thead>
+          <tr>
+            <th>joint \\ step</th>
+            ${head}
+          </tr>
+        </thead>
+        <tbody>
+          ${rows}
+        </tbody>
+      </table>
+    </div>
+    <p class="scale">0 <span></span> ${percent(most)} of the recorded range</p>`;
+}
+
+function share(mae: number | null, range: readonly [number, number] | null): number | undefined {
+  return mae === null || range === null || range[1] === range[0] ? undefined : mae / (range[1] - range[0]);
+}
+
+function number(value: number | null): string {
+  return value === null ? '–' : digits(value);
+}
+
+function percent(part: number | undefined): string {
+  return part === undefined ? '–' : `${digits(part * 100)} %`;
+}
