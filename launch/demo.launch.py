@@ -14,13 +14,10 @@ from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
-    ExecuteProcess,
     IncludeLaunchDescription,
     OpaqueFunction,
-    RegisterEventHandler,
     SetEnvironmentVariable,
 )
-from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
@@ -41,7 +38,6 @@ def start(context):
     def value(name):
         return LaunchConfiguration(name).perform(context)
 
-    checkpoint = Path(value('checkpoint') or ROOT / '.pi05' / 'demo-checkpoint')
     robot = Node(
         executable=python(),
         arguments=['-m', 'sim.robot'],
@@ -54,18 +50,14 @@ def start(context):
         PythonLaunchDescriptionSource(str(ROOT / 'launch' / 'policy.launch.py')),
         launch_arguments={
             'config': value('config'),
-            'checkpoint': str(checkpoint),
+            'checkpoint': value('checkpoint'),
+            'random_weights': 'true',
             'namespace': value('namespace'),
             'use_sim_time': 'true',
             'log_level': value('log_level'),
         }.items(),
     )
-    if value('checkpoint') or checkpoint.exists():
-        return [robot, policy]
-    make = ExecuteProcess(
-        cmd=[str(ROOT / 'bin' / 'pi05'), 'make-checkpoint', str(checkpoint), '--size', 'demo', '--seed', '190'], output='screen'
-    )
-    return [make, RegisterEventHandler(OnProcessExit(target_action=make, on_exit=[robot, policy]))]
+    return [robot, policy]
 
 
 def generate_launch_description():

@@ -4,10 +4,12 @@
     ros2 launch launch/policy.launch.py config:=my_robot.yaml          # from a checkout
 """
 
+import os
 from pathlib import Path
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, RegisterEventHandler
+from launch.event_handlers import OnProcessExit
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
@@ -20,6 +22,14 @@ def node_executable():
     return str(installed if installed.exists() else ROOT / 'bin' / 'policy_node')
 
 
+def demo_checkpoint():
+    """Where the demo's random weights are: the checkout's own folder, or for an installed package where ROS keeps data."""
+    own = ROOT / '.pi05'
+    if own.is_dir():
+        return own / 'demo-checkpoint'
+    return Path(os.environ.get('ROS_HOME') or Path.home() / '.ros') / 'pi05' / 'demo-checkpoint'
+
+
 def config_file(config):
     """A preset's name, or a path to a ROS 2 parameter file."""
     preset = ROOT / 'configs' / f'{config}.yaml'
@@ -27,7 +37,7 @@ def config_file(config):
         return str(preset)
     if Path(config).is_file():
         return config
-    presets = ', '.join(sorted(path.stem for path in (ROOT / 'configs').glob('*.yaml')))
+    presets = ', '.join(sorted(path.stem for path in (ROOT / 'configs').glob('*.yaml') if not path.stem.startswith('gz_')))
     raise FileNotFoundError(f'Expected a preset ({presets}) or a parameter file for config, received {config}')
 
 
@@ -36,18 +46,26 @@ def start(context):
         return LaunchConfiguration(name).perform(context)
 
     overrides = {'use_sim_time': value('use_sim_time').lower() == 'true'}
-    if value('checkpoint'):
-        overrides['checkpoint'] = value('checkpoint')
-    return [
-        Node(
-            executable=node_executable(),
-            name='policy_node',
-            namespace=value('namespace'),
-            parameters=[config_file(value('config')), overrides],
-            ros_arguments=['--log-level', value('log_level')],
-            output='screen',
-        )
-    ]
+    checkpoint = value('checkpoint')
+    make = []
+    if value('random_weights').lower() == 'true' and not checkpoint:
+        checkpoint = str(demo_checkpoint())
+        if not Path(checkpoint).exists():
+            make = [str(ROOT / 'bin' / 'pi05'), 'make-checkpoint', checkpoint, '--size', 'demo', '--seed', '190']
+    if checkpoint:
+        overrides['checkpoint'] = checkpoint
+    node = Node(
+        executable=node_executable(),
+        name='policy_node',
+        namespace=value('namespace'),
+        parameters=[config_file(value('config')), overrides],
+        ros_arguments=['--log-level', value('log_level')],
+        output='screen',
+    )
+    if not make:
+        return [node]
+    writer = ExecuteProcess(cmd=make, output='screen')
+    return [writer, RegisterEventHandler(OnProcessExit(target_action=writer, on_exit=[node]))]
 
 
 def generate_launch_description():
@@ -56,6 +74,12 @@ def generate_launch_description():
             DeclareLaunchArgument('config', description='A preset of configs/, or a path to a parameter file.'),
             DeclareLaunchArgument(
                 'checkpoint', default_value='', description='Checkpoint folder; empty: the one that the config names.'
+            ),
+            DeclareLaunchArgument(
+                'random_weights',
+                default_value='false',
+                choices=['true', 'false', 'True', 'False'],
+                description='true: without `checkpoint`, use one with random weights, written first if it is not there.',
             ),
             DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node and its topics.'),
             DeclareLaunchArgument('use_sim_time', default_value='false', choices=['true', 'false', 'True', 'False']),

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from sim.description.world import PICTURE
 from sim.gl import mujoco, unavailable
 
-WIDTH, HEIGHT = 640, 480
+WIDTH, HEIGHT = PICTURE
 
 
 class Cameras:

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sim.description.robot import JOINTS
 from sim.failure import Rejected
 
 LEAD = 0.1
 """A reference never runs further ahead of a blocked joint than this, rad."""
 
-MAX_VELOCITY = np.array([2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61])
+MAX_VELOCITY = np.array([joint.velocity for joint in JOINTS if joint.kind == "revolute"])
 """The Panda's joint velocity limits, rad/s."""
 
-FINGER_SPEED = 0.1
+FINGER_SPEED = next(joint.velocity for joint in JOINTS if joint.kind == "prismatic")
 """m/s"""
 
 

@@ -1,4 +1,4 @@
-"""The Franka Panda's forward kinematics from its published Denavit-Hartenberg parameters; what `arm.xml` is checked against."""
+"""The Franka Panda's forward kinematics from its published Denavit-Hartenberg parameters; what `arm.xml` and `gazebo/` are checked against."""
 
 import numpy as np
 

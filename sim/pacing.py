@@ -5,13 +5,15 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from sim.cameras import Cameras
+from sim.description.robot import JOINT_RATE
+from sim.description.world import CAMERA_RATE
 from sim.failure import Failure
 from sim.node import RobotNode
 from sim.topics import COMMANDS
 
 SECOND = 1_000_000_000
 CLOCK_RATE = 300  # Hz; pictures (30 Hz), joint states (100 Hz) and a 15 Hz policy all fall on its ticks
-JOINTS_EVERY, PICTURES_EVERY = 3, 10
+JOINTS_EVERY, PICTURES_EVERY = CLOCK_RATE // JOINT_RATE, CLOCK_RATE // CAMERA_RATE
 STEP_RATE = CLOCK_RATE  # physics steps a second, at least
 SLIP = 0.1  # s of delay after which real time starts anew instead of catching up
 SETTLE = 0.5  # s without a new command publisher before lock-step begins

@@ -1,0 +1,139 @@
+"""The policy node with the arm in Gazebo, in simulation time.
+
+    ros2 launch launch/gazebo.launch.py
+    ros2 launch launch/gazebo.launch.py gui:=false checkpoint:=/path/to/checkpoint config:=pi05_droid
+
+Needs Gazebo Harmonic or later with ros_gz, gz_ros2_control, ros2_controllers and robot_state_publisher. Without `checkpoint`,
+one with random weights is written first: the arm moves, but to no purpose.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from launch import LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
+from launch.events import Shutdown
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+# share/pi05_ros where installed, else the checkout.
+ROOT = Path(__file__).resolve().parent.parent
+GAZEBO = ROOT / 'sim' / 'gazebo'
+PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+ARM_CONTROLLERS = {'velocity': 'arm_velocity_controller', 'trajectory': 'arm_controller'}
+PACKAGES = ('ros_gz_bridge', 'gz_ros2_control', 'controller_manager', 'robot_state_publisher')
+REMEDY = ('ros-gz', 'gz-ros2-control', 'ros2-controllers', 'robot-state-publisher')
+
+
+def check_installed():
+    """Everything that is missing, in one sentence, before anything starts."""
+    missing = [] if shutil.which('gz') else ['gz']
+    for package in PACKAGES:
+        try:
+            get_package_prefix(package)
+        except PackageNotFoundError:
+            missing.append(package)
+    if missing:
+        distribution = os.environ.get('ROS_DISTRO', 'jazzy')
+        remedy = ' '.join(f'ros-{distribution}-{name}' for name in REMEDY)
+        found = ', '.join(missing)
+        raise FileNotFoundError(f'Expected Gazebo and its ROS packages, found no {found}: apt-get install {remedy}')
+
+
+def search_path(variable, *folders):
+    """`folders` before what the variable names already."""
+    return os.pathsep.join([*map(str, folders), *filter(None, [os.environ.get(variable)])])
+
+
+def gazebo(gui):
+    plugins = Path(get_package_prefix('gz_ros2_control')) / 'lib'
+    view = [] if gui else ['-s', '--headless-rendering']
+    return ExecuteProcess(
+        cmd=['gz', 'sim', '-r', *view, str(GAZEBO / 'world.sdf')],
+        name='gazebo',
+        # The model names its controllers' parameter file relative to this folder.
+        cwd=str(ROOT),
+        additional_env={
+            'GZ_SIM_RESOURCE_PATH': search_path('GZ_SIM_RESOURCE_PATH', GAZEBO),
+            'GZ_SIM_SYSTEM_PLUGIN_PATH': search_path('GZ_SIM_SYSTEM_PLUGIN_PATH', plugins),
+        },
+        output='screen',
+        on_exit=[EmitEvent(event=Shutdown(reason='Gazebo ended'))],
+    )
+
+
+def spawner(*controllers, inactive=False):
+    arguments = [*controllers, '--controller-manager-timeout', '120', *(['--inactive'] if inactive else [])]
+    return Node(package='controller_manager', executable='spawner', arguments=arguments, output='screen')
+
+
+def start(context):
+    def value(name):
+        return LaunchConfiguration(name).perform(context)
+
+    check_installed()
+    use_sim_time = {'use_sim_time': True}
+    idle = [name for control, name in ARM_CONTROLLERS.items() if control != value('control')]
+    return [
+        # First: Gazebo waits for the robot's description.
+        Node(
+            package='robot_state_publisher',
+            executable='robot_state_publisher',
+            parameters=[{'robot_description': ParameterValue((GAZEBO / 'arm.urdf').read_text(), value_type=str)}, use_sim_time],
+            output='screen',
+        ),
+        gazebo(value('gui').lower() == 'true'),
+        Node(
+            package='ros_gz_bridge',
+            executable='parameter_bridge',
+            parameters=[{'config_file': str(ROOT / 'configs' / 'gz_bridge.yaml')}, use_sim_time],
+            output='screen',
+        ),
+        spawner('joint_state_broadcaster', ARM_CONTROLLERS[value('control')], 'gripper_controller'),
+        spawner(*idle, inactive=True),
+        IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(str(ROOT / 'launch' / 'policy.launch.py')),
+            launch_arguments={
+                'config': value('config'),
+                'checkpoint': value('checkpoint'),
+                'random_weights': 'true',
+                'use_sim_time': 'true',
+                'log_level': value('log_level'),
+            }.items(),
+        ),
+    ]
+
+
+def generate_launch_description():
+    profile = [
+        SetEnvironmentVariable(name, str(ROOT / 'configs' / 'fastdds.xml'))
+        for name in PROFILE_VARIABLES
+        if not any(os.environ.get(variable) for variable in PROFILE_VARIABLES)
+    ]
+    return LaunchDescription(
+        [
+            *profile,
+            DeclareLaunchArgument('config', default_value='demo', description='As in policy.launch.py.'),
+            DeclareLaunchArgument('checkpoint', default_value='', description='Checkpoint folder; empty: random weights.'),
+            DeclareLaunchArgument(
+                'control',
+                default_value='velocity',
+                choices=list(ARM_CONTROLLERS),
+                description="The arm's active controller: velocity for outputs of type array, trajectory for positions.",
+            ),
+            DeclareLaunchArgument('gui', default_value='true', choices=['true', 'false', 'True', 'False']),
+            DeclareLaunchArgument('log_level', default_value='info', description='Of the policy node.'),
+            OpaqueFunction(function=start),
+        ]
+    )

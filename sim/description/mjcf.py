@@ -1,0 +1,168 @@
+"""The description as MuJoCo's XML."""
+
+from xml.etree.ElementTree import Element
+
+from sim.description import robot, world
+from sim.description.parts import FRICTION, ORIGIN, UPRIGHT, Camera, Joint, Link, Shape
+from sim.description.text import add, document, numbers
+
+# Arm and world meet; links do not meet links.
+WORLD_CONTACT = {"contype": 1, "conaffinity": 3}
+ARM_CONTACT = {"contype": 2, "conaffinity": 0}
+STEP = 1 / 300  # s
+
+
+def mjcf() -> str:
+    root = Element("mujoco", model=robot.NAME)
+    add(root, "compiler", angle="radian", autolimits="true")
+    add(root, "option", timestep=STEP, integrator="implicitfast", cone="elliptic", impratio=10)
+    add(root, "statistic", center=(0.4, 0, 0.3), extent=1.4)
+    write_looks(root)
+    default = add(root, "default")
+    add(default, "geom", **WORLD_CONTACT, condim=4, friction=FRICTION)
+    add(add(default, "default", class_="arm"), "geom", **ARM_CONTACT, mass=0)
+    block = add(default, "default", class_="block")
+    add(block, "geom", type="box", size=(world.BLOCK_SIZE,) * 3, density=world.BLOCK_DENSITY)
+    write_world(root)
+    write_drives(root)
+    home = [joint.home for joint in robot.JOINTS]
+    blocks = [value for block in world.BLOCKS for value in (*block.pos, *block.quat)]
+    targets = [joint.home for joint in robot.JOINTS if not joint.follows]
+    add(add(root, "keyframe"), "key", name="home", qpos=(*blocks, *home), ctrl=tuple(targets))
+    return document(root)
+
+
+def write_looks(root: Element) -> None:
+    """Without shadows, multisampling and textures, and with few facets, a software renderer draws a picture in some 5 ms."""
+    visual = add(root, "visual")
+    add(visual, "global", offwidth=world.PICTURE[0], offheight=world.PICTURE[1])
+    add(visual, "quality", shadowsize=0, offsamples=0, numslices=20, numstacks=10, numquads=2)
+    add(visual, "headlight", ambient=world.AMBIENT, diffuse=(0.12, 0.12, 0.12), specular=ORIGIN)
+    add(visual, "map", znear=world.CLIP[0], zfar=world.CLIP[1])
+    asset = add(root, "asset")
+    for name, look in world.MATERIALS.items():
+        add(
+            asset,
+            "material",
+            name=name,
+            rgba=(*look.rgb, 1),
+            emission=look.emission,
+            specular=look.specular,
+            shininess=look.shininess,
+        )
+
+
+def write_world(root: Element) -> None:
+    body = add(root, "worldbody")
+    for light in world.LIGHTS:
+        add(
+            body,
+            "light",
+            name=light.name,
+            directional="true",
+            pos=light.pos,
+            dir=light.direction,
+            diffuse=light.diffuse,
+            specular=light.specular,
+            castshadow="false",
+        )
+    write_camera(body, world.CAMERA)
+    for shape in (*world.ROOM, *world.TABLE):
+        write_shape(body, shape)
+    for block in world.BLOCKS:
+        cube = add(body, "body", name=block.name, pos=block.pos, quat=turned(block.quat), childclass="block")
+        add(cube, "freejoint")
+        add(cube, "geom", material=block.material)
+    bodies = {"world": body}
+    for link in robot.LINKS:
+        bodies[link.name] = write_link(bodies[link.parent], link)
+
+
+def write_link(parent: Element, link: Link) -> Element:
+    fixed = link.parent == "world"
+    body = add(parent, "body", name=link.name, pos=moved(link.pos), quat=turned(link.quat))
+    if not fixed:
+        body.set("gravcomp", "1")
+        if link.parent == robot.LINKS[0].name:
+            body.set("childclass", "arm")
+    if link.inertia:
+        add(body, "inertial", pos=link.inertia.pos, mass=link.inertia.mass, diaginertia=link.inertia.moments)
+    if link.joint:
+        write_joint(body, link.joint)
+    if link.site:
+        add(body, "site", name=link.site[0], pos=moved(link.site[1]), group=4)
+    for shape in link.shapes:
+        geom = write_shape(body, shape)
+        if link.friction != FRICTION:
+            geom.set("friction", numbers(link.friction))
+    if link.camera:
+        write_camera(body, link.camera)
+    return body
+
+
+def write_joint(body: Element, joint: Joint) -> None:
+    add(
+        body,
+        "joint",
+        name=joint.name,
+        type="hinge" if joint.kind == "revolute" else "slide",
+        axis=joint.axis,
+        range=(joint.lower, joint.upper),
+        armature=robot.ARMATURE,
+        damping=joint.damping,
+    )
+
+
+def write_shape(body: Element, shape: Shape) -> Element:
+    return add(
+        body,
+        "geom",
+        name=shape.name,
+        type=shape.kind,
+        size=(*shape.size, 0.1) if shape.kind == "plane" else shape.size,
+        pos=moved(shape.pos),
+        quat=turned(shape.quat),
+        fromto=shape.ends,
+        material=shape.material,
+    )
+
+
+def write_camera(body: Element, camera: Camera) -> None:
+    add(body, "camera", name=camera.name, pos=camera.pos, fovy=camera.fovy, xyaxes=(*camera.right, *camera.up))
+
+
+def write_drives(root: Element) -> None:
+    for joint in robot.JOINTS:
+        if joint.follows:
+            add(
+                add(root, "equality"),
+                "joint",
+                name="mimic",
+                joint1=joint.name,
+                joint2=joint.follows,
+                polycoef=(0, 1, 0, 0, 0),
+                solref=(0.005, 1),
+            )
+    actuator = add(root, "actuator")
+    for joint in robot.JOINTS:
+        if joint.follows:
+            continue
+        drive = add(
+            actuator,
+            "position",
+            name=joint.name,
+            joint=joint.name,
+            kp=joint.kp,
+            kv=joint.kv,
+            forcerange=(-joint.effort, joint.effort),
+        )
+        if joint.kind == "revolute":
+            drive.set("inheritrange", "1")
+
+
+def moved(pos) -> tuple | str:
+    return "" if tuple(pos) == ORIGIN else pos
+
+
+def turned(quat) -> tuple | str:
+    return "" if tuple(quat) == UPRIGHT else quat

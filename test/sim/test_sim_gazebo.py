@@ -1,0 +1,247 @@
+"""Gazebo's files against MuJoCo's model as MuJoCo itself reads it, against the topics of the simulated arm, and against what
+ros_gz_bridge documents. Gazebo itself does not run here."""
+
+import pathlib
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import yaml
+from gazebo_files import GAZEBO, pose, read_sdf, read_urdf, sensors
+
+from sim.arm import Arm
+from sim.cameras import HEIGHT, WIDTH
+from sim.control import FINGER_SPEED, MAX_VELOCITY
+from sim.description.__main__ import stale
+from sim.gl import mujoco
+from sim.kinematics import FINGERS, JOINTS
+from sim.pacing import CLOCK_RATE, JOINTS_EVERY, PICTURES_EVERY
+from sim.topics import CAMERAS, GRIPPER, TRAJECTORY, VELOCITY
+
+CONFIGS = GAZEBO.parents[1] / "configs"
+TREES = {"sdf": read_sdf(), "urdf": read_urdf()}
+
+# ros_gz_bridge's README, branch jazzy: "Example 5: Configuring the Bridge via YAML", and of its table of types the rows used.
+DOCUMENTED_KEYS = {
+    *("topic_name", "ros_topic_name", "gz_topic_name", "ros_type_name", "gz_type_name"),
+    *("subscriber_queue", "publisher_queue", "lazy", "direction"),
+}
+DOCUMENTED_DIRECTIONS = {"BIDIRECTIONAL", "GZ_TO_ROS", "ROS_TO_GZ"}
+DOCUMENTED_PAIRS = {
+    ("rosgraph_msgs/msg/Clock", "gz.msgs.Clock"),
+    ("sensor_msgs/msg/CameraInfo", "gz.msgs.CameraInfo"),
+    ("sensor_msgs/msg/Image", "gz.msgs.Image"),
+}
+
+
+def configured(name: str):
+    return yaml.safe_load((CONFIGS / name).read_text())
+
+
+def poses() -> list[dict[str, float]]:
+    model = Arm().model
+    generator = np.random.default_rng(11)
+    ranges = {name: model.joint(name).range for name in JOINTS + FINGERS}
+    drawn = [{name: float(generator.uniform(*limits)) for name, limits in ranges.items()} for _ in range(8)]
+    return [dict.fromkeys(ranges, 0.0), *drawn]
+
+
+def test_the_written_files_are_what_the_description_says():
+    assert stale() == []
+
+
+def test_a_file_that_was_edited_is_stale(tmp_path, monkeypatch):
+    from sim.description import __main__ as description
+
+    edited = tmp_path / "arm.xml"
+    edited.write_text(description.mjcf().replace("3.4", "3.5", 1))
+    monkeypatch.setattr(description, "files", lambda: {edited: description.mjcf()})
+    assert description.stale() == [edited]
+
+
+@pytest.mark.parametrize("kind", TREES)
+def test_every_link_is_where_mujoco_puts_it(kind):
+    arm = Arm()
+    for positions in poses():
+        for name, value in positions.items():
+            arm.data.joint(name).qpos[0] = value
+        mujoco.mj_kinematics(arm.model, arm.data)
+        for link in (*(f"panda_link{i}" for i in range(9)), "panda_hand", "panda_leftfinger", "panda_rightfinger"):
+            body = arm.data.body(link)
+            found = TREES[kind].where(link, positions)
+            np.testing.assert_allclose(found[:3, 3], body.xpos, atol=1e-9, err_msg=link)
+            np.testing.assert_allclose(found[:3, :3], body.xmat.reshape(3, 3), atol=1e-9, err_msg=link)
+
+
+@pytest.mark.parametrize("kind", TREES)
+def test_joints_have_mujocos_names_types_axes_and_limits(kind):
+    arm = Arm()
+    model = arm.model
+    joints = {name: joint for name, joint in TREES[kind].joints.items() if joint.kind != "fixed"}
+    assert list(joints) == [*JOINTS, *FINGERS]
+    speeds = [*MAX_VELOCITY, FINGER_SPEED, FINGER_SPEED]
+    for (name, joint), speed in zip(joints.items(), speeds, strict=True):
+        own = model.joint(name)
+        slides = own.type[0] == mujoco.mjtJoint.mjJNT_SLIDE
+        assert joint.kind == ("prismatic" if slides else "revolute")
+        assert joint.child == model.body(own.bodyid[0]).name
+        np.testing.assert_array_equal(joint.axis, own.axis)
+        np.testing.assert_array_equal(own.pos, np.zeros(3))
+        # The second finger follows the first one and has no servo.
+        servo = model.actuator(name if name != FINGERS[1] else FINGERS[0])
+        assert joint.limits == {
+            "lower": own.range[0],
+            "upper": own.range[1],
+            "effort": servo.forcerange[1],
+            "velocity": speed,
+        }
+
+
+def test_only_the_second_finger_follows_another_joint():
+    assert {name: joint.mimic for name, joint in TREES["urdf"].joints.items() if joint.mimic} == {FINGERS[1]: FINGERS[0]}
+
+
+@pytest.mark.parametrize("kind", TREES)
+def test_masses_and_moments_are_mujocos(kind):
+    model = Arm().model
+    # What is fixed to the world needs no mass.
+    moving = [body for body in map(model.body, range(model.nbody)) if body.weldid[0] != 0 and body.name.startswith("panda")]
+    assert set(TREES[kind].masses) == {body.name for body in moving if body.mass[0] > 0}
+    for link, (mass, centre, moments) in TREES[kind].masses.items():
+        body = model.body(link)
+        np.testing.assert_allclose(body.mass[0], mass, rtol=1e-12)
+        np.testing.assert_allclose(body.ipos, centre, atol=1e-12)
+        # MuJoCo sorts the moments and turns the axes accordingly.
+        axes = np.zeros(9)
+        mujoco.mju_quat2Mat(axes, body.iquat)
+        turned = axes.reshape(3, 3) @ np.diag(body.inertia) @ axes.reshape(3, 3).T
+        np.testing.assert_allclose(turned, np.diag(moments), atol=1e-12, err_msg=link)
+
+
+def test_cameras_see_what_mujocos_cameras_see():
+    arm = Arm()
+    fixed = {name: float(arm.data.joint(name).qpos[0]) for name in JOINTS + FINGERS}
+    assert set(sensors()) == {f"{camera}_camera" for camera in CAMERAS}
+    for camera in CAMERAS:
+        link, sensor = sensors()[f"{camera}_camera"]
+        place = TREES["sdf"].where(link, fixed) @ pose(sensor.findtext("pose"))
+        own = arm.data.camera(camera)
+        right, up, back = own.xmat.reshape(3, 3).T
+        np.testing.assert_allclose(place[:3, 3], own.xpos, atol=1e-9)
+        # Gazebo's camera looks along x with z up, MuJoCo's along -z with y up.
+        np.testing.assert_allclose(place[:3, :3].T, [-back, -right, up], atol=1e-9)
+        # The frame that the messages name looks along z with y down.
+        optical = TREES["urdf"].where(sensor.findtext("camera/optical_frame_id"), fixed)
+        np.testing.assert_allclose(optical[:3, 3], own.xpos, atol=1e-9)
+        np.testing.assert_allclose(optical[:3, :3].T, [right, -up, -back], atol=1e-9)
+
+
+def test_cameras_have_mujocos_intrinsics_size_and_rate():
+    model = Arm().model
+    for camera in CAMERAS:
+        sensor = sensors()[f"{camera}_camera"][1]
+        width, height = (int(sensor.findtext(f"camera/image/{side}")) for side in ("width", "height"))
+        assert (width, height) == (WIDTH, HEIGHT) == (model.vis.global_.offwidth, model.vis.global_.offheight)
+        focal = width / 2 / np.tan(float(sensor.findtext("camera/horizontal_fov")) / 2)
+        own = height / 2 / np.tan(np.radians(model.camera(camera).fovy[0]) / 2)
+        assert focal == pytest.approx(own, rel=1e-9)
+        assert float(sensor.findtext("update_rate")) == CLOCK_RATE / PICTURES_EVERY
+        assert sensor.findtext("camera/image/format") == "R8G8B8"  # ros_gz_bridge's rgb8
+        assert sensor.findtext("camera/optical_frame_id") == f"{camera}_camera_optical_frame"
+
+
+def test_the_blocks_lie_where_mujocos_lie():
+    arm = Arm()
+    world = ElementTree.parse(GAZEBO / "world.sdf").getroot().find("world")
+    for block in ("red_block", "green_block", "blue_block"):
+        model = world.find(f"model[@name='{block}']")
+        body = arm.data.body(block)
+        place = pose(model.findtext("pose"))
+        np.testing.assert_allclose(place[:3, 3], body.xpos, atol=1e-9)
+        np.testing.assert_allclose(place[:3, :3], body.xmat.reshape(3, 3), atol=1e-9)
+        assert float(model.findtext("link/inertial/mass")) == pytest.approx(arm.model.body(block).mass[0], rel=1e-9)
+
+
+def test_the_bridge_is_configured_with_documented_keys_types_and_directions():
+    for entry in configured("gz_bridge.yaml"):
+        assert set(entry) <= DOCUMENTED_KEYS
+        assert entry["direction"] in DOCUMENTED_DIRECTIONS
+        assert (entry["ros_type_name"], entry["gz_type_name"]) in DOCUMENTED_PAIRS
+
+
+def test_the_bridge_carries_the_clock_and_what_the_cameras_publish():
+    carried = {entry["ros_topic_name"]: entry["gz_topic_name"] for entry in configured("gz_bridge.yaml")}
+    expected = {"/clock": "/clock"}
+    for name, (_, sensor) in sensors().items():
+        assert sensor.findtext("topic") == f"{name}/image_raw"
+        for topic in (sensor.findtext("topic"), sensor.findtext("camera/camera_info_topic")):
+            expected[topic] = f"/{topic}"
+    assert carried == expected
+    assert {entry["direction"] for entry in configured("gz_bridge.yaml")} == {"GZ_TO_ROS"}
+
+
+# What a controller of this type offers below its own name (ros2_controllers, branch jazzy).
+TOPICS_OF = {
+    "forward_command_controller/ForwardCommandController": "commands",
+    "joint_trajectory_controller/JointTrajectoryController": "joint_trajectory",
+}
+
+
+def test_controllers_take_the_simulated_arms_commands():
+    controllers = configured("gz_controllers.yaml")
+    manager = controllers["controller_manager"]["ros__parameters"]
+    assert manager.pop("update_rate") == CLOCK_RATE / JOINTS_EVERY
+    types = {name: value["type"] for name, value in manager.items()}
+    assert types.pop("joint_state_broadcaster") == "joint_state_broadcaster/JointStateBroadcaster"
+    assert {f"{name}/{TOPICS_OF[kind]}" for name, kind in types.items()} == {VELOCITY, TRAJECTORY, GRIPPER}
+    joints = {name: controllers[name]["ros__parameters"]["joints"] for name in types}
+    assert joints == {
+        "arm_velocity_controller": list(JOINTS),
+        "arm_controller": list(JOINTS),
+        "gripper_controller": [FINGERS[0]],
+    }
+
+
+def test_the_robot_offers_the_interfaces_that_the_controllers_claim():
+    control = ElementTree.parse(GAZEBO / "arm.urdf").getroot().find("ros2_control")
+    offered = {
+        (joint.get("name"), interface.get("name"))
+        for joint in control.iterfind("joint")
+        for interface in joint.iterfind("command_interface")
+    }
+    arm = {(joint, interface) for joint in JOINTS for interface in ("position", "velocity")}
+    assert offered == {*arm, (FINGERS[0], "position")}
+    claimed = {}
+    for name, section in configured("gz_controllers.yaml").items():
+        own = section["ros__parameters"]
+        if name != "controller_manager":
+            interfaces = own.get("command_interfaces") or [own["interface_name"]]
+            claimed[name] = {(joint, interface) for joint in own["joints"] for interface in interfaces}
+    assert claimed == {
+        "arm_velocity_controller": {pair for pair in arm if pair[1] == "velocity"},
+        "arm_controller": {pair for pair in arm if pair[1] == "position"},
+        "gripper_controller": offered - arm,
+    }
+    starts = {joint.get("name"): float(joint.find("state_interface/param").text) for joint in control.iterfind("joint")}
+    np.testing.assert_allclose([starts[name] for name in JOINTS + FINGERS], Arm().read().position, atol=1e-12)
+
+
+@pytest.mark.parametrize("preset", ["demo", "pi05_droid"])
+def test_a_panda_preset_meets_gazebos_topics(preset):
+    (parameters,) = (section["ros__parameters"] for section in configured(f"{preset}.yaml").values())
+    bridged = {entry["ros_topic_name"]: entry["ros_type_name"] for entry in configured("gz_bridge.yaml")}
+    cameras = [parameters["cameras"][name] for name in parameters["cameras"]["names"]]
+    assert [bridged.get(camera["topic"]) for camera in cameras] == ["sensor_msgs/msg/Image"] * 2
+    assert parameters["state"]["topic"] == "joint_states"
+    outputs = [parameters["outputs"][name] for name in parameters["outputs"]["names"]]
+    assert {output["topic"]: output["joints"] for output in outputs} == {VELOCITY: list(JOINTS), GRIPPER: [FINGERS[0]]}
+
+
+def test_the_world_holds_the_arm_whose_model_finds_its_controllers_from_the_package_root():
+    world = ElementTree.parse(GAZEBO / "world.sdf").getroot()
+    name = world.findtext("world/include/uri").removeprefix("model://")
+    config = ElementTree.parse(GAZEBO / name / "model.config").getroot()
+    model = ElementTree.parse(GAZEBO / name / config.findtext("sdf")).getroot().find("model")
+    parameters = pathlib.Path(model.findtext("plugin/parameters"))
+    assert not parameters.is_absolute()
+    assert (GAZEBO.parents[1] / parameters).is_file()
