@@ -103,24 +103,32 @@ export class Policy {
     const { promptTopic, state: stateConfig } = this.#config;
     const cleaned = cleanPrompt(prompt);
     if (pythonStrip(cleaned) === '') {
-      throw new Refusal('PROMPT_EMPTY', `Expected a prompt, received ${JSON.stringify(prompt)}`, promptTopic);
+      throw new Refusal(
+        'PROMPT_EMPTY',
+        `Expected a prompt, received ${JSON.stringify(prompt.slice(0, 40))} from ${promptTopic}`,
+        promptTopic,
+      );
     }
     const normalizer = this.#normalizers.state;
     const texts =
       normalizer === undefined
         ? promptWithoutState(cleaned)
         : [promptWithState(cleaned, stateBins(normalizer.normalize(state)))];
-    const tokens = Int32Array.from([this.#tokenizer.bos, ...texts.flatMap((text) => this.#tokenizer.encode(text))]);
     const { maxTokens } = this.#model;
-    if (tokens.length > maxTokens) {
+    const tooLong = (received: string): Refusal => {
       const numbers = normalizer === undefined ? '' : ` and ${String(stateConfig.joints.length)} state numbers`;
-      throw new Refusal(
+      const from = `a prompt of ${String(prompt.length)} characters${numbers} (${promptTopic})`;
+      return new Refusal(
         'PROMPT_TOO_LONG',
-        `Expected at most ${String(maxTokens)} tokens, received ${String(tokens.length)} from a prompt of ` +
-          `${String(prompt.length)} characters${numbers}`,
+        `Expected at most ${String(maxTokens)} tokens, received ${received} from ${from}`,
         promptTopic,
       );
-    }
+    };
+    // A text so long takes seconds to tokenise.
+    const least = Math.ceil(cleaned.length / this.#tokenizer.longest);
+    if (least > maxTokens) throw tooLong(`${String(least)} or more`);
+    const tokens = Int32Array.from([this.#tokenizer.bos, ...texts.flatMap((text) => this.#tokenizer.encode(text))]);
+    if (tokens.length > maxTokens) throw tooLong(String(tokens.length));
     return tokens;
   }
 

@@ -29,6 +29,8 @@ export class Tokenizer {
   readonly bos: number;
   /** One more than the largest id that `encode` can return, or `bos`. */
   readonly vocab: number;
+  /** UTF-16 units of the longest piece: a text of n units has n / longest tokens or more. */
+  readonly longest: number;
 
   private constructor(json: TokenizerJson, bos: number) {
     // Control tokens are not text: SentencePiece tokenises a literal "<eos>" as the characters that it is, while this
@@ -38,9 +40,14 @@ export class Tokenizer {
     this.#tokenizer = new HuggingFaceTokenizer({ ...json, added_tokens: added, post_processor: null }, {});
     this.bos = bos;
     let largest = bos;
-    for (const [piece, id] of Object.entries(json.model.vocab))
-      if (!control.has(piece)) largest = Math.max(largest, id);
+    let longest = added.reduce((most, { content }) => Math.max(most, content.length), 1);
+    for (const [piece, id] of Object.entries(json.model.vocab)) {
+      if (control.has(piece)) continue;
+      largest = Math.max(largest, id);
+      longest = Math.max(longest, piece.length);
+    }
     this.vocab = added.reduce((most, { id }) => Math.max(most, id), largest) + 1;
+    this.longest = longest;
   }
 
   /**

@@ -4,10 +4,14 @@
 
 /** What Python's `str.strip` removes: not JavaScript's `trim`, which keeps U+001C…1F and U+0085 and removes U+FEFF. */
 const PYTHON_SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
-const EDGES = new RegExp(`^[${PYTHON_SPACE}]+|[${PYTHON_SPACE}]+$`, 'gu');
+const SPACE = new RegExp(`[${PYTHON_SPACE}]`, 'u');
 
 export function pythonStrip(text: string): string {
-  return text.replace(EDGES, '');
+  // An expression for the end would try every run of spaces in between.
+  let [start, end] = [0, text.length];
+  while (start < end && SPACE.test(text.charAt(start))) start += 1;
+  while (end > start && SPACE.test(text.charAt(end - 1))) end -= 1;
+  return text.slice(start, end);
 }
 
 /** `prompt.strip().replace("_", " ").replace("\n", " ")`: stripped first, so a leading underscore leaves a space. */

@@ -96,7 +96,19 @@ describe("LeRobot's case from end to end", () => {
     }
     expect(refusal).toMatchObject({ code: 'PROMPT_TOO_LONG', source: 'prompt' });
     expect((refusal as Error).message).toMatch(
-      /^Expected at most 48 tokens, received \d\d from a prompt of 60 characters and 7 state numbers$/,
+      /^Expected at most 48 tokens, received \d\d from a prompt of 60 characters and 7 state numbers \(prompt\)$/,
+    );
+  });
+
+  test('refuses_a_prompt_of_a_hundred_kilobytes_without_tokenising_it', () => {
+    const prompt = 'pick up the red block '.repeat(5000);
+    expect(() => policy.prepare({ ...given, prompt })).toThrow(
+      expect.objectContaining({
+        code: 'PROMPT_TOO_LONG',
+        message: expect.stringMatching(
+          /^Expected at most 48 tokens, received \d+ or more from a prompt of 110000 characters/,
+        ),
+      }),
     );
   });
 
