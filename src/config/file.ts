@@ -45,7 +45,9 @@ export function parametersFromFile(path: string, lines = new Map<string, number>
     }
     const items = node.items.map((item) => (isScalar(item) ? rosValue(item) : undefined));
     if (items.some((item) => item === undefined || typeof item !== typeof items[0])) {
-      complain('values of one type in a list', node.range?.[0]);
+      const booleans = node.items.filter((_, i) => typeof items[i] === 'boolean').map(String);
+      const hint = booleans.length === 0 ? '' : ` (${booleans.join(', ')} unquoted: a boolean)`;
+      complain(`values of one type in a list${hint}`, node.range?.[0]);
     }
     return items;
   };

@@ -122,6 +122,11 @@ describe('a parameter file', () => {
       /^CONFIG_FILE: Expected values of one type in a list at .* line 1$/,
     ],
     [
+      'has_a_name_that_is_a_boolean',
+      '/**: {ros__parameters: {a: [x, y]}}',
+      /^CONFIG_FILE: Expected values of one type in a list \(y unquoted: a boolean\) at .* line 1$/,
+    ],
+    [
       'has_a_list_of_lists',
       '/**: {ros__parameters: {a: [[1]]}}',
       /^CONFIG_FILE: Expected values of one type in a list/,
@@ -171,6 +176,48 @@ describe('the configurations that ship', () => {
     expect(action.bound).toBe('clip');
     expect(outputs.map(({ type, joints }) => [type, joints.length])).toEqual([
       ['array', 7],
+      ['array', 1],
+    ]);
+  });
+
+  test('pi05_droid_jointpos: the same robot told positions, 7 deltas and a binary gripper', () => {
+    const droid = load('pi05_droid.yaml');
+    const { cameras, state, action, outputs, schedule } = load('pi05_droid_jointpos.yaml');
+    expect([cameras, state, schedule]).toEqual([droid.cameras, droid.state, droid.schedule]);
+    expect(action.joints.map(({ kind }) => kind)).toEqual([...new Array<string>(7).fill('delta'), 'position']);
+    expect(action.joints.map(({ lower, upper }) => [lower, upper])).toEqual(
+      droid.action.joints.map(({ lower, upper }) => [lower, upper]),
+    );
+    expect(action.joints[7]).toEqual(droid.action.joints[7]);
+    expect(outputs.map(({ type }) => type)).toEqual(['positions', 'array']);
+  });
+
+  test('pi05_libero: 2 cameras turned by 180 degrees, no state, 7 numbers in one array', () => {
+    const { cameras, state, action, outputs, schedule } = load('pi05_libero.yaml');
+    expect(cameras.map(({ slot, rotate }) => [slot, rotate])).toEqual([
+      ['base_0_rgb', 180],
+      ['left_wrist_0_rgb', 180],
+    ]);
+    expect([state.mode, state.joints, schedule.replanSteps]).toEqual(['none', [], 5]);
+    expect(action.joints.map(({ kind }) => kind)).toEqual([...new Array<string>(6).fill('velocity'), 'position']);
+    expect(outputs).toMatchObject([{ type: 'array', joints: action.joints.map(({ name }) => name) }]);
+  });
+
+  test('pi05_aloha: 3 cameras, 14 joints with 4 flipped, deltas for the arms, 25 of 50 steps at 50 Hz', () => {
+    const { cameras, state, action, outputs, controlRate, schedule } = load('pi05_aloha.yaml');
+    expect(cameras.map(({ slot }) => slot)).toEqual(['base_0_rgb', 'left_wrist_0_rgb', 'right_wrist_0_rgb']);
+    expect([controlRate, schedule.replanSteps]).toEqual([50, 25]);
+    expect(action.joints.map(({ kind }) => kind.charAt(0)).join('')).toBe('ddddddpddddddp');
+    const flips = action.joints.map(({ scale }) => scale);
+    expect(flips).toEqual([1, -1, -1, 1, 1, 1, 1, 1, -1, -1, 1, 1, 1, 1]);
+    expect(state.joints.map(({ scale }) => Math.sign(scale))).toEqual(flips);
+    expect(state.joints.map(({ transform }) => transform === 'none')).toEqual(
+      action.joints.map(({ gripper }) => !gripper),
+    );
+    expect(outputs.map(({ type, joints }) => [type, joints.length])).toEqual([
+      ['positions', 6],
+      ['array', 1],
+      ['positions', 6],
       ['array', 1],
     ]);
   });
