@@ -12,6 +12,7 @@ interface Verb {
 const VERBS: Readonly<Record<string, Verb>> = {
   infer: { summary: 'one inference from a case file', load: () => import('./infer.js') },
   node: { summary: 'the ROS 2 node', load: () => import('./node.js') },
+  replay: { summary: 'the policy on a recorded bag', load: () => import('./replay.js') },
   demo: { summary: 'the node with a simulated arm', load: () => import('./demo.js') },
   'make-checkpoint': { summary: 'write a random checkpoint', load: () => import('./make-checkpoint.js') },
   bench: { summary: 'how long an inference takes here', load: () => import('./bench.js') },

@@ -7,12 +7,14 @@ export interface RecordedAction {
   readonly joints: readonly string[];
   /** [joints] in the units of the output: rad, rad/s, m … */
   readonly values: Float64Array;
-  /** Time of recording, ns. */
+  /** Bag time at which it was recorded, ns. */
   readonly time: bigint;
 }
 
 /** What happens in a replay, in order; `now` is the bag's time, ns. A listener must not throw and keeps no pixels. */
 export interface ReplayListener {
+  /** What follows happens when the bag had been recorded up to here, ns. */
+  at?(logTime: bigint): void;
   /** A camera message as it came, before any check; `image` is valid during the call alone. */
   image?(camera: string, image: RawImage | CompressedImage, now: bigint): void;
   joints?(reading: JointReading, now: bigint): void;
@@ -21,4 +23,6 @@ export interface ReplayListener {
   command?(command: Command, now: bigint): void;
   refusal?(refusal: Refusal, now: bigint): void;
   fault?(fault: Pi05Error<RunCode>, now: bigint): void;
+  /** What must be done before the replay goes on, such as writing; called after each event. */
+  drain?(): Promise<void> | undefined;
 }

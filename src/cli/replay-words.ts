@@ -1,0 +1,85 @@
+import { Pi05Error } from '../errors.js';
+import type { Complaint } from '../replay/complaints.js';
+import type { ReplaySummary } from '../replay/summary.js';
+import type { ReplayProgress } from '../replay/runner.js';
+
+const BAR = 24;
+
+/** One line: how far a replay is. */
+export function progressLine({ seconds, total, rate, chunks, refusals }: ReplayProgress): string {
+  const share = total === undefined || total <= 0 ? undefined : Math.min(1, seconds / total);
+  const done = Math.round((share ?? 0) * BAR);
+  const bar = share === undefined ? '' : `[${'='.repeat(done)}${' '.repeat(BAR - done)}] `;
+  const of = total === undefined ? '' : ` of ${total.toFixed(1)}`;
+  return `${bar}${seconds.toFixed(1)}${of} s  ${rate.toFixed(1)}x  chunks ${chunks}  refused ${refusals}`;
+}
+
+/** What a person wants to know at the end. */
+export function describe(
+  summary: ReplaySummary,
+  refusals: readonly Complaint[],
+  faults: readonly Complaint[],
+  files: readonly (string | undefined)[],
+): string {
+  const { bag, seconds, damage, notes, observations, chunks, commands, backend, expect, evaluation } = summary;
+  const without = seconds.bag / (seconds.wall - seconds.engine);
+  const lines = [
+    `${bag}: ${seconds.bag.toFixed(1)} s replayed in ${seconds.wall.toFixed(1)} s (${times(seconds.bag / seconds.wall)}, without waiting for the engine ${times(without)})`,
+    ...(damage === null ? [] : [`  only in part: ${damage}`]),
+    ...notes.map((note) => `  ${note}`),
+    `  observations ${observations}, chunks ${chunks} (${summary.outdated} too late), on ${backend}`,
+    `  commands ${commands.step} of chunks, ${commands.hold} holding, ${commands.stop} stops`,
+    `  inference ${milliseconds(summary.inference_ms)}; latency ${milliseconds(summary.latency_ms)}`,
+    ...complaints('refused', refusals),
+    ...complaints('fault', faults),
+    ...evaluation.groups.flatMap(({ group, overall: { count, mae, rmse, max } }) =>
+      mae === null || rmse === null || max === null
+        ? []
+        : [
+            `  ${group} against the recorded actions: mean error ${precise(mae)}, root mean square ${precise(rmse)}, largest ${precise(max)} (${count} values)`,
+          ],
+    ),
+    ...(evaluation.problem === null ? [] : [`  no evaluation: ${evaluation.problem}`]),
+    ...(expect === undefined
+      ? []
+      : [
+          `  ${expect.compared} chunks compared with ${expect.baseline}: ${expect.different} different, largest difference ${precise(expect.largest)}`,
+        ]),
+    ...files.filter((file) => file !== undefined).map((file) => `  written: ${file}`),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** Why a replay does not count as passed. @param strict whether refusals and damage are reasons. */
+export function failuresOf(summary: ReplaySummary, refusals: readonly Complaint[], strict: boolean): Pi05Error[] {
+  const failures: Pi05Error[] = [];
+  const { damage, expect } = summary;
+  if (strict && damage !== null) failures.push(new Pi05Error('BAG_DATA', damage));
+  if (strict) {
+    for (const { code, count, seconds, message } of refusals) {
+      const first = `the first at ${seconds.toFixed(3)} s: ${message}`;
+      failures.push(new Pi05Error('INPUT_REFUSED', `Expected no refusal, received ${code} ${count} times, ${first}`));
+    }
+  }
+  if (expect?.difference != null) failures.push(new Pi05Error('CHUNKS_DIFFER', expect.difference));
+  return failures;
+}
+
+function complaints(word: string, list: readonly Complaint[]): string[] {
+  return list.map(({ code, count, seconds, message }) => {
+    return `  ${word} ${count} × ${code}, the first at ${seconds.toFixed(3)} s: ${message}`;
+  });
+}
+
+function milliseconds({ p50, p95, p99 }: ReplaySummary['latency_ms']): string {
+  if (p50 === null || p95 === null || p99 === null) return 'none';
+  return `p50 ${p50.toFixed(1)} p95 ${p95.toFixed(1)} p99 ${p99.toFixed(1)} ms`;
+}
+
+function times(rate: number): string {
+  return `${rate.toFixed(1)}x`;
+}
+
+function precise(value: number): string {
+  return String(Number(value.toPrecision(4)));
+}

@@ -1,0 +1,164 @@
+import { resolve } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import type { PolicyConfig } from '../config/config.js';
+import { parametersFromFile, scalarFromText } from '../config/file.js';
+import { configFromParameters } from '../config/parameters.js';
+import { Pi05Error } from '../errors.js';
+import { loadPolicy } from '../pipeline/load.js';
+import { resolveTopic, withResolvedTopics } from '../pipeline/topics.js';
+import { openBag } from '../replay/bag/bag.js';
+import { Complaints } from '../replay/complaints.js';
+import { Comparison, type ComparisonResult } from '../replay/comparison.js';
+import { OpenLoopEvaluation } from '../replay/evaluation.js';
+import { inputsOf } from '../replay/inputs.js';
+import { BagOutput } from '../replay/output.js';
+import { ReportCollector } from '../replay/report/collector.js';
+import { writeReport } from '../replay/report/report.js';
+import { replay, type ReplayOutcome, type ReplayProgress } from '../replay/runner.js';
+import { replaySummary } from '../replay/summary.js';
+import { parse, required, usage } from './arguments.js';
+import { Progress } from './progress.js';
+import { describe, failuresOf, progressLine } from './replay-words.js';
+
+const HELP = `Usage: pi05 replay BAG --params FILE [options]
+
+Runs the policy on a recorded bag: the node's own code, in the bag's time. BAG is an MCAP or SQLite
+file, or a folder that rosbag2 wrote. The same bag and parameters give the same chunks on one
+backend, however fast the machine is: the replay waits for the engine and the decoders.
+
+  --params FILE       the node's parameter file
+  -p NAME:=VALUE      a parameter, after those of the file; may be given again
+  --namespace NS      the namespace of the node: relative topics are looked for there
+  --latency-ms MS     bag time from the start of an inference to its chunk; 0 by default
+  --out OUT.mcap      chunks and commands as the node publishes them
+  --json FILE         counts, times and the open-loop evaluation as JSON; - is stdout
+  --report FILE.html  the same to look at
+  --expect BAG.mcap   fail at the first chunk that is not as in this earlier --out
+  --tolerance X       how far a value may be off, in the joint's unit; 0 by default
+  --strict            fail if any message was refused, or part of the bag could not be read
+
+Time: now is when a message was recorded, and control ticks come at control_rate from the first
+message on. With use_sim_time now is the newest time on the bag's /clock, as in the node; what was
+recorded before the first one is left out. With schedule.lockstep every new time of /clock is a tick
+and a tick waits for the messages of its own time.
+
+The bag's messages on the policy's output topics are what was really done; the evaluation measures
+each chunk against them. Exit status: 0 done; 1 a difference from --expect, a refusal with --strict,
+a failed engine; 2 wrong usage, configuration, checkpoint or bag.
+`;
+
+export async function run(argv: string[]): Promise<number> {
+  const { values, positionals } = parse(
+    'replay',
+    argv,
+    {
+      params: { type: 'string' },
+      param: { type: 'string', short: 'p', multiple: true, default: [] },
+      namespace: { type: 'string', default: '' },
+      'latency-ms': { type: 'string', default: '0' },
+      out: { type: 'string' },
+      json: { type: 'string' },
+      report: { type: 'string' },
+      expect: { type: 'string' },
+      tolerance: { type: 'string' },
+      strict: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h' },
+    },
+    1,
+  );
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const [bagPath] = positionals;
+  if (bagPath === undefined) throw usage('replay', 'Expected a bag, received none');
+  const params = required('replay', 'params', values.params);
+  const latency = BigInt(Math.round(positive('latency-ms', values['latency-ms']) * 1e6));
+  if (values.tolerance !== undefined && values.expect === undefined) {
+    throw usage('replay', 'Expected --tolerance with --expect, received it alone');
+  }
+  const tolerance = positive('tolerance', values.tolerance ?? '0');
+  for (const input of [bagPath, values.expect]) {
+    if (input !== undefined && values.out !== undefined && resolve(input) === resolve(values.out)) {
+      throw usage('replay', `Expected --out other than what is read, received ${values.out}`);
+    }
+  }
+  const { config, simulated } = configuration(params, values.param, values.namespace);
+  if (config.schedule.lockstep && latency > 0n) {
+    throw usage('replay', 'Expected --latency-ms 0 with schedule.lockstep, where the clock stands during an inference');
+  }
+
+  const bag = await openBag(bagPath);
+  const inputs = inputsOf(config, simulated, bag, bagPath);
+  const { expect, out, report, json, strict } = values;
+  const expected = expect === undefined ? undefined : await Comparison.open(expect, config, tolerance);
+  const { engine, policy } = await loadPolicy(config);
+  const complaints = new Complaints();
+  const evaluation = new OpenLoopEvaluation(config);
+  const collector = report === undefined ? undefined : new ReportCollector(config);
+  const output = out === undefined ? undefined : await BagOutput.create(out, config);
+  const listeners = [complaints, evaluation, collector, output, expected].filter((listener) => listener !== undefined);
+  const progress = new Progress(process.stderr);
+  const show = (state: ReplayProgress): void => progress.show(progressLine(state));
+  let outcome: ReplayOutcome;
+  let comparison: ComparisonResult | undefined;
+  try {
+    outcome = await replay({ bag, inputs, config, simulated, engine, policy, latency, listeners, progress: show });
+    if (outcome.failure === undefined) comparison = await expected?.finish();
+  } finally {
+    progress.end();
+    await output?.close();
+    await expected?.close();
+    await engine.close();
+    await bag.close();
+  }
+
+  const result = evaluation.result();
+  const summary = replaySummary({ bag: bagPath, params }, engine.info, bag, outcome, result, comparison);
+  if (collector !== undefined && report !== undefined) {
+    const { observations, damage } = { ...outcome.statistics, damage: bag.damage };
+    const about = { bag: bagPath, params, checkpoint: config.checkpoint, observations, damage };
+    await writeReport(report, collector, result, about);
+  }
+  if (json !== undefined && json !== '-') writeFileSync(json, `${JSON.stringify(summary, undefined, 2)}\n`);
+  const { refusals, faults } = complaints;
+  if (json === '-') process.stdout.write(`${JSON.stringify(summary)}\n`);
+  else process.stdout.write(describe(summary, refusals, faults, [out, json, report]));
+  if (outcome.failure !== undefined) throw outcome.failure;
+  const failures = failuresOf(summary, refusals, strict);
+  for (const failure of failures) process.stderr.write(`${failure.toString()}\n`);
+  return failures.length > 0 ? 1 : 0;
+}
+
+/** The node's configuration as a node in that namespace would have it, and whether its time is `/clock`'s. */
+function configuration(
+  params: string,
+  given: readonly string[],
+  namespace: string,
+): { config: PolicyConfig; simulated: boolean } {
+  const places = new Map<string, string>();
+  const lines = new Map<string, number>();
+  const flat = parametersFromFile(params, lines);
+  for (const [name, line] of lines) places.set(name, `${params} line ${line}`);
+  for (const rule of given) {
+    const [, name, text] = /^([^:]+):=(.*)$/s.exec(rule) ?? [];
+    const value = text === undefined ? undefined : scalarFromText(text);
+    if (name === undefined || value === undefined) throw usage('replay', `Expected -p NAME:=VALUE, received ${rule}`);
+    flat.set(name, value);
+    places.set(name, `-p ${rule}`);
+  }
+  const simulated = flat.get('use_sim_time') ?? false;
+  if (typeof simulated !== 'boolean') {
+    throw new Pi05Error('CONFIG_TYPE', `Expected a boolean for use_sim_time, received ${String(simulated)}`);
+  }
+  const config = configFromParameters(flat, (name) => places.get(name));
+  return { config: withResolvedTopics(config, (topic) => resolveTopic(topic, namespace)), simulated };
+}
+
+function positive(flag: string, value: string): number {
+  const number = value.trim() === '' ? NaN : Number(value);
+  if (!Number.isFinite(number) || number < 0) {
+    throw usage('replay', `Expected --${flag} as a number of at least 0, received ${value}`);
+  }
+  return number;
+}

@@ -1,0 +1,181 @@
+import { type DecodedTrajectory, decodeJointTrajectory } from '../cdr/messages.js';
+import type { PolicyConfig } from '../config/config.js';
+import { Pi05Error } from '../errors.js';
+import type { ActionChunk } from '../frame/frame.js';
+import { chunkMessage, type Trajectory, TRAJECTORY, velocityJoints } from '../pipeline/messages.js';
+import { type Bag, openBag } from './bag/bag.js';
+import type { ReplayListener } from './listener.js';
+
+/** What came out of a comparison, as it goes into `--json`. */
+export interface ComparisonResult {
+  readonly baseline: string;
+  /** In each joint's own unit. */
+  readonly tolerance: number;
+  /** Chunks that are in both runs. */
+  readonly compared: number;
+  /** The largest difference of two values, whether tolerated or not. */
+  readonly largest: number;
+  /** Chunks that differ, are missing or are too many. */
+  readonly different: number;
+  /** The first of them, one sentence; null where the runs agree. */
+  readonly difference: string | null;
+}
+
+/**
+ * Compares the chunks of this run with those of an earlier one, stamp by stamp in the order of publication. A value that
+ * is not a number agrees with nothing. The earlier run is read along, so that memory does not grow with its length.
+ */
+export class Comparison implements ReplayListener {
+  readonly #path: string;
+  readonly #bag: Bag;
+  readonly #expected: AsyncIterator<DecodedTrajectory, void>;
+  readonly #tolerance: number;
+  readonly #velocity: readonly boolean[];
+  #next: DecodedTrajectory | undefined;
+  #arrived: ActionChunk[] = [];
+  #compared = 0;
+  #largest = 0;
+  #different = 0;
+  #difference: string | undefined;
+
+  private constructor(path: string, bag: Bag, config: PolicyConfig, tolerance: number) {
+    this.#path = path;
+    this.#bag = bag;
+    this.#expected = chunks(bag, config.chunkTopic);
+    this.#tolerance = tolerance;
+    this.#velocity = velocityJoints(config);
+  }
+
+  /**
+   * @param config with resolved topics. @param tolerance in each joint's own unit.
+   * @throws Pi05Error BAG_DATA, BAG_TOPIC where the bag has no chunk.
+   */
+  static async open(path: string, config: PolicyConfig, tolerance: number): Promise<Comparison> {
+    const bag = await openBag(path);
+    const comparison = new Comparison(path, bag, config, tolerance);
+    if (bag.topics.get(config.chunkTopic)?.type === TRAJECTORY) await comparison.#advance();
+    if (comparison.#next === undefined) {
+      await bag.close();
+      const has = [...bag.topics].map(([topic, { type }]) => `${topic} (${type})`).join(', ') || 'no topics';
+      throw new Pi05Error(
+        'BAG_TOPIC',
+        `Expected chunks (${TRAJECTORY}) on ${config.chunkTopic} in ${path}, received none; it has ${has}`,
+        config.chunkTopic,
+      );
+    }
+    return comparison;
+  }
+
+  chunk(chunk: ActionChunk): void {
+    this.#arrived.push(chunk);
+  }
+
+  drain(): Promise<void> | undefined {
+    return this.#arrived.length > 0 ? this.#compareArrived() : undefined;
+  }
+
+  /** After the last chunk: what the earlier run has beyond it is missing. */
+  async finish(): Promise<ComparisonResult> {
+    await this.drain();
+    while (this.#next !== undefined) await this.#miss(this.#next);
+    return {
+      baseline: this.#path,
+      tolerance: this.#tolerance,
+      compared: this.#compared,
+      largest: this.#largest,
+      different: this.#different,
+      difference: this.#difference ?? null,
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#bag.close();
+  }
+
+  async #compareArrived(): Promise<void> {
+    for (const chunk of this.#arrived.splice(0)) {
+      while (this.#next !== undefined && this.#next.stamp < chunk.stamp) await this.#miss(this.#next);
+      if (this.#next?.stamp !== chunk.stamp) {
+        this.#note(`Expected no chunk stamped ${shown(chunk.stamp)} as in ${this.#path}, received one`);
+        continue;
+      }
+      this.#compared++;
+      const difference = this.#differenceOf(this.#next, chunkMessage(chunk, this.#velocity));
+      if (difference !== undefined) this.#note(difference);
+      await this.#advance();
+    }
+  }
+
+  async #miss({ stamp }: DecodedTrajectory): Promise<void> {
+    this.#note(`Expected a chunk stamped ${shown(stamp)} as in ${this.#path}, received none`);
+    await this.#advance();
+  }
+
+  #note(difference: string): void {
+    this.#different++;
+    this.#difference ??= difference;
+  }
+
+  async #advance(): Promise<void> {
+    const { value, done } = await this.#expected.next();
+    this.#next = done === true ? undefined : (value as DecodedTrajectory);
+  }
+
+  #differenceOf(expected: DecodedTrajectory, { joint_names: names, points }: Trajectory): string | undefined {
+    const chunk = `the chunk stamped ${shown(expected.stamp)}`;
+    if (expected.jointNames.join() !== names.join()) {
+      return `Expected the joints ${expected.jointNames.join(', ')} in ${chunk}, received ${names.join(', ')}`;
+    }
+    if (expected.points.length !== points.length) {
+      return `Expected ${expected.points.length} steps in ${chunk}, received ${points.length}`;
+    }
+    let first: string | undefined;
+    for (const [step, was] of expected.points.entries()) {
+      const is = points[step]!;
+      const due = BigInt(is.time_from_start.sec) * 1_000_000_000n + BigInt(is.time_from_start.nanosec);
+      if (was.timeFromStart !== due) {
+        return `Expected step ${step} of ${chunk} ${shown(was.timeFromStart)} s after its stamp, received ${shown(due)} s`;
+      }
+      for (const [column, joint] of names.entries()) {
+        const sentence = this.#valueDifference(was, is, column);
+        if (sentence !== undefined) first ??= `${sentence} for ${joint} in step ${step} of ${chunk}`;
+      }
+    }
+    return first;
+  }
+
+  /** Each joint has a position or a velocity; where a message has only the other, NaN stands or nothing. */
+  #valueDifference(was: Values, is: Values, column: number): string | undefined {
+    let numbers = 0;
+    for (const [field, unit] of FIELDS) {
+      const [expected, received] = [was[field][column] ?? NaN, is[field][column] ?? NaN];
+      if (Number.isNaN(expected) && Number.isNaN(received)) continue;
+      numbers++;
+      const off = Math.abs(received - expected);
+      if (off > this.#largest) this.#largest = off;
+      if (off <= this.#tolerance) continue;
+      const within = this.#tolerance > 0 ? ` within ${this.#tolerance}` : '';
+      return `Expected a ${unit} of ${expected}${within}, received ${received}`;
+    }
+    return numbers > 0 ? undefined : 'Expected a number, received NaN as before';
+  }
+}
+
+interface Values {
+  readonly positions: Float64Array;
+  readonly velocities: Float64Array;
+}
+
+const FIELDS = [
+  ['positions', 'position'],
+  ['velocities', 'velocity'],
+] as const;
+
+async function* chunks(bag: Bag, topic: string): AsyncGenerator<DecodedTrajectory, void, void> {
+  for await (const { data } of bag.messages(new Set([topic]))) yield decodeJointTrajectory(data, topic);
+}
+
+/** ns as seconds. */
+function shown(ns: bigint): string {
+  return `${ns / 1_000_000_000n}.${String(ns % 1_000_000_000n).padStart(9, '0')}`;
+}

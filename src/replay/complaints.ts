@@ -1,0 +1,46 @@
+import type { Pi05Error, Refusal, RefusalCode, RunCode } from '../errors.js';
+import type { ReplayListener } from './listener.js';
+
+export interface Complaint {
+  readonly code: RefusalCode | RunCode;
+  count: number;
+  /** The first one's sentence, and when it came: s from the bag's first message. */
+  readonly message: string;
+  readonly seconds: number;
+}
+
+/** What was refused and what went wrong, code by code in the order in which they first came. */
+export class Complaints implements ReplayListener {
+  readonly #refusals = new Map<string, Complaint>();
+  readonly #faults = new Map<string, Complaint>();
+  #start: bigint | undefined;
+  #latest = 0n;
+
+  get refusals(): Complaint[] {
+    return [...this.#refusals.values()];
+  }
+
+  get faults(): Complaint[] {
+    return [...this.#faults.values()];
+  }
+
+  at(logTime: bigint): void {
+    this.#start ??= logTime;
+    this.#latest = logTime;
+  }
+
+  refusal(refusal: Refusal): void {
+    this.#count(this.#refusals, refusal);
+  }
+
+  fault(fault: Pi05Error<RunCode>): void {
+    this.#count(this.#faults, fault);
+  }
+
+  #count(complaints: Map<string, Complaint>, { code, message }: Pi05Error<RefusalCode | RunCode>): void {
+    const known = complaints.get(code);
+    const seconds = Number(this.#latest - (this.#start ?? this.#latest)) / 1e9;
+    if (known === undefined) complaints.set(code, { code, count: 1, message, seconds });
+    else known.count++;
+  }
+}

@@ -1,0 +1,70 @@
+import type { ModelInfo } from '../engine/engine.js';
+import type { Percentiles } from '../pipeline/statistics.js';
+import type { Bag } from './bag/bag.js';
+import type { ComparisonResult } from './comparison.js';
+import type { Evaluation } from './evaluation.js';
+import type { ReplayOutcome } from './runner.js';
+
+interface JsonPercentiles {
+  readonly p50: number | null;
+  readonly p95: number | null;
+  readonly p99: number | null;
+}
+
+/** A replay's results as `--json` has them. */
+export interface ReplaySummary {
+  readonly bag: string;
+  readonly params: string;
+  readonly backend: ModelInfo['backend'];
+  /** Bag time replayed, and the real time it took; `engine` is the part that was spent waiting for the engine. */
+  readonly seconds: { readonly bag: number; readonly wall: number; readonly engine: number };
+  /** Why only part of the bag could be read, and what else is to be said of it. */
+  readonly damage: string | null;
+  readonly notes: readonly string[];
+  readonly observations: number;
+  readonly chunks: number;
+  /** Chunks that came too late to be used. */
+  readonly outdated: number;
+  readonly commands: ReplayOutcome['statistics']['commands'];
+  readonly refusals: ReplayOutcome['statistics']['refusals'];
+  readonly faults: ReplayOutcome['statistics']['faults'];
+  readonly failure: string | null;
+  readonly inference_ms: JsonPercentiles;
+  readonly latency_ms: JsonPercentiles;
+  readonly evaluation: Evaluation;
+  /** What `--expect` found. */
+  readonly expect?: ComparisonResult;
+}
+
+export function replaySummary(
+  names: { readonly bag: string; readonly params: string },
+  { backend }: ModelInfo,
+  bag: Bag,
+  outcome: ReplayOutcome,
+  evaluation: Evaluation,
+  expect: ComparisonResult | undefined,
+): ReplaySummary {
+  const { observations, chunks, outdated, commands, refusals, faults } = outcome.statistics;
+  return {
+    ...names,
+    backend,
+    seconds: { bag: outcome.seconds, wall: outcome.wallSeconds, engine: outcome.engineSeconds },
+    damage: bag.damage ?? null,
+    notes: bag.notes,
+    observations,
+    chunks,
+    outdated,
+    commands,
+    refusals,
+    faults,
+    failure: outcome.failure?.toString() ?? null,
+    inference_ms: json(outcome.inferenceMs),
+    latency_ms: json(outcome.latencyMs),
+    evaluation,
+    ...(expect === undefined ? {} : { expect }),
+  };
+}
+
+function json({ p50, p95, p99 }: Percentiles): JsonPercentiles {
+  return { p50: p50 ?? null, p95: p95 ?? null, p99: p99 ?? null };
+}

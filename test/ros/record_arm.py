@@ -1,0 +1,143 @@
+"""Records the simulated arm into a rosbag2 bag with the independent `rosbags` package; no ROS takes part.
+
+    python test/ros/record_arm.py OUT [--seconds 2] [--lockstep] [--compressed] [--storage mcap|sqlite3] [--namespace NS]
+
+Pictures at 30 Hz, joint states at 100 Hz, `/clock` at 300 Hz, commands at 15 Hz; with --lockstep one of each a tick, as
+`sim.robot --lockstep` publishes them. Stamps are simulation time, which starts at START; messages are recorded a little later.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from rosbags.rosbag2 import Writer
+from rosbags.rosbag2.enums import StoragePlugin
+from rosbags.typesys import Stores, get_typestore
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+SECOND = 1_000_000_000
+START = 1000 * SECOND
+PERIOD = round(SECOND / 15)
+# From stamp to record, ns: messages of one instant keep this order.
+DELAY = {"exterior": 200_000, "wrist": 300_000, "joints": 400_000, "clock": 500_000, "command": 900_000}
+STORE = get_typestore(Stores.ROS2_JAZZY)
+TYPES = STORE.types
+
+
+class Recorder:
+    """A bag to write ROS messages into; `namespace` is '' or '/left'."""
+
+    def __init__(self, path, storage="mcap", namespace=""):
+        plugin = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}[storage]
+        self.writer = Writer(path, version=9, storage_plugin=plugin)
+        self.namespace = namespace
+        self.connections = {}
+
+    def __enter__(self):
+        self.writer.open()
+        return self
+
+    def __exit__(self, *_):
+        self.writer.close()
+
+    def write(self, topic, kind, time, *fields):
+        if not topic.startswith("/"):
+            topic = f"{self.namespace}/{topic}"
+        if topic not in self.connections:
+            self.connections[topic] = self.writer.add_connection(topic, kind, typestore=STORE)
+        self.writer.write(self.connections[topic], time, STORE.serialize_cdr(TYPES[kind](*fields), kind))
+
+    def clock(self, stamp):
+        self.write("/clock", "rosgraph_msgs/msg/Clock", stamp + DELAY["clock"], ros_time(stamp))
+
+    def picture(self, camera, stamp, pixels):
+        height, width = pixels.shape[:2]
+        fields = (header(stamp, camera), height, width, "rgb8", 0, 3 * width, pixels.reshape(-1))
+        self.write(f"{camera}_camera/image_raw", "sensor_msgs/msg/Image", stamp + DELAY[camera], *fields)
+
+    def compressed(self, camera, stamp, data):
+        fields = (header(stamp, camera), "rgb8; jpeg compressed bgr8", np.frombuffer(data, np.uint8))
+        topic = f"{camera}_camera/image_raw/compressed"
+        self.write(topic, "sensor_msgs/msg/CompressedImage", stamp + DELAY[camera], *fields)
+
+    def joints(self, stamp, names, readings):
+        fields = (header(stamp, "base"), list(names), readings.position, readings.velocity, readings.effort)
+        self.write("joint_states", "sensor_msgs/msg/JointState", stamp + DELAY["joints"], *fields)
+
+    def command(self, topic, stamp, values):
+        layout = TYPES["std_msgs/msg/MultiArrayLayout"]([], 0)
+        data = np.array(values, np.float64)
+        self.write(topic, "std_msgs/msg/Float64MultiArray", stamp + DELAY["command"], layout, data)
+
+
+def ros_time(ns):
+    return TYPES["builtin_interfaces/msg/Time"](ns // SECOND, ns % SECOND)
+
+
+def header(stamp, frame):
+    return TYPES["std_msgs/msg/Header"](ros_time(stamp), frame)
+
+
+def record(path, seconds=2.0, lockstep=False, compressed=False, storage="mcap", namespace=""):
+    from sim.arm import Arm
+    from sim.cameras import HEIGHT, WIDTH, Cameras
+    from sim.kinematics import FINGERS, JOINTS
+    from sim.node import jpeg
+    from sim.topics import GRIPPER, VELOCITY
+
+    arm = Arm()
+    cameras = Cameras(arm.model)
+    pictures = {camera: np.zeros((HEIGHT, WIDTH, 3), np.uint8) for camera in ("exterior", "wrist")}
+
+    def shoot(stamp):
+        cameras.shoot(arm.data.qpos, pictures)
+        for camera, pixels in pictures.items():
+            if compressed:
+                recorder.compressed(camera, stamp, jpeg(pixels))
+            else:
+                recorder.picture(camera, stamp, pixels)
+
+    def command(stamp):
+        t = (stamp - START) / SECOND
+        velocities = [0.2 * np.sin(2 * t + joint) for joint in range(7)]
+        opening = [0.02 + 0.02 * np.cos(3 * t)]
+        arm.control.set_velocity(velocities, VELOCITY)
+        arm.gripper.set(opening, GRIPPER)
+        recorder.command(VELOCITY, stamp, velocities)
+        recorder.command(GRIPPER, stamp, opening)
+
+    with Recorder(path, storage, namespace) as recorder:
+        if lockstep:
+            recorder.clock(START)
+            for tick in range(1, round(seconds * SECOND / PERIOD) + 1):
+                stamp = START + tick * PERIOD
+                shoot(stamp)
+                recorder.joints(stamp, JOINTS + FINGERS, arm.read())
+                recorder.clock(stamp)
+                command(stamp)
+                arm.advance(stamp, PERIOD, 20)
+        else:
+            for tick in range(round(seconds * 300)):
+                stamp, after = (START + k * SECOND // 300 for k in (tick, tick + 1))
+                if tick % 10 == 0:
+                    shoot(stamp)
+                if tick % 3 == 0:
+                    recorder.joints(stamp, JOINTS + FINGERS, arm.read())
+                recorder.clock(stamp)
+                if tick % 20 == 0:
+                    command(stamp)
+                arm.advance(stamp, after - stamp, 1)
+    cameras.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path")
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--lockstep", action="store_true")
+    parser.add_argument("--compressed", action="store_true")
+    parser.add_argument("--storage", default="mcap", choices=["mcap", "sqlite3"])
+    parser.add_argument("--namespace", default="")
+    record(**vars(parser.parse_args()))
