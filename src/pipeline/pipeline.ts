@@ -151,8 +151,7 @@ export class Pipeline {
     if (this.#config.schedule.lockstep) this.#owed = now;
     else this.#command(now);
     this.#observer.watch(now);
-    const late = this.#schedule.watch(now);
-    if (late !== undefined) this.#fault(late);
+    this.#lasting('ENGINE_LATE', this.#schedule.watch(now), now);
     this.#consider(now);
   }
 
@@ -207,8 +206,6 @@ export class Pipeline {
       else this.#refusePrompt(error, now);
       return;
     }
-    this.#conditions.clear('PROMPT_EMPTY');
-    this.#conditions.clear('PROMPT_TOO_LONG');
     this.#counters.observations++;
     const ticket = this.#schedule.ask(now);
     this.#inference = this.#infer(request, observation, ticket)
@@ -220,11 +217,10 @@ export class Pipeline {
       .catch((error: unknown) => this.#fail(error, this.#now()));
   }
 
-  /** Tried again with the next tick's observation, not with every joint message. */
+  /** Said, and tried again, once a second: the numbers of the state are part of the prompt. A new prompt is tried at once. */
   #refusePrompt(refusal: Refusal, now: bigint): void {
-    this.#retryAt = now + BigInt(Math.round(1e9 / this.#config.controlRate));
-    if (this.#conditions.holds(refusal.code, now)) this.#refuse(refusal);
-    else this.#release();
+    this.#retryAt = now + RETRY_AFTER;
+    this.#refuse(refusal);
   }
 
   /** Never rejects; what is to be done about the outcome is the result. */
@@ -268,23 +264,26 @@ export class Pipeline {
 
   #watchTick(now: bigint, latenessNs: bigint): void {
     const { maxTickLateness } = this.#config.schedule;
-    if (latenessNs <= maxTickLateness) return this.#conditions.clear('TICK_LATE');
-    if (!this.#conditions.holds('TICK_LATE', now)) return;
     const [received, expected] = [latenessNs, maxTickLateness].map((ns) => (Number(ns) / 1e6).toFixed(1));
-    this.#fault(
-      new Pi05Error(
-        'TICK_LATE',
-        `Expected a control tick at most ${expected} ms late, received one ${received} ms late`,
-        'tick',
-      ),
-    );
+    const sentence = `Expected a control tick at most ${expected} ms late, received one ${received} ms late`;
+    const late = latenessNs > maxTickLateness ? new Pi05Error('TICK_LATE', sentence, 'tick') : undefined;
+    this.#lasting('TICK_LATE', late, now);
   }
 
   #command(now: bigint): void {
     this.#owed = undefined;
     const { command, fault } = this.#schedule.next(now, this.#observer.measured(now));
     this.#send(command);
-    if (fault !== undefined) this.#fault(fault);
+    const starved = fault?.code === 'COMMAND_STARVED' ? fault : undefined;
+    this.#lasting('COMMAND_STARVED', starved, now);
+    if (fault !== undefined && starved === undefined) this.#fault(fault);
+  }
+
+  /** A fault that holds at `now`, or none: said when it begins and once a second. */
+  #lasting(code: RunCode, fault: Pi05Error<RunCode> | undefined, now: bigint): void {
+    if (fault === undefined) this.#conditions.clear(code);
+    else if (this.#conditions.holds(code, now)) this.#fault(fault);
+    else this.#release();
   }
 
   #release(): void {

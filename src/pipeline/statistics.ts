@@ -28,25 +28,51 @@ export interface PipelineStatistics {
 }
 
 export function percentiles(values: readonly number[]): Percentiles {
-  const sorted = values.toSorted((a, b) => a - b);
+  return ofSorted(values.toSorted((a, b) => a - b));
+}
+
+function ofSorted(sorted: readonly number[] | Float64Array): Percentiles {
   const rank = (p: number): number | undefined => sorted[Math.max(0, Math.ceil(sorted.length * p) - 1)];
   return { p50: rank(0.5), p95: rank(0.95), p99: rank(0.99) };
 }
 
 const SAMPLES = 4096;
 
-/** The last samples of one quantity. */
-class Samples {
-  readonly #values: number[] = [];
+/** The last samples of one quantity, put in order as they come, so that a look at the percentiles costs nothing. */
+export class Samples {
+  /** In the order of arrival, a ring. */
+  readonly #recent = new Float64Array(SAMPLES);
   #next = 0;
+  /** The same in the order of their values. */
+  readonly #sorted = new Float64Array(SAMPLES);
+  #count = 0;
 
   add(value: number): void {
-    this.#values[this.#next] = value;
+    const sorted = this.#sorted;
+    if (this.#count === SAMPLES) {
+      const oldest = this.#place(this.#recent[this.#next]!);
+      sorted.copyWithin(oldest, oldest + 1, this.#count--);
+    }
+    const place = this.#place(value);
+    sorted.copyWithin(place + 1, place, this.#count++);
+    sorted[place] = value;
+    this.#recent[this.#next] = value;
     this.#next = (this.#next + 1) % SAMPLES;
   }
 
   get percentiles(): Percentiles {
-    return percentiles(this.#values);
+    return ofSorted(this.#sorted.subarray(0, this.#count));
+  }
+
+  /** How many of the samples are smaller. */
+  #place(value: number): number {
+    let [low, high] = [0, this.#count];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#sorted[middle]! < value) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }
 

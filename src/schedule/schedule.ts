@@ -41,11 +41,11 @@ export class Schedule {
   #active = false;
   #epoch = 0;
   #ticket: Ticket | undefined;
-  #lateTold = false;
+  /** The inference that is asked for is late. */
+  #late = false;
   #plan: Plan | undefined;
   /** A step of a chunk was sent since the robot was last stopped. */
   #started = false;
-  #starved = false;
   /** Nothing is sent after the stop action until there is a plan again. */
   #silent = false;
   /** [action joints] last commanded positions (NaN where velocities are sent) and velocities; undefined when nothing was sent. */
@@ -71,7 +71,6 @@ export class Schedule {
     this.#epoch++;
     this.#ticket = undefined;
     this.#plan = undefined;
-    this.#starved = false;
     this.#consumed = [];
   }
 
@@ -86,7 +85,7 @@ export class Schedule {
 
   /** To be called when an inference starts; its ticket comes back with the chunk. */
   ask(now: bigint): Ticket {
-    this.#lateTold = false;
+    this.#late = false;
     this.#ticket = { epoch: this.#epoch, asked: now };
     return this.#ticket;
   }
@@ -119,11 +118,11 @@ export class Schedule {
     return 'accepted';
   }
 
-  /** ENGINE_LATE, once for an inference that has had no answer for too long. */
+  /** ENGINE_LATE for as long as an inference has had no answer for too long. */
   watch(now: bigint): Pi05Error<RunCode> | undefined {
     const ticket = this.#ticket;
-    if (ticket === undefined || this.#lateTold || !this.#isLate(ticket, now)) return undefined;
-    this.#lateTold = true;
+    if (ticket === undefined || !this.#isLate(ticket, now)) return undefined;
+    this.#late = true;
     const timeout = Number(this.#config.schedule.engineTimeout) / 1e9;
     const waited = Number(now - ticket.asked) / 1e9;
     return new Pi05Error(
@@ -156,7 +155,6 @@ export class Schedule {
       return fault ? { command, fault } : { command };
     }
     this.#started = true;
-    this.#starved = false;
     this.#plan!.next++;
     this.#consumed.push(now);
     if (this.#consumed.length > CONSUMED_HISTORY) this.#consumed.shift();
@@ -232,11 +230,10 @@ export class Schedule {
     this.#last = { positions, velocities: new Float64Array(positions.length) };
   }
 
-  /** COMMAND_STARVED when a chunk has run out without the next one, once until there is one. Waiting is sync's way. */
+  /** COMMAND_STARVED for as long as a chunk has run out without the next one. Waiting is sync's way. */
   #starve(): Pi05Error<RunCode> | undefined {
-    const waits = this.#config.schedule.mode === 'sync' && this.#ticket !== undefined && !this.#lateTold;
-    if (this.#plan === undefined || this.#starved || waits) return undefined;
-    this.#starved = true;
+    const waits = this.#config.schedule.mode === 'sync' && this.#ticket !== undefined && !this.#late;
+    if (this.#plan === undefined || waits) return undefined;
     return new Pi05Error(
       'COMMAND_STARVED',
       `Expected a chunk before the last one's ${this.#plan.next} steps ran out, received none; holding`,

@@ -81,6 +81,33 @@ describe('faults', () => {
     expect(bench.chunks.map(({ stamp }) => stamp)).toEqual([T0 + 200n * MS]);
   });
 
+  test('what_lasts_is_said_once_a_second_until_it_has_ended', async () => {
+    const bench = new Bench(robot({}, { engineTimeout: 650n * MS }));
+    bench.offer(T0);
+    await bench.engine.answer(10);
+    const times = new Map<string, bigint[]>();
+    const until = (end: bigint): void => {
+      for (; now <= end; now += 100n * MS) {
+        bench.offer(now);
+        for (const code of bench.tick(now))
+          if (/^[A-Z]/.test(code)) times.set(code, [...(times.get(code) ?? []), (now - T0) / MS]);
+      }
+    };
+    let now = T0 + 100n * MS;
+    until(T0 + 2600n * MS);
+    expect(Object.fromEntries(times)).toEqual({
+      COMMAND_STARVED: [700n, 1700n],
+      ENGINE_LATE: [1000n, 2000n],
+    });
+    await bench.engine.answer(20);
+    await bench.engine.answer(20);
+    times.clear();
+    until(T0 + 2800n * MS);
+    expect(times.size).toBe(0);
+    until(T0 + 3600n * MS);
+    expect(times.get('COMMAND_STARVED')).toHaveLength(1);
+  });
+
   test('a_late_tick_is_reported_and_still_gives_its_command', async () => {
     const bench = new Bench();
     bench.offer(T0);

@@ -51,7 +51,7 @@ describe('velocities that go out as positions', () => {
     bench.give(rows(2));
     bench.ticks(1);
     bench.measured = Float64Array.of(1.13, NaN, 0.04);
-    expect(said(bench, 2)).toEqual(['hold 1.2 COMMAND_STARVED', 'hold 1.2']);
+    expect(said(bench, 2)).toEqual(['hold 1.2 COMMAND_STARVED', 'hold 1.2 COMMAND_STARVED']);
   });
 
   test('before_the_first_chunk_it_holds_and_then_starts_from_where_it_is', () => {

@@ -2,13 +2,15 @@ import { describe, expect, test } from '@jest/globals';
 import { actionJoint, random, T0 } from '../pipeline/robot.js';
 import { Bench, chunk, config, counting, positions, velocities } from './bench.js';
 
+const starved = (value: number, ticks: number): string[] => Array<string>(ticks).fill(`hold ${value} COMMAND_STARVED`);
+
 describe('starving', () => {
-  test('steps_are_executed_while_they_remain_then_it_holds_and_says_so_once_an_episode', () => {
+  test('steps_are_executed_while_they_remain_then_it_holds_and_says_so_until_there_is_a_chunk', () => {
     const bench = new Bench(config(positions));
     bench.give(counting(T0, 10, 2));
-    expect(bench.ticks(5)).toEqual(['step 10', 'step 11', 'hold 11 COMMAND_STARVED', 'hold 11', 'hold 11']);
+    expect(bench.ticks(5)).toEqual(['step 10', 'step 11', ...starved(11, 3)]);
     bench.give(counting(bench.now, 20, 1));
-    expect(bench.ticks(3)).toEqual(['step 20', 'hold 20 COMMAND_STARVED', 'hold 20']);
+    expect(bench.ticks(3)).toEqual(['step 20', ...starved(20, 2)]);
   });
 
   test('velocities_stop_at_once_or_as_fast_as_they_may', () => {
