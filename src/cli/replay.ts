@@ -149,7 +149,7 @@ function configuration(
   }
   const simulated = flat.get('use_sim_time') ?? false;
   if (typeof simulated !== 'boolean') {
-    throw new Pi05Error('CONFIG_TYPE', `Expected a boolean for use_sim_time, received ${String(simulated)}`);
+    throw new Pi05Error('CONFIG_TYPE', 'Expected true or false for use_sim_time, received neither', 'use_sim_time');
   }
   const config = configFromParameters(flat, (name) => places.get(name));
   return { config: withResolvedTopics(config, (topic) => resolveTopic(topic, namespace)), simulated };

@@ -118,7 +118,7 @@ export class Comparison implements ReplayListener {
 
   async #advance(): Promise<void> {
     const { value, done } = await this.#expected.next();
-    this.#next = done === true ? undefined : (value as DecodedTrajectory);
+    this.#next = done === true ? undefined : value;
   }
 
   #differenceOf(expected: DecodedTrajectory, { joint_names: names, points }: Trajectory): string | undefined {

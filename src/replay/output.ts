@@ -14,7 +14,7 @@ export class BagOutput implements ReplayListener {
   readonly #commands: readonly {
     readonly topic: string;
     readonly type: string;
-    encode(command: Command): Uint8Array;
+    readonly encode: (command: Command) => Uint8Array;
   }[];
   #waiting: { readonly topic: string; readonly type: string; readonly data: Uint8Array; readonly logTime: bigint }[] =
     [];
