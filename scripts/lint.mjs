@@ -39,7 +39,7 @@ const CHECKS = [
 ];
 
 await main(async () => {
-  await setup({ product: false });
+  await setup({ product: false, tools: true });
   if (process.argv.includes('--fix')) return (await prettier('--write')) || (await clangFormat('-i'));
   let failed = 0;
   for (const [name, check] of CHECKS) {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { addon, inRoot, nativeBuild } from './paths.mjs';
+import { addon, dependency, inRoot, nativeBuild } from './paths.mjs';
 import { run } from './run.mjs';
 import { contents } from './steps.mjs';
 
@@ -24,7 +24,7 @@ export const nativeStep = {
   ready: () => existsSync(addon),
   async work(log) {
     dropForeignBuild();
-    const cmakeJs = inRoot('node_modules', 'cmake-js', 'bin', 'cmake-js');
+    const cmakeJs = dependency('cmake-js', 'bin', 'cmake-js');
     const common = ['-d', inRoot('native'), '-O', nativeBuild, '-l', 'warn'];
     await run(log, process.execPath, [cmakeJs, 'configure', ...common]);
     await run(log, process.execPath, [cmakeJs, 'build', ...common, '-p', '2']);

@@ -1,12 +1,23 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-import { inRoot, venv } from './paths.mjs';
-import { rosEnvironment, sourcedRos } from './ros.mjs';
+import { dependency, inRoot, isInstalled, local, venv } from './paths.mjs';
+import { rosEnvironment, rosIdentity, sourcedRos } from './ros.mjs';
 import { output, run } from './run.mjs';
 
 const json = (path) => JSON.parse(readFileSync(path, 'utf8'));
+const manifest = json(inRoot('package.json'));
 
 /** Whether node_modules holds exactly what package-lock.json names (packages for other platforms may be absent). */
 function matchesLock() {
@@ -15,24 +26,49 @@ function matchesLock() {
   const present = json(installed).packages;
   return Object.entries(json(inRoot('package-lock.json')).packages).every(([path, wanted]) => {
     if (path === '' || wanted.link) return true;
-    return present[path] ? present[path].version === wanted.version : wanted.optional === true;
+    if (!present[path]) return wanted.optional === true && path !== 'node_modules/rclnodejs';
+    return present[path].version === wanted.version && existsSync(inRoot(path, 'package.json'));
   });
+}
+
+/** Of this package's dependencies, those that are not there. */
+function missing() {
+  const wanted = { ...manifest.dependencies, ...manifest.optionalDependencies };
+  return Object.entries(wanted).filter(([name]) => !existsSync(dependency(name, 'package.json')));
+}
+
+const QUIET = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
+
+/**
+ * Where npm installed this package, npm may have left rclnodejs out, because its own install script fails without a
+ * ROS 2: it is fetched into a folder of its own and linked to from here.
+ */
+async function fetchMissing(log) {
+  const wanted = missing().map(([name, version]) => `${name}@${version}`);
+  if (wanted.length === 0) return;
+  mkdirSync(local('node'), { recursive: true });
+  writeFileSync(local('node', 'package.json'), '{ "private": true }\n');
+  await run(log, 'npm', ['install', ...QUIET, '--no-package-lock', '--prefix', local('node'), ...wanted]);
+  for (const [name] of missing()) {
+    mkdirSync(dirname(inRoot('node_modules', name)), { recursive: true });
+    symlinkSync(local('node', 'node_modules', name), inRoot('node_modules', name));
+  }
 }
 
 /** node_modules, without running any package's install script: what must be built is a step of its own. */
 export const modulesStep = {
   name: 'node_modules',
   title: 'Node packages',
-  inputs: () => [readFileSync(inRoot('package-lock.json'), 'utf8'), process.arch],
-  ready: matchesLock,
+  inputs: () => [readFileSync(inRoot(isInstalled ? 'package.json' : 'package-lock.json'), 'utf8'), process.arch],
+  ready: isInstalled ? () => missing().length === 0 : matchesLock,
   async work(log) {
-    if (!matchesLock())
-      await run(log, 'npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline']);
+    if (isInstalled) await fetchMissing(log);
+    else if (!matchesLock()) await run(log, 'npm', ['ci', ...QUIET]);
     await run(log, process.execPath, ['-e', 'require("sharp")']);
   },
 };
 
-const rclnodejs = (...parts) => inRoot('node_modules', 'rclnodejs', ...parts);
+const rclnodejs = (...parts) => dependency('rclnodejs', ...parts);
 
 /** node-gyp needs Node's own headers: those installed with Node if there are any, so that nothing is downloaded. */
 function headerOptions() {
@@ -48,21 +84,24 @@ async function build(log, env) {
   const scratch = mkdtempSync(join(tmpdir(), 'pi05-rclnodejs-'));
   try {
     for (const name of ['rclnodejs', 'node-addon-api']) {
-      cpSync(inRoot('node_modules', name), join(scratch, 'node_modules', name), {
+      cpSync(dependency(name), join(scratch, 'node_modules', name), {
         recursive: true,
-        filter: (path) => !/\/rclnodejs\/(prebuilds|build|generated)$/.test(path),
+        dereference: true,
+        filter: (path) => !/\/rclnodejs\/(prebuilds|build|generated|node_modules)$/.test(path),
       });
     }
     const ros = join(scratch, 'ros');
     if (!sourcedRos()) symlinkSync(venv, ros);
-    const gyp = inRoot('node_modules', 'node-gyp', 'bin', 'node-gyp.js');
+    const gyp = dependency('node-gyp', 'bin', 'node-gyp.js');
     await run(log, process.execPath, [gyp, 'rebuild', '-j', '2', ...headerOptions()], {
       cwd: join(scratch, 'node_modules', 'rclnodejs'),
-      env: { ...env, PATH: `${join(ros, 'bin')}:${env.PATH}`, NODE_PATH: inRoot('node_modules') },
+      env: { ...env, PATH: `${join(ros, 'bin')}:${env.PATH}`, NODE_PATH: dirname(rclnodejs()) },
     });
     mkdirSync(rclnodejs('build', 'Release'), { recursive: true });
-    const built = ['build', 'Release', 'rclnodejs.node'];
-    cpSync(join(scratch, 'node_modules', 'rclnodejs', ...built), rclnodejs(...built));
+    const built = rclnodejs('build', 'Release', 'rclnodejs.node');
+    // Whole or not at all: a kill in between leaves the old one.
+    cpSync(join(scratch, 'node_modules', 'rclnodejs', 'build', 'Release', 'rclnodejs.node'), `${built}.new`);
+    renameSync(`${built}.new`, built);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
@@ -73,9 +112,7 @@ export const rclnodejsStep = {
   name: 'rclnodejs',
   title: 'rclnodejs against ROS 2',
   inputs() {
-    const ros = sourcedRos();
-    const version = json(inRoot('package-lock.json')).packages['node_modules/rclnodejs'].version;
-    return [version, process.versions.modules, ros ? `${ros.distro} ${ros.prefixes}` : 'wheels'];
+    return [manifest.optionalDependencies.rclnodejs, process.versions.modules, rosIdentity(sourcedRos())];
   },
   ready: () => existsSync(rclnodejs('generated', 'sensor_msgs')),
   async work(log) {
@@ -87,5 +124,7 @@ export const rclnodejsStep = {
     // The generator exits with 0 whatever happened; importing a message shows whether it worked.
     const check = 'import r from "rclnodejs"; await r.init(); r.require("sensor_msgs/msg/Image"); r.shutdown();';
     await run(log, process.execPath, ['--input-type=module', '-e', check], { env });
+    // bin/pi05 looks there whether the ROS 2 that is sourced when it starts is the one that this was built for.
+    writeFileSync(local('ros.distro'), `${env.ROS_DISTRO}\n`);
   },
 };

@@ -4,8 +4,6 @@ import { basePython } from './python.mjs';
 import { checkSourcedRos, sourcedRos } from './ros.mjs';
 import { output } from './run.mjs';
 
-const NODE = [20, 20];
-
 /** Commands that set-up uses, each with the Debian package it is in. */
 const COMMANDS = { npm: 'npm', cmake: 'cmake', make: 'make', 'g++': 'g++', flock: 'util-linux' };
 
@@ -23,16 +21,9 @@ function missingLibraries() {
 
 /**
  * Each thing set-up cannot bring itself, before any time is spent. Throws a Problem that names the remedy.
- * @param {{rendering: boolean}} needs
+ * @param {{rendering: boolean, python: boolean}} needs
  */
-export function checkPrerequisites({ rendering }) {
-  const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major < NODE[0] || (major === NODE[0] && minor < NODE[1])) {
-    throw new Problem(
-      `Expected Node.js ${NODE.join('.')} or later, found ${process.versions.node}: install a newer one from nodejs.org.`,
-      2,
-    );
-  }
+export function checkPrerequisites({ rendering, python }) {
   if (root.includes(':')) {
     throw new Problem(
       `Expected a checkout path without ':', which separates paths in ROS 2, found ${root}: move it.`,
@@ -58,5 +49,5 @@ export function checkPrerequisites({ rendering }) {
       2,
     );
   }
-  basePython();
+  if (python) basePython();
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { inRoot, venv, venvPython } from './paths.mjs';
 import { Problem } from './problem.mjs';
-import { rosEnvFile, rosEnvText, rosEnvironment, sourcedRos } from './ros.mjs';
+import { rosEnvFile, rosEnvText, rosEnvironment, rosIdentity, sourcedRos } from './ros.mjs';
 import { output, run } from './run.mjs';
 
 const requirements = (name) => inRoot('scripts', 'requirements', `${name}.txt`);
@@ -103,7 +103,7 @@ export const pythonStep = {
     const files = ros ? ['tools'] : ['ros', 'tools'];
     return [
       readFileSync(inRoot('scripts', 'lib', 'python.mjs'), 'utf8'),
-      ros ? `${ros.distro} ${ros.prefixes}` : 'wheels',
+      rosIdentity(ros),
       ...files.map((name) => readFileSync(requirements(name), 'utf8')),
     ];
   },

@@ -11,13 +11,38 @@ export function sourcedRos(env = process.env) {
   return { prefixes, distro };
 }
 
-/** Refuses a sourced ROS older than Jazzy (distribution names go up the alphabet). */
+/** What is built against and what the node's messages are, each a package of a ROS 2. */
+const PACKAGES = [
+  ...['rcl', 'rcl_action', 'rcl_lifecycle', 'rclpy'],
+  ...['diagnostic_msgs', 'lifecycle_msgs', 'rosgraph_msgs', 'sensor_msgs', 'std_msgs', 'std_srvs', 'trajectory_msgs'],
+];
+
+const prefixOf = (ros, name) => ros.prefixes.split(':').find((prefix) => existsSync(join(prefix, 'share', name)));
+
+/** Which ROS 2 it is, the same whatever workspaces are sourced on top of it. */
+export const rosIdentity = (ros) => (ros ? `${ros.distro} ${prefixOf(ros, 'rcl')}` : 'wheels');
+
+const OR_NONE = 'or start from a shell that sources none to use the ROS 2 that set-up brings';
+
+/** Refuses a sourced ROS that is older than Jazzy (distribution names go up the alphabet) or not whole. */
 export function checkSourcedRos(ros) {
-  if (ros.distro === 'rolling' || ros.distro >= 'jazzy') return;
-  throw new Problem(
-    `Expected ROS 2 Jazzy or later, found ${ros.distro} sourced: source a later one, or start from a shell that sources none to use the ROS 2 that set-up brings.`,
-    2,
-  );
+  if (ros.distro !== 'rolling' && ros.distro < 'jazzy') {
+    throw new Problem(`Expected ROS 2 Jazzy or later, found ${ros.distro} sourced: source a later one, ${OR_NONE}.`, 2);
+  }
+  const absent = PACKAGES.filter((name) => prefixOf(ros, name) === undefined);
+  if (absent.length === PACKAGES.length) {
+    throw new Problem(
+      `Expected ROS 2 ${ros.distro} in AMENT_PREFIX_PATH, found no package of it in ${ros.prefixes}: source its setup file, ${OR_NONE}.`,
+      2,
+    );
+  }
+  if (absent.length > 0) {
+    const remedy = absent.map((name) => `ros-${ros.distro}-${name.replaceAll('_', '-')}`).join(' ');
+    throw new Problem(
+      `Expected ROS 2 ${ros.distro} with ${absent.join(', ')}, found none in ${ros.prefixes}: apt-get install ${remedy}, ${OR_NONE}.`,
+      2,
+    );
+  }
 }
 
 function sitePackages() {
