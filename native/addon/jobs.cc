@@ -122,6 +122,65 @@ pi05_status CloseJob::Work(pi05_session** session) {
 
 Napi::Value CloseJob::Result(Napi::Env env) { return env.Undefined(); }
 
+InspectJob::InspectJob(Napi::Env env, std::shared_ptr<Worker> worker, std::string directory)
+    : Job(env), worker_(std::move(worker)), directory_(std::move(directory)) {}
+
+pi05_status InspectJob::Work(pi05_session**) {
+  const pi05_status status = pi05_inspect(directory_.c_str(), &description_, &InspectJob::Keep, this);
+  if (failure_) std::rethrow_exception(failure_);
+  return status;
+}
+
+// Called from C, likewise.
+void InspectJob::Keep(void* user, pi05_status status, const char* text) noexcept {
+  auto* job = static_cast<InspectJob*>(user);
+  try {
+    job->faults_.push_back({pi05_status_name(status), text});
+  } catch (...) {
+    job->failure_ = std::current_exception();
+  }
+}
+
+Napi::Value InspectJob::Result(Napi::Env env) {
+  const auto stored = [&](const pi05_stored& part) {
+    Napi::Object object = Napi::Object::New(env);
+    object["tensors"] = static_cast<double>(part.tensors);
+    object["bytes"] = static_cast<double>(part.bytes);
+    return object;
+  };
+  const auto tower = [&](int32_t width, int32_t layers) {
+    Napi::Object object = Napi::Object::New(env);
+    object["width"] = width;
+    object["layers"] = layers;
+    return object;
+  };
+  const pi05_description& d = description_;
+  Napi::Object result = Napi::Object::New(env);
+  result["info"] = InfoObject(env, d.info);
+  result["imageSize"] = d.image_size;
+  result["patch"] = d.patch;
+  result["vision"] = tower(d.vision_width, d.vision_layers);
+  result["prefix"] = tower(d.prefix_width, d.prefix_layers);
+  result["expert"] = tower(d.expert_width, d.expert_layers);
+  Napi::Object dtypes = Napi::Object::New(env);
+  dtypes["F32"] = stored(d.f32);
+  dtypes["BF16"] = stored(d.bf16);
+  dtypes["F16"] = stored(d.f16);
+  dtypes["other"] = stored(d.other);
+  result["dtypes"] = dtypes;
+  result["usedParameters"] = static_cast<double>(d.used_parameters);
+  result["readBytes"] = static_cast<double>(d.read_bytes);
+  Napi::Array faults = Napi::Array::New(env, faults_.size());
+  for (uint32_t i = 0; i < faults_.size(); ++i) {
+    Napi::Object fault = Napi::Object::New(env);
+    fault["code"] = faults_[i].code;
+    fault["message"] = faults_[i].message;
+    faults[i] = fault;
+  }
+  result["faults"] = faults;
+  return result;
+}
+
 MakeCheckpointJob::MakeCheckpointJob(Napi::Env env, std::shared_ptr<Worker> worker, std::string directory,
                                      pi05_size size, uint64_t seed)
     : Job(env), worker_(std::move(worker)), directory_(std::move(directory)), size_(size), seed_(seed) {}

@@ -1,4 +1,4 @@
-// What a worker does: open a session, prepare it, infer, close it, write a checkpoint.
+// What a worker does: open a session, prepare it, infer, close it, look at a checkpoint, write one.
 #pragma once
 
 #include <napi.h>
@@ -92,6 +92,29 @@ class CloseJob : public Job {
 
  private:
   std::shared_ptr<Session> session_;
+};
+
+// Resolves with what the checkpoint is and everything wrong with it.
+class InspectJob : public Job {
+ public:
+  InspectJob(Napi::Env env, std::shared_ptr<Worker> worker, std::string directory);
+
+ protected:
+  pi05_status Work(pi05_session** session) override;
+  Napi::Value Result(Napi::Env env) override;
+
+ private:
+  struct Fault {
+    const char* code;
+    std::string message;
+  };
+  static void Keep(void* user, pi05_status status, const char* text) noexcept;
+
+  std::shared_ptr<Worker> worker_;  // ends with the job
+  std::string directory_;
+  pi05_description description_ = {};
+  std::vector<Fault> faults_;
+  std::exception_ptr failure_;
 };
 
 class MakeCheckpointJob : public Job {

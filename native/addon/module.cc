@@ -60,6 +60,15 @@ Napi::Value Close(const Napi::CallbackInfo& call) {
   return promise;
 }
 
+// inspect(directory)
+Napi::Value Inspect(const Napi::CallbackInfo& call) {
+  auto worker = std::make_shared<Worker>(Delivery::Of(call.Env()));
+  auto job = std::make_unique<InspectJob>(call.Env(), worker, ToString(call[0], "directory"));
+  const Napi::Promise promise = job->promise();
+  worker->Post(std::move(job));
+  return promise;
+}
+
 // makeCheckpoint(directory, size, seed: bigint)
 Napi::Value MakeCheckpoint(const Napi::CallbackInfo& call) {
   const Napi::Env env = call.Env();
@@ -103,6 +112,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["prepare"] = Napi::Function::New<Ask<PrepareJob>>(env, "prepare");
   exports["infer"] = Napi::Function::New<Ask<InferJob>>(env, "infer");
   exports["close"] = Napi::Function::New<Close>(env, "close");
+  exports["inspect"] = Napi::Function::New<Inspect>(env, "inspect");
   exports["makeCheckpoint"] = Napi::Function::New<MakeCheckpoint>(env, "makeCheckpoint");
   exports["resizePillow"] = Napi::Function::New<ResizePillow>(env, "resizePillow");
   exports["resizeLerobot"] = Napi::Function::New<ResizeLerobot>(env, "resizeLerobot");

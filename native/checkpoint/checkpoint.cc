@@ -33,12 +33,15 @@ std::string openpi_name(std::string name) {
   return name;
 }
 
-std::vector<std::string> weight_files(const std::string& directory) {
+void check_directory(const std::string& directory) {
   struct stat status{};
   const bool found = stat(directory.c_str(), &status) == 0;
   if (!found || !S_ISDIR(status.st_mode))
     throw Error(PI05_CHECKPOINT_MISSING, "Expected a checkpoint directory, received " + directory +
                                              (found ? ": not a directory" : std::string(": ") + std::strerror(errno)));
+}
+
+std::vector<std::string> weight_files(const std::string& directory) {
   const std::string single = directory + "/model.safetensors", index = single + ".index.json";
   if (access(single.c_str(), F_OK) == 0) return {single};
   if (access(index.c_str(), F_OK) != 0)
@@ -71,20 +74,6 @@ std::vector<std::string> weight_files(const std::string& directory) {
   return paths;
 }
 
-// Opens every file before it gives up, so that the faults of all headers are told.
-std::vector<Safetensors> open_files(const std::vector<std::string>& paths) {
-  std::vector<Safetensors> files;
-  std::string faults;
-  for (const std::string& path : paths) try {
-      files.push_back(open_safetensors(path));
-    } catch (const Error& error) {
-      if (error.status() != PI05_CHECKPOINT_TENSORS) throw;
-      faults += (faults.empty() ? "" : "\n") + std::string(error.what());
-    }
-  if (!faults.empty()) throw Error(PI05_CHECKPOINT_TENSORS, faults);
-  return files;
-}
-
 // Which files these are, and in which state.
 std::string source_of(const std::vector<std::string>& paths) {
   std::string source;
@@ -108,13 +97,32 @@ bool read_dtype(const std::string& name, DType& dtype) {
   return false;
 }
 
-}  // namespace
+// What a step throws becomes a fault.
+template <typename Step>
+void note(std::vector<Fault>& faults, Step step) {
+  try {
+    step();
+  } catch (const Error& error) {
+    faults.push_back({error.status(), error.what()});
+  }
+}
 
-Checkpoint open_checkpoint(const std::string& directory) {
+// `load`: tensors at odd addresses are copied, so that the weights can be used.
+Checkpoint read_checkpoint(const std::string& directory, bool load, std::vector<Fault>& all_faults) {
+  check_directory(directory);
   Checkpoint checkpoint;
-  const std::vector<std::string> paths = weight_files(directory);
-  const ModelFile model = read_model_file(directory);
-  checkpoint.files = open_files(paths);
+  std::vector<std::string> paths;
+  ModelFile model;
+  note(all_faults, [&] { paths = weight_files(directory); });
+  note(all_faults, [&] { model = read_model_file(directory); });
+  for (const std::string& path : paths)
+    note(all_faults, [&] {
+      std::string faults;
+      checkpoint.files.push_back(open_safetensors(path, faults));
+      if (!faults.empty()) all_faults.push_back({PI05_CHECKPOINT_TENSORS, faults});
+    });
+  // Where files are damaged, that is what is wrong, not every tensor that is not found in them.
+  const bool whole = all_faults.empty();
   checkpoint.dims = model.dims;
   checkpoint.state_in_prompt = model.state_in_prompt;
   checkpoint.rtc_trained_max_delay = model.rtc_trained_max_delay;
@@ -160,7 +168,8 @@ Checkpoint open_checkpoint(const std::string& directory) {
     }
     const StoredTensor& tensor = *found->second;
     found_count++;
-    checkpoint.parameters += tensor.bytes / (tensor.dtype == "F32" ? 4 : 2);
+    const int64_t values = tensor.bytes / (tensor.dtype == "F32" ? 4 : 2);
+    checkpoint.parameters += values;
     DType dtype = DType::F32;
     if (spec.name == kExpertLmHead) continue;
     if (!read_dtype(tensor.dtype, dtype))
@@ -169,10 +178,13 @@ Checkpoint open_checkpoint(const std::string& directory) {
       faults.push_back(tensor.name + ": expected shape " + to_string(spec.shape) + ", received " +
                        to_string(tensor.shape));
     if (!spec.into) continue;
+    checkpoint.used_parameters += values;
+    if (spec.name != kLmHead) checkpoint.read_bytes += tensor.bytes;
     *spec.into = {tensor.data, dtype, spec.shape.size() == 1 ? 1 : spec.shape[0],
                   spec.shape.size() == 1 ? spec.shape[0] : 1};
     for (size_t i = 1; i < spec.shape.size(); i++) spec.into->cols *= spec.shape[i];
-    if (faults.empty() && reinterpret_cast<uintptr_t>(tensor.data) % static_cast<uintptr_t>(bytes_of(dtype)) != 0) {
+    if (load && whole && faults.empty() &&
+        reinterpret_cast<uintptr_t>(tensor.data) % static_cast<uintptr_t>(bytes_of(dtype)) != 0) {
       checkpoint.aligned.emplace_back(new char[static_cast<size_t>(tensor.bytes)]);
       std::memcpy(checkpoint.aligned.back().get(), tensor.data, static_cast<size_t>(tensor.bytes));
       spec.into->data = checkpoint.aligned.back().get();
@@ -185,15 +197,30 @@ Checkpoint open_checkpoint(const std::string& directory) {
     if (!known.count(name))
       faults.push_back(tensor->name + ": unknown (" + tensor->dtype + " " + to_string(tensor->shape) + ")");
 
-  if (!faults.empty()) {
+  if (whole && !faults.empty()) {
     std::string text = "Expected the " + std::to_string(table.size()) + " tensors of a Pi0.5 checkpoint in " +
                        directory + ", received " + std::to_string(found_count) + " of them and " +
                        std::to_string(faults.size()) + (faults.size() == 1 ? " fault:" : " faults:");
     for (const std::string& fault : faults) text += "\n  " + fault;
-    throw Error(PI05_CHECKPOINT_TENSORS, text);
+    all_faults.push_back({PI05_CHECKPOINT_TENSORS, text});
   }
   checkpoint.weights.source = source_of(paths);
   return checkpoint;
+}
+
+}  // namespace
+
+Checkpoint open_checkpoint(const std::string& directory) {
+  std::vector<Fault> faults;
+  Checkpoint checkpoint = read_checkpoint(directory, true, faults);
+  if (faults.empty()) return checkpoint;
+  std::string text;
+  for (const Fault& fault : faults) text += (text.empty() ? "" : "\n") + fault.text;
+  throw Error(faults.front().status, text);
+}
+
+Checkpoint survey_checkpoint(const std::string& directory, std::vector<Fault>& faults) {
+  return read_checkpoint(directory, false, faults);
 }
 
 }  // namespace pi05

@@ -161,6 +161,13 @@ void read_lerobot(MemberReader& reader, const Json& json, ModelFile& model) {
   take("rtc_training_max_delay", 0, 4096, model.rtc_trained_max_delay);
 }
 
+// What openpi's converter writes "for reference".
+void read_openpi(MemberReader& reader, const Json& json, ModelFile& model) {
+  if (const Json* value = json.find("action_horizon"))
+    reader.integer("action_horizon", *value, 1, 4096, model.dims.horizon);
+  if (const Json* value = json.find("action_dim")) reader.integer("action_dim", *value, 1, 4096, model.dims.action_dim);
+}
+
 void check(MemberReader& reader, const ModelFile& model) {
   const Dimensions& d = model.dims;
   const auto must = [&](bool holds, const std::string& what) {
@@ -195,16 +202,18 @@ ModelFile read_model_file(const std::string& directory) {
   ModelFile model;
   std::string path = directory + "/config.json";
   MemberReader reader;
-  const std::optional<Json> lerobot = read_json(path);
-  if (lerobot) {
-    const Json* type = lerobot->find("type");
+  const std::optional<Json> config = read_json(path);
+  if (config) {
+    const Json* type = config->find("type");
     model.is_lerobot_config = type && type->is(Json::Type::String) && type->string() == "pi05";
   }
   if (const std::optional<Json> own = read_json(directory + "/pi05_model.json")) {
     path = directory + "/pi05_model.json";
     read_own(reader, *own, model);
   } else if (model.is_lerobot_config) {
-    read_lerobot(reader, *lerobot, model);
+    read_lerobot(reader, *config, model);
+  } else if (config && !config->find("type")) {
+    read_openpi(reader, *config, model);
   }
   if (reader.faults.empty()) check(reader, model);
   if (!reader.faults.empty())

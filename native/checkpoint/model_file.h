@@ -1,4 +1,4 @@
-// What a checkpoint's JSON files say about its model: `pi05_model.json` (ours) and LeRobot's `config.json`.
+// What a checkpoint's JSON files say about its model: `pi05_model.json` (ours), LeRobot's `config.json` or openpi's.
 #pragma once
 
 #include <optional>
@@ -18,7 +18,8 @@ struct ModelFile {
   bool is_lerobot_config = false;  // config.json has "type": "pi05"
 };
 
-// Without pi05_model.json the standard dimensions hold, but for what a LeRobot config.json says (chunk_size, …). Throws
+// Without pi05_model.json the standard dimensions hold, but for what a config.json says: LeRobot's (chunk_size, …), or
+// the one that openpi's converter writes (action_horizon, action_dim). Throws
 // Error(PI05_CHECKPOINT_TENSORS) with every fault of a file, a line each: unknown members, wrong types, sizes that do
 // not fit together.
 ModelFile read_model_file(const std::string& directory);

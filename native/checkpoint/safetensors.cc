@@ -17,6 +17,7 @@ namespace pi05 {
 namespace {
 
 constexpr uint64_t kMaxHeader = 100'000'000;  // the format's own limit
+constexpr int64_t kMaxData = int64_t{1} << 50;
 
 int64_t size_of(const std::string& dtype) {
   static const std::map<std::string, int64_t> sizes = {
@@ -27,7 +28,7 @@ int64_t size_of(const std::string& dtype) {
 }
 
 // One header entry, or what is wrong with it.
-std::string read_entry(const Json& entry, int64_t data_bytes, const char* data, StoredTensor& tensor) {
+std::string read_entry(const Json& entry, StoredTensor& tensor) {
   const Json *dtype = entry.find("dtype"), *shape = entry.find("shape"), *offsets = entry.find("data_offsets");
   if (!dtype || !dtype->is(Json::Type::String) || !shape || !shape->is(Json::Type::Array) || !offsets ||
       !offsets->is(Json::Type::Array) || offsets->array().size() != 2 || entry.object().size() != 3)
@@ -44,13 +45,12 @@ std::string read_entry(const Json& entry, int64_t data_bytes, const char* data, 
   }
   const Json &first = offsets->array()[0], &last = offsets->array()[1];
   if (!first.is_integer() || !last.is_integer() || first.integer() < 0 || last.integer() < first.integer() ||
-      last.integer() > data_bytes)
-    return "expected data_offsets within the file's " + std::to_string(data_bytes) + " data bytes, received [" +
-           first.brief() + ", " + last.brief() + "]";
+      last.integer() > kMaxData)
+    return "expected two ascending data_offsets, received [" + first.brief() + ", " + last.brief() + "]";
   if (last.integer() - first.integer() != bytes)
     return "expected " + std::to_string(bytes) + " bytes for " + tensor.dtype + " " + to_string(tensor.shape) +
            ", received " + std::to_string(last.integer() - first.integer());
-  tensor.data = data + first.integer();
+  tensor.offset = first.integer();
   tensor.bytes = bytes;
   return "";
 }
@@ -95,29 +95,36 @@ std::string to_string(const std::vector<int64_t>& shape) {
 }
 
 Safetensors open_safetensors(const std::string& path) {
+  std::string faults;
+  Safetensors result = open_safetensors(path, faults);
+  if (!faults.empty()) throw Error(PI05_CHECKPOINT_TENSORS, faults);
+  return result;
+}
+
+Safetensors open_safetensors(const std::string& path, std::string& all_faults) {
   Safetensors result;
   result.file = std::make_unique<MappedFile>(path);
   const char* bytes = result.file->data();
   const auto size = static_cast<uint64_t>(result.file->size());
   const auto refuse = [&](const std::string& what) {
-    throw Error(PI05_CHECKPOINT_TENSORS, "Expected a safetensors file, received " + path + ": " + what);
+    all_faults = "Expected a safetensors file, received " + path + ": " + what;
+    return std::move(result);
   };
 
   uint64_t header_bytes = 0;
-  if (size < 8) refuse("only " + std::to_string(size) + " bytes");
+  if (size < 8) return refuse("only " + std::to_string(size) + " bytes");
   for (int i = 7; i >= 0; i--) header_bytes = header_bytes << 8 | static_cast<unsigned char>(bytes[i]);
   if (header_bytes > kMaxHeader || header_bytes > size - 8)
-    refuse("its header claims " + std::to_string(header_bytes) + " bytes, the file has " + std::to_string(size));
-  const char* data = bytes + 8 + header_bytes;
+    return refuse("its header claims " + std::to_string(header_bytes) + " bytes, the file has " + std::to_string(size));
   const auto data_bytes = static_cast<int64_t>(size - 8 - header_bytes);
 
   Json header;
   try {
     header = Json::parse({bytes + 8, static_cast<size_t>(header_bytes)});
   } catch (const JsonError& error) {
-    refuse(std::string("its header is no JSON: ") + error.what());
+    return refuse(std::string("its header is no JSON: ") + error.what());
   }
-  if (!header.is(Json::Type::Object)) refuse("its header is " + header.brief());
+  if (!header.is(Json::Type::Object)) return refuse("its header is " + header.brief());
 
   std::string faults;
   const auto fault = [&](const std::string& name, const std::string& what) { faults += "\n  " + name + ": " + what; };
@@ -125,27 +132,30 @@ Safetensors open_safetensors(const std::string& path) {
     if (name == "__metadata__") continue;
     StoredTensor tensor;
     tensor.name = name;
-    const std::string wrong = read_entry(entry, data_bytes, data, tensor);
+    const std::string wrong = read_entry(entry, tensor);
     if (wrong.empty())
       result.tensors.push_back(std::move(tensor));
     else
       fault(name, wrong);
   }
   std::stable_sort(result.tensors.begin(), result.tensors.end(), [](const StoredTensor& a, const StoredTensor& b) {
-    return a.data < b.data || (a.data == b.data && a.bytes < b.bytes);
+    return a.offset < b.offset || (a.offset == b.offset && a.bytes < b.bytes);
   });
   if (faults.empty()) {
-    const char* end = data;
+    int64_t end = 0;
     for (const StoredTensor& tensor : result.tensors) {
-      if (tensor.data < end) fault(tensor.name, "its bytes overlap another tensor's");
-      if (tensor.data > end)
-        fault(tensor.name, std::to_string(tensor.data - end) + " bytes before it belong to no tensor");
-      end = std::max(end, tensor.data + tensor.bytes);
+      if (tensor.offset < end) fault(tensor.name, "its bytes overlap another tensor's");
+      if (tensor.offset > end)
+        fault(tensor.name, std::to_string(tensor.offset - end) + " bytes before it belong to no tensor");
+      end = std::max(end, tensor.offset + tensor.bytes);
     }
-    if (end != data + data_bytes)
-      fault("end of file", std::to_string(data + data_bytes - end) + " bytes belong to no tensor");
+    if (end > data_bytes)
+      return refuse("it is cut short: " + std::to_string(size) + " of the " +
+                    std::to_string(8 + header_bytes + static_cast<uint64_t>(end)) + " bytes that its header describes");
+    if (end < data_bytes) fault("end of file", std::to_string(data_bytes - end) + " bytes belong to no tensor");
   }
-  if (!faults.empty()) refuse("faults in its header:" + faults);
+  if (!faults.empty()) return refuse("faults in its header:" + faults);
+  for (StoredTensor& tensor : result.tensors) tensor.data = bytes + 8 + header_bytes + tensor.offset;
   return result;
 }
 

@@ -29,8 +29,9 @@ struct StoredTensor {
   std::string name;
   std::string dtype;  // as in the header: "F32", "BF16", …
   std::vector<int64_t> shape;
-  const char* data = nullptr;  // valid while the file is mapped; any alignment
+  int64_t offset = 0;  // of its first byte, from the end of the header
   int64_t bytes = 0;
+  const char* data = nullptr;  // valid while the file is mapped; any alignment; null in a file with faults
 };
 
 struct Safetensors {
@@ -40,8 +41,12 @@ struct Safetensors {
   const StoredTensor* find(const std::string& name) const;
 };
 
-// Throws Error: PI05_CHECKPOINT_MISSING, or PI05_CHECKPOINT_TENSORS for a header that is no JSON or whose offsets are
-// outside the file, overlap, leave holes or do not agree with type and shape; all such tensors at once, a line each.
+// What is wrong with the file goes into `faults`: a header that is no JSON or whose offsets overlap, leave holes or do
+// not agree with type and shape (all such tensors, a line each), or a file that ends before its tensors do. What could
+// be read is returned all the same. Throws Error(PI05_CHECKPOINT_MISSING).
+Safetensors open_safetensors(const std::string& path, std::string& faults);
+
+// Throws Error: PI05_CHECKPOINT_MISSING, or PI05_CHECKPOINT_TENSORS with the faults.
 Safetensors open_safetensors(const std::string& path);
 
 // "[2, 3]"

@@ -4,6 +4,7 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "backend/cpu/cpu_ops.h"
 #include "backend/cpu/resize.h"
@@ -92,6 +93,52 @@ std::unique_ptr<Ops> make_ops(const pi05_options& options, const Dimensions& dim
   return std::make_unique<CpuOps>(dims, options.threads, options.low_priority != 0);
 }
 
+pi05_info info_of(const Checkpoint& checkpoint) {
+  const Dimensions& d = checkpoint.dims;
+  pi05_info info = {};
+  info.family = checkpoint.family;
+  info.family_reason = checkpoint.family_reason;
+  info.resize = checkpoint.resize;
+  info.backend_reason = "";
+  info.state_in_prompt = checkpoint.state_in_prompt;
+  info.slots = static_cast<int32_t>(d.slots);
+  info.action_dim = static_cast<int32_t>(d.action_dim);
+  info.horizon = static_cast<int32_t>(d.horizon);
+  info.flow_steps = static_cast<int32_t>(d.steps);
+  info.max_tokens = static_cast<int32_t>(d.max_tokens);
+  info.vocab = static_cast<int32_t>(d.prefix.vocab);
+  info.rtc_trained_max_delay = static_cast<int32_t>(checkpoint.rtc_trained_max_delay);
+  info.parameters = checkpoint.parameters;
+  info.weight_bytes = checkpoint.weight_bytes;
+  return info;
+}
+
+pi05_description description_of(const Checkpoint& checkpoint) {
+  const Dimensions& d = checkpoint.dims;
+  pi05_description description = {};
+  description.info = info_of(checkpoint);
+  description.image_size = static_cast<int32_t>(d.vision.image_size);
+  description.patch = static_cast<int32_t>(d.vision.patch);
+  description.vision_width = static_cast<int32_t>(d.vision.hidden);
+  description.vision_layers = static_cast<int32_t>(d.vision.layers);
+  description.prefix_width = static_cast<int32_t>(d.prefix.width);
+  description.prefix_layers = static_cast<int32_t>(d.prefix.layers);
+  description.expert_width = static_cast<int32_t>(d.expert.width);
+  description.expert_layers = static_cast<int32_t>(d.expert.layers);
+  for (const Safetensors& file : checkpoint.files)
+    for (const StoredTensor& tensor : file.tensors) {
+      pi05_stored& stored = tensor.dtype == "F32"    ? description.f32
+                            : tensor.dtype == "BF16" ? description.bf16
+                            : tensor.dtype == "F16"  ? description.f16
+                                                     : description.other;
+      stored.tensors++;
+      stored.bytes += tensor.bytes;
+    }
+  description.used_parameters = checkpoint.used_parameters;
+  description.read_bytes = checkpoint.read_bytes;
+  return description;
+}
+
 }  // namespace
 }  // namespace pi05
 
@@ -149,24 +196,18 @@ void pi05_close(pi05_session* session) { delete session; }
 pi05_status pi05_get_info(const pi05_session* session, pi05_info* out) {
   return guarded([&] {
     require(session && out, "Expected a session and a place for its info");
-    const pi05::Checkpoint& c = session->checkpoint;
-    const pi05::Dimensions& d = c.dims;
-    *out = {};
-    out->family = c.family;
-    out->family_reason = c.family_reason.c_str();
-    out->resize = c.resize;
+    *out = pi05::info_of(session->checkpoint);
     out->backend = session->backend;
     out->backend_reason = session->backend_reason.c_str();
-    out->state_in_prompt = c.state_in_prompt;
-    out->slots = static_cast<int32_t>(d.slots);
-    out->action_dim = static_cast<int32_t>(d.action_dim);
-    out->horizon = static_cast<int32_t>(d.horizon);
-    out->flow_steps = static_cast<int32_t>(d.steps);
-    out->max_tokens = static_cast<int32_t>(d.max_tokens);
-    out->vocab = static_cast<int32_t>(d.prefix.vocab);
-    out->rtc_trained_max_delay = static_cast<int32_t>(c.rtc_trained_max_delay);
-    out->parameters = c.parameters;
-    out->weight_bytes = c.weight_bytes;
+  });
+}
+
+pi05_status pi05_inspect(const char* directory, pi05_description* out, pi05_fault_fn fault, void* user) {
+  return guarded([&] {
+    require(directory && out && fault, "Expected a directory, a place for its description and a function for faults");
+    std::vector<pi05::Fault> faults;
+    *out = pi05::description_of(pi05::survey_checkpoint(directory, faults));
+    for (const pi05::Fault& one : faults) fault(user, one.status, one.text.c_str());
   });
 }
 

@@ -280,7 +280,8 @@ TEST(refuses_headers_that_lie) {
   check_bytes("", {"only 0 bytes"});
   check_bytes("1234567", {"only 7 bytes"});
   check_bytes(whole.substr(0, 1000), {"its header claims"});
-  check_bytes(whole.substr(0, whole.size() - 1), {"within the file's"});
+  check_bytes(whole.substr(0, whole.size() - 1), {"it is cut short: " + std::to_string(whole.size() - 1) + " of the " +
+                                                  std::to_string(whole.size()) + " bytes"});
   check_bytes(whole + "x", {"end of file: 1 bytes belong to no tensor"});
   check_bytes(std::string(8, '\xff') + "{}", {"its header claims 18446744073709551615 bytes"});
 
@@ -296,7 +297,7 @@ TEST(refuses_headers_that_lie) {
       R"("e":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]},"f":{"dtype":"F32","shape":[0.5],"data_offsets":[0,4]}})",
       "1234",
       {"a: expected a known dtype, received \"F31\"", "b: expected lengths",
-       "c: expected data_offsets within the file's 4 data bytes, received [0, 8]", "d: expected data_offsets",
+       "c: expected 4 bytes for F32 [1], received 8", "d: expected two ascending data_offsets, received [4, 0]",
        "e: expected a shape that fits", "f: expected lengths ≥ 0 in shape, received 0.5"});
   check_header(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", "1234",
                {"a: expected 8 bytes for F32 [2], received 4"});
@@ -341,6 +342,52 @@ TEST(without_a_model_file_a_lerobot_config_says_what_it_can) {
   }
   directory.write("config.json", R"({"type": "act", "chunk_size": "ten"})");
   CHECK(!pi05::read_model_file(directory.path).is_lerobot_config);
+}
+
+TEST(without_a_model_file_openpi_s_converter_says_horizon_and_action_dim) {
+  const Directory directory;
+  directory.write("config.json", R"({"action_dim": 24, "action_horizon": 15, "paligemma_variant": "gemma_2b"})");
+  const pi05::ModelFile model = pi05::read_model_file(directory.path);
+  CHECK(!model.is_lerobot_config && model.dims.horizon == 15 && model.dims.action_dim == 24);
+  directory.write("config.json", R"({"type": "act", "action_horizon": 15})");
+  CHECK(pi05::read_model_file(directory.path).dims.horizon == 50);
+}
+
+TEST(inspects_headers_alone_and_tells_every_fault) {
+  struct Told {
+    std::vector<pi05_status> codes;
+    std::string texts;
+    static void keep(void* user, pi05_status status, const char* text) {
+      auto* told = static_cast<Told*>(user);
+      told->codes.push_back(status);
+      told->texts += std::string(text) + "\n";
+    }
+  };
+  const auto inspect = [](const std::string& directory, Told& told) {
+    pi05_description description = {};
+    CHECK(pi05_inspect(directory.c_str(), &description, &Told::keep, &told) == PI05_OK);
+    return description;
+  };
+  Told none;
+  const pi05_description whole = inspect(fixtures::path("tiny-lerobot"), none);
+  CHECK(none.codes.empty() && whole.info.family == PI05_FAMILY_LEROBOT && whole.info.horizon == 10);
+  CHECK(whole.info.parameters > whole.used_parameters && whole.read_bytes < whole.info.weight_bytes);
+  CHECK(whole.f32.bytes == whole.info.weight_bytes && whole.f32.tensors > 100 && whole.bf16.tensors == 0);
+  CHECK(whole.prefix_width == 128 && whole.prefix_layers == 3 && whole.vision_width == 144 && whole.expert_width == 64);
+
+  const Directory directory;
+  const std::string bytes = scratch::text_of(fixtures::path("tiny-lerobot/model.safetensors"));
+  directory.write("model.safetensors", bytes.substr(0, bytes.size() / 2));
+  directory.write("pi05_model.json", R"({"format": "pi05-model/2"})");
+  Told both;
+  const pi05_description cut = inspect(directory.path, both);
+  CHECK(both.codes.size() == 2 && both.texts.find("pi05-model/2") != std::string::npos);
+  CHECK(both.texts.find("cut short: " + std::to_string(bytes.size() / 2) + " of the " + std::to_string(bytes.size())) !=
+        std::string::npos);
+  CHECK(cut.info.family == PI05_FAMILY_LEROBOT && cut.f32.tensors == whole.f32.tensors);
+
+  pi05_description unused = {};
+  CHECK(pi05_inspect("/nonexistent/pi05", &unused, &Told::keep, &none) == PI05_CHECKPOINT_MISSING);
 }
 
 RUN_TESTS()

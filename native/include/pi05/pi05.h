@@ -72,6 +72,30 @@ PI05_API pi05_status pi05_open(const pi05_options* options, pi05_session** out);
 PI05_API void pi05_close(pi05_session* session);
 PI05_API pi05_status pi05_get_info(const pi05_session* session, pi05_info* out);
 
+typedef struct pi05_stored {
+  int64_t tensors;
+  int64_t bytes;
+} pi05_stored;
+
+typedef struct pi05_description {
+  pi05_info info; /* backend AUTO: no engine was made; its texts are static */
+  int32_t image_size;
+  int32_t patch;
+  int32_t vision_width, vision_layers;
+  int32_t prefix_width, prefix_layers;
+  int32_t expert_width, expert_layers;
+  pi05_stored f32, bf16, f16, other; /* what the files hold, by type */
+  int64_t used_parameters;           /* without those that no inference needs */
+  int64_t read_bytes;                /* what every inference reads: what is used but the embedding table */
+} pi05_description;
+
+/* One thing wrong: a status, and a sentence, which may have details a line each. text is valid for the call. */
+typedef void (*pi05_fault_fn)(void* user, pi05_status status, const char* text);
+
+/* What a checkpoint's headers say, without reading a weight. PI05_OK also where something is wrong with it: `fault` is
+ * called for everything that is, and out holds what could be known. PI05_CHECKPOINT_MISSING: there is no directory. */
+PI05_API pi05_status pi05_inspect(const char* directory, pi05_description* out, pi05_fault_fn fault, void* user);
+
 typedef enum pi05_pixels {
   PI05_PIXELS_RGB8 = 0,
   PI05_PIXELS_BGR8 = 1,
@@ -120,8 +144,9 @@ typedef struct pi05_request {
   void* trace_user;
 } pi05_request;
 
-/* Gets ready for requests of such images, steps and chunking, whatever their prompt's length, so that none of them takes
- * longer than the others: a GPU records the inference of each length here, the CPU has nothing to do. trace is ignored. */
+/* Gets ready for requests of such images, steps and chunking, whatever their prompt's length, so that none of them
+ * takes longer than the others: a GPU records the inference of each length here, the CPU has nothing to do. trace is
+ * ignored. */
 PI05_API pi05_status pi05_prepare(pi05_session* session, const pi05_request* request);
 
 /* actions: out, (horizon, action_dim) normalised. */
