@@ -41,7 +41,7 @@ export const LOAD_CODES = [
   'OUT_OF_MEMORY',
 ] as const;
 
-/** What can go wrong between an accepted observation and a command; the robot holds or stops. */
+/** What can go wrong between an accepted observation and a command, and around the node; none of these ends it. */
 export const RUN_CODES = [
   'ENGINE_FAILED',
   'ENGINE_LATE',
@@ -50,6 +50,10 @@ export const RUN_CODES = [
   'COMMAND_JUMP',
   'COMMAND_STARVED',
   'TICK_LATE',
+  'CLOCK_STILL',
+  'OUTPUT_SHARED',
+  'NODE_DUPLICATE',
+  'TOPIC_TYPE',
 ] as const;
 
 /** What the command line and the set-up can be refused for. */

@@ -78,10 +78,3 @@ export class NodeTime {
     return back;
   }
 }
-
-/** The time in a serialised `rosgraph_msgs/Clock`, ns. */
-export function decodeClock(cdr: Uint8Array): bigint {
-  const view = new DataView(cdr.buffer, cdr.byteOffset, cdr.byteLength);
-  const littleEndian = view.getUint8(1) === 1;
-  return BigInt(view.getInt32(4, littleEndian)) * 1_000_000_000n + BigInt(view.getUint32(8, littleEndian));
-}

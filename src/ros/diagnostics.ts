@@ -16,13 +16,19 @@ const FAULT_LEVEL: Readonly<Record<RunCode, Level>> = {
   COMMAND_JUMP: LEVEL.error,
   COMMAND_STARVED: LEVEL.warn,
   TICK_LATE: LEVEL.warn,
+  CLOCK_STILL: LEVEL.warn,
+  OUTPUT_SHARED: LEVEL.warn,
+  NODE_DUPLICATE: LEVEL.warn,
+  TOPIC_TYPE: LEVEL.warn,
 };
-const ENGINE_FAULTS: ReadonlySet<string> = new Set<RunCode>([
-  'ENGINE_FAILED',
-  'ENGINE_LATE',
-  'DEVICE_LOST',
-  'CHUNK_NOT_FINITE',
-]);
+/** Which status speaks of a fault; `control` of all others. */
+const CONCERN: Readonly<Partial<Record<string, 'engine' | 'inputs'>>> = {
+  ENGINE_FAILED: 'engine',
+  ENGINE_LATE: 'engine',
+  DEVICE_LOST: 'engine',
+  CHUNK_NOT_FINITE: 'engine',
+  TOPIC_TYPE: 'inputs',
+};
 
 const PERIOD_MS = 1000;
 
@@ -36,8 +42,8 @@ export interface Report {
   readonly backend: string;
   /** Absent where no checkpoint is loaded. */
   readonly statistics: PipelineStatistics | undefined;
-  /** Why there are no control ticks, where simulated time stands still. */
-  readonly stillClock: string | undefined;
+  /** What is wrong at this moment, beside what the pipeline reports. */
+  readonly present: readonly Pi05Error<RunCode>[];
 }
 
 /** What went wrong lately. */
@@ -77,45 +83,44 @@ export function statuses(name: string, report: Report, recent: Recent): Diagnost
   ]);
   if (statistics === undefined) return [node];
 
-  const { refusal } = recent;
-  const last = statistics.lastRefusal;
-  const inputs = status(
-    'inputs',
-    refusal === undefined ? LEVEL.ok : LEVEL.warn,
-    refusal?.toString() ?? 'nothing refused',
-    [
-      value('observations', statistics.observations),
-      ...Object.entries(statistics.refusals).map(([code, count]) => value(`refused.${code}`, count)),
-      ...(last === undefined
-        ? []
-        : [
-            value('last_refusal.code', last.code),
-            value('last_refusal.topic', last.source ?? ''),
-            value('last_refusal.message', last.message),
-          ]),
-    ],
-  );
-  const faults = (engine: boolean): [Level, string, KeyValue[]] => [
-    ...worst(recent.faults.filter(({ code }) => ENGINE_FAULTS.has(code) === engine)),
+  const faults = [...report.present, ...recent.faults];
+  const about = (concern: string): ((code: string) => boolean) => {
+    return (code) => (CONCERN[code] ?? 'control') === concern;
+  };
+  const worstOf = (concern: string): [Level, string] => worst(faults.filter(({ code }) => about(concern)(code)));
+  const counts = (concern: string): KeyValue[] =>
     Object.entries(statistics.faults)
-      .filter(([code]) => ENGINE_FAULTS.has(code) === engine)
-      .map(([code, count]) => value(`fault.${code}`, count)),
-  ];
-  const [engineLevel, engineMessage, engineFaults] = faults(true);
-  const engine = status('engine', engineLevel, engineMessage, [
+      .filter(([code]) => about(concern)(code))
+      .map(([code, count]) => value(`fault.${code}`, count));
+
+  const last = statistics.lastRefusal;
+  const [inputsLevel, inputsFault] = worstOf('inputs');
+  const inputsWords: [Level, string] =
+    recent.refusal !== undefined
+      ? [LEVEL.warn, recent.refusal.toString()]
+      : [inputsLevel, inputsLevel === LEVEL.ok ? 'nothing refused' : inputsFault];
+  const inputs = status('inputs', ...inputsWords, [
+    value('observations', statistics.observations),
+    ...Object.entries(statistics.refusals).map(([code, count]) => value(`refused.${code}`, count)),
+    ...(last === undefined
+      ? []
+      : [
+          value('last_refusal.code', last.code),
+          value('last_refusal.topic', last.source ?? ''),
+          value('last_refusal.message', last.message),
+        ]),
+  ]);
+  const engine = status('engine', ...worstOf('engine'), [
     value('chunks', statistics.chunks),
     value('chunks_outdated', statistics.outdated),
     ...percentiles('inference_ms', statistics.inferenceMs),
     ...percentiles('latency_ms', statistics.latencyMs),
-    ...engineFaults,
+    ...counts('engine'),
   ]);
-  const [controlLevel, controlMessage, controlFaults] = faults(false);
-  const { stillClock } = report;
-  const controlWords = [stillClock === undefined ? controlLevel : LEVEL.warn, stillClock ?? controlMessage] as const;
-  const control = status('control', ...controlWords, [
+  const control = status('control', ...worstOf('control'), [
     ...Object.entries(statistics.commands).map(([reason, count]) => value(`commands.${reason}`, count)),
     ...percentiles('tick_lateness_ms', statistics.tickLatenessMs),
-    ...controlFaults,
+    ...counts('control'),
   ]);
   return [node, inputs, engine, control];
 }

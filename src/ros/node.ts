@@ -1,3 +1,4 @@
+import { decodeClock } from '../cdr/messages.js';
 import type { PolicyConfig } from '../config/config.js';
 import { NODE_NAME } from '../config/file.js';
 import type { Engine, ModelInfo } from '../engine/engine.js';
@@ -7,8 +8,9 @@ import { Pipeline, type PipelineSink } from '../pipeline/pipeline.js';
 import { SimulatedTicker, type Ticker, tickPeriod } from '../pipeline/ticker.js';
 import { withResolvedTopics } from '../pipeline/topics.js';
 import type { Policy } from '../policy/policy.js';
-import { decodeClock, NodeTime, SteadyTicker } from './clock.js';
+import { NodeTime, SteadyTicker } from './clock.js';
 import { Diagnostics, type Report } from './diagnostics.js';
+import { graphFaults } from './graph.js';
 import { createLifecycleNode, registerTransitions, transition, type Transitions } from './lifecycle_node.js';
 import { Log } from './log.js';
 import { declareParameters } from './parameters.js';
@@ -18,6 +20,8 @@ import { qos, subscribe } from './subscriptions.js';
 
 /** Simulated time that stands still for longer is worth a word, ns. */
 const CLOCK_PATIENCE = 1_000_000_000n;
+/** Between looks at what other nodes do, ms. */
+const GRAPH_PERIOD = 1000;
 
 /** What `configure` began to load. */
 interface Loading {
@@ -28,6 +32,7 @@ interface Loading {
 /** What a loaded checkpoint runs with. */
 interface Running {
   readonly engine: Engine;
+  readonly resolved: PolicyConfig;
   readonly pipeline: Pipeline;
   readonly publishers: Publishers;
   readonly subscriptions: readonly Subscription[];
@@ -48,8 +53,12 @@ export class PolicyNode implements Transitions {
   #loading: Loading | undefined;
   #running: Running | undefined;
   #failure: Pi05Error | undefined;
+  /** `start` waits for `configure`. */
+  #starting = false;
   #active = false;
-  #clockStands = false;
+  /** What is wrong beside what the pipeline reports, and when the graph was looked at last (ms). */
+  #present: readonly Pi05Error<RunCode>[] = [];
+  #graph: { readonly at: number; readonly faults: readonly Pi05Error<RunCode>[] } | undefined;
   #closing: Promise<void> = Promise.resolve();
 
   /** @throws Pi05Error CONFIG_* for parameters that are wrong, all of them at once */
@@ -84,7 +93,9 @@ export class PolicyNode implements Transitions {
   /** Configures and activates if the parameters say so; rejects with why that failed. */
   async start(): Promise<void> {
     if (!this.#config.autostart) return;
+    this.#starting = true;
     const configured = transition(this.#rcl, (result) => this.#node.configure(result)) && (await this.configured());
+    this.#starting = false;
     if (this.#failure !== undefined) throw this.#failure;
     // A lifecycle manager may have been faster.
     if (configured && this.#node.currentState.label === 'inactive') {
@@ -123,6 +134,7 @@ export class PolicyNode implements Transitions {
     if (this.#time.known) this.#running.pipeline.activate(this.#time.now());
     this.#ticker.start();
     this.#active = true;
+    this.#graph = undefined;
     this.#log.info(`active: ${this.#config.controlRate} control ticks a second`);
     return true;
   }
@@ -179,7 +191,8 @@ export class PolicyNode implements Transitions {
       if (loading.cancelled) return false;
       this.#loading = undefined;
       this.#failure = asPi05Error(error);
-      for (const line of this.#failure.toString().split('\n')) this.#log.error(line);
+      // Where the node starts itself it ends with this, and whoever started it says so.
+      if (!this.#starting) for (const line of this.#failure.toString().split('\n')) this.#log.error(line);
       this.#node.cleanup();
       return false;
     } finally {
@@ -204,7 +217,7 @@ export class PolicyNode implements Transitions {
       onPrompt: (text) => this.#setPrompt(text),
       onError: (error) => this.#onError(error),
     });
-    return { engine, pipeline, publishers, subscriptions };
+    return { engine, resolved, pipeline, publishers, subscriptions };
   }
 
   /** Sets the parameter, so that whoever asks for it sees what the robot does; its callback tells the pipeline. */
@@ -218,7 +231,7 @@ export class PolicyNode implements Transitions {
     const profile = lockstep ? qos(this.#rcl, 100, true) : qos(this.#rcl, 1, false);
     this.#node.createSubscription('rosgraph_msgs/msg/Clock', '/clock', { qos: profile, isRaw: true }, (cdr) =>
       this.#guard(() => {
-        const now = decodeClock(cdr);
+        const now = decodeClock(cdr, '/clock');
         const first = !this.#time.known;
         if (this.#time.set(now)) this.#log.warn('the simulated time went back: starting anew');
         if (first && this.#active) this.#running?.pipeline.activate(now);
@@ -228,20 +241,39 @@ export class PolicyNode implements Transitions {
   }
 
   /** Without ticks the robot is told nothing; in lock-step the clock stands while an inference runs. */
-  #stillClock(): string | undefined {
+  #stillClock(): Pi05Error<RunCode>[] {
     const { still, known } = this.#time;
-    const stands = this.#active && still > CLOCK_PATIENCE && !(known && this.#config.schedule.lockstep);
-    const seconds = (Number(still) / 1e9).toFixed(1);
-    const sentence = `Expected /clock to advance (use_sim_time is true), received no new time in ${seconds} s; no commands`;
-    if (stands && !this.#clockStands) this.#log.warn(sentence);
-    this.#clockStands = stands;
-    return stands ? sentence : undefined;
+    if (still <= CLOCK_PATIENCE || (known && this.#config.schedule.lockstep)) return [];
+    const received = `no new time in ${(Number(still) / 1e9).toFixed(1)} s; no commands`;
+    const sentence = `Expected /clock to advance (use_sim_time is true), received ${received}`;
+    return [new Pi05Error('CLOCK_STILL', sentence, '/clock')];
+  }
+
+  #graphFaults(resolved: PolicyConfig): readonly Pi05Error<RunCode>[] {
+    const now = performance.now();
+    if (this.#graph === undefined || now - this.#graph.at >= GRAPH_PERIOD) {
+      this.#graph = { at: now, faults: [] };
+      this.#guard(() => (this.#graph = { at: now, faults: graphFaults(this.#node, resolved) }));
+    }
+    return this.#graph.faults;
+  }
+
+  /** What is wrong at this moment, beside what the pipeline reports; logged when it begins. */
+  #lookAround(): readonly Pi05Error<RunCode>[] {
+    const running = this.#active ? this.#running : undefined;
+    const present = running === undefined ? [] : [...this.#stillClock(), ...this.#graphFaults(running.resolved)];
+    const same = (one: Pi05Error) => (other: Pi05Error) => one.code === other.code && one.source === other.source;
+    for (const fault of present) {
+      if (!this.#present.some(same(fault))) this.#log.warn(fault.toString());
+    }
+    this.#present = present;
+    return present;
   }
 
   #report(): Report {
     const running = this.#running;
     return {
-      stillClock: this.#stillClock(),
+      present: this.#lookAround(),
       state: this.#loading === undefined ? this.#node.currentState.label : 'loading',
       failure: this.#failure?.toString(),
       checkpoint: this.#config.checkpoint,
@@ -270,7 +302,8 @@ export class PolicyNode implements Transitions {
 
   /** What was thrown in a callback: a message that cannot be decoded, or a mistake of ours. */
   #onError(error: unknown): void {
-    if (error instanceof Refusal) this.#running?.pipeline.refuse(error, this.#time.now());
+    if (error instanceof Refusal && this.#active) this.#running?.pipeline.refuse(error, this.#time.now());
+    else if (error instanceof Refusal) this.#log.coded('warn', error.code, error.message);
     else this.#log.coded('error', 'INTERNAL', asPi05Error(error).message);
   }
 }

@@ -5,6 +5,7 @@ import {
 } from '../config/parameters.js';
 import type { PolicyConfig } from '../config/config.js';
 import { scalarFromText } from '../config/file.js';
+import { Problems } from '../config/problems.js';
 import type { ParameterType } from '../config/schema.js';
 import { Pi05Error } from '../errors.js';
 import {
@@ -118,7 +119,7 @@ const TYPE_OF: Readonly<Record<ParameterType, number>> = {
  */
 export function declareParameters(rcl: Rcl, node: LifecycleNode): PolicyConfig {
   const overrides = plainValues(node.getParameterOverrides());
-  const config = configFromParameters(overrides);
+  const config = checked(overrides, node.getFullyQualifiedName());
   for (const declared of parameterDescriptors(overrides)) {
     const value = overrides.get(declared.name) ?? declared.default;
     if (value === undefined) continue;
@@ -126,6 +127,22 @@ export function declareParameters(rcl: Rcl, node: LifecycleNode): PolicyConfig {
     node.declareParameter(new rcl.Parameter(declared.name, type, value), descriptor(rcl, declared, type), true);
   }
   return config;
+}
+
+/** The configuration; where no robot is described at all, the sentence that helps comes first. */
+function checked(overrides: ReadonlyMap<string, unknown>, node: string): PolicyConfig {
+  const problems = new Problems();
+  if (!overrides.has('cameras.names') && !overrides.has('action.joints')) {
+    const remedy = 'give --ros-args --params-file FILE, such as configs/pi05_droid.yaml';
+    problems.add('CONFIG_FILE', `Expected a robot's parameters for ${node}, received none: ${remedy}`, '--params-file');
+  }
+  try {
+    return configFromParameters(overrides);
+  } catch (error) {
+    problems.addError(error);
+    problems.throwIfAny();
+    throw error;
+  }
 }
 
 /** rclnodejs's own descriptor loses its range on the way to `describe_parameters`. */

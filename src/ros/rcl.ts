@@ -85,6 +85,13 @@ export interface ChangeStateRequest {
   readonly transition: { readonly id: number; readonly label: string };
 }
 
+/** rmw's topic endpoint, the part that is used. */
+export interface EndpointInfo {
+  readonly node_name: string;
+  readonly node_namespace: string;
+  readonly topic_type: string;
+}
+
 export interface LifecycleNode {
   readonly handle: Handle;
   readonly context: { readonly handle: Handle };
@@ -95,6 +102,8 @@ export interface LifecycleNode {
   getLogger(): Logger;
   getClock(): Clock;
   resolveTopicName(topic: string): string;
+  getNodeNamesAndNamespaces(): readonly { readonly name: string; readonly namespace: string }[];
+  getPublishersInfoByTopic(topic: string): readonly EndpointInfo[];
   spin(timeoutMs?: number): void;
 
   createPublisher(type: string, topic: string, options?: { qos?: Qos }): Publisher;

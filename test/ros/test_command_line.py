@@ -41,6 +41,8 @@ def test_wrong_usage_is_one_sentence_and_status_2(arguments):
 def test_a_node_without_parameters_names_each_that_must_be_given():
     result = pi05("node", "--ros-args")
     assert result.returncode == 2
+    first = result.stderr.splitlines()[0]
+    assert first.startswith("CONFIG_FILE: Expected a robot's parameters for /policy_node, received none: give --ros-args --params-file")
     for name in ("checkpoint", "control_rate", "cameras.names", "action.joints"):
         assert any(line.startswith("CONFIG_TYPE: ") and name in line for line in result.stderr.splitlines())
 

@@ -172,6 +172,6 @@ def test_without_a_clock_it_says_why_the_robot_gets_no_commands(start, robot):
     def control():
         return next((s for s in reversed(robot.statuses(node.node)) if s[0] == "control"), None)
 
-    robot.until(lambda: control() and control()[2].startswith(said), "a warning in /diagnostics")
+    robot.until(lambda: control() and control()[2].startswith(f"CLOCK_STILL: {said}"), "a warning in /diagnostics")
     assert control()[1] == b"\x01"
-    robot.until(lambda: not control()[2].startswith(said), "the end of the warning", robot.advance)
+    robot.until(lambda: "CLOCK_STILL" not in control()[2], "the end of the warning", robot.advance)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { SimulatedTicker, tickPeriod } from '../../../src/pipeline/ticker.js';
-import { decodeClock, NodeTime } from '../../../src/ros/clock.js';
+import { NodeTime } from '../../../src/ros/clock.js';
 
 const SECOND = 1_000_000_000n;
 const PERIOD = tickPeriod(15);
@@ -90,18 +90,5 @@ describe('NodeTime', () => {
     const time = new NodeTime({} as never, false, () => steady);
     steady += SECOND;
     expect(time.still).toBe(0n);
-  });
-});
-
-describe('decodeClock', () => {
-  test('reads_both_byte_orders', () => {
-    const little = Uint8Array.from([0, 1, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]);
-    const big = Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 3]);
-    expect(decodeClock(little)).toBe(2n * SECOND + 3n);
-    expect(decodeClock(big)).toBe(2n * SECOND + 3n);
-  });
-
-  test('a_message_that_is_cut_short_throws', () => {
-    expect(() => decodeClock(Uint8Array.from([0, 1, 0, 0, 2, 0, 0, 0]))).toThrow(RangeError);
   });
 });

@@ -10,7 +10,7 @@ const REPORT: Report = {
   failure: undefined,
   checkpoint: '/checkpoint',
   backend: 'cpu',
-  stillClock: undefined,
+  present: [],
   statistics: {
     active: true,
     observations: 3,
@@ -72,9 +72,20 @@ describe('statuses', () => {
     });
   });
 
-  test('a_clock_that_stands_still_is_a_warning_of_the_control_loop', () => {
-    const { level, message } = status('control', QUIET, { ...REPORT, stillClock: 'Expected /clock to advance' });
-    expect([level, message]).toEqual([LEVEL.warn, 'Expected /clock to advance']);
+  test('what_is_wrong_at_present_is_a_warning_of_the_concern_that_it_is_about', () => {
+    const still = new Pi05Error('CLOCK_STILL', 'Expected /clock to advance');
+    const type = new Pi05Error('TOPIC_TYPE', 'Expected another type');
+    const report = { ...REPORT, present: [still, type] };
+    expect(status('control', QUIET, report)).toMatchObject({
+      level: LEVEL.warn,
+      message: 'CLOCK_STILL: Expected /clock to advance',
+    });
+    expect(status('inputs', QUIET, report)).toMatchObject({
+      level: LEVEL.warn,
+      message: 'TOPIC_TYPE: Expected another type',
+    });
+    expect(status('inputs', { ...QUIET, refusal }, report).message).toBe('IMAGE_SIZE: Expected more from /camera');
+    expect(status('engine', QUIET, report).message).toBe('no fault');
   });
 
   test('measurements_are_there_once_there_is_one', () => {

@@ -1,0 +1,54 @@
+import type { PolicyConfig } from '../config/config.js';
+import { Pi05Error, type RunCode } from '../errors.js';
+import type { LifecycleNode } from './rcl.js';
+
+type Graph = Pick<LifecycleNode, 'getFullyQualifiedName' | 'getNodeNamesAndNamespaces' | 'getPublishersInfoByTopic'>;
+
+/**
+ * What other nodes do that this one cannot work with: command the same robot, have the same name, or send another type than
+ * is listened for. `resolved` has the topics by their full names. Nodes that have not found each other yet are not seen.
+ */
+export function graphFaults(node: Graph, resolved: PolicyConfig): Pi05Error<RunCode>[] {
+  return [...namesakes(node), ...sharedOutputs(node, resolved), ...strangeTypes(node, resolved)];
+}
+
+function namesakes(node: Graph): Pi05Error<RunCode>[] {
+  const own = node.getFullyQualifiedName();
+  const count = node
+    .getNodeNamesAndNamespaces()
+    .filter((other) => fullName(other.namespace, other.name) === own).length;
+  if (count < 2) return [];
+  const sentence = `Expected one node of the name ${own}, received ${count}: give each a namespace (-r __ns:=/left)`;
+  return [new Pi05Error('NODE_DUPLICATE', sentence, own)];
+}
+
+/** Publishers count whether they are active or not: whoever configured one may use it at any time. */
+function sharedOutputs(node: Graph, { outputs }: PolicyConfig): Pi05Error<RunCode>[] {
+  return outputs.flatMap(({ topic }) => {
+    const publishers = node.getPublishersInfoByTopic(topic);
+    if (publishers.length < 2) return [];
+    const names = publishers.map((one) => fullName(one.node_namespace, one.node_name)).toSorted();
+    const sentence = `Expected ${node.getFullyQualifiedName()} alone to command ${topic}, received ${names.join(', ')}`;
+    return [new Pi05Error('OUTPUT_SHARED', sentence, topic)];
+  });
+}
+
+function strangeTypes(node: Graph, { cameras, state, promptTopic }: PolicyConfig): Pi05Error<RunCode>[] {
+  const inputs = [
+    ...cameras.map(({ topic, transport }) => ({ topic, type: IMAGE_TYPE[transport] })),
+    ...(state.mode === 'none' ? [] : [{ topic: state.topic, type: 'sensor_msgs/msg/JointState' }]),
+    { topic: promptTopic, type: 'std_msgs/msg/String' },
+  ];
+  return inputs.flatMap(({ topic, type }) => {
+    const others = node.getPublishersInfoByTopic(topic).filter(({ topic_type }) => topic_type !== type);
+    if (others.length === 0) return [];
+    const received = [...new Set(others.map(({ topic_type }) => topic_type))].toSorted().join(', ');
+    return [new Pi05Error('TOPIC_TYPE', `Expected ${type} on ${topic}, received publishers of ${received}`, topic)];
+  });
+}
+
+const IMAGE_TYPE = { raw: 'sensor_msgs/msg/Image', compressed: 'sensor_msgs/msg/CompressedImage' } as const;
+
+function fullName(namespace: string, name: string): string {
+  return `${namespace.replace(/\/$/, '')}/${name}`;
+}

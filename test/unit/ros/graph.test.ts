@@ -1,0 +1,61 @@
+import { describe, expect, test } from '@jest/globals';
+import { graphFaults } from '../../../src/ros/graph.js';
+import { robot } from '../pipeline/robot.js';
+
+const OUTPUTS = [{ name: 'arm', topic: '/arm/commands', type: 'array', joints: ['a', 'b'] }] as const;
+const COMMANDS = 'std_msgs/msg/Float64MultiArray';
+const STATE = 'sensor_msgs/msg/JointState';
+
+/** A graph of publishers, each `[topic, type, node]`, in which this node is /left/policy_node. */
+function faults(publishers: readonly (readonly [string, string, string])[], nodes = ['/left/policy_node', '/camera']) {
+  const split = (path: string) => ({
+    namespace: path.slice(0, Math.max(1, path.lastIndexOf('/'))),
+    name: path.slice(path.lastIndexOf('/') + 1),
+  });
+  const graph = {
+    getFullyQualifiedName: () => '/left/policy_node',
+    getNodeNamesAndNamespaces: () => nodes.map(split),
+    getPublishersInfoByTopic: (topic: string) =>
+      publishers
+        .filter(([on]) => on === topic)
+        .map(([, topic_type, by]) => ({
+          topic_type,
+          node_name: split(by).name,
+          node_namespace: split(by).namespace,
+        })),
+  };
+  return graphFaults(graph, robot({ outputs: OUTPUTS })).map(String);
+}
+
+const OWN = ['/arm/commands', COMMANDS, '/left/policy_node'] as const;
+
+describe('graphFaults', () => {
+  test('a_node_that_commands_alone_and_is_alone_of_its_name_has_none', () => {
+    const inputs = [
+      ['exterior/image_raw', 'sensor_msgs/msg/Image', '/camera'],
+      ['joint_states', STATE, '/arm'],
+      ['joint_states', STATE, '/gripper'],
+    ] as const;
+    expect(faults([OWN, ...inputs], ['/left/policy_node', '/right/policy_node', '/policy_node'])).toEqual([]);
+  });
+
+  test('another_publisher_of_an_output_is_named', () => {
+    expect(faults([OWN, ['/arm/commands', COMMANDS, '/teleop']])).toEqual([
+      'OUTPUT_SHARED: Expected /left/policy_node alone to command /arm/commands, received /left/policy_node, /teleop',
+    ]);
+  });
+
+  test('a_second_node_of_the_name_is_counted', () => {
+    expect(faults([OWN], ['/left/policy_node', '/camera', '/left/policy_node'])).toEqual([
+      'NODE_DUPLICATE: Expected one node of the name /left/policy_node, received 2: give each a namespace (-r __ns:=/left)',
+    ]);
+  });
+
+  test('publishers_of_another_type_than_is_listened_for_are_named', () => {
+    const compressed = 'sensor_msgs/msg/CompressedImage';
+    expect(faults([OWN, ['wrist/image_raw', compressed, '/camera'], ['prompt', STATE, '/x']])).toEqual([
+      `TOPIC_TYPE: Expected sensor_msgs/msg/Image on wrist/image_raw, received publishers of ${compressed}`,
+      `TOPIC_TYPE: Expected std_msgs/msg/String on prompt, received publishers of ${STATE}`,
+    ]);
+  });
+});
