@@ -1,10 +1,9 @@
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { loadDecompressHandlers } from '@mcap/support';
-import { McapFile } from './mcap.js';
+import { Pi05Error } from '../../errors.js';
+import { openFiles } from './open.js';
 import { inLogTimeOrder } from './order.js';
-import { SqliteFile } from './sqlite.js';
-import type { BagFile } from './storage.js';
+import type { BagFile, FileTopic } from './storage.js';
+import { decompressMessage, isZstandard } from './zstd.js';
 
 /** One serialised message of a bag. */
 export interface BagMessage {
@@ -31,7 +30,7 @@ export interface Bag {
   readonly endTime: bigint | undefined;
   /** Why only part of the bag could be read, one sentence; known at the latest when its messages have been read. */
   readonly damage: string | undefined;
-  /** What is worth saying about the bag although all of it is read, one sentence each: no index, metadata.yaml that disagrees. */
+  /** What is worth saying although all of the bag is read, one sentence each: no index, metadata.yaml that disagrees. */
   readonly notes: readonly string[];
   /** Messages of these topics in the order of `logTime`. @throws Pi05Error BAG_DATA. */
   messages(topics: ReadonlySet<string>): AsyncIterable<BagMessage>;
@@ -39,60 +38,112 @@ export interface Bag {
 }
 
 /**
- * Opens a bag: a folder with metadata.yaml, or one .mcap or .db3 file.
- * @throws Pi05Error BAG_FILE where there is no bag that can be read.
+ * Opens a bag of ROS 2: a folder that rosbag2 recorded, or one of its files (.mcap or .db3, also compressed as a whole).
+ * What a file is, is told by its first bytes.
+ * @throws Pi05Error BAG_FILE where there is no bag, or nothing to read in it; BAG_DATA for damage.
  */
 export async function openBag(path: string): Promise<Bag> {
   const decompressors = await loadDecompressHandlers();
-  const files: BagFile[] = [];
-  const isFolder = (await stat(path)).isDirectory();
-  const names = isFolder ? (await readdir(path)).filter((name) => /\.(mcap|db3)$/.test(name)).sort() : [''];
-  for (const name of names) {
-    const file = join(path, name);
-    files.push(
-      file.endsWith('.db3') ? await SqliteFile.open(file, file) : await McapFile.open(file, file, decompressors),
-    );
+  const { files, damage, notes } = await openFiles(path, decompressors);
+  try {
+    return new OpenBag(path, files, damage, notes, decompressors.zstd!);
+  } catch (error) {
+    await Promise.all(files.map((file) => file.close()));
+    throw error;
   }
-  return new OpenBag(files);
 }
 
 class OpenBag implements Bag {
   readonly #files: readonly BagFile[];
-  readonly topics: ReadonlyMap<string, BagTopic>;
+  readonly #topics: ReadonlyMap<string, FileTopic>;
+  readonly #zstd: (bytes: Uint8Array, size: bigint) => Uint8Array;
   readonly startTime: bigint | undefined;
   readonly endTime: bigint | undefined;
+  readonly damage: string | undefined;
+  readonly notes: readonly string[];
 
-  constructor(files: readonly BagFile[]) {
+  constructor(
+    path: string,
+    files: readonly BagFile[],
+    damage: string | undefined,
+    notes: readonly string[],
+    zstd: (bytes: Uint8Array, size: bigint) => Uint8Array,
+  ) {
     this.#files = files;
-    const topics = new Map<string, BagTopic>();
-    for (const file of files) {
-      for (const [topic, { type, count }] of file.topics) {
-        topics.set(topic, { type, count: (topics.get(topic)?.count ?? 0) + count });
-      }
-      const { startTime, endTime } = file;
+    this.#zstd = zstd;
+    this.#topics = mergeTopics(files, path);
+    for (const { startTime, endTime } of files) {
       if (startTime !== undefined && !(this.startTime! <= startTime)) this.startTime = startTime;
       if (endTime !== undefined && !(this.endTime! >= endTime)) this.endTime = endTime;
     }
-    this.topics = topics;
+    this.damage = [damage, ...files.map((file) => file.damage)].find((sentence) => sentence !== undefined);
+    this.notes = [...notes, ...files.flatMap((file) => file.notes)];
+    const topics = [...this.#topics.values()];
+    if (!topics.some(({ count }) => count > 0)) {
+      throw new Pi05Error('BAG_FILE', this.damage ?? `Expected messages in ${path}, received a bag without any`, path);
+    }
+    const foreign = topics.find(({ encoding }) => encoding !== 'cdr');
+    if (foreign !== undefined && topics.every(({ encoding }) => encoding !== 'cdr')) {
+      throw new Pi05Error('BAG_FILE', `Expected messages in cdr in ${path}, received ${foreign.encoding}`, path);
+    }
   }
 
-  get damage(): string | undefined {
-    return this.#files.find(({ damage }) => damage !== undefined)?.damage;
+  get topics(): ReadonlyMap<string, BagTopic> {
+    return this.#topics;
   }
 
-  get notes(): readonly string[] {
-    return this.#files.flatMap(({ notes }) => notes);
-  }
-
-  messages(topics: ReadonlySet<string>): AsyncIterable<BagMessage> {
-    const sources = this.#files.map((file) => ({
-      startTime: file.startTime,
-      messages: () => file.messages(topics),
-    }));
-    return inLogTimeOrder(sources);
+  async *messages(topics: ReadonlySet<string>): AsyncGenerator<BagMessage, void, void> {
+    for (const topic of topics) {
+      const encoding = this.#topics.get(topic)?.encoding ?? 'cdr';
+      if (encoding !== 'cdr') {
+        throw new Pi05Error('BAG_DATA', `Expected messages in cdr on ${topic}, received ${encoding}`, topic);
+      }
+    }
+    let read = 0;
+    try {
+      const sources = this.#files.map((file) => ({ startTime: file.startTime, messages: () => file.messages(topics) }));
+      for await (const message of inLogTimeOrder(sources)) {
+        yield isZstandard(message.data) ? this.#decompress(message) : message;
+        read++;
+      }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Pi05Error('BAG_DATA', `${reason}, after ${read} messages were read`);
+    }
   }
 
   async close(): Promise<void> {
-    for (const file of this.#files) await file.close();
+    await Promise.all(this.#files.map((file) => file.close()));
   }
+
+  /** CDR begins with 0, so what begins as Zstandard does was compressed message by message. */
+  #decompress(message: BagMessage): BagMessage {
+    try {
+      return { ...message, data: decompressMessage(message.data, this.#zstd) };
+    } catch (error) {
+      const { topic, logTime } = message;
+      const where = `the message of ${topic} at ${logTime} ns`;
+      throw new Pi05Error('BAG_DATA', `Expected Zstandard data in ${where}: ${(error as Error).message}`, topic);
+    }
+  }
+}
+
+/** @throws Pi05Error BAG_DATA where files disagree on what a topic is. */
+function mergeTopics(files: readonly BagFile[], path: string): Map<string, FileTopic> {
+  const topics = new Map<string, FileTopic>();
+  for (const file of files) {
+    for (const [topic, { type, encoding, count }] of file.topics) {
+      const known = topics.get(topic);
+      if (known !== undefined && (known.type !== type || known.encoding !== encoding)) {
+        const types = `${known.type} (${known.encoding}) and ${type} (${encoding})`;
+        throw new Pi05Error(
+          'BAG_DATA',
+          `Expected messages of one type on ${topic} in ${path}, received ${types}`,
+          topic,
+        );
+      }
+      topics.set(topic, { type, encoding, count: (known?.count ?? 0) + count });
+    }
+  }
+  return topics;
 }

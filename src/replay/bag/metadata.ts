@@ -1,0 +1,111 @@
+import { access, readdir, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { parse } from 'yaml';
+import { Pi05Error } from '../../errors.js';
+
+/** A folder that rosbag2 records into: metadata.yaml and the files that it lists. */
+
+export interface BagFolder {
+  /** Names of the files in the order of recording; they are in the folder. */
+  readonly files: readonly string[];
+  /** As metadata.yaml counts them. */
+  readonly messages: number | undefined;
+  /** Files that metadata.yaml lists and that are not there, in one sentence. */
+  readonly damage: string | undefined;
+  readonly notes: readonly string[];
+}
+
+const BAG_NAME = /\.(mcap|db3)(\.zstd)?$/;
+
+/** @throws Pi05Error BAG_FILE for a folder without files of a bag, and for a compression that is not Zstandard. */
+export async function readFolder(folder: string): Promise<BagFolder> {
+  const present = (await readdir(folder)).filter((name) => BAG_NAME.test(name)).sort(byNumbers);
+  const path = join(folder, 'metadata.yaml');
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  const metadata = text === undefined ? undefined : readMetadata(text);
+  if (present.length === 0 && metadata === undefined) {
+    throw new Pi05Error(
+      'BAG_FILE',
+      `Expected metadata.yaml, .mcap or .db3 files in the folder ${folder}, found none`,
+      folder,
+    );
+  }
+  if (metadata === undefined) {
+    const reason = text === undefined ? 'has no metadata.yaml' : 'has a metadata.yaml that cannot be read';
+    const note = `${folder} ${reason}; its ${present.length} .mcap and .db3 files are read in the order of their names`;
+    return { files: present, messages: undefined, damage: undefined, notes: [note] };
+  }
+  const { compression, listed, messages, storage } = metadata;
+  if (compression !== '' && compression !== 'zstd') {
+    throw new Pi05Error('BAG_FILE', `Expected no compression or zstd in ${path}, received ${compression}`, path);
+  }
+  const files: string[] = [];
+  const missing: string[] = [];
+  for (const name of listed) {
+    const found = await firstPresent(folder, name);
+    if (found === undefined) missing.push(name);
+    else files.push(found);
+  }
+  const notes: string[] = [];
+  const others = present.filter((name) => !files.includes(name));
+  if (files.length === 0) {
+    if (others.length === 0) {
+      const says = `${listed.join(', ') || 'no file'} (storage ${storage})`;
+      throw new Pi05Error(
+        'BAG_FILE',
+        `Expected the files of ${path} in its folder: it lists ${says}, and no bag file is there`,
+        path,
+      );
+    }
+    notes.push(`${path} lists no file that is there; ${others.join(', ')} is read instead`);
+    return { files: others, messages: undefined, damage: undefined, notes };
+  }
+  if (others.length > 0) notes.push(`${path} does not list ${others.join(', ')}, which is not read`);
+  const damage =
+    missing.length === 0 ? undefined : `Expected the files that ${path} lists, missing: ${missing.join(', ')}`;
+  return { files, messages, damage, notes };
+}
+
+interface Metadata {
+  readonly storage: string;
+  readonly compression: string;
+  /** Names without folders: early releases wrote paths from where they were started. */
+  readonly listed: readonly string[];
+  readonly messages: number | undefined;
+}
+
+/** @returns undefined for what is not metadata of a bag. */
+function readMetadata(text: string): Metadata | undefined {
+  try {
+    const document = parse(text) as { rosbag2_bagfile_information?: Record<string, unknown> } | null;
+    const information = document?.rosbag2_bagfile_information;
+    const paths = information?.relative_file_paths;
+    if (information === undefined || !Array.isArray(paths)) return undefined;
+    const { storage_identifier: storage, compression_format: compression, message_count: messages } = information;
+    return {
+      storage: typeof storage === 'string' ? storage : 'unknown',
+      compression: typeof compression === 'string' ? compression.toLowerCase() : '',
+      listed: paths.map((path) => basename(String(path))),
+      messages: typeof messages === 'number' ? messages : undefined,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/** A file by its listed name, or compressed or decompressed since. */
+async function firstPresent(folder: string, name: string): Promise<string | undefined> {
+  for (const candidate of [name, `${name}.zstd`, name.replace(/\.zstd$/, '')]) {
+    const isThere = await access(join(folder, candidate)).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return candidate;
+  }
+  return undefined;
+}
+
+/** bag_2 before bag_10. */
+function byNumbers(a: string, b: string): number {
+  return a.localeCompare(b, 'en', { numeric: true });
+}
