@@ -28,13 +28,16 @@ const rooms = Object.keys(LAW).map((room) => ({
 
 const NODE_GLOBALS = [
   'Buffer',
+  'URL',
   'clearInterval',
+  'clearTimeout',
   'console',
   'exports',
   'performance',
   'process',
   'require',
   'setInterval',
+  'setTimeout',
 ];
 
 export default tseslint.config(
