@@ -33,15 +33,14 @@ export function digits(value: number): string {
   return String(Number(value.toFixed(Math.max(0, 2 - Math.floor(Math.log10(size))))));
 }
 
-/** Seconds as 12.3 s, 4:05 or 1:04:05; `step` is the distance of what is told apart. */
-export function clock(seconds: number, step: number): string {
+/** Seconds as 12.3 s or, where `long`, as 0:12.3, 4:05, 1:04:05; `step` is the distance of what is told apart. */
+export function clock(seconds: number, step: number, long = Math.abs(seconds) >= 60): string {
   const decimals = Math.min(3, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
-  const rounded = Number(seconds.toFixed(decimals));
-  if (Math.abs(rounded) < 60) return `${rounded.toFixed(decimals)} s`;
-  const whole = Math.trunc(Math.abs(rounded));
-  const rest = (Math.abs(rounded) % 60).toFixed(decimals).padStart(decimals > 0 ? decimals + 3 : 2, '0');
-  const minutes = Math.floor(whole / 60);
-  const hours = Math.floor(minutes / 60);
-  const text = hours > 0 ? `${hours}:${String(minutes % 60).padStart(2, '0')}:${rest}` : `${minutes}:${rest}`;
-  return rounded < 0 ? `−${text}` : text;
+  const size = Number(Math.abs(seconds).toFixed(decimals));
+  const sign = seconds < 0 && size > 0 ? '-' : '';
+  if (!long) return `${sign}${size.toFixed(decimals)} s`;
+  const rest = (size % 60).toFixed(decimals).padStart(decimals > 0 ? decimals + 3 : 2, '0');
+  const minutes = Math.floor(size / 60);
+  const head = minutes < 60 ? minutes : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}`;
+  return `${sign}${head}:${rest}`;
 }

@@ -14,6 +14,7 @@ const LABEL_HEIGHT = 18;
 const STRIP_HEIGHT = 72;
 const ROW_HEIGHT = 12;
 const PRINTED_WIDTH = 700;
+const MIN_WIDTH = 200;
 
 interface Lane {
   draw(): void;
@@ -53,7 +54,7 @@ function svg(
 function xTicks(): { at: number; label: string }[] {
   const times = timeTicks(view.from, view.to, Math.max(2, span() / 90));
   const step = times.length > 1 ? times[1]! - times[0]! : view.to - view.from;
-  return times.map((time) => ({ at: x(time), label: clock(time, step) }));
+  return times.map((time) => ({ at: x(time), label: clock(time, step, view.to >= 60) }));
 }
 
 function xLabels(y: number): Element[] {
@@ -68,6 +69,11 @@ function picture(into: Element, height: number, below: number, outside: Element[
   into.setAttribute('width', String(width));
   into.setAttribute('height', String(height + below));
   into.replaceChildren(...grid, ...outside, clip);
+}
+
+/** Nearest first. */
+function closest<T>(items: readonly T[], distance: (item: T) => number): T[] {
+  return items.toSorted((a, b) => distance(a) - distance(b));
 }
 
 function lane(
@@ -94,37 +100,35 @@ function axisLane(into: Element): Lane {
   return { draw: () => picture(into, 4, LABEL_HEIGHT, xLabels(17), []) };
 }
 
-/** As many frames as fit, each centred on its time. */
+/** A film of as many frames as fit: in each place the frame nearest to its middle, if one lies in it. */
 function cameraLane(camera: CameraStrip, parent: Element): Lane {
-  const frames = camera.frames.length === 0 ? 'nothing to show' : camera.topic;
+  const frames = camera.frames.length === 0 ? `${camera.topic} · nothing to show` : camera.topic;
   const { svg: into, box } = lane(camera.name, `${frames} · ${camera.messages} messages`, parent);
-  const sizes = camera.frames.map(({ source }) => {
+  const pictures = camera.frames.map(({ source }) => {
     const image = new Image();
     image.src = source;
     return image;
   });
-  const ratio = (index: number): number => {
-    const { naturalWidth, naturalHeight } = sizes[index]!;
-    return naturalHeight > 0 ? naturalWidth / naturalHeight : 4 / 3;
-  };
   const draw = (): void => {
+    const { naturalWidth = 0, naturalHeight = 0 } = pictures[0] ?? {};
+    const wide = STRIP_HEIGHT * (naturalHeight > 0 ? naturalWidth / naturalHeight : 4 / 3);
+    const places = Math.max(1, Math.floor(span() / (wide + 2)));
+    const place = span() / places;
     const shown: Element[] = [];
-    let free = GUTTER;
-    for (const [index, { time, source }] of camera.frames.entries()) {
-      if (!visible(time)) continue;
-      const wide = STRIP_HEIGHT * ratio(index);
-      const left = Math.min(Math.max(x(time) - wide / 2, GUTTER), width - RIGHT - wide);
-      if (left < free) continue;
-      free = left + wide + 2;
-      shown.push(svg('image', { x: px(left), y: 6, width: px(wide), height: STRIP_HEIGHT, href: source }));
-      shown.push(svg('path', { d: `M${px(x(time))} 0v5`, class: 'tick' }));
+    for (let index = 0; index < places; index++) {
+      const middle = GUTTER + (index + 0.5) * place;
+      const [frame] = closest(camera.frames, ({ time }) => Math.abs(x(time) - middle));
+      if (frame === undefined || Math.abs(x(frame.time) - middle) > place / 2) continue;
+      const where = { x: px(middle - wide / 2), y: 6, width: px(wide), height: STRIP_HEIGHT };
+      shown.push(svg('image', { ...where, href: frame.source }));
+      shown.push(svg('path', { d: `M${px(x(frame.time))} 0v5`, class: 'tick' }));
     }
     picture(into, STRIP_HEIGHT + 8, 0, [], shown);
   };
-  void Promise.allSettled(sizes.map((image) => image.decode())).then(draw);
+  void Promise.allSettled(pictures.map((image) => image.decode())).then(draw);
   box.addEventListener('pointermove', ({ clientX, clientY }) => {
     const time = timeAt(clientX - root.getBoundingClientRect().left);
-    const nearest = camera.frames.toSorted((a, b) => Math.abs(a.time - time) - Math.abs(b.time - time))[0];
+    const [nearest] = closest(camera.frames, (frame) => Math.abs(frame.time - time));
     if (nearest === undefined) return;
     const image = new Image();
     image.src = nearest.source;
@@ -150,7 +154,7 @@ function eventLane(row: EventRow, parent: Element): Lane {
   box.addEventListener('pointermove', ({ clientX, clientY }) => {
     const at = clientX - root.getBoundingClientRect().left;
     const away = ({ from, to }: { from: number; to: number }): number => Math.max(x(from) - at, at - x(to), 0);
-    const nearest = row.marks.toSorted((a, b) => away(a) - away(b))[0];
+    const [nearest] = closest(row.marks, away);
     if (nearest === undefined || away(nearest) > 8) return hideTip();
     const { from, to, count, text } = nearest;
     const when = count === 1 ? clock(from, 0.01) : `${count} times, ${clock(from, 0.01)} to ${clock(to, 0.01)}`;
@@ -239,7 +243,7 @@ function jointLane(joint: JointPlot, column: number, parent: Element): Lane {
     highlight.setAttribute('d', covers ? steps(chunks[newest]!, y) : '');
     const value = (name: string, points: readonly Point[]): string => {
       const shown = time === undefined ? undefined : held(points, time);
-      return shown === undefined ? '' : ` ${name} ${digits(shown)}`;
+      return shown === undefined ? '' : ` ${name} ${digits(Math.abs(shown) < 1e-9 ? 0 : shown)}`;
     };
     readout.textContent =
       value('measured', joint.measured) +
@@ -275,10 +279,10 @@ for (const row of data.events) lanes.push(eventLane(row, events!));
 for (const [column, joint] of data.joints.entries()) lanes.push(jointLane(joint, column, joints!));
 
 function draw(): void {
-  width = printing ? PRINTED_WIDTH : root.clientWidth;
+  width = Math.max(MIN_WIDTH, printing ? PRINTED_WIDTH : root.clientWidth);
   for (const lane of lanes) lane.draw();
   const step = (view.to - view.from) / 100;
-  document.getElementById('range')!.textContent = `${clock(view.from, step)} to ${clock(view.to, step)}`;
+  document.getElementById('range')!.textContent = `${clock(view.from, step, view.to >= 60)} to ${clock(view.to, step)}`;
 }
 
 function look(from: number, to: number): void {

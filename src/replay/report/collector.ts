@@ -17,11 +17,11 @@ import { thumbnail } from './thumbnail.js';
 
 /** What is kept at most; with three cameras and 14 joints the page stays below 5 MB. */
 const FRAMES = 48;
-const POINTS = 1000;
+const POINTS = 80_000;
 const CHUNKS = 400;
-const CHUNK_VALUES = 120_000;
-const MARKS = 100;
-const SENTENCE = 240;
+const CHUNK_VALUES = 100_000;
+const MARKS = 250;
+const SENTENCE = 200;
 const SAMPLES = 65_536;
 
 /** Seconds of a slot at first. */
@@ -46,11 +46,13 @@ export class ReportCollector implements ReplayListener {
     const { cameras, action, schedule, state } = config;
     this.#cameras = new Map(cameras.map(({ name, topic }) => [name, new Strip(name, topic)]));
     const oldest = cameras.reduce((age, { maxAge }) => (maxAge > age ? maxAge : age), state.maxAge);
+    // Each joint has two lines, and each slot of a line two points.
+    const slots = Math.floor(POINTS / (4 * action.joints.length));
     this.#joints = action.joints.map((joint) => ({
       name: joint.name,
       quantity: quantityOf(joint),
-      measured: new Series(POINTS),
-      recorded: new Series(POINTS),
+      measured: new Series(slots),
+      recorded: new Series(slots),
       positions: joint.integrated ? new Recording(oldest + schedule.engineTimeout) : undefined,
     }));
   }

@@ -18,6 +18,8 @@ export interface ReportSummary {
   readonly observations: number;
   /** Why only part of the bag was replayed, one sentence. */
   readonly damage?: string | undefined;
+  /** What else is to be said of the bag. */
+  readonly notes?: readonly string[];
 }
 
 /** The page may load nothing: what it shows is in it. */
@@ -79,6 +81,7 @@ function facts(config: PolicyConfig, { start, duration, cameras }: ReportData, s
     ['checkpoint', summary.checkpoint],
     ['prompt', config.prompt === '' ? `from ${config.promptTopic}` : config.prompt],
     ['cameras', cameras.map(({ name, topic, messages }) => `${name} (${topic}, ${messages} messages)`).join(', ')],
+    ...(summary.notes ?? []).map((note): [string, string] => ['note', note]),
     ['schedule', `${schedule.mode}, ${controlRate} Hz, a new chunk every ${schedule.replanSteps} steps`],
   ];
   return html`<dl>

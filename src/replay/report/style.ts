@@ -2,13 +2,13 @@
 export const STYLE = `
 :root { color-scheme: light dark; --page: #fff; --ink: #1b1f24; --soft: #5d6670; --rule: #d9dee3; --panel: #f5f7f9;
   --measured: #6b7580; --recorded: #0072b2; --predicted: #d55e00; --refusal: #d55e00; --fault: #a3387a; --command: #6b7580;
-  --heat: #0072b2; --strong: #fff; --warn: #fff4d6; --warn-edge: #b58900; }
+  --heat: #0072b2; --strong: #fff; --middle: #1b1f24; --warn: #fff4d6; --warn-edge: #b58900; }
 @media (prefers-color-scheme: dark) { :root { --page: #14171a; --ink: #e6e9ec; --soft: #9aa4ae; --rule: #2f363d; --panel: #1d2126;
   --measured: #a7b0b9; --recorded: #56b4e9; --predicted: #e69f00; --refusal: #e69f00; --fault: #e58fc4; --command: #a7b0b9;
-  --heat: #56b4e9; --strong: #0b0d0f; --warn: #33290d; --warn-edge: #c9a227; } }
+  --heat: #56b4e9; --strong: #0b0d0f; --middle: #0b0d0f; --warn: #33290d; --warn-edge: #c9a227; } }
 @media print { :root { color-scheme: light; --page: #fff; --ink: #1b1f24; --soft: #5d6670; --rule: #d9dee3; --panel: #f5f7f9;
   --measured: #6b7580; --recorded: #0072b2; --predicted: #d55e00; --refusal: #d55e00; --fault: #a3387a; --command: #6b7580;
-  --heat: #0072b2; --strong: #fff; --warn: #fff4d6; --warn-edge: #b58900; } }
+  --heat: #0072b2; --strong: #fff; --middle: #1b1f24; --warn: #fff4d6; --warn-edge: #b58900; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 20px 20px 60px; max-width: 1280px; background: var(--page); color: var(--ink);
   font: 14px/1.45 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
@@ -45,7 +45,7 @@ path { fill: none; }
 .zero, .tick { stroke: var(--soft); }
 .measured { stroke: var(--measured); stroke-width: 1.2; stroke-dasharray: 5 3; }
 .recorded { stroke: var(--recorded); stroke-width: 2; }
-.predicted { stroke: var(--predicted); stroke-width: 0.9; opacity: 0.6; }
+.predicted { stroke: var(--predicted); stroke-width: 1; opacity: 0.75; }
 .starts { stroke: var(--predicted); stroke-width: 4.5; stroke-linecap: round; }
 .highlight { stroke: var(--predicted); stroke-width: 3; }
 rect.refusal { fill: var(--refusal); }
@@ -64,7 +64,7 @@ rect.command { fill: var(--command); }
 .histogram { width: 100%; height: auto; max-width: 640px; }
 .bar { fill: var(--recorded); opacity: 0.75; }
 .mark { stroke: var(--ink); stroke-dasharray: 3 2; }
-.histogram text { fill: var(--ink); }
+.histogram text { fill: var(--ink); paint-order: stroke; stroke: var(--page); stroke-width: 3px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 13px; }
 th, td { text-align: left; padding: 3px 12px 3px 0; border-bottom: 1px solid var(--rule); font-weight: normal; vertical-align: top; }
@@ -76,9 +76,11 @@ th { white-space: nowrap; }
 .heat td, .heat th { padding: 3px 5px; border-bottom: 0; }
 .cell { min-width: 14px; height: 22px; background: color-mix(in srgb, var(--heat) var(--level), var(--panel)); }
 .strong { color: var(--strong); }
+.middle { color: var(--middle); }
 .scale { color: var(--soft); font-size: 12.5px; margin: 4px 0 12px; }
 .scale span { display: inline-block; width: 140px; height: 10px; margin: 0 6px; background: linear-gradient(to right, var(--panel), var(--heat)); }
 @media (max-width: 600px) { body { padding: 12px 10px 40px; } .hint { display: none; } dl { grid-template-columns: 1fr; } dt { margin-top: 4px; } }
-@media print { body { max-width: none; padding: 0; font-size: 12px; } button, .hint, .cursor, .tip { display: none; } .toolbar { position: static; }
+@media print { body { max-width: none; padding: 0; font-size: 12px; } button, .hint, .cursor, .tip { display: none; } .readout { display: none; } .toolbar { position: static; }
+  .scroll { overflow: visible; } table { font-size: 10.5px; } .heat { font-size: 8.5px; } .heat td, .heat th { padding: 2px; } .cell { min-width: 8px; height: 16px; }
   figure, tr, .cards li { break-inside: avoid; } h2, h3 { break-after: avoid; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 `;

@@ -111,7 +111,7 @@ function heatMap(joints: readonly JointEvaluation[]): Html {
   const count = Math.max(...joints.map(({ steps }) => steps.length));
   const numbered = count <= NUMBERED_STEPS;
   const shares = joints.flatMap(({ steps, range }) => steps.map(({ mae }) => share(mae, range) ?? 0));
-  const most = Math.max(...shares) || 1;
+  const most = Math.min(1, Math.max(...shares)) || 1;
   const head = Array.from(
     { length: count },
     (_, step) => html`<th class="n">${numbered || step % 5 === 0 ? step : ''}</th>`,
@@ -120,10 +120,10 @@ function heatMap(joints: readonly JointEvaluation[]): Html {
     const cells = Array.from({ length: count }, (_, step) => {
       const { mae = null, rmse = null, max = null, count = 0 } = steps[step] ?? {};
       const part = share(mae, range);
-      const level = (part ?? 0) / most;
+      const level = Math.min(1, (part ?? 0) / most);
       const hint = `${joint}, step ${step}: MAE ${number(mae)}, RMSE ${number(rmse)}, max ${number(max)}, ${percent(part)} of the range, ${count} values`;
       return html`<td
-        class="n cell${level > 0.5 ? ' strong' : ''}"
+        class="n cell${level > 0.8 ? ' strong' : level > 0.55 ? ' middle' : ''}"
         style="--level:${(level * 100).toFixed(0)}%"
         title="${hint}"
       >
@@ -148,7 +148,7 @@ function heatMap(joints: readonly JointEvaluation[]): Html {
         </tbody>
       </table>
     </div>
-    <p class="scale">0 <span></span> ${percent(most)} of the recorded range</p>`;
+    <p class="scale">0 <span></span> ${percent(most)}${most === 1 ? ' and more' : ''} of the recorded range</p>`;
 }
 
 function share(mae: number | null, range: readonly [number, number] | null): number | undefined {

@@ -3,7 +3,7 @@ import type { CompressedImage, PixelEncoding, RawImage } from '../../frame/frame
 
 /** Pixels of the longer side. */
 const SIZE = 192;
-const QUALITY = 70;
+const QUALITY = 60;
 const MAX_PIXELS = 8192 ** 2;
 /** Where red, green and blue are. */
 const CHANNELS: Readonly<Record<PixelEncoding, readonly [number, number, number]>> = {
