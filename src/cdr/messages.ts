@@ -39,10 +39,15 @@ export function decodeJointState(cdr: Uint8Array, topic: string): JointReading {
   return { stamp, name, position, velocity, effort };
 }
 
-/** @returns the text of a `std_msgs/String`. @throws Refusal MESSAGE_DATA, also for text that is not UTF-8. */
+/**
+ * @returns the text of a `std_msgs/String`. @throws Refusal MESSAGE_DATA, also for text that is not UTF-8 or has a NUL, where
+ * C and C++ would end it.
+ */
 export function decodeString(cdr: Uint8Array, topic: string): string {
   const reader = new BoundedReader(cdr, 'std_msgs/String', topic, 'MESSAGE_DATA');
   const data = reader.string('data', true);
+  if (data.includes('\0'))
+    throw reader.refusal(`Expected text for data, received a NUL after ${data.indexOf('\0')} characters`);
   return data;
 }
 

@@ -1,6 +1,7 @@
 import { Refusal } from '../errors.js';
 import { BYTES_PER_PIXEL } from '../frame/frame.js';
 import type { CameraFrame, CompressedImage, PixelEncoding, Pixels, RawImage } from '../frame/frame.js';
+import { excerpt } from './words.js';
 
 /** Pixels a side, both inclusive. */
 export interface SizeLimits {
@@ -22,7 +23,7 @@ export function checkImage(image: RawImage, topic: string, limits: SizeLimits): 
   if (encoding === undefined) {
     throw new Refusal(
       'IMAGE_ENCODING',
-      `Expected ${ENCODINGS.join(', ')}, received ${image.encoding || 'no encoding'} from ${topic}`,
+      `Expected ${ENCODINGS.join(', ')}, received ${excerpt(image.encoding) || 'no encoding'} from ${topic}`,
       topic,
     );
   }
@@ -63,7 +64,7 @@ export async function decodeCompressed(
     const first = Buffer.from(data.subarray(0, 4)).toString('hex') || 'nothing';
     throw new Refusal(
       'IMAGE_DECODE',
-      `Expected JPEG or PNG data, received ${first} (format '${image.format}') from ${topic}`,
+      `Expected JPEG or PNG data, received ${first} (format '${excerpt(image.format)}') from ${topic}`,
       topic,
     );
   }

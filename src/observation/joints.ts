@@ -2,6 +2,7 @@ import type { PolicyConfig, StateJoint } from '../config/config.js';
 import { toModel } from '../config/units.js';
 import { Refusal } from '../errors.js';
 import type { JointReading } from '../frame/frame.js';
+import { excerpt } from './words.js';
 
 /** What one joint message says, in the orders of the configuration. */
 export interface JointSample {
@@ -82,7 +83,7 @@ export class JointReader {
       const received = arrays[source].length;
       if (received !== name.length) {
         const without = name.slice(received);
-        const missing = without.length > 0 ? ` (no value for: ${without.join(', ')})` : '';
+        const missing = without.length > 0 ? ` (no value for: ${excerpt(without.join(', '))})` : '';
         const what = PLURAL[source];
         throw new Refusal(
           'JOINT_COUNT',

@@ -9,11 +9,13 @@ import { checkImage, decodeCompressed, isDuplicate } from './image.js';
 import { JointReader } from './joints.js';
 import type { JointSample } from './joints.js';
 import { Order } from './order.js';
-import { seconds } from './words.js';
+import { excerpt, seconds } from './words.js';
 
 const FRAME_HISTORY_BYTES = 128 * 1024 * 1024;
 const JOINT_HISTORY_ITEMS = 4096;
 const A_DAY = 86_400_000_000_000n;
+/** Neither white space nor a control or format character. */
+const VISIBLE = /[^\s\p{C}]/u;
 
 type Input = CameraFrame | JointSample;
 
@@ -161,13 +163,12 @@ export class Observer {
   watch(now: bigint): void {
     for (const stream of this.#streams) this.#watchAge(stream, now);
     const { promptTopic } = this.#config;
-    const prompt = JSON.stringify(this.prompt);
     this.#condition(
       'PROMPT_EMPTY',
       promptTopic,
       this.#promptless,
       now,
-      () => `Expected a prompt, received ${prompt} from ${promptTopic}`,
+      () => `Expected a prompt, received ${JSON.stringify(excerpt(this.prompt))} from ${promptTopic}`,
     );
     const previous = this.#judged?.stamp;
     const set = this.#align(now);
@@ -193,7 +194,7 @@ export class Observer {
   }
 
   get #promptless(): boolean {
-    return this.prompt.trim() === '';
+    return !VISIBLE.test(this.prompt);
   }
 
   #camera(name: string): CameraStream {

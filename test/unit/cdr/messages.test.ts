@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { CdrWriter, EncapsulationKind } from '@foxglove/cdr';
-import { decodeCompressedImage, decodeImage, decodeJointState, decodeString } from '../../../src/cdr/messages.js';
+import {
+  decodeClock,
+  decodeCompressedImage,
+  decodeImage,
+  decodeJointState,
+  decodeString,
+} from '../../../src/cdr/messages.js';
 import { Refusal } from '../../../src/errors.js';
 import { fixture } from '../root.js';
 
@@ -141,6 +147,28 @@ describe('lengths that lie', () => {
       `Expected ${count * 8} bytes for position`,
     );
   });
+
+  test('a_text_with_a_nul_inside_is_refused', () => {
+    const writer = new CdrWriter();
+    writer.string('pick\0up');
+    expect(refusal(() => decodeString(writer.data, 'prompt')).message).toBe(
+      'Expected text for data, received a NUL after 4 characters from prompt',
+    );
+  });
+
+  test.each([EncapsulationKind.CDR_LE, EncapsulationKind.CDR_BE])(
+    'a_clock_is_nanoseconds_and_refused_when_cut_off',
+    (kind) => {
+      const writer = new CdrWriter({ kind });
+      writer.int32(2);
+      writer.uint32(3);
+      expect(decodeClock(writer.data, '/clock')).toBe(2_000_000_003n);
+      expect(refusal(() => decodeClock(writer.data.subarray(0, 8), '/clock'))).toMatchObject({
+        code: 'MESSAGE_DATA',
+        source: '/clock',
+      });
+    },
+  );
 
   test('a_string_longer_than_the_message_is_refused', () => {
     const writer = new CdrWriter();

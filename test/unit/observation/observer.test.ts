@@ -245,6 +245,18 @@ describe('conditions', () => {
     expect(times).toEqual([0n, SECOND, 2n * SECOND]);
   });
 
+  test.each(['', ' \n\t', '\0', '\u200b\u2003\ufeff', ' '.repeat(100_000)])(
+    'a_prompt_of_nothing_visible_is_empty',
+    (prompt) => {
+      const from = observer(robot({ prompt }));
+      offerAll(from, T0);
+      from.watch(T0);
+      expect(said[0]?.message.length).toBeLessThan(200);
+      expect(codes()).toEqual(['PROMPT_EMPTY']);
+      expect(from.take(T0)).toBeUndefined();
+    },
+  );
+
   test('an_empty_prompt_is_said_and_gives_no_observation_until_there_is_one', () => {
     const from = observer(robot({ prompt: ' \n' }));
     offerAll(from, T0);
