@@ -123,6 +123,35 @@ TEST(products) {
     }
 }
 
+// Gate and up in one matrix, 8 rows of each in turn: one kernel for both on some GPUs.
+TEST(gated_products_by_turns) {
+  const int64_t shapes[][3] = {{1, 2048, 128},   {63, 64, 96},     {276, 320, 1024}, {300, 72, 40},    {512, 128, 264},
+                               {572, 512, 2048}, {576, 64, 136},   {577, 192, 256},  {968, 128, 1032}, {316, 64, 16384},
+                               {456, 64, 16384}, {528, 64, 16384}, {550, 64, 16384}, {499, 64, 16384}};
+  constexpr int64_t kTurn = 8;
+  for (const CudaPrecision precision : kPrecisions)
+    for (const auto& [m, k, n] : shapes) {
+      Bench bench(precision);
+      const Both x = bench.activations(m, k), turns = bench.activations(2 * n, k, 2 / std::sqrt(static_cast<float>(k)));
+      const Both above = bench.activations(m + 1, n), below = bench.activations(1, n);
+      std::vector<float> values(static_cast<size_t>(2 * n * k)), parts[2];
+      bench.cpu->download(turns.cpu, values.data());
+      for (int64_t row = 0; row < 2 * n; row++)
+        parts[row / kTurn % 2].insert(parts[row / kTurn % 2].end(), values.begin() + row * k,
+                                      values.begin() + (row + 1) * k);
+      Matrix gate = bench.cpu->allocate(n, k, DType::F32), up = bench.cpu->allocate(n, k, DType::F32);
+      bench.cpu->upload(gate, parts[0].data()), bench.cpu->upload(up, parts[1].data());
+      const Matrix out = above.cpu.rows_from(0, m), last = above.gpu.rows_from(m, 1);
+      bench.cpu->gated_linear(x.cpu, tensor(gate), tensor(up), out);
+      bench.gpu->copy(below.gpu, last);
+      const Tensor both{turns.gpu.data, turns.gpu.dtype, n, turns.gpu.stride};
+      bench.gpu->gated_linear(x.gpu, both, both, above.gpu.rows_from(0, m));
+      bench.compare("gated_linear by turns" + sizes(m, k, n), {out, above.gpu.rows_from(0, m)},
+                    2 * bench.tolerance(bench.type()));
+      bench.compare("the row after", {below.cpu, last}, 0);
+    }
+}
+
 TEST(products_of_bf16_rows_with_fp32_weights) {
   Bench bench(CudaPrecision::BF16);
   const Both x = bench.activations(15, 1024), weight = bench.exact(32, 1024, 0.03f), bias = bench.exact(1, 32);

@@ -224,16 +224,23 @@ void CudaOps::linear_gelu(const Matrix& x, const Tensor& weight, const Tensor* b
   products_.run(x, weight, {bias ? bias->data : nullptr, true, false}, out, stream_);
 }
 
+// gate and up lie in one place where their rows take turns, or one below the other.
 void CudaOps::gated_linear(const Matrix& x, const Tensor& gate, const Tensor& up, const Matrix& out) {
+  const Tensor all{gate.data, gate.dtype, 2 * gate.rows, gate.cols};
+  const bool turns = up.data == gate.data;
+  if (turns && kernels::gated_product_fits(x, all, out)) {
+    check(kernels::gated_product(x, all, out, stream_), "a gated product");
+    return;
+  }
   const Matrix both = scratch(out.rows, 2 * gate.rows, out.dtype);
   const auto* below = static_cast<const char*>(gate.data) + gate.rows * gate.cols * bytes_of(gate.dtype);
-  if (up.data == below) {
-    products_.run(x, {gate.data, gate.dtype, 2 * gate.rows, gate.cols}, {}, both, stream_);
+  if (turns || up.data == below) {
+    products_.run(x, all, {}, both, stream_);
   } else {
     products_.run(x, gate, {}, both.cols_from(0, gate.rows), stream_);
     products_.run(x, up, {}, both.cols_from(gate.rows, gate.rows), stream_);
   }
-  check(kernels::gelu_multiply(both, out, stream_), "a gated GELU");
+  check(kernels::gelu_multiply(both, turns ? kernels::kTurn : gate.rows, out, stream_), "a gated GELU");
 }
 
 void CudaOps::linear_add(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& stream) {

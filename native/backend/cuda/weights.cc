@@ -1,5 +1,5 @@
-// Weights onto the GPU: matrices in the activation type, q, k, v and gate, up of a layer one below the other; norms,
-// the time MLP, modulation and action projections in fp32.
+// Weights onto the GPU: matrices in the activation type, q, k, v of a layer one below the other; gate and up likewise
+// in the expert, in the prefix by turns; norms, the time MLP, modulation and action projections in fp32.
 #include "backend/cuda/weights.h"
 
 #include <algorithm>
@@ -34,13 +34,14 @@ class CudaWeights::Loading {
   }
   Tensor place(const Tensor& host, DType type, const Matrix* to = nullptr);
   Fused fuse(std::vector<const Affine*> parts, DType bias_type);
+  void take_turns(Tensor& gate, Tensor& up);
   void pack_expert();
 
   CudaWeights& into_;
   const Dimensions& dims_;
   const DType type_;
   const cudaStream_t stream_;
-  DeviceMemory staging_;
+  DeviceMemory staging_, in_order_;
 };
 
 // Converts on the GPU, a block of rows at a time. `to`: where to, or new memory.
@@ -97,6 +98,17 @@ CudaWeights::Fused CudaWeights::Loading::fuse(std::vector<const Affine*> parts, 
   return fused;
 }
 
+void CudaWeights::Loading::take_turns(Tensor& gate, Tensor& up) {
+  const int64_t rows = 2 * gate.rows, stride = padded(gate.cols), bytes = rows * stride * bytes_of(type_);
+  if (in_order_.bytes() < bytes) in_order_ = DeviceMemory(bytes);
+  const Matrix both{in_order_.as<void>(), type_, rows, stride, stride};
+  const Matrix first = both.rows_from(0, gate.rows), second = both.rows_from(gate.rows, gate.rows);
+  const Matrix turns{memory(bytes), type_, rows, gate.cols, stride};
+  check(kernels::interleave(place(gate, type_, &first), place(up, type_, &second), kernels::kTurn, turns, stream_),
+        "an order of weights");
+  gate = up = {turns.data, type_, gate.rows, stride};
+}
+
 void CudaWeights::Loading::load(const Weights& host) {
   into_.placed_ = host;
   Weights& w = into_.placed_;
@@ -130,25 +142,33 @@ void CudaWeights::Loading::load(const Weights& host) {
   affine(w.projector, DType::F32);
   matrix(w.embedding);
 
-  // q, k, v and gate, up of a Gemma layer, prefix or expert
+  // What prefix and expert layers share.
   const auto gemma = [&](auto& layer, std::vector<Fused>& fused) {
-    const Affine q{layer.q, {}}, k{layer.k, {}}, v{layer.v, {}}, gate{layer.gate, {}}, up{layer.up, {}};
-    const Fused qkv = fuse({&q, &k, &v}, type_), gate_up = fuse({&gate, &up}, type_);
+    const Affine q{layer.q, {}}, k{layer.k, {}}, v{layer.v, {}};
+    const Fused qkv = fuse({&q, &k, &v}, type_);
     layer.q = part(qkv, 0, q.weight.rows).weight;
     layer.k = part(qkv, q.weight.rows, k.weight.rows).weight;
     layer.v = part(qkv, q.weight.rows + k.weight.rows, v.weight.rows).weight;
-    layer.gate = part(gate_up, 0, gate.weight.rows).weight;
-    layer.up = part(gate_up, gate.weight.rows, up.weight.rows).weight;
     fused.push_back(qkv);
     matrix(layer.o), matrix(layer.down);
+  };
+  const auto stack = [&](Tensor& gate, Tensor& up) {
+    const Affine first{gate, {}}, second{up, {}};
+    const Fused both = fuse({&first, &second}, type_);
+    gate = part(both, 0, gate.rows).weight, up = part(both, gate.rows, up.rows).weight;
   };
   for (PrefixLayer& layer : w.prefix) {
     exact(layer.input_norm), exact(layer.post_norm);
     gemma(layer, into_.prefix_qkv_);
+    if (layer.gate.rows % kernels::kTurn == 0)
+      take_turns(layer.gate, layer.up);
+    else
+      stack(layer.gate, layer.up);
   }
   for (ExpertLayer& layer : w.expert) {
     exact_both(layer.input_norm), exact_both(layer.post_norm);
     gemma(layer, into_.expert_qkv_);
+    stack(layer.gate, layer.up);
   }
   for (Affine* projection : {&w.final_norm, &w.action_in, &w.action_out, &w.time_in, &w.time_out})
     exact_both(*projection);
@@ -172,8 +192,7 @@ std::shared_ptr<const CudaWeights> CudaWeights::of(const Weights& host, const Di
   static std::mutex loading;
   static std::map<std::string, std::weak_ptr<const CudaWeights>> in_use;
   const std::lock_guard<std::mutex> lock(loading);
-  const std::string key =
-      host.source + name_of(type) + std::string(reinterpret_cast<const char*>(&dims), sizeof dims);
+  const std::string key = host.source + name_of(type) + std::string(reinterpret_cast<const char*>(&dims), sizeof dims);
   if (!host.source.empty())
     if (std::shared_ptr<const CudaWeights> loaded = in_use[key].lock()) return loaded;
   const auto weights = std::make_shared<CudaWeights>();

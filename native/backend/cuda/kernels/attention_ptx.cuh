@@ -6,8 +6,15 @@
 namespace pi05::hopper {
 
 // ---- clusters -------------------------------------------------------------------------------------------------------
-__device__ __forceinline__ void cluster_arrive() { asm volatile("barrier.cluster.arrive.release;" ::: "memory"); }
-__device__ __forceinline__ void cluster_wait() { asm volatile("barrier.cluster.wait.acquire;" ::: "memory"); }
+// Initialised barriers become visible to TMA, and, before cluster_arrive(), to the cluster.
+__device__ __forceinline__ void mbar_init_for_tma() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+__device__ __forceinline__ void mbar_init_for_cluster() {
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+}
+__device__ __forceinline__ void cluster_arrive() {
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+}
+__device__ __forceinline__ void cluster_wait() { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
 // Where `at` of this block's shared memory is in another block's.
 __device__ __forceinline__ uint32_t map_rank(uint32_t at, int rank) {
   uint32_t there;

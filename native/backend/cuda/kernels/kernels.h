@@ -20,8 +20,10 @@ cudaError_t copy(const Matrix& from, const Matrix& to, cudaStream_t stream);
 cudaError_t silu(const Matrix& x, cudaStream_t stream);
 // out = gelu(out + bias) or out + bias; bias (cols) of out's type or null
 cudaError_t finish(const Matrix& out, const void* bias, bool gelu, cudaStream_t stream);
-// out = gelu(both's first half of columns) * both's second half
-cudaError_t gelu_multiply(const Matrix& both, const Matrix& out, cudaStream_t stream);
+// out = gelu(gate) * up, where both's columns are `turn` of gate, then `turn` of up, and so on
+cudaError_t gelu_multiply(const Matrix& both, int64_t turn, const Matrix& out, cudaStream_t stream);
+// to's rows: `turn` of a's, then `turn` of b's, and so on
+cudaError_t interleave(const Tensor& a, const Tensor& b, int64_t turn, const Matrix& to, cudaStream_t stream);
 // stream_rows[r] += gate[time_row[r]] * product[r], all F32
 cudaError_t gated_add(const Matrix& product, const Matrix& gate, const int32_t* time_row, const Matrix& stream_rows,
                       cudaStream_t stream);
@@ -50,6 +52,13 @@ cudaError_t attention_f32(const Matrix& q, const Matrix& k, const Matrix& v, con
 // F32 = x (m, k) · weight (n, k)ᵀ + bias; weight and bias F32, x of any type: a warp an output
 cudaError_t thin_linear(const Matrix& x, const Tensor& weight, const float* bias, const Matrix& out,
                         cudaStream_t stream);
+
+// ---- gated.cu: products of Hopper's warpgroups (compute capability 9.0) ---------------------------------------------
+// out (m, n) = gelu(x · gateᵀ) * (x · upᵀ), all bf16, where weight (2 n, k) is kTurn rows of gate, then kTurn of up,
+// and so on
+constexpr int64_t kTurn = 8;
+bool gated_product_fits(const Matrix& x, const Tensor& weight, const Matrix& out);
+cudaError_t gated_product(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream);
 
 // ---- flow.cu
 // ---------------------------------------------------------------------------------------------------------

@@ -59,6 +59,19 @@ struct Finish {
   }
 };
 
+// Rows 2 * turn * i and on are `turn` of a's, then `turn` of b's.
+template <typename Value>
+struct Interleave {
+  const Value *a, *b;
+  int64_t turn;
+  Value* to;
+  int64_t stride;
+  __device__ void operator()(int64_t r, int64_t c) const {
+    const int64_t row = r / (2 * turn) * turn + r % turn;
+    to[r * stride + c] = (r / turn % 2 ? b : a)[row * stride + c];
+  }
+};
+
 struct GatedAdd {
   const float *product, *gate;
   int64_t product_stride, gate_stride;
@@ -101,21 +114,26 @@ cudaError_t convert(const void* from, DType type, int64_t from_rows, int64_t fro
   return convert<__half>(from, from_rows, from_stride, from_cols, to, stream);
 }
 
+__device__ __forceinline__ float gelu_for(float x, const float*) { return gelu_tanh(x); }
+__device__ __forceinline__ float gelu_for(float x, const bf16*) { return gelu_tanh_fast(x); }
+
 // Eight values a thread where rows allow it.
 template <typename Value, int Width>
-__global__ void __launch_bounds__(kThreads) gelu_multiply_kernel(const Value* both, int64_t both_stride, Value* out,
-                                                                 int64_t out_stride, int64_t rows, int64_t cols) {
+__global__ void __launch_bounds__(kThreads)
+    gelu_multiply_kernel(const Value* both, int64_t both_stride, int64_t turn, Value* out, int64_t out_stride,
+                         int64_t rows, int64_t cols) {
   const int64_t index = (blockIdx.x * static_cast<int64_t>(kThreads) + threadIdx.x) * Width;
   if (index >= rows * cols) return;
   struct alignas(sizeof(Value) * Width) Vector {
     Value value[Width];
   };
   const int64_t row = index / cols, col = index % cols;
-  const Vector gate = *reinterpret_cast<const Vector*>(both + row * both_stride + col);
-  const Vector up = *reinterpret_cast<const Vector*>(both + row * both_stride + cols + col);
+  both += row * both_stride + col / turn * 2 * turn + col % turn;
+  const Vector gate = *reinterpret_cast<const Vector*>(both), up = *reinterpret_cast<const Vector*>(both + turn);
   Vector result;
 #pragma unroll
-  for (int i = 0; i < Width; i++) result.value[i] = narrow<Value>(gelu_tanh(widen(gate.value[i])) * widen(up.value[i]));
+  for (int i = 0; i < Width; i++)
+    result.value[i] = narrow<Value>(gelu_for(widen(gate.value[i]), both) * widen(up.value[i]));
   *reinterpret_cast<Vector*>(out + row * out_stride + col) = result;
 }
 
@@ -146,20 +164,33 @@ cudaError_t finish(const Matrix& out, const void* bias, bool gelu, cudaStream_t 
   });
 }
 
-cudaError_t gelu_multiply(const Matrix& both, const Matrix& out, cudaStream_t stream) {
-  if (both.cols != 2 * out.cols || both.rows != out.rows || both.dtype != out.dtype || out.rows <= 0)
+cudaError_t gelu_multiply(const Matrix& both, int64_t turn, const Matrix& out, cudaStream_t stream) {
+  if (both.cols != 2 * out.cols || both.rows != out.rows || both.dtype != out.dtype || out.rows <= 0 || turn <= 0 ||
+      out.cols % turn != 0)
     return cudaErrorInvalidValue;
-  const bool wide = out.cols % 8 == 0 && both.stride % 8 == 0 && out.stride % 8 == 0;
+  const bool wide = turn % 8 == 0 && both.stride % 8 == 0 && out.stride % 8 == 0;
   return by_type(out.dtype, [&](auto* type) {
     using Value = std::remove_pointer_t<decltype(type)>;
     constexpr int kWidth = 16 / sizeof(Value);
     const auto launch = [&](auto* kernel, int64_t width) {
       kernel<<<blocks_for(out.rows * out.cols, kThreads * width), kThreads, 0, stream>>>(
-          static_cast<const Value*>(both.data), both.stride, static_cast<Value*>(out.data), out.stride, out.rows,
+          static_cast<const Value*>(both.data), both.stride, turn, static_cast<Value*>(out.data), out.stride, out.rows,
           out.cols);
       return cudaGetLastError();
     };
     return wide ? launch(gelu_multiply_kernel<Value, kWidth>, kWidth) : launch(gelu_multiply_kernel<Value, 1>, 1);
+  });
+}
+
+cudaError_t interleave(const Tensor& a, const Tensor& b, int64_t turn, const Matrix& to, cudaStream_t stream) {
+  if (a.dtype != to.dtype || b.dtype != to.dtype || a.rows != b.rows || to.rows != 2 * a.rows || a.rows % turn != 0 ||
+      a.cols != to.stride || b.cols != to.stride)
+    return cudaErrorInvalidValue;
+  return by_type(to.dtype, [&](auto* type) {
+    using Value = std::remove_pointer_t<decltype(type)>;
+    return each(to.rows, to.stride, stream,
+                Interleave<Value>{static_cast<const Value*>(a.data), static_cast<const Value*>(b.data), turn,
+                                  static_cast<Value*>(to.data), to.stride});
   });
 }
 

@@ -26,7 +26,8 @@ inline cudaError_t tensor_map(const Matrix& matrix, int64_t rows, int64_t cols, 
   const cuuint64_t sizes[] = {static_cast<cuuint64_t>(matrix.cols), static_cast<cuuint64_t>(matrix.rows)};
   const cuuint64_t strides[] = {static_cast<cuuint64_t>(matrix.stride) * bytes};
   const cuuint32_t box[] = {static_cast<cuuint32_t>(cols), static_cast<cuuint32_t>(rows)}, steps[] = {1, 1};
-  const auto swizzle = cols * static_cast<int64_t>(bytes) == 128 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_64B;
+  const auto swizzle =
+      cols * static_cast<int64_t>(bytes) == 128 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_64B;
   const CUresult result =
       encode(map, matrix.dtype == DType::F32 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT32 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2,
              matrix.data, sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle,

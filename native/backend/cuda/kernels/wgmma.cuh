@@ -25,14 +25,6 @@ __device__ __forceinline__ void mbar_expect(uint32_t bar, uint32_t bytes) {
 __device__ __forceinline__ void mbar_arrive(uint32_t bar) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(bar) : "memory");
 }
-// The same barrier of another block of the cluster.
-__device__ __forceinline__ void mbar_arrive_at(uint32_t bar, uint32_t rank) {
-  asm volatile(
-      "{\n.reg .b32 there;\nmapa.shared::cluster.u32 there, %0, %1;\n"
-      "mbarrier.arrive.shared::cluster.b64 _, [there];\n}" ::"r"(bar),
-      "r"(rank)
-      : "memory");
-}
 __device__ __forceinline__ void mbar_wait(uint32_t bar, uint32_t parity) {
   asm volatile("{\n.reg .pred p;\nW: mbarrier.try_wait.parity.shared::cta.b64 p, [%0], %1;\n@!p bra W;\n}" ::"r"(bar),
                "r"(parity)
@@ -48,15 +40,6 @@ __device__ __forceinline__ void mbar_wait_cluster(uint32_t bar, uint32_t parity)
 __device__ __forceinline__ void named_sync(int id, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
-__device__ __forceinline__ uint32_t cluster_rank() {
-  uint32_t rank;
-  asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
-  return rank;
-}
-__device__ __forceinline__ void cluster_sync() {
-  asm volatile("barrier.cluster.arrive.aligned;\nbarrier.cluster.wait.aligned;" ::: "memory");
-}
-
 // ---- TMA: boxes of matrices, whose tensor maps are kernel parameters (__grid_constant__) ----------------------------
 __device__ __forceinline__ void tma_prefetch(const CUtensorMap* map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
@@ -66,15 +49,6 @@ __device__ __forceinline__ void tma_load(uint32_t to, const CUtensorMap* map, in
       "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::
           "r"(to),
       "l"(map), "r"(col), "r"(row), "r"(bar)
-      : "memory");
-}
-// To the same place in each block of `ranks`, whose barriers each count the bytes.
-__device__ __forceinline__ void tma_load(uint32_t to, const CUtensorMap* map, int col, int row, uint32_t bar,
-                                         uint16_t ranks) {
-  asm volatile(
-      "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.multicast::cluster "
-      "[%0], [%1, {%2, %3}], [%4], %5;" ::"r"(to),
-      "l"(map), "r"(col), "r"(row), "r"(bar), "h"(ranks)
       : "memory");
 }
 // From shared memory, which tma_written() has shown to TMA. Rows and columns outside the matrix are left out.
@@ -87,6 +61,20 @@ __device__ __forceinline__ void tma_store(const CUtensorMap* map, int col, int r
 __device__ __forceinline__ void tma_written() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 // What this thread's stores read may be overwritten.
 __device__ __forceinline__ void tma_store_read() { asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory"); }
+
+// One, two or four matrices of 8 by 8 bf16, of each of which a thread has row lane / 4, columns lane % 4 * 2 + {0, 1}:
+// their transposes, a row of 16 bytes at the address of each of the first 8, 16 or all 32 threads.
+__device__ __forceinline__ void store_transposed(uint32_t to, uint32_t a) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x1.trans.shared.b16 [%0], {%1};" ::"r"(to), "r"(a) : "memory");
+}
+__device__ __forceinline__ void store_transposed(uint32_t to, uint32_t a, uint32_t b) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x2.trans.shared.b16 [%0], {%1, %2};" ::"r"(to), "r"(a), "r"(b) : "memory");
+}
+__device__ __forceinline__ void store_transposed(uint32_t to, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(to), "r"(a), "r"(b),
+               "r"(c), "r"(d)
+               : "memory");
+}
 
 // ---- products -------------------------------------------------------------------------------------------------------
 template <int kRegisters>
@@ -150,6 +138,13 @@ __device__ __forceinline__ void wgmma_done(float (&d)[kCount]) {
 #define PI05_O112(d) PI05_O104(d), PI05_O(d, 104)
 #define PI05_O120(d) PI05_O112(d), PI05_O(d, 112)
 #define PI05_O128(d) PI05_O120(d), PI05_O(d, 120)
+#define PI05_D76 PI05_D72 ",%72,%73,%74,%75"
+#define PI05_D84 PI05_D80 ",%80,%81,%82,%83"
+#define PI05_D92 PI05_D88 ",%88,%89,%90,%91"
+#define PI05_O4(d, i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
+#define PI05_O76(d) PI05_O72(d), PI05_O4(d, 72)
+#define PI05_O84(d) PI05_O80(d), PI05_O4(d, 80)
+#define PI05_O92(d) PI05_O88(d), PI05_O4(d, 88)
 // clang-format on
 #define PI05_WGMMA(n, half, a_is, b_is, sum_is)                                                          \
   if constexpr (N == n)                                                                                  \
@@ -170,8 +165,11 @@ __device__ __forceinline__ void wgmma(float (&d)[N / 2], uint64_t a, uint64_t b,
   PI05_WGMMA(112, 56, 56, 57, 58);
   PI05_WGMMA(128, 64, 64, 65, 66);
   PI05_WGMMA(144, 72, 72, 73, 74);
+  PI05_WGMMA(152, 76, 76, 77, 78);
   PI05_WGMMA(160, 80, 80, 81, 82);
+  PI05_WGMMA(168, 84, 84, 85, 86);
   PI05_WGMMA(176, 88, 88, 89, 90);
+  PI05_WGMMA(184, 92, 92, 93, 94);
   PI05_WGMMA(192, 96, 96, 97, 98);
   PI05_WGMMA(208, 104, 104, 105, 106);
   PI05_WGMMA(224, 112, 112, 113, 114);
