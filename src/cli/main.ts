@@ -14,6 +14,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
   node: { summary: 'the ROS 2 node', load: () => import('./node.js') },
   replay: { summary: 'the policy on a recorded bag', load: () => import('./replay.js') },
   demo: { summary: 'the node with a simulated arm', load: () => import('./demo.js') },
+  inspect: { summary: 'what a checkpoint is and what is wrong with it', load: () => import('./inspect.js') },
   'make-checkpoint': { summary: 'write a random checkpoint', load: () => import('./make-checkpoint.js') },
   bench: { summary: 'how long an inference takes here', load: () => import('./bench.js') },
 };

@@ -1,6 +1,6 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { writeRandomWeights } from '../engine/native.js';
 import { Pi05Error } from '../errors.js';
 import { oneOf, parse, required, usage } from './arguments.js';
@@ -46,7 +46,7 @@ export async function run(argv: string[]): Promise<number> {
   const target = resolve(directory);
   const partial = `${target}.partial-${process.pid}`;
   try {
-    mkdirSync(partial, { recursive: true });
+    makeDirectory(partial);
     await writeRandomWeights(partial, size, seed);
     writeStatistics(partial);
     writeTokenizer(partial, size);
@@ -60,6 +60,13 @@ export async function run(argv: string[]): Promise<number> {
   const seconds = (performance.now() - start) / 1000;
   process.stdout.write(`${list(target, directory).join('\n')}\nin ${seconds.toFixed(1)} s\n`);
   return 0;
+}
+
+/** Node's own recursive way never ends under /proc, where a folder is said not to exist while it is being made. */
+function makeDirectory(directory: string): void {
+  if (existsSync(directory)) return;
+  makeDirectory(dirname(directory));
+  mkdirSync(directory);
 }
 
 /** What keeps it from being removed is what kept it from being written, and that is already being reported. */

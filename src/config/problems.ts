@@ -42,6 +42,10 @@ export class Problems {
     return this.#problems.some((problem) => problem.about.some((name) => about.includes(name)));
   }
 
+  get list(): readonly Problem[] {
+    return this.#problems;
+  }
+
   throwIfAny(): void {
     const [first, ...rest] = this.#problems;
     if (first !== undefined) throw new ProblemsError([first, ...rest]);

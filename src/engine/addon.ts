@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { LOAD_CODES, Pi05Error, RUN_CODES, USAGE_CODES, type ErrorCode } from '../errors.js';
 import type { Pixels } from '../frame/frame.js';
 import type { InferRequest, ModelInfo } from './engine.js';
+import type { CheckpointDescription } from './inspect.js';
 
 /** The surface of `native/addon`. Every promise rejects, and every call throws, an Error with a status name as `code`. */
 export interface Addon {
@@ -20,6 +21,8 @@ export interface Addon {
   prepare(session: NativeSession, request: InferRequest): Promise<void>;
   /** Frees the session after what was asked of it before. */
   close(session: NativeSession): Promise<void>;
+  /** Reads headers only. */
+  inspect(directory: string): Promise<CheckpointDescription>;
   makeCheckpoint(directory: string, size: 'tiny' | 'demo' | 'full', seed: bigint): Promise<void>;
   /** out: [size, size, 3] */
   resizePillow(image: Pixels, size: number, out: Uint8Array): void;

@@ -57,7 +57,9 @@ export function loadNormalizers(
   }
   const state = model.stateInPrompt ? readLerobotStatistics(directory, 'state', problems) : undefined;
   const actions = readLerobotStatistics(directory, 'actions', problems);
-  if (state !== undefined) checkLength('state.joints', config.state.joints.length, '', state.statistics, problems);
+  if (state !== undefined && config.state.mode === 'joints') {
+    checkLength('state.joints', config.state.joints.length, '', state.statistics, problems);
+  }
   if (hasRelativeActions(directory) && !joints.some(({ kind }) => kind === 'delta')) {
     const kinds = [...new Set(joints.map(({ kind }) => kind))].join(' and ');
     problems.add(
@@ -93,9 +95,10 @@ function checkLength(
   );
 }
 
-function checkColumns(actions: Statistics, model: PolicyModel, problems: Problems): void {
+/** Notes statistics for more actions than the model has. */
+export function checkColumns(actions: Statistics, model: PolicyModel, problems: Problems): void {
   const length = dimensions(actions);
-  if (length <= model.actionDim) return;
+  if (length === Infinity || length <= model.actionDim) return;
   problems.add(
     'CHECKPOINT_STATS',
     `Expected statistics for up to the model's ${String(model.actionDim)} actions, received ${String(length)}`,

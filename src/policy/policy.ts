@@ -6,8 +6,8 @@ import { type ActionChunk, IMAGE_SLOTS, type Observation, type Pixels } from '..
 import { checkModel, type PolicyModel } from './model.js';
 import { noise } from './noise.js';
 import { loadNormalizers, type Normalizers } from './normalizers.js';
-import { lerobotTokenizer } from './statistics/lerobot.js';
-import { Tokenizer } from './tokenizer/tokenizer.js';
+import { loadTokenizer } from './tokenizer/load.js';
+import type { Tokenizer } from './tokenizer/tokenizer.js';
 import { binarize, bound, toAbsolute } from './transforms/actions.js';
 import { turned } from './transforms/images.js';
 import { cleanPrompt, promptWithoutState, promptWithState, pythonStrip, stateBins } from './transforms/prompt.js';
@@ -134,33 +134,6 @@ export class Policy {
 
   #state(name: string, { state }: Observation): number {
     return state[this.#config.state.joints.findIndex((joint) => joint.name === name)] ?? NaN;
-  }
-}
-
-async function loadTokenizer(
-  directory: string,
-  model: PolicyModel,
-  problems: Problems,
-): Promise<Tokenizer | undefined> {
-  const named = model.family === 'lerobot' ? lerobotTokenizer(directory) : undefined;
-  const hint =
-    named === undefined
-      ? " (put PaliGemma's or Gemma's tokenizer.json there)"
-      : ` (the checkpoint was trained with ${named}: put its tokenizer.json there)`;
-  try {
-    const tokenizer = await Tokenizer.load(directory, named, hint);
-    if (tokenizer.vocab > model.vocab) {
-      problems.add(
-        'CHECKPOINT_TOKENIZER',
-        `Expected a tokenizer of up to the model's ${String(model.vocab)} tokens, received ${String(tokenizer.vocab)} ` +
-          `from ${directory}`,
-        directory,
-      );
-    }
-    return tokenizer;
-  } catch (error) {
-    problems.addError(error);
-    return undefined;
   }
 }
 

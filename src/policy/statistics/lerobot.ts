@@ -4,6 +4,7 @@ import type { Problems } from '../../config/problems.js';
 import { Pi05Error } from '../../errors.js';
 import { readSafetensors, type SafetensorsFile } from '../../safetensors.js';
 import type { Statistics } from '../transforms/normalize.js';
+import { checkQuantiles, finiteRow } from './row.js';
 
 /** LeRobot's default where the processor's configuration names no other. */
 const EPSILON = 1e-8;
@@ -82,12 +83,60 @@ export function readLerobotStatistics(
       `${String(first.length)} and ${String(second.length)}`,
     );
   }
+  if (mode === 'QUANTILES') checkQuantiles(feature, first, second, statePath, problems);
   return {
     statistics:
       mode === 'QUANTILES'
         ? { kind: 'quantile', q01: first, q99: second }
         : { kind: 'zscore', mean: first, std: second },
     epsilon,
+  };
+}
+
+/** Every statistic of a vector that its file holds, by name, for people to look at: mean, std, q01, q99 and others. */
+export function lerobotRows(directory: string, vector: keyof typeof VECTORS): Map<string, Float64Array> {
+  const { json, step: stepName, feature } = VECTORS[vector];
+  const rows = new Map<string, Float64Array>();
+  const steps = readSteps(join(directory, json), undefined) ?? [];
+  const { state_file: file } = steps.find(({ registry_name: name }) => name === stepName) ?? {};
+  if (file === undefined || !existsSync(join(directory, file))) return rows;
+  try {
+    for (const [name, tensor] of readSafetensors(join(directory, file)).tensors) {
+      if (!name.startsWith(`${feature}.`) || (tensor.dtype !== 'F32' && tensor.dtype !== 'F64')) continue;
+      rows.set(name.slice(feature.length + 1), Float64Array.from(tensor.data));
+    }
+  } catch (error) {
+    if (!(error instanceof Pi05Error)) throw error;
+  }
+  return rows;
+}
+
+/** What LeRobot's config.json says went in and out; members are undefined where it says nothing. */
+export interface LerobotFeatures {
+  /** Names of the camera images in slot order, without empty ones. */
+  readonly cameras: readonly string[] | undefined;
+  readonly state: number | undefined;
+  readonly actions: number | undefined;
+}
+
+export function lerobotFeatures(directory: string): LerobotFeatures {
+  type Features = Readonly<Record<string, { readonly type?: unknown; readonly shape?: readonly unknown[] }>>;
+  let config: { readonly input_features?: Features; readonly output_features?: Features } = {};
+  try {
+    config = JSON.parse(readFileSync(join(directory, 'config.json'), 'utf8')) as typeof config;
+  } catch {
+    // Whether it is one is the engine's business.
+  }
+  const { input_features: inputs, output_features: outputs } = config;
+  const size = (features: Features | undefined, name: string): number | undefined => {
+    const length = features?.[name]?.shape?.[0];
+    return typeof length === 'number' ? length : undefined;
+  };
+  const cameras = inputs && Object.keys(inputs).filter((name) => inputs[name]?.type === 'VISUAL');
+  return {
+    cameras: cameras?.filter((name) => !name.includes('empty_camera')),
+    state: size(inputs, VECTORS.state.feature),
+    actions: size(outputs, VECTORS.actions.feature),
   };
 }
 
@@ -123,11 +172,12 @@ function readSteps(path: string, problems: Problems | undefined): readonly Step[
 
 function numbers(file: SafetensorsFile, name: string, path: string, problems: Problems): Float64Array | undefined {
   const tensor = file.tensors.get(name);
-  if (tensor?.dtype === 'F32' || tensor?.dtype === 'F64') {
-    const values = Float64Array.from(tensor.data);
-    if (tensor.shape.length === 1 && values.length > 0 && values.every(Number.isFinite)) return values;
+  let received: Float64Array | string =
+    tensor === undefined ? 'nothing' : `${tensor.dtype} [${tensor.shape.join(', ')}]`;
+  if ((tensor?.dtype === 'F32' || tensor?.dtype === 'F64') && tensor.shape.length === 1) {
+    received = finiteRow(Array.from(tensor.data));
   }
-  const received = tensor === undefined ? 'nothing' : `${tensor.dtype} [${tensor.shape.join(', ')}]`;
+  if (typeof received !== 'string') return received;
   problems.add(
     'CHECKPOINT_STATS',
     `Expected a row of finite numbers for ${name}, received ${received} from ${path}`,

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import type { Problems } from '../../config/problems.js';
 import { Pi05Error } from '../../errors.js';
 import type { Statistics } from '../transforms/normalize.js';
+import { checkQuantiles, finiteRow } from './row.js';
 
-const FILE = 'norm_stats.json';
+export const OPENPI_FILE = 'norm_stats.json';
 
 /**
  * Statistics as openpi saves them: `assets/<asset_id>/norm_stats.json`. Pi0.5 is always normalised by quantiles
@@ -34,6 +35,7 @@ export function readOpenpiStatistics(
       );
       continue;
     }
+    checkQuantiles(`norm_stats.${vector}`, q01, q99, path, problems);
     result.set(vector, { kind: 'quantile', q01, q99 });
   }
   return result;
@@ -47,15 +49,15 @@ function findFile(directory: string, assetId: string, problems: Problems): strin
     const received = ids.length === 0 ? 'none' : ids.join(', ');
     problems.add('CHECKPOINT_STATS', `Expected ${expected}, received ${received} in ${assets}`, assets);
   };
-  if (only === undefined) complain(`statistics in assets/<asset_id>/${FILE}`);
+  if (only === undefined) complain(`statistics in assets/<asset_id>/${OPENPI_FILE}`);
   else if (assetId !== '' && !ids.includes(assetId)) complain(`statistics for asset_id ${assetId}`);
   else if (assetId === '' && ids.length > 1) complain('asset_id to name one of several statistics');
-  else return join(assets, assetId === '' ? only : assetId, FILE);
+  else return join(assets, assetId === '' ? only : assetId, OPENPI_FILE);
   return undefined;
 }
 
-/** Asset ids may have slashes, so the files can lie at any depth. */
-function assetIds(assets: string): string[] {
+/** The asset ids in a checkpoint's `assets`; they may have slashes, so the files can lie at any depth. */
+export function assetIds(assets: string): string[] {
   let entries: string[];
   try {
     entries = readdirSync(assets, { recursive: true, encoding: 'utf8' });
@@ -63,21 +65,25 @@ function assetIds(assets: string): string[] {
     return [];
   }
   return entries
-    .filter((entry) => entry.endsWith(`/${FILE}`))
-    .map((entry) => entry.slice(0, -FILE.length - 1))
+    .filter((entry) => entry.endsWith(`/${OPENPI_FILE}`))
+    .map((entry) => entry.slice(0, -OPENPI_FILE.length - 1))
     .sort();
 }
 
-function readJson(path: string, problems: Problems): unknown {
+/** What the file has under norm_stats. */
+export function readJson(path: string, problems: Problems | undefined): unknown {
   try {
-    return (JSON.parse(readFileSync(path, 'utf8')) as { norm_stats?: unknown }).norm_stats ?? {};
+    // Python writes NaN and Infinity, which are no JSON; which number it is, is then said with the others.
+    const text = readFileSync(path, 'utf8').replaceAll(/-?\b(?:NaN|Infinity)\b/g, 'null');
+    return (JSON.parse(text) as { norm_stats?: unknown }).norm_stats ?? {};
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    problems.addError(new Pi05Error('CHECKPOINT_STATS', `Expected JSON in ${path}, received: ${reason}`, path));
+    problems?.addError(new Pi05Error('CHECKPOINT_STATS', `Expected JSON in ${path}, received: ${reason}`, path));
     return undefined;
   }
 }
 
+/** Notes a problem where it is no row of finite numbers. */
 function numbers(
   stats: unknown,
   vector: string,
@@ -85,14 +91,11 @@ function numbers(
   path: string,
   problems: Problems,
 ): Float64Array | undefined {
-  const values = (stats as Record<string, Record<string, unknown> | undefined>)[vector]?.[statistic];
-  if (Array.isArray(values) && values.length > 0 && values.every((value) => Number.isFinite(value))) {
-    return Float64Array.from(values as number[]);
-  }
-  const received = values === undefined || values === null ? 'nothing' : 'something else';
+  const values = finiteRow((stats as Record<string, Record<string, unknown> | undefined>)[vector]?.[statistic]);
+  if (typeof values !== 'string') return values;
   problems.add(
     'CHECKPOINT_STATS',
-    `Expected a list of finite numbers for norm_stats.${vector}.${statistic}, received ${received} from ${path}`,
+    `Expected a list of finite numbers for norm_stats.${vector}.${statistic}, received ${values} from ${path}`,
     path,
   );
   return undefined;

@@ -19,7 +19,7 @@ interface AddedToken {
 
 interface TokenizerJson {
   readonly added_tokens: readonly AddedToken[];
-  readonly model: { readonly vocab: Readonly<Record<string, number>> };
+  readonly model: { readonly type?: string; readonly vocab: Readonly<Record<string, number>> };
 }
 
 /** Text to token ids as SentencePiece splits it: nothing is added, stripped or cut off. */
@@ -29,16 +29,23 @@ export class Tokenizer {
   readonly bos: number;
   /** One more than the largest id that `encode` can return, or `bos`. */
   readonly vocab: number;
+  /** The file's own name for what it is: BPE, Unigram. */
+  readonly kind: string;
   /** UTF-16 units of the longest piece: a text of n units has n / longest tokens or more. */
   readonly longest: number;
 
-  private constructor(json: TokenizerJson, bos: number) {
+  private constructor(
+    json: TokenizerJson,
+    bos: number,
+    readonly path: string,
+  ) {
     // Control tokens are not text: SentencePiece tokenises a literal "<eos>" as the characters that it is, while this
     // library would turn it into the token. So it is not told of them.
     const added = json.added_tokens.filter(({ special }) => special !== true);
     const control = new Set(json.added_tokens.filter(({ special }) => special === true).map(({ content }) => content));
     this.#tokenizer = new HuggingFaceTokenizer({ ...json, added_tokens: added, post_processor: null }, {});
     this.bos = bos;
+    this.kind = json.model.type ?? 'unknown';
     let largest = bos;
     let longest = added.reduce((most, { content }) => Math.max(most, content.length), 1);
     for (const [piece, id] of Object.entries(json.model.vocab)) {
@@ -78,7 +85,7 @@ export class Tokenizer {
       const json = JSON.parse(text) as TokenizerJson;
       const bos = json.added_tokens.find(({ content }) => content === '<bos>');
       if (bos === undefined) throw new Error('no added token <bos>');
-      tokenizer = new Tokenizer(json, bos.id);
+      tokenizer = new Tokenizer(json, bos.id, path);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new Pi05Error(

@@ -232,7 +232,7 @@ describe('an openpi checkpoint', () => {
     [
       'numbers_that_are_none',
       { state: { q01: [null, ...row(6, 0)], q99: row(7, 1) }, actions: range(7) },
-      ['a list of finite numbers for norm_stats.state.q01, received something else'],
+      ['a list of finite numbers for norm_stats.state.q01, received NaN at index 0'],
     ],
     [
       'lengths_that_differ',

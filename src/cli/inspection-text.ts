@@ -1,0 +1,120 @@
+import type { StatisticsReport, VectorReport } from '../policy/inspect.js';
+import type { Fault, Inspection } from './inspect.js';
+
+const MOST_DETAILS = 12;
+
+/** An inspection for people to read. */
+export function inspectionText(inspection: Inspection): string {
+  const { family, model, rtc, weights, memory, tokenizer, statistics } = inspection;
+  const sections: readonly (readonly [string, readonly string[]])[] = [
+    ['Checkpoint', [inspection.directory, `${family.name}: ${family.reason}`]],
+    [
+      'Model',
+      [
+        `SigLIP ${tower(model.vision)}, prefix ${tower(model.prefix)}, action expert ${tower(model.expert)}`,
+        `images ${model.imageSize} px in patches of ${model.patch}, resized as ${model.resize === 'pillow' ? 'Pillow' : 'LeRobot'} does`,
+        `slots ${model.slots.join(', ')}`,
+        `${model.actionDim} actions, ${model.horizon} steps a chunk, ${model.flowSteps} flow steps`,
+        `prompts of up to ${model.maxTokens} tokens, ${model.stateInPrompt ? 'with the state in them' : 'without the state'}`,
+      ],
+    ],
+    ['RTC', [rtc.trainedMaxDelay > 0 ? `trained for delays up to ${rtc.trainedMaxDelay} steps` : 'not trained for it']],
+    [
+      'Weights',
+      [
+        `${weights.parameters.toLocaleString('en-US')} parameters, ${bytes(weights.bytes)}`,
+        ...Object.entries(weights.dtypes)
+          .filter(([, { tensors }]) => tensors > 0)
+          .map(([dtype, stored]) => `${dtype}: ${stored.tensors} tensors, ${bytes(stored.bytes)}`),
+      ],
+    ],
+    ['Memory', [`about ${bytes(memory.cpu)} on a CPU, ${bytes(memory.cuda)} on a GPU`]],
+    [
+      'Tokenizer',
+      [tokenizer === null ? 'none' : `${tokenizer.kind}, ids below ${tokenizer.vocab} of the model's ${model.vocab}`],
+    ],
+    ['Statistics', statistics.length === 0 ? ['none'] : statistics.flatMap(statisticsLines)],
+    ['Fits', inspection.presets.flatMap(({ name, fits, reasons }) => fitLines(name, fits, reasons, inspection))],
+    [
+      'Problems',
+      inspection.ok
+        ? ['none']
+        : inspection.problems.flatMap(({ code, message, details }) => [`${code}: ${message}`, ...detailLines(details)]),
+    ],
+  ];
+  return sections.map(([title, lines]) => section(title, lines)).join('');
+}
+
+function section(title: string, lines: readonly string[]): string {
+  return lines.map((line, i) => `${(i === 0 ? title : '').padEnd(11)} ${line}`.trimEnd() + '\n').join('');
+}
+
+function tower({ layers, width }: { readonly layers: number; readonly width: number }): string {
+  return `${layers} × ${width}`;
+}
+
+function bytes(count: number): string {
+  const [unit, size] = count >= 1e9 ? ['GB', 1e9] : count >= 1e6 ? ['MB', 1e6] : ['kB', 1e3];
+  return `${(count / size).toFixed(count / size >= 100 ? 0 : 1)} ${unit}`;
+}
+
+function statisticsLines({ assetId, state, actions }: StatisticsReport): string[] {
+  return [
+    ...(assetId === undefined ? [] : [`asset_id ${assetId}`]),
+    ...vectorLines('state', state),
+    ...vectorLines('actions', actions),
+  ];
+}
+
+/** A table with a row for each number; numbers in a row that have the same statistics share one. */
+function vectorLines(name: string, report: VectorReport | undefined): string[] {
+  if (report === undefined) return [`${name}: none`];
+  const columns = Object.entries(report.rows);
+  const by = {
+    quantile: 'normalised by q01 and q99',
+    zscore: 'normalised by mean and std',
+    identity: 'not normalised',
+  };
+  const table: { first: number; last: number; values: readonly string[] }[] = [];
+  for (let i = 0; i < report.dimensions; i += 1) {
+    const values = columns.map(([, row]) => number(row[i]));
+    const before = table.at(-1);
+    if (before !== undefined && before.values.join() === values.join()) before.last = i;
+    else table.push({ first: i, last: i, values });
+  }
+  return [
+    `${name}: ${report.dimensions} numbers, ${by[report.kind]}`,
+    ...(columns.length === 0
+      ? []
+      : [
+          row(
+            '',
+            columns.map(([title]) => title),
+          ),
+        ]),
+    ...table.map(({ first, last, values }) => row(first === last ? String(first) : `${first}…${last}`, values)),
+  ];
+}
+
+function row(title: string, values: readonly string[]): string {
+  return `  ${title.padStart(5)} ${values.map((value) => value.padStart(10)).join(' ')}`;
+}
+
+function number(value: number | undefined): string {
+  if (value === undefined) return '';
+  if (Number.isNaN(value) || Number.isInteger(value)) return String(value);
+  return Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5 ? value.toFixed(4) : value.toExponential(2);
+}
+
+function fitLines(name: string, fits: boolean, reasons: readonly Fault[], { problems }: Inspection): string[] {
+  if (fits) return [`${name}: yes`];
+  const own = reasons.filter(({ message }) => !problems.some((problem) => problem.message === message));
+  const shared = own.length < reasons.length ? ['  what is wrong below'] : [];
+  return [`${name}: no`, ...own.map(({ message }) => `  ${message}`), ...shared];
+}
+
+function detailLines(details: readonly string[]): string[] {
+  const shown = details.slice(0, MOST_DETAILS).map((detail) => `  ${detail}`);
+  const left = details.length - shown.length;
+  return left > 0 ? [...shown, `  and ${left} more (--json has all)`] : shown;
+}

@@ -1,0 +1,32 @@
+import type { Problems } from '../../config/problems.js';
+import type { PolicyModel } from '../model.js';
+import { lerobotTokenizer } from '../statistics/lerobot.js';
+import { Tokenizer } from './tokenizer.js';
+
+/** A checkpoint's tokenizer, checked against its model. Undefined after a CHECKPOINT_TOKENIZER was noted. */
+export async function loadTokenizer(
+  directory: string,
+  model: PolicyModel,
+  problems: Problems,
+): Promise<Tokenizer | undefined> {
+  const named = model.family === 'lerobot' ? lerobotTokenizer(directory) : undefined;
+  const hint =
+    named === undefined
+      ? " (put PaliGemma's or Gemma's tokenizer.json there)"
+      : ` (the checkpoint was trained with ${named}: put its tokenizer.json there)`;
+  try {
+    const tokenizer = await Tokenizer.load(directory, named, hint);
+    if (tokenizer.vocab > model.vocab) {
+      problems.add(
+        'CHECKPOINT_TOKENIZER',
+        `Expected a tokenizer of up to the model's ${String(model.vocab)} tokens, received ${String(tokenizer.vocab)} ` +
+          `from ${directory}`,
+        directory,
+      );
+    }
+    return tokenizer;
+  } catch (error) {
+    problems.addError(error);
+    return undefined;
+  }
+}
