@@ -51,8 +51,15 @@ export function describe(
 }
 
 /** Why a replay does not count as passed. @param strict whether refusals and damage are reasons. */
-export function failuresOf(summary: ReplaySummary, refusals: readonly Complaint[], strict: boolean): Pi05Error[] {
-  const failures: Pi05Error[] = [];
+export function failuresOf(
+  summary: ReplaySummary,
+  refusals: readonly Complaint[],
+  faults: readonly Complaint[],
+  strict: boolean,
+): Pi05Error[] {
+  const failures = faults
+    .filter(({ code }) => code === 'CHUNK_NOT_FINITE')
+    .map(({ code, message }): Pi05Error => new Pi05Error(code, message));
   const { damage, expect } = summary;
   if (strict && damage !== null) failures.push(new Pi05Error('BAG_DATA', damage));
   if (strict) {

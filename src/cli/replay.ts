@@ -125,7 +125,7 @@ export async function run(argv: string[]): Promise<number> {
   if (json === '-') process.stdout.write(`${JSON.stringify(summary)}\n`);
   else process.stdout.write(describe(summary, refusals, faults, [out, json, report]));
   if (outcome.failure !== undefined) throw outcome.failure;
-  const failures = failuresOf(summary, refusals, strict);
+  const failures = failuresOf(summary, refusals, faults, strict);
   for (const failure of failures) process.stderr.write(`${failure.toString()}\n`);
   return failures.length > 0 ? 1 : 0;
 }

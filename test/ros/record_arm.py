@@ -1,16 +1,18 @@
 """Records the simulated arm into a rosbag2 bag with the independent `rosbags` package; no ROS takes part.
 
-    python test/ros/record_arm.py OUT [--seconds 2] [--lockstep] [--compressed] [--storage mcap|sqlite3] [--namespace NS]
+    python test/ros/record_arm.py OUT [--seconds 2] [--lockstep] [--compressed jpeg|png] [--storage mcap|sqlite3] [--namespace NS]
 
 Pictures at 30 Hz, joint states at 100 Hz, `/clock` at 300 Hz, commands at 15 Hz; with --lockstep one of each a tick, as
 `sim.robot --lockstep` publishes them. Stamps are simulation time, which starts at START; messages are recorded a little later.
 """
 
 import argparse
+import io
 import sys
 from pathlib import Path
 
 import numpy as np
+from PIL import Image as Picture
 from rosbags.rosbag2 import Writer
 from rosbags.rosbag2.enums import StoragePlugin
 from rosbags.typesys import Stores, get_typestore
@@ -45,9 +47,13 @@ class Recorder:
     def write(self, topic, kind, time, *fields):
         if not topic.startswith("/"):
             topic = f"{self.namespace}/{topic}"
+        self.copy(topic, kind, time, STORE.serialize_cdr(TYPES[kind](*fields), kind))
+
+    def copy(self, topic, kind, time, data):
+        """A message as it is in another bag."""
         if topic not in self.connections:
             self.connections[topic] = self.writer.add_connection(topic, kind, typestore=STORE)
-        self.writer.write(self.connections[topic], time, STORE.serialize_cdr(TYPES[kind](*fields), kind))
+        self.writer.write(self.connections[topic], time, data)
 
     def clock(self, stamp):
         self.write("/clock", "rosgraph_msgs/msg/Clock", stamp + DELAY["clock"], ros_time(stamp))
@@ -57,8 +63,8 @@ class Recorder:
         fields = (header(stamp, camera), height, width, "rgb8", 0, 3 * width, pixels.reshape(-1))
         self.write(f"{camera}_camera/image_raw", "sensor_msgs/msg/Image", stamp + DELAY[camera], *fields)
 
-    def compressed(self, camera, stamp, data):
-        fields = (header(stamp, camera), "rgb8; jpeg compressed bgr8", np.frombuffer(data, np.uint8))
+    def compressed(self, camera, stamp, data, kind):
+        fields = (header(stamp, camera), f"rgb8; {kind} compressed bgr8", np.frombuffer(data, np.uint8))
         topic = f"{camera}_camera/image_raw/compressed"
         self.write(topic, "sensor_msgs/msg/CompressedImage", stamp + DELAY[camera], *fields)
 
@@ -80,11 +86,16 @@ def header(stamp, frame):
     return TYPES["std_msgs/msg/Header"](ros_time(stamp), frame)
 
 
-def record(path, seconds=2.0, lockstep=False, compressed=False, storage="mcap", namespace=""):
+def encoded(pixels, kind):
+    out = io.BytesIO()
+    Picture.fromarray(pixels).save(out, kind, **({"quality": 90} if kind == "jpeg" else {"compress_level": 1}))
+    return out.getvalue()
+
+
+def record(path, seconds=2.0, lockstep=False, compressed=None, storage="mcap", namespace=""):
     from sim.arm import Arm
     from sim.cameras import HEIGHT, WIDTH, Cameras
     from sim.kinematics import FINGERS, JOINTS
-    from sim.node import jpeg
     from sim.topics import GRIPPER, VELOCITY
 
     arm = Arm()
@@ -95,7 +106,7 @@ def record(path, seconds=2.0, lockstep=False, compressed=False, storage="mcap", 
         cameras.shoot(arm.data.qpos, pictures)
         for camera, pixels in pictures.items():
             if compressed:
-                recorder.compressed(camera, stamp, jpeg(pixels))
+                recorder.compressed(camera, stamp, encoded(pixels, compressed), compressed)
             else:
                 recorder.picture(camera, stamp, pixels)
 
@@ -137,7 +148,7 @@ if __name__ == "__main__":
     parser.add_argument("path")
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--lockstep", action="store_true")
-    parser.add_argument("--compressed", action="store_true")
+    parser.add_argument("--compressed", choices=["jpeg", "png"])
     parser.add_argument("--storage", default="mcap", choices=["mcap", "sqlite3"])
     parser.add_argument("--namespace", default="")
     record(**vars(parser.parse_args()))

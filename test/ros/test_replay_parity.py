@@ -82,7 +82,7 @@ def test_a_bag_gives_the_same_chunks_in_replay_and_live_bit_for_bit(
     mode, transport, tmp_path, context, namespace, start
 ):
     compressed = transport == "compressed"
-    bag = record(tmp_path, *(["--compressed"] if compressed else []))
+    bag = record(tmp_path, *(["--compressed", "jpeg"] if compressed else []))
     node = start(
         use_sim_time=True,
         schedule__lockstep=True,
