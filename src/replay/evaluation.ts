@@ -54,8 +54,8 @@ export const METHOD =
   'later. Nothing is interpolated; rows before the first recorded action or after the end of the bag are left out. ' +
   'Velocities that go out as positions are added up from the recorded position one period before the chunk.';
 
-/** Chunks that wait for the bag to reach their last row; more than ever overlap at 100 chunks a second. */
-const MAX_PENDING = 1024;
+/** Chunks that wait for the bag to reach their last row; far more than overlap. */
+const MAX_PENDING = 256;
 
 /**
  * Predicted chunks against the actions recorded in the bag (`METHOD` says how), as the replay goes on; what it keeps does
@@ -65,6 +65,8 @@ export class OpenLoopEvaluation implements ReplayListener {
   readonly #joints: readonly Column[];
   readonly #config: PolicyConfig;
   #pending: Pending[] = [];
+  /** Until then (inclusive) no row can be compared; undefined where nothing is pending. */
+  #due: bigint | undefined;
   #latest: bigint | undefined;
   #chunks = 0;
   #actions = 0;
@@ -92,19 +94,21 @@ export class OpenLoopEvaluation implements ReplayListener {
   }
 
   action(action: RecordedAction, now: bigint): void {
+    // What this action cannot change is compared before it pushes out older ones.
+    this.#advance(now);
     this.#actions++;
     for (const [index, name] of action.joints.entries()) {
       const value = action.values[index];
       const column = this.#joints.find(({ joint }) => joint.name === name);
       if (value !== undefined && Number.isFinite(value)) column?.recorded.add(action.time, value);
     }
-    this.#advance(now);
   }
 
   chunk(chunk: ActionChunk, _timing: ChunkTiming, now: bigint): void {
     this.#chunks++;
     this.#pending.push({ chunk, row: 0, sums: undefined });
     if (this.#pending.length > MAX_PENDING) this.#drop(this.#pending.shift()!);
+    this.#due = earliest(this.#due, settled(chunk, 0));
     this.#advance(now);
   }
 
@@ -167,9 +171,10 @@ export class OpenLoopEvaluation implements ReplayListener {
   /** Compares every row whose recorded counterpart no later message can change. */
   #advance(now: bigint): void {
     if (this.#latest === undefined || now > this.#latest) this.#latest = now;
-    if (this.#pending.length === 0) return;
+    if (this.#due === undefined || now <= this.#due) return;
     for (const pending of this.#pending) this.#compare(pending, now - halfPeriod(pending.chunk) - 1n);
     this.#pending = this.#pending.filter(({ chunk, row }) => row < chunk.rows);
+    this.#due = this.#pending.map(({ chunk, row }) => settled(chunk, row)).reduce(earliest, undefined);
   }
 
   /** Compares the rows up to and including `until`. */
@@ -215,6 +220,15 @@ export function quantityOf(joint: ActionJoint): 'position' | 'velocity' {
 /** For which time row `row` of a chunk is, ns. */
 export function timeOf(chunk: ActionChunk, row: number): bigint {
   return chunk.stamp + BigInt(Math.round(row * chunk.period * 1e9));
+}
+
+/** The last time at which a recorded action can still count for a row. */
+function settled(chunk: ActionChunk, row: number): bigint {
+  return timeOf(chunk, row) + halfPeriod(chunk);
+}
+
+function earliest(a: bigint | undefined, b: bigint): bigint {
+  return a === undefined || b < a ? b : a;
 }
 
 function halfPeriod(chunk: ActionChunk): bigint {
