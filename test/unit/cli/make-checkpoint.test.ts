@@ -141,4 +141,12 @@ describe('the small tokenizer', () => {
     ]);
     expect(split('<eos>')).toEqual(['<', 'e', 'o', 's', '>']);
   });
+
+  test.each(['/proc/x', '/proc/self/x/y'])('ends_at_once_where_no_folder_can_be_made: %s', async (directory) => {
+    const { code, stderr } = await pi05('make-checkpoint', directory, '--size', 'tiny');
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining(`Expected to write into ${directory}, received ENOENT`),
+    ]);
+  });
 });

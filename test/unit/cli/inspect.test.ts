@@ -1,0 +1,246 @@
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Inspection } from '../../../src/cli/inspect.js';
+import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../../src/safetensors.js';
+import { fixture, packageRoot } from '../root.js';
+import { pi05 } from './pi05.js';
+
+const OPENPI = fixture('pi05', 'tiny-openpi');
+const LEROBOT = fixture('pi05', 'tiny-lerobot');
+const LEROBOT_STATE = 'policy_preprocessor_step_3_normalizer_processor.safetensors';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'pi05-inspect-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+async function inspect(path: string, ...flags: string[]): Promise<{ code: number | null; told: Inspection }> {
+  const { code, stdout, stderr } = await pi05('inspect', path, '--json', ...flags);
+  expect(stderr).toBe('');
+  return { code, told: JSON.parse(stdout) as Inspection };
+}
+
+/** What is wrong, a line each. */
+function said({ problems }: Inspection): string[] {
+  return problems.flatMap(({ code, message, details }) => [`${code}: ${message}`, ...details]);
+}
+
+function copy(from: string): void {
+  cpSync(from, directory, { recursive: true, filter: (path) => !path.includes('case_') });
+}
+
+/** An openpi checkpoint with everything; `assets` by asset id. */
+function openpi(assets: Readonly<Record<string, unknown>>, model: Readonly<Record<string, unknown>> = {}): void {
+  copy(OPENPI);
+  cpSync(join(LEROBOT, 'tokenizer', 'tokenizer.json'), join(directory, 'tokenizer.json'));
+  const own = JSON.parse(readFileSync(join(OPENPI, 'pi05_model.json'), 'utf8')) as object;
+  write('pi05_model.json', JSON.stringify({ ...own, max_token_len: 200, ...model }));
+  for (const [id, statistics] of Object.entries(assets)) {
+    write(`assets/${id}/norm_stats.json`, JSON.stringify({ norm_stats: statistics }));
+  }
+}
+
+function write(name: string, text: string): void {
+  mkdirSync(dirname(join(directory, name)), { recursive: true });
+  rmSync(join(directory, name), { force: true });
+  writeFileSync(join(directory, name), text);
+}
+
+function rewrite(name: string, edit: (tensors: Map<string, SafetensorsTensor>) => void): void {
+  const { tensors, metadata } = readSafetensors(join(directory, name));
+  edit(tensors);
+  rmSync(join(directory, name));
+  writeSafetensors(join(directory, name), tensors, metadata);
+}
+
+const row = (length: number, value: number): number[] => new Array<number>(length).fill(value);
+const vector = (length: number): object => ({
+  mean: row(length, 0),
+  std: row(length, 1),
+  q01: row(length, -0.5),
+  q99: row(length, 0.8),
+});
+
+describe('a checkpoint that is fine', () => {
+  test('is_told_with_family_dimensions_sizes_statistics_and_tokenizer', async () => {
+    const { code, told } = await inspect(LEROBOT);
+    expect([code, told.ok, told.problems]).toEqual([0, true, []]);
+    expect(told.family).toEqual({ name: 'lerobot', reason: 'tensor names begin with "model."' });
+    expect(told.model).toMatchObject({ actionDim: 32, horizon: 10, maxTokens: 48, vocab: 512, stateInPrompt: true });
+    expect(told.model.prefix).toEqual({ width: 128, layers: 3 });
+    expect(told.weights.parameters).toBeGreaterThan(1e6);
+    expect(told.weights.dtypes.F32.bytes).toBe(told.weights.bytes);
+    expect(told.statistics.map(({ state, actions }) => [state?.kind, state?.dimensions, actions?.dimensions])).toEqual([
+      ['quantile', 7, 7],
+    ]);
+    expect(told.statistics[0]?.actions?.rows.q01?.length).toBe(7);
+    expect(told.tokenizer).toMatchObject({ kind: 'BPE', vocab: 512, bos: 2 });
+  });
+
+  test('is_told_to_people_in_lines_that_a_terminal_can_show', async () => {
+    const { code, stdout } = await pi05('inspect', LEROBOT);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Checkpoint {2}\S+tiny-lerobot\n {12}lerobot: /);
+    expect(stdout).toMatch(/\nProblems {4}none\n$/);
+    expect(stdout).toMatch(/\n {12}state: 7 numbers, normalised by q01 and q99\n {27}q01 +q99 +mean +std\n/);
+  });
+});
+
+describe('everything wrong is told at once', () => {
+  test('a_file_cut_short_in_one_sentence_with_both_sizes', async () => {
+    copy(LEROBOT);
+    const path = join(directory, 'model.safetensors');
+    const { length } = readFileSync(path);
+    truncateSync(path, length / 2);
+    const { code, told } = await inspect(directory);
+    expect(code).toBe(2);
+    expect(said(told)).toEqual([
+      `CHECKPOINT_TENSORS: Expected a safetensors file, received ${path}: it is cut short: ${String(length / 2)} of the ` +
+        `${String(length)} bytes that its header describes`,
+    ]);
+    expect([told.family.name, told.ok]).toEqual(['lerobot', false]);
+  });
+
+  test('missing_unknown_misshapen_and_wrongly_typed_tensors_statistics_and_tokenizer', async () => {
+    copy(LEROBOT);
+    rewrite('model.safetensors', (tensors) => {
+      tensors.delete('model.action_out_proj.bias');
+      tensors.set('model.extra', { dtype: 'F32', shape: [1], data: Float32Array.of(1) });
+      tensors.set('model.action_in_proj.bias', { dtype: 'F32', shape: [3], data: new Float32Array(3) });
+      tensors.set('model.time_mlp_in.bias', { dtype: 'I32', shape: [64], data: new Int32Array(64) });
+    });
+    rewrite(LEROBOT_STATE, (tensors) => {
+      const { data } = tensors.get('observation.state.q99') as SafetensorsTensor & { dtype: 'F32' };
+      data[3] = NaN;
+    });
+    write('tokenizer/tokenizer.json', '{"model": 3');
+    const { code, told } = await inspect(directory);
+    expect(code).toBe(2);
+    expect(said(told)).toEqual([
+      expect.stringMatching(/^CHECKPOINT_TENSORS: Expected the 128 tensors .* 4 faults:$/),
+      'model.action_in_proj.bias: expected shape [64], received [3]',
+      'model.action_out_proj.bias: missing',
+      'model.time_mlp_in.bias: expected F32, BF16 or F16, received I32',
+      'model.extra: unknown (F32 [1])',
+      `CHECKPOINT_STATS: Expected a row of finite numbers for observation.state.q99, received NaN at index 3 from ` +
+        join(directory, LEROBOT_STATE),
+      expect.stringMatching(/^CHECKPOINT_TOKENIZER: Expected a Hugging Face tokenizer in .*, received: /),
+    ]);
+  });
+
+  test('statistics_of_the_wrong_length_or_order_and_numbers_that_are_none', async () => {
+    openpi({
+      first: { state: { ...vector(7), mean: row(6, 0) }, actions: vector(33) },
+      second: { state: { ...vector(7), q99: row(7, -1) } },
+    });
+    write('assets/third/norm_stats.json', '{"norm_stats": {"state": {"q01": [NaN, 1], "q99": [1, Infinity]}}}');
+    const { code, told } = await inspect(directory);
+    expect(code).toBe(2);
+    const from = (id: string): string => ` from ${join(directory, 'assets', id, 'norm_stats.json')}`;
+    expect(said(told)).toEqual([
+      "CHECKPOINT_STATS: Expected statistics for up to the model's 32 actions, received 33",
+      'CHECKPOINT_STATS: Expected as many finite numbers in norm_stats.state.mean as in its quantiles, received 6 numbers ' +
+        `and 7 of q01${from('first')}`,
+      'CHECKPOINT_STATS: Expected norm_stats.state.q99 at or above norm_stats.state.q01, received -1 and -0.5 at index 0 ' +
+        `(and 6 more)${from('second')}`,
+      `CHECKPOINT_STATS: Expected a list of finite numbers for norm_stats.actions.q01, received nothing${from('second')}`,
+      `CHECKPOINT_STATS: Expected a list of finite numbers for norm_stats.actions.q99, received nothing${from('second')}`,
+      `CHECKPOINT_STATS: Expected a list of finite numbers for norm_stats.state.q01, received NaN at index 0${from('third')}`,
+      `CHECKPOINT_STATS: Expected a list of finite numbers for norm_stats.state.q99, received NaN at index 1${from('third')}`,
+      `CHECKPOINT_STATS: Expected a list of finite numbers for norm_stats.actions.q01, received nothing${from('third')}`,
+      `CHECKPOINT_STATS: Expected a list of finite numbers for norm_stats.actions.q99, received nothing${from('third')}`,
+    ]);
+  });
+
+  test("lerobot_statistics_that_are_not_its_config's", async () => {
+    copy(LEROBOT);
+    const config = JSON.parse(readFileSync(join(LEROBOT, 'config.json'), 'utf8')) as {
+      output_features: { action: { shape: number[] } };
+    };
+    config.output_features.action.shape = [6];
+    write('config.json', JSON.stringify(config));
+    const { code, told } = await inspect(directory);
+    expect([code, said(told)]).toEqual([
+      2,
+      [
+        `CHECKPOINT_STATS: Expected statistics for the 6 numbers of the actions in ${join(directory, 'config.json')}, ` +
+          'received 7',
+      ],
+    ]);
+  });
+
+  test('no_weights_no_statistics_no_tokenizer', async () => {
+    const { code, told } = await inspect(directory);
+    expect(code).toBe(2);
+    expect(told.problems.map(({ code: of }) => of)).toEqual([
+      'CHECKPOINT_MISSING',
+      'CHECKPOINT_STATS',
+      'CHECKPOINT_TOKENIZER',
+    ]);
+  });
+
+  test('no_directory', async () => {
+    const { code, stdout, stderr } = await pi05('inspect', join(directory, 'none'), '--json');
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^CHECKPOINT_MISSING: Expected a checkpoint directory, received /);
+  });
+});
+
+describe('which presets fit', () => {
+  test.each<[string, string, object, object]>([
+    ['pi05_aloha', 'trossen', { state: vector(14), actions: vector(14) }, { action: { dim: 32, horizon: 50 } }],
+    [
+      'pi05_libero',
+      'physical-intelligence/libero',
+      { state: vector(8), actions: vector(7) },
+      { state_in_prompt: false },
+    ],
+  ])('%s_fits_a_checkpoint_that_was_made_for_it_and_no_other_does', async (name, assetId, statistics, model) => {
+    openpi({ [assetId]: statistics }, model as Record<string, unknown>);
+    const { code, told } = await inspect(directory);
+    expect(code).toBe(0);
+    expect(told.presets.filter(({ fits }) => fits).map((preset) => preset.name)).toEqual([name]);
+    expect(told.presets.length).toBeGreaterThanOrEqual(5);
+    for (const { fits, reasons } of told.presets) expect(reasons.length > 0).toBe(!fits);
+  });
+
+  test('both_of_droid_fit_a_droid_checkpoint_and_aloha_is_told_why_not', async () => {
+    openpi({ droid: { state: vector(8), actions: vector(8) } });
+    const { told } = await inspect(directory);
+    expect(told.presets.filter(({ fits }) => fits).map(({ name }) => name)).toEqual([
+      'demo',
+      'pi05_droid',
+      'pi05_droid_jointpos',
+    ]);
+    const aloha = told.presets.find(({ name }) => name === 'pi05_aloha');
+    expect(aloha?.reasons.map(({ message }) => message)).toEqual([
+      "Expected schedule.replan_steps up to the checkpoint's horizon of 10, received 25",
+      `Expected statistics for asset_id trossen, received droid in ${join(directory, 'assets')}`,
+    ]);
+  });
+
+  test('a_robot_with_fewer_joints_than_the_checkpoint_was_trained_with_does_not', async () => {
+    openpi({ arms: { state: vector(14), actions: vector(14) } });
+    const { told } = await inspect(directory);
+    const demo = told.presets.find(({ name }) => name === 'demo');
+    expect(demo?.reasons.map(({ message }) => message)).toEqual([
+      'Expected 14 names in state.joints, one for each number that the checkpoint was trained with, received 8',
+      'Expected 14 names in action.joints, one for each number that the checkpoint was trained with, received 8',
+    ]);
+  });
+
+  test("a_parameter_file_of_one's_own_is_judged_instead_of_them", async () => {
+    openpi({ droid: { state: vector(8), actions: vector(8) } });
+    const droid = join(packageRoot, 'configs', 'pi05_droid.yaml');
+    const good = await inspect(directory, '--params', droid);
+    expect([good.code, good.told.presets.map(({ path, fits }) => [path, fits])]).toEqual([0, [[droid, true]]]);
+    const own = join(directory, 'own.yaml');
+    writeFileSync(own, readFileSync(droid, 'utf8').replace('replan_steps: 8', 'replan_step: 8'));
+    const bad = await inspect(directory, '--params', own);
+    expect([bad.code, bad.told.ok]).toEqual([2, true]);
+    expect(bad.told.presets[0]?.reasons.map(({ code }) => code)).toEqual(['CONFIG_TYPE', 'CONFIG_UNKNOWN_KEY']);
+  });
+});
