@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
-import { packageRoot } from '../engine/addon.js';
+import { packageRoot, setupCommand } from '../engine/addon.js';
 import { Pi05Error } from '../errors.js';
 import { parse, usage, whole } from './arguments.js';
 import { Child } from './child.js';
@@ -64,7 +64,7 @@ export async function run(argv: string[]): Promise<number> {
   const picture = picturePath(values.out);
   const python = join(packageRoot, '.pi05', 'venv', 'bin', 'python');
   if (!existsSync(python)) {
-    throw new Pi05Error('ENVIRONMENT', `Expected Python at ${python}, found none: run \`npm run setup\``);
+    throw new Pi05Error('ENVIRONMENT', `Expected Python at ${python}, found none: run \`${setupCommand} --rendering\``);
   }
 
   const reservation = chosen === undefined ? await reserveDomain() : { domain: chosen, release: () => undefined };

@@ -24,6 +24,7 @@ const HELP = `Usage: pi05 <verb> [arguments]
 ${Object.entries(VERBS)
   .map(([name, { summary }]) => `  ${name.padEnd(17)}${summary}`)
   .join('\n')}
+  ${'setup'.padEnd(17)}make this package ready: ROS 2, Node packages, the native engine
 
 pi05 <verb> --help says more. pi05 --version prints the version.
 Errors go to stderr as "CODE: sentence". Exit status: 0 done, 1 failed while running,

@@ -46,6 +46,13 @@ function findRoot(directory: string): string {
   return findRoot(dirname(directory));
 }
 
+/** What sets this package up, for a sentence: in a checkout, where npm installed it, or as a ROS package. */
+export const setupCommand = existsSync(join(packageRoot, 'src'))
+  ? 'npm run setup'
+  : existsSync(join(packageRoot, 'scripts', 'setup.mjs'))
+    ? 'npx pi05 setup'
+    : 'colcon build';
+
 let loaded: Addon | undefined;
 
 /** The addon, loaded on first use. Throws ENVIRONMENT with the remedy where it is missing or does not load. */
@@ -62,8 +69,7 @@ function load(path: string): Addon {
     const received = existsSync(path) ? `one that does not load (${reason})` : 'none';
     throw new Pi05Error(
       'ENVIRONMENT',
-      `Expected the native engine at ${path}, received ${received}: run "npm run build" in the package's folder ` +
-        '("npm run setup" first on a new machine); rebuild likewise after a change of Node or of the C++ library',
+      `Expected the native engine at ${path}, received ${received}: run \`${setupCommand}\`, which builds it`,
       path,
     );
   }

@@ -2,10 +2,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
+import { setupCommand } from '../engine/addon.js';
 import { Pi05Error } from '../errors.js';
 import type { NativeRcl, Rcl } from './rcl.js';
 
-const REMEDY = 'start it with `bin/pi05`, or source a ROS 2 setup file first; `npm run setup` installs what is missing';
+const REMEDY = `start it with \`bin/pi05\`, or source a ROS 2 setup file first; \`${setupCommand}\` installs what is missing`;
 
 /**
  * Checks that a ROS 2 environment is there. rclnodejs must not be imported without one: it would then rebuild itself
@@ -21,14 +22,23 @@ export function checkEnvironment(environment: NodeJS.ProcessEnv): void {
 
 /** Checks that rclnodejs is built (or brings a binary for this Ubuntu) and its messages are generated, for the same reason. */
 function checkBuild(distro: string): void {
-  const root = dirname(createRequire(import.meta.url).resolve('rclnodejs/package.json'));
+  const root = rclnodejsFolder();
   const prebuilt = `prebuilds/linux-${process.arch}/${distro}-${ubuntuCodename()}-${process.arch}-node-rclnodejs.node`;
   const binary = ['build/Release/rclnodejs.node', prebuilt].some((file) => existsSync(join(root, file)));
   if (!binary || !existsSync(join(root, 'generated/generator.json'))) {
     throw new Pi05Error(
       'ENVIRONMENT',
-      `Expected rclnodejs to be built, found no ${binary ? 'generated messages' : 'binary'} in ${root}: run \`npm run setup\``,
+      `Expected rclnodejs to be built, found no ${binary ? 'generated messages' : 'binary'} in ${root}: run \`${setupCommand}\``,
     );
+  }
+}
+
+/** npm leaves rclnodejs out where its own build fails. */
+function rclnodejsFolder(): string {
+  try {
+    return dirname(createRequire(import.meta.url).resolve('rclnodejs/package.json'));
+  } catch {
+    throw new Pi05Error('ENVIRONMENT', `Expected the package rclnodejs, found none: run \`${setupCommand}\``);
   }
 }
 

@@ -45,7 +45,7 @@ test.each(['node', 'demo', 'infer', 'make-checkpoint', 'bench'])(
 describe('an engine that is not built', () => {
   const [folder, argv] = [mkdtempSync(join(tmpdir(), 'pi05-unbuilt-')), ['bench']];
   afterAll(() => rmSync(folder, { recursive: true }));
-  const remedy = 'run "npm run build" in the package\'s folder';
+  const remedy = 'run `colcon build`, which builds it'; // neither sources nor scripts: a ROS package
   const addon = join(folder, 'build', 'native', 'Release', 'pi05.node');
   beforeAll(() => {
     cpSync(sources, join(folder, 'dist'), { recursive: true });
@@ -64,6 +64,6 @@ describe('an engine that is not built', () => {
     writeFileSync(addon, 'not a library');
     const { code, stderr } = await pi05In(join(folder, 'dist'), argv);
     expect(code).toBe(2);
-    expect(stderr).toMatch(/^ENVIRONMENT: .*received one that does not load \(.*\): run "npm run build".*\n$/);
+    expect(stderr).toMatch(/^ENVIRONMENT: .*received one that does not load \(.*\): run `colcon build`.*\n$/);
   });
 });
