@@ -46,6 +46,9 @@ export async function readFolder(folder: string): Promise<BagFolder> {
     if (found === undefined) missing.push(name);
     else files.push(found);
   }
+  if (storage !== 'mcap' && storage !== 'sqlite3' && files.length > 0 && !files.some((name) => BAG_NAME.test(name))) {
+    throw new Pi05Error('BAG_FILE', `Expected storage mcap or sqlite3 in ${path}, received ${storage}`, path);
+  }
   const notes: string[] = [];
   const others = present.filter((name) => !files.includes(name));
   if (files.length === 0) {

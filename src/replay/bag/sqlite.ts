@@ -138,8 +138,8 @@ class SqliteFile implements BagFile {
     } catch (error) {
       throw new Pi05Error('BAG_DATA', `Expected messages in ${this.#name}: ${(error as Error).message}`);
     } finally {
-      order.finalize();
-      content.finalize();
+      finalize(order);
+      finalize(content);
     }
   }
 
@@ -190,6 +190,15 @@ class SalvagedFile implements BagFile {
 
   async close(): Promise<void> {
     await this.#handle.close();
+  }
+}
+
+/** A statement that failed says so once more. */
+function finalize(statement: sqlite.Statement): void {
+  try {
+    statement.finalize();
+  } catch {
+    // It is gone all the same.
   }
 }
 

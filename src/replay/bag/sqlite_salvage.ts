@@ -36,6 +36,7 @@ export function readSqliteHeader(bytes: Uint8Array): SqliteHeader | undefined {
 
 /** A row: where its payload begins, how much of it is on the leaf, and the page that it goes on at. */
 export interface SalvagedRow {
+  readonly id: number;
   readonly topic: number;
   readonly timestamp: bigint;
   /** Of the payload in the file. */
@@ -59,7 +60,7 @@ export class Salvage {
     this.#pages = Math.floor(size / header.pageSize);
   }
 
-  /** Every row that is whole, by timestamp. */
+  /** The rows, by timestamp. */
   async rows(): Promise<SalvagedRow[]> {
     const { pageSize } = this.#header;
     const together = Math.max(1, Math.floor(READ_TOGETHER / pageSize));
@@ -75,11 +76,17 @@ export class Salvage {
         this.#leaf(bytes.subarray(start, start + pageSize), (first + page) * pageSize, rows);
       }
     }
+    return this.#whole(rows.sort((a, b) => a.id - b.id));
+  }
+
+  /** Rows up to the first of which a part is missing: later ones that are whole would leave a gap in the recording. */
+  async #whole(rows: readonly SalvagedRow[]): Promise<SalvagedRow[]> {
     const whole: SalvagedRow[] = [];
     for (const row of rows) {
-      const behind = row.overflow + Math.ceil((row.start + row.length - row.local) / (this.#header.usable - 4)) - 1;
-      const reachesEnd = row.overflow > 0 && behind > this.#pages;
-      if (!reachesEnd || (await this.data(row)) !== undefined) whole.push(row);
+      const pages = Math.ceil((row.start + row.length - row.local) / (this.#header.usable - 4));
+      const reachesEnd = row.overflow > 0 && row.overflow + pages - 1 > this.#pages;
+      if (reachesEnd && (await this.data(row)) === undefined) break;
+      if (row.id !== whole.at(-1)?.id) whole.push(row);
     }
     return whole.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0));
   }
@@ -127,7 +134,7 @@ export class Salvage {
     const { usable } = this.#header;
     const cursor = new Cursor(page.subarray(0, usable), at);
     const size = cursor.varint();
-    cursor.varint();
+    const id = cursor.varint();
     const from = cursor.offset;
     const local = localBytes(size, usable);
     const overflow = local < size ? from + local : 0;
@@ -135,14 +142,15 @@ export class Salvage {
     const headerSize = cursor.varint();
     const types = Array.from({ length: COLUMNS }, () => cursor.varint());
     if (cursor.offset !== from + headerSize) return undefined;
-    const [id = -1, topicType = 0, timeType = 0, dataType = 0] = types;
-    if (id !== 0 || dataType < 12 || dataType % 2 !== 0) return undefined;
+    const [key = -1, topicType = 0, timeType = 0, dataType = 0] = types;
+    if (key !== 0 || dataType < 12 || dataType % 2 !== 0) return undefined;
     const topic = cursor.integer(topicType);
     const timestamp = cursor.integer(timeType);
     const length = (dataType - 12) / 2;
     const start = cursor.offset - from;
     if (topic === undefined || timestamp === undefined || start + length !== size || start > local) return undefined;
     return {
+      id,
       topic: Number(topic),
       timestamp,
       offset: position + from,

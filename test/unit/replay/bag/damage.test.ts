@@ -1,0 +1,90 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Pi05Error } from '../../../../src/errors.js';
+import { readBag, writeBags, type Bags, type Read, type Seen } from './bags.js';
+
+let bags: Bags;
+beforeAll(() => {
+  bags = writeBags();
+}, 120_000);
+afterAll(() => bags.remove());
+
+const FILES = [
+  'mcap_none/mcap_none.mcap',
+  'mcap_storage/mcap_storage.mcap',
+  'mcap_file/mcap_file.mcap.zstd',
+  'mcap_message/mcap_message.mcap',
+  'sqlite3_none/sqlite3_none.db3',
+  'sqlite3_file/sqlite3_file.db3.zstd',
+  'scan_plain.mcap',
+  'scan_zstd.mcap',
+];
+const CUTS = 16;
+/** For all of them on a busy machine. */
+const LIMIT = 120_000;
+
+/** What comes of a file with these bytes; anything but an error of this project fails the test. */
+async function outcome(bytes: Uint8Array): Promise<Read> {
+  const path = bags.path('damaged');
+  writeFileSync(path, bytes);
+  const read = await readBag(path).catch((error: Error) => ({ messages: [], damage: undefined, notes: [], error }));
+  if (read.error !== undefined && !(read.error instanceof Pi05Error)) throw read.error;
+  return read;
+}
+
+/** The first messages that were written, in the order of their times. */
+function firstWritten(count: number): Seen[] {
+  const times = new Set(bags.written.slice(0, count));
+  return bags.expected.filter(([, , time]) => times.has(time));
+}
+
+test.each(FILES)(
+  '%s cut anywhere gives the messages before the cut and says so',
+  async (name) => {
+    const whole = readFileSync(bags.path(name));
+    const offsets = Array.from({ length: CUTS }, (_, cut) => Math.floor((whole.length * cut) / CUTS) + (cut % 7));
+    let most = 0;
+    for (const offset of [...offsets, whole.length - 40, whole.length - 9, whole.length - 1]) {
+      const { messages, damage, error } = await outcome(whole.subarray(0, offset));
+      expect({ offset, messages }).toEqual({ offset, messages: firstWritten(messages.length) });
+      if (error !== undefined) continue;
+      const says = damage === undefined ? 'nothing' : /the (\d+) messages that/.exec(damage)?.[1];
+      const isWhole = messages.length === bags.expected.length;
+      expect({ offset, says }).toEqual({
+        offset,
+        says: isWhole && damage === undefined ? 'nothing' : String(messages.length),
+      });
+      if (offset < 0.95 * whole.length) most = Math.max(most, messages.length);
+    }
+    expect(most).toBeGreaterThan(0.5 * bags.expected.length);
+  },
+  LIMIT,
+);
+
+test.each(FILES)(
+  '%s with bytes turned over anywhere ends, with what was read or with an error of one sentence',
+  async (name) => {
+    const whole = readFileSync(bags.path(name));
+    for (let flip = 0; flip < CUTS; flip++) {
+      const damaged = Buffer.from(whole);
+      const offset = (flip * 7919 * 31) % whole.length;
+      damaged.fill(flip % 2 === 0 ? 0xff : 0x00, offset, offset + 1 + (flip % 16));
+      const { messages, error } = await outcome(damaged);
+      expect(messages.length).toBeLessThanOrEqual(bags.expected.length);
+      if (error !== undefined) expect(String(error)).toMatch(/^BAG_(FILE|DATA): Expected [^\n]+$/);
+    }
+  },
+  LIMIT,
+);
+
+test.each(FILES)(
+  '%s with its end overwritten by zeros ends',
+  async (name) => {
+    const whole = readFileSync(bags.path(name));
+    for (const share of [0.1, 0.5, 0.9, 0.999]) {
+      const damaged = Buffer.from(whole).fill(0, Math.floor(whole.length * share));
+      await outcome(damaged);
+    }
+  },
+  LIMIT,
+);

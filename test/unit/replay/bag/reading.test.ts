@@ -1,0 +1,169 @@
+import { readdirSync } from 'node:fs';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { openBag } from '../../../../src/replay/bag/bag.js';
+import { readBag, writeBags, type Bags } from './bags.js';
+
+let bags: Bags;
+beforeAll(() => {
+  bags = writeBags();
+}, 120_000);
+afterAll(() => bags.remove());
+
+const FOLDERS = [
+  'mcap_none',
+  'mcap_file',
+  'mcap_message',
+  'mcap_storage',
+  'sqlite3_none',
+  'sqlite3_file',
+  'sqlite3_message',
+  'split_mcap',
+  'split_sqlite3_file',
+];
+const FILES = [
+  'mcap_none/mcap_none.mcap',
+  'mcap_file/mcap_file.mcap.zstd',
+  'mcap_message/mcap_message.mcap',
+  'sqlite3_none/sqlite3_none.db3',
+  'sqlite3_file/sqlite3_file.db3.zstd',
+  'sqlite3_message/sqlite3_message.db3',
+  'sqlite_foxy.db3',
+  'sqlite_no_index.db3',
+];
+
+test.each([...FOLDERS, ...FILES])(
+  '%s gives the messages, bytes and times that rosbags gives, in their order',
+  async (name) => {
+    const { messages, damage, notes, error } = await readBag(bags.path(name));
+    expect(messages).toEqual(bags.expected);
+    expect({ damage, notes, error }).toEqual({ damage: undefined, notes: [], error: undefined });
+  },
+);
+
+test.each(['scan_plain.mcap', 'scan_lz4.mcap', 'scan_zstd.mcap'])(
+  '%s has no index and gives every message, and says so',
+  async (name) => {
+    const { messages, damage, notes, error } = await readBag(bags.path(name));
+    expect(messages).toEqual(bags.expected);
+    expect({ damage, error }).toEqual({ damage: undefined, error: undefined });
+    const found = `all ${bags.expected.length} were found by looking through it`;
+    expect(notes).toEqual([`${bags.path(name)} has no index of its messages; ${found}`]);
+  },
+);
+
+test.each(['mcap_none', 'scan_zstd.mcap', 'sqlite3_none', 'split_mcap'])(
+  '%s gives the topics asked for',
+  async (name) => {
+    const { messages } = await readBag(bags.path(name), ['prompt', 'joint_states', 'absent']);
+    expect(messages).toEqual(bags.expected.filter(([topic]) => topic !== 'wrist_camera/image_raw'));
+    expect((await readBag(bags.path(name), [])).messages).toEqual([]);
+  },
+);
+
+test.each([...FOLDERS, 'scan_plain.mcap'])('%s tells its topics, counts and times before it is read', async (name) => {
+  const bag = await openBag(bags.path(name));
+  const times = bags.expected.map(([, , time]) => BigInt(time));
+  const topics = Object.fromEntries([...bag.topics].map(([topic, { type, count }]) => [topic, { type, count }]));
+  expect(topics).toEqual({
+    'wrist_camera/image_raw': { type: 'sensor_msgs/msg/Image', count: 240 },
+    joint_states: { type: 'sensor_msgs/msg/JointState', count: 800 },
+    prompt: { type: 'std_msgs/msg/String', count: 7 },
+  });
+  expect([bag.startTime, bag.endTime]).toEqual([times[0], times.at(-1)]);
+  await bag.close();
+});
+
+test('a_bag_can_be_read_twice_and_left_in_the_middle', async () => {
+  for (const name of ['mcap_storage', 'sqlite3_none', 'split_mcap']) {
+    const bag = await openBag(bags.path(name));
+    const all = new Set(bag.topics.keys());
+    for (const stop of [3, 2000]) {
+      const times: string[] = [];
+      for await (const { logTime } of bag.messages(all)) {
+        times.push(String(logTime));
+        if (times.length === stop) break;
+      }
+      expect(times).toEqual(bags.expected.slice(0, stop).map(([, , time]) => time));
+    }
+    await bag.close();
+  }
+});
+
+test('nothing_is_left_beside_the_bag_or_in_the_temporary_folder', async () => {
+  const leftovers = () => readdirSync(tmpdir()).filter((name) => /^pi05-(bag-|[0-9a-f]{8}-)/.test(name));
+  const before = leftovers();
+  const bag = await openBag(bags.path('sqlite3_file'));
+  const plain = await openBag(bags.path('sqlite3_none'));
+  expect(readdirSync(bags.path('sqlite3_none')).sort()).toEqual(['metadata.yaml', 'sqlite3_none.db3']);
+  expect(leftovers()).toEqual(before);
+  await bag.close();
+  await plain.close();
+});
+
+test('rows_that_are_still_in_a_write_ahead_log_count', async () => {
+  const { messages } = await readBag(bags.path('sqlite_wal.db3'));
+  expect(messages.length).toBe(1000);
+});
+
+describe('metadata.yaml', () => {
+  const copy = (name: string): string => {
+    const folder = bags.path(`${name}_copy`);
+    rmSync(folder, { recursive: true, force: true });
+    cpSync(bags.path(name), folder, { recursive: true });
+    return folder;
+  };
+
+  test('is_not_needed_and_its_absence_is_told', async () => {
+    const folder = copy('split_mcap');
+    rmSync(join(folder, 'metadata.yaml'));
+    const { messages, damage, notes } = await readBag(folder);
+    expect(messages).toEqual(bags.expected);
+    expect(damage).toBeUndefined();
+    expect(notes).toEqual([
+      `${folder} has no metadata.yaml; its 3 .mcap and .db3 files are read in the order of their names`,
+    ]);
+  });
+
+  test.each([
+    ['not yaml', '\t{'],
+    ['of something else', 'a: 1\n'],
+    ['empty', ''],
+  ])('that is %s is told and not needed', async (_, text) => {
+    const folder = copy('mcap_none');
+    writeFileSync(join(folder, 'metadata.yaml'), text);
+    const { messages, notes } = await readBag(folder);
+    expect(messages).toEqual(bags.expected);
+    expect(notes[0]).toContain('has a metadata.yaml that cannot be read');
+  });
+
+  test('that_names_another_storage_or_other_files_or_counts_is_told', async () => {
+    const folder = copy('mcap_none');
+    const metadata = (files: string, count: number) =>
+      `rosbag2_bagfile_information:\n  storage_identifier: sqlite3\n  relative_file_paths: [${files}]\n  message_count: ${count}\n`;
+    writeFileSync(join(folder, 'metadata.yaml'), metadata('elsewhere/mcap_none.mcap', 5));
+    const counted = await readBag(folder);
+    expect(counted.messages).toEqual(bags.expected);
+    expect(counted.notes).toEqual([
+      `${join(folder, 'metadata.yaml')} counts 5 messages, the files hold ${bags.expected.length}`,
+    ]);
+    writeFileSync(join(folder, 'metadata.yaml'), metadata('gone.db3', 5));
+    const renamed = await readBag(folder);
+    expect(renamed.messages).toEqual(bags.expected);
+    expect(renamed.notes).toEqual([
+      `${join(folder, 'metadata.yaml')} lists no file that is there; mcap_none.mcap is read instead`,
+    ]);
+  });
+
+  test('that_lists_a_file_that_is_missing_or_misses_one_is_told', async () => {
+    const folder = copy('split_mcap');
+    rmSync(join(folder, 'bag_1.mcap'));
+    cpSync(join(folder, 'bag_0.mcap'), join(folder, 'bag_9.mcap'));
+    const { messages, damage, notes } = await readBag(folder);
+    expect(messages.length).toBe(bags.expected.length - 400);
+    expect(damage).toBe(`Expected the files that ${join(folder, 'metadata.yaml')} lists, missing: bag_1.mcap`);
+    expect(notes).toEqual([`${join(folder, 'metadata.yaml')} does not list bag_9.mcap, which is not read`]);
+  });
+});
