@@ -39,7 +39,6 @@ class CudaOps final : public Ops {
   void vision(const Matrix& patches, int64_t cameras, const Matrix& out) override;
   void embed(const int32_t* tokens, const Matrix& out) override;
   void prefix(const Matrix& x, const Cache& cache) override;
-  void prefix_layer(int64_t layer, const Matrix& x, const Cache& cache) override;
   void flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const Cache& cache, const Matrix& modulation,
             const Matrix& x, const Matrix& velocities) override;
   void expert_layer(int64_t layer, const int32_t* time_row, int64_t prefix_tokens, const Cache& cache,
@@ -67,7 +66,6 @@ class CudaOps final : public Ops {
   std::array<float, kStages> stage_times();
 
  private:
-  Lease lease_;  // first, so that it ends last
   // A recorded inference. The latest is first in the list.
   struct Recording {
     Shape shape;
@@ -83,7 +81,11 @@ class CudaOps final : public Ops {
   // Of this shape and the inputs uploaded last; the first in the list from then on.
   cudaGraphExec_t recorded(const Shape& shape, const std::function<void()>& record);
   Matrix scratch(int64_t rows, int64_t cols, DType type);  // valid until the next call
-  void mark(int event);                                    // the end of a stage, where they are measured
+  // x · weightᵀ, to be added to `stream` by the norm that reads it next, or added already. Lies in scratch.
+  kernels::Parts linear_parts(const Matrix& x, const Tensor& weight, const Matrix& stream);
+  // Adds `before` to x first; returns what is left to add to it.
+  kernels::Parts layer_of_prefix(int64_t layer, const Matrix& x, const Cache& cache, const kernels::Parts& before);
+  void mark(int event);  // the end of a stage, where they are measured
 
   // inputs.cc
   void lay_out_inputs();
@@ -92,6 +94,7 @@ class CudaOps final : public Ops {
   void forget_recordings();
 
   DType type_;
+  int multiprocessors_ = 0;
   Stream stream_;
   Products products_;
   std::vector<DeviceMemory> memory_;

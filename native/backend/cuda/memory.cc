@@ -1,7 +1,6 @@
 #include "backend/cuda/memory.h"
 
 #include <atomic>
-#include <mutex>
 #include <string>
 
 #include "backend/cuda/check.h"
@@ -9,11 +8,7 @@
 namespace pi05 {
 namespace {
 
-std::atomic<bool> lost{false};
-std::mutex leasing;
-int leases = 0;
-
-// After these every further call in the process fails.
+// After these every further call of the process fails.
 bool is_loss(cudaError_t result) {
   switch (result) {
     case cudaErrorIllegalAddress:
@@ -39,21 +34,12 @@ bool is_loss(cudaError_t result) {
 
 void fail(cudaError_t result, const char* what) {
   cudaGetLastError();  // a failed launch is not the next call's failure
+  static std::atomic<bool> lost{false};
   if (is_loss(result)) lost = true;
   const std::string sentence = "Expected the GPU to do " + std::string(what) + ", received " +
                                cudaGetErrorName(result) + ": " + cudaGetErrorString(result);
-  if (lost) throw Error(PI05_DEVICE_LOST, sentence + " (the GPU is lost until every session is closed)");
+  if (lost) throw Error(PI05_DEVICE_LOST, sentence + " (the GPU is lost to this process: start it anew)");
   throw Error(result == cudaErrorMemoryAllocation ? PI05_OUT_OF_MEMORY : PI05_ENGINE_FAILED, sentence);
-}
-
-Lease::Lease() {
-  const std::lock_guard<std::mutex> lock(leasing);
-  leases++;
-}
-
-Lease::~Lease() {
-  const std::lock_guard<std::mutex> lock(leasing);
-  if (--leases == 0 && lost.exchange(false)) cudaDeviceReset();
 }
 
 DeviceMemory::DeviceMemory(int64_t bytes) : bytes_(bytes) {

@@ -32,16 +32,6 @@ class DeviceMemory {
   int64_t bytes_ = 0;
 };
 
-// Held by whoever uses the GPU. When the last one goes after the GPU was lost, what is left of it in this process is
-// thrown away, so that a session can be opened anew.
-class Lease {
- public:
-  Lease();
-  ~Lease();
-  Lease(const Lease&) = delete;
-  Lease& operator=(const Lease&) = delete;
-};
-
 // A stream that no other waits for. Converts to what CUDA calls one.
 class Stream {
  public:

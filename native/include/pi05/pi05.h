@@ -27,7 +27,7 @@ typedef enum pi05_status {
   PI05_OUT_OF_MEMORY = 5,
   PI05_ENGINE_FAILED = 6,
   PI05_DRIVER_TOO_OLD = 7, /* the GPU's driver does not know the CUDA that this was built with */
-  PI05_DEVICE_LOST = 8     /* the GPU fails whatever it is asked; sessions can be opened again when all are closed */
+  PI05_DEVICE_LOST = 8     /* the GPU fails whatever this process asks of it from now on */
 } pi05_status;
 
 /* "CHECKPOINT_TENSORS" for PI05_CHECKPOINT_TENSORS, and so on. Static storage. */
