@@ -85,7 +85,7 @@ describe('a checkpoint that is fine', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Checkpoint {2}\S+tiny-lerobot\n {12}lerobot: /);
     expect(stdout).toMatch(/\nProblems {4}none\n$/);
-    expect(stdout).toMatch(/\n {12}state: 7 numbers, normalised by q01 and q99\n {27}q01 +q99 +mean +std\n/);
+    expect(stdout).toMatch(/\nStatistics {2}state: 7 numbers, normalised by q01 and q99\n {27}q01 +q99 +mean +std\n/);
   });
 });
 
