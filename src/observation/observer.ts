@@ -137,6 +137,11 @@ export class Observer {
     return this.#attempt(() => this.#accept(stream, this.#reader.read(reading), now), stream);
   }
 
+  /** Whether a frame with these bytes is kept. */
+  holds(data: Uint8Array): boolean {
+    return [...this.#cameras.values()].some(({ history }) => history.items.some((frame) => frame.data === data));
+  }
+
   /** Whether there is a set of inputs that are all stamped `since` or later. */
   isComplete(now: bigint, since: bigint): boolean {
     return this.#align(now)?.every(({ stamp }) => stamp >= since) ?? false;

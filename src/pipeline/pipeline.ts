@@ -155,6 +155,11 @@ export class Pipeline {
     this.#consider(now);
   }
 
+  /** Whether pixels that were offered are still to be looked at; those of the inference in flight apart. */
+  holds(data: Uint8Array): boolean {
+    return this.#observer.holds(data);
+  }
+
   /** Resolves when no decode is in flight. */
   decoded(): Promise<void> {
     return this.#observer.idle();
