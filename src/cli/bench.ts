@@ -66,7 +66,9 @@ export async function run(argv: string[]): Promise<number> {
     const request = { ...synthesise(info, cameras, tokens), ...(steps === undefined ? {} : { steps }) };
     await measure(engine, request, warmup);
     const load = loadavg()[0];
-    const inference = distribution(await measure(engine, request, requests));
+    const times = await measure(engine, request, requests);
+    const inference = distribution(times.map(([whole]) => whole));
+    const native = distribution(times.map(([, inNative]) => inNative));
     const report = {
       checkpoint: values.checkpoint ?? 'random, demo size',
       backend: info.backend,
@@ -82,6 +84,7 @@ export async function run(argv: string[]): Promise<number> {
       requests,
       load_ms: loadMs,
       inference_ms: inference,
+      native_ms: native,
     };
     process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : describe(report));
   } finally {
@@ -124,12 +127,13 @@ function synthesise(info: ModelInfo, cameras: number, tokens: number): InferRequ
   };
 }
 
-async function measure(engine: Engine, request: InferRequest, count: number): Promise<number[]> {
-  const times: number[] = [];
+/** Of each request: the whole, and the part in native code; ms. */
+async function measure(engine: Engine, request: InferRequest, count: number): Promise<[number, number][]> {
+  const times: [number, number][] = [];
   while (times.length < count) {
     const start = performance.now();
-    await engine.infer(request);
-    times.push(performance.now() - start);
+    const { milliseconds } = await engine.infer(request);
+    times.push([performance.now() - start, milliseconds]);
   }
   return times;
 }
@@ -142,9 +146,15 @@ export function distribution(times: readonly number[]): Distribution {
   return { mean, p50: rank(0.5), p95: rank(0.95), p99: rank(0.99), least: rank(0), most: rank(1) };
 }
 
-function describe(report: Record<string, unknown> & { readonly inference_ms: Distribution }): string {
-  const { inference_ms: inference, load_ms: load, ...given } = report;
+function describe(
+  report: Record<string, unknown> & { readonly inference_ms: Distribution; readonly native_ms: Distribution },
+): string {
+  const { inference_ms: inference, native_ms: native, load_ms: load, ...given } = report;
   const lines = Object.entries(given).map(([name, value]) => `${name.replaceAll('_', ' ').padEnd(14)}${String(value)}`);
-  const times = Object.entries(inference).map(([name, ms]: [string, number]) => `${name} ${ms.toFixed(1)}`);
-  return `${lines.join('\n')}\nload          ${Number(load).toFixed(0)} ms\ninference     ${times.join('  ')} ms\n`;
+  const row = (times: Distribution): string =>
+    Object.entries(times)
+      .map(([name, ms]: [string, number]) => `${name} ${ms.toFixed(2)}`)
+      .join('  ');
+  const head = `${lines.join('\n')}\nload          ${Number(load).toFixed(0)} ms`;
+  return `${head}\ninference     ${row(inference)} ms\nin native     ${row(native)} ms\n`;
 }
