@@ -30,9 +30,9 @@ export interface Float64MultiArray {
 export function encodeJointTrajectory({ header, joint_names, points }: JointTrajectory): Uint8Array {
   const writer = new CdrWriter({ kind: EncapsulationKind.CDR_LE });
   writeTime(writer, header.stamp);
-  writer.string(header.frame_id);
+  writeString(writer, header.frame_id);
   writer.sequenceLength(joint_names.length);
-  for (const name of joint_names) writer.string(name);
+  for (const name of joint_names) writeString(writer, name);
   writer.sequenceLength(points.length);
   for (const { positions, velocities, accelerations, effort, time_from_start } of points) {
     for (const values of [positions, velocities, accelerations, effort]) writer.float64Array(values, true);
@@ -53,4 +53,10 @@ export function encodeFloat64MultiArray({ layout, data }: Float64MultiArray): Ui
 function writeTime(writer: CdrWriter, { sec, nanosec }: Time): void {
   writer.int32(sec);
   writer.uint32(nanosec);
+}
+
+/** `CdrWriter.string` counts characters where CDR counts bytes. */
+function writeString(writer: CdrWriter, text: string): void {
+  const bytes = Buffer.from(`${text}\0`);
+  writer.sequenceLength(bytes.byteLength).uint8Array(bytes);
 }

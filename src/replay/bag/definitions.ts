@@ -42,10 +42,12 @@ function closure(root: string): Definition[] {
   return definitions;
 }
 
+/** A type's own text; in the library the texts of some of the types in it follow. */
 function read(name: string): string {
   const [pack = '', type = ''] = name.split('/');
   try {
-    return `${readFileSync(join(MESSAGES, pack, 'msg', `${type}.msg`), 'utf8').trimEnd()}\n`;
+    const [own = ''] = readFileSync(join(MESSAGES, pack, 'msg', `${type}.msg`), 'utf8').split(SEPARATOR);
+    return `${own.trimEnd()}\n`;
   } catch {
     throw new Pi05Error('INVALID_ARGUMENT', `Expected a common message type of ROS 2, received ${name}`);
   }

@@ -1,4 +1,4 @@
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { McapWriter } from '@mcap/core';
 import { FileHandleWritable } from '@mcap/nodejs';
 import { Pi05Error } from '../../errors.js';
@@ -31,6 +31,8 @@ export class BagWriter {
   static async create(path: string): Promise<BagWriter> {
     let handle: FileHandle;
     try {
+      const there = await stat(path).catch(() => undefined);
+      if (there?.isDirectory() === true) throw new Error('it is a folder');
       handle = await open(`${path}.new`, 'w');
     } catch (error) {
       throw unwritable(path, error);

@@ -270,6 +270,11 @@ describe('conditions', () => {
     from.prompt = '';
     from.watch(T0 + 1n);
     expect(codes()).toEqual(['PROMPT_EMPTY']);
+    from.prompt = 'go';
+    from.prompt = ' ';
+    from.watch(T0 + 2n);
+    from.watch(T0 + 3n);
+    expect(codes()).toEqual(['PROMPT_EMPTY']);
   });
 });
 

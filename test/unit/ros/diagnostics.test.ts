@@ -83,6 +83,7 @@ describe('statuses', () => {
     expect(status('inputs', QUIET, report)).toMatchObject({
       level: LEVEL.warn,
       message: 'TOPIC_TYPE: Expected another type',
+      values: { 'present.TOPIC_TYPE': 'Expected another type' },
     });
     expect(status('inputs', { ...QUIET, refusal }, report).message).toBe('IMAGE_SIZE: Expected more from /camera');
     expect(status('engine', QUIET, report).message).toBe('no fault');
