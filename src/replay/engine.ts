@@ -3,6 +3,7 @@ import type { Engine, InferRequest, InferResult, ModelInfo } from '../engine/eng
 interface Flight {
   /** Bag time at which the answer arrives, ns. */
   due: bigint;
+  readonly request: InferRequest;
   readonly outcome: Promise<InferResult>;
   readonly resolve: (result: InferResult) => void;
   readonly reject: (error: unknown) => void;
@@ -35,6 +36,11 @@ export class BagTimeEngine implements Engine {
     return this.#flight?.due;
   }
 
+  /** Whether the question in flight has these pixels. */
+  holds(data: Uint8Array): boolean {
+    return this.#flight?.request.images.some((image) => image?.data === data) ?? false;
+  }
+
   /** For how long the replay has waited for the engine so far, ms of real time. */
   get waited(): number {
     return this.#waited;
@@ -45,7 +51,7 @@ export class BagTimeEngine implements Engine {
     // A failure is told when the answer is due.
     outcome.catch(() => {});
     return new Promise((resolve, reject) => {
-      this.#flight = { due: this.#now() + this.#latency, outcome, resolve, reject };
+      this.#flight = { due: this.#now() + this.#latency, request, outcome, resolve, reject };
     });
   }
 

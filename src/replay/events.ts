@@ -6,8 +6,9 @@ import { decodeCompressed } from '../observation/image.js';
 import type { BagMessage } from './bag/bag.js';
 import { decodeAction, type Action } from './actions.js';
 import type { Input } from './inputs.js';
+import type { PixelBuffers } from './pixels.js';
 
-/** One message of the bag, decoded; it owns its data. */
+/** One message of the bag, decoded; its data stays as it is, an image's as `PixelBuffers` says. */
 export type ReplayEvent = {
   /** When it was recorded, ns. */
   readonly logTime: bigint;
@@ -39,12 +40,13 @@ export async function* replayEvents(
   messages: AsyncIterable<BagMessage>,
   inputs: ReadonlyMap<string, Input>,
   config: PolicyConfig,
+  pixels: PixelBuffers,
 ): AsyncGenerator<ReplayEvent, void, void> {
   const ahead = [...inputs.values()].some(({ kind }) => kind === 'compressed');
   const waiting: ReplayEvent[] = [];
   let decodes = 0;
   for await (const message of messages) {
-    const event = decode(message, inputs, config);
+    const event = decode(message, inputs, config, pixels);
     if (event === undefined) continue;
     if (!ahead) {
       yield event;
@@ -66,6 +68,7 @@ function decode(
   { topic, data, logTime }: BagMessage,
   inputs: ReadonlyMap<string, Input>,
   config: PolicyConfig,
+  pixels: PixelBuffers,
 ): ReplayEvent | undefined {
   const input = inputs.get(topic);
   if (input === undefined) return undefined;
@@ -73,10 +76,12 @@ function decode(
     switch (input.kind) {
       case 'image': {
         const image = decodeImage(data, topic);
-        return { logTime, kind: 'image', camera: input.camera.name, image: ownedImage(image) };
+        const own = { ...image, data: pixels.copy(image.data) };
+        return { logTime, kind: 'image', camera: input.camera.name, image: own };
       }
       case 'compressed': {
-        const image = ownedImage(decodeCompressedImage(data, topic));
+        const lent = decodeCompressedImage(data, topic);
+        const image = { ...lent, data: lent.data.slice() };
         const decoded = decodeCompressed(image, topic, config.image);
         // A refusal is reported at its turn.
         decoded.catch(() => {});
@@ -100,10 +105,6 @@ function decode(
 }
 
 /** The bag's bytes are only lent until the next message, and decoded arrays may be views on them. */
-function ownedImage<T extends { readonly data: Uint8Array }>(image: T): T {
-  return { ...image, data: new Uint8Array(image.data) };
-}
-
 function ownedReading({ position, velocity, effort, ...rest }: JointReading): JointReading {
   return { ...rest, position: position.slice(), velocity: velocity.slice(), effort: effort.slice() };
 }

@@ -9,6 +9,7 @@ import { BagTimeEngine } from './engine.js';
 import { type ReplayEvent, replayEvents } from './events.js';
 import type { Input } from './inputs.js';
 import type { ReplayListener } from './listener.js';
+import { PixelBuffers } from './pixels.js';
 
 export interface ReplayOptions {
   readonly bag: Bag;
@@ -68,6 +69,7 @@ class Replay {
   readonly #pipeline: Pipeline;
   readonly #ticker: SimulatedTicker;
   readonly #period: bigint;
+  readonly #pixels = new PixelBuffers((data) => this.#pipeline.holds(data) || this.#engine.holds(data));
   readonly #inferenceMs: number[] = [];
   readonly #latencyMs: number[] = [];
   /** Bag time, ns. */
@@ -98,12 +100,13 @@ class Replay {
     let first: bigint | undefined;
     let last = 0n;
     let shown = started;
-    for await (const event of replayEvents(messages, inputs, config)) {
+    for await (const event of replayEvents(messages, inputs, config, this.#pixels)) {
       first ??= event.logTime;
       last = event.logTime;
       if (simulated) this.#at(last);
       else await this.#reach(last);
       await this.#take(event);
+      if (event.kind === 'image') this.#pixels.offered(event.image.data);
       await this.#settle();
       if (this.#failure !== undefined) break;
       const now = performance.now();
