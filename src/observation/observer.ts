@@ -62,7 +62,7 @@ export class Observer {
   #built: bigint | undefined;
   #judged:
     { readonly stamp: bigint; readonly views: readonly View[]; readonly pair: readonly View[] | undefined } | undefined;
-  prompt: string;
+  #prompt: string;
   /** How far ahead of the clock a good stamp may be: in lock-step messages come before the clock of their tick. */
   readonly #lead: bigint;
 
@@ -75,7 +75,7 @@ export class Observer {
     this.#report = report;
     this.#changed = changed;
     this.#clock = clock;
-    this.prompt = config.prompt;
+    this.#prompt = config.prompt;
     const period = BigInt(Math.round(1e9 / config.controlRate));
     this.#lead = config.schedule.lockstep ? period : 0n;
     this.#reader = new JointReader(config);
@@ -91,6 +91,16 @@ export class Observer {
         ? stream<JointSample>(config.state, 'STATE_STALE', 'STATE_STALE', new History(JOINT_HISTORY_ITEMS), period)
         : undefined;
     this.#streams = [...cameras, ...(this.#joints ? [this.#joints] : [])];
+  }
+
+  get prompt(): string {
+    return this.#prompt;
+  }
+
+  /** A prompt that is empty again is said again. */
+  set prompt(text: string) {
+    this.#prompt = text;
+    this.#conditions.clear(`PROMPT_EMPTY ${this.#config.promptTopic}`);
   }
 
   /** Forgets all inputs; ages count from `now`. */

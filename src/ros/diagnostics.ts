@@ -88,10 +88,14 @@ export function statuses(name: string, report: Report, recent: Recent): Diagnost
     return (code) => (CONCERN[code] ?? 'control') === concern;
   };
   const worstOf = (concern: string): [Level, string] => worst(faults.filter(({ code }) => about(concern)(code)));
-  const counts = (concern: string): KeyValue[] =>
-    Object.entries(statistics.faults)
+  const counts = (concern: string): KeyValue[] => [
+    ...Object.entries(statistics.faults)
       .filter(([code]) => about(concern)(code))
-      .map(([code, count]) => value(`fault.${code}`, count));
+      .map(([code, count]) => value(`fault.${code}`, count)),
+    ...report.present
+      .filter(({ code }) => about(concern)(code))
+      .map(({ code, message }) => value(`present.${code}`, message)),
+  ];
 
   const last = statistics.lastRefusal;
   const [inputsLevel, inputsFault] = worstOf('inputs');
@@ -109,6 +113,7 @@ export function statuses(name: string, report: Report, recent: Recent): Diagnost
           value('last_refusal.topic', last.source ?? ''),
           value('last_refusal.message', last.message),
         ]),
+    ...counts('inputs'),
   ]);
   const engine = status('engine', ...worstOf('engine'), [
     value('chunks', statistics.chunks),

@@ -1,6 +1,7 @@
 """The other side of the tests: the real node in a process of its own, and a robot made of rclpy."""
 
 import base64
+import io
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from PIL import Image as PillowImage
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
@@ -150,6 +152,7 @@ class Robot:
         self.executor.add_node(self.ros)
         self.chunks, self.arm, self.gripper, self.trajectories, self.diagnostics = [], [], [], [], []
         self.clients = {}
+        self.compressed = compressed
         self.cameras = {
             name: self.ros.create_publisher(
                 CompressedImage if name in compressed else Image,
@@ -261,8 +264,12 @@ class Robot:
 
     def send_set(self, exterior=None, wrist=None, positions=None):
         """One good set of everything, stamped now."""
-        self.send_image("exterior", picture(1) if exterior is None else exterior)
-        self.send_image("wrist", picture(2) if wrist is None else wrist)
+        pictures = {"exterior": picture(1) if exterior is None else exterior, "wrist": picture(2) if wrist is None else wrist}
+        for camera, pixels in pictures.items():
+            if camera in self.compressed:
+                self.send_compressed(camera, encoded(pixels))
+            else:
+                self.send_image(camera, pixels)
         self.send_joints(REST if positions is None else positions)
 
     # Ticks: the node's time is what the clock says, so exactly these happen.
@@ -349,3 +356,11 @@ REST = [0.0, -0.7, 0.0, -2.3, 0.0, 1.6, 0.8, 0.04]
 def picture(seed, width=64, height=48):
     """A picture that no other seed gives."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def encoded(pixels, kind="JPEG", mode=None, **options):
+    """A picture as a file's bytes; `mode` is one of Pillow's."""
+    picture = PillowImage.fromarray(pixels)
+    file = io.BytesIO()
+    (picture if mode is None else picture.convert(mode)).save(file, kind, **options)
+    return file.getvalue()

@@ -1,3 +1,5 @@
+import math
+
 from harness import DEADLINE, JOINTS
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetAvailableStates, GetAvailableTransitions
@@ -61,7 +63,8 @@ def test_a_checkpoint_that_is_missing_refuses_configure_and_says_so(start, robot
 def test_a_checkpoint_that_is_missing_ends_an_autostarted_node(start):
     node = start(checkpoint="/nowhere/to/be/found")
     assert node.wait() == 2
-    assert any(line.startswith("CHECKPOINT_MISSING: ") for line in node.lines), node.log
+    said = [line for line in node.lines if "CHECKPOINT_MISSING: " in line]
+    assert len(said) == 1 and said[0].startswith("CHECKPOINT_MISSING: "), node.log
 
 
 def test_it_offers_the_standard_states_and_transitions(start, robot):
@@ -82,11 +85,17 @@ def describe(robot, *names):
 
 def test_parameters_are_described_with_type_range_and_access(start, robot):
     start(autostart=False)
-    rate, mode, skew, prompt, threads, names = describe(
-        robot, "control_rate", "schedule.mode", "sync.max_skew", "prompt", "threads", "cameras.names"
+    rate, mode, skew, prompt, threads, names, speed, lowest = describe(
+        robot,
+        *("control_rate", "schedule.mode", "sync.max_skew", "prompt", "threads", "cameras.names"),
+        *("action.panda_joint7.max_velocity", "state.panda_joint7.lower"),
     )
     assert (rate.type, rate.read_only) == (ParameterType.PARAMETER_DOUBLE, True)
-    assert "Hz" in rate.description
+    assert "Unit: Hz." in rate.description and "above 0 and at most 1000" in rate.description
+    assert [(r.from_value, r.to_value) for r in rate.floating_point_range] == [(0.0, 1000.0)]
+    assert "Unit: rad/s or m/s." in speed.description
+    assert [(r.from_value, r.to_value) for r in speed.floating_point_range] == [(0.0, math.inf)]
+    assert lowest.read_only and not lowest.floating_point_range and "Unit: joint's own." in lowest.description
     assert (mode.type, mode.read_only) == (ParameterType.PARAMETER_STRING, True)
     assert "sync" in mode.description and "async" in mode.description
     assert [(r.from_value, r.to_value, r.step) for r in skew.floating_point_range] == [(0.0, 3600.0, 0.0)]
@@ -100,6 +109,13 @@ def test_every_parameter_is_declared_and_has_its_value(start, robot):
     names = robot.call(ListParameters, "policy_node/list_parameters", ListParameters.Request()).result.names
     wanted = {"checkpoint", "seed", "cameras.wrist.max_age", "action.panda_joint7.kind", "use_sim_time"}
     assert wanted <= set(names)
+    own = [name for name in names if name not in ("use_sim_time", "start_type_description_service")]
+    described = describe(robot, *own)
+    assert [d.name for d in described] == own
+    assert [d.name for d in described if len(d.description) < 10] == []
+    numbers = [d for d in described if d.type == ParameterType.PARAMETER_DOUBLE]
+    assert len(numbers) > 50 and [d.name for d in numbers if "Unit: " not in d.description] == []
+    assert {d.name for d in described if not d.read_only} == {"prompt"}
     request = GetParameters.Request(names=["state.joints", "control_rate", "cameras.wrist.max_age"])
     joints, rate, age = robot.call(GetParameters, "policy_node/get_parameters", request).values
     assert list(joints.string_array_value) == JOINTS

@@ -1,0 +1,35 @@
+"""What other nodes do that this one cannot work with is said at the activation and for as long as it lasts."""
+
+from std_msgs.msg import Float64MultiArray
+
+
+def newest(robot, node, concern):
+    """Level, message and values of a node's newest status."""
+    return next((s[1:] for s in reversed(robot.statuses(node)) if s[0] == concern), (b"", "", {}))
+
+
+def test_another_commander_and_another_type_are_named_until_they_are_gone(start, robot):
+    topic = f"{robot.namespace}/arm_velocity_controller/commands"
+    other = robot.ros.create_publisher(Float64MultiArray, topic, 1)
+    node = start(cameras__wrist__transport="compressed")
+    names = f"received {robot.namespace}/policy_node, {robot.namespace}/{robot.ros.get_name()}"
+    node.wait_for_log(f"OUTPUT_SHARED: Expected {node.node} alone to command {topic}, ")
+    assert names in node.log
+    node.wait_for_log("TOPIC_TYPE: Expected sensor_msgs/msg/CompressedImage on ")
+
+    robot.until(lambda: "OUTPUT_SHARED" in newest(robot, node.node, "control")[1], "a warning")
+    assert newest(robot, node.node, "control")[0] == b"\x01"
+    types = lambda: newest(robot, node.node, "inputs")[2].get("present.TOPIC_TYPE", "")
+    robot.until(lambda: "received publishers of sensor_msgs/msg/Image" in types(), "a warning")
+
+    robot.ros.destroy_publisher(other)
+    robot.ros.destroy_publisher(robot.cameras["wrist"])
+    robot.until(lambda: "OUTPUT_SHARED" not in newest(robot, node.node, "control")[1] and not types(), "their end")
+
+
+def test_two_nodes_of_one_name_both_say_so(start, robot):
+    nodes = [start(), start()]
+    for node in nodes:
+        node.wait_for_log(f"NODE_DUPLICATE: Expected one node of the name {node.node}, received 2")
+    assert nodes[1].stop() == 0
+    robot.until(lambda: newest(robot, nodes[0].node, "control")[1] == "no fault", "the end of the warning")
