@@ -48,6 +48,8 @@ async function openFolder(folder: string, decompressors: DecompressHandlers): Pr
 
 /** One file, decompressed first where all of it is compressed; what is then cut is for its own reader to tell. */
 async function openFile(path: string, decompressors: DecompressHandlers): Promise<BagFile> {
+  // Opening a pipe would wait for its writer.
+  if (!(await stat(path)).isFile()) throw new Pi05Error('BAG_FILE', `Expected a regular file at ${path}`, path);
   const handle = await open(path, 'r');
   try {
     if (!isZstandard(await beginning(handle))) return await openStorage(handle, path, path, decompressors);

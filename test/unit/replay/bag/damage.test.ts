@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Pi05Error } from '../../../../src/errors.js';
+import { BagWriter } from '../../../../src/replay/bag/writer.js';
 import { readBag, writeBags, type Bags, type Read, type Seen } from './bags.js';
 
 let bags: Bags;
@@ -88,3 +89,26 @@ test.each(FILES)(
   },
   LIMIT,
 );
+
+test('a_changed_byte_in_a_chunk_is_noticed_by_its_checksum_after_the_chunks_before_it', async () => {
+  const path = bags.path('checked.mcap');
+  const writer = await BagWriter.create(path);
+  for (let index = 0; index < 40; index++) {
+    const data = Buffer.alloc(100_000, index);
+    await writer.write('a', 'std_msgs/msg/String', BigInt(index), data);
+  }
+  await writer.close();
+  const damaged = readFileSync(path);
+  damaged[Math.floor(damaged.length / 2)]! ^= 1;
+  const { messages, error } = await outcome(damaged);
+  expect(messages.length).toBeGreaterThan(10);
+  expect(messages.map(([, , time]) => time)).toEqual(messages.map((_, index) => String(index)));
+  expect(String(error)).toMatch(
+    /^BAG_DATA: Expected checksum \d+ for the chunk at byte \d+ of .*damaged, received \d+: it is damaged, after \d+ messages were read$/,
+  );
+});
+
+test('frames_one_after_the_other_are_one_file', async () => {
+  const path = bags.path('two_frames.mcap.zstd');
+  expect((await readBag(path)).messages).toEqual(bags.expected);
+});

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -24,6 +25,13 @@ function file(name: string, bytes: Uint8Array | string): string {
 
 test('what_is_not_there_is_said', async () => {
   expect(await refusal(bags.path('none'))).toBe(`BAG_FILE: Expected a bag at ${bags.path('none')}: there is none`);
+});
+
+test('a_pipe_and_a_device_are_refused_without_waiting_for_them', async () => {
+  execFileSync('mkfifo', [bags.path('pipe.mcap')]);
+  for (const path of [bags.path('pipe.mcap'), '/dev/zero']) {
+    expect(await refusal(path)).toBe(`BAG_FILE: Expected a regular file at ${path}`);
+  }
 });
 
 test.each([

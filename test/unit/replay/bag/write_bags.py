@@ -189,6 +189,9 @@ def main(root):
     without_index(plain, root / 'scan_zstd.mcap', compressed(b'zstd', zstd.compress))
     without_index(plain, root / 'scan_lzma.mcap', compressed(b'lzma', lambda content: content))
     without_index(plain, root / 'scan_empty.mcap', lambda _, __: b'')
+    content = plain.read_bytes()
+    halves = [content[: len(content) // 2], content[len(content) // 2 :]]
+    (root / 'two_frames.mcap.zstd').write_bytes(b''.join(map(zstd.compress, halves)))
     sqlite_variants(root, root / 'sqlite3_none' / 'sqlite3_none.db3')
     written = [str(time) for _, _, time, _ in messages()]
     (root / 'expected.json').write_text(json.dumps({'messages': expected['mcap_none'], 'written': written}))
