@@ -5,7 +5,6 @@ import { type Problem, Problems } from '../config/problems.js';
 import { packageRoot } from '../engine/addon.js';
 import type { ModelInfo } from '../engine/engine.js';
 import { type CheckpointDescription, describeCheckpoint } from '../engine/inspect.js';
-import { LOAD_CODES, Pi05Error } from '../errors.js';
 import { IMAGE_SLOTS } from '../frame/frame.js';
 import { misfits } from '../policy/fit.js';
 import { inspectStatistics, inspectTokenizer, type StatisticsReport, type TokenizerReport } from '../policy/inspect.js';
@@ -63,6 +62,14 @@ export interface Fit {
   readonly path: string;
   readonly fits: boolean;
   readonly reasons: readonly Fault[];
+  /** The joints that it names, and whose statistics they are to use; undefined where the file cannot be read. */
+  readonly joints: Joints | undefined;
+}
+
+export interface Joints {
+  readonly assetId: string;
+  readonly state: readonly string[];
+  readonly actions: readonly string[];
 }
 
 export interface Fault {
@@ -160,13 +167,20 @@ function presets(): string[] {
 function fit(directory: string, model: ModelInfo, statistics: readonly StatisticsReport[], path: string): Fit {
   const problems = new Problems();
   let reasons: readonly Problem[];
+  let joints: Joints | undefined;
   try {
-    reasons = misfits(directory, model, statistics, configFromFile(path));
+    const config = configFromFile(path);
+    reasons = misfits(directory, model, statistics, config);
+    joints = { assetId: config.assetId, state: names(config.state.joints), actions: names(config.action.joints) };
   } catch (error) {
     problems.addError(error);
     reasons = problems.list;
   }
-  return { name: basename(path, '.yaml'), path, fits: reasons.length === 0, reasons: reasons.map(told) };
+  return { name: basename(path, '.yaml'), path, fits: reasons.length === 0, reasons: reasons.map(told), joints };
+}
+
+function names(joints: readonly { readonly name: string }[]): string[] {
+  return joints.map(({ name }) => name);
 }
 
 function told({ code, message }: Problem): Fault {
@@ -176,6 +190,5 @@ function told({ code, message }: Problem): Fault {
 /** The engine's sentences have their details in lines of their own. */
 function fault(code: string, text: string): Fault {
   const [message = '', ...details] = text.split('\n').map((line) => line.trim());
-  if (!LOAD_CODES.some((known) => known === code)) throw new Pi05Error('INTERNAL', `${code}: ${text}`);
   return { code, message, details };
 }

@@ -1,5 +1,5 @@
 import type { StatisticsReport, VectorReport } from '../policy/inspect.js';
-import type { Fault, Inspection } from './inspect.js';
+import type { Fault, Fit, Inspection } from './inspect.js';
 
 const MOST_DETAILS = 12;
 
@@ -33,7 +33,10 @@ export function inspectionText(inspection: Inspection): string {
       'Tokenizer',
       [tokenizer === null ? 'none' : `${tokenizer.kind}, ids below ${tokenizer.vocab} of the model's ${model.vocab}`],
     ],
-    ['Statistics', statistics.length === 0 ? ['none'] : statistics.flatMap(statisticsLines)],
+    [
+      'Statistics',
+      statistics.length === 0 ? ['none'] : statistics.flatMap((one) => statisticsLines(one, inspection.presets)),
+    ],
     ['Fits', inspection.presets.flatMap(({ name, fits, reasons }) => fitLines(name, fits, reasons, inspection))],
     [
       'Problems',
@@ -58,18 +61,22 @@ function bytes(count: number): string {
   return `${(count / size).toFixed(count / size >= 100 ? 0 : 1)} ${unit}`;
 }
 
-function statisticsLines({ assetId, state, actions }: StatisticsReport): string[] {
+/** The joints have the names that the first preset gives them which fits and uses these statistics. */
+function statisticsLines({ assetId, state, actions }: StatisticsReport, presets: readonly Fit[]): string[] {
+  const uses = ({ joints }: Fit): boolean => assetId === undefined || ['', assetId].includes(joints?.assetId ?? '?');
+  const joints = presets.find((preset) => preset.fits && uses(preset))?.joints;
   return [
     ...(assetId === undefined ? [] : [`asset_id ${assetId}`]),
-    ...vectorLines('state', state),
-    ...vectorLines('actions', actions),
+    ...vectorLines('state', state, joints?.state ?? []),
+    ...vectorLines('actions', actions, joints?.actions ?? []),
   ];
 }
 
-/** A table with a row for each number; numbers in a row that have the same statistics share one. */
-function vectorLines(name: string, report: VectorReport | undefined): string[] {
+/** A table with a row for each number; nameless numbers in a row that have the same statistics share one. */
+function vectorLines(name: string, report: VectorReport | undefined, joints: readonly string[]): string[] {
   if (report === undefined) return [`${name}: none`];
   const columns = Object.entries(report.rows);
+  const width = Math.max(5, ...joints.map((joint) => joint.length + 3));
   const by = {
     quantile: 'normalised by q01 and q99',
     zscore: 'normalised by mean and std',
@@ -79,25 +86,25 @@ function vectorLines(name: string, report: VectorReport | undefined): string[] {
   for (let i = 0; i < report.dimensions; i += 1) {
     const values = columns.map(([, row]) => number(row[i]));
     const before = table.at(-1);
-    if (before !== undefined && before.values.join() === values.join()) before.last = i;
+    if (before !== undefined && i > joints.length && before.values.join() === values.join()) before.last = i;
     else table.push({ first: i, last: i, values });
   }
+  const titles = columns.map(([title]) => title);
   return [
     `${name}: ${report.dimensions} numbers, ${by[report.kind]}`,
-    ...(columns.length === 0
-      ? []
-      : [
-          row(
-            '',
-            columns.map(([title]) => title),
-          ),
-        ]),
-    ...table.map(({ first, last, values }) => row(first === last ? String(first) : `${first}…${last}`, values)),
+    ...(titles.length === 0 ? [] : [row('', titles, width)]),
+    ...table.map(({ first, last, values }) => row(rowTitle(first, last, joints), values, width)),
   ];
 }
 
-function row(title: string, values: readonly string[]): string {
-  return `  ${title.padStart(5)} ${values.map((value) => value.padStart(10)).join(' ')}`;
+function rowTitle(first: number, last: number, joints: readonly string[]): string {
+  const joint = joints[first];
+  if (joint !== undefined) return `${String(first).padStart(2)} ${joint}`;
+  return first === last ? String(first).padStart(2) : `${first}…${last}`;
+}
+
+function row(title: string, values: readonly string[], width: number): string {
+  return `  ${title.padEnd(width)} ${values.map((value) => value.padStart(10)).join(' ')}`;
 }
 
 function number(value: number | undefined): string {
