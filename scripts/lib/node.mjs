@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -34,7 +35,7 @@ function matchesLock() {
 /** Of this package's dependencies, those that are not there. */
 function missing() {
   const wanted = { ...manifest.dependencies, ...manifest.optionalDependencies };
-  return Object.entries(wanted).filter(([name]) => !existsSync(dependency(name, 'package.json')));
+  return Object.entries(wanted).filter(([name]) => !existsSync(join(dependency(name), 'package.json')));
 }
 
 const QUIET = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
@@ -68,7 +69,7 @@ export const modulesStep = {
   },
 };
 
-const rclnodejs = (...parts) => dependency('rclnodejs', ...parts);
+const rclnodejs = (...parts) => join(dependency('rclnodejs'), ...parts);
 
 /** node-gyp needs Node's own headers: those installed with Node if there are any, so that nothing is downloaded. */
 function headerOptions() {
@@ -83,19 +84,19 @@ function headerOptions() {
 async function build(log, env) {
   const scratch = mkdtempSync(join(tmpdir(), 'pi05-rclnodejs-'));
   try {
+    const home = realpathSync(rclnodejs());
     for (const name of ['rclnodejs', 'node-addon-api']) {
-      cpSync(dependency(name), join(scratch, 'node_modules', name), {
+      cpSync(name === 'rclnodejs' ? home : dependency(name, home), join(scratch, 'node_modules', name), {
         recursive: true,
-        dereference: true,
         filter: (path) => !/\/rclnodejs\/(prebuilds|build|generated|node_modules)$/.test(path),
       });
     }
     const ros = join(scratch, 'ros');
     if (!sourcedRos()) symlinkSync(venv, ros);
-    const gyp = dependency('node-gyp', 'bin', 'node-gyp.js');
+    const gyp = join(dependency('node-gyp', home), 'bin', 'node-gyp.js');
     await run(log, process.execPath, [gyp, 'rebuild', '-j', '2', ...headerOptions()], {
       cwd: join(scratch, 'node_modules', 'rclnodejs'),
-      env: { ...env, PATH: `${join(ros, 'bin')}:${env.PATH}`, NODE_PATH: dirname(rclnodejs()) },
+      env: { ...env, PATH: `${join(ros, 'bin')}:${env.PATH}`, NODE_PATH: dirname(home) },
     });
     mkdirSync(rclnodejs('build', 'Release'), { recursive: true });
     const built = rclnodejs('build', 'Release', 'rclnodejs.node');
@@ -114,7 +115,11 @@ export const rclnodejsStep = {
   inputs() {
     return [manifest.optionalDependencies.rclnodejs, process.versions.modules, rosIdentity(sourcedRos())];
   },
-  ready: () => existsSync(rclnodejs('generated', 'sensor_msgs')),
+  ready: () =>
+    [
+      ['build', 'Release', 'rclnodejs.node'],
+      ['generated', 'sensor_msgs'],
+    ].every((path) => existsSync(rclnodejs(...path))),
   async work(log) {
     const env = rosEnvironment();
     const here = { cwd: rclnodejs(), env };
