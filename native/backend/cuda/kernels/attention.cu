@@ -323,6 +323,7 @@ cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const A
       shape.heads % shape.kv_heads != 0 || q.rows % shape.batch != 0 || k.rows % shape.batch != 0 || v.rows != k.rows ||
       out.rows != q.rows || q.rows == 0 || k.rows == 0)
     return cudaErrorInvalidValue;
+  if (aligned(out) && attention_hopper_fits(k, shape)) return attention_hopper(q, k, v, shape, out, stream);
   Problem p{};
   p.q = static_cast<const bf16*>(q.data), p.k = static_cast<const bf16*>(k.data);
   p.v = static_cast<const bf16*>(v.data), p.out = static_cast<bf16*>(out.data);

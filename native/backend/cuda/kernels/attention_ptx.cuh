@@ -5,6 +5,10 @@
 
 namespace pi05::hopper {
 
+__device__ __forceinline__ void named_arrive(int id, int threads) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+
 // ---- clusters -------------------------------------------------------------------------------------------------------
 // Initialised barriers become visible to TMA, and, before cluster_arrive(), to the cluster.
 __device__ __forceinline__ void mbar_init_for_tma() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
@@ -22,11 +26,6 @@ __device__ __forceinline__ uint32_t map_rank(uint32_t at, int rank) {
   return there;
 }
 // Into another block's shared memory, whose barrier counts the bytes.
-__device__ __forceinline__ void st_async(uint32_t at, float a, float b, float c, float d, uint32_t bar) {
-  asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(at),
-               "f"(a), "f"(b), "f"(c), "f"(d), "r"(bar)
-               : "memory");
-}
 __device__ __forceinline__ void st_async(uint32_t at, float a, uint32_t bar) {
   asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.f32 [%0], %1, [%2];" ::"r"(at), "f"(a), "r"(bar)
                : "memory");
@@ -36,14 +35,30 @@ __device__ __forceinline__ float load_shared(uint32_t at) {
   asm volatile("ld.shared.f32 %0, [%1];" : "=f"(v) : "r"(at) : "memory");
   return v;
 }
-__device__ __forceinline__ float4 load_shared4(uint32_t at) {
-  float4 v;
-  asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
-               : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
+__device__ __forceinline__ uint4 load_shared4(uint32_t at) {
+  uint4 v;
+  asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
                : "r"(at)
                : "memory");
   return v;
 }
+// Four 8 x 8 matrices of 16 bits, whose rows of 16 bytes lie where lanes 0 to 7, 8 to 15, … say. A lane gives columns
+// lane % 4 * 2 + {0, 1} of row lane / 4 of each.
+__device__ __forceinline__ void store_matrices(uint32_t row, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(row), "r"(a), "r"(b), "r"(c),
+               "r"(d)
+               : "memory");
+}
+// Bytes that tma_written() has shown to the copy engine, into another block's shared memory, whose barrier counts them.
+__device__ __forceinline__ void bulk_send(uint32_t to, uint32_t from, uint32_t bytes, uint32_t bar) {
+  asm volatile("cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(to),
+               "r"(from), "r"(bytes), "r"(bar)
+               : "memory");
+  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+// What this thread has sent may be overwritten.
+__device__ __forceinline__ void bulk_read() { asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory"); }
 
 // ---- TMA: boxes of (columns of a head, heads, tokens, 1 batch element) ----------------------------------------------
 __device__ __forceinline__ void tma_load(uint32_t to, const CUtensorMap* map, int col, int head, int token, int batch,
@@ -61,12 +76,12 @@ __device__ __forceinline__ uint64_t narrow_tile_of(uint32_t at) {
   return static_cast<uint64_t>(at >> 4 & 0x3fff) | uint64_t{1} << 16 | uint64_t{16} << 32 | uint64_t{3} << 62;
 }
 
-#define PI05_WGMMA_TURNED(n, half, a0, a1, a2, a3, b_is, sum_is)                                                   \
-  if constexpr (N == n)                                                                                            \
-  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #sum_is ", 0;\nwgmma.mma_async.sync.aligned.m64n" #n           \
-               "k16.f32.bf16.bf16 {" PI05_D##half "}, {%" #a0 ", %" #a1 ", %" #a2 ", %" #a3 "}, %" #b_is            \
-               ", p, 1, 1, 1;\n}"                                                                                 \
-               : PI05_O##half(d)                                                                                   \
+#define PI05_WGMMA_TURNED(n, half, a0, a1, a2, a3, b_is, sum_is)                                         \
+  if constexpr (N == n)                                                                                  \
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #sum_is ", 0;\nwgmma.mma_async.sync.aligned.m64n" #n \
+               "k16.f32.bf16.bf16 {" PI05_D##half "}, {%" #a0 ", %" #a1 ", %" #a2 ", %" #a3 "}, %" #b_is \
+                                                  ", p, 1, 1, 1;\n}"                                     \
+               : PI05_O##half(d)                                                                         \
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int>(sum)))
 
 // d (64, N) = a (64, 16) · b (16, N), plus d where `sum`; b is a tile of 16 rows, a the thread's share of the left

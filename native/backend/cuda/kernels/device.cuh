@@ -57,6 +57,13 @@ __device__ __forceinline__ float block_sum(float x) {
   return sum;
 }
 
+// The next kernel may be started while this one runs, if it waits by itself for this one's end (Hopper).
+__device__ __forceinline__ void begin_successor() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+
 inline unsigned blocks_for(int64_t items, int64_t threads) {
   return static_cast<unsigned>((items + threads - 1) / threads);
 }

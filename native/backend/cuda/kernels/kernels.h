@@ -39,11 +39,15 @@ cudaError_t rope(const Matrix& x, int64_t heads, int64_t first, const float2* tu
 cudaError_t rope_split(const Matrix& qkv, int64_t heads, int64_t kv_heads, int64_t first, const float2* turns,
                        const Matrix& k, const Matrix& v, cudaStream_t stream);
 
-// ---- attention.cu, attention_f32.cu
-// ---------------------------------------------------------------------------------- `partial`: workspace of at least
-// attention_workspace() bytes. F32 matrices take the plain kernel.
+// ---- attention.cu, attention_hopper.cu, attention_f32.cu ------------------------------------------------------------
+// `partial`: workspace for keys split among blocks. F32 matrices take the plain kernel; Hopper has one of its own.
 cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape, const Matrix& out,
                       void* partial, int64_t partial_bytes, cudaStream_t stream);
+// Whether this is a Hopper GPU and heads of 256 with at most 1024 keys, or of 72 or 80 with at most 256. Matrices are
+// as attention() wants them, rows of `out` at multiples of 16 bytes.
+bool attention_hopper_fits(const Matrix& k, const AttentionShape& shape);
+cudaError_t attention_hopper(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
+                             const Matrix& out, cudaStream_t stream);
 cudaError_t attention_f32(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
                           const Matrix& out, cudaStream_t stream);
 

@@ -28,6 +28,7 @@ template <typename Value>
 __global__ void __launch_bounds__(32 * kMostHeads)
     split_kernel(Value* qkv, int64_t stride, int heads, int kv_heads, int64_t first, const float2* turns, int half,
                  Value* k, int64_t k_stride, Value* v, int64_t v_stride) {
+  begin_successor();
   const int head = static_cast<int>(threadIdx.y);
   Value* from = qkv + blockIdx.x * stride + head * 2 * half;
   turns += (first + blockIdx.x) * half;

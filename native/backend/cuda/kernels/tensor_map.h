@@ -8,10 +8,9 @@
 
 namespace pi05::hopper {
 
-// Boxes of `rows` rows by 64 or 32 columns of 2 bytes or 32 of 4 (128 or 64 bytes), swizzled as products want them.
-// Rows of `matrix` begin at multiples of 16 bytes.
-inline cudaError_t tensor_map(const Matrix& matrix, int64_t rows, int64_t cols, CUtensorMap* map) {
-  static const auto encode = [] {
+// The driver's encoder; null where the driver has none.
+inline decltype(&cuTensorMapEncodeTiled) tensor_map_encoder() {
+  static const auto encoder = [] {
     void* found = nullptr;
     cudaDriverEntryPointQueryResult result{};
 #if CUDART_VERSION >= 12050
@@ -21,6 +20,13 @@ inline cudaError_t tensor_map(const Matrix& matrix, int64_t rows, int64_t cols, 
 #endif
     return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(found);
   }();
+  return encoder;
+}
+
+// Boxes of `rows` rows by 64 or 32 columns of 2 bytes or 32 of 4 (128 or 64 bytes), swizzled as products want them.
+// Rows of `matrix` begin at multiples of 16 bytes.
+inline cudaError_t tensor_map(const Matrix& matrix, int64_t rows, int64_t cols, CUtensorMap* map) {
+  const auto encode = tensor_map_encoder();
   if (!encode) return cudaErrorNotSupported;
   const auto bytes = static_cast<cuuint64_t>(bytes_of(matrix.dtype));
   const cuuint64_t sizes[] = {static_cast<cuuint64_t>(matrix.cols), static_cast<cuuint64_t>(matrix.rows)};

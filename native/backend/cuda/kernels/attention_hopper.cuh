@@ -1,0 +1,346 @@
+// Attention on Hopper: wgmma, tiles by TMA, all scores of a block in registers at once.
+//
+// Query heads that share a key head are rows of one matrix, 64 a warpgroup. The keys of a row are shared out among the
+// blocks of a cluster, each with at most 256. A block multiplies its scores with 64 columns of the values at a time and
+// sends each such unit (64 rows x 64 columns), through distributed shared memory, to the block of the cluster that adds
+// it up, while it multiplies the next. Parts travel weighted, as fp16: three bits more than the result keeps.
+#pragma once
+
+#include <cuda_fp16.h>
+
+#include "backend/cuda/kernels/attention_ptx.cuh"
+#include "backend/cuda/kernels/device.cuh"
+
+namespace pi05::kernels::attention_on_hopper {
+
+using namespace hopper;
+
+constexpr int kMostSplits = 8;  // blocks a cluster
+constexpr int kUnits = 8;       // (64 columns, warpgroup): unit 2 * panel + warpgroup
+constexpr int kUnitBytes = 64 * 64 * 2;
+
+struct Maps {
+  CUtensorMap q, k, v;                 // 64 columns of a head
+  CUtensorMap q_rest, k_rest, v_rest;  // the 16 after them, of heads of 80
+};
+
+struct Problem {
+  bf16* out;
+  int64_t out_stride;
+  int queries, keys;            // a batch element
+  int kv_heads, group, tokens;  // query heads a key head, tokens a warpgroup
+  int dim;
+  float scale;  // log2(e) / sqrt(dim)
+  int splits;
+  uint8_t owner[kUnits], slot[kUnits];  // which rank adds a unit up, and where there
+};
+
+template <int Dim, int Groups, int Blocks>
+struct Tile {
+  static constexpr int kThreads = 128 * Groups, kKeys = 64 * Blocks;
+  static constexpr int kPanels = Dim / 64;  // of 64 columns
+  static constexpr bool kRest = Dim % 64 != 0;
+  static_assert(Dim % 64 == 0 || Dim % 64 == 16, "one narrow tile after those of 64 columns");
+  static_assert((Dim == 256 && Groups == 2) || (kPanels == 1 && Groups == 1), "other widths have no clusters");
+  static constexpr int kQueryPanel = 64 * 128, kKeyPanel = kKeys * 128, kQueryRest = kRest ? 64 * 32 : 0,
+                       kKeyRest = kRest ? kKeys * 32 : 0;
+  static constexpr int kQueries = kPanels * kQueryPanel + kQueryRest;  // bytes of a warpgroup
+  // Value panels with room of their own; the others overwrite queries, and the first keys, once these have been read.
+  static constexpr int kEarly = Dim != 256 ? kPanels : Blocks < 4 ? 2 : 1;
+  static constexpr int kValuesAt = Groups * kQueries, kKeysAt = kValuesAt + kEarly * kKeyPanel + kKeyRest;
+  static constexpr int kEnd = kKeysAt + kPanels * kKeyPanel + kKeyRest;
+  // Where keys were: what a warpgroup sends, then the parts of what this block adds up.
+  static constexpr int kSentAt = kKeysAt + (kEarly + Groups < kPanels ? kKeyPanel : 0);
+  static constexpr int kPartsAt = kSentAt + Groups * kUnitBytes;
+};
+
+// Before the tiles: barriers, then the others' logarithms of sums, 128 rows each.
+constexpr int kSumsAt = 256;
+__host__ __device__ constexpr int control_bytes(int splits) {
+  return (kSumsAt + (splits - 1) * 512 + 1023) / 1024 * 1024;
+}
+enum Barrier { kScores = 0, kValues = 4, kSums = 8, kParts = 10 };
+__device__ __forceinline__ uint32_t barrier(uint32_t control, int index) { return control + index * 8; }
+
+__device__ __forceinline__ float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+__device__ __forceinline__ uint32_t packed(float low, float high) {
+  const __nv_bfloat162 both = __floats2bfloat162_rn(low, high);
+  return *reinterpret_cast<const uint32_t*>(&both);
+}
+__device__ __forceinline__ uint32_t packed_half(float low, float high) {
+  uint32_t both;
+  asm("cvt.rn.satfinite.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+  return both;
+}
+__device__ __forceinline__ float2 widen_half(uint32_t both) {
+  return __half22float2(*reinterpret_cast<const __half2*>(&both));
+}
+
+template <int Dim, int Groups, int Blocks>
+__global__ void __launch_bounds__(128 * Groups, 1)
+    hopper_kernel(const __grid_constant__ Maps maps, const __grid_constant__ Problem p) {
+  using T = Tile<Dim, Groups, Blocks>;
+  extern __shared__ __align__(1024) uint8_t shared[];
+  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, own = thread % 128;
+  const int group = Groups == 1 ? 0 : __shfl_sync(~0u, thread / 128, 0);  // warpgroup
+  const int splits = p.splits, rank = static_cast<int>(blockIdx.x) % splits;
+  const int batch = static_cast<int>(blockIdx.y) / p.kv_heads, kv = static_cast<int>(blockIdx.y) % p.kv_heads;
+  const int token0 = static_cast<int>(blockIdx.x) / splits * Groups * p.tokens, key0 = rank * T::kKeys;
+  const uint32_t control = smem_u32(shared), tiles = control + control_bytes(splits);
+  const uint32_t q_own = tiles + group * T::kQueries, k_tile = tiles + T::kKeysAt, v_tile = tiles + T::kValuesAt;
+  const int first = T::kPanels == 1 ? 0 : rank + 1;  // each rank takes the columns that it adds up last
+  const auto panel_of = [&](int i) { return (first + i) % T::kPanels; };
+  const auto home_of = [&](int i) {  // of the i-th value panel
+    if (i < T::kEarly) return v_tile + i * T::kKeyPanel;
+    if (i < T::kEarly + Groups) return tiles + (i - T::kEarly) * T::kQueries;
+    return k_tile;
+  };
+  const auto load_values = [&](int i) {
+    tma_load(home_of(i), &maps.v, panel_of(i) * 64, kv, key0, batch, barrier(control, kValues + i));
+  };
+
+  if (thread == 0) {
+    tma_prefetch(&maps.q), tma_prefetch(&maps.k), tma_prefetch(&maps.v);
+    if (T::kRest) tma_prefetch(&maps.q_rest), tma_prefetch(&maps.k_rest), tma_prefetch(&maps.v_rest);
+    for (int i = 0; i < T::kPanels; i++)
+      mbar_init(barrier(control, kScores + i), 1), mbar_init(barrier(control, kValues + i), 1);
+    mbar_init_for_tma();
+    after_predecessor();
+    const int query_row = 2 * p.group * p.tokens;  // bytes of a column
+    for (int i = 0; i < T::kPanels; i++) {
+      const uint32_t bar = barrier(control, kScores + i);
+      mbar_expect(bar, Groups * query_row * (T::kRest ? 80 : 64) + T::kKeyPanel + T::kKeyRest);
+      for (int g = 0; g < Groups; g++)
+        tma_load(tiles + g * T::kQueries + i * T::kQueryPanel, &maps.q, i * 64, kv * p.group, token0 + g * p.tokens,
+                 batch, bar);
+      tma_load(k_tile + i * T::kKeyPanel, &maps.k, i * 64, kv, key0, batch, bar);
+      if (T::kRest) {
+        tma_load(tiles + T::kQueryPanel, &maps.q_rest, 64, kv * p.group, token0, batch, bar);
+        tma_load(k_tile + T::kKeyPanel, &maps.k_rest, 64, kv, key0, batch, bar);
+      }
+    }
+    for (int i = 0; i < T::kPanels; i++) mbar_expect(barrier(control, kValues + i), T::kKeyPanel + T::kKeyRest);
+    for (int i = 0; i < T::kEarly; i++) load_values(i);
+    if (T::kRest) tma_load(v_tile + T::kKeyPanel, &maps.v_rest, 64, kv, key0, batch, barrier(control, kValues));
+  }
+  if (Dim == 256 && thread == 32) {
+    for (int g = 0; g < 2; g++) {
+      mbar_init(barrier(control, kSums + g), 1);
+      mbar_expect(barrier(control, kSums + g), (splits - 1) * 256);
+    }
+#pragma unroll 1
+    for (int u = 0; u < kUnits; u++)
+      if (p.owner[u] == rank) {
+        mbar_init(barrier(control, kParts + p.slot[u]), 5);  // this, and the warps of this block's part
+        mbar_expect(barrier(control, kParts + p.slot[u]), (splits - 1) * kUnitBytes);
+      }
+    mbar_init_for_cluster();
+  }
+  __syncthreads();
+
+  // The second warpgroup follows the first: one has its softmax while the other multiplies.
+  float score[32 * Blocks];
+  if (group == 1) named_sync(3, 256);
+#pragma unroll
+  for (int i = 0; i < T::kPanels; i++) {
+    mbar_wait(barrier(control, kScores + i), 0);
+    if (i == 0) wgmma_begin();
+#pragma unroll
+    for (int k = 0; k < 4; k++)
+      wgmma<T::kKeys>(score, tile_of(q_own + i * T::kQueryPanel + k * 32), tile_of(k_tile + i * T::kKeyPanel + k * 32),
+                      i + k > 0);
+    if (T::kRest)
+      wgmma<T::kKeys>(score, narrow_tile_of(q_own + T::kQueryPanel), narrow_tile_of(k_tile + T::kKeyPanel), true);
+  }
+  wgmma_commit();
+  if (Groups == 2 && group == 0) named_arrive(3, 256);
+  wgmma_wait<0>();
+  wgmma_done(score);
+
+  if (T::kEarly < T::kPanels) {  // queries have been read
+    named_sync(1 + group, 128);
+    if (own == 0 && T::kEarly + group < T::kPanels) load_values(T::kEarly + group);
+    __syncwarp();
+    cluster_arrive();  // keys too, and this block's barriers are there
+  }
+
+  if (key0 + T::kKeys > p.keys) {
+    const int left = p.keys - key0 - lane % 4 * 2;
+#pragma unroll
+    for (int i = 0; i < 32 * Blocks; i++)
+      if (i / 4 * 8 + i % 2 >= left) score[i] = -INFINITY;
+  }
+  float factor[2], log_sum[2];  // factor: what makes products with the exponentials a part of the result
+  {
+    float most[2][4], sum[2][4];  // several at once: one alone would wait for each operation
+#pragma unroll
+    for (int i = 0; i < 32 * Blocks; i++) {
+      float& m = most[i / 2 % 2][i / 4 % 2 * 2 + i % 2];
+      m = i < 8 ? score[i] : fmaxf(m, score[i]);
+    }
+#pragma unroll
+    for (int side = 0; side < 2; side++) {
+      float& m = most[side][0];
+      m = fmaxf(fmaxf(m, most[side][1]), fmaxf(most[side][2], most[side][3]));
+      m = fmaxf(m, __shfl_xor_sync(~0u, m, 1));
+      m = fmaxf(m, __shfl_xor_sync(~0u, m, 2)) * p.scale;
+    }
+#pragma unroll
+    for (int i = 0; i < 32 * Blocks; i++) {
+      score[i] = exp2_fast(fmaf(score[i], p.scale, -most[i / 2 % 2][0]));
+      float& s = sum[i / 2 % 2][i / 4 % 2 * 2 + i % 2];
+      s = i < 8 ? score[i] : s + score[i];
+    }
+#pragma unroll
+    for (int side = 0; side < 2; side++) {
+      float s = (sum[side][0] + sum[side][1]) + (sum[side][2] + sum[side][3]);
+      s += __shfl_xor_sync(~0u, s, 1);
+      s += __shfl_xor_sync(~0u, s, 2);
+      factor[side] = __fdividef(1.0f, s);
+      log_sum[side] = most[side][0] + __log2f(s);
+    }
+  }
+  uint32_t share[4 * Blocks][4];  // exponentials as the left operand, 16 keys each
+#pragma unroll
+  for (int k = 0; k < 4 * Blocks; k++)
+#pragma unroll
+    for (int j = 0; j < 4; j++) share[k][j] = packed(score[8 * k + 2 * j], score[8 * k + 2 * j + 1]);
+
+  float sum[T::kPanels][32], rest[8];
+  const auto multiply = [&](int i) {
+    mbar_wait(barrier(control, kValues + i), 0);
+    wgmma_begin();
+#pragma unroll
+    for (int k = 0; k < 4 * Blocks; k++) {
+      wgmma_turned<64>(sum[i], share[k], tile_of(home_of(i) + k * 2048), k > 0);
+      if (T::kRest) wgmma_turned<16>(rest, share[k], narrow_tile_of(v_tile + T::kKeyPanel + k * 512), k > 0);
+    }
+    wgmma_commit();
+  };
+  const int row = own / 32 * 16 + lane / 4;  // of the warpgroup; and 8 rows below
+
+  if constexpr (Dim == 256) {
+    const uint32_t parts = tiles + T::kPartsAt;
+    const auto part_of = [&](int unit, int of_rank) { return parts + (p.slot[unit] * splits + of_rank) * kUnitBytes; };
+    const uint32_t warp_at = own / 32 * 2048, sent = tiles + T::kSentAt + group * kUnitBytes + warp_at;
+    const auto send = [&](int i) {
+      wgmma_done(sum[i]);
+      const int unit = 2 * panel_of(i) + group, to = p.owner[unit];
+      const uint32_t at = to == rank ? part_of(unit, rank) + warp_at : sent;
+      if (lane == 0) bulk_read();
+      __syncwarp();
+      const int matrix = lane / 8;  // of 8 x 8: above, below, above, below
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        const float* const c = sum[i] + 8 * j;
+        store_matrices(at + (lane % 8 + matrix % 2 * 8) * 128 + ((2 * j + matrix / 2) ^ lane % 8) * 16,
+                       packed_half(c[0] * factor[0], c[1] * factor[0]), packed_half(c[2] * factor[1], c[3] * factor[1]),
+                       packed_half(c[4] * factor[0], c[5] * factor[0]),
+                       packed_half(c[6] * factor[1], c[7] * factor[1]));
+      }
+      tma_written();
+      __syncwarp();
+      if (lane == 0) {
+        const uint32_t bar = barrier(control, kParts + p.slot[unit]);
+        if (to == rank)
+          mbar_arrive(bar);
+        else
+          bulk_send(map_rank(part_of(unit, rank) + warp_at, to), sent, 2048, map_rank(bar, to));
+      }
+    };
+
+    multiply(0);
+    cluster_wait();
+    if (T::kEarly + Groups < T::kPanels && thread == 0) load_values(3);
+#pragma unroll 1
+    for (int to = lane % 4; to < splits; to += 4)
+      if (to != rank) {
+        const uint32_t at = map_rank(control + kSumsAt + (rank - (rank > to)) * 512 + (group * 64 + row) * 4, to);
+        const uint32_t bar = map_rank(barrier(control, kSums + group), to);
+        st_async(at, log_sum[0], bar), st_async(at + 32, log_sum[1], bar);
+      }
+    __syncwarp();
+    multiply(1), multiply(2), multiply(3);
+    mbar_wait_cluster(barrier(control, kSums + group), 0);
+#pragma unroll
+    for (int side = 0; side < 2; side++) {  // the weight of this part among the others
+      float others = 1;
+#pragma unroll 1
+      for (int s = 0; s < splits - 1; s++)
+        others +=
+            exp2_fast(load_shared(control + kSumsAt + s * 512 + (group * 64 + row + 8 * side) * 4) - log_sum[side]);
+      factor[side] = __fdividef(factor[side], others);
+    }
+    wgmma_wait<3>(), send(0);
+    wgmma_wait<2>(), send(1);
+    wgmma_wait<1>(), send(2);
+    wgmma_wait<0>(), send(3);
+
+    // The units of both warpgroups: 8 columns a thread, of rows thread / 8 and 32 below.
+    int64_t at[2];
+    int token[2];
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      const int r = thread / 8 + 32 * half, of_group = r / p.group;
+      token[half] = of_group < p.tokens ? token0 + of_group : p.queries;
+      at[half] = (static_cast<int64_t>(batch) * p.queries + token0 + of_group) * p.out_stride +
+                 (kv * p.group + r - of_group * p.group) * Dim + thread % 8 * 8;
+    }
+    const uint32_t own_chunk = thread / 8 * 128 + (thread % 8 ^ thread / 8 % 8) * 16;
+#pragma unroll 1
+    for (int n = 0; n < kUnits; n++) {  // in the order in which they are ready
+      const int panel = panel_of(n), ahead = n / 4 * p.tokens, unit = 2 * panel + n / 4;
+      if (p.owner[unit] != rank) continue;
+      mbar_wait_cluster(barrier(control, kParts + p.slot[unit]), 0);
+      const uint32_t from = part_of(unit, 0) + own_chunk;
+      uint4 next[2] = {load_shared4(from), load_shared4(from + 4096)};
+      float2 total[2][4]{};
+#pragma unroll 1
+      for (int s = 1; s <= splits; s++) {
+        const uint32_t part[2][4] = {{next[0].x, next[0].y, next[0].z, next[0].w},
+                                     {next[1].x, next[1].y, next[1].z, next[1].w}};
+        if (s < splits)
+          next[0] = load_shared4(from + s * kUnitBytes), next[1] = load_shared4(from + s * kUnitBytes + 4096);
+#pragma unroll
+        for (int j = 0; j < 8; j++) {
+          const float2 v = widen_half(part[j / 4][j % 4]);
+          total[j / 4][j % 4].x += v.x, total[j / 4][j % 4].y += v.y;
+        }
+      }
+#pragma unroll
+      for (int half = 0; half < 2; half++)
+        if (token[half] + ahead < p.queries) {
+          const float2* const t = total[half];
+          *reinterpret_cast<uint4*>(p.out + at[half] + ahead * p.out_stride + panel * 64) = make_uint4(
+              packed(t[0].x, t[0].y), packed(t[1].x, t[1].y), packed(t[2].x, t[2].y), packed(t[3].x, t[3].y));
+        }
+    }
+    if (lane == 0) bulk_read();
+  } else {
+    multiply(0);
+    wgmma_wait<0>();
+    wgmma_done(sum[0]), wgmma_done(rest);
+#pragma unroll
+    for (int side = 0; side < 2; side++) {
+      const int r = row + 8 * side, of_group = r / p.group, token = token0 + of_group;
+      if (of_group >= p.tokens || token >= p.queries) continue;
+      bf16* const to = p.out + (static_cast<int64_t>(batch) * p.queries + token) * p.out_stride +
+                       (kv * p.group + r - of_group * p.group) * p.dim + lane % 4 * 2;
+#pragma unroll
+      for (int j = 0; j < 8; j++)
+        store2(to + 8 * j,
+               make_float2(sum[0][4 * j + 2 * side] * factor[side], sum[0][4 * j + 2 * side + 1] * factor[side]));
+#pragma unroll
+      for (int j = 0; j < 2; j++)
+        if (64 + 8 * j < p.dim)
+          store2(to + 64 + 8 * j,
+                 make_float2(rest[4 * j + 2 * side] * factor[side], rest[4 * j + 2 * side + 1] * factor[side]));
+    }
+  }
+}
+
+}  // namespace pi05::kernels::attention_on_hopper
