@@ -17,9 +17,9 @@ import { thumbnail } from './thumbnail.js';
 
 /** What is kept at most; with three cameras and 14 joints the page stays below 5 MB. */
 const FRAMES = 48;
-const POINTS = 80_000;
+const POINTS = 160_000;
 const CHUNKS = 400;
-const CHUNK_VALUES = 100_000;
+const CHUNK_VALUES = 120_000;
 const MARKS = 250;
 const SENTENCE = 200;
 const SAMPLES = 65_536;

@@ -31,16 +31,16 @@ export class TimeSlots<T> {
   }
 
   add(time: number, item: T): void {
-    this.#put(this.#entries, { time, item });
+    this.#put(this.#entries, time, item);
     while (this.#entries.length > this.capacity) {
       this.width *= 2;
       const wider: Entry<T>[] = [];
-      for (const entry of this.#entries) this.#put(wider, entry);
+      for (const entry of this.#entries) this.#put(wider, entry.time, entry.item);
       this.#entries = wider;
     }
   }
 
-  #put(entries: Entry<T>[], { time, item }: Entry<T>): void {
+  #put(entries: Entry<T>[], time: number, item: T): void {
     const last = entries.at(-1);
     if (last !== undefined && this.#slot(last.time) === this.#slot(time)) last.item = this.merge(last.item, item);
     else entries.push({ time, item });
@@ -58,15 +58,18 @@ interface Extremes {
   readonly max: number;
 }
 
+function joined(a: Extremes, b: Extremes): Extremes {
+  if (b.min >= a.min && b.max <= a.max) return a;
+  const [low, high] = [b.min < a.min ? b : a, b.max > a.max ? b : a];
+  return { minTime: low.minTime, min: low.min, maxTime: high.maxTime, max: high.max };
+}
+
 /** One quantity over time: at most `slots` pairs of a lowest and a highest sample, so that no peak is lost. */
 export class Series {
   readonly #slots: TimeSlots<Extremes>;
 
   constructor(slots: number) {
-    this.#slots = new TimeSlots<Extremes>(slots, 1e-3, (a, b) => ({
-      ...(b.min < a.min ? { minTime: b.minTime, min: b.min } : { minTime: a.minTime, min: a.min }),
-      ...(b.max > a.max ? { maxTime: b.maxTime, max: b.max } : { maxTime: a.maxTime, max: a.max }),
-    }));
+    this.#slots = new TimeSlots<Extremes>(slots, 1e-3, joined);
   }
 
   /** What is not finite is left out. */

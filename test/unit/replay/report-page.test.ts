@@ -1,0 +1,210 @@
+import { describe, expect, test } from '@jest/globals';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Script } from 'node:vm';
+import type { PolicyConfig } from '../../../src/config/config.js';
+import { Refusal } from '../../../src/errors.js';
+import { OpenLoopEvaluation } from '../../../src/replay/evaluation.js';
+import { clock, digits, ticks, timeTicks } from '../../../src/replay/report/axis.js';
+import { ReportCollector } from '../../../src/replay/report/collector.js';
+import type { PageData } from '../../../src/replay/report/data.js';
+import { histogram, percentile } from '../../../src/replay/report/histogram.js';
+import { type ReportSummary, writeReport } from '../../../src/replay/report/report.js';
+import { exterior, image, joints, MS, robot, SECOND, T0 } from '../pipeline/robot.js';
+
+const EVIL = `</script><script>alert('x')</script><img src="http://evil.example/x" onerror=alert(1)>&\`"`;
+const SUMMARY: ReportSummary = { bag: 'bag.mcap', params: 'p.yaml', checkpoint: 'checkpoint', observations: 2 };
+
+/** A short replay as it is written to a file. */
+async function report(
+  changes: Partial<PolicyConfig> = {},
+  summary: Partial<ReportSummary> = {},
+  sentence = 'Expected a picture',
+): Promise<{ text: string; data: PageData; collector: ReportCollector }> {
+  const outputs = [{ name: 'arm', topic: 'arm/commands', type: 'positions' as const, joints: ['a', 'b'] }];
+  const config = robot({ cameras: [exterior], outputs, ...changes });
+  const collector = new ReportCollector(config);
+  const evaluation = new OpenLoopEvaluation(config);
+  const values = Float64Array.of(1, 2, 1.25, Math.PI);
+  for (const of of [collector, evaluation]) {
+    of.image(config.cameras[0]!.name, image(T0), T0);
+    of.joints(joints(T0, { a: 1 / 3, b: 2 }), T0);
+    of.action({ joints: ['a', 'b'], values: Float64Array.of(0.5, 2), time: T0 }, T0);
+    of.chunk({ stamp: T0, joints: ['a', 'b'], rows: 2, values, period: 0.1 }, { inferenceMs: 12.5, latencyMs: 40 }, T0);
+    of.joints(joints(T0 + SECOND, { a: 0, b: 2 }), T0 + SECOND);
+  }
+  collector.refusal(new Refusal('IMAGE_DATA', sentence, 'camera'), T0 + 300n * MS);
+  const directory = mkdtempSync(join(tmpdir(), 'report-'));
+  try {
+    const path = join(directory, 'report.html');
+    await writeReport(path, collector, evaluation.result(), { ...SUMMARY, ...summary });
+    const text = readFileSync(path, 'utf8');
+    return { text, data: JSON.parse(embedded(text)) as PageData, collector };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+function embedded(text: string): string {
+  return /<script type="application\/json" id="data">([^]*?)<\/script>/.exec(text)![1]!;
+}
+
+function inlined(text: string): string {
+  return /<script type="module">([^]*?)<\/script>/.exec(text)![1]!;
+}
+
+describe('the page', () => {
+  test('holds_the_data_that_it_draws', async () => {
+    const { data, collector } = await report();
+    const { duration, cameras, joints: both, chunks, events } = await collector.data();
+    expect(data).toEqual({
+      duration,
+      cameras,
+      joints: expect.anything() as unknown,
+      chunks: expect.anything() as unknown,
+      events,
+    });
+    expect(data.cameras[0]?.frames[0]?.source).toMatch(/^data:image\/jpeg;base64,/);
+    // Seven digits are kept.
+    expect(data.joints.map(({ name }) => name)).toEqual(both.map(({ name }) => name));
+    expect(data.joints[0]?.measured).toEqual([
+      [0, 0.3333333],
+      [1, 0],
+    ]);
+    expect(data.joints.map(({ recorded }) => recorded)).toEqual(both.map(({ recorded }) => recorded));
+    expect(chunks).toHaveLength(1);
+    expect(data.chunks).toEqual([
+      {
+        stamp: 0,
+        period: 0.1,
+        values: [
+          [1, 1.25],
+          [2, 3.141593],
+        ],
+      },
+    ]);
+  });
+
+  test('asks_for_nothing_from_outside', async () => {
+    const { text } = await report();
+    expect(text).toContain(
+      `content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"`,
+    );
+    expect(text).not.toMatch(/https?:|\bsrc\s*=\s*["'](?!data:)|<link|@import|url\(|\bimport\b|sourceMappingURL/i);
+  });
+
+  test('has_a_script_of_its_own_that_is_whole', async () => {
+    const { text } = await report();
+    const script = inlined(text);
+    expect(() => new Script(script)).not.toThrow();
+    for (const name of ['clock', 'digits', 'ticks', 'timeTicks']) expect(script).toContain(`function ${name}(`);
+  });
+
+  test('shows_whatever_a_bag_or_a_file_says_as_text', async () => {
+    const evil = [{ ...exterior, name: EVIL, topic: EVIL }];
+    const summary = { bag: EVIL, params: EVIL, checkpoint: EVIL, damage: EVIL, notes: [EVIL] };
+    const { text, data } = await report({ prompt: EVIL, cameras: evil }, summary, EVIL);
+    expect(text.match(/<script/g)).toHaveLength(2);
+    expect(text.match(/<\/script/g)).toHaveLength(2);
+    expect(text).not.toContain('<img');
+    expect(text.split('&#60;/script&#62;').length).toBeGreaterThan(10);
+    expect([data.cameras[0]?.name, data.events[0]?.marks[0]?.text]).toEqual([EVIL, EVIL]);
+  });
+
+  test('says_how_large_the_errors_are', async () => {
+    const { text } = await report();
+    // a: 0.5, 0.75; b: 0, π − 2.
+    expect(text).toContain('4 predicted values are compared with recorded ones; 0 have none');
+    const [row] = text.split('<th scope="row">a</th>').slice(1);
+    expect([...row!.matchAll(/<td class="n">([^<]*)<\/td>/g)].slice(0, 4).map(([, cell]) => cell)).toEqual([
+      '0.625',
+      '0.637',
+      '0.75',
+      '2',
+    ]);
+    expect(text).toContain('a, step 1: MAE 0.75, RMSE 0.75, max 0.75, – of the range, 1 values');
+  });
+
+  test('says_so_where_there_is_nothing_to_compare_with', async () => {
+    const { text } = await report({ outputs: [] });
+    expect(text).toContain('4 predicted values');
+    const config = robot({ cameras: [exterior] });
+    const collector = new ReportCollector(config);
+    const directory = mkdtempSync(join(tmpdir(), 'report-'));
+    const path = join(directory, 'report.html');
+    await writeReport(path, collector, new OpenLoopEvaluation(config).result(), SUMMARY);
+    const empty = readFileSync(path, 'utf8');
+    rmSync(directory, { recursive: true });
+    expect(empty).toContain('Expected recorded actions on no output (a), no output (b), received none');
+    expect(empty).toContain('No refusals and no faults.');
+    expect((JSON.parse(embedded(empty)) as PageData).duration).toBe(0);
+  });
+
+  test('names_what_was_refused_with_its_sentence', async () => {
+    const { text } = await report({}, {}, 'Expected 12 bytes, received 3');
+    expect(text.replaceAll(/\s+/g, ' ')).toMatch(
+      /IMAGE_DATA<\/th> <td>refusal<\/td> <td class="n">1<\/td> <td class="n">0.30 s/,
+    );
+    expect(text).toContain('Expected 12 bytes, received 3</td>');
+  });
+});
+
+describe('a histogram', () => {
+  const bars = (sorted: readonly number[]): number[] =>
+    [...histogram('Inference', sorted).text.matchAll(/: (\d+)<\/title>/g)].map(([, count]) => Number(count));
+
+  test('counts_every_sample', () => {
+    const sorted = Array.from({ length: 1000 }, (_, index) => 10 + index / 100);
+    expect(bars(sorted).reduce((a, b) => a + b)).toBe(1000);
+    expect(Math.max(...bars(sorted))).toBe(25);
+    expect(bars([5, 5, 5]).filter((count) => count > 0)).toEqual([3]);
+    expect(histogram('Inference', []).text).toContain('no chunks');
+  });
+
+  test('puts_what_is_far_out_into_its_last_bar_and_says_so', () => {
+    const sorted = [...Array.from({ length: 999 }, (_, index) => 10 + index / 100), 5000];
+    expect(bars(sorted).reduce((a, b) => a + b)).toBe(1000);
+    expect(bars(sorted).filter((count) => count > 0).length).toBeGreaterThan(25);
+    expect(histogram('Inference', sorted).text).toContain('up to 5000 ms in the last bar');
+  });
+
+  test('has_percentiles_by_nearest_rank', () => {
+    const sorted = Array.from({ length: 100 }, (_, index) => index + 1);
+    expect([0.5, 0.95, 0.99].map((p) => percentile(sorted, p))).toEqual([50, 95, 99]);
+    expect(percentile([7], 0.99)).toBe(7);
+    expect(percentile([], 0.5)).toBeUndefined();
+  });
+});
+
+describe('an axis', () => {
+  test('has_round_ticks_inside_its_ends', () => {
+    expect(ticks(0, 1, 5).map(digits)).toEqual(['0', '0.2', '0.4', '0.6', '0.8', '1']);
+    expect(ticks(-0.13, 0.27, 4).map(digits)).toEqual(['-0.1', '0', '0.1', '0.2']);
+    expect(ticks(3, 3, 4)).toEqual([3]);
+    expect(timeTicks(0, 3600, 12).map((time) => clock(time, 300, true))).toContain('25:00');
+    expect(timeTicks(0, 100, 7)).toEqual([0, 15, 30, 45, 60, 75, 90]);
+  });
+
+  test('writes_times_as_people_do', () => {
+    expect([clock(12.34, 0.1), clock(245, 1), clock(3845.5, 0.1), clock(5, 1, true), clock(-0.5, 0.1)]).toEqual([
+      '12.3 s',
+      '4:05',
+      '1:04:05.5',
+      '0:05',
+      '-0.5 s',
+    ]);
+    expect([clock(59.96, 0.1, true), clock(59.999, 0.01, true)]).toEqual(['1:00.0', '1:00.00']);
+  });
+
+  test('writes_numbers_with_three_digits', () => {
+    expect([0, 0.12345, 123.456, 12345.6, -0.0001234, 2].map(digits)).toEqual([
+      '0',
+      '0.123',
+      '123',
+      '12346',
+      '-1.23e-4',
+      '2',
+    ]);
+  });
+});
