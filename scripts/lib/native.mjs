@@ -43,7 +43,7 @@ export const nativeStep = {
     dropUnusableBuild();
     mkdirSync(nativeBuild, { recursive: true });
     writeFileSync(underWay, '');
-    const cmakeJs = dependency('cmake-js', 'bin', 'cmake-js');
+    const cmakeJs = join(dependency('cmake-js'), 'bin', 'cmake-js');
     const common = ['-d', inRoot('native'), '-O', nativeBuild, '-l', 'warn'];
     try {
       await run(log, process.execPath, [cmakeJs, 'configure', ...common]);

@@ -13,12 +13,12 @@ export const isInstalled = !existsSync(inRoot('src'));
 /** How to set up here, for a sentence. */
 export const setupCommand = isInstalled ? 'npx pi05 setup' : 'npm run setup';
 
-/** Where a dependency lies: in the nearest node_modules that has it, as Node looks for it; here where none has. */
-export function dependency(name, ...parts) {
-  for (let folder = root; ; folder = dirname(folder)) {
+/** Where a dependency of a package lies: in the nearest node_modules that has it, as Node looks for it; here where none has. */
+export function dependency(name, from = root) {
+  for (let folder = from; ; folder = dirname(folder)) {
     const candidate = join(folder, 'node_modules', name);
-    if (existsSync(candidate)) return join(candidate, ...parts);
-    if (dirname(folder) === folder) return inRoot('node_modules', name, ...parts);
+    if (existsSync(candidate)) return candidate;
+    if (dirname(folder) === folder) return inRoot('node_modules', name);
   }
 }
 
