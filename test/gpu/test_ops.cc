@@ -1,7 +1,10 @@
 // Every primitive on the GPU against its twin on the CPU, with equal inputs: bf16 values that the CPU reads as fp32.
+#include <array>
 #include <cmath>
 
 #include "backend/cpu/cpu_ops.h"
+#include "backend/cuda/kernels/kernels.h"
+#include "backend/cuda/products.h"
 #include "checkpoint/make_checkpoint.h"
 #include "fixtures.h"
 #include "gpu.h"
@@ -204,6 +207,37 @@ TEST(norms) {
       });
       bench.compare("layer_norm" + sizes(rows, width, 1), layer);
       bench.compare("rms_norm" + sizes(rows, width, 1), rms);
+    }
+}
+
+TEST(norms_that_add_a_product_in_parts) {
+  Bench bench(CudaPrecision::BF16);
+  const pi05::Stream stream;
+  pi05::Products products;
+  const auto good = [](cudaError_t result) { CHECK(result == cudaSuccess); };
+  for (const auto& [m, k, n] : {std::array<int64_t, 3>{33, 128, 144}, {276, 512, 2048}, {572, 1024, 1152}})
+    for (const int64_t count : {1, 2, 4}) {
+      const Both x = bench.activations(m, k), w = bench.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
+      const Both bias = bench.exact(1, n), scale = bench.exact(1, n), shift = bench.exact(1, n);
+      const Both rms = bench.exact(m, n, 3), layer = bench.exact(m, n, 3);
+      const Both rms_out = bench.activations(m, n), layer_out = bench.activations(m, n);
+      const Tensor cpu_bias = tensor(bias.cpu);
+      bench.cpu->linear_add(x.cpu, tensor(w.cpu), nullptr, rms.cpu);
+      bench.cpu->rms_norm(rms.cpu, tensor(scale.cpu), rms_out.cpu);
+      bench.cpu->linear_add(x.cpu, tensor(w.cpu), &cpu_bias, layer.cpu);
+      bench.cpu->layer_norm(layer.cpu, {tensor(scale.cpu), tensor(shift.cpu)}, layer_out.cpu);
+
+      const Matrix parts = bench.gpu->allocate(count * m, n, DType::F32);
+      products.run_parts(x.gpu, tensor(w.gpu), count, parts, stream);
+      pi05::kernels::Parts added{static_cast<const float*>(parts.data), m * parts.stride, count, nullptr};
+      good(pi05::kernels::rms_norm(rms.gpu, tensor(scale.gpu), rms_out.gpu, added, stream));
+      added.bias = static_cast<const float*>(bias.gpu.data);
+      const Affine affine{tensor(scale.gpu), tensor(shift.gpu)};
+      good(pi05::kernels::layer_norm(layer.gpu, affine, layer_out.gpu, added, stream));
+      good(cudaStreamSynchronize(stream));
+      const std::string what = sizes(m, k, n) + " in " + std::to_string(count);
+      bench.compare("sum" + what, rms), bench.compare("rms_norm of a sum" + what, rms_out);
+      bench.compare("sum with bias" + what, layer), bench.compare("layer_norm of a sum" + what, layer_out);
     }
 }
 

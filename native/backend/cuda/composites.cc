@@ -35,11 +35,13 @@ void CudaOps::vision(const Matrix& patches, int64_t cameras, const Matrix& out) 
 }
 
 void CudaOps::prefix(const Matrix& x, const Cache& cache) {
-  Ops::prefix(x, cache);
+  kernels::Parts left;
+  for (int64_t layer = 0; layer < dims.prefix.layers; layer++) left = layer_of_prefix(layer, x, cache, left);
   mark(static_cast<int>(Stage::Prefix));
 }
 
-void CudaOps::prefix_layer(int64_t layer, const Matrix& x, const Cache& cache) {
+kernels::Parts CudaOps::layer_of_prefix(int64_t layer, const Matrix& x, const Cache& cache,
+                                        const kernels::Parts& before) {
   const auto& d = dims.prefix;
   const PrefixLayer& w = weights_.prefix[static_cast<size_t>(layer)];
   const int64_t q_cols = d.heads * d.head_dim, kv_cols = d.kv_heads * d.head_dim;
@@ -48,12 +50,12 @@ void CudaOps::prefix_layer(int64_t layer, const Matrix& x, const Cache& cache) {
   const Matrix v = cache.v.rows_from(layer * cache.capacity, x.rows);
   const Tensor& weight = loaded_->prefix_qkv()[static_cast<size_t>(layer)].weight;
 
-  rms_norm(x, w.input_norm, norm);
+  check(kernels::rms_norm(x, w.input_norm, norm, before, stream_), "an RMSNorm");
   if (layer == d.layers - 1) {  // keys and values alone: the last rows of the weight
     const Matrix both = qkv(x.rows, 2 * kv_cols);
     linear(norm, {w.k.data, weight.dtype, 2 * kv_cols, weight.cols}, nullptr, both);
     check(kernels::rope_split(both, 0, d.kv_heads, 0, turns_.as<float2>(), k, v, stream_), "a position embedding");
-    return;
+    return {};
   }
   const Matrix all = qkv(x.rows, q_cols + 2 * kv_cols), att = prefix_.att.rows_from(0, x.rows);
   const Matrix mid = prefix_.mid.rows_from(0, x.rows);
@@ -63,7 +65,7 @@ void CudaOps::prefix_layer(int64_t layer, const Matrix& x, const Cache& cache) {
   linear_add(att, w.o, nullptr, x);
   rms_norm(x, w.post_norm, norm);
   gated_linear(norm, w.gate, w.up, mid);
-  linear_add(mid, w.down, nullptr, x);
+  return linear_parts(mid, w.down, x);
 }
 
 void CudaOps::flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const Cache& cache, const Matrix& modulation,
@@ -71,9 +73,9 @@ void CudaOps::flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const
   const Weights& w = weights_;
   const auto values = [](const Tensor& tensor) { return static_cast<const float*>(tensor.data); };
   if (loaded_->packed_expert().bytes() > 0 && free_)
-    check(kernels::expert_flow({loaded_->packed_expert().as<void>(), mail_.as<void>(), dims.expert.layers, steps, prefix_tokens,
-                                values(w.action_in.weight), values(w.action_in.bias), values(w.action_out.weight),
-                                values(w.action_out.bias)},
+    check(kernels::expert_flow({loaded_->packed_expert().as<void>(), mail_.as<void>(), dims.expert.layers, steps,
+                                prefix_tokens, values(w.action_in.weight), values(w.action_in.bias),
+                                values(w.action_out.weight), values(w.action_out.bias)},
                                in, cache, modulation, x, velocities, stream_),
           "the flow");
   else

@@ -39,6 +39,7 @@ std::optional<Library> load() {
   find(result.set_descriptor, "cublasLtMatmulDescSetAttribute");
   find(result.create_layout, "cublasLtMatrixLayoutCreate");
   find(result.destroy_layout, "cublasLtMatrixLayoutDestroy");
+  find(result.set_layout, "cublasLtMatrixLayoutSetAttribute");
   find(result.create_preference, "cublasLtMatmulPreferenceCreate");
   find(result.destroy_preference, "cublasLtMatmulPreferenceDestroy");
   find(result.set_preference, "cublasLtMatmulPreferenceSetAttribute");

@@ -31,6 +31,8 @@ constexpr int kF32 = 0, kBF16 = 14, kComputeF32 = 68, kTransposed = 1;
 constexpr int kTransposeA = 3, kEpilogue = 7, kBiasPointer = 8, kBiasType = 26;
 // cublasLtEpilogue_t
 constexpr uint32_t kPlain = 1, kBias = 4, kGelu = 32;
+// cublasLtMatrixLayoutAttribute_t
+constexpr int kBatchCount = 5, kBatchOffset = 6;
 // cublasLtMatmulPreferenceAttributes_t; the alignments of A, B, C and D follow one another
 constexpr int kWorkspaceBytes = 1, kReductionSchemes = 3, kAlignment = 5;
 // cublasLtReductionScheme_t: partial sums in workspace, added in a fixed order
@@ -44,6 +46,7 @@ struct Library {
   int (*set_descriptor)(Descriptor, int attribute, const void* value, size_t bytes);
   int (*create_layout)(Layout*, int type, uint64_t rows, uint64_t cols, int64_t stride);
   int (*destroy_layout)(Layout);
+  int (*set_layout)(Layout, int attribute, const void* value, size_t bytes);
   int (*create_preference)(Preference*);
   int (*destroy_preference)(Preference);
   int (*set_preference)(Preference, int attribute, const void* value, size_t bytes);

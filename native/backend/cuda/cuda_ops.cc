@@ -11,6 +11,7 @@
 namespace pi05 {
 namespace {
 
+constexpr int64_t kMostParts = 4;
 constexpr size_t kMostRecordings = 512;
 constexpr int64_t kPartialBytes = 16 << 20;  // of attention split among blocks
 
@@ -42,6 +43,7 @@ CudaOps::CudaOps(const Dimensions& dimensions, CudaPrecision precision)
           static_cast<double>(position) * std::pow(10000.0, -static_cast<double>(i) / static_cast<double>(half));
       turns.push_back({static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle))});
     }
+  check(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, 0), "a look at the GPU");
   turns_ = DeviceMemory(static_cast<int64_t>(turns.size() * sizeof(float2)));
   check(cudaMemcpy(turns_.as<void>(), turns.data(), turns.size() * sizeof(float2), cudaMemcpyHostToDevice),
         "a copy of the position table");
@@ -78,6 +80,7 @@ void CudaOps::reserve() {
       std::max({3 * v.hidden, (p.heads + 2 * p.kv_heads) * p.head_dim, (e.heads + 2 * e.kv_heads) * e.head_dim});
   qkv_ = allocate(rows, columns, type_);
   scratch(rows, 2 * std::max(p.mlp, e.mlp), type_);
+  scratch(kMostParts * dims.max_prefix(), p.width, DType::F32);
   scratch(dims.horizon, e.width, DType::F32);
   result_ = PinnedMemory(dims.horizon * dims.action_dim * 4);
 }
@@ -247,6 +250,19 @@ void CudaOps::linear_add(const Matrix& x, const Tensor& weight, const Tensor* bi
   products_.run(x, weight, {bias ? bias->data : nullptr, false, true}, stream, stream_);
 }
 
+// By measurement on an H200: parts pay where tiles of 128 by 256 leave most multiprocessors idle.
+kernels::Parts CudaOps::linear_parts(const Matrix& x, const Tensor& weight, const Matrix& stream) {
+  const int64_t tiles = (x.rows + 127) / 128 * ((weight.rows + 255) / 256);
+  const int64_t count = multiprocessors_ >= 5 * tiles ? kMostParts : 2 * multiprocessors_ >= 5 * tiles ? 2 : 1;
+  if (count == 1 || type_ != DType::BF16 || weight.cols % (8 * count) != 0) {
+    linear_add(x, weight, nullptr, stream);
+    return {};
+  }
+  const Matrix parts = scratch(count * x.rows, weight.rows, DType::F32);
+  products_.run_parts(x, weight, count, parts, stream_);
+  return {static_cast<const float*>(parts.data), x.rows * parts.stride, count, nullptr};
+}
+
 void CudaOps::linear_gated_add(const Matrix& x, const Tensor& weight, const Matrix& gate, const int32_t* time_row,
                                const Matrix& stream) {
   const Matrix product = scratch(stream.rows, stream.cols, DType::F32);
@@ -255,11 +271,11 @@ void CudaOps::linear_gated_add(const Matrix& x, const Tensor& weight, const Matr
 }
 
 void CudaOps::layer_norm(const Matrix& x, const Affine& norm, const Matrix& out) {
-  check(kernels::layer_norm(x, norm, out, stream_), "a LayerNorm");
+  check(kernels::layer_norm(x, norm, out, {}, stream_), "a LayerNorm");
 }
 
 void CudaOps::rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out) {
-  check(kernels::rms_norm(x, weight, out, stream_), "an RMSNorm");
+  check(kernels::rms_norm(x, weight, out, {}, stream_), "an RMSNorm");
 }
 
 void CudaOps::adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out) {

@@ -30,7 +30,7 @@ const cublaslt::Library& loaded() {
   return *library;
 }
 
-enum { kM, kN, kK, kLdX, kLdOut, kType, kOutType, kEpilogue, kAdd, kAlign };
+enum { kM, kN, kK, kLdX, kLdOut, kType, kOutType, kEpilogue, kAdd, kAlign, kParts };
 
 }  // namespace
 
@@ -59,9 +59,17 @@ Products::Plan Products::make_plan(const Key& key, bool bias) const {
   if (bias)
     require(api_.set_descriptor(plan.descriptor, cublaslt::kBiasType, &out_type, sizeof out_type), "a bias type");
   const auto size = [&](int which) { return static_cast<uint64_t>(key[static_cast<size_t>(which)]); };
-  require(api_.create_layout(&plan.a, type, size(kK), size(kN), key[kK]), "a layout");
-  require(api_.create_layout(&plan.b, type, size(kK), size(kM), key[kLdX]), "a layout");
-  require(api_.create_layout(&plan.d, out_type, size(kN), size(kM), key[kLdOut]), "a layout");
+  const auto layout = [&](cublaslt::Layout& made, int of, uint64_t rows, uint64_t cols, int64_t stride, int64_t next) {
+    require(api_.create_layout(&made, of, rows, cols, stride), "a layout");
+    const auto parts = static_cast<int32_t>(key[kParts]);
+    if (parts == 1) return;
+    require(api_.set_layout(made, cublaslt::kBatchCount, &parts, sizeof parts), "a layout in parts");
+    require(api_.set_layout(made, cublaslt::kBatchOffset, &next, sizeof next), "a layout in parts");
+  };
+  const int64_t part = key[kK] / key[kParts];
+  layout(plan.a, type, static_cast<uint64_t>(part), size(kN), key[kK], part);
+  layout(plan.b, type, static_cast<uint64_t>(part), size(kM), key[kLdX], part);
+  layout(plan.d, out_type, size(kN), size(kM), key[kLdOut], key[kM] * key[kLdOut]);
 
   cublaslt::Preference preference = nullptr;
   require(api_.create_preference(&preference), "a preference");
@@ -83,7 +91,7 @@ Products::Plan Products::make_plan(const Key& key, bool bias) const {
   return plan;
 }
 
-bool Products::matmul(const Matrix& x, const Tensor& weight, const After& after, const Matrix& out,
+bool Products::matmul(const Matrix& x, const Tensor& weight, int64_t parts, const After& after, const Matrix& out,
                       cudaStream_t stream) {
   const uint32_t epilogue = (after.bias ? cublaslt::kBias : 0) | (after.gelu ? cublaslt::kGelu : 0);
   const Key key{x.rows,
@@ -95,7 +103,8 @@ bool Products::matmul(const Matrix& x, const Tensor& weight, const After& after,
                 type_of(out.dtype),
                 epilogue ? epilogue : cublaslt::kPlain,
                 after.add,
-                alignment_of(weight.data) | alignment_of(x.data) << 16 | alignment_of(out.data) << 32};
+                alignment_of(weight.data) | alignment_of(x.data) << 16 | alignment_of(out.data) << 32,
+                parts};
   auto at = plans_.find(key);
   if (at == plans_.end()) at = plans_.emplace(key, make_plan(key, after.bias)).first;
   const Plan& plan = at->second;
@@ -117,14 +126,24 @@ void Products::run(const Matrix& x, const Tensor& weight, const After& after, co
                                         std::to_string(weight.rows) + ", " + std::to_string(weight.cols) + ")");
   // The library's GELU is an approximation of its own: fp32 takes ours.
   const bool fused = !(after.gelu && x.dtype == DType::F32);
-  if (fused && matmul(x, weight, after, out, stream)) return;
+  if (fused && matmul(x, weight, 1, after, out, stream)) return;
   After plain;
   plain.add = after.add;
-  if (!matmul(x, weight, plain, out, stream))
+  if (!matmul(x, weight, 1, plain, out, stream))
     throw Error(PI05_ENGINE_FAILED, "Expected cuBLASLt to know a product of (" + std::to_string(x.rows) + ", " +
                                         std::to_string(weight.cols) + ") by (" + std::to_string(weight.rows) + ", " +
                                         std::to_string(weight.cols) + "), received none");
   if (after.bias || after.gelu) check(kernels::finish(out, after.bias, after.gelu, stream), "a bias and GELU");
+}
+
+void Products::run_parts(const Matrix& x, const Tensor& weight, int64_t count, const Matrix& parts,
+                         cudaStream_t stream) {
+  if (x.dtype != weight.dtype || parts.dtype != DType::F32 || parts.rows != count * x.rows ||
+      parts.cols != weight.rows || weight.cols > x.stride || weight.cols < x.cols || weight.cols % (8 * count) != 0 ||
+      !matmul(x, weight, count, {}, parts, stream))
+    throw Error(PI05_ENGINE_FAILED, "Expected a product that parts in " + std::to_string(count) + ", received (" +
+                                        std::to_string(x.rows) + ", " + std::to_string(x.cols) + ") by (" +
+                                        std::to_string(weight.rows) + ", " + std::to_string(weight.cols) + ")");
 }
 
 }  // namespace pi05

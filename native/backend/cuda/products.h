@@ -28,6 +28,8 @@ class Products {
   // out (m, n) = x (m, k) · weight (n, k)ᵀ, then `after`. x and weight have one type, out that type or F32.
   // A weight may have more columns than x where x's rows go on with zeros.
   void run(const Matrix& x, const Tensor& weight, const After& after, const Matrix& out, cudaStream_t stream);
+  // The same in `count` parts of equal numbers of weight's columns, whose sum the product is. parts (count * m, n) F32.
+  void run_parts(const Matrix& x, const Tensor& weight, int64_t count, const Matrix& parts, cudaStream_t stream);
 
  private:
   struct Plan {
@@ -36,11 +38,12 @@ class Products {
     cublaslt::Algorithm algorithm{};
     bool found = false;
   };
-  using Key = std::array<int64_t, 10>;
+  using Key = std::array<int64_t, 11>;
 
   Plan make_plan(const Key& key, bool bias) const;
   void destroy(Plan& plan) const;
-  bool matmul(const Matrix& x, const Tensor& weight, const After& after, const Matrix& out, cudaStream_t stream);
+  bool matmul(const Matrix& x, const Tensor& weight, int64_t parts, const After& after, const Matrix& out,
+              cudaStream_t stream);
 
   const cublaslt::Library& api_;
   cublaslt::Handle handle_ = nullptr;

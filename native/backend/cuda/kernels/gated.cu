@@ -61,16 +61,24 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     give_registers<40>();
     if (threadIdx.x % 128 != 0) return;
     tma_prefetch(&weight), tma_prefetch(&x), tma_prefetch(&out);
+    const auto load_weight = [&](int stage, int step, int weight_row) {
+      mbar_expect(full + 8 * stage, Tile::kStageBytes);
+      tma_load(stages + stage * Tile::kStageBytes, &weight, step * Tile::kStep, weight_row, full + 8 * stage);
+    };
+    const int ahead = min(Tile::kStages, steps);  // weights do not wait for x
+    for (int step = 0; step < ahead; step++) load_weight(step, step, first / row_tiles * Tile::kWeights);
+    after_predecessor();
     int stage = 0, parity = 1;
     for (int tile = first; tile < tiles; tile += blocks) {
       const int weight_row = tile / row_tiles * Tile::kWeights, row = tile % row_tiles * Tile::kRows;
 #pragma unroll 1
       for (int step = 0; step < steps; step++) {
-        mbar_wait(empty + 8 * stage, parity);
-        const uint32_t bar = full + 8 * stage, to = stages + stage * Tile::kStageBytes;
-        mbar_expect(bar, Tile::kStageBytes);
-        tma_load(to, &weight, step * Tile::kStep, weight_row, bar);
-        tma_load(to + Tile::kWeightBytes, &x, step * Tile::kStep, row, bar);
+        if (tile > first || step >= ahead) {
+          mbar_wait(empty + 8 * stage, parity);
+          load_weight(stage, step, weight_row);
+        }
+        tma_load(stages + stage * Tile::kStageBytes + Tile::kWeightBytes, &x, step * Tile::kStep, row,
+                 full + 8 * stage);
         if (++stage == Tile::kStages) stage = 0, parity ^= 1;
       }
     }
@@ -161,10 +169,14 @@ cudaError_t launch(const Matrix& x, const Matrix& weight, const Matrix& out, cud
   if (result != cudaSuccess) return result;
   const int64_t row_tiles = tiles_of(x.rows, kRows), tiles = row_tiles * tiles_of(weight.rows, T::kWeights);
   const auto blocks = static_cast<unsigned>(std::min<int64_t>(tiles, gpu().multiprocessors));
-  gated_kernel<T><<<blocks, T::kThreads, T::kBytes, stream>>>(weight_map, x_map, out_map, static_cast<int>(row_tiles),
-                                                              static_cast<int>(tiles),
-                                                              static_cast<int>(tiles_of(x.cols, T::kStep)));
-  return cudaGetLastError();
+  cudaLaunchAttribute early{};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = blocks, config.blockDim = T::kThreads, config.dynamicSmemBytes = T::kBytes, config.stream = stream;
+  config.attrs = &early, config.numAttrs = 1;
+  return cudaLaunchKernelEx(&config, gated_kernel<T>, weight_map, x_map, out_map, static_cast<int>(row_tiles),
+                            static_cast<int>(tiles), static_cast<int>(tiles_of(x.cols, T::kStep)));
 }
 
 }  // namespace

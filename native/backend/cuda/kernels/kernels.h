@@ -9,8 +9,15 @@
 namespace pi05::kernels {
 
 // ---- norm.cu: x (rows, width) F32, width even and at most 4096 ------------------------------------------------------
-cudaError_t layer_norm(const Matrix& x, const Affine& norm, const Matrix& out, cudaStream_t stream);
-cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream);
+// What is added to x before it is normalised: the parts of a product, each (rows, width) F32 and `step` after the one
+// before it, 1, 2 or 4 or none, and a bias (width) or null.
+struct Parts {
+  const float* data = nullptr;
+  int64_t step = 0, count = 0;
+  const float* bias = nullptr;
+};
+cudaError_t layer_norm(const Matrix& x, const Affine& norm, const Matrix& out, const Parts& parts, cudaStream_t stream);
+cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, const Parts& parts, cudaStream_t stream);
 cudaError_t adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out,
                               cudaStream_t stream);
 

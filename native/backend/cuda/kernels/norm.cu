@@ -1,12 +1,14 @@
 // LayerNorm, RMSNorm and adaptive RMSNorm: a block a row, the row in registers.
+#include <type_traits>
+
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/kernels.h"
 
 namespace pi05::kernels {
 namespace {
 
-constexpr int kThreads = 256;
-constexpr int kPairs = 8;  // a thread at most
+constexpr int kThreads = 512;
+constexpr int kPairs = 4;  // a thread at most
 constexpr float kEpsilon = 1e-6f;
 
 struct Row {
@@ -18,6 +20,29 @@ struct Row {
     for (int i = 0; i < kPairs; i++) {
       const int at = static_cast<int>(threadIdx.x) + i * kThreads;
       pair[i] = at < pairs ? load2(x + 2 * at) : make_float2(0, 0);
+    }
+  }
+  // Adds the parts of a product and its bias to the row and to x, where it came from. All are read before any is added.
+  template <int kParts>
+  __device__ void add(const Parts& parts, int64_t stride, float* x) {
+    if (kParts == 0) return;
+    float2 values[kParts + 1][kPairs];
+    const float* from = parts.data + blockIdx.x * stride;
+#pragma unroll
+    for (int i = 0; i < kPairs; i++) {
+      const int at = static_cast<int>(threadIdx.x) + i * kThreads;
+      if (at >= pairs) continue;
+      values[0][i] = parts.bias ? load2(parts.bias + 2 * at) : make_float2(0, 0);
+#pragma unroll
+      for (int part = 0; part < kParts; part++) values[part + 1][i] = load2(from + part * parts.step + 2 * at);
+    }
+#pragma unroll
+    for (int i = 0; i < kPairs; i++) {
+      const int at = static_cast<int>(threadIdx.x) + i * kThreads;
+      if (at >= pairs) continue;
+#pragma unroll
+      for (int part = 0; part <= kParts; part++) pair[i].x += values[part][i].x, pair[i].y += values[part][i].y;
+      store2(x + 2 * at, pair[i]);
     }
   }
   // The same places of another row, read while the sums are taken.
@@ -44,14 +69,15 @@ __device__ float inverse_rms(Row& row, int width) {
   return rsqrtf(block_sum(sum) / static_cast<float>(width) + kEpsilon);
 }
 
-template <typename Value>
+template <typename Value, int kParts>
 __global__ void __launch_bounds__(kThreads)
-    layer_norm_kernel(const float* x, int64_t x_stride, const float* weight, const float* bias, Value* out,
+    layer_norm_kernel(float* x, int64_t x_stride, Parts parts, const float* weight, const float* bias, Value* out,
                       int64_t out_stride, int width) {
   Row row(x + blockIdx.x * x_stride, width);
   float2 weights[kPairs], biases[kPairs];
   row.also(weight, weights);
   row.also(bias, biases);
+  row.template add<kParts>(parts, width, x + blockIdx.x * x_stride);
   float sum = 0;
   row.each([&](int, float2 v, int) { sum += v.x + v.y; });
   const float mean = block_sum(sum) / static_cast<float>(width);
@@ -65,12 +91,15 @@ __global__ void __launch_bounds__(kThreads)
   });
 }
 
-template <typename Value>
+template <typename Value, int kParts>
 __global__ void __launch_bounds__(kThreads)
-    rms_norm_kernel(const float* x, int64_t x_stride, const float* weight, Value* out, int64_t out_stride, int width) {
+    rms_norm_kernel(float* x, int64_t x_stride, Parts parts, const float* weight, Value* out, int64_t out_stride,
+                    int width) {
+  begin_successor();
   Row row(x + blockIdx.x * x_stride, width);
   float2 weights[kPairs];
   row.also(weight, weights);
+  row.template add<kParts>(parts, width, x + blockIdx.x * x_stride);
   const float scale = inverse_rms(row, width);
   out += blockIdx.x * out_stride;
   row.each([&](int at, float2 v, int i) {
@@ -101,26 +130,44 @@ bool fits(const Matrix& x, const Matrix& out) {
          out.stride % 2 == 0 && out.rows == x.rows && out.cols == x.cols && x.rows > 0;
 }
 
+// Calls body with an integral constant.
+template <typename Body>
+cudaError_t by_count(const Parts& parts, Body body) {
+  if (parts.count == 0) return body(std::integral_constant<int, 0>());
+  if (parts.count == 1) return body(std::integral_constant<int, 1>());
+  if (parts.count == 2) return body(std::integral_constant<int, 2>());
+  if (parts.count == 4) return body(std::integral_constant<int, 4>());
+  return cudaErrorInvalidValue;
+}
+
 }  // namespace
 
-cudaError_t layer_norm(const Matrix& x, const Affine& norm, const Matrix& out, cudaStream_t stream) {
+cudaError_t layer_norm(const Matrix& x, const Affine& norm, const Matrix& out, const Parts& parts,
+                       cudaStream_t stream) {
   if (!fits(x, out) || norm.weight.dtype != DType::F32 || norm.bias.dtype != DType::F32) return cudaErrorInvalidValue;
   return by_type(out.dtype, [&](auto* type) {
-    layer_norm_kernel<<<static_cast<unsigned>(x.rows), kThreads, 0, stream>>>(
-        static_cast<const float*>(x.data), x.stride, static_cast<const float*>(norm.weight.data),
-        static_cast<const float*>(norm.bias.data), static_cast<decltype(type)>(out.data), out.stride,
-        static_cast<int>(x.cols));
-    return cudaGetLastError();
+    return by_count(parts, [&](auto count) {
+      layer_norm_kernel<std::remove_pointer_t<decltype(type)>, decltype(count)::value>
+          <<<static_cast<unsigned>(x.rows), kThreads, 0, stream>>>(
+              static_cast<float*>(x.data), x.stride, parts, static_cast<const float*>(norm.weight.data),
+              static_cast<const float*>(norm.bias.data), static_cast<decltype(type)>(out.data), out.stride,
+              static_cast<int>(x.cols));
+      return cudaGetLastError();
+    });
   });
 }
 
-cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream) {
+cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, const Parts& parts,
+                     cudaStream_t stream) {
   if (!fits(x, out) || weight.dtype != DType::F32) return cudaErrorInvalidValue;
   return by_type(out.dtype, [&](auto* type) {
-    rms_norm_kernel<<<static_cast<unsigned>(x.rows), kThreads, 0, stream>>>(
-        static_cast<const float*>(x.data), x.stride, static_cast<const float*>(weight.data),
-        static_cast<decltype(type)>(out.data), out.stride, static_cast<int>(x.cols));
-    return cudaGetLastError();
+    return by_count(parts, [&](auto count) {
+      rms_norm_kernel<std::remove_pointer_t<decltype(type)>, decltype(count)::value>
+          <<<static_cast<unsigned>(x.rows), kThreads, 0, stream>>>(
+              static_cast<float*>(x.data), x.stride, parts, static_cast<const float*>(weight.data),
+              static_cast<decltype(type)>(out.data), out.stride, static_cast<int>(x.cols));
+      return cudaGetLastError();
+    });
   });
 }
 
