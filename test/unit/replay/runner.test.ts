@@ -1,0 +1,243 @@
+import { CdrWriter } from '@foxglove/cdr';
+import { describe, expect, test } from '@jest/globals';
+import type { PolicyConfig } from '../../../src/config/config.js';
+import type { Engine, InferRequest, InferResult, ModelInfo } from '../../../src/engine/engine.js';
+import type { ActionChunk, Command, Observation } from '../../../src/frame/frame.js';
+import type { PolicyLike } from '../../../src/pipeline/pipeline.js';
+import type { Bag, BagMessage } from '../../../src/replay/bag/bag.js';
+import { inputsOf } from '../../../src/replay/inputs.js';
+import type { ReplayListener } from '../../../src/replay/listener.js';
+import { replay, type ReplayOptions, type ReplayOutcome } from '../../../src/replay/runner.js';
+import { MS, robot, SECOND, T0 } from '../pipeline/robot.js';
+
+const ROWS = 6;
+const PERIOD = 100n * MS;
+
+function header(stamp: bigint): CdrWriter {
+  const writer = new CdrWriter();
+  return writer
+    .int32(Number(stamp / SECOND))
+    .uint32(Number(stamp % SECOND))
+    .string('');
+}
+
+/** 4x4 rgb8 of one shade, which says when it was taken. */
+function imageMessage(stamp: bigint, shade: number): Uint8Array {
+  const writer = header(stamp).uint32(4).uint32(4).string('rgb8').uint8(0).uint32(12);
+  return writer.uint8Array(new Uint8Array(48).fill(shade), true).data;
+}
+
+function jointMessage(stamp: bigint): Uint8Array {
+  const writer = header(stamp).sequenceLength(2).string('a').string('b');
+  return writer.float64Array([0, 0], true).sequenceLength(0).sequenceLength(0).data;
+}
+
+function clockMessage(time: bigint): Uint8Array {
+  return new CdrWriter().int32(Number(time / SECOND)).uint32(Number(time % SECOND)).data;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  '/exterior': 'sensor_msgs/msg/Image',
+  '/wrist': 'sensor_msgs/msg/Image',
+  '/joint_states': 'sensor_msgs/msg/JointState',
+  '/clock': 'rosgraph_msgs/msg/Clock',
+};
+
+type Entry = readonly [topic: string, logTime: bigint, data: Uint8Array];
+
+/** A bag that lends every message in the same memory, as the real ones may. */
+function bagOf(entries: readonly Entry[]): Bag {
+  const lent = new Uint8Array(4096);
+  return {
+    topics: new Map(entries.map(([topic]) => [topic, { type: TYPES[topic] ?? '', count: undefined }])),
+    startTime: entries[0]?.[1],
+    endTime: entries.at(-1)?.[1],
+    damage: undefined,
+    notes: [],
+    async *messages(topics): AsyncGenerator<BagMessage> {
+      for (const [topic, logTime, data] of entries) {
+        if (!topics.has(topic)) continue;
+        lent.fill(0xff);
+        lent.set(data);
+        yield { topic, type: TYPES[topic] ?? '', logTime, data: lent.subarray(0, data.byteLength) };
+        await Promise.resolve();
+      }
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** Everything every 20 ms; the shade counts up. */
+function recording(sets: number, base = T0): Entry[] {
+  return Array.from({ length: sets }, (_, i): Entry[] => {
+    const stamp = base + BigInt(i) * 20n * MS;
+    return [
+      ['/exterior', stamp + 1n * MS, imageMessage(stamp, i % 256)],
+      ['/wrist', stamp + 2n * MS, imageMessage(stamp, (i + 128) % 256)],
+      ['/joint_states', stamp + 3n * MS, jointMessage(stamp)],
+    ];
+  }).flat();
+}
+
+const config: PolicyConfig = robot({
+  cameras: robot().cameras.map((camera) => ({ ...camera, topic: `/${camera.name}` })),
+  state: { ...robot().state, topic: '/joint_states' },
+  promptTopic: '/prompt',
+});
+
+class PlainPolicy implements PolicyLike {
+  prepare({ views }: Observation): Pick<InferRequest, 'images' | 'tokens' | 'noise'> {
+    return { images: views.map(({ frame }) => frame), tokens: Int32Array.of(2), noise: new Float32Array(1) };
+  }
+  finish(actions: Float32Array, { stamp }: Observation): ActionChunk {
+    const values = Float64Array.from({ length: ROWS * 2 }, () => actions[0]!);
+    return { stamp, joints: ['a', 'b'], rows: ROWS, values, period: 0.1 };
+  }
+}
+
+/** Answers, after `turns` turns of the event loop, with what the first picture shows by then. */
+class ShadeEngine implements Engine {
+  readonly info = {} as ModelInfo;
+  asked = 0;
+  constructor(
+    readonly turns: (question: number) => number,
+    readonly fails: (question: number) => boolean = () => false,
+  ) {}
+
+  async infer({ images }: InferRequest): Promise<InferResult> {
+    const question = this.asked++;
+    const before = Uint8Array.from(images[0]!.data);
+    for (let i = this.turns(question); i > 0; i--) await new Promise((resolve) => setImmediate(resolve));
+    if (this.fails(question)) throw new Error('out of order');
+    expect(images[0]!.data).toEqual(before);
+    return { actions: Float32Array.of(images[0]!.data[0]! / 1000), milliseconds: 7, trace: new Map() };
+  }
+
+  async close(): Promise<void> {}
+}
+
+interface Run {
+  readonly outcome: ReplayOutcome;
+  readonly chunks: { readonly stamp: bigint; readonly at: bigint; readonly value: number }[];
+  readonly commands: Command[];
+}
+
+async function run(entries: readonly Entry[], engine: Engine, changes: Partial<ReplayOptions> = {}): Promise<Run> {
+  const chunks: Run['chunks'] = [];
+  const commands: Command[] = [];
+  const listener: ReplayListener = {
+    chunk: ({ stamp, values }, _, at) => chunks.push({ stamp, at, value: values[0]! }),
+    command: (command) => commands.push(command),
+  };
+  const bag = bagOf(entries);
+  const options = { config, simulated: false, latency: 0n, policy: new PlainPolicy(), engine, ...changes };
+  const inputs = inputsOf(options.config, options.simulated, bag, 'the bag');
+  const outcome = await replay({ bag, inputs, listeners: [listener], ...options });
+  return { outcome, chunks, commands };
+}
+
+describe('replay', () => {
+  test('ticks_at_control_rate_from_the_first_message_on_and_chunks_come_at_once', async () => {
+    const { chunks, commands, outcome } = await run(recording(50), new ShadeEngine(() => 0));
+    const first = T0 + 1n * MS;
+    expect(commands.map(({ time }) => time)).toEqual(
+      Array.from({ length: 9 }, (_, i) => first + BigInt(i + 1) * PERIOD),
+    );
+    expect(commands.every(({ reason }) => reason === 'step')).toBe(true);
+    expect(chunks.map(({ stamp, at }) => at - stamp)).toEqual(chunks.map((_, i) => (i === 0 ? 3n * MS : 1n * MS)));
+    expect(outcome).toMatchObject({ failure: undefined, statistics: { refusals: {}, faults: {} } });
+    expect(outcome.inferenceMs).toEqual({ p50: 7, p95: 7, p99: 7 });
+  });
+
+  test.each([0n, 30n * MS, 130n * MS])(
+    'does_not_depend_on_how_long_the_engine_takes: latency %s ns',
+    async (latency) => {
+      const runs = [];
+      for (const turns of [() => 0, () => 50, (question: number) => (question * 7) % 23]) {
+        runs.push(await run(recording(100), new ShadeEngine(turns), { latency }));
+      }
+      const [first, ...others] = runs.map(({ chunks, commands }) => ({ chunks, commands }));
+      expect(first!.chunks.length).toBeGreaterThan(4);
+      for (const other of others) expect(other).toEqual(first);
+    },
+  );
+
+  test('a_chunk_arrives_its_latency_after_the_question_also_between_messages', async () => {
+    const { chunks } = await run(recording(100), new ShadeEngine(() => 3), { latency: 33n * MS + 7n });
+    expect(chunks[0]).toEqual({ stamp: T0, at: T0 + 36n * MS + 7n, value: 0 });
+    expect(new Set(chunks.slice(1).map(({ at, stamp }) => at - stamp))).toEqual(new Set([34n * MS + 7n]));
+  });
+
+  test('every_chunk_is_of_the_pictures_of_its_stamp_though_buffers_are_used_again', async () => {
+    const { chunks } = await run(recording(400), new ShadeEngine(() => 20), { latency: 70n * MS });
+    expect(chunks.length).toBeGreaterThan(15);
+    for (const { stamp, value } of chunks) {
+      expect(value).toBeCloseTo((Number((stamp - T0) / (20n * MS)) % 256) / 1000, 6);
+    }
+  });
+
+  test('a_failed_engine_ends_it_with_the_stop_action', async () => {
+    const engine = new ShadeEngine(
+      () => 1,
+      (question) => question === 2,
+    );
+    const { outcome, chunks, commands } = await run(recording(100), engine);
+    expect(outcome.failure).toMatchObject({ code: 'ENGINE_FAILED' });
+    expect(outcome.failure?.message).toContain('out of order');
+    expect(chunks).toHaveLength(2);
+    expect(engine.asked).toBe(3);
+    expect(commands.at(-1)?.reason).toBe('stop');
+  });
+
+  test('a_recorder_that_was_paused_for_years_does_not_tick_through_them', async () => {
+    const years = 50n * 365n * 86_400n * SECOND;
+    const entries = [...recording(20), ...recording(20, T0 + years)];
+    const { commands, chunks } = await run(entries, new ShadeEngine(() => 0));
+    expect(commands.length).toBeLessThan(10);
+    expect(chunks.at(-1)!.stamp).toBeGreaterThanOrEqual(T0 + years);
+  });
+
+  test('simulated_time_is_the_bags_clock_whenever_it_was_recorded', async () => {
+    const later = 1_000_000n * SECOND;
+    const entries = recording(50).flatMap(([topic, time, data], i): Entry[] => [
+      ...(i % 3 === 0 ? [['/clock', time + later, clockMessage(time - 1n * MS)] as const] : []),
+      [topic, time + later, data],
+    ]);
+    const { chunks, commands, outcome } = await run(entries, new ShadeEngine(() => 0), { simulated: true });
+    expect(outcome.statistics.refusals).toEqual({});
+    expect(chunks.length).toBeGreaterThan(2);
+    expect(commands.map(({ time }) => time)).toEqual(Array.from({ length: 9 }, (_, i) => T0 + BigInt(i + 1) * PERIOD));
+  });
+
+  test('simulated_time_that_goes_back_starts_anew_even_with_a_chunk_to_come', async () => {
+    const once = recording(30).flatMap(([topic, time, data], i): Entry[] => [
+      ...(i % 3 === 0 ? [['/clock', time, clockMessage(time - 1n * MS)] as const] : []),
+      [topic, time, data],
+    ]);
+    const shifted = once.map(([topic, time, data]): Entry => [topic, time + SECOND, data]);
+    const options = { simulated: true, latency: 250n * MS };
+    const single = await run(once, new ShadeEngine(() => 2), options);
+    const double = await run([...once, ...shifted], new ShadeEngine(() => 2), options);
+    expect(single.chunks.length).toBeGreaterThan(0);
+    expect(double.chunks.slice(0, single.chunks.length)).toEqual(single.chunks);
+    expect(double.chunks.slice(single.chunks.length).length).toBeGreaterThan(0);
+    expect(double.outcome.failure).toBeUndefined();
+  });
+
+  test('an_empty_bag_gives_nothing', async () => {
+    const bag: Bag = { ...bagOf([]), topics: bagOf(recording(1)).topics };
+    const { inputs, outcome } = await emptied(bag);
+    expect(inputs.size).toBe(3);
+    expect(outcome).toMatchObject({ seconds: 0, statistics: { observations: 0, chunks: 0 } });
+  });
+});
+
+async function emptied(bag: Bag): Promise<{ inputs: ReadonlyMap<string, unknown>; outcome: ReplayOutcome }> {
+  const inputs = inputsOf(config, false, bag, 'the bag');
+  const engine = new ShadeEngine(() => 0);
+  const policy = new PlainPolicy();
+  return {
+    inputs,
+    outcome: await replay({ bag, inputs, config, simulated: false, policy, engine, latency: 0n, listeners: [] }),
+  };
+}
