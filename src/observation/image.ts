@@ -82,10 +82,10 @@ export async function decodeCompressed(
     return { stamp, width, height, step: width * info.channels, encoding: layout, data: pixels };
   } catch (error) {
     if (error instanceof Refusal) throw error;
-    const reason = error instanceof Error ? error.message.trim().replaceAll(/\s*\n\s*/g, '; ') : String(error);
+    const [reason = ''] = (error instanceof Error ? error.message : String(error)).trim().split(/\s*\n/);
     throw new Refusal(
       'IMAGE_DECODE',
-      `Expected a whole JPEG or PNG file, received ${data.byteLength} bytes from ${topic} (${reason})`,
+      `Expected a whole JPEG or PNG file, received ${data.byteLength} bytes from ${topic} (${excerpt(reason)})`,
       topic,
     );
   }

@@ -1,0 +1,120 @@
+import { CdrWriter } from '@foxglove/cdr';
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import sharp from 'sharp';
+import { decodeCompressedImage, decodeImage, decodeJointState } from '../../../src/cdr/messages.js';
+import { Refusal } from '../../../src/errors.js';
+import { Observer } from '../../../src/observation/observer.js';
+import { MS, random, robot, SECOND, stateJoint, T0 } from '../pipeline/robot.js';
+
+/** Good messages with their bytes changed at random: each is accepted or refused, and the good one after it is accepted. */
+let from: Observer;
+let said: Refusal[];
+let now: bigint;
+let accepted: number;
+
+beforeEach(() => {
+  [said, now, accepted] = [[], T0, 0];
+  const joints = [stateJoint('a', { lower: -3, upper: 3 }), stateJoint('b')];
+  from = new Observer(
+    robot({ state: { ...robot().state, joints } }),
+    (refusal) => said.push(refusal),
+    () => accepted++,
+    () => now,
+  );
+  from.reset(T0);
+});
+
+function header(): CdrWriter {
+  const writer = new CdrWriter();
+  return writer
+    .int32(Number(now / SECOND))
+    .uint32(Number(now % SECOND))
+    .string('frame');
+}
+
+function image(): Uint8Array {
+  const data = Uint8Array.from({ length: 48 }, (_, i) => i * 5);
+  return header().uint32(4).uint32(4).string('rgb8').uint8(0).uint32(12).sequenceLength(48).uint8Array(data).data;
+}
+
+function joints(): Uint8Array {
+  const writer = header().sequenceLength(2).string('a').string('b').sequenceLength(2);
+  return writer.float64Array([1, 2]).sequenceLength(0).sequenceLength(0).data;
+}
+
+const next = random(20260101);
+const below = (limit: number): number => Math.floor(next() * limit);
+
+/** Changes what follows the stamp: bits, words that are absurd lengths, the end, or a piece that comes twice. */
+function changed(good: Uint8Array): Uint8Array {
+  const bytes = Uint8Array.from(good);
+  const words = [0xffffffff, 0x7fffffff, 0x80000000, 0, 1, bytes.length];
+  for (let i = 0; i <= below(3); i++) {
+    const at = 12 + below(bytes.length - 12);
+    switch (below(4)) {
+      case 0:
+        bytes[at]! ^= 1 << below(8);
+        break;
+      case 1:
+        new DataView(bytes.buffer).setUint32(Math.min(at & ~3, bytes.length - 4), words[below(words.length)]!, true);
+        break;
+      case 2:
+        return bytes.subarray(0, at);
+      default:
+        bytes.copyWithin(at, 12 + below(bytes.length - 12));
+    }
+  }
+  return bytes;
+}
+
+const OFFERS: Record<string, { good: () => Uint8Array; offer: (cdr: Uint8Array) => boolean }> = {
+  image: { good: image, offer: (cdr) => from.offerImage('wrist', decodeImage(cdr, 'wrist/image_raw'), now) },
+  'joint state': { good: joints, offer: (cdr) => from.offerJoints(decodeJointState(cdr, 'joint_states'), now) },
+};
+
+describe.each(Object.entries(OFFERS))('%s', (_, { good, offer }) => {
+  test('whatever_is_changed_is_accepted_or_refused_in_a_short_sentence_and_good_is_accepted_after_it', () => {
+    const codes = new Set<string>();
+    for (let i = 0; i < 4000; i++) {
+      now += 10n * MS;
+      try {
+        offer(changed(good()));
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        said.push(error);
+      }
+      now += 10n * MS;
+      expect(offer(good())).toBe(true);
+    }
+    for (const { code, message } of said) {
+      codes.add(code);
+      if (!/^Expected .+, received .+/.test(message) || message.length > 400) expect(message).toBe('a short sentence');
+    }
+    expect(said.length).toBeGreaterThan(1000);
+    expect(codes.size).toBeGreaterThan(2);
+  });
+});
+
+test('whatever_is_changed_in_a_file_is_decoded_or_refused_and_good_is_accepted_after_it', async () => {
+  const noise = { type: 'gaussian', mean: 128, sigma: 60 } as const;
+  const picture = sharp({ create: { width: 16, height: 16, channels: 3, background: 'red', noise } });
+  const files = [await picture.jpeg().toBuffer(), await picture.png().toBuffer()];
+  const message = (data: Uint8Array): Uint8Array =>
+    header().string('jpeg').sequenceLength(data.length).uint8Array(data).data;
+  for (let i = 0; i < 400; i++) {
+    const file = files[i % 2]!;
+    now += 10n * MS;
+    from.offerCompressed('wrist', decodeCompressedImage(message(changed(file)), 'wrist/image_raw'));
+    await from.idle();
+    now += 10n * MS;
+    const before = accepted;
+    from.offerCompressed('wrist', decodeCompressedImage(message(file), 'wrist/image_raw'));
+    await from.idle();
+    expect(accepted).toBe(before + 1);
+  }
+  expect(said.length).toBeGreaterThan(200);
+  for (const { code, message } of said) {
+    expect(code).toMatch(/^IMAGE_(DECODE|SIZE|ENCODING)$/);
+    expect(message.length).toBeLessThan(400);
+  }
+});
