@@ -35,12 +35,18 @@ cudaError_t encode(CUtensorMap* map, const Matrix& m, int64_t heads, int64_t dim
 Problem share_out(int splits) {
   Problem p{};
   p.splits = splits;
-  int owned[kMostSplits]{};
-  for (int u = 0; u < kUnits; u++) {
-    const int panel = u / 2, owner = splits > 4 ? u % splits : panel < splits ? panel : (panel + u % 2) % splits;
-    p.owner[u] = static_cast<uint8_t>(owner);
-    p.slot[u] = static_cast<uint8_t>(owned[owner]++);
-  }
+  const auto owner = [&](int unit) {
+    const int panel = unit / 2;
+    return splits > 4 ? unit % splits : panel < splits ? panel : (panel + unit % 2) % splits;
+  };
+  for (int rank = 0; rank < splits; rank++)
+    for (int i = 0, slot = 0; i < kUnits; i++) {
+      const int unit = 2 * ((rank + 1 + i) % 4) + i / 4;
+      if (owner(unit) != rank) continue;
+      p.owner |= static_cast<uint32_t>(rank) << 4 * unit;
+      p.slot |= static_cast<uint32_t>(slot) << 4 * unit;
+      p.owned[rank] |= static_cast<uint32_t>(8 + unit) << 4 * slot++;
+    }
   return p;
 }
 
@@ -56,9 +62,8 @@ struct Launch {
   using T = Tile<Dim, Groups, Blocks>;
 
   static int shared(const Problem& p) {
-    int most = 0;
-    for (int u = 0; u < kUnits; u++) most = std::max<int>(most, p.slot[u] + 1);
-    return control_bytes(p.splits) + std::max(T::kEnd, Dim == 256 ? T::kPartsAt + most * p.splits * kUnitBytes : 0);
+    const int units = (kUnits + p.splits - 1) / p.splits;  // of the rank with the most
+    return control_bytes(p.splits) + std::max(T::kEnd, Dim == 256 ? T::kPartsAt + units * p.splits * kUnitBytes : 0);
   }
 
   static cudaError_t run(const Problem& p, const Matrix& q, const Matrix& k, const Matrix& v,
@@ -149,6 +154,7 @@ cudaError_t attention_hopper(const Matrix& q, const Matrix& k, const Matrix& v, 
     p.out = static_cast<bf16*>(out.data), p.out_stride = out.stride;
     p.queries = static_cast<int>(q.rows / shape.batch), p.keys = static_cast<int>(k.rows / shape.batch);
     p.kv_heads = static_cast<int>(shape.kv_heads), p.group = static_cast<int>(shape.heads / shape.kv_heads);
+    p.group_inverse = static_cast<uint32_t>(65536 / p.group + 1);
     p.tokens = 64 / p.group, p.dim = static_cast<int>(shape.head_dim);
     p.scale = 1.4426950408889634f / sqrtf(static_cast<float>(shape.head_dim));
     return p;

@@ -32,7 +32,9 @@ struct Problem {
   int dim;
   float scale;  // log2(e) / sqrt(dim)
   int splits;
-  uint8_t owner[kUnits], slot[kUnits];  // which rank adds a unit up, and where there
+  uint32_t owner, slot;         // of each unit, 4 bits: which rank adds it up, and where there
+  uint32_t owned[kMostSplits];  // by a rank, 4 bits each in the order in which they are ready: 8 + unit
+  uint32_t group_inverse;       // 65536 / group, rounded up: r * it >> 16 is r / group for the rows r of a warpgroup
 };
 
 template <int Dim, int Groups, int Blocks>
@@ -51,7 +53,8 @@ struct Tile {
   static constexpr int kEnd = kKeysAt + kPanels * kKeyPanel + kKeyRest;
   // Where keys were: what a warpgroup sends, then the parts of what this block adds up.
   static constexpr int kSentAt = kKeysAt + (kEarly + Groups < kPanels ? kKeyPanel : 0);
-  static constexpr int kPartsAt = kSentAt + Groups * kUnitBytes;
+  static constexpr int kSending = Blocks < 4 ? 2 : 1;  // units of a warpgroup under way
+  static constexpr int kPartsAt = kSentAt + Groups * kSending * kUnitBytes;
 };
 
 // Before the tiles: barriers, then the others' logarithms of sums, 128 rows each.
@@ -76,9 +79,7 @@ __device__ __forceinline__ uint32_t packed_half(float low, float high) {
   asm("cvt.rn.satfinite.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
   return both;
 }
-__device__ __forceinline__ float2 widen_half(uint32_t both) {
-  return __half22float2(*reinterpret_cast<const __half2*>(&both));
-}
+__device__ __forceinline__ __half2 half2_of(uint32_t both) { return *reinterpret_cast<const __half2*>(&both); }
 
 template <int Dim, int Groups, int Blocks>
 __global__ void __launch_bounds__(128 * Groups, 1)
@@ -133,11 +134,10 @@ __global__ void __launch_bounds__(128 * Groups, 1)
       mbar_expect(barrier(control, kSums + g), (splits - 1) * 256);
     }
 #pragma unroll 1
-    for (int u = 0; u < kUnits; u++)
-      if (p.owner[u] == rank) {
-        mbar_init(barrier(control, kParts + p.slot[u]), 5);  // this, and the warps of this block's part
-        mbar_expect(barrier(control, kParts + p.slot[u]), (splits - 1) * kUnitBytes);
-      }
+    for (uint32_t left = p.owned[rank], bar = barrier(control, kParts); left != 0; left >>= 4, bar += 8) {
+      mbar_init(bar, 5);  // this, and the warps of this block's part
+      mbar_expect(bar, (splits - 1) * kUnitBytes);
+    }
     mbar_init_for_cluster();
   }
   __syncthreads();
@@ -224,20 +224,22 @@ __global__ void __launch_bounds__(128 * Groups, 1)
   const int row = own / 32 * 16 + lane / 4;  // of the warpgroup; and 8 rows below
 
   if constexpr (Dim == 256) {
-    const uint32_t parts = tiles + T::kPartsAt;
-    const auto part_of = [&](int unit, int of_rank) { return parts + (p.slot[unit] * splits + of_rank) * kUnitBytes; };
-    const uint32_t warp_at = own / 32 * 2048, sent = tiles + T::kSentAt + group * kUnitBytes + warp_at;
+    const uint32_t parts = tiles + T::kPartsAt, own_warp = own / 32 * 2048;
+    const uint32_t sent = tiles + T::kSentAt + group * T::kSending * kUnitBytes + own_warp;
+    const uint32_t matrix_row = (lane % 8 + lane / 8 % 2 * 8) * 128;  // of four: above, below, above, below
     const auto send = [&](int i) {
       wgmma_done(sum[i]);
-      const int unit = 2 * panel_of(i) + group, to = p.owner[unit];
-      const uint32_t at = to == rank ? part_of(unit, rank) + warp_at : sent;
-      if (lane == 0) bulk_read();
-      __syncwarp();
-      const int matrix = lane / 8;  // of 8 x 8: above, below, above, below
+      const int unit = 2 * panel_of(i) + group, to = p.owner >> 4 * unit & 15, slot = p.slot >> 4 * unit & 15;
+      const uint32_t part = parts + (slot * splits + rank) * kUnitBytes + own_warp;
+      const uint32_t at = to == rank ? part : sent + i % T::kSending * kUnitBytes;
+      if (i >= T::kSending) {
+        if (lane == 0) bulk_read<T::kSending - 1>();
+        __syncwarp();
+      }
 #pragma unroll
       for (int j = 0; j < 4; j++) {
         const float* const c = sum[i] + 8 * j;
-        store_matrices(at + (lane % 8 + matrix % 2 * 8) * 128 + ((2 * j + matrix / 2) ^ lane % 8) * 16,
+        store_matrices(at + matrix_row + ((2 * j + lane / 16) ^ lane % 8) * 16,
                        packed_half(c[0] * factor[0], c[1] * factor[0]), packed_half(c[2] * factor[1], c[3] * factor[1]),
                        packed_half(c[4] * factor[0], c[5] * factor[0]),
                        packed_half(c[6] * factor[1], c[7] * factor[1]));
@@ -245,11 +247,12 @@ __global__ void __launch_bounds__(128 * Groups, 1)
       tma_written();
       __syncwarp();
       if (lane == 0) {
-        const uint32_t bar = barrier(control, kParts + p.slot[unit]);
+        const uint32_t bar = barrier(control, kParts + slot);
         if (to == rank)
           mbar_arrive(bar);
         else
-          bulk_send(map_rank(part_of(unit, rank) + warp_at, to), sent, 2048, map_rank(bar, to));
+          bulk_send(map_rank(part, to), at, 2048, map_rank(bar, to));
+        bulk_commit();
       }
     };
 
@@ -264,7 +267,7 @@ __global__ void __launch_bounds__(128 * Groups, 1)
         st_async(at, log_sum[0], bar), st_async(at + 32, log_sum[1], bar);
       }
     __syncwarp();
-    multiply(1), multiply(2), multiply(3);
+    multiply(1);
     mbar_wait_cluster(barrier(control, kSums + group), 0);
 #pragma unroll
     for (int side = 0; side < 2; side++) {  // the weight of this part among the others
@@ -275,8 +278,8 @@ __global__ void __launch_bounds__(128 * Groups, 1)
             exp2_fast(load_shared(control + kSumsAt + s * 512 + (group * 64 + row + 8 * side) * 4) - log_sum[side]);
       factor[side] = __fdividef(factor[side], others);
     }
-    wgmma_wait<3>(), send(0);
-    wgmma_wait<2>(), send(1);
+    wgmma_wait<1>(), send(0), multiply(2);
+    wgmma_wait<1>(), send(1), multiply(3);
     wgmma_wait<1>(), send(2);
     wgmma_wait<0>(), send(3);
 
@@ -285,48 +288,49 @@ __global__ void __launch_bounds__(128 * Groups, 1)
     int token[2];
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      const int r = thread / 8 + 32 * half, of_group = r / p.group;
+      const int r = thread / 8 + 32 * half, of_group = r * p.group_inverse >> 16;
       token[half] = of_group < p.tokens ? token0 + of_group : p.queries;
       at[half] = (static_cast<int64_t>(batch) * p.queries + token0 + of_group) * p.out_stride +
                  (kv * p.group + r - of_group * p.group) * Dim + thread % 8 * 8;
     }
     const uint32_t own_chunk = thread / 8 * 128 + (thread % 8 ^ thread / 8 % 8) * 16;
+    uint32_t bar = barrier(control, kParts), from = parts + own_chunk;
 #pragma unroll 1
-    for (int n = 0; n < kUnits; n++) {  // in the order in which they are ready
-      const int panel = panel_of(n), ahead = n / 4 * p.tokens, unit = 2 * panel + n / 4;
-      if (p.owner[unit] != rank) continue;
-      mbar_wait_cluster(barrier(control, kParts + p.slot[unit]), 0);
-      const uint32_t from = part_of(unit, 0) + own_chunk;
-      uint4 next[2] = {load_shared4(from), load_shared4(from + 4096)};
-      float2 total[2][4]{};
+    for (uint32_t left = p.owned[rank]; left != 0; left >>= 4, bar += 8) {
+      const int panel = left >> 1 & 3, ahead = left & 1 ? p.tokens : 0;
+      mbar_wait_cluster(bar, 0);
+      __half2 total[2][4]{};
 #pragma unroll 1
-      for (int s = 1; s <= splits; s++) {
-        const uint32_t part[2][4] = {{next[0].x, next[0].y, next[0].z, next[0].w},
-                                     {next[1].x, next[1].y, next[1].z, next[1].w}};
-        if (s < splits)
-          next[0] = load_shared4(from + s * kUnitBytes), next[1] = load_shared4(from + s * kUnitBytes + 4096);
+      for (int s = 0; s < splits; s++, from += kUnitBytes) {
+        const uint4 part[2] = {load_shared4(from), load_shared4(from + 4096)};
 #pragma unroll
-        for (int j = 0; j < 8; j++) {
-          const float2 v = widen_half(part[j / 4][j % 4]);
-          total[j / 4][j % 4].x += v.x, total[j / 4][j % 4].y += v.y;
+        for (int half = 0; half < 2; half++) {
+          const uint32_t values[4] = {part[half].x, part[half].y, part[half].z, part[half].w};
+#pragma unroll
+          for (int j = 0; j < 4; j++) total[half][j] = __hadd2(total[half][j], half2_of(values[j]));
         }
       }
 #pragma unroll
-      for (int half = 0; half < 2; half++)
-        if (token[half] + ahead < p.queries) {
-          const float2* const t = total[half];
-          *reinterpret_cast<uint4*>(p.out + at[half] + ahead * p.out_stride + panel * 64) = make_uint4(
-              packed(t[0].x, t[0].y), packed(t[1].x, t[1].y), packed(t[2].x, t[2].y), packed(t[3].x, t[3].y));
+      for (int half = 0; half < 2; half++) {
+        uint32_t values[4];
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+          const float2 value = __half22float2(total[half][j]);
+          values[j] = packed(value.x, value.y);
         }
+        if (token[half] + ahead < p.queries)
+          *reinterpret_cast<uint4*>(p.out + at[half] + ahead * p.out_stride + panel * 64) =
+              make_uint4(values[0], values[1], values[2], values[3]);
+      }
     }
-    if (lane == 0) bulk_read();
+    if (lane == 0) bulk_read<0>();
   } else {
     multiply(0);
     wgmma_wait<0>();
     wgmma_done(sum[0]), wgmma_done(rest);
 #pragma unroll
     for (int side = 0; side < 2; side++) {
-      const int r = row + 8 * side, of_group = r / p.group, token = token0 + of_group;
+      const int r = row + 8 * side, of_group = r * p.group_inverse >> 16, token = token0 + of_group;
       if (of_group >= p.tokens || token >= p.queries) continue;
       bf16* const to = p.out + (static_cast<int64_t>(batch) * p.queries + token) * p.out_stride +
                        (kv * p.group + r - of_group * p.group) * p.dim + lane % 4 * 2;

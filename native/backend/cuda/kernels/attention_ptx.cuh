@@ -55,10 +55,13 @@ __device__ __forceinline__ void bulk_send(uint32_t to, uint32_t from, uint32_t b
   asm volatile("cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(to),
                "r"(from), "r"(bytes), "r"(bar)
                : "memory");
-  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
 }
-// What this thread has sent may be overwritten.
-__device__ __forceinline__ void bulk_read() { asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory"); }
+__device__ __forceinline__ void bulk_commit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
+// What this thread has sent may be overwritten, up to its last kLeft commits.
+template <int kLeft>
+__device__ __forceinline__ void bulk_read() {
+  asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(kLeft) : "memory");
+}
 
 // ---- TMA: boxes of (columns of a head, heads, tokens, 1 batch element) ----------------------------------------------
 __device__ __forceinline__ void tma_load(uint32_t to, const CUtensorMap* map, int col, int head, int token, int batch,
