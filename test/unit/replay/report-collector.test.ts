@@ -16,12 +16,10 @@ function plain(pixel: readonly number[], changes: Partial<RawImage> = {}): RawIm
   return image(T0, 0, { width, height, step: width * pixel.length, data, ...changes });
 }
 
-/** Colour of a data URI's first pixel, in tens, which JPEG leaves alone. */
+/** A data URI's mean colour, in tens, which JPEG leaves alone. */
 async function colour(source: string | undefined): Promise<number[]> {
-  const pixels = await sharp(Buffer.from(source!.replace('data:image/jpeg;base64,', ''), 'base64'))
-    .raw()
-    .toBuffer();
-  return [...pixels.subarray(0, 3)].map((value) => Math.round(value / 10));
+  const { channels } = await sharp(Buffer.from(source!.replace('data:image/jpeg;base64,', ''), 'base64')).stats();
+  return channels.map(({ mean }) => Math.round(mean / 10));
 }
 
 function collector(changes: Partial<PolicyConfig> = {}): ReportCollector {

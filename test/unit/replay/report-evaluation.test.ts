@@ -113,6 +113,15 @@ describe('the open-loop evaluation', () => {
     expect(of.result().joints[0]?.steps.map(({ max }) => max)).toEqual([5, 5, 7]);
   });
 
+  test('takes_no_more_of_what_came_after_where_the_chunk_comes_late', () => {
+    const of = evaluation();
+    record(of, T0 - 200n * MS, 1, 0);
+    record(of, T0 + 60n * MS, 5, 0);
+    predict(of, T0, [[0, 0]], 500n * MS);
+    goOn(of, T0 + SECOND);
+    expect(of.result().joints[0]?.overall.max).toBe(1);
+  });
+
   test('prefers_the_action_in_force_to_a_later_one_equally_near', () => {
     const of = evaluation();
     record(of, T0 - 40n * MS, 1, 0);
