@@ -1,0 +1,162 @@
+/**
+ * What a newcomer's machine may lack: set-up says it in one sentence with the remedy before it spends any time. A copy of
+ * the scripts, started with a PATH on which only the named commands are.
+ */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+
+import { packageRoot } from '../root.js';
+
+const scratch = mkdtempSync(join(tmpdir(), "pi05 first'contact-"));
+const checkout = join(scratch, 'checkout');
+const bin = join(scratch, 'bin');
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+beforeAll(() => {
+  mkdirSync(join(checkout, 'src'), { recursive: true });
+  for (const name of ['bin', 'scripts', 'package.json', 'package-lock.json']) {
+    cpSync(join(packageRoot, name), join(checkout, name), { recursive: true });
+  }
+});
+
+/** A command that exits with 0, or one that runs `script`. */
+function command(name: string, script = 'exit 0'): void {
+  rmSync(join(bin, name), { force: true });
+  writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`);
+  chmodSync(join(bin, name), 0o755);
+}
+
+/** A Python of this version: it answers what set-up asks of it. */
+function python(name: string, version: string, { venv = true, rclpy = false } = {}): void {
+  const [, minor] = version.split('.');
+  command(name, `echo '${JSON.stringify({ path: `/usr/bin/${name}`, minor: Number(minor), version, venv, rclpy })}'`);
+}
+
+beforeEach(() => {
+  rmSync(bin, { recursive: true, force: true });
+  mkdirSync(bin);
+  for (const name of ['sh', 'dirname', 'readlink']) {
+    symlinkSync(spawnSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).stdout.trim(), join(bin, name));
+  }
+  symlinkSync(process.execPath, join(bin, 'node'));
+  for (const name of ['npm', 'cmake', 'make', 'g++', 'flock']) command(name);
+  python('python3', '3.12.3');
+});
+
+function setUp(env: NodeJS.ProcessEnv = {}, ...argv: string[]) {
+  const { status, stderr } = spawnSync(join(checkout, 'bin', 'pi05'), ['setup', ...argv], {
+    encoding: 'utf8',
+    env: { PATH: bin, ...env },
+  });
+  return { status, stderr };
+}
+
+const says = (sentence: RegExp | string) => ({
+  status: 2,
+  stderr: typeof sentence === 'string' ? `${sentence}\n` : expect.stringMatching(sentence),
+});
+
+test('names_every_missing_command_with_one_remedy', () => {
+  for (const name of ['cmake', 'g++', 'flock']) rmSync(join(bin, name));
+  expect(setUp()).toEqual(says('Not found: cmake, g++, flock. Remedy: apt-get install cmake g++ util-linux'));
+});
+
+test('an_old_node_is_told_apart_before_it_reads_a_script', () => {
+  command('node', '[ "$1" = --version ] && echo v12.22.9 || exit 99');
+  expect(setUp()).toEqual(
+    says(/^ENVIRONMENT: Expected Node\.js 20\.20 or later, found 12\.22\.9 \(.*\): install .*\n$/),
+  );
+});
+
+test.each(['v20.19.5', 'v18.20.4'])('node_%s_is_too_old', (version) => {
+  command('node', `[ "$1" = --version ] && echo ${version} || exit 99`);
+  expect(setUp().status).toBe(2);
+});
+
+test.each(['v20.20.0', 'v22.1.0', 'v24.11.1'])('node_%s_is_new_enough', (version) => {
+  command('node', `[ "$1" = --version ] && echo ${version} || exit 99`);
+  expect(setUp().status).toBe(99);
+});
+
+test('no_node_is_one_sentence', () => {
+  rmSync(join(bin, 'node'));
+  expect(setUp()).toEqual(says(/^ENVIRONMENT: Expected Node\.js 20\.20 or later on PATH, found none: install .*\n$/));
+});
+
+test.each(['3.9.18', '3.14.0'])('python_%s_is_named_with_what_to_install', (version) => {
+  python('python3', version);
+  expect(setUp()).toEqual(
+    says(
+      `Expected Python 3.10 to 3.13, found ${version} (/usr/bin/python3): install a supported one beside it, for example apt-get install python3.12-venv.`,
+    ),
+  );
+});
+
+test('a_python_without_venv_names_the_package', () => {
+  python('python3', '3.12.3', { venv: false });
+  expect(setUp()).toEqual(
+    says('Python 3.12.3 (/usr/bin/python3) cannot make virtual environments: apt-get install python3.12-venv.'),
+  );
+});
+
+test('no_python_is_one_sentence', () => {
+  rmSync(join(bin, 'python3'));
+  expect(setUp()).toEqual(
+    says('Expected Python 3.10 to 3.13, found no python3: apt-get install python3 python3-venv.'),
+  );
+});
+
+test('an_older_ros_is_named_with_both_ways_out', () => {
+  expect(setUp({ AMENT_PREFIX_PATH: '/opt/ros/humble', ROS_DISTRO: 'humble' })).toEqual(
+    says(
+      /^Expected ROS 2 Jazzy or later, found humble sourced: source a later one, or start from a shell that sources none .*\.\n$/,
+    ),
+  );
+});
+
+test('a_ros_that_is_not_there_is_named', () => {
+  expect(setUp({ AMENT_PREFIX_PATH: '/opt/ros/jazzy-gone', ROS_DISTRO: 'jazzy' })).toEqual(
+    says(
+      /^Expected ROS 2 jazzy in AMENT_PREFIX_PATH, found no package of it in \/opt\/ros\/jazzy-gone: source .*\.\n$/,
+    ),
+  );
+});
+
+test('a_ros_with_a_part_missing_names_its_package', () => {
+  const prefix = join(scratch, 'ros');
+  const parts = ['rcl', 'rcl_action', 'rcl_lifecycle', 'rclpy', 'lifecycle_msgs', 'rosgraph_msgs', 'sensor_msgs'];
+  for (const name of [...parts, 'std_msgs', 'std_srvs', 'trajectory_msgs']) {
+    mkdirSync(join(prefix, 'share', name), { recursive: true });
+  }
+  expect(setUp({ AMENT_PREFIX_PATH: prefix, ROS_DISTRO: 'jazzy' })).toEqual(
+    says(
+      /^Expected ROS 2 jazzy with diagnostic_msgs, found none in .*: apt-get install ros-jazzy-diagnostic-msgs, or .*\.\n$/,
+    ),
+  );
+});
+
+test('a_wrong_argument_names_the_help', () => {
+  expect(setUp({}, '--renderin')).toEqual(says(/^Unknown option '--renderin'.*see pi05 setup --help\.\n$/));
+});
+
+test('a_node_for_another_ros_than_the_sourced_one_does_not_start', () => {
+  mkdirSync(join(checkout, '.pi05'), { recursive: true });
+  mkdirSync(join(checkout, 'dist', 'cli'), { recursive: true });
+  writeFileSync(join(checkout, 'dist', 'cli', 'main.js'), 'process.exit(7);\n');
+  writeFileSync(join(checkout, '.pi05', 'ros.distro'), 'jazzy\n');
+  const start = (distro: string) =>
+    spawnSync(join(checkout, 'bin', 'pi05'), ['node'], {
+      encoding: 'utf8',
+      env: { PATH: bin, AMENT_PREFIX_PATH: `/opt/ros/${distro}`, ROS_DISTRO: distro },
+    });
+  expect(start('jazzy').status).toBe(7);
+  const { status, stderr } = start('kilted');
+  expect(status).toBe(2);
+  expect(stderr).toMatch(
+    /^ENVIRONMENT: Expected ROS 2 jazzy, which this was set up for, found kilted sourced: run .*\n$/,
+  );
+});
