@@ -401,11 +401,9 @@ def test_prompts(sim_node, robot):
     for code, text, words in cases:
         expectation = Expectation(robot, code)
         say(text)
-        robot.settle()
-        robot.send_set()
-        robot.settle()
-        robot.advance()
-        robot.send_set()
+        # The policy reads a prompt when there is a new observation and no inference of the one before is under way.
+        news = lambda: count(robot, code) > expectation.before
+        robot.until(news, code, again=lambda: (robot.advance(), robot.send_set()))
         expectation.wait("prompt", *words)
         say("go")
         robot.next_chunk()
