@@ -199,8 +199,9 @@ Checkpoint read_checkpoint(const std::string& directory, bool load, std::vector<
 
   if (whole && !faults.empty()) {
     std::string text = "Expected the " + std::to_string(table.size()) + " tensors of a Pi0.5 checkpoint in " +
-                       directory + ", received " + std::to_string(found_count) + " of them and " +
-                       std::to_string(faults.size()) + (faults.size() == 1 ? " fault:" : " faults:");
+                       directory + (model.is_own ? "" : " (of the standard sizes: it has no pi05_model.json)") +
+                       ", received " + std::to_string(found_count) + " of them and " + std::to_string(faults.size()) +
+                       (faults.size() == 1 ? " fault:" : " faults:");
     for (const std::string& fault : faults) text += "\n  " + fault;
     all_faults.push_back({PI05_CHECKPOINT_TENSORS, text});
   }

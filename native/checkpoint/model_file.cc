@@ -209,6 +209,7 @@ ModelFile read_model_file(const std::string& directory) {
   }
   if (const std::optional<Json> own = read_json(directory + "/pi05_model.json")) {
     path = directory + "/pi05_model.json";
+    model.is_own = true;
     read_own(reader, *own, model);
   } else if (model.is_lerobot_config) {
     read_lerobot(reader, *config, model);

@@ -15,6 +15,7 @@ struct ModelFile {
   std::optional<pi05_resize> resize;
   bool state_in_prompt = true;
   int64_t rtc_trained_max_delay = 0;
+  bool is_own = false;             // there is a pi05_model.json
   bool is_lerobot_config = false;  // config.json has "type": "pi05"
 };
 

@@ -49,8 +49,8 @@ export interface Inspection {
     readonly bytes: number;
     readonly dtypes: CheckpointDescription['dtypes'];
   };
-  /** Bytes that an engine is expected to take. */
-  readonly memory: { readonly cpu: number; readonly cuda: number };
+  /** Bytes that an engine is expected to take; null where there are no weights to tell it by. */
+  readonly memory: { readonly cpu: number; readonly cuda: number } | null;
   readonly statistics: readonly StatisticsReport[];
   readonly tokenizer: TokenizerReport | null;
   readonly presets: readonly Fit[];
@@ -145,6 +145,7 @@ async function inspect(directory: string, files: readonly string[]): Promise<Ins
  * size: 0.1 GB on the CPU; 1.4 GB on an H200, the CUDA context included.
  */
 function expectedMemory({ readBytes, usedParameters }: CheckpointDescription): Inspection['memory'] {
+  if (usedParameters === 0) return null;
   return { cpu: Math.round(readBytes * 1.02), cuda: Math.round(usedParameters * 2 * 1.12 + 0.6e9) };
 }
 

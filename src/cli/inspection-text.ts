@@ -28,7 +28,7 @@ export function inspectionText(inspection: Inspection): string {
           .map(([dtype, stored]) => `${dtype}: ${stored.tensors} tensors, ${bytes(stored.bytes)}`),
       ],
     ],
-    ['Memory', [`about ${bytes(memory.cpu)} on a CPU, ${bytes(memory.cuda)} on a GPU`]],
+    ['Memory', [memory ? `about ${bytes(memory.cpu)} on a CPU, ${bytes(memory.cuda)} on a GPU` : 'unknown']],
     [
       'Tokenizer',
       [tokenizer === null ? 'none' : `${tokenizer.kind}, ids below ${tokenizer.vocab} of the model's ${model.vocab}`],

@@ -70,7 +70,7 @@ export function readLerobotStatistics(
   try {
     file = readSafetensors(statePath);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = String(error instanceof Error ? error.message : error).replaceAll(/\s+/g, ' ');
     return complain(`statistics in ${step.state_file}`, `"${reason}"`);
   }
   const [low, high] = mode === 'QUANTILES' ? (['q01', 'q99'] as const) : (['mean', 'std'] as const);
@@ -162,7 +162,7 @@ function readSteps(path: string, problems: Problems | undefined): readonly Step[
     if (Array.isArray(steps)) return steps as Step[];
     throw new Error('no list of steps');
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = String(error instanceof Error ? error.message : error).replaceAll(/\s+/g, ' ');
     problems?.addError(
       new Pi05Error('CHECKPOINT_STATS', `Expected LeRobot's processor steps in ${path}, received: ${reason}`, path),
     );

@@ -77,7 +77,7 @@ export function readJson(path: string, problems: Problems | undefined): unknown 
     const text = readFileSync(path, 'utf8').replaceAll(/-?\b(?:NaN|Infinity)\b/g, 'null');
     return (JSON.parse(text) as { norm_stats?: unknown }).norm_stats ?? {};
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = String(error instanceof Error ? error.message : error).replaceAll(/\s+/g, ' ');
     problems?.addError(new Pi05Error('CHECKPOINT_STATS', `Expected JSON in ${path}, received: ${reason}`, path));
     return undefined;
   }

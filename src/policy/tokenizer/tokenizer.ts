@@ -87,7 +87,7 @@ export class Tokenizer {
       if (bos === undefined) throw new Error('no added token <bos>');
       tokenizer = new Tokenizer(json, bos.id, path);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = String(error instanceof Error ? error.message : error).replaceAll(/\s+/g, ' ');
       throw new Pi05Error(
         'CHECKPOINT_TOKENIZER',
         `Expected a Hugging Face tokenizer in ${path}, received: ${reason}`,
