@@ -162,8 +162,8 @@ export class OpenLoopEvaluation implements ReplayListener {
     const silent = this.#joints.filter(({ recorded }) => recorded.empty).map(({ joint }) => joint.name);
     const topics = [...new Set(silent.map((joint) => this.#topicOf(joint) ?? `no output (${joint})`))].join(', ');
     if (silent.length > 0) {
-      const received = silent.length === this.#joints.length ? 'none' : `none for ${silent.join(', ')}`;
-      return `Expected recorded actions on ${topics}, received ${received}; there is nothing to compare with`;
+      const left = silent.length === this.#joints.length ? 'none' : `none for ${silent.join(', ')}, left out here`;
+      return `Expected recorded actions on ${topics}, received ${left}`;
     }
     return this.#chunks === 0 ? 'Expected chunks to compare with the recorded actions, received none' : null;
   }

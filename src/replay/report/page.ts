@@ -115,8 +115,9 @@ function cards(data: ReportData, { groups }: Evaluation, { observations }: Repor
   </ul>`;
 }
 
-function timeSection({ chunks, chunkCount, events }: ReportData): Html {
+function timeSection({ chunks, chunkCount, events, joints }: ReportData): Html {
   const swatch = (kind: string): Html => html`<svg width="34" height="10"><path class="${kind}" d="M0 5H34" /></svg>`;
+  const none = joints.every(({ recorded }) => recorded.length === 0) ? ' (none in the bag)' : '';
   const thinned = chunks.length < chunkCount ? `, ${chunks.length} of ${chunkCount} drawn` : '';
   return html`<noscript
       ><p class="banner">
@@ -140,7 +141,7 @@ function timeSection({ chunks, chunkCount, events }: ReportData): Html {
       <h3>Action joints</h3>
       <ul class="legend">
         <li>${swatch('measured')}measured (joint states)</li>
-        <li>${swatch('recorded')}recorded action</li>
+        <li>${swatch('recorded')}recorded action${none}</li>
         <li>${swatch('predicted')}predicted chunks, each from its stamp on${thinned}</li>
       </ul>
       <div id="joints"></div>

@@ -138,6 +138,8 @@ describe('the page', () => {
     rmSync(directory, { recursive: true });
     expect(empty).toContain('Expected recorded actions on no output (a), no output (b), received none');
     expect(empty).toContain('No refusals and no faults.');
+    expect(empty).toContain('recorded action (none in the bag)');
+    expect(text).not.toContain('(none in the bag)');
     expect((JSON.parse(embedded(empty)) as PageData).duration).toBe(0);
   });
 
