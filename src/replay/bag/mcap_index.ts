@@ -82,7 +82,7 @@ export async function readIndex(handle: FileHandle, size: number): Promise<McapI
   for (const { messageIndexLength, messageIndexOffsets } of chunkIndexes) {
     const headers = BigInt(messageIndexOffsets.size * (RECORD_HEADER + 6));
     indexed += (messageIndexLength - headers) / 16n;
-    for (const id of messageIndexOffsets.keys()) if (!channelsById.has(id)) return undefined;
+    for (const id of messageIndexOffsets.keys()) if (!isDeclared(id, channelsById, schemasById)) return undefined;
   }
   if (indexed !== statistics.messageCount) return undefined;
   const sections = chunkIndexes.map((chunk): Section => ({
@@ -95,12 +95,10 @@ export async function readIndex(handle: FileHandle, size: number): Promise<McapI
   }));
   const isIn = ({ offset, length }: Section) => length > 0 && offset + length <= size;
   if (!sections.every(isIn)) return undefined;
-  const channels = new Map<number, McapChannel>();
-  for (const channel of channelsById.values()) channels.set(channel.id, describe(channel, schemasById));
   const counts = new Map([...statistics.channelMessageCounts].map(([id, count]) => [id, Number(count)]));
   const isEmpty = statistics.messageCount === 0n;
   return {
-    channels,
+    channels: describe(channelsById, schemasById),
     sections,
     counts,
     startTime: isEmpty ? undefined : statistics.messageStartTime,
@@ -141,7 +139,7 @@ class Scan {
   /** Parses schemas and channels, and tells where two channels share an id. */
   readonly #parser = new McapStreamReader({ noMagicPrefix: true });
   readonly #schemas = new Map<number, McapTypes.Schema>();
-  readonly #channels = new Map<number, McapChannel>();
+  readonly #channels = new Map<number, McapTypes.Channel>();
   readonly #sections: Open[] = [];
   readonly #counts = new Map<number, number>();
   #startTime: bigint | undefined;
@@ -182,7 +180,7 @@ class Scan {
     if (this.#unknown !== undefined) await this.#inspect(this.#unknown);
     await this.#findChannels();
     return {
-      channels: this.#channels,
+      channels: describe(this.#channels, this.#schemas),
       sections: this.#sections,
       counts: this.#counts,
       startTime: this.#startTime,
@@ -259,7 +257,7 @@ class Scan {
       this.#parser.append(record);
       const parsed = this.#parser.nextRecord();
       if (parsed?.type === 'Schema') this.#schemas.set(parsed.id, parsed);
-      if (parsed?.type === 'Channel') this.#channels.set(parsed.id, describe(parsed, this.#schemas));
+      if (parsed?.type === 'Channel') this.#channels.set(parsed.id, parsed);
     } catch (error) {
       throw new Pi05Error('BAG_DATA', `Expected schemas and channels in ${this.#path}: ${(error as Error).message}`);
     }
@@ -285,7 +283,7 @@ class Scan {
   /** Opens the chunks that the channels were declared in, where no summary repeats them. */
   async #findChannels(): Promise<void> {
     for (const section of this.#sections) {
-      const isKnown = [...section.channels].every((id) => this.#channels.has(id));
+      const isKnown = [...section.channels].every((id) => isDeclared(id, this.#channels, this.#schemas));
       if (isKnown || section.kind === 'records') continue;
       const records = await this.#records(section);
       for (const { opcode, start, end } of recordsIn(records)) {
@@ -302,7 +300,24 @@ class Scan {
   }
 }
 
-function describe(channel: McapTypes.Channel, schemas: ReadonlyMap<number, McapTypes.Schema>): McapChannel {
-  const { topic, schemaId, messageEncoding } = channel;
-  return { topic, type: schemas.get(schemaId)?.name ?? '', encoding: messageEncoding };
+/** Whether a channel is known together with the type of its messages. */
+function isDeclared(
+  id: number,
+  channels: ReadonlyMap<number, McapTypes.Channel>,
+  schemas: ReadonlyMap<number, McapTypes.Schema>,
+): boolean {
+  const schema = channels.get(id)?.schemaId;
+  return schema === 0 || (schema !== undefined && schemas.has(schema));
+}
+
+function describe(
+  channels: ReadonlyMap<number, McapTypes.Channel>,
+  schemas: ReadonlyMap<number, McapTypes.Schema>,
+): Map<number, McapChannel> {
+  return new Map(
+    [...channels].map(([id, { topic, schemaId, messageEncoding }]) => [
+      id,
+      { topic, type: schemas.get(schemaId)?.name ?? '', encoding: messageEncoding },
+    ]),
+  );
 }

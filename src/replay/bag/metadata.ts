@@ -19,7 +19,7 @@ const BAG_NAME = /\.(mcap|db3)(\.zstd)?$/;
 
 /** @throws Pi05Error BAG_FILE for a folder without files of a bag, and for a compression that is not Zstandard. */
 export async function readFolder(folder: string): Promise<BagFolder> {
-  const present = (await readdir(folder)).filter((name) => BAG_NAME.test(name)).sort(byNumbers);
+  const present = (await readdir(folder)).filter((name) => BAG_NAME.test(name)).sort();
   const path = join(folder, 'metadata.yaml');
   const text = await readFile(path, 'utf8').catch(() => undefined);
   const metadata = text === undefined ? undefined : readMetadata(text);
@@ -32,7 +32,7 @@ export async function readFolder(folder: string): Promise<BagFolder> {
   }
   if (metadata === undefined) {
     const reason = text === undefined ? 'has no metadata.yaml' : 'has a metadata.yaml that cannot be read';
-    const note = `${folder} ${reason}; its ${present.length} .mcap and .db3 files are read in the order of their names`;
+    const note = `${folder} ${reason}; its ${present.length} .mcap and .db3 files are read`;
     return { files: present, messages: undefined, damage: undefined, notes: [note] };
   }
   const { compression, listed, messages, storage } = metadata;
@@ -106,9 +106,4 @@ async function firstPresent(folder: string, name: string): Promise<string | unde
     if (isThere) return candidate;
   }
   return undefined;
-}
-
-/** bag_2 before bag_10. */
-function byNumbers(a: string, b: string): number {
-  return a.localeCompare(b, 'en', { numeric: true });
 }

@@ -1,6 +1,9 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { McapIndexedReader } from '@mcap/core';
+import { FileHandleReadable } from '@mcap/nodejs';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { encodeFloat64MultiArray, encodeJointTrajectory } from '../../../../src/cdr/encode.js';
 import { decodeFloat64MultiArray, decodeJointTrajectory } from '../../../../src/cdr/messages.js';
@@ -120,6 +123,18 @@ test('what_was_written_is_read_back_by_index_with_the_same_values', async () => 
   }
   expect(index).toBe(100);
   await bag.close();
+});
+
+test('it_is_a_ros2_mcap_with_messages_in_sequence', async () => {
+  const path = join(folder, 'sequence.mcap');
+  await write(path, 5);
+  const handle = await open(path, 'r');
+  const reader = await McapIndexedReader.Initialize({ readable: new FileHandleReadable(handle) });
+  expect(reader.header.profile).toBe('ros2');
+  const sequences: number[] = [];
+  for await (const { sequence } of reader.readMessages()) sequences.push(sequence);
+  expect(sequences).toEqual([0, 0, 1, 1, 2, 2, 3, 3, 4, 4]);
+  await handle.close();
 });
 
 test('the_same_messages_give_the_same_bytes', async () => {
