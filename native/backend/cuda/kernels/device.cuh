@@ -32,6 +32,14 @@ __device__ __forceinline__ void store2(bf16* p, float2 v) {
   *reinterpret_cast<__nv_bfloat162*>(p) = __floats2bfloat162_rn(v.x, v.y);
 }
 
+__device__ __forceinline__ void store4(float* p, float4 v) { *reinterpret_cast<float4*>(p) = v; }
+__device__ __forceinline__ void store4(bf16* p, float4 v) {
+  struct alignas(8) Pairs {
+    __nv_bfloat162 first, second;
+  };
+  *reinterpret_cast<Pairs*>(p) = {__floats2bfloat162_rn(v.x, v.y), __floats2bfloat162_rn(v.z, v.w)};
+}
+
 __device__ __forceinline__ float gelu_tanh(float x) {
   return 0.5f * x * (1.0f + tanhf(0.7978845608028654f * (x + 0.044715f * x * x * x)));
 }
@@ -62,6 +70,29 @@ __device__ __forceinline__ void begin_successor() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;");
 #endif
+}
+// What the kernels before this one have written is there. Every block of a kernel that launch_early() starts waits so
+// before it reads or writes what they did.
+__device__ __forceinline__ void after_predecessor() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+// Where the kernel's code can wait, it may begin before its predecessor ends.
+template <typename... Parameters, typename... Arguments>
+cudaError_t launch_early(void (*kernel)(Parameters...), dim3 grid, dim3 block, int64_t shared, cudaStream_t stream,
+                         Arguments... arguments) {
+  cudaFuncAttributes code{};
+  const cudaError_t result = cudaFuncGetAttributes(&code, kernel);
+  if (result != cudaSuccess) return result;
+  cudaLaunchAttribute early{};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t launch{};
+  launch.gridDim = grid, launch.blockDim = block, launch.dynamicSmemBytes = static_cast<size_t>(shared);
+  launch.stream = stream, launch.attrs = &early, launch.numAttrs = code.ptxVersion >= 90;
+  return cudaLaunchKernelEx(&launch, kernel, (Parameters)(arguments)...);
 }
 
 inline unsigned blocks_for(int64_t items, int64_t threads) {

@@ -169,14 +169,8 @@ cudaError_t launch(const Matrix& x, const Matrix& weight, const Matrix& out, cud
   if (result != cudaSuccess) return result;
   const int64_t row_tiles = tiles_of(x.rows, kRows), tiles = row_tiles * tiles_of(weight.rows, T::kWeights);
   const auto blocks = static_cast<unsigned>(std::min<int64_t>(tiles, gpu().multiprocessors));
-  cudaLaunchAttribute early{};
-  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  early.val.programmaticStreamSerializationAllowed = 1;
-  cudaLaunchConfig_t config{};
-  config.gridDim = blocks, config.blockDim = T::kThreads, config.dynamicSmemBytes = T::kBytes, config.stream = stream;
-  config.attrs = &early, config.numAttrs = 1;
-  return cudaLaunchKernelEx(&config, gated_kernel<T>, weight_map, x_map, out_map, static_cast<int>(row_tiles),
-                            static_cast<int>(tiles), static_cast<int>(tiles_of(x.cols, T::kStep)));
+  return launch_early(gated_kernel<T>, blocks, T::kThreads, T::kBytes, stream, weight_map, x_map, out_map, row_tiles,
+                      tiles, tiles_of(x.cols, T::kStep));
 }
 
 }  // namespace

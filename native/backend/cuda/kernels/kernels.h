@@ -8,9 +8,9 @@
 
 namespace pi05::kernels {
 
-// ---- norm.cu: x (rows, width) F32, width even and at most 4096 ------------------------------------------------------
-// What is added to x before it is normalised: the parts of a product, each (rows, width) F32 and `step` after the one
-// before it, 1, 2 or 4 or none, and a bias (width) or null.
+// ---- norm.cu: x (rows, width) F32, width a multiple of 4 and at most 4096
+// ------------------------------------------------------ What is added to x before it is normalised: the parts of a
+// product, each (rows, width) F32 and `step` after the one before it, 1, 2 or 4 or none, and a bias (width) or null.
 struct Parts {
   const float* data = nullptr;
   int64_t step = 0, count = 0;

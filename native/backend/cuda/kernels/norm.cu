@@ -7,88 +7,89 @@
 namespace pi05::kernels {
 namespace {
 
-constexpr int kThreads = 512;
-constexpr int kPairs = 4;  // a thread at most
+constexpr int kThreads = 512;  // at most
+constexpr int kQuads = 2;      // of values, a thread
 constexpr float kEpsilon = 1e-6f;
 
-struct Row {
-  float2 pair[kPairs];
-  int pairs;  // of the row
+// A thread's part of a row.
+struct Quads {
+  float4 quad[kQuads];
 
-  __device__ Row(const float* x, int width) : pairs(width / 2) {
-#pragma unroll
-    for (int i = 0; i < kPairs; i++) {
-      const int at = static_cast<int>(threadIdx.x) + i * kThreads;
-      pair[i] = at < pairs ? load2(x + 2 * at) : make_float2(0, 0);
-    }
-  }
-  // Adds the parts of a product and its bias to the row and to x, where it came from. All are read before any is added.
-  template <int kParts>
-  __device__ void add(const Parts& parts, int64_t stride, float* x) {
-    if (kParts == 0) return;
-    float2 values[kParts + 1][kPairs];
-    const float* from = parts.data + blockIdx.x * stride;
-#pragma unroll
-    for (int i = 0; i < kPairs; i++) {
-      const int at = static_cast<int>(threadIdx.x) + i * kThreads;
-      if (at >= pairs) continue;
-      values[0][i] = parts.bias ? load2(parts.bias + 2 * at) : make_float2(0, 0);
-#pragma unroll
-      for (int part = 0; part < kParts; part++) values[part + 1][i] = load2(from + part * parts.step + 2 * at);
-    }
-#pragma unroll
-    for (int i = 0; i < kPairs; i++) {
-      const int at = static_cast<int>(threadIdx.x) + i * kThreads;
-      if (at >= pairs) continue;
-#pragma unroll
-      for (int part = 0; part <= kParts; part++) pair[i].x += values[part][i].x, pair[i].y += values[part][i].y;
-      store2(x + 2 * at, pair[i]);
-    }
-  }
-  // The same places of another row, read while the sums are taken.
-  __device__ void also(const float* from, float2 (&to)[kPairs]) const {
-#pragma unroll
-    for (int i = 0; i < kPairs; i++) {
-      const int at = static_cast<int>(threadIdx.x) + i * kThreads;
-      if (at < pairs) to[i] = __ldg(reinterpret_cast<const float2*>(from) + at);
-    }
-  }
   template <typename Body>
-  __device__ void each(Body body) {
+  __device__ static void each(int width, Body body) {
 #pragma unroll
-    for (int i = 0; i < kPairs; i++) {
-      const int at = static_cast<int>(threadIdx.x) + i * kThreads;
-      if (at < pairs) body(2 * at, pair[i], i);
+    for (int i = 0; i < kQuads; i++) {
+      const int at = static_cast<int>(threadIdx.x + i * blockDim.x);
+      if (at < width / 4) body(at, i);
     }
+  }
+  __device__ void read(const float* row, int width) {
+    each(width, [&](int at, int i) { quad[i] = reinterpret_cast<const float4*>(row)[at]; });
+  }
+  __device__ void write(float* row, int width) const {
+    each(width, [&](int at, int i) { reinterpret_cast<float4*>(row)[at] = quad[i]; });
+  }
+  __device__ void add(const Quads& other) {
+#pragma unroll
+    for (int i = 0; i < kQuads; i++) {
+      quad[i].x += other.quad[i].x, quad[i].y += other.quad[i].y;
+      quad[i].z += other.quad[i].z, quad[i].w += other.quad[i].w;
+    }
+  }
+  // The row's sum of what body makes of a value, known to all threads.
+  template <typename Body>
+  __device__ float sum(int width, Body body) const {
+    float sum = 0;
+    each(width, [&](int, int i) { sum += body(quad[i].x) + body(quad[i].y) + body(quad[i].z) + body(quad[i].w); });
+    return block_sum(sum);
   }
 };
 
-__device__ float inverse_rms(Row& row, int width) {
-  float sum = 0;
-  row.each([&](int, float2 v, int) { sum += v.x * v.x + v.y * v.y; });
-  return rsqrtf(block_sum(sum) / static_cast<float>(width) + kEpsilon);
+// The row at x, to which the parts of a product and its bias are added first, there too. All are read before any is
+// added.
+template <int kParts>
+__device__ Quads row_of(float* x, const Parts& parts, int width) {
+  Quads row, added[kParts + 1] = {};
+  row.read(x, width);
+  if (kParts == 0) return row;
+  if (parts.bias) added[kParts].read(parts.bias, width);
+#pragma unroll
+  for (int part = 0; part < kParts; part++)
+    added[part].read(parts.data + part * parts.step + blockIdx.x * static_cast<int64_t>(width), width);
+#pragma unroll
+  for (const Quads& part : added) row.add(part);
+  row.write(x, width);
+  return row;
+}
+
+// out = body(value, weight, bias)
+template <typename Value, typename Body>
+__device__ void write(const Quads& row, const Quads& weights, const Quads& biases, Value* out, int width, Body body) {
+  Quads::each(width, [&](int at, int i) {
+    const float4 v = row.quad[i], w = weights.quad[i], b = biases.quad[i];
+    store4(out + 4 * at,
+           make_float4(body(v.x, w.x, b.x), body(v.y, w.y, b.y), body(v.z, w.z, b.z), body(v.w, w.w, b.w)));
+  });
+}
+
+__device__ float inverse_rms(const Quads& row, int width) {
+  return rsqrtf(row.sum(width, [](float v) { return v * v; }) / static_cast<float>(width) + kEpsilon);
 }
 
 template <typename Value, int kParts>
 __global__ void __launch_bounds__(kThreads)
     layer_norm_kernel(float* x, int64_t x_stride, Parts parts, const float* weight, const float* bias, Value* out,
                       int64_t out_stride, int width) {
-  Row row(x + blockIdx.x * x_stride, width);
-  float2 weights[kPairs], biases[kPairs];
-  row.also(weight, weights);
-  row.also(bias, biases);
-  row.template add<kParts>(parts, width, x + blockIdx.x * x_stride);
-  float sum = 0;
-  row.each([&](int, float2 v, int) { sum += v.x + v.y; });
-  const float mean = block_sum(sum) / static_cast<float>(width);
-  sum = 0;
-  row.each([&](int, float2 v, int) { sum += (v.x - mean) * (v.x - mean) + (v.y - mean) * (v.y - mean); });
-  const float scale = rsqrtf(block_sum(sum) / static_cast<float>(width) + kEpsilon);
-  out += blockIdx.x * out_stride;
-  row.each([&](int at, float2 v, int i) {
-    const float2 w = weights[i], b = biases[i];
-    store2(out + at, make_float2((v.x - mean) * scale * w.x + b.x, (v.y - mean) * scale * w.y + b.y));
-  });
+  begin_successor();
+  Quads weights, biases;
+  weights.read(weight, width), biases.read(bias, width);
+  after_predecessor();
+  const Quads row = row_of<kParts>(x + blockIdx.x * x_stride, parts, width);
+  const float mean = row.sum(width, [](float v) { return v; }) / static_cast<float>(width);
+  const float squares = row.sum(width, [&](float v) { return (v - mean) * (v - mean); });
+  const float scale = rsqrtf(squares / static_cast<float>(width) + kEpsilon);
+  write(row, weights, biases, out + blockIdx.x * out_stride, width,
+        [&](float v, float w, float b) { return (v - mean) * scale * w + b; });
 }
 
 template <typename Value, int kParts>
@@ -96,39 +97,34 @@ __global__ void __launch_bounds__(kThreads)
     rms_norm_kernel(float* x, int64_t x_stride, Parts parts, const float* weight, Value* out, int64_t out_stride,
                     int width) {
   begin_successor();
-  Row row(x + blockIdx.x * x_stride, width);
-  float2 weights[kPairs];
-  row.also(weight, weights);
-  row.template add<kParts>(parts, width, x + blockIdx.x * x_stride);
+  Quads weights;
+  weights.read(weight, width);
+  after_predecessor();
+  const Quads row = row_of<kParts>(x + blockIdx.x * x_stride, parts, width);
   const float scale = inverse_rms(row, width);
-  out += blockIdx.x * out_stride;
-  row.each([&](int at, float2 v, int i) {
-    const float2 w = weights[i];
-    store2(out + at, make_float2(v.x * scale * (1.0f + w.x), v.y * scale * (1.0f + w.y)));
-  });
+  write(row, weights, weights, out + blockIdx.x * out_stride, width,
+        [&](float v, float w, float) { return v * scale * (1.0f + w); });
 }
 
 template <typename Value>
 __global__ void __launch_bounds__(kThreads)
     adaptive_kernel(const float* x, int64_t x_stride, const float* modulation, int64_t modulation_stride,
                     const int32_t* time_row, Value* out, int64_t out_stride, int width) {
-  Row row(x + blockIdx.x * x_stride, width);
+  Quads row, weights, biases;
+  row.read(x + blockIdx.x * x_stride, width);
   const float* scales = modulation + time_row[blockIdx.x] * modulation_stride;
-  float2 weights[kPairs], biases[kPairs];
-  row.also(scales, weights);
-  row.also(scales + width, biases);
+  weights.read(scales, width), biases.read(scales + width, width);
   const float scale = inverse_rms(row, width);
-  out += blockIdx.x * out_stride;
-  row.each([&](int at, float2 v, int i) {
-    const float2 w = weights[i], b = biases[i];
-    store2(out + at, make_float2(v.x * scale * (1.0f + w.x) + b.x, v.y * scale * (1.0f + w.y) + b.y));
-  });
+  write(row, weights, biases, out + blockIdx.x * out_stride, width,
+        [&](float v, float w, float b) { return v * scale * (1.0f + w) + b; });
 }
 
 bool fits(const Matrix& x, const Matrix& out) {
-  return x.dtype == DType::F32 && x.cols % 2 == 0 && x.cols <= 2 * kPairs * kThreads && x.stride % 2 == 0 &&
-         out.stride % 2 == 0 && out.rows == x.rows && out.cols == x.cols && x.rows > 0;
+  return x.dtype == DType::F32 && x.cols % 4 == 0 && x.cols <= 4 * kQuads * kThreads && x.stride % 4 == 0 &&
+         out.stride % 4 == 0 && out.rows == x.rows && out.cols == x.cols && x.rows > 0;
 }
+
+unsigned threads_for(int64_t width) { return 32 * blocks_for(width, 4 * kQuads * 32); }
 
 // Calls body with an integral constant.
 template <typename Body>
@@ -147,12 +143,9 @@ cudaError_t layer_norm(const Matrix& x, const Affine& norm, const Matrix& out, c
   if (!fits(x, out) || norm.weight.dtype != DType::F32 || norm.bias.dtype != DType::F32) return cudaErrorInvalidValue;
   return by_type(out.dtype, [&](auto* type) {
     return by_count(parts, [&](auto count) {
-      layer_norm_kernel<std::remove_pointer_t<decltype(type)>, decltype(count)::value>
-          <<<static_cast<unsigned>(x.rows), kThreads, 0, stream>>>(
-              static_cast<float*>(x.data), x.stride, parts, static_cast<const float*>(norm.weight.data),
-              static_cast<const float*>(norm.bias.data), static_cast<decltype(type)>(out.data), out.stride,
-              static_cast<int>(x.cols));
-      return cudaGetLastError();
+      return launch_early(layer_norm_kernel<std::remove_pointer_t<decltype(type)>, decltype(count)::value>,
+                          static_cast<unsigned>(x.rows), threads_for(x.cols), 0, stream, x.data, x.stride, parts,
+                          norm.weight.data, norm.bias.data, out.data, out.stride, x.cols);
     });
   });
 }
@@ -162,20 +155,18 @@ cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, c
   if (!fits(x, out) || weight.dtype != DType::F32) return cudaErrorInvalidValue;
   return by_type(out.dtype, [&](auto* type) {
     return by_count(parts, [&](auto count) {
-      rms_norm_kernel<std::remove_pointer_t<decltype(type)>, decltype(count)::value>
-          <<<static_cast<unsigned>(x.rows), kThreads, 0, stream>>>(
-              static_cast<float*>(x.data), x.stride, parts, static_cast<const float*>(weight.data),
-              static_cast<decltype(type)>(out.data), out.stride, static_cast<int>(x.cols));
-      return cudaGetLastError();
+      return launch_early(rms_norm_kernel<std::remove_pointer_t<decltype(type)>, decltype(count)::value>,
+                          static_cast<unsigned>(x.rows), threads_for(x.cols), 0, stream, x.data, x.stride, parts,
+                          weight.data, out.data, out.stride, x.cols);
     });
   });
 }
 
 cudaError_t adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out,
                               cudaStream_t stream) {
-  if (!fits(x, out) || modulation.dtype != DType::F32 || modulation.stride % 2 != 0) return cudaErrorInvalidValue;
+  if (!fits(x, out) || modulation.dtype != DType::F32 || modulation.stride % 4 != 0) return cudaErrorInvalidValue;
   return by_type(out.dtype, [&](auto* type) {
-    adaptive_kernel<<<static_cast<unsigned>(x.rows), kThreads, 0, stream>>>(
+    adaptive_kernel<<<static_cast<unsigned>(x.rows), threads_for(x.cols), 0, stream>>>(
         static_cast<const float*>(x.data), x.stride, static_cast<const float*>(modulation.data), modulation.stride,
         time_row, static_cast<decltype(type)>(out.data), out.stride, static_cast<int>(x.cols));
     return cudaGetLastError();

@@ -36,6 +36,7 @@ __global__ void __launch_bounds__(32 * kMostHeads)
   Value* to = kv < 0          ? from
               : kv < kv_heads ? k + blockIdx.x * k_stride + kv * 2 * half
                               : v + blockIdx.x * v_stride + (kv - kv_heads) * 2 * half;
+  after_predecessor();
   for (int i = 2 * static_cast<int>(threadIdx.x); i < half; i += 64) {
     if (kv < kv_heads) {
       turn(from, to, turns, i, half);
@@ -71,11 +72,9 @@ cudaError_t rope_split(const Matrix& qkv, int64_t heads, int64_t kv_heads, int64
   return by_type(qkv.dtype, [&](auto* type) {
     using Pointer = decltype(type);
     const dim3 block(32, static_cast<unsigned>(all));
-    split_kernel<<<static_cast<unsigned>(qkv.rows), block, 0, stream>>>(
-        static_cast<Pointer>(qkv.data), qkv.stride, static_cast<int>(heads), static_cast<int>(kv_heads), first, turns,
-        static_cast<int>(qkv.cols / all / 2), static_cast<Pointer>(k.data), k.stride, static_cast<Pointer>(v.data),
-        v.stride);
-    return cudaGetLastError();
+    return launch_early(split_kernel<std::remove_pointer_t<Pointer>>, static_cast<unsigned>(qkv.rows), block, 0, stream,
+                        qkv.data, qkv.stride, heads, kv_heads, first, turns, qkv.cols / all / 2, k.data, k.stride,
+                        v.data, v.stride);
   });
 }
 
