@@ -118,7 +118,7 @@ function cameraLane(camera: CameraStrip, parent: Element): Lane {
     for (let index = 0; index < places; index++) {
       const middle = GUTTER + (index + 0.5) * place;
       const [frame] = closest(camera.frames, ({ time }) => Math.abs(x(time) - middle));
-      if (frame === undefined || Math.abs(x(frame.time) - middle) > place / 2) continue;
+      if (frame === undefined || Math.abs(x(frame.time) - middle) > place / 2 + 1) continue;
       const where = { x: px(middle - wide / 2), y: 6, width: px(wide), height: STRIP_HEIGHT };
       shown.push(svg('image', { ...where, href: frame.source }));
       shown.push(svg('path', { d: `M${px(x(frame.time))} 0v5`, class: 'tick' }));
