@@ -96,7 +96,7 @@ export async function run(argv: string[]): Promise<number> {
   const inputs = inputsOf(config, simulated, bag, bagPath);
   const { expect, out, report, json, strict } = values;
   const expected = expect === undefined ? undefined : await Comparison.open(expect, config, tolerance);
-  const { engine, policy } = await loadPolicy(config);
+  const { engine, policy } = await loadPolicy(config, false);
   const complaints = new Complaints();
   const evaluation = new OpenLoopEvaluation(config);
   const collector = report === undefined ? undefined : new ReportCollector(config);

@@ -15,6 +15,8 @@ export interface EngineOptions {
    * (an inference of each length is recorded), and no later one does.
    */
   readonly prepare?: boolean;
+  /** Whether CPU inference gives way to everything else, as beside control ticks; by default it does. */
+  readonly lowPriority?: boolean;
 }
 
 /**
@@ -22,13 +24,13 @@ export interface EngineOptions {
  * wrong with its tensors, a line each), BACKEND_UNAVAILABLE, OUT_OF_MEMORY, or ENVIRONMENT where the addon is not built.
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  const { checkpoint, backend, threads, prepare = false } = options;
+  const { checkpoint, backend, threads, prepare = false, lowPriority = true } = options;
   if (!Number.isSafeInteger(threads) || threads < 0 || threads > 1024) {
     throw new Pi05Error('INVALID_ARGUMENT', `Expected 0 to 1024 threads, received ${threads}`, 'threads');
   }
   const native = addon();
   try {
-    const { session, info } = await native.open({ checkpoint, backend, threads, lowPriority: true });
+    const { session, info } = await native.open({ checkpoint, backend, threads, lowPriority });
     return new NativeEngine(session, info, prepare);
   } catch (error) {
     throw nativeError(error, checkpoint);
