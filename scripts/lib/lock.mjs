@@ -1,4 +1,4 @@
-import { ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { accessSync, constants, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { spawn, spawnSync } from 'node:child_process';
 
 import { local, root } from './paths.mjs';
@@ -27,6 +27,7 @@ export async function takeTurns() {
 
 function open(path) {
   try {
+    accessSync(root, constants.W_OK); // mkdir's own code is ENOENT where a file system is read-only
     mkdirSync(local(), { recursive: true });
     return openSync(path, 'a+');
   } catch (error) {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { local, root } from './paths.mjs';
@@ -37,6 +38,8 @@ export function forget(step) {
 const NO_NETWORK =
   /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|getaddrinfo|NewConnectionError|name resolution|Network is unreachable|Failed to establish a new connection/;
 
+const NO_ROOM = /ENOSPC|EDQUOT|No space left on device|Disk quota exceeded/;
+
 /** Runs one stale step with its progress lines; the stamp is written only after it succeeded. */
 export async function perform(step, number, count) {
   const started = performance.now();
@@ -54,6 +57,11 @@ export async function perform(step, number, count) {
     if (NO_NETWORK.test(error.text)) {
       throw new Problem(
         `${step.title} could not be downloaded: connect to the network and start again (log: ${error.log}).`,
+      );
+    }
+    if (NO_ROOM.test(error.text)) {
+      throw new Problem(
+        `${step.title} found no room on the disk: free some in ${root} or in ${tmpdir()} and start again (log: ${error.log}).`,
       );
     }
     throw new Problem(
