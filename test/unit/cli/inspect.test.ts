@@ -78,6 +78,9 @@ describe('a checkpoint that is fine', () => {
     ]);
     expect(told.statistics[0]?.actions?.rows.q01?.length).toBe(7);
     expect(told.tokenizer).toMatchObject({ kind: 'BPE', vocab: 512, bos: 2 });
+    expect(Object.keys(told)).toEqual(
+      'directory ok family model rtc weights memory statistics tokenizer presets problems'.split(' '),
+    );
   });
 
   test('is_told_to_people_in_lines_that_a_terminal_can_show', async () => {
@@ -219,6 +222,19 @@ describe('which presets fit', () => {
     expect(aloha?.reasons.map(({ message }) => message)).toEqual([
       "Expected schedule.replan_steps up to the checkpoint's horizon of 10, received 25",
       `Expected statistics for asset_id trossen, received droid in ${join(directory, 'assets')}`,
+    ]);
+  });
+
+  test('a_lerobot_checkpoint_wants_its_own_number_of_joints_and_its_own_cameras', async () => {
+    const { told } = await inspect(LEROBOT);
+    const aloha = told.presets.find(({ name }) => name === 'pi05_aloha');
+    expect(aloha?.reasons.map(({ message }) => message)).toEqual([
+      "Expected schedule.replan_steps up to the checkpoint's horizon of 10, received 25",
+      'Expected no asset_id for a LeRobot checkpoint, received trossen',
+      'Expected 7 names in state.joints, as many as the checkpoint has statistics for, received 14',
+      'Expected 7 names in action.joints, as many as the checkpoint has statistics for, received 14',
+      'Expected 2 cameras, for observation.images.front in base_0_rgb and observation.images.wrist in left_wrist_0_rgb, ' +
+        'received base_0_rgb, left_wrist_0_rgb, right_wrist_0_rgb',
     ]);
   });
 
