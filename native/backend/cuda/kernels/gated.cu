@@ -159,10 +159,8 @@ int64_t tiles_of(int64_t rows, int64_t tile) { return (rows + tile - 1) / tile; 
 template <int kRows>
 cudaError_t launch(const Matrix& x, const Matrix& weight, const Matrix& out, cudaStream_t stream) {
   using T = Tile<kRows>;
-  static const cudaError_t allowed =
-      cudaFuncSetAttribute(gated_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, T::kBytes);
+  cudaError_t result = cudaFuncSetAttribute(gated_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, T::kBytes);
   CUtensorMap weight_map, x_map, out_map;
-  cudaError_t result = allowed;
   if (result == cudaSuccess) result = tensor_map(weight, T::kWeights, T::kStep, &weight_map);
   if (result == cudaSuccess) result = tensor_map(x, kRows, T::kStep, &x_map);
   if (result == cudaSuccess) result = tensor_map(out, kRows, T::kOutCols, &out_map);
