@@ -76,7 +76,7 @@ export class McapFile implements BagFile {
   }
 
   async *#section(section: Section, wanted: ReadonlySet<number>): AsyncGenerator<BagMessage, void, void> {
-    const { kind, offset, length, isCut } = section;
+    const { kind, offset, length, startTime, isCut } = section;
     const buffer = this.#pool.take(length);
     try {
       const where = `byte ${offset} of ${this.#path}`;
@@ -85,7 +85,15 @@ export class McapFile implements BagFile {
         throw new Pi05Error('BAG_DATA', `Expected ${length} bytes at ${where}, received ${content.byteLength}`);
       }
       const records = kind === 'chunk' ? openChunk(content, where, this.#decompressors) : content;
-      for (const { channel, logTime, start, end } of messagesIn(records, (id) => wanted.has(id), where, isCut)) {
+      const places = messagesIn(records, (id) => wanted.has(id), where, isCut);
+      const first = places[0]?.logTime ?? startTime;
+      if (first < startTime) {
+        throw new Pi05Error(
+          'BAG_DATA',
+          `Expected no message before ${startTime} ns at ${where}, received one of ${first} ns`,
+        );
+      }
+      for (const { channel, logTime, start, end } of places) {
         const { topic, type } = this.#index.channels.get(channel)!;
         yield { topic, type, logTime, data: records.subarray(start, end) };
       }

@@ -42,7 +42,7 @@ export async function openSqlite(path: string, name: string): Promise<BagFile> {
     }
     database.close();
     const salvage = new Salvage(handle, header!, size);
-    return new SalvagedFile(handle, salvage, topics, await salvage.rows(), damage);
+    return new SalvagedFile(handle, salvage, topics, await salvage.rows(), name, damage);
   } catch (error) {
     if (database?.isOpen === true) database.close();
     await handle.close();
@@ -155,16 +155,25 @@ class SalvagedFile implements BagFile {
   readonly #salvage: Salvage;
   readonly #topics: Topics;
   readonly #rows: readonly SalvagedRow[];
+  readonly #name: string;
   readonly topics: ReadonlyMap<string, FileTopic>;
   readonly notes: readonly string[] = [];
 
   readonly damage: string;
 
-  constructor(handle: FileHandle, salvage: Salvage, topics: Topics, rows: readonly SalvagedRow[], damage: string) {
+  constructor(
+    handle: FileHandle,
+    salvage: Salvage,
+    topics: Topics,
+    rows: readonly SalvagedRow[],
+    name: string,
+    damage: string,
+  ) {
     this.#handle = handle;
     this.#salvage = salvage;
     this.#topics = topics;
     this.#rows = rows;
+    this.#name = name;
     this.damage = `${damage}, and the ${rows.length} messages that are left are read`;
     const counts = new Map<number, number>();
     for (const { topic } of rows) counts.set(topic, (counts.get(topic) ?? 0) + 1);
@@ -184,7 +193,9 @@ class SalvagedFile implements BagFile {
       const known = this.#topics.get(row.topic);
       if (known === undefined || !topics.has(known.topic)) continue;
       const data = await this.#salvage.data(row);
-      if (data !== undefined) yield { topic: known.topic, type: known.type, logTime: row.timestamp, data };
+      if (data === undefined)
+        throw new Pi05Error('BAG_DATA', `Expected all of row ${row.id} in ${this.#name}, received a part`);
+      yield { topic: known.topic, type: known.type, logTime: row.timestamp, data };
     }
   }
 

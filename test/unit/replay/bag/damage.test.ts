@@ -19,6 +19,7 @@ const FILES = [
   'sqlite3_file/sqlite3_file.db3.zstd',
   'scan_plain.mcap',
   'scan_zstd.mcap',
+  'scan_lz4.mcap',
 ];
 const CUTS = 16;
 /** For all of them on a busy machine. */
@@ -89,6 +90,24 @@ test.each(FILES)(
   },
   LIMIT,
 );
+
+test('a_chunk_with_a_message_before_its_time_is_noticed', async () => {
+  const writer = await BagWriter.create(bags.path('early.mcap'));
+  for (const time of [100n, 200n]) await writer.write('a', 'std_msgs/msg/String', time, Buffer.alloc(10));
+  await writer.close();
+  const bytes = readFileSync(bags.path('early.mcap'));
+  const time = Buffer.from([100, 0, 0, 0, 0, 0, 0, 0]);
+  // Of the chunk, in its index and in the statistics; not in the message itself.
+  const inMessage = bytes.indexOf(Buffer.concat([time, time]));
+  for (let at = bytes.indexOf(time); at >= 0; at = bytes.indexOf(time, at + 1)) {
+    if (at !== inMessage && at !== inMessage + 8) bytes[at] = 150;
+  }
+  const { messages, error } = await outcome(bytes);
+  expect(messages).toEqual([]);
+  expect(String(error)).toMatch(
+    /^BAG_DATA: Expected no message before 150 ns at byte .*, received one of 100 ns, after 0 messages were read$/,
+  );
+});
 
 test('a_changed_byte_in_a_chunk_is_noticed_by_its_checksum_after_the_chunks_before_it', async () => {
   const path = bags.path('checked.mcap');
