@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import pytest
 import rclpy
 from harness import PI05, ROOT, PolicyProcess, Robot, parameters
+from replay_runs import bags, params, replay, summary  # fixtures
+from refusals import show
 
 os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(ROOT / "configs" / "fastdds.xml"))
 
@@ -71,3 +73,13 @@ def sim_node(start, robot):
         return node
 
     return sim_node
+
+
+@pytest.fixture
+def refused(sim_node, robot):
+    """`refused(code, topic, (bad, words), …)`: as `show`, with a node of its own."""
+
+    def refused(code, topic, *cases, **changes):
+        show(sim_node(schedule__replan_steps=1, **changes), robot, code, topic, *cases)
+
+    return refused
