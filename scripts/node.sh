@@ -13,4 +13,11 @@ if [ "$major" -lt "${wanted%.*}" ] || { [ "$major" -eq "${wanted%.*}" ] && [ "$m
   echo "ENVIRONMENT: Expected Node.js $wanted or later, found $number ($(command -v node)): install a newer one from nodejs.org." >&2
   exit 2
 fi
+# Without a home to write to, as a container's user or a service may be, npm's cache and ROS 2's logs get one here.
+if [ -n "${HOME:-}" ] && [ ! -w "$HOME" ]; then
+  HOME=$(cd -- "$(dirname -- "$0")/.." && pwd)/.pi05/home
+  mkdir -p "$HOME" 2>/dev/null || HOME=$(mktemp -d)
+  export HOME
+  unset npm_config_cache # `npm run` names the one in the old home
+fi
 exec node "$@"

@@ -160,3 +160,11 @@ test('a_node_for_another_ros_than_the_sourced_one_does_not_start', () => {
     /^ENVIRONMENT: Expected ROS 2 jazzy, which this was set up for, found kilted sourced: run .*\n$/,
   );
 });
+
+test('a_home_that_cannot_be_written_is_replaced_by_one_of_its_own', () => {
+  command('node', '[ "$1" = --version ] && echo v20.20.2 || echo "$HOME" >&2');
+  symlinkSync(spawnSync('sh', ['-c', 'command -v mkdir'], { encoding: 'utf8' }).stdout.trim(), join(bin, 'mkdir'));
+  const nowhere = join(checkout, 'package.json', 'home'); // below a file
+  expect(setUp({ HOME: nowhere }).stderr).toBe(`${join(checkout, '.pi05', 'home')}\n`);
+  expect(setUp({ HOME: scratch }).stderr).toBe(`${scratch}\n`);
+});
