@@ -113,7 +113,7 @@ export async function run(argv: string[]): Promise<number> {
     progress.end();
     await output?.close();
     await expected?.close();
-    await engine.close();
+    await Promise.all([engine.close(), policy.close()]);
     await bag.close();
   }
 

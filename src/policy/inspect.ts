@@ -6,6 +6,7 @@ import { lerobotFeatures, lerobotRows, readLerobotStatistics } from './statistic
 import { assetIds, OPENPI_FILE, readJson, readOpenpiStatistics } from './statistics/openpi.js';
 import { finiteRow } from './statistics/row.js';
 import { loadTokenizer } from './tokenizer/load.js';
+import { Tokenizer } from './tokenizer/tokenizer.js';
 import { dimensions, type Statistics } from './transforms/normalize.js';
 
 const ROWS = ['q01', 'q99', 'mean', 'std'] as const;
@@ -49,7 +50,7 @@ export async function inspectTokenizer(
   model: PolicyModel,
   problems: Problems,
 ): Promise<TokenizerReport | undefined> {
-  const tokenizer = await loadTokenizer(directory, model, problems);
+  const tokenizer = await loadTokenizer((...where) => Tokenizer.load(...where), directory, model, problems);
   return tokenizer && { path: tokenizer.path, kind: tokenizer.kind, vocab: tokenizer.vocab, bos: tokenizer.bos };
 }
 

@@ -6,8 +6,8 @@ import { type ActionChunk, IMAGE_SLOTS, type Observation, type Pixels } from '..
 import { checkModel, type PolicyModel } from './model.js';
 import { noise } from './noise.js';
 import { loadNormalizers, type Normalizers } from './normalizers.js';
+import { TokenizerAside } from './tokenizer/aside.js';
 import { loadTokenizer } from './tokenizer/load.js';
-import type { Tokenizer } from './tokenizer/tokenizer.js';
 import { binarize, bound, toAbsolute } from './transforms/actions.js';
 import { turned } from './transforms/images.js';
 import { cleanPrompt, promptWithoutState, promptWithState, pythonStrip, stateBins } from './transforms/prompt.js';
@@ -26,10 +26,10 @@ export interface PolicyInputs {
 export class Policy {
   readonly #model: PolicyModel;
   readonly #config: PolicyConfig;
-  readonly #tokenizer: Tokenizer;
+  readonly #tokenizer: TokenizerAside;
   readonly #normalizers: Normalizers;
 
-  private constructor(model: PolicyModel, config: PolicyConfig, tokenizer: Tokenizer, normalizers: Normalizers) {
+  private constructor(model: PolicyModel, config: PolicyConfig, tokenizer: TokenizerAside, normalizers: Normalizers) {
     this.#model = model;
     this.#config = config;
     this.#tokenizer = tokenizer;
@@ -44,12 +44,18 @@ export class Policy {
     const problems = new Problems();
     checkModel(config, model, problems);
     const normalizers = loadNormalizers(directory, model, config, problems);
-    const tokenizer = await loadTokenizer(directory, model, problems);
-    problems.throwIfAny();
-    if (tokenizer === undefined || normalizers === undefined) {
-      throw new Pi05Error('INTERNAL', 'Expected a problem for each part that is missing, received none');
+    const load = TokenizerAside.load.bind(TokenizerAside);
+    const tokenizer = await loadTokenizer(load, directory, model, problems);
+    try {
+      problems.throwIfAny();
+      if (tokenizer === undefined || normalizers === undefined) {
+        throw new Pi05Error('INTERNAL', 'Expected a problem for each part that is missing, received none');
+      }
+      return new Policy(model, config, tokenizer, normalizers);
+    } catch (error) {
+      await tokenizer?.close();
+      throw error;
     }
-    return new Policy(model, config, tokenizer, normalizers);
   }
 
   /** Throws a Refusal PROMPT_EMPTY or PROMPT_TOO_LONG. */
@@ -97,6 +103,11 @@ export class Policy {
       values,
       period: 1 / this.#config.controlRate,
     };
+  }
+
+  /** Ends the tokenizer's thread; nothing can be prepared any more. */
+  async close(): Promise<void> {
+    await this.#tokenizer.close();
   }
 
   #tokens({ prompt, state }: Observation): Int32Array {

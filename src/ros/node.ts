@@ -32,6 +32,7 @@ interface Loading {
 /** What a loaded checkpoint runs with. */
 interface Running {
   readonly engine: Engine;
+  readonly policy: Policy;
   readonly resolved: PolicyConfig;
   readonly pipeline: Pipeline;
   readonly publishers: Publishers;
@@ -153,7 +154,7 @@ export class PolicyNode implements Transitions {
     if (running === undefined) return true;
     for (const subscription of running.subscriptions) this.#node.destroySubscription(subscription);
     running.publishers.destroy();
-    this.#closing = running.engine.close();
+    this.#closing = close(running);
     return true;
   }
 
@@ -180,7 +181,7 @@ export class PolicyNode implements Transitions {
       const resolved = withResolvedTopics(config, (topic) => this.#node.resolveTopicName(topic));
       const { engine, policy } = await loadPolicy(resolved);
       if (loading.cancelled) {
-        await engine.close();
+        await close({ engine, policy });
         return false;
       }
       this.#loading = undefined;
@@ -217,7 +218,7 @@ export class PolicyNode implements Transitions {
       onPrompt: (text) => this.#setPrompt(text),
       onError: (error) => this.#onError(error),
     });
-    return { engine, resolved, pipeline, publishers, subscriptions };
+    return { engine, policy, resolved, pipeline, publishers, subscriptions };
   }
 
   /** Sets the parameter, so that whoever asks for it sees what the robot does; its callback tells the pipeline. */
@@ -311,6 +312,10 @@ export class PolicyNode implements Transitions {
 function asPi05Error(error: unknown): Pi05Error {
   if (error instanceof Pi05Error) return error as Pi05Error;
   return new Pi05Error('INTERNAL', error instanceof Error ? (error.stack ?? error.message) : String(error));
+}
+
+async function close({ engine, policy }: Pick<Running, 'engine' | 'policy'>): Promise<void> {
+  await Promise.all([engine.close(), policy.close()]);
 }
 
 /** What was concluded about the checkpoint, in one line. */

@@ -1,21 +1,22 @@
 import type { Problems } from '../../config/problems.js';
 import type { PolicyModel } from '../model.js';
 import { lerobotTokenizer } from '../statistics/lerobot.js';
-import { Tokenizer } from './tokenizer.js';
+import type { Tokenizer } from './tokenizer.js';
 
 /** A checkpoint's tokenizer, checked against its model. Undefined after a CHECKPOINT_TOKENIZER was noted. */
-export async function loadTokenizer(
+export async function loadTokenizer<T extends Pick<Tokenizer, 'vocab'>>(
+  load: (...where: Parameters<typeof Tokenizer.load>) => Promise<T>,
   directory: string,
   model: PolicyModel,
   problems: Problems,
-): Promise<Tokenizer | undefined> {
+): Promise<T | undefined> {
   const named = model.family === 'lerobot' ? lerobotTokenizer(directory) : undefined;
   const hint =
     named === undefined
       ? " (put PaliGemma's or Gemma's tokenizer.json there)"
       : ` (the checkpoint was trained with ${named}: put its tokenizer.json there)`;
   try {
-    const tokenizer = await Tokenizer.load(directory, named, hint);
+    const tokenizer = await load(directory, named, hint);
     if (tokenizer.vocab > model.vocab) {
       problems.add(
         'CHECKPOINT_TOKENIZER',
