@@ -1,10 +1,10 @@
 import type { PolicyConfig } from '../config/config.js';
 import type { Engine } from '../engine/engine.js';
-import type { Pi05Error, RunCode } from '../errors.js';
+import { Pi05Error, type RunCode } from '../errors.js';
 import { Pipeline, type PolicyLike } from '../pipeline/pipeline.js';
 import { percentiles, type Percentiles, type PipelineStatistics } from '../pipeline/statistics.js';
 import { SimulatedTicker, tickPeriod } from '../pipeline/ticker.js';
-import type { Bag } from './bag/bag.js';
+import type { Bag, BagMessage } from './bag/bag.js';
 import { BagTimeEngine } from './engine.js';
 import { type ReplayEvent, replayEvents } from './events.js';
 import type { Input } from './inputs.js';
@@ -50,6 +50,8 @@ export interface ReplayOutcome {
   /** Real time it took, and the part of it that was spent waiting for the engine, s. */
   readonly wallSeconds: number;
   readonly engineSeconds: number;
+  /** Why the bag could not be read to its end, one sentence. */
+  readonly damage: string | undefined;
   /** A failed engine, which ended the replay. */
   readonly failure: Pi05Error<RunCode> | undefined;
 }
@@ -79,6 +81,7 @@ class Replay {
   /** The next control tick by the time of recording. */
   #due = 0n;
   #refusals = 0;
+  #damage: string | undefined;
   #failure: Pi05Error<RunCode> | undefined;
 
   constructor(options: ReplayOptions) {
@@ -96,7 +99,7 @@ class Replay {
   async run(): Promise<ReplayOutcome> {
     const { bag, inputs, config, simulated } = this.#options;
     const started = performance.now();
-    const messages = bag.messages(new Set(inputs.keys()));
+    const messages = this.#readable(bag.messages(new Set(inputs.keys())));
     let first: bigint | undefined;
     let last = 0n;
     let shown = started;
@@ -126,8 +129,19 @@ class Replay {
       seconds: Number(last - (first ?? last)) / 1e9,
       wallSeconds: (now - started) / 1e3,
       engineSeconds: this.#engine.waited / 1e3,
+      damage: bag.damage ?? this.#damage,
       failure: this.#failure,
     };
+  }
+
+  /** The messages before the place where the bag is damaged. */
+  async *#readable(messages: AsyncIterable<BagMessage>): AsyncGenerator<BagMessage, void, void> {
+    try {
+      for await (const message of messages) yield message;
+    } catch (error) {
+      if (!(error instanceof Pi05Error) || error.code !== 'BAG_DATA') throw error;
+      this.#damage = error.message;
+    }
   }
 
   /** By the time of recording: everything that happens before `time`; a message comes before a tick of the same time. */

@@ -1,0 +1,101 @@
+"""Runs of `pi05 replay` on recordings of the simulated arm; the fixtures are in reach of every test here."""
+
+import json
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+import yaml
+from harness import PI05, PlainYaml, parameters
+from record_arm import SECOND, START, STORE, Recorder
+from rosbags.highlevel import AnyReader
+
+SECONDS = 1.5
+LAST = START + round(SECONDS * SECOND)
+CAMERAS = ("exterior", "wrist")
+CHUNK = "/policy_node/chunk"
+Outcome = namedtuple("Outcome", "status stdout stderr")
+Message = namedtuple("Message", "topic kind time data")
+
+
+def compressed(*cameras):
+    rules = []
+    for camera in cameras:
+        topic = f"{camera}_camera/image_raw/compressed"
+        rules += ["-p", f"cameras.{camera}.topic:={topic}", "-p", f"cameras.{camera}.transport:=compressed"]
+    return rules
+
+
+@pytest.fixture(scope="session")
+def bags(tmp_path_factory):
+    """Records on demand, each kind once: `bags("--compressed", "png")`."""
+    directory, known = tmp_path_factory.mktemp("bags"), {}
+
+    def bags(*arguments):
+        if arguments not in known:
+            script = Path(__file__).with_name("record_arm.py")
+            path = directory / f"bag{len(known)}"
+            subprocess.run([sys.executable, script, path, "--seconds", str(SECONDS), *arguments], check=True)
+            known[arguments] = path
+        return known[arguments]
+
+    return bags
+
+
+@pytest.fixture(scope="session")
+def params(tmp_path_factory, checkpoint):
+    file = tmp_path_factory.mktemp("params") / "params.yaml"
+    values = parameters(checkpoint, schedule__replan_steps=4)
+    file.write_text(yaml.dump({"/**": {"ros__parameters": values}}, Dumper=PlainYaml))
+    return file
+
+
+@pytest.fixture
+def replay(params):
+    def replay(bag, *arguments):
+        command = [PI05, "replay", str(bag), "--params", str(params), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return replay
+
+
+@pytest.fixture
+def summary(replay):
+    """The JSON of a replay that must succeed."""
+
+    def summary(bag, *arguments):
+        status, stdout, stderr = replay(bag, "--json", "-", *arguments)
+        assert status == 0, stderr
+        return json.loads(stdout)
+
+    return summary
+
+
+def messages(bag):
+    with AnyReader([Path(bag)], default_typestore=STORE) as reader:
+        yield from (Message(c.topic, c.msgtype, time, bytes(data)) for c, time, data in reader.messages())
+
+
+def read(bag, topic):
+    """(log time, message) of one topic."""
+    return [(m.time, STORE.deserialize_cdr(m.data, m.kind)) for m in messages(bag) if m.topic == topic]
+
+
+def edit(bag, out, change):
+    """A copy of a bag; `change` gives what becomes of a message: one, or none."""
+    with Recorder(out) as recorder:
+        for message in filter(None, map(change, messages(bag))):
+            recorder.copy(*message)
+    return out
+
+
+def nanoseconds(time):
+    return time.sec * SECOND + time.nanosec
+
+
+def errors(outcome):
+    """What is on stderr beside the progress."""
+    return [line for line in outcome.stderr.splitlines() if ": " in line]
