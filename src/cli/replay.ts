@@ -120,7 +120,8 @@ export async function run(argv: string[]): Promise<number> {
   const result = evaluation.result();
   const summary = replaySummary({ bag: bagPath, params }, engine.info, bag, outcome, result, comparison);
   if (collector !== undefined && report !== undefined) {
-    const { damage, notes } = bag;
+    const { damage } = outcome;
+    const { notes } = bag;
     const checkpoint = `${config.checkpoint}, on ${engine.info.backend}`;
     const about = { bag: bagPath, params, checkpoint, observations: summary.observations, damage, notes };
     await writeReport(report, collector, result, about);
