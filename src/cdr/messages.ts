@@ -28,9 +28,18 @@ export function decodeCompressedImage(cdr: Uint8Array, topic: string): Compresse
   return { ...header, format, data };
 }
 
+/** Of a joint state or a text, bytes: more takes so long to read that control ticks would be late. */
+const LARGEST = 1 << 20;
+
+function smallReader(cdr: Uint8Array, type: string, topic: string): BoundedReader {
+  const reader = new BoundedReader(cdr, type, topic, 'MESSAGE_DATA');
+  if (cdr.byteLength <= LARGEST) return reader;
+  throw reader.refusal(`Expected at most ${LARGEST} bytes for ${type}, received ${cdr.byteLength}`);
+}
+
 /** @returns `sensor_msgs/JointState` as it came; lengths may differ. @throws Refusal MESSAGE_DATA. */
 export function decodeJointState(cdr: Uint8Array, topic: string): JointReading {
-  const reader = new BoundedReader(cdr, 'sensor_msgs/JointState', topic, 'MESSAGE_DATA');
+  const reader = smallReader(cdr, 'sensor_msgs/JointState', topic);
   const { stamp } = readHeader(reader);
   const name = reader.strings('name');
   const position = reader.float64s('position');
@@ -44,7 +53,7 @@ export function decodeJointState(cdr: Uint8Array, topic: string): JointReading {
  * C and C++ would end it.
  */
 export function decodeString(cdr: Uint8Array, topic: string): string {
-  const reader = new BoundedReader(cdr, 'std_msgs/String', topic, 'MESSAGE_DATA');
+  const reader = smallReader(cdr, 'std_msgs/String', topic);
   const data = reader.string('data', true);
   if (data.includes('\0'))
     throw reader.refusal(`Expected text for data, received a NUL after ${data.indexOf('\0')} characters`);

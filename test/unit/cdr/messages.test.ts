@@ -148,6 +148,23 @@ describe('lengths that lie', () => {
     );
   });
 
+  test.each([
+    ['sensor_msgs/JointState', decodeJointState],
+    ['std_msgs/String', decodeString],
+  ])('a_%s_of_more_than_a_megabyte_is_refused_unread', (type, decode) => {
+    expect(
+      refusal(() =>
+        decode(
+          Uint8Array.from({ length: 2 ** 20 + 1 }, (_, i) => (i === 1 ? 1 : 0)),
+          'a/topic',
+        ),
+      ),
+    ).toMatchObject({
+      code: 'MESSAGE_DATA',
+      message: `Expected at most 1048576 bytes for ${type}, received 1048577 from a/topic`,
+    });
+  });
+
   test('a_text_with_a_nul_inside_is_refused', () => {
     const writer = new CdrWriter();
     writer.string('pick\0up');
