@@ -224,6 +224,19 @@ describe('duplicates', () => {
     ).toBe(false);
   });
 
+  test('alpha_is_no_colour_and_a_last_pixel_of_another_colour_is', () => {
+    const alpha = (i: number): number[] => [9, 9, 9, i];
+    expect(isDuplicate(view('rgba8', alpha), view('rgba8', alpha))).toBe(false);
+    const last = (i: number): number[] => [9, 9, i === 15 ? 8 : 9, i];
+    expect(isDuplicate(view('rgba8', last), view('rgba8', last))).toBe(true);
+    expect(
+      isDuplicate(
+        view('rgba8', last),
+        view('bgra8', (i) => last(i).with(0, last(i)[2]!).with(2, last(i)[0]!)),
+      ),
+    ).toBe(true);
+  });
+
   test('another_size_is_no_duplicate', () => {
     const view44 = view('mono8', (i) => [i]);
     expect(isDuplicate(view44, { ...view44, width: 2, height: 4 })).toBe(false);
