@@ -4,7 +4,7 @@ import type { RefusalCode } from '../errors.js';
 import type { CameraFrame, CompressedImage, JointReading, Observation, RawImage, View } from '../frame/frame.js';
 import { newestSet, stampOf } from './align.js';
 import { Conditions } from './conditions.js';
-import { History } from './history.js';
+import { History, type Stamped } from './history.js';
 import { checkImage, decodeCompressed, isDuplicate } from './image.js';
 import { JointReader } from './joints.js';
 import type { JointSample } from './joints.js';
@@ -59,7 +59,7 @@ export class Observer {
   /** Counts starts: what was decoded for an earlier one is dropped. */
   #start = 0;
   /** Stamp of the newest set that was handed out, and of the newest that was looked at. */
-  #built: bigint | undefined;
+  #built: readonly Stamped[] | undefined;
   #judged:
     { readonly stamp: bigint; readonly views: readonly View[]; readonly pair: readonly View[] | undefined } | undefined;
   #prompt: string;
@@ -157,14 +157,19 @@ export class Observer {
     return this.#align(now)?.every(({ stamp }) => stamp >= since) ?? false;
   }
 
-  /** The newest set that is newer than the last one given, as an observation; undefined where there is none or it was refused. */
-  take(now: bigint): Observation | undefined {
+  /**
+   * The newest set that is newer than the last one given, as an observation; undefined where there is none or it was refused.
+   * @param whole whether every one of its inputs has to be newer, not just one of them.
+   */
+  take(now: bigint, whole = false): Observation | undefined {
     if (this.#promptless) return undefined;
     const set = this.#align(now);
     if (set === undefined) return undefined;
     const stamp = stampOf(set);
-    if (this.#built !== undefined && stamp <= this.#built) return undefined;
-    this.#built = stamp;
+    const last = this.#built;
+    if (last !== undefined && stamp <= stampOf(last)) return undefined;
+    if (whole && last !== undefined && !set.every((input, i) => input.stamp > last[i]!.stamp)) return undefined;
+    this.#built = set.map(({ stamp }) => ({ stamp }));
     if (!this.#judge(set, stamp, now)) return undefined;
     return {
       stamp,

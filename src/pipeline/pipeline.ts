@@ -43,13 +43,16 @@ export interface ChunkTiming {
 }
 
 const RETRY_AFTER = 1_000_000_000n;
+/** A clock that goes back by more than this has jumped, ns; by less it was corrected. */
+const BACK = 50_000_000n;
 
 /**
  * Observation → policy → engine → schedule. Knows nothing of ROS: messages come in decoded, every event carries `now`
  * (ROS time, ns), results go to a sink. What is offered while inactive is ignored, but for the prompt.
  *
- * An inference starts when a set of inputs is complete and the schedule wants one; one is in flight at a time and the
- * newest observation wins. After an engine failure the stop action is sent and the engine is tried again a second later.
+ * An inference starts when the schedule wants one and every stream has something new, so that cameras that share their
+ * stamps are seen together; a tick later the newest set will do, for a stream may be slower than the ticks. One is in
+ * flight at a time and the newest observation wins. After an engine failure the stop action is sent and the engine is tried again a second later.
  *
  * In lock-step a tick keeps its command back until every input of its own time is there and the inference is done that is
  * wanted then or still in flight. A refusal, a fault or the next tick releases it, so that no bad input can stop the simulation.
@@ -70,6 +73,8 @@ export class Pipeline {
   #inference: Promise<void> | undefined;
   /** No inference before this, ns. */
   #retryAt = 0n;
+  /** Whether an inference was wanted at the last tick, and none was under way after it. */
+  #waiting = false;
   /** Lock-step: the tick whose command is still owed. */
   #owed: bigint | undefined;
 
@@ -121,7 +126,7 @@ export class Pipeline {
     if (!this.#advance(now)) return;
     this.#schedule.reset();
     this.#retryAt = now;
-    this.#consider(now);
+    this.#consider(now, false);
   }
 
   activate(now: bigint): void {
@@ -152,7 +157,8 @@ export class Pipeline {
     else this.#command(now);
     this.#observer.watch(now);
     this.#lasting('ENGINE_LATE', this.#schedule.watch(now), now);
-    this.#consider(now);
+    this.#consider(now, !this.#waiting);
+    this.#waiting = this.#inference === undefined && this.#schedule.wantsInference;
   }
 
   /** Whether pixels that were offered are still to be looked at; those of the inference in flight apart. */
@@ -179,7 +185,7 @@ export class Pipeline {
 
   /** Whether the pipeline is active; starts over with the inputs when time has jumped back (a simulation's reset). */
   #advance(now: bigint): boolean {
-    if (this.#active && now < this.#latest - this.#config.sync.maxSkew) {
+    if (this.#active && now < this.#latest - BACK) {
       this.#observer.reset(now);
       this.#schedule.reset();
       this.#conditions.clearAll();
@@ -190,13 +196,16 @@ export class Pipeline {
     return this.#active;
   }
 
-  /** Starts an inference where one is wanted and possible; in lock-step, gives the owed command where there is none. */
-  #consider(now: bigint): void {
+  /**
+   * Starts an inference where one is wanted and possible; in lock-step, gives the owed command where there is none.
+   * @param whole whether every stream must have something new, not just one.
+   */
+  #consider(now: bigint, whole = true): void {
     if (!this.#active || this.#inference !== undefined) return;
-    if (this.#config.schedule.lockstep && (this.#owed === undefined || !this.#observer.isComplete(now, this.#owed)))
-      return;
+    const { lockstep } = this.#config.schedule;
+    if (lockstep && (this.#owed === undefined || !this.#observer.isComplete(now, this.#owed))) return;
     const wanted = this.#schedule.wantsInference && now >= this.#retryAt;
-    const observation = wanted ? this.#observer.take(now) : undefined;
+    const observation = wanted ? this.#observer.take(now, whole && !lockstep) : undefined;
     if (observation !== undefined) this.#start(observation, now);
     else this.#release();
   }

@@ -71,6 +71,34 @@ describe('from messages to commands', () => {
     expect(bench.engine.busy).toBe(true);
   });
 
+  test('cameras_that_share_their_stamps_are_seen_together', async () => {
+    const bench = new Bench(robot({}, { replanSteps: 1 }));
+    bench.offer(T0);
+    await bench.engine.answer(10);
+    bench.tick(T0 + 5n * MS);
+    const next = T0 + 20n * MS;
+    bench.pipeline.offerJoints(joints(T0 + 15n * MS), T0 + 15n * MS);
+    bench.pipeline.offerImage('exterior', image(next, 1), next);
+    expect(bench.engine.busy).toBe(false);
+    bench.pipeline.offerImage('wrist', image(next, 2), next);
+    expect(bench.engine.busy).toBe(true);
+    await bench.engine.answer(20);
+    expect(bench.chunks.map(({ stamp }) => stamp)).toEqual([T0, next]);
+  });
+
+  test('a_stream_slower_than_the_ticks_holds_an_inference_up_for_one_tick_at_most', async () => {
+    const bench = new Bench(robot({}, { replanSteps: 1 }));
+    bench.offer(T0);
+    await bench.engine.answer(10);
+    bench.tick(T0 + 5n * MS);
+    bench.pipeline.offerJoints(joints(T0 + 15n * MS), T0 + 15n * MS);
+    expect(bench.engine.busy).toBe(false);
+    bench.tick(T0 + 25n * MS);
+    expect(bench.engine.busy).toBe(true);
+    await bench.engine.answer(20);
+    expect(bench.chunks.at(-1)?.stamp).toBe(T0 + 15n * MS);
+  });
+
   test('flow_steps_are_passed_on_only_where_configured', async () => {
     const [own, given] = [new Bench(), new Bench(robot({ flowSteps: 5 }))];
     for (const bench of [own, given]) bench.offer(T0);
@@ -209,12 +237,16 @@ describe('deactivation', () => {
 });
 
 describe('time that jumps back', () => {
-  test('starts_over_with_the_inputs', async () => {
-    const bench = new Bench(robot({}, { replanSteps: 1 }));
+  test.each([
+    [500n * SECOND, 50n * MS],
+    [60n * MS, 0n],
+    [60n * SECOND, 3600n * SECOND],
+  ])('by_%d_ns_starts_over_with_the_inputs_whatever_the_skew', async (back, maxSkew) => {
+    const bench = new Bench(robot({ sync: { maxSkew } }, { replanSteps: 1 }));
     bench.offer(T0);
     await bench.engine.answer(10);
     bench.tick(T0);
-    const again = T0 - 500n * SECOND;
+    const again = T0 - back;
     bench.offer(again);
     expect(bench.engine.requests).toHaveLength(2);
     await bench.engine.answer(20);
@@ -222,7 +254,7 @@ describe('time that jumps back', () => {
     expect(bench.tick(again + MS)).toEqual(['step 20']);
   });
 
-  test('a_jitter_within_the_skew_does_not', async () => {
+  test('by_a_correction_of_the_clock_does_not', async () => {
     const bench = new Bench();
     bench.offer(T0);
     bench.pipeline.offerJoints(joints(T0), T0 - 10n * MS);
