@@ -18,6 +18,7 @@ def unavailable(error: BaseException) -> Failure:
 try:
     import mujoco
 except ModuleNotFoundError as error:
-    raise Failure("ENVIRONMENT", f"Expected the Python package {error.name}, found none; npm run setup installs it") from error
+    remedy = "npm run setup -- --rendering installs it in a checkout, pip install mujoco for any other Python"
+    raise Failure("ENVIRONMENT", f"Expected the Python package {error.name}, found none; {remedy}") from error
 except Exception as error:  # PyOpenGL raises AttributeError, ArgumentError … when a library is missing
     raise unavailable(error) from error
