@@ -3,7 +3,7 @@
  * the scripts, started with a PATH on which only the named commands are.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -167,4 +167,26 @@ test('a_home_that_cannot_be_written_is_replaced_by_one_of_its_own', () => {
   const nowhere = join(checkout, 'package.json', 'home'); // below a file
   expect(setUp({ HOME: nowhere }).stderr).toBe(`${join(checkout, '.pi05', 'home')}\n`);
   expect(setUp({ HOME: scratch }).stderr).toBe(`${scratch}\n`);
+});
+
+test.each([
+  ['Unix Makefiles', false],
+  ['Ninja', true],
+])('what_a_killed_build_left_half_done_under_%s_is_kept_%s', (generator, kept) => {
+  const build = join(checkout, 'build', 'native');
+  mkdirSync(build, { recursive: true });
+  const cache = [`CMAKE_HOME_DIRECTORY:INTERNAL=${join(checkout, 'native')}`, `CMAKE_GENERATOR:INTERNAL=${generator}`];
+  writeFileSync(join(build, 'CMakeCache.txt'), `${cache.join('\n')}\n`);
+  for (const name of ['under-way', 'half.o']) writeFileSync(join(build, name), '');
+  // There is no cmake-js here, so the work ends right after it looked at what was left.
+  const work = `const { nativeStep } = await import('./scripts/lib/native.mjs');
+    const { Log } = await import('./scripts/lib/run.mjs');
+    await nativeStep.work(new Log('native')).catch((error) => process.stdout.write(error.name));`;
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', work], {
+    cwd: checkout,
+    encoding: 'utf8',
+  });
+  expect(stdout).toBe('Error');
+  expect(existsSync(join(build, 'half.o'))).toBe(kept);
+  expect(existsSync(join(build, 'under-way'))).toBe(false);
 });
