@@ -25,6 +25,8 @@ def test_camera_frozen(refused, robot):
             robot.send_image("wrist", picture(2))
 
     def a_tick_later():
+        # The first one is to be there before the tick.
+        robot.settle()
         robot.advance()
         robot.send_image("wrist", picture(2), offset=-PERIOD)
 
