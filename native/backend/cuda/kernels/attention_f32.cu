@@ -46,7 +46,8 @@ cudaError_t attention_f32(const Matrix& q, const Matrix& k, const Matrix& v, con
     return cudaErrorInvalidValue;
   const int keys = static_cast<int>(k.rows / shape.batch);
   const dim3 grid(static_cast<unsigned>(q.rows), static_cast<unsigned>(shape.heads));
-  plain_kernel<<<grid, kThreads, static_cast<size_t>(keys) * 4, stream>>>(
+  // Whole 16 bytes: the compiler reads the last scores with one wide load.
+  plain_kernel<<<grid, kThreads, static_cast<size_t>(keys + 3) / 4 * 16, stream>>>(
       q, k, v, shape, out, keys, 1.0f / sqrtf(static_cast<float>(shape.head_dim)));
   return cudaGetLastError();
 }
