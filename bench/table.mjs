@@ -15,29 +15,35 @@ const STAGES = ['upload', 'resize', 'siglip', 'prefix', 'expert', 'download'];
 const ms = (value) => value.toFixed(2);
 const gigabytes = (bytes) => (bytes / 1e9).toFixed(1);
 
-/** @param {Record<string, any>} run what pi05_bench wrote */
-export function tables(run) {
-  const rows = run.cases.map((one) => {
+function table({ cases }) {
+  const head = ['cameras', 'tokens', 'horizon', 'mean', 'p50', 'p95', 'p99', ...STAGES];
+  const rows = cases.map((one) => {
     const { mean, p50, p95, p99 } = one.inference_ms;
-    const stages = STAGES.map((stage) => (one.stages_ms[stage] ? ms(one.stages_ms[stage].p50) : '–'));
+    const stages = STAGES.map((stage) => ms(one.stages_ms[stage].p50));
     return [one.cameras, one.tokens, one.horizon, ...[mean, p50, p95, p99].map(ms), ...stages];
   });
-  const table = (head, body) =>
-    [head, head.map(() => '---'), ...body].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
-  return `${run.device}, commit ${run.commit}: ${run.requests} requests after ${run.warmup}, milliseconds; stages are p50 of further
-inferences. In the same run: ${run.ceilings.bf16_tflops.toFixed(0)} TFLOP/s (bf16 8192³), ${run.ceilings.copy_tb_per_s.toFixed(2)} TB/s (copy). Load ${(run.load_ms / 1000).toFixed(1)} s from the page cache,
-${gigabytes(run.gpu_bytes)} GB of GPU memory; ready for every prompt length after ${(run.prepare_ms / 1000).toFixed(1)} s and ${(run.prepare_gpu_bytes / 1e6).toFixed(0)} MB more. Results that were
-not the same bits: ${run.cases.reduce((sum, one) => sum + one.different, 0)}.
+  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
 
-${table(['cameras', 'tokens', 'horizon', 'mean', 'p50', 'p95', 'p99', ...STAGES], rows)}`;
+/** Sentences, then a table for each run. @param {Record<string, any>[]} runs what pi05_bench wrote, ceilings in the first */
+export function tables(runs) {
+  const [first] = runs;
+  const different = runs.flatMap(({ cases }) => cases).reduce((sum, one) => sum + one.different, 0);
+  const parts = [
+    `${first.device}, commit ${first.commit}, 10 steps, bf16; milliseconds, stages by their p50 in further inferences. In the same`,
+    `run ${first.ceilings.bf16_tflops.toFixed(0)} TFLOP/s (bf16 8192³) and ${first.ceilings.copy_tb_per_s.toFixed(2)} TB/s (copy); load ${(first.load_ms / 1000).toFixed(1)} s from the page cache, ${gigabytes(first.gpu_bytes)} GB of GPU memory; ready for`,
+    `every prompt length after ${(first.prepare_ms / 1000).toFixed(1)} s and ${(first.prepare_gpu_bytes / 1e6).toFixed(0)} MB more. Results that were not the same bits: ${different}.`,
+  ];
+  const each = runs.map((run) => `${run.requests} requests after ${run.warmup}:\n\n${table(run)}`);
+  return [parts.join('\n'), ...each].join('\n\n');
 }
 
 function main(check) {
   const before = readFileSync(page, 'utf8');
   const [first, last] = [before.indexOf(BEGIN), before.indexOf(END)];
   if (first < 0 || last < first) throw new Error(`Expected ${BEGIN} and ${END} in docs/performance.md`);
-  const run = JSON.parse(readFileSync(figures, 'utf8'));
-  const after = `${before.slice(0, first)}${BEGIN}\n\n${tables(run)}\n\n${before.slice(last)}`;
+  const runs = JSON.parse(readFileSync(figures, 'utf8'));
+  const after = `${before.slice(0, first)}${BEGIN}\n\n${tables(runs)}\n\n${before.slice(last)}`;
   if (!check) writeFileSync(page, after);
   else if (after !== before) {
     process.stderr.write('docs/performance.md is not what docs/performance.json says: run node bench/table.mjs\n');

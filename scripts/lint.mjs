@@ -34,6 +34,7 @@ const CHECKS = [
   ['types (test)', () => node(bin('typescript', 'bin', 'tsc'), '-p', 'test', '--noEmit')],
   ['eslint and the import law', () => node(bin('eslint', 'bin', 'eslint.js'), '.')],
   ['the import law of native/', nativeLaw],
+  ['the figures of docs/performance.md', () => node(inRoot('bench', 'table.mjs'), '--check')],
   ['prettier', () => prettier('--check')],
   ['clang-format', () => clangFormat('--dry-run', '--Werror')],
 ];
