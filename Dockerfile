@@ -6,8 +6,10 @@
 ARG ROS=ros:jazzy
 ARG NODE=node:20-bookworm-slim
 ARG CUDA=nvidia/cuda:12.8.1-devel-ubuntu24.04
+ARG CUDA_HOME=/usr/local/cuda-12.8
 ARG ENGINE=cpu
 
+# Needs BuildKit, which builds only the stages that ENGINE asks for.
 FROM ${NODE} AS node
 FROM ${CUDA} AS cuda
 
@@ -22,7 +24,8 @@ RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
 
 FROM base AS tools-cpu
 FROM base AS tools-cuda
-COPY --from=cuda /usr/local/cuda /usr/local/cuda
+ARG CUDA_HOME
+COPY --from=cuda ${CUDA_HOME} /usr/local/cuda
 ENV PATH=/usr/local/cuda/bin:${PATH}
 
 FROM tools-${ENGINE} AS build
@@ -38,7 +41,8 @@ RUN . /opt/ros/${ROS_DISTRO}/setup.bash && colcon build --packages-select pi05_r
 FROM base AS run-cpu
 FROM base AS run-cuda
 # All that the engine loads of CUDA beside the driver, which the host's container runtime brings.
-COPY --from=cuda /usr/local/cuda/lib64/libcublas*.so.* /usr/local/lib/
+ARG CUDA_HOME
+COPY --from=cuda ${CUDA_HOME}/targets/x86_64-linux/lib/libcublasLt.so.* /usr/local/lib/
 RUN ldconfig
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 
