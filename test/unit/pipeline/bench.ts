@@ -45,8 +45,8 @@ class HandEngine implements Engine {
     await turns();
   }
 
-  async fail(message: string): Promise<void> {
-    this.#take().reject(new Error(message));
+  async fail(error: string | Error): Promise<void> {
+    this.#take().reject(typeof error === 'string' ? new Error(error) : error);
     await turns();
   }
 

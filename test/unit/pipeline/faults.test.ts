@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { Pi05Error } from '../../../src/errors.js';
 import { Bench, turns, watchRejections } from './bench.js';
 import { actionJoint, MS, robot, T0 } from './robot.js';
 
@@ -29,6 +30,20 @@ describe('faults', () => {
     expect(bench.tick(T0 + 2110n * MS)).toEqual(['chunk', 'step 30']);
     bench.pipeline.deactivate(T0 + 2120n * MS);
     expect(bench.said()).toEqual(['stop 0']);
+  });
+
+  test('a_lost_gpu_stops_the_robot_under_its_own_code', async () => {
+    const bench = new Bench();
+    bench.offer(T0);
+    await bench.engine.answer(10);
+    bench.tick(T0 + 100n * MS);
+    for (let t = 200n; !bench.engine.busy; t += 100n) {
+      bench.offer(T0 + t * MS);
+      bench.tick(T0 + t * MS);
+    }
+    bench.said();
+    await bench.engine.fail(new Pi05Error('DEVICE_LOST', 'Expected the GPU to do an inference, received none'));
+    expect(bench.said()).toEqual(['stop 0', 'DEVICE_LOST']);
   });
 
   test('an_engine_that_throws_at_once_is_a_failure_too', async () => {
