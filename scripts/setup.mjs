@@ -11,7 +11,7 @@ import { takeTurns } from './lib/lock.mjs';
 import { nativeStep } from './lib/native.mjs';
 import { modulesStep, rclnodejsStep } from './lib/node.mjs';
 import { isInstalled } from './lib/paths.mjs';
-import { checkPrerequisites } from './lib/prerequisites.mjs';
+import { checkPrerequisites, checkRoom } from './lib/prerequisites.mjs';
 import { main, Problem } from './lib/problem.mjs';
 import { pythonStep } from './lib/python.mjs';
 import { renderingStep } from './lib/rendering.mjs';
@@ -50,6 +50,7 @@ export async function setup({ rendering = false, unitTests = false, product = tr
   if (steps.every(isFresh)) return 0;
   checkPrerequisites({ rendering, python });
   await takeTurns();
+  checkRoom(steps.filter((step) => !isFresh(step)));
   let ran = 0;
   for (const [index, step] of steps.entries()) {
     if (isFresh(step)) continue;

@@ -39,6 +39,7 @@ export const nativeStep = {
   title: 'Native engine',
   inputs: () => [process.versions.modules, ...contents('native', 'test/native', 'test/gpu', 'package-lock.json')],
   ready: loads,
+  megabytes: 50,
   async work(log) {
     dropUnusableBuild();
     mkdirSync(nativeBuild, { recursive: true });

@@ -62,6 +62,7 @@ export const modulesStep = {
   title: 'Node packages',
   inputs: () => [readFileSync(inRoot(isInstalled ? 'package.json' : 'package-lock.json'), 'utf8'), process.arch],
   ready: isInstalled ? () => missing().length === 0 : matchesLock,
+  megabytes: isInstalled ? 30 : 330,
   async work(log) {
     if (isInstalled) await fetchMissing(log);
     else if (!matchesLock()) await run(log, 'npm', ['ci', ...QUIET]);
@@ -70,6 +71,7 @@ export const modulesStep = {
 };
 
 const rclnodejs = (...parts) => join(dependency('rclnodejs'), ...parts);
+const built = () => rclnodejs('build', 'Release', 'rclnodejs.node');
 
 /** node-gyp needs Node's own headers: those installed with Node if there are any, so that nothing is downloaded. */
 function headerOptions() {
@@ -99,13 +101,18 @@ async function build(log, env) {
       env: { ...env, PATH: `${join(ros, 'bin')}:${env.PATH}`, NODE_PATH: dirname(home) },
     });
     mkdirSync(rclnodejs('build', 'Release'), { recursive: true });
-    const built = rclnodejs('build', 'Release', 'rclnodejs.node');
     // Whole or not at all: a kill in between leaves the old one.
-    cpSync(join(scratch, 'node_modules', 'rclnodejs', 'build', 'Release', 'rclnodejs.node'), `${built}.new`);
-    renameSync(`${built}.new`, built);
+    cpSync(join(scratch, 'node_modules', 'rclnodejs', 'build', 'Release', 'rclnodejs.node'), `${built()}.new`);
+    renameSync(`${built()}.new`, built());
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** Whether rclnodejs brings a binary for this Ubuntu and the ROS 2 in use. */
+function prebuiltFits() {
+  const check = 'process.exit(require("./scripts/install.cjs").checkPrebuiltBinary() ? 0 : 1)';
+  return output(process.execPath, ['-e', check], { cwd: rclnodejs(), env: rosEnvironment() }) !== undefined;
 }
 
 /** rclnodejs against the ROS 2 in use, and its message types. */
@@ -115,17 +122,12 @@ export const rclnodejsStep = {
   inputs() {
     return [manifest.optionalDependencies.rclnodejs, process.versions.modules, rosIdentity(sourcedRos())];
   },
-  ready: () =>
-    [
-      ['build', 'Release', 'rclnodejs.node'],
-      ['generated', 'sensor_msgs'],
-    ].every((path) => existsSync(rclnodejs(...path))),
+  megabytes: 10,
+  ready: () => existsSync(rclnodejs('generated', 'sensor_msgs')) && (existsSync(built()) || prebuiltFits()),
   async work(log) {
     const env = rosEnvironment();
-    const here = { cwd: rclnodejs(), env };
-    const prebuilt = 'process.exit(require("./scripts/install.cjs").checkPrebuiltBinary() ? 0 : 1)';
-    if (output(process.execPath, ['-e', prebuilt], here) === undefined) await build(log, env);
-    await run(log, process.execPath, ['scripts/generate_messages.cjs'], here);
+    if (!prebuiltFits()) await build(log, env);
+    await run(log, process.execPath, ['scripts/generate_messages.cjs'], { cwd: rclnodejs(), env });
     // The generator exits with 0 whatever happened; importing a message shows whether it worked.
     const check = 'import r from "rclnodejs"; await r.init(); r.require("sensor_msgs/msg/Image"); r.shutdown();';
     await run(log, process.execPath, ['--input-type=module', '-e', check], { env });

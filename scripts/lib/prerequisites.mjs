@@ -1,3 +1,5 @@
+import { statfsSync } from 'node:fs';
+
 import { root } from './paths.mjs';
 import { Problem } from './problem.mjs';
 import { basePython } from './python.mjs';
@@ -17,6 +19,19 @@ export const RENDERING_REMEDY = `apt-get install ${[...Object.values(RENDERING),
 function missingLibraries() {
   const known = output('/sbin/ldconfig', ['--print-cache']);
   return known === undefined ? [] : Object.keys(RENDERING).filter((library) => !known.includes(library));
+}
+
+/** Refuses a disk on which what these steps make has no room; a step that made its part before overwrites it. */
+export function checkRoom(steps) {
+  const needed = steps.filter((step) => !step.ready()).reduce((sum, step) => sum + step.megabytes, 0);
+  const { bavail, bsize } = statfsSync(root);
+  const free = Math.floor((bavail * bsize) / 1e6);
+  if (free < needed) {
+    throw new Problem(
+      `Expected ${needed} MB free for ${root}, found ${free} MB: free some room, or clone it elsewhere.`,
+      2,
+    );
+  }
 }
 
 /**

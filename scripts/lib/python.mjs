@@ -108,6 +108,7 @@ export const pythonStep = {
     ];
   },
   ready: () => existsSync(venvPython),
+  megabytes: 450,
   async work(log) {
     const ros = sourcedRos();
     const python = basePython();

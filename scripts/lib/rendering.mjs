@@ -19,6 +19,7 @@ export const renderingStep = {
   title: 'Headless rendering',
   inputs: () => [RENDER, process.env.MUJOCO_GL ?? ''],
   ready: () => true,
+  megabytes: 0,
   async work(log) {
     try {
       await run(log, venvPython, ['-c', RENDER], { env: { MUJOCO_GL: 'egl', ...process.env } });

@@ -12,8 +12,9 @@ import { CommandFailed, Log } from './run.mjs';
  * - `name`: of its stamp and its log; `title`: of its progress line;
  * - `inputs()`: strings that decide whether it is stale;
  * - `ready()`: whether what it made is still there;
+ * - `megabytes`: about what it makes, here;
  * - `work(log)`: makes it. Must be safe to repeat after a kill at any point.
- * @typedef {{name: string, title: string, inputs: () => string[], ready: () => boolean, work: (log: Log) => Promise<void>}} Step
+ * @typedef {{name: string, title: string, inputs: () => string[], ready: () => boolean, megabytes: number, work: (log: Log) => Promise<void>}} Step
  */
 
 const stampPath = (step) => local('stamps', step.name);

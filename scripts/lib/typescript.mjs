@@ -13,6 +13,7 @@ export const typescriptStep = {
   title: 'TypeScript',
   inputs: () => contents('src', 'tsconfig.json', 'package-lock.json'),
   ready: () => existsSync(inRoot('dist', 'cli', 'main.js')),
+  megabytes: 5,
   work: (log) => tsc(log, inRoot('tsconfig.json')),
 };
 
@@ -22,5 +23,6 @@ export const unitTestsStep = {
   title: 'Unit tests (compile)',
   inputs: () => contents('src', 'test/unit', 'test/tsconfig.json', 'tsconfig.json', 'package-lock.json'),
   ready: () => existsSync(inRoot('build', 'test', 'test', 'unit')),
+  megabytes: 5,
   work: (log) => tsc(log, inRoot('test', 'tsconfig.json')),
 };
