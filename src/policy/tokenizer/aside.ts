@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { Pi05Error, type ErrorCode } from '../../errors.js';
 import { CONTROL, IDLE, PENDING, TEXT_BYTES, type Asked, type Loaded } from './protocol.js';
@@ -16,6 +15,8 @@ export class TokenizerAside {
   readonly #control: Int32Array;
   readonly #data: Uint8Array;
   readonly #ids: Int32Array;
+  /** Why no answer will come any more. */
+  #ended: string | undefined;
   /** The state often stays what it was. */
   #latest: { readonly text: string; readonly ids: readonly number[] } | undefined;
 
@@ -29,6 +30,8 @@ export class TokenizerAside {
     readonly longest: number,
   ) {
     this.#worker = worker;
+    worker.on('error', (error) => (this.#ended = error.message));
+    worker.on('exit', () => (this.#ended ??= 'its thread has ended'));
     this.#control = new Int32Array(memory, 0, CONTROL);
     this.#data = new Uint8Array(memory, CONTROL * 4, TEXT_BYTES);
     this.#ids = new Int32Array(memory, CONTROL * 4, TEXT_BYTES / 4);
@@ -39,7 +42,11 @@ export class TokenizerAside {
     const memory = new SharedArrayBuffer(CONTROL * 4 + TEXT_BYTES);
     const asked: Asked = { load, memory };
     const worker = new Worker(new URL('worker.js', import.meta.url), { workerData: asked });
-    const [loaded] = (await once(worker, 'message')) as [Loaded];
+    const loaded = await new Promise<Loaded>((resolve, reject) => {
+      worker.once('message', resolve);
+      worker.once('error', reject);
+      worker.once('exit', () => reject(new Error("the tokenizer's thread ended")));
+    });
     if ('error' in loaded) {
       const { code, message, source } = loaded.error;
       throw new Pi05Error(code as ErrorCode, message, source);
@@ -51,6 +58,9 @@ export class TokenizerAside {
   /** Ids of a text, without BOS; blocks until they are there. Throws INTERNAL where the thread does not answer. */
   encode(text: string): readonly number[] {
     if (this.#latest?.text === text) return this.#latest.ids;
+    const busy = Atomics.load(this.#control, 0) === PENDING ? 'it is still at the text before' : undefined;
+    const reason = this.#ended ?? busy;
+    if (reason !== undefined) throw new Pi05Error('INTERNAL', `Expected a tokenizer, received none (${reason})`);
     const { read, written } = new TextEncoder().encodeInto(text, this.#data);
     if (read < text.length) {
       throw new Pi05Error(
@@ -62,10 +72,7 @@ export class TokenizerAside {
     Atomics.store(this.#control, 0, PENDING);
     Atomics.notify(this.#control, 0);
     if (Atomics.wait(this.#control, 0, PENDING, PATIENCE_MS) === 'timed-out') {
-      throw new Pi05Error(
-        'INTERNAL',
-        `Expected token ids within ${PATIENCE_MS} ms, received none from the tokenizer's thread`,
-      );
+      throw new Pi05Error('INTERNAL', `Expected token ids within ${PATIENCE_MS} ms, received none`);
     }
     const count = Atomics.load(this.#control, 1);
     if (Atomics.load(this.#control, 0) !== IDLE) {
