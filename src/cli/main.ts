@@ -68,4 +68,13 @@ async function main(argv: string[]): Promise<number> {
   }
 }
 
-process.exitCode = await main(process.argv.slice(2));
+// Whoever reads may stop before the end, as head does; the exit status says the rest.
+process.stderr.on('error', () => {});
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') return;
+  process.stderr.write(`ENVIRONMENT: Expected to write to stdout: ${error.message}\n`);
+  process.exitCode = 2;
+});
+
+const status = await main(process.argv.slice(2));
+process.exitCode ??= status;

@@ -1,5 +1,3 @@
-import { writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import type { PolicyConfig } from '../config/config.js';
 import { parametersFromFile, scalarFromText } from '../config/file.js';
@@ -12,6 +10,7 @@ import { Complaints } from '../replay/complaints.js';
 import { Comparison, type ComparisonResult } from '../replay/comparison.js';
 import { OpenLoopEvaluation } from '../replay/evaluation.js';
 import { inputsOf } from '../replay/inputs.js';
+import { discardUnfinished, NewFile } from '../replay/new_file.js';
 import { BagOutput } from '../replay/output.js';
 import { ReportCollector } from '../replay/report/collector.js';
 import { writeReport } from '../replay/report/report.js';
@@ -19,6 +18,7 @@ import { replay, type ReplayOutcome, type ReplayProgress } from '../replay/runne
 import { replaySummary } from '../replay/summary.js';
 import { parse, required, usage } from './arguments.js';
 import { Progress } from './progress.js';
+import { checkFiles, discardOnSignal } from './replay-files.js';
 import { describe, failuresOf, progressLine } from './replay-words.js';
 
 const HELP = `Usage: pi05 replay BAG --params FILE [options]
@@ -49,6 +49,16 @@ a failed engine; 2 wrong usage, configuration, checkpoint or bag.
 `;
 
 export async function run(argv: string[]): Promise<number> {
+  const forget = discardOnSignal();
+  try {
+    return await replayOf(argv);
+  } finally {
+    forget();
+    discardUnfinished();
+  }
+}
+
+async function replayOf(argv: string[]): Promise<number> {
   const { values, positionals } = parse(
     'replay',
     argv,
@@ -82,11 +92,9 @@ export async function run(argv: string[]): Promise<number> {
     throw usage('replay', 'Expected --tolerance with --expect, received it alone');
   }
   const tolerance = positive('tolerance', values.tolerance ?? '0');
-  for (const input of [bagPath, values.expect]) {
-    if (input !== undefined && values.out !== undefined && resolve(input) === resolve(values.out)) {
-      throw usage('replay', `Expected --out other than what is read, received ${values.out}`);
-    }
-  }
+  const { expect, out, report, json, strict } = values;
+  const file = json === '-' ? undefined : json;
+  checkFiles([bagPath, params, expect], { '--out': out, '--json': file, '--report': report });
   const { config, simulated } = configuration(params, values.param, values.namespace);
   if (config.schedule.lockstep && latency > 0n) {
     throw usage('replay', 'Expected --latency-ms 0 with schedule.lockstep, where the clock stands during an inference');
@@ -94,13 +102,14 @@ export async function run(argv: string[]): Promise<number> {
 
   const bag = await openBag(bagPath);
   const inputs = inputsOf(config, simulated, bag, bagPath);
-  const { expect, out, report, json, strict } = values;
   const expected = expect === undefined ? undefined : await Comparison.open(expect, config, tolerance);
+  const output = out === undefined ? undefined : await BagOutput.create(out, config);
+  const jsonFile = file === undefined ? undefined : await NewFile.create(file);
+  const reportFile = report === undefined ? undefined : await NewFile.create(report);
   const { engine, policy } = await loadPolicy(config, false);
   const complaints = new Complaints();
   const evaluation = new OpenLoopEvaluation(config);
   const collector = report === undefined ? undefined : new ReportCollector(config);
-  const output = out === undefined ? undefined : await BagOutput.create(out, config);
   const listeners = [complaints, evaluation, collector, output, expected].filter((listener) => listener !== undefined);
   const progress = new Progress(process.stderr);
   const show = (state: ReplayProgress): void => progress.show(progressLine(state));
@@ -109,9 +118,9 @@ export async function run(argv: string[]): Promise<number> {
   try {
     outcome = await replay({ bag, inputs, config, simulated, engine, policy, latency, listeners, progress: show });
     if (outcome.failure === undefined) comparison = await expected?.finish();
+    await output?.close();
   } finally {
     progress.end();
-    await output?.close();
     await expected?.close();
     await Promise.all([engine.close(), policy.close()]);
     await bag.close();
@@ -119,14 +128,15 @@ export async function run(argv: string[]): Promise<number> {
 
   const result = evaluation.result();
   const summary = replaySummary({ bag: bagPath, params }, engine.info, bag, outcome, result, comparison);
-  if (collector !== undefined && report !== undefined) {
+  if (collector !== undefined && reportFile !== undefined) {
     const { damage } = outcome;
     const { notes } = bag;
     const checkpoint = `${config.checkpoint}, on ${engine.info.backend}`;
     const about = { bag: bagPath, params, checkpoint, observations: summary.observations, damage, notes };
-    await writeReport(report, collector, result, about);
+    await writeReport(reportFile, collector, result, about);
   }
-  if (json !== undefined && json !== '-') writeFileSync(json, `${JSON.stringify(summary, undefined, 2)}\n`);
+  await jsonFile?.write(`${JSON.stringify(summary, undefined, 2)}\n`);
+  await jsonFile?.finish();
   const { refusals, faults } = complaints;
   if (json === '-') process.stdout.write(`${JSON.stringify(summary)}\n`);
   else process.stdout.write(describe(summary, refusals, faults, [out, json, report]));

@@ -1,8 +1,7 @@
-import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { McapWriter } from '@mcap/core';
-import { FileHandleWritable } from '@mcap/nodejs';
 import { Pi05Error } from '../../errors.js';
 import { messageDefinition } from './definitions.js';
+import { NewFile } from '../new_file.js';
 
 interface Channel {
   readonly id: number;
@@ -12,32 +11,22 @@ interface Channel {
 
 /**
  * Writes a bag of one MCAP file as rosbag2 does: profile ros2, CDR, definitions of every type, chunks and an index. The
- * file has its name from `close` on; until then, and after a crash, it is `NAME.new`.
+ * file has its name from `close` on.
  */
 export class BagWriter {
-  readonly #path: string;
-  readonly #handle: FileHandle;
+  readonly #file: NewFile;
   readonly #writer: McapWriter;
   readonly #schemas = new Map<string, number>();
   readonly #channels = new Map<string, Channel>();
 
-  private constructor(path: string, handle: FileHandle) {
-    this.#path = path;
-    this.#handle = handle;
-    this.#writer = new McapWriter({ writable: new FileHandleWritable(handle) });
+  private constructor(file: NewFile) {
+    this.#file = file;
+    this.#writer = new McapWriter({ writable: file });
   }
 
   /** @param path of the file, by custom ending in `.mcap`. @throws Pi05Error BAG_FILE where it cannot be written. */
   static async create(path: string): Promise<BagWriter> {
-    let handle: FileHandle;
-    try {
-      const there = await stat(path).catch(() => undefined);
-      if (there?.isDirectory() === true) throw new Error('it is a folder');
-      handle = await open(`${path}.new`, 'w');
-    } catch (error) {
-      throw unwritable(path, error);
-    }
-    const writer = new BagWriter(path, handle);
+    const writer = new BagWriter(await NewFile.create(path));
     await writer.#writer.start({ profile: 'ros2', library: 'pi05-ros' });
     return writer;
   }
@@ -61,19 +50,15 @@ export class BagWriter {
     if (!this.#channels.has(topic)) await this.#declare(topic, type);
   }
 
-  /** Writes the index and gives the file its name. */
+  /** Writes the index and gives the file its name. @throws Pi05Error BAG_FILE. */
   async close(): Promise<void> {
     await this.#writer.end();
-    await this.#handle.close();
-    await rename(`${this.#path}.new`, this.#path).catch((error: unknown) => {
-      throw unwritable(this.#path, error);
-    });
+    await this.#file.finish();
   }
 
   /** Leaves nothing behind. */
-  async discard(): Promise<void> {
-    await this.#handle.close();
-    await rm(`${this.#path}.new`, { force: true });
+  discard(): void {
+    this.#file.discard();
   }
 
   async #declare(topic: string, type: string): Promise<Channel> {
@@ -89,8 +74,4 @@ export class BagWriter {
     this.#channels.set(topic, channel);
     return channel;
   }
-}
-
-function unwritable(path: string, error: unknown): Pi05Error {
-  return new Pi05Error('BAG_FILE', `Expected to write ${path}: ${(error as Error).message}`, path);
 }

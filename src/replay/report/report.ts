@@ -1,17 +1,18 @@
-import { writeFile } from 'node:fs/promises';
 import type { Evaluation } from '../evaluation.js';
+import type { NewFile } from '../new_file.js';
 import type { ReportCollector } from './collector.js';
 import { page } from './page.js';
 import type { ReportSummary } from './page.js';
 
 export type { ReportSummary } from './page.js';
 
-/** Writes one HTML file that needs nothing else to be looked at. */
+/** Writes one HTML file that needs nothing else to be looked at. @throws Pi05Error BAG_FILE. */
 export async function writeReport(
-  path: string,
+  file: NewFile,
   collector: ReportCollector,
   evaluation: Evaluation,
   summary: ReportSummary,
 ): Promise<void> {
-  await writeFile(path, page(collector.config, await collector.data(), evaluation, summary));
+  await file.write(page(collector.config, await collector.data(), evaluation, summary));
+  await file.finish();
 }

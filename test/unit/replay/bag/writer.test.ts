@@ -152,7 +152,7 @@ test('the_file_has_its_name_only_when_it_is_whole', async () => {
   await writer.close();
   expect((await openBag(path)).topics.get('a')?.count).toBe(1);
   const given = await BagWriter.create(path);
-  await given.discard();
+  given.discard();
   expect(readdirSync(folder).filter((name) => name.startsWith('late'))).toEqual(['late.mcap']);
   expect((await openBag(path)).topics.get('a')?.count).toBe(1);
 });
@@ -174,7 +174,7 @@ test('an_unknown_type_and_a_second_type_for_a_topic_are_refused', async () => {
   await expect(writer.write('a', TRAJECTORY, 1n, new Uint8Array())).rejects.toThrow(
     `Expected ${ARRAY} for a, received ${TRAJECTORY}`,
   );
-  await writer.discard();
+  writer.discard();
 });
 
 test('definitions_carry_every_type_once_in_the_form_of_ros2msg', () => {
