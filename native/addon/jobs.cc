@@ -49,12 +49,12 @@ Napi::Value OpenJob::Result(Napi::Env env) {
   return result;
 }
 
-InferJob::InferJob(Napi::Env env, std::shared_ptr<Session> session, std::unique_ptr<InferArguments> arguments)
+RequestJob::RequestJob(Napi::Env env, std::shared_ptr<Session> session, std::unique_ptr<InferArguments> arguments)
     : Job(env), session_(std::move(session)), arguments_(std::move(arguments)) {
   session_->busy = true;
 }
 
-InferJob::~InferJob() { session_->busy = false; }
+RequestJob::~RequestJob() { session_->busy = false; }
 
 pi05_status InferJob::Work(pi05_session** session) {
   if (arguments_->trace) {
@@ -99,13 +99,6 @@ Napi::Value InferJob::Result(Napi::Env env) {
   result["trace"] = trace;
   return result;
 }
-
-PrepareJob::PrepareJob(Napi::Env env, std::shared_ptr<Session> session, std::unique_ptr<InferArguments> arguments)
-    : Job(env), session_(std::move(session)), arguments_(std::move(arguments)) {
-  session_->busy = true;
-}
-
-PrepareJob::~PrepareJob() { session_->busy = false; }
 
 pi05_status PrepareJob::Work(pi05_session** session) { return pi05_prepare(*session, &arguments_->request); }
 

@@ -20,7 +20,7 @@ struct Session {
   explicit Session(Delivery& delivery) : worker(delivery) {}
   Worker worker;
   pi05_info info = {};  // without its texts, which end with the native session
-  bool busy = false;    // an inference was asked for and has not settled
+  bool busy = false;    // an inference or a preparation was asked for and has not settled
   bool closed = false;
 };
 
@@ -42,11 +42,21 @@ class OpenJob : public Job {
   pi05_info info_ = {};
 };
 
-// Fills the borrowed `actions`; resolves with {milliseconds, trace: [{name, shape, data}]}.
-class InferJob : public Job {
+// What is asked of an open session, which is busy until the job is gone.
+class RequestJob : public Job {
  public:
-  InferJob(Napi::Env env, std::shared_ptr<Session> session, std::unique_ptr<InferArguments> arguments);
-  ~InferJob() override;
+  RequestJob(Napi::Env env, std::shared_ptr<Session> session, std::unique_ptr<InferArguments> arguments);
+  ~RequestJob() override;
+
+ protected:
+  std::shared_ptr<Session> session_;
+  std::unique_ptr<InferArguments> arguments_;
+};
+
+// Fills the borrowed `actions`; resolves with {milliseconds, trace: [{name, shape, data}]}.
+class InferJob : public RequestJob {
+ public:
+  using RequestJob::RequestJob;
 
  protected:
   pi05_status Work(pi05_session** session) override;
@@ -60,26 +70,19 @@ class InferJob : public Job {
   };
   static void Keep(void* user, const char* name, const float* data, const int64_t* shape, int32_t rank) noexcept;
 
-  std::shared_ptr<Session> session_;
-  std::unique_ptr<InferArguments> arguments_;
   double milliseconds_ = 0;
   std::vector<Tensor> trace_;
   std::exception_ptr failure_;
 };
 
 // Gets ready for requests like the given one, whose noise and tokens do not matter.
-class PrepareJob : public Job {
+class PrepareJob : public RequestJob {
  public:
-  PrepareJob(Napi::Env env, std::shared_ptr<Session> session, std::unique_ptr<InferArguments> arguments);
-  ~PrepareJob() override;
+  using RequestJob::RequestJob;
 
  protected:
   pi05_status Work(pi05_session** session) override;
   Napi::Value Result(Napi::Env env) override;
-
- private:
-  std::shared_ptr<Session> session_;
-  std::unique_ptr<InferArguments> arguments_;
 };
 
 class CloseJob : public Job {

@@ -35,7 +35,7 @@ Napi::Value Open(const Napi::CallbackInfo& call) {
 }
 
 // infer(session, request, actions) and prepare(session, request)
-template <typename RequestJob>
+template <typename Asked>
 Napi::Value Ask(const Napi::CallbackInfo& call) {
   const Napi::Env env = call.Env();
   std::shared_ptr<Session> session = ToSession(call[0]);
@@ -46,7 +46,7 @@ Napi::Value Ask(const Napi::CallbackInfo& call) {
                         "Expected one inference at a time, received another while one runs");
   }
   auto arguments = std::make_unique<InferArguments>(ToObject(call[1], "request"), call[2], session->info);
-  auto job = std::make_unique<RequestJob>(env, session, std::move(arguments));
+  auto job = std::make_unique<Asked>(env, session, std::move(arguments));
   const Napi::Promise promise = job->promise();
   session->worker.Post(std::move(job));
   return promise;
