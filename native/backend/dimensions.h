@@ -5,6 +5,9 @@
 
 namespace pi05 {
 
+// The longest flow that can be asked for, in Euler steps.
+constexpr int64_t kMaxSteps = 100;
+
 struct Dimensions {
   struct Vision {
     int64_t hidden = 1152;

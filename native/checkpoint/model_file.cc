@@ -125,7 +125,7 @@ void read_own(MemberReader& reader, const Json& json, ModelFile& model) {
              reader.object(key, value,
                            {{"dim", reader.size(d.action_dim, 4096)}, {"horizon", reader.size(d.horizon, 4096)}});
            }},
-          {"num_steps", reader.size(d.steps, 100)},
+          {"num_steps", reader.size(d.steps, kMaxSteps)},
           {"max_token_len", reader.size(d.max_tokens, 1 << 14)},
           {"family", reader.choice<pi05_family>({{"openpi", PI05_FAMILY_OPENPI}, {"lerobot", PI05_FAMILY_LEROBOT}},
                                                 model.family)},
@@ -156,7 +156,7 @@ void read_lerobot(MemberReader& reader, const Json& json, ModelFile& model) {
   };
   take("chunk_size", 1, 4096, model.dims.horizon);
   take("max_action_dim", 1, 4096, model.dims.action_dim);
-  take("num_inference_steps", 1, 100, model.dims.steps);
+  take("num_inference_steps", 1, kMaxSteps, model.dims.steps);
   take("tokenizer_max_length", 1, 1 << 14, model.dims.max_tokens);
   take("rtc_training_max_delay", 0, 4096, model.rtc_trained_max_delay);
 }

@@ -9,9 +9,6 @@
 
 namespace pi05 {
 
-// The longest flow that can be asked for.
-constexpr int64_t kMaxSteps = 100;
-
 // One checked inference. Buffers are borrowed for the call.
 struct Request {
   std::vector<pi05_image> images;  // cameras in use, in slot order

@@ -9,7 +9,6 @@
 namespace pi05 {
 namespace {
 
-constexpr int64_t kMostSteps = 100;  // model/'s longest flow
 constexpr int64_t kAlignment = 256;
 
 int64_t aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
@@ -34,8 +33,8 @@ void CudaOps::lay_out_inputs() {
     return at;
   };
   const int64_t noise = take(values * 4), previous = take(values * 4), pull = take(dims.horizon * 4),
-                held = take(dims.horizon * 4), guidance = take(kMostSteps * 4), times = take(kMostSteps * 4),
-                time_row = take(kMostSteps * dims.horizon * 4), tokens = take(dims.max_tokens * 4);
+                held = take(dims.horizon * 4), guidance = take(kMaxSteps * 4), times = take(kMaxSteps * 4),
+                time_row = take(kMaxSteps * dims.horizon * 4), tokens = take(dims.max_tokens * 4);
   input_bytes_ = offset;
   host_inputs_ = PinnedMemory(offset);
   device_inputs_ = DeviceMemory(offset);
@@ -98,7 +97,7 @@ const CudaOps::Axis& CudaOps::axis(int64_t in, int64_t out) {
 }
 
 const Inputs& CudaOps::upload(const Shape& shape, const Inputs& host) {
-  if (shape.steps > kMostSteps || shape.tokens > dims.max_tokens || host.images.size() > images_.size())
+  if (shape.steps > kMaxSteps || shape.tokens > dims.max_tokens || host.images.size() > images_.size())
     throw Error(PI05_ENGINE_FAILED, "Expected inputs within the model's sizes, received larger ones");
   const auto give = [&](const void* device, const void* from, int64_t count) {
     std::memcpy(host_inputs_.data() + (static_cast<const char*>(device) - device_inputs_.as<char>()), from,
