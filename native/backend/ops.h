@@ -13,9 +13,8 @@
 // 1. Derive from Ops, own all memory, implement "memory and order" and the primitives. The composites then work: their
 //    default implementations (vision.cc, prefix.cc, flow.cc) are made of primitives, and are the reference for what a
 //    composite computes.
-// 2. Override composites where one fused or persistent kernel does better; the smaller ones (prefix_layer,
-// expert_layer,
-//    flow_step) or the whole stack. A backend that overrides a composite may lay out weights in load() as it likes
+// 2. Override composites where one fused or persistent kernel does better; the smaller ones (prefix_layer, flow_step,
+//    expert_layer) or the whole stack. A backend that overrides a composite may lay out weights in load() as it likes
 //    (fused q, k, v; 1 + w folded into the next matrix; fp8) and leave the primitives it no longer needs unreachable.
 // 3. run() may record on the first call with a Shape and replay afterwards (one CUDA graph over the whole inference):
 //    what a recording depends on beyond the data is in Shape, and every buffer keeps its address from allocate() on.

@@ -7,6 +7,7 @@
 
 #include "backend/cuda/check.h"
 #include "backend/cuda/kernels/expert.h"
+#include "backend/cuda/kernels/gpu.h"
 
 namespace pi05 {
 namespace {
@@ -43,7 +44,6 @@ CudaOps::CudaOps(const Dimensions& dimensions, CudaPrecision precision)
           static_cast<double>(position) * std::pow(10000.0, -static_cast<double>(i) / static_cast<double>(half));
       turns.push_back({static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle))});
     }
-  check(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, 0), "a look at the GPU");
   turns_ = DeviceMemory(static_cast<int64_t>(turns.size() * sizeof(float2)));
   check(cudaMemcpy(turns_.as<void>(), turns.data(), turns.size() * sizeof(float2), cudaMemcpyHostToDevice),
         "a copy of the position table");
@@ -168,6 +168,7 @@ cudaGraphExec_t CudaOps::recorded(const Shape& shape, const std::function<void()
       recording_ = false;
       cudaStreamEndCapture(stream_, &graph);
       if (graph) cudaGraphDestroy(graph);
+      cudaGetLastError();  // its failure is not the next launch's
       throw;
     }
     recording_ = false;
@@ -250,11 +251,13 @@ void CudaOps::linear_add(const Matrix& x, const Tensor& weight, const Tensor* bi
   products_.run(x, weight, {bias ? bias->data : nullptr, false, true}, stream, stream_);
 }
 
-// By measurement on an H200: parts pay where tiles of 128 by 256 leave most multiprocessors idle.
+// By measurement on an H200: parts pay where tiles of 128 by 256 leave most multiprocessors idle. Norms read parts
+// whose rows follow one another without a gap, and parts of columns begin at multiples of 16 bytes.
 kernels::Parts CudaOps::linear_parts(const Matrix& x, const Tensor& weight, const Matrix& stream) {
   const int64_t tiles = (x.rows + 127) / 128 * ((weight.rows + 255) / 256);
-  const int64_t count = multiprocessors_ >= 5 * tiles ? kMostParts : 2 * multiprocessors_ >= 5 * tiles ? 2 : 1;
-  if (count == 1 || type_ != DType::BF16 || weight.cols % (8 * count) != 0) {
+  const int64_t processors = kernels::gpu().multiprocessors;
+  const int64_t count = processors >= 5 * tiles ? kMostParts : 2 * processors >= 5 * tiles ? 2 : 1;
+  if (count == 1 || type_ != DType::BF16 || weight.cols % (8 * count) != 0 || weight.rows % 8 != 0) {
     linear_add(x, weight, nullptr, stream);
     return {};
   }

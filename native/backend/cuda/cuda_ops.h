@@ -94,7 +94,6 @@ class CudaOps final : public Ops {
   void forget_recordings();
 
   DType type_;
-  int multiprocessors_ = 0;
   Stream stream_;
   Products products_;
   std::vector<DeviceMemory> memory_;

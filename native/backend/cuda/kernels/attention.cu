@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "backend/cuda/kernels/device.cuh"
+#include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/kernels/kernels.h"
 
 namespace pi05::kernels {
@@ -304,12 +305,6 @@ cudaError_t launch(Problem p, int64_t batches, void* partial, int64_t partial_by
   return cudaGetLastError();
 }
 
-int largest_shared() {
-  int device = 0, bytes = 0;
-  if (cudaGetDevice(&device) != cudaSuccess) return 0;
-  return cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) == cudaSuccess ? bytes : 0;
-}
-
 }  // namespace
 
 cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape, const Matrix& out,
@@ -319,11 +314,15 @@ cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const A
     return m.stride % 8 == 0 && reinterpret_cast<uintptr_t>(m.data) % 16 == 0;
   };
   if (q.dtype != DType::BF16 || k.dtype != q.dtype || v.dtype != q.dtype || out.dtype != q.dtype || !aligned(q) ||
-      !aligned(k) || !aligned(v) || out.stride % 2 != 0 || shape.head_dim % 8 != 0 || shape.head_dim > 256 ||
+      !aligned(k) || !aligned(v) || out.stride % 2 != 0 || shape.head_dim % 8 != 0 || shape.head_dim > kMostHeadDim ||
       shape.heads % shape.kv_heads != 0 || q.rows % shape.batch != 0 || k.rows % shape.batch != 0 || v.rows != k.rows ||
       out.rows != q.rows || q.rows == 0 || k.rows == 0)
     return cudaErrorInvalidValue;
-  if (aligned(out) && attention_hopper_fits(k, shape)) return attention_hopper(q, k, v, shape, out, stream);
+  if (aligned(out) && attention_hopper_fits(k, shape)) {
+    const cudaError_t result = attention_hopper(q, k, v, shape, out, stream);
+    if (result != cudaErrorNotSupported) return result;
+    cudaGetLastError();
+  }
   Problem p{};
   p.q = static_cast<const bf16*>(q.data), p.k = static_cast<const bf16*>(k.data);
   p.v = static_cast<const bf16*>(v.data), p.out = static_cast<bf16*>(out.data);
@@ -339,7 +338,7 @@ cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const A
   if (p.dim <= 80) return go(launch<80, 4, 2, 32, 4>);
   if (p.dim <= 128) return go(launch<128, 4, 2, 32, 2>);
   using Deep = Tile<256, 3, 4, 16, 2>;
-  return largest_shared() >= Deep::kShared ? go(launch<256, 3, 4, 16, 2>) : go(launch<256, 4, 2, 32, 1>);
+  return gpu().shared >= Deep::kShared ? go(launch<256, 3, 4, 16, 2>) : go(launch<256, 4, 2, 32, 1>);
 }
 
 }  // namespace pi05::kernels

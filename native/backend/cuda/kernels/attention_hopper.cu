@@ -3,6 +3,7 @@
 #include <array>
 
 #include "backend/cuda/kernels/attention_hopper.cuh"
+#include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/kernels/kernels.h"
 #include "backend/cuda/kernels/tensor_map.h"
 
@@ -50,13 +51,6 @@ Problem share_out(int splits) {
   return p;
 }
 
-// Shared memory that a block can have.
-int shared_limit() {
-  int device = 0, bytes = 0;
-  if (cudaGetDevice(&device) != cudaSuccess) return 0;
-  return cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) == cudaSuccess ? bytes : 0;
-}
-
 template <int Dim, int Groups, int Blocks>
 struct Launch {
   using T = Tile<Dim, Groups, Blocks>;
@@ -97,7 +91,7 @@ struct Launch {
       for (int s = 1; s <= kMostSplits; s++) {
         const Problem p = share_out(s);
         Configuration configuration(p);
-        if (shared(p) > shared_limit() || configuration.result != cudaSuccess ||
+        if (shared(p) > gpu().shared || configuration.result != cudaSuccess ||
             cudaOccupancyMaxActiveClusters(&counts[s], hopper_kernel<Dim, Groups, Blocks>, &configuration.launch) !=
                 cudaSuccess)
           cudaGetLastError(), counts[s] = 0;
@@ -120,7 +114,7 @@ struct Launch {
       launch.attrs = attributes;
       launch.numAttrs = 2;
       result = cudaFuncSetAttribute(hopper_kernel<Dim, Groups, Blocks>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                    shared_limit());
+                                    gpu().shared);
     }
     cudaLaunchAttribute attributes[2]{};
     cudaLaunchConfig_t launch{};
@@ -128,21 +122,10 @@ struct Launch {
   };
 };
 
-bool is_hopper() {
-  static const bool result = [] {
-    int device = 0, major = 0, minor = 0;
-    return cudaGetDevice(&device) == cudaSuccess &&
-           cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
-           cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) == cudaSuccess && major == 9 &&
-           minor == 0;
-  }();
-  return result;
-}
-
 }  // namespace
 
 bool attention_hopper_fits(const Matrix& k, const AttentionShape& shape) {
-  if (!is_hopper() || shape.heads / shape.kv_heads > 64) return false;
+  if (!gpu().is_hopper() || shape.heads / shape.kv_heads > 64) return false;
   const int64_t keys = k.rows / shape.batch;
   return shape.head_dim == 256 ? keys <= 1024 : shape.head_dim > 64 && shape.head_dim <= 80 && keys <= 256;
 }
@@ -179,7 +162,7 @@ cudaError_t attention_hopper(const Matrix& q, const Matrix& k, const Matrix& v, 
   consider(Launch<256, 2, 2>{}, 2);
   consider(Launch<256, 2, 3>{}, 3);
   consider(Launch<256, 2, 4>{}, 4);
-  return run ? run(p, q, k, v, shape, stream) : cudaErrorInvalidValue;
+  return run ? run(p, q, k, v, shape, stream) : cudaErrorNotSupported;
 }
 
 }  // namespace pi05::kernels

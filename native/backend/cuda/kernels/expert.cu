@@ -4,6 +4,7 @@
 
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/expert_persistent.cuh"
+#include "backend/cuda/kernels/gpu.h"
 
 namespace pi05::kernels {
 namespace {
@@ -76,12 +77,6 @@ struct Launch {
 // Stages that fit beside the rest; a layer's keys must fit into them.
 int stages_for(int shared) { return std::min(expert::kMaxStages, (shared - Ring::kOffset) / Layout::kStage); }
 
-int shared_limit() {
-  int device = 0, bytes = 0;
-  if (cudaGetDevice(&device) != cudaSuccess) return 0;
-  return cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) == cudaSuccess ? bytes : 0;
-}
-
 int shared_bytes(int stages) { return Ring::kOffset + stages * Layout::kStage; }
 
 }  // namespace
@@ -92,12 +87,15 @@ bool expert_flow_fits(const Dimensions& dims) {
       e.mlp != expert::kMlp || dims.action_dim != expert::kActionDim || dims.horizon > expert::kRows ||
       dims.max_prefix() > kMostPrefix)
     return false;
-  int device = 0, major = 0;
-  if (cudaGetDevice(&device) != cudaSuccess ||
-      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess || major < 9)
+  // Code for older GPUs has an empty kernel, which newer ones may be given too.
+  cudaFuncAttributes code{};
+  if (gpu().major < 9 || cudaFuncGetAttributes(&code, expert::kernel<kTiles>) != cudaSuccess || code.ptxVersion < 90) {
+    cudaGetLastError();
     return false;
-  const int stages = stages_for(shared_limit());
-  if (stages < (dims.max_prefix() + 7) / 8 / expert::kPage + 1) return false;
+  }
+  const int stages = stages_for(gpu().shared);
+  const int64_t keys = (dims.max_prefix() + 7) / 8 + 2;  // of a block: its part of the prefix, two action rows
+  if (stages < (keys + expert::kPage - 1) / expert::kPage) return false;
   const int shared = shared_bytes(stages);
   if (cudaFuncSetAttribute(expert::kernel<kTiles>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared) !=
       cudaSuccess) {
@@ -142,7 +140,7 @@ cudaError_t expert_flow(const ExpertFlow& flow, const Inputs& in, const Cache& c
   p.cache_rows = static_cast<int>(cache.capacity);
   p.prefix = static_cast<int>(flow.prefix_tokens);
   p.clusters = kClusters;
-  p.stages = stages_for(shared_limit());
+  p.stages = stages_for(gpu().shared);
   p.inflight = std::min(kInFlight, p.stages);
   p.layers = static_cast<int>(flow.layers), p.steps = static_cast<int>(flow.steps), p.rows = static_cast<int>(x.rows);
   p.mod = static_cast<const float*>(modulation.data);

@@ -1,5 +1,5 @@
-// All flow steps of the standard action expert as one persistent kernel: Hopper's clusters, weights packed in the order
-// in which each block streams them.
+// All flow steps of the standard action expert as one persistent kernel: clusters (from Hopper on), weights packed in
+// the order in which each block streams them.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -8,7 +8,8 @@
 
 namespace pi05::kernels {
 
-// Whether this GPU has the clusters and shared memory, and the model the sizes, that the kernel is made for.
+// Whether this GPU has the clusters and shared memory (all blocks wait for one another, so all must run at once), the
+// build the code, and the model the sizes that the kernel is made for.
 bool expert_flow_fits(const Dimensions& dims);
 
 int64_t expert_weight_bytes(int64_t layers);

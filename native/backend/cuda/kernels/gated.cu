@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "backend/cuda/kernels/device.cuh"
+#include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/kernels/kernels.h"
 #include "backend/cuda/kernels/tensor_map.h"
 #include "backend/cuda/kernels/wgmma.cuh"
@@ -140,20 +141,6 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   if (leader) tma_store_read();
 }
 
-// Of the current GPU.
-struct Gpu {
-  int multiprocessors = 0, major = 0, minor = 0;
-  Gpu() {
-    cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0);
-    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
-    cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0);
-  }
-};
-const Gpu& gpu() {
-  static const Gpu known;
-  return known;
-}
-
 int64_t tiles_of(int64_t rows, int64_t tile) { return (rows + tile - 1) / tile; }
 
 template <int kRows>
@@ -177,9 +164,9 @@ bool gated_product_fits(const Matrix& x, const Tensor& weight, const Matrix& out
   const auto aligned = [](const void* data, int64_t stride) {
     return reinterpret_cast<uintptr_t>(data) % 16 == 0 && stride % 8 == 0;
   };
-  return gpu().major == 9 && gpu().minor == 0 && x.dtype == DType::BF16 && weight.dtype == DType::BF16 &&
-         out.dtype == DType::BF16 && weight.rows % 16 == 0 && aligned(x.data, x.stride) &&
-         aligned(weight.data, weight.cols) && aligned(out.data, out.stride);
+  return gpu().is_hopper() && x.dtype == DType::BF16 && weight.dtype == DType::BF16 && out.dtype == DType::BF16 &&
+         weight.rows % 16 == 0 && aligned(x.data, x.stride) && aligned(weight.data, weight.cols) &&
+         aligned(out.data, out.stride);
 }
 
 cudaError_t gated_product(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream) {

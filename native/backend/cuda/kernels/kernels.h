@@ -8,9 +8,18 @@
 
 namespace pi05::kernels {
 
-// ---- norm.cu: x (rows, width) F32, width a multiple of 4 and at most 4096
-// ------------------------------------------------------ What is added to x before it is normalised: the parts of a
-// product, each (rows, width) F32 and `step` after the one before it, 1, 2 or 4 or none, and a bias (width) or null.
+// The largest sizes that the kernels below take.
+constexpr int64_t kMostWidth = 4096;   // of a row that is normalised, a multiple of 4
+constexpr int64_t kMostHeads = 32;     // of queries, keys and values together
+constexpr int64_t kMostHeadDim = 256;  // a multiple of 8
+
+// cudaSuccess where this build has code for the GPU, otherwise what looking for it gave.
+cudaError_t find_code();
+
+// ---- norm.cu: x (rows, width) F32, width a multiple of 4 and at most kMostWidth ----
+
+// What is added to x before it is normalised: the parts of a product, each (rows, width) F32 and `step` values after
+// the one before it, `count` of them: 1, 2 or 4, or none; with parts, a bias (width) or null.
 struct Parts {
   const float* data = nullptr;
   int64_t step = 0, count = 0;
@@ -21,8 +30,8 @@ cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, c
 cudaError_t adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out,
                               cudaStream_t stream);
 
-// ---- pointwise.cu
-// ----------------------------------------------------------------------------------------------------
+// ---- pointwise.cu ----
+
 cudaError_t copy(const Matrix& from, const Matrix& to, cudaStream_t stream);
 cudaError_t silu(const Matrix& x, cudaStream_t stream);
 // out = gelu(out + bias) or out + bias; bias (cols) of out's type or null
@@ -39,47 +48,50 @@ cudaError_t embed(const int32_t* tokens, const Tensor& table, float scale, const
 // `to` has more columns: the rest of a row is zero. F16 widens into F32 or rounds to bf16.
 cudaError_t pad(const void* from, DType type, int64_t rows, int64_t cols, const Matrix& to, cudaStream_t stream);
 
-// ---- rope.cu: turns (positions, head_dim / 2) cosine and sine
-// --------------------------------------------------------
+// ---- rope.cu: turns (positions, head_dim / 2) cosine and sine ----
+
 cudaError_t rope(const Matrix& x, int64_t heads, int64_t first, const float2* turns, cudaStream_t stream);
 // qkv (rows, (heads + 2 * kv_heads) * head_dim): q turned in place, k turned into `k`, v copied into `v`.
 cudaError_t rope_split(const Matrix& qkv, int64_t heads, int64_t kv_heads, int64_t first, const float2* turns,
                        const Matrix& k, const Matrix& v, cudaStream_t stream);
 
-// ---- attention.cu, attention_hopper.cu, attention_f32.cu ------------------------------------------------------------
+// ---- attention.cu, attention_hopper.cu, attention_f32.cu ----
+
 // `partial`: workspace for keys split among blocks. F32 matrices take the plain kernel; Hopper has one of its own.
 cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape, const Matrix& out,
                       void* partial, int64_t partial_bytes, cudaStream_t stream);
 // Whether this is a Hopper GPU and heads of 256 with at most 1024 keys, or of 72 or 80 with at most 256. Matrices are
-// as attention() wants them, rows of `out` at multiples of 16 bytes.
+// as attention() wants them, rows of `out` at multiples of 16 bytes. attention_hopper gives cudaErrorNotSupported, and
+// has launched nothing, where what is there of the GPU has no room for its clusters.
 bool attention_hopper_fits(const Matrix& k, const AttentionShape& shape);
 cudaError_t attention_hopper(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
                              const Matrix& out, cudaStream_t stream);
 cudaError_t attention_f32(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
                           const Matrix& out, cudaStream_t stream);
 
-// ---- thin.cu
-// --------------------------------------------------------------------------------------------------------- out (m, n)
-// F32 = x (m, k) · weight (n, k)ᵀ + bias; weight and bias F32, x of any type: a warp an output
+// ---- thin.cu ----
+
+// out (m, n) F32 = x (m, k) · weight (n, k)ᵀ + bias; weight and bias F32, x of any type: a warp an output
 cudaError_t thin_linear(const Matrix& x, const Tensor& weight, const float* bias, const Matrix& out,
                         cudaStream_t stream);
 
-// ---- gated.cu: products of Hopper's warpgroups (compute capability 9.0) ---------------------------------------------
+// ---- gated.cu: products of Hopper's warpgroups (compute capability 9.0) ----
+
 // out (m, n) = gelu(x · gateᵀ) * (x · upᵀ), all bf16, where weight (2 n, k) is kTurn rows of gate, then kTurn of up,
 // and so on
 constexpr int64_t kTurn = 8;
 bool gated_product_fits(const Matrix& x, const Tensor& weight, const Matrix& out);
 cudaError_t gated_product(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream);
 
-// ---- flow.cu
-// ---------------------------------------------------------------------------------------------------------
+// ---- flow.cu: see Ops ----
+
 cudaError_t start(const Inputs& in, const Matrix& x, cudaStream_t stream);
 cudaError_t euler_step(const Inputs& in, int64_t step, int64_t steps, const Matrix& velocity, const Matrix& x,
                        cudaStream_t stream);
 
-// ---- resize.cu
-// ------------------------------------------------------------------------------------------------------- An axis of
-// resample.h's tables on the GPU.
+// ---- resize.cu ----
+
+// An axis of resample.h's tables on the GPU.
 struct PillowAxis {
   const int32_t *first, *length, *weight;
   int32_t support, in, out;

@@ -10,6 +10,7 @@ namespace {
 constexpr int kThreads = 512;  // at most
 constexpr int kQuads = 2;      // of values, a thread
 constexpr float kEpsilon = 1e-6f;
+static_assert(4 * kQuads * kThreads == kMostWidth);
 
 // A thread's part of a row.
 struct Quads {
@@ -120,8 +121,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 bool fits(const Matrix& x, const Matrix& out) {
-  return x.dtype == DType::F32 && x.cols % 4 == 0 && x.cols <= 4 * kQuads * kThreads && x.stride % 4 == 0 &&
-         out.stride % 4 == 0 && out.rows == x.rows && out.cols == x.cols && x.rows > 0;
+  return x.dtype == DType::F32 && x.cols % 4 == 0 && x.cols <= kMostWidth && x.stride % 4 == 0 && out.stride % 4 == 0 &&
+         out.rows == x.rows && out.cols == x.cols && x.rows > 0;
 }
 
 unsigned threads_for(int64_t width) { return 32 * blocks_for(width, 4 * kQuads * 32); }

@@ -139,6 +139,11 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
+cudaError_t find_code() {
+  cudaFuncAttributes code{};
+  return cudaFuncGetAttributes(&code, each_kernel<Silu<float>>);
+}
+
 cudaError_t copy(const Matrix& from, const Matrix& to, cudaStream_t stream) {
   if (from.cols != to.cols || from.rows <= 0) return cudaErrorInvalidValue;
   return convert(from.data, from.dtype, from.rows, from.stride, from.cols, to, stream);

@@ -5,7 +5,8 @@
 namespace pi05::kernels {
 namespace {
 
-constexpr int kMostHeads = 32;  // a block a row, a warp a head
+// A block is a row, a warp a head.
+static_assert(32 * kMostHeads <= 1024);
 
 // Two pairs a thread: (i, i + half) and (i + 1, i + 1 + half).
 template <typename Value>
