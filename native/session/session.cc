@@ -71,12 +71,15 @@ class Busy {
   std::atomic<bool>& flag_;
 };
 
-// The backend asked for; `auto` takes the GPU where there is one that works, and otherwise says why not.
-pi05_backend chosen_backend(pi05_backend asked, std::string& reason) {
+// The backend asked for; `auto` takes the GPU where there is one that works, for a model of these sizes, and otherwise
+// says why not.
+pi05_backend chosen_backend(pi05_backend asked, const Dimensions& dims, std::string& reason) {
   if (asked == PI05_BACKEND_CPU) return asked;
 #ifdef PI05_CUDA
-  const std::optional<Error> missing = why_no_cuda();
+  std::optional<Error> missing = why_no_cuda();
+  if (!missing) missing = why_no_cuda_for(dims);
 #else
+  (void)dims;
   const std::optional<Error> missing(
       {PI05_BACKEND_UNAVAILABLE, "Expected the cuda backend, received a build without it (use auto or cpu)"});
 #endif
@@ -181,9 +184,9 @@ pi05_status pi05_open(const pi05_options* options, pi05_session** out) {
     require_range("threads", 0, pi05::kMaxThreads, options->threads);
     require_range("backend", PI05_BACKEND_AUTO, PI05_BACKEND_CUDA, options->backend);
     auto session = std::make_unique<pi05_session>();
-    session->backend = pi05::chosen_backend(options->backend, session->backend_reason);
     session->checkpoint = pi05::open_checkpoint(options->checkpoint);
     const pi05::Checkpoint& checkpoint = session->checkpoint;
+    session->backend = pi05::chosen_backend(options->backend, checkpoint.dims, session->backend_reason);
     session->ops = pi05::make_ops(*options, checkpoint.dims, session->backend);
     session->model =
         std::make_unique<pi05::Model>(*session->ops, checkpoint.weights, checkpoint.family, checkpoint.resize);

@@ -21,7 +21,8 @@ export interface EngineOptions {
 
 /**
  * Loads a checkpoint without blocking the event loop. Rejects with CHECKPOINT_MISSING, CHECKPOINT_TENSORS (everything
- * wrong with its tensors, a line each), BACKEND_UNAVAILABLE, OUT_OF_MEMORY, or ENVIRONMENT where the addon is not built.
+ * wrong with its tensors, a line each), BACKEND_UNAVAILABLE, DRIVER_TOO_OLD, OUT_OF_MEMORY, DEVICE_LOST (by an earlier
+ * session of this process), or ENVIRONMENT where the addon is not built.
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { checkpoint, backend, threads, prepare = false, lowPriority = true } = options;

@@ -8,6 +8,8 @@
 #include "backend/cuda/check.h"
 #include "backend/cuda/cublaslt.h"
 #include "backend/cuda/cuda_ops.h"
+#include "backend/cuda/kernels/gpu.h"
+#include "backend/cuda/kernels/kernels.h"
 
 namespace pi05 {
 namespace {
@@ -20,7 +22,8 @@ std::optional<Error> why_no_cuda() {
   const auto missing = [](const std::string& sentence) { return Error(PI05_BACKEND_UNAVAILABLE, sentence); };
   int count = 0, driver = 0;
   const cudaError_t result = cudaGetDeviceCount(&count);
-  if (result == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0) {
+  const bool too_old = result == cudaErrorInsufficientDriver;  // where there is none, too
+  if (too_old && cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0) {
     const auto version = [](int number) {
       return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
     };
@@ -31,17 +34,54 @@ std::optional<Error> why_no_cuda() {
   }
   if (result != cudaSuccess || count == 0) {
     cudaGetLastError();
-    return missing(std::string("Expected a GPU for the cuda backend, received none (") +
-                   (result == cudaSuccess ? "no device" : cudaGetErrorString(result)) + "; use auto or cpu)");
+    const char* const reason = too_old ? "no driver" : result == cudaSuccess ? "no device" : cudaGetErrorString(result);
+    return missing(std::string("Expected a GPU for the cuda backend, received none (") + reason + "; use auto or cpu)");
   }
-  int major = 0;
-  if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0) != cudaSuccess || major < kOldest)
-    return missing("Expected a GPU of compute capability 8.0 or newer for the cuda backend, received " +
-                   std::to_string(major) + ".x (use auto or cpu)");
+  const kernels::Gpu& gpu = kernels::gpu();
+  const std::string capability = std::to_string(gpu.major) + "." + std::to_string(gpu.minor);
+  if (gpu.major < kOldest)
+    return missing("Expected a GPU of compute capability 8.0 or newer for the cuda backend, received " + capability +
+                   " (use auto or cpu)");
   if (!cublaslt::library())
     return missing(
         "Expected the library cuBLASLt for the cuda backend, received none (install CUDA's libraries or the Python "
         "package nvidia-cublas and name its folder in PI05_CUBLAS_ROOT, or use cpu)");
+  const cudaError_t code = kernels::find_code();
+  cudaGetLastError();
+  switch (code) {
+    case cudaErrorNoKernelImageForDevice:
+    case cudaErrorInvalidDeviceFunction:
+    case cudaErrorUnsupportedPtxVersion:
+      return missing("Expected the cuda backend built for a GPU of compute capability " + capability +
+                     ", received a build for others (build with it among PI05_CUDA_ARCHS, or use auto or cpu)");
+    case cudaErrorDevicesUnavailable:
+      return missing("Expected a GPU for the cuda backend, received one that others have taken (use auto or cpu)");
+    default:
+      return std::nullopt;  // or what the first allocation will say
+  }
+}
+
+std::optional<Error> why_no_cuda_for(const Dimensions& d) {
+  const auto other = [](const std::string& expected, const std::string& received) {
+    return Error(PI05_BACKEND_UNAVAILABLE,
+                 "Expected " + expected + " for the cuda backend, received " + received + " (use auto or cpu)");
+  };
+  using Size = std::pair<const char*, int64_t>;
+  for (const auto& [name, width] : {Size("vision.hidden", d.vision.hidden), Size("prefix.width", d.prefix.width),
+                                    Size("expert.width", d.expert.width)})
+    if (width % 4 != 0 || width > kernels::kMostWidth)
+      return other(std::string(name) + " a multiple of 4 and at most " + std::to_string(kernels::kMostWidth),
+                   std::to_string(width));
+  for (const auto& [name, dim] :
+       {Size("vision.hidden / vision.heads", d.vision.head_dim()), Size("prefix.head_dim", d.prefix.head_dim)})
+    if (dim % 8 != 0 || dim > kernels::kMostHeadDim)
+      return other(std::string(name) + " a multiple of 8 and at most " + std::to_string(kernels::kMostHeadDim),
+                   std::to_string(dim));
+  for (const auto& [name, heads] :
+       {Size("prefix", d.prefix.heads + 2 * d.prefix.kv_heads), Size("expert", d.expert.heads + 2 * d.expert.kv_heads)})
+    if (heads > kernels::kMostHeads)
+      return other("at most " + std::to_string(kernels::kMostHeads) + " heads of queries, keys and values in " + name,
+                   std::to_string(heads));
   return std::nullopt;
 }
 
@@ -55,6 +95,7 @@ CudaPrecision cuda_precision() {
 
 std::unique_ptr<Ops> make_cuda_ops(const Dimensions& dimensions, CudaPrecision precision) {
   if (const std::optional<Error> missing = why_no_cuda()) throw *missing;
+  if (const std::optional<Error> missing = why_no_cuda_for(dimensions)) throw *missing;
   return std::make_unique<CudaOps>(dimensions, precision);
 }
 

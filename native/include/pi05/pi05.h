@@ -67,7 +67,8 @@ typedef struct pi05_info {
 
 typedef struct pi05_session pi05_session;
 
-/* Loads a checkpoint. Everything wrong with its tensors is in the one error text, a line each. */
+/* Loads a checkpoint. Everything wrong with its tensors is in the one error text, a line each. On failure *out is NULL:
+ * PI05_CHECKPOINT_MISSING, _CHECKPOINT_TENSORS, _BACKEND_UNAVAILABLE, _DRIVER_TOO_OLD, _OUT_OF_MEMORY, _DEVICE_LOST. */
 PI05_API pi05_status pi05_open(const pi05_options* options, pi05_session** out);
 PI05_API void pi05_close(pi05_session* session);
 PI05_API pi05_status pi05_get_info(const pi05_session* session, pi05_info* out);
@@ -149,7 +150,8 @@ typedef struct pi05_request {
  * ignored. */
 PI05_API pi05_status pi05_prepare(pi05_session* session, const pi05_request* request);
 
-/* actions: out, (horizon, action_dim) normalised. */
+/* actions: out, (horizon, action_dim) normalised; not to be used where the call fails. PI05_INVALID_ARGUMENT leaves the
+ * session as it was; after PI05_DEVICE_LOST only closing it is of use. */
 PI05_API pi05_status pi05_infer(pi05_session* session, const pi05_request* request, float* actions);
 
 /* Resizes as the model does, without a model: out (size, size, 3). Pillow's: uint8 values; LeRobot's: 0..1. Padding is

@@ -1,0 +1,37 @@
+// Which sizes of a model the CUDA backend takes; it needs no GPU to say so.
+#include "backend/cuda/cuda.h"
+#include "check.h"
+#include "checkpoint/make_checkpoint.h"
+
+using pi05::Dimensions;
+
+namespace {
+
+// Whether a full-size model with this change is refused, by a sentence about it.
+bool refused(void (*change)(Dimensions&), const char* about) {
+  Dimensions dims;
+  change(dims);
+  const auto missing = pi05::why_no_cuda_for(dims);
+  if (!missing) return false;
+  std::printf("       %s\n", missing->what());
+  return missing->status() == PI05_BACKEND_UNAVAILABLE && std::string(missing->what()).find(about) != std::string::npos;
+}
+
+}  // namespace
+
+TEST(every_size_of_the_project_fits) {
+  for (const pi05_size size : {PI05_SIZE_TINY, PI05_SIZE_DEMO, PI05_SIZE_FULL})
+    CHECK(!pi05::why_no_cuda_for(pi05::dimensions_of(size)));
+}
+
+TEST(sizes_that_no_kernel_takes_are_refused_by_name) {
+  CHECK(refused([](Dimensions& d) { d.vision.hidden = 4800; }, "vision.hidden"));
+  CHECK(refused([](Dimensions& d) { d.prefix.width = 2050; }, "prefix.width"));
+  CHECK(refused([](Dimensions& d) { d.expert.width = 8192; }, "expert.width"));
+  CHECK(refused([](Dimensions& d) { d.vision.heads = 32; }, "vision.hidden / vision.heads"));
+  CHECK(refused([](Dimensions& d) { d.prefix.head_dim = 320; }, "prefix.head_dim"));
+  CHECK(refused([](Dimensions& d) { d.prefix.heads = 31; }, "in prefix"));
+  CHECK(refused([](Dimensions& d) { d.expert.heads = 31; }, "in expert"));
+}
+
+RUN_TESTS()

@@ -1,0 +1,33 @@
+// test_unavailable STATUS TEXT: what a session says where the driver that the process finds is of no use, and that
+// `auto` then takes the CPU with the same sentence as its reason. Which driver that is, is up to who runs it.
+#include "check.h"
+#include "fixtures.h"
+
+namespace {
+
+const std::string kTiny = fixtures::path("tiny-openpi");
+std::string expected_status, expected_text;
+
+TEST(cuda_says_why_not_and_auto_takes_the_cpu_for_that_reason) {
+  const pi05_options options{kTiny.c_str(), PI05_BACKEND_CUDA, 1, 0};
+  pi05_session* session = nullptr;
+  const std::string status = pi05_status_name(pi05_open(&options, &session)), text = pi05_last_error();
+  std::printf("       %s: %s\n", status.c_str(), text.c_str());
+  CHECK(session == nullptr);
+  CHECK(status == expected_status);
+  CHECK(text.find(expected_text) != std::string::npos);
+
+  const fixtures::Session automatic(kTiny, 1, PI05_BACKEND_AUTO);
+  CHECK(automatic.info.backend == PI05_BACKEND_CPU);
+  CHECK(automatic.info.backend_reason == text);
+  const fixtures::Session cpu(kTiny, 1, PI05_BACKEND_CPU);
+  CHECK(std::string(cpu.info.backend_reason).empty());
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 3) return 2;
+  expected_status = arguments[1], expected_text = arguments[2];
+  return check::run();
+}
