@@ -22,8 +22,8 @@ std::optional<Error> why_no_cuda() {
   const auto missing = [](const std::string& sentence) { return Error(PI05_BACKEND_UNAVAILABLE, sentence); };
   int count = 0, driver = 0;
   const cudaError_t result = cudaGetDeviceCount(&count);
-  const bool too_old = result == cudaErrorInsufficientDriver;  // where there is none, too
-  if (too_old && cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0) {
+  if (result == cudaErrorInsufficientDriver) cudaDriverGetVersion(&driver);  // 0 where there is none
+  if (driver > 0 && driver < CUDART_VERSION) {
     const auto version = [](int number) {
       return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
     };
@@ -34,7 +34,9 @@ std::optional<Error> why_no_cuda() {
   }
   if (result != cudaSuccess || count == 0) {
     cudaGetLastError();
-    const char* const reason = too_old ? "no driver" : result == cudaSuccess ? "no device" : cudaGetErrorString(result);
+    const char* const reason = result == cudaErrorInsufficientDriver && driver == 0 ? "no driver"
+                               : result == cudaSuccess                              ? "no device"
+                                                                                    : cudaGetErrorString(result);
     return missing(std::string("Expected a GPU for the cuda backend, received none (") + reason + "; use auto or cpu)");
   }
   const kernels::Gpu& gpu = kernels::gpu();
@@ -43,9 +45,9 @@ std::optional<Error> why_no_cuda() {
     return missing("Expected a GPU of compute capability 8.0 or newer for the cuda backend, received " + capability +
                    " (use auto or cpu)");
   if (!cublaslt::library())
-    return missing(
-        "Expected the library cuBLASLt for the cuda backend, received none (install CUDA's libraries or the Python "
-        "package nvidia-cublas and name its folder in PI05_CUBLAS_ROOT, or use cpu)");
+    return missing("Expected libcublasLt.so." + std::to_string(CUDART_VERSION / 1000) +
+                   " for the cuda backend, received none (install CUDA's libraries, or the Python package "
+                   "nvidia-cublas and name its folder in PI05_CUBLAS_ROOT, or use auto or cpu)");
   const cudaError_t code = kernels::find_code();
   cudaGetLastError();
   switch (code) {
