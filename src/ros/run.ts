@@ -37,17 +37,22 @@ export async function runNode(argv: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** One Ctrl-C comes twice under `ros2 launch`: from the terminal and from the launch. Signals this close, ms, are one. */
-const ONE_SIGNAL = 1000;
+/**
+ * One Ctrl-C comes twice under `ros2 launch`: from the terminal and from the launch. Signals are one until this process has
+ * listened that often, ms apart: the stop action may keep it from listening for a second.
+ */
+const LISTENED = 10;
+const LISTENING = 100;
 
 /** Resolves at the first SIGINT or SIGTERM; a later one that is not the same again ends the process. */
 function firstSignal(): Promise<void> {
   return new Promise((resolve) => {
-    let first: number | undefined;
+    let listened = 0;
+    let timer: NodeJS.Timeout | undefined;
     for (const name of ['SIGINT', 'SIGTERM'] as const) {
       process.on(name, () => {
-        first ??= performance.now();
-        if (performance.now() - first > ONE_SIGNAL) process.kill(process.pid, 'SIGKILL');
+        timer ??= setInterval(() => listened++, LISTENING).unref();
+        if (listened > LISTENED) process.kill(process.pid, 'SIGKILL');
         resolve();
       });
     }
