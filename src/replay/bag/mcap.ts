@@ -35,8 +35,10 @@ export class McapFile implements BagFile {
     const count = [...index.counts.values()].reduce((sum, messages) => sum + messages, 0);
     if (index.cutAt !== undefined) {
       this.damage = `Expected a footer at the end of ${path}, found whole records up to byte ${index.cutAt} of ${size}: it was cut or never closed, and the ${count} messages that are there are read`;
+    } else if (index.damage !== undefined) {
+      this.damage = `${index.damage}, and the ${count} messages that were found before are read`;
     }
-    const isWhole = index.cutAt === undefined && !isIndexed;
+    const isWhole = this.damage === undefined && !isIndexed;
     this.notes = isWhole ? [`${path} has no index of its messages; all ${count} were found by looking through it`] : [];
   }
 

@@ -52,6 +52,8 @@ export interface McapIndex {
   readonly endTime: bigint | undefined;
   /** Where the last whole record ends in a file that does not end as it should. */
   readonly cutAt: number | undefined;
+  /** What ended the look through the records before that. */
+  readonly damage: string | undefined;
 }
 
 /** What an index may take in memory; a footer that asks for more is damaged. */
@@ -104,12 +106,13 @@ export async function readIndex(handle: FileHandle, size: number): Promise<McapI
     startTime: isEmpty ? undefined : statistics.messageStartTime,
     endTime: isEmpty ? undefined : statistics.messageEndTime,
     cutAt: undefined,
+    damage: undefined,
   };
 }
 
 /**
  * Looks through the records of a file from its beginning to its footer or as far as they are whole.
- * @throws Pi05Error BAG_DATA where a chunk that has to be opened for its channels is damaged.
+ * @throws Pi05Error BAG_DATA for damage before the first message.
  */
 export async function scanIndex(
   handle: FileHandle,
@@ -156,9 +159,32 @@ class Scan {
   }
 
   async run(): Promise<McapIndex> {
+    let cutAt: number | undefined;
+    let damage: string | undefined;
+    try {
+      cutAt = await this.#records();
+      if (this.#unknown !== undefined) await this.#inspect(this.#unknown);
+      await this.#findChannels();
+    } catch (error) {
+      const known = [...this.#counts.keys()].some((id) => isDeclared(id, this.#channels, this.#schemas));
+      if (!(error instanceof Pi05Error) || !known) throw error;
+      damage = error.message;
+    }
+    return {
+      channels: describe(this.#channels, this.#schemas),
+      sections: this.#sections,
+      counts: this.#counts,
+      startTime: this.#startTime,
+      endTime: this.#endTime,
+      cutAt,
+      damage,
+    };
+  }
+
+  /** @returns where the last whole record ends in a file that has no footer. */
+  async #records(): Promise<number | undefined> {
     let offset = MCAP_MAGIC.length;
-    let isWhole = false;
-    while (!isWhole && offset + RECORD_HEADER <= this.#size) {
+    while (offset + RECORD_HEADER <= this.#size) {
       const header = await this.#window.at(offset, RECORD_HEADER + CHUNK_HEADER);
       const opcode: Opcode = header[0]!;
       const start = offset + RECORD_HEADER;
@@ -173,20 +199,10 @@ class Scan {
       else if (opcode === Opcode.MESSAGE_INDEX) await this.#messageIndex(start, end);
       else if (opcode === Opcode.SCHEMA || opcode === Opcode.CHANNEL) {
         this.#declare(await this.#window.at(offset, end - offset));
-      }
-      isWhole = opcode === Opcode.FOOTER;
+      } else if (opcode === Opcode.FOOTER) return undefined;
       offset = end;
     }
-    if (this.#unknown !== undefined) await this.#inspect(this.#unknown);
-    await this.#findChannels();
-    return {
-      channels: describe(this.#channels, this.#schemas),
-      sections: this.#sections,
-      counts: this.#counts,
-      startTime: this.#startTime,
-      endTime: this.#endTime,
-      cutAt: isWhole ? undefined : offset,
-    };
+    return offset;
   }
 
   #chunk(start: number, end: number, head: Uint8Array): void {
@@ -266,7 +282,7 @@ class Scan {
   /** Opens a section that no message index speaks of. */
   async #inspect(section: Open): Promise<void> {
     this.#unknown = undefined;
-    const records = await this.#records(section);
+    const records = await this.#contents(section);
     const view = viewOf(records);
     for (const { opcode, start, end } of recordsIn(records)) {
       if (opcode === Opcode.MESSAGE && end - start >= MESSAGE_HEADER) {
@@ -285,7 +301,7 @@ class Scan {
     for (const section of this.#sections) {
       const isKnown = [...section.channels].every((id) => isDeclared(id, this.#channels, this.#schemas));
       if (isKnown || section.kind === 'records') continue;
-      const records = await this.#records(section);
+      const records = await this.#contents(section);
       for (const { opcode, start, end } of recordsIn(records)) {
         if (opcode === Opcode.SCHEMA || opcode === Opcode.CHANNEL) {
           this.#declare(records.subarray(start - RECORD_HEADER, end));
@@ -294,7 +310,7 @@ class Scan {
     }
   }
 
-  async #records({ kind, offset, length }: Open): Promise<Uint8Array> {
+  async #contents({ kind, offset, length }: Open): Promise<Uint8Array> {
     const bytes = await readAt(this.#handle, Buffer.allocUnsafeSlow(length), offset);
     return kind === 'records' ? bytes : openChunk(bytes, `byte ${offset} of ${this.#path}`, this.#decompressors);
   }

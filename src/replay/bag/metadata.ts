@@ -72,7 +72,7 @@ export async function readFolder(folder: string): Promise<BagFolder> {
 interface Metadata {
   readonly storage: string;
   readonly compression: string;
-  /** Names without folders: early releases wrote paths from where they were started. */
+  /** Names, each once, without folders: early releases wrote paths from where they were started. */
   readonly listed: readonly string[];
   readonly messages: number | undefined;
 }
@@ -88,7 +88,7 @@ function readMetadata(text: string): Metadata | undefined {
     return {
       storage: typeof storage === 'string' ? storage : 'unknown',
       compression: typeof compression === 'string' ? compression.toLowerCase() : '',
-      listed: paths.map((path) => basename(String(path))),
+      listed: [...new Set(paths.map((path) => basename(String(path))))],
       messages: typeof messages === 'number' ? messages : undefined,
     };
   } catch {

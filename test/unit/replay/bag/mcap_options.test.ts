@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,10 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
+function logTimeOf(index: number): bigint {
+  return BigInt(index % 2 === 0 ? index + 5 : index);
+}
+
 /** Messages of two topics, a little out of order, in chunks of a few or in none. @returns their topics and texts by time. */
 async function writeMcap(path: string, options: Partial<McapWriterOptions>): Promise<Map<bigint, string>> {
   const handle = await open(path, 'w');
@@ -26,7 +30,7 @@ async function writeMcap(path: string, options: Partial<McapWriterOptions>): Pro
   }
   const written = new Map<bigint, string>();
   for (let index = 0; index < 100; index++) {
-    const logTime = BigInt(index % 2 === 0 ? index + 5 : index);
+    const logTime = logTimeOf(index);
     const channel = index < 30 ? 0 : index % 2;
     written.set(logTime, `${'ab'[channel]} ${index}`);
     const data = Buffer.from(`\0\u0001\0\0${index}`.padEnd(20 + index));
@@ -58,5 +62,24 @@ test.each([
   expect([...read]).toEqual([...written].sort(([a], [b]) => Number(a - b)));
   expect([bag.startTime, bag.endTime, bag.topics.get('a')?.count]).toEqual([1n, 103n, 65]);
   expect([bag.damage, bag.notes.length]).toEqual([undefined, isIndexed ? 0 : 1]);
+  await bag.close();
+});
+
+test('of_a_file_without_message_indexes_whose_chunk_is_damaged_what_was_found_before_is_read', async () => {
+  const path = join(folder, 'damaged.mcap');
+  await writeMcap(path, { useMessageIndex: false });
+  const bytes = readFileSync(path);
+  bytes[bytes.indexOf('\0\u0001\0\u000050') + 4]! ^= 1;
+  writeFileSync(path, bytes);
+  const bag = await openBag(path);
+  const times: bigint[] = [];
+  for await (const { logTime } of bag.messages(new Set(['a', 'b']))) times.push(logTime);
+  expect(times.length).toBeGreaterThan(30);
+  const first = Array.from(times, (_, index) => logTimeOf(index));
+  expect(times).toEqual(first.sort((a, b) => Number(a - b)));
+  expect(bag.damage).toMatch(
+    new RegExp(`^Expected checksum .*, and the ${times.length} messages that were found before are read$`),
+  );
+  expect(bag.notes).toEqual([]);
   await bag.close();
 });

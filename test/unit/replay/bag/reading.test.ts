@@ -140,7 +140,7 @@ describe('metadata.yaml', () => {
     const folder = copy('mcap_none');
     const metadata = (files: string, count: number) =>
       `rosbag2_bagfile_information:\n  storage_identifier: sqlite3\n  relative_file_paths: [${files}]\n  message_count: ${count}\n`;
-    writeFileSync(join(folder, 'metadata.yaml'), metadata('elsewhere/mcap_none.mcap', 5));
+    writeFileSync(join(folder, 'metadata.yaml'), metadata('elsewhere/mcap_none.mcap, mcap_none.mcap', 5));
     const counted = await readBag(folder);
     expect(counted.messages).toEqual(bags.expected);
     expect(counted.notes).toEqual([
