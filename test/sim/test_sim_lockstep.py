@@ -87,7 +87,7 @@ def test_ends_with_a_sentence_when_nobody_publishes_commands():
 
 
 def test_ends_with_a_sentence_that_names_the_topics_when_commands_stop_coming(partner):
-    with RobotProcess("--lockstep", "--timeout", "2") as robot:
+    with RobotProcess("--lockstep", "--timeout", "10") as robot:
         partner.tick(PERIOD)
         partner.command([0.0] * 7)
         partner.tick(2 * PERIOD)
@@ -95,7 +95,7 @@ def test_ends_with_a_sentence_that_names_the_topics_when_commands_stop_coming(pa
     assert status == 1
     assert errors.splitlines()[-1] == (
         "LOCKSTEP_TIMEOUT: Expected a command on arm_velocity_controller/commands and gripper_controller/commands "
-        "for the tick at 0.133 s, received none within 2 s"
+        "for the tick at 0.133 s, received none within 10 s"
     )
 
 
