@@ -50,7 +50,7 @@ export function describe(
   return `${lines.join('\n')}\n`;
 }
 
-/** Why a replay does not count as passed. @param strict whether refusals and damage are reasons. */
+/** Why a replay does not count as passed. @param strict whether refusals, damage and no chunk at all are reasons. */
 export function failuresOf(
   summary: ReplaySummary,
   refusals: readonly Complaint[],
@@ -60,13 +60,17 @@ export function failuresOf(
   const failures = faults
     .filter(({ code }) => code === 'CHUNK_NOT_FINITE')
     .map(({ code, message }): Pi05Error => new Pi05Error(code, message));
-  const { damage, expect } = summary;
+  const { bag, chunks, damage, expect } = summary;
   if (strict && damage !== null) failures.push(new Pi05Error('BAG_DATA', damage));
   if (strict) {
     for (const { code, count, seconds, message } of refusals) {
       const first = `the first at ${seconds.toFixed(3)} s: ${message}`;
       failures.push(new Pi05Error('INPUT_REFUSED', `Expected no refusal, received ${code} ${count} times, ${first}`));
     }
+  }
+  // A test that tests nothing does not pass.
+  if (strict && chunks === 0 && failures.length === 0) {
+    failures.push(new Pi05Error('BAG_DATA', `Expected at least one chunk in ${bag}, received none and no refusal`));
   }
   if (expect?.difference != null) failures.push(new Pi05Error('CHUNKS_DIFFER', expect.difference));
   return failures;

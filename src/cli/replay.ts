@@ -36,7 +36,7 @@ backend, however fast the machine is: the replay waits for the engine and the de
   --report FILE.html  the same to look at
   --expect BAG.mcap   fail at the first chunk that is not as in this earlier --out
   --tolerance X       how far a value may be off, in the joint's unit; 0 by default
-  --strict            fail if any message was refused, or part of the bag could not be read
+  --strict            fail if any message was refused, part of the bag could not be read, or no chunk came
 
 Time: now is when a message was recorded, and control ticks come at control_rate from the first
 message on. With use_sim_time now is the newest time on the bag's /clock, as in the node; what was

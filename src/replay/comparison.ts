@@ -1,6 +1,6 @@
 import { type DecodedTrajectory, decodeJointTrajectory } from '../cdr/messages.js';
 import type { PolicyConfig } from '../config/config.js';
-import { Pi05Error } from '../errors.js';
+import { Pi05Error, Refusal } from '../errors.js';
 import type { ActionChunk } from '../frame/frame.js';
 import { chunkMessage, type Trajectory, TRAJECTORY, velocityJoints } from '../pipeline/messages.js';
 import { type Bag, openBag } from './bag/bag.js';
@@ -41,17 +41,21 @@ export class Comparison implements ReplayListener {
   private constructor(path: string, bag: Bag, config: PolicyConfig, tolerance: number) {
     this.#path = path;
     this.#bag = bag;
-    this.#expected = chunks(bag, config.chunkTopic);
+    this.#expected = chunks(bag, config.chunkTopic, path);
     this.#tolerance = tolerance;
     this.#velocity = velocityJoints(config);
   }
 
   /**
    * @param config with resolved topics. @param tolerance in each joint's own unit.
-   * @throws Pi05Error BAG_DATA, BAG_TOPIC where the bag has no chunk.
+   * @throws Pi05Error BAG_DATA where the bag is not whole, BAG_TOPIC where it has no chunk.
    */
   static async open(path: string, config: PolicyConfig, tolerance: number): Promise<Comparison> {
     const bag = await openBag(path);
+    if (bag.damage !== undefined) {
+      await bag.close();
+      throw new Pi05Error('BAG_DATA', bag.damage, path);
+    }
     const comparison = new Comparison(path, bag, config, tolerance);
     if (bag.topics.get(config.chunkTopic)?.type === TRAJECTORY) await comparison.#advance();
     if (comparison.#next === undefined) {
@@ -171,8 +175,14 @@ const FIELDS = [
   ['velocities', 'velocity'],
 ] as const;
 
-async function* chunks(bag: Bag, topic: string): AsyncGenerator<DecodedTrajectory, void, void> {
-  for await (const { data } of bag.messages(new Set([topic]))) yield decodeJointTrajectory(data, topic);
+async function* chunks(bag: Bag, topic: string, path: string): AsyncGenerator<DecodedTrajectory, void, void> {
+  for await (const { data } of bag.messages(new Set([topic]))) {
+    try {
+      yield decodeJointTrajectory(data, topic);
+    } catch (error) {
+      throw error instanceof Refusal ? new Pi05Error('BAG_DATA', `${error.message} in ${path}`, path) : error;
+    }
+  }
 }
 
 /** ns as seconds. */

@@ -115,6 +115,30 @@ class TestExpectations:
         assert errors(outcome)[0].startswith("CHUNKS_DIFFER: Expected a position of NaN")
         assert f"{FINGER} in step 0 of the chunk stamped {stamp}" in outcome.stderr
 
+    def test_a_baseline_must_be_whole(self, bags, replay, baseline, tmp_path):
+        cut = tmp_path / "cut.mcap"
+        cut.write_bytes(baseline.read_bytes()[:-2000])
+        outcome = replay(bags(), "--expect", cut)
+        assert outcome.status == 2
+        assert errors(outcome)[0].startswith(f"BAG_DATA: Expected a footer at the end of {cut}")
+
+        def spoil(message):
+            return message._replace(data=message.data[:50]) if message.topic == CHUNK else message
+
+        spoiled, out = edit(baseline, tmp_path / "spoiled", spoil), tmp_path / "out.mcap"
+        outcome = replay(bags(), "--expect", spoiled, "--out", out)
+        assert outcome.status == 2 and not out.exists()
+        (line,) = errors(outcome)
+        assert line.startswith("BAG_DATA: Expected ") and line.endswith(f" from {CHUNK} in {spoiled}")
+
+    def test_a_bag_that_tests_nothing_does_not_pass_strictly(self, bags, replay, tmp_path):
+        short = edit(bags(), tmp_path / "short", lambda m: m if m.time < START + SECOND // 100 else None)
+        sim = ("-p", "use_sim_time:=true", "-p", "schedule.lockstep:=true")
+        assert replay(short, *sim).status == 0
+        outcome = replay(short, *sim, "--strict")
+        assert outcome.status == 1
+        assert errors(outcome) == [f"BAG_DATA: Expected at least one chunk in {short}, received none and no refusal"]
+
     def test_a_chunk_too_many_and_one_too_few_are_differences(self, bags, replay, baseline, tmp_path):
         fewer, stamp = self.perturbed(baseline, tmp_path / "fewer", lambda chunk: False)
         outcome = replay(bags(), "--expect", fewer)

@@ -2,7 +2,7 @@ import { loadDecompressHandlers } from '@mcap/support';
 import { Pi05Error } from '../../errors.js';
 import { openFiles } from './open.js';
 import { inLogTimeOrder } from './order.js';
-import type { BagFile, FileTopic } from './storage.js';
+import { addTopic, type BagFile, type FileTopic } from './storage.js';
 import { decompressMessage, isZstandard } from './zstd.js';
 
 /** One serialised message of a bag. */
@@ -132,18 +132,7 @@ class OpenBag implements Bag {
 function mergeTopics(files: readonly BagFile[], path: string): Map<string, FileTopic> {
   const topics = new Map<string, FileTopic>();
   for (const file of files) {
-    for (const [topic, { type, encoding, count }] of file.topics) {
-      const known = topics.get(topic);
-      if (known !== undefined && (known.type !== type || known.encoding !== encoding)) {
-        const types = `${known.type} (${known.encoding}) and ${type} (${encoding})`;
-        throw new Pi05Error(
-          'BAG_DATA',
-          `Expected messages of one type on ${topic} in ${path}, received ${types}`,
-          topic,
-        );
-      }
-      topics.set(topic, { type, encoding, count: (known?.count ?? 0) + count });
-    }
+    for (const [topic, about] of file.topics) addTopic(topics, topic, about, path);
   }
   return topics;
 }

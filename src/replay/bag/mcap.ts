@@ -6,7 +6,7 @@ import { BufferPool, readAt } from './file.js';
 import { readIndex, scanIndex, type McapIndex, type Section } from './mcap_index.js';
 import { inLogTimeOrder, type Source } from './order.js';
 import { messagesIn, openChunk } from './records.js';
-import type { BagFile, FileTopic } from './storage.js';
+import { addTopic, type BagFile, type FileTopic } from './storage.js';
 
 /** One MCAP file, by its index or, where it has none, by a look through its records. */
 export class McapFile implements BagFile {
@@ -109,17 +109,7 @@ export class McapFile implements BagFile {
 function topicsOf({ channels, counts }: McapIndex, path: string): Map<string, FileTopic> {
   const topics = new Map<string, FileTopic>();
   for (const [id, { topic, type, encoding }] of channels) {
-    const count = counts.get(id) ?? 0;
-    const known = topics.get(topic);
-    if (known !== undefined && (known.type !== type || known.encoding !== encoding)) {
-      const types = `${known.type} (${known.encoding}) and ${type} (${encoding})`;
-      throw new Pi05Error(
-        'BAG_DATA',
-        `Expected messages of one type for ${topic} in ${path}, received ${types}`,
-        topic,
-      );
-    }
-    topics.set(topic, { type, encoding, count: (known?.count ?? 0) + count });
+    addTopic(topics, topic, { type, encoding, count: counts.get(id) ?? 0 }, path);
   }
   return topics;
 }

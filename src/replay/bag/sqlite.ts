@@ -7,7 +7,7 @@ import { Pi05Error } from '../../errors.js';
 import type { BagMessage } from './bag.js';
 import { readAt } from './file.js';
 import { readSqliteHeader, Salvage, type SalvagedRow } from './sqlite_salvage.js';
-import type { BagFile, FileTopic } from './storage.js';
+import { addTopic, type BagFile, type FileTopic } from './storage.js';
 
 type Row = Record<string, unknown>;
 
@@ -19,7 +19,7 @@ type Topics = ReadonlyMap<number, { readonly topic: string; readonly type: strin
 
 /**
  * Opens one SQLite file of a bag. @param path that leads to its bytes. @param name how errors call it.
- * @throws Pi05Error BAG_FILE where it is no bag or too little of one.
+ * @throws Pi05Error BAG_FILE where it is no bag or too little of one, BAG_DATA where a topic has messages of two types.
  */
 export async function openSqlite(path: string, name: string): Promise<BagFile> {
   const handle = await open(path, 'r');
@@ -46,6 +46,7 @@ export async function openSqlite(path: string, name: string): Promise<BagFile> {
   } catch (error) {
     if (database?.isOpen === true) database.close();
     await handle.close();
+    if (error instanceof Pi05Error) throw error;
     const problem = `Expected the tables of a ROS 2 bag in ${name}, received none: ${(error as Error).message}`;
     throw new Pi05Error('BAG_FILE', problem, name);
   }
@@ -87,10 +88,11 @@ function readTopics(database: sqlite.Database): Topics {
   );
 }
 
-function countTopics(topics: Topics, counts: ReadonlyMap<number, number>): Map<string, FileTopic> {
+/** @throws Pi05Error BAG_DATA where a topic has messages of two types. */
+function countTopics(topics: Topics, counts: ReadonlyMap<number, number>, name: string): Map<string, FileTopic> {
   const counted = new Map<string, FileTopic>();
   for (const [id, { topic, type, encoding }] of topics) {
-    counted.set(topic, { type, encoding, count: (counted.get(topic)?.count ?? 0) + (counts.get(id) ?? 0) });
+    addTopic(counted, topic, { type, encoding, count: counts.get(id) ?? 0 }, name);
   }
   return counted;
 }
@@ -111,7 +113,8 @@ class SqliteFile implements BagFile {
     this.#topics = topics;
     this.#name = name;
     const counts = database.all('SELECT topic_id AS id, count(*) AS count FROM messages GROUP BY topic_id') as Row[];
-    this.topics = countTopics(topics, new Map(counts.map(({ id, count }) => [id as number, count as number])));
+    const byTopic = new Map(counts.map(({ id, count }) => [id as number, count as number]));
+    this.topics = countTopics(topics, byTopic, name);
     this.startTime = timeOf(database.get('SELECT min(timestamp) AS time FROM messages')?.time);
     this.endTime = timeOf(database.get('SELECT max(timestamp) AS time FROM messages')?.time);
   }
@@ -177,7 +180,7 @@ class SalvagedFile implements BagFile {
     this.damage = `${damage}, and the ${rows.length} messages that are left are read`;
     const counts = new Map<number, number>();
     for (const { topic } of rows) counts.set(topic, (counts.get(topic) ?? 0) + 1);
-    this.topics = countTopics(topics, counts);
+    this.topics = countTopics(topics, counts, name);
   }
 
   get startTime(): bigint | undefined {

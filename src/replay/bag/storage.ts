@@ -1,3 +1,4 @@
+import { Pi05Error } from '../../errors.js';
 import type { BagMessage } from './bag.js';
 
 /** A topic as one file of a bag has it. */
@@ -20,4 +21,15 @@ export interface BagFile {
   /** In the order of their log times. @throws Pi05Error BAG_DATA. */
   messages(topics: ReadonlySet<string>): AsyncGenerator<BagMessage, void, void>;
   close(): Promise<void>;
+}
+
+/** Adds a topic, or further messages of it. @param path of the bag. @throws Pi05Error BAG_DATA where it has messages of two types. */
+export function addTopic(topics: Map<string, FileTopic>, topic: string, added: FileTopic, path: string): void {
+  const { type, encoding, count } = added;
+  const known = topics.get(topic);
+  if (known !== undefined && (known.type !== type || known.encoding !== encoding)) {
+    const types = `${known.type} (${known.encoding}) and ${type} (${encoding})`;
+    throw new Pi05Error('BAG_DATA', `Expected messages of one type on ${topic} in ${path}, received ${types}`, topic);
+  }
+  topics.set(topic, { type, encoding, count: (known?.count ?? 0) + count });
 }

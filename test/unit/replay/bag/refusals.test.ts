@@ -125,6 +125,13 @@ test('another_serialisation_is_refused_and_where_it_is_one_topic_only_when_that_
   expect((await readBag(mixed, ['joint_states'])).messages.length).toBe(800);
 });
 
+test('a_topic_of_two_types_is_refused', async () => {
+  const path = bags.path('sqlite_two_types.db3');
+  expect(await refusal(path)).toBe(
+    `BAG_DATA: Expected messages of one type on prompt in ${path}, received std_msgs/msg/String (cdr) and std_msgs/msg/Bool (cdr)`,
+  );
+});
+
 test('a_row_that_holds_no_bytes_is_refused_after_those_before_it', async () => {
   const { messages, error } = await readBag(bags.path('sqlite_text.db3'));
   expect(messages).toEqual(bags.expected.slice(0, messages.length));

@@ -148,6 +148,8 @@ def sqlite_variants(root, source):
         'sqlite_no_index': 'DROP INDEX timestamp_idx;',
         'sqlite_ros1': "UPDATE topics SET serialization_format = 'ros1';",
         'sqlite_one_json': "UPDATE topics SET serialization_format = 'json' WHERE name = 'prompt';",
+        'sqlite_two_types': "INSERT INTO topics SELECT 90, name, 'std_msgs/msg/Bool', serialization_format, "
+        "offered_qos_profiles, type_description_hash FROM topics WHERE name = 'prompt';",
         'sqlite_no_messages': 'DELETE FROM messages;',
         'sqlite_foreign': 'DROP TABLE topics; DROP TABLE messages;',
         'sqlite_text': "UPDATE messages SET data = 'text' WHERE id = 500;",
