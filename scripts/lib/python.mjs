@@ -87,9 +87,13 @@ async function unlinkPythonGenerators(log) {
 /** rclnodejs's build finds the prefix by `which ros2`; the wheels have no such command. */
 function markPrefix() {
   const marker = join(venv, 'bin', 'ros2');
-  writeFileSync(marker, '#!/bin/sh\necho "This ROS 2 has no ros2 command; it is here to be found." >&2\nexit 1\n', {
-    mode: 0o755,
-  });
+  writeFileSync(
+    marker,
+    '#!/bin/sh\necho "This ROS 2, which set-up brought along, has no command line tools: ros2 needs an installed ROS 2 (docs.ros.org). Without one, bin/pi05 node takes -p NAME:=VALUE." >&2\nexit 1\n',
+    {
+      mode: 0o755,
+    },
+  );
 }
 
 /** A Python environment of the checkout's own, with ROS 2 in it unless one is sourced. */

@@ -80,7 +80,7 @@ export async function run(argv: string[]): Promise<number> {
     });
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
-    process.stdout.write('Stopped.\n');
+    process.stdout.write(process.stdout.isTTY ? '\nStopped.\n' : 'Stopped.\n');
     return 130;
   } finally {
     reservation.release();

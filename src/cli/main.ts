@@ -53,7 +53,7 @@ async function main(argv: string[]): Promise<number> {
   try {
     const verb = name !== undefined && Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
     if (verb === undefined) {
-      const known = Object.keys(VERBS).join(', ');
+      const known = [...Object.keys(VERBS), 'setup'].join(', ');
       throw new Pi05Error('USAGE', `Expected a verb of ${known}, received ${name ?? 'none'} (see pi05 --help)`);
     }
     const module = await verb.load();

@@ -12,7 +12,7 @@ test('lists_the_verbs_for_an_unknown_one', async () => {
   expect(code).toBe(2);
   expect(stdout).toBe('');
   expect(stderr).toMatch(
-    /^USAGE: Expected a verb of infer, .*make-checkpoint, bench, received fly \(see pi05 --help\)\n$/,
+    /^USAGE: Expected a verb of infer, .*make-checkpoint, bench, setup, received fly \(see pi05 --help\)\n$/,
   );
 });
 
