@@ -321,7 +321,9 @@ async function close({ engine, policy }: Pick<Running, 'engine' | 'policy'>): Pr
 /** What was concluded about the checkpoint, in one line. */
 function describe(info: ModelInfo): string {
   const { family, familyReason, backend, backendReason, parameters, horizon, actionDim } = info;
-  const on = backendReason === '' ? backend : `${backend} (${backendReason})`;
+  // Its advice, to use auto or cpu, has been taken.
+  const why = backendReason.replace(/ \(use auto or cpu\)|[;,] (or )?use auto or cpu/, '');
+  const on = why === '' ? backend : `${backend}: ${why}`;
   const millions = (parameters / 1e6).toFixed(1);
   return `loaded an ${family} checkpoint (${familyReason}): ${millions} M parameters, chunks of ${horizon} × ${actionDim}, on ${on}`;
 }
