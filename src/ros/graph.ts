@@ -22,10 +22,13 @@ function namesakes(node: Graph): Pi05Error<RunCode>[] {
   return [new Pi05Error('NODE_DUPLICATE', sentence, own)];
 }
 
+/** What rmw calls the node of a publisher that it found before the node; its name comes a moment later. */
+const UNNAMED = '_NODE_NAME_UNKNOWN_';
+
 /** Publishers count whether they are active or not: whoever configured one may use it at any time. */
 function sharedOutputs(node: Graph, { outputs }: PolicyConfig): Pi05Error<RunCode>[] {
   return outputs.flatMap(({ topic }) => {
-    const publishers = node.getPublishersInfoByTopic(topic);
+    const publishers = node.getPublishersInfoByTopic(topic).filter(({ node_name }) => node_name !== UNNAMED);
     if (publishers.length < 2) return [];
     const names = publishers.map((one) => fullName(one.node_namespace, one.node_name)).toSorted();
     const sentence = `Expected ${node.getFullyQualifiedName()} alone to command ${topic}, received ${names.join(', ')}`;

@@ -45,6 +45,11 @@ describe('graphFaults', () => {
     ]);
   });
 
+  test('a_publisher_is_waited_for_until_its_node_has_a_name', () => {
+    const unknown = '_NODE_NAMESPACE_UNKNOWN_/_NODE_NAME_UNKNOWN_';
+    expect(faults([OWN, ['/arm/commands', COMMANDS, unknown]])).toEqual([]);
+  });
+
   test('a_second_node_of_the_name_is_counted', () => {
     expect(faults([OWN], ['/left/policy_node', '/camera', '/left/policy_node'])).toEqual([
       'NODE_DUPLICATE: Expected one node of the name /left/policy_node, received 2: give each a namespace (-r __ns:=/left)',
