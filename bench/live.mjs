@@ -135,7 +135,7 @@ node.createSubscription('trajectory_msgs/msg/JointTrajectory', 'policy_node/chun
   const stamp = BigInt(reader.int32()) * 1_000_000_000n + BigInt(reader.uint32());
   chunks.set(stamp, arrived);
 });
-let diagnostics = {};
+const diagnostics = {};
 node.createSubscription('diagnostic_msgs/msg/DiagnosticArray', '/diagnostics', (message) => {
   for (const status of message.status)
     for (const { key, value } of status.values) diagnostics[`${status.name.split(': ').at(-1)}.${key}`] = value;
@@ -170,8 +170,7 @@ let finished = false;
 // Loading, getting ready and warming up do not count.
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 for (let i = 0; chunks.size < 2 * rate && i < 120; i++) await wait(1000);
-const from = sets.length;
-const begin = sets[from - 1];
+const begin = sets.at(-1);
 await wait(seconds * 1000);
 const end = sets.at(-2);
 await wait(200);

@@ -52,7 +52,8 @@ const BACK = 50_000_000n;
  *
  * An inference starts when the schedule wants one and every stream has something new, so that cameras that share their
  * stamps are seen together; a tick later the newest set will do, for a stream may be slower than the ticks. One is in
- * flight at a time and the newest observation wins. After an engine failure the stop action is sent and the engine is tried again a second later.
+ * flight at a time and the newest observation wins. After an engine failure the stop action is sent and the engine is
+ * tried again a second later.
  *
  * In lock-step a tick keeps its command back until every input of its own time is there and the inference is done that is
  * wanted then or still in flight. A refusal, a fault or the next tick releases it, so that no bad input can stop the simulation.

@@ -21,16 +21,22 @@ export function eventTable(events: readonly EventRow[]): Html {
         <td class="sentence">${marks[0]?.text ?? ''}</td>
       </tr>`,
   );
+  const head = html`<th>code</th>
+    <th>kind</th>
+    <th class="n">count</th>
+    <th class="n">first</th>
+    <th class="n">last</th>
+    <th>the first one's sentence</th>`;
+  return table(head, rows);
+}
+
+/** A table that scrolls where it is too wide. `head`: its th elements; `rows`: its tr elements. */
+function table(head: Html, rows: readonly Html[]): Html {
   return html`<div class="scroll">
     <table>
       <thead>
         <tr>
-          <th>code</th>
-          <th>kind</th>
-          <th class="n">count</th>
-          <th class="n">first</th>
-          <th class="n">last</th>
-          <th>the first one's sentence</th>
+          ${head}
         </tr>
       </thead>
       <tbody>
@@ -86,25 +92,15 @@ function errorTable({ groups, joints }: Evaluation): Html {
         <td></td>
       </tr>`,
   );
-  return html`<div class="scroll">
-    <table>
-      <thead>
-        <tr>
-          <th>joint</th>
-          <th>compared as</th>
-          <th class="n">MAE</th>
-          <th class="n">RMSE</th>
-          <th class="n">max</th>
-          <th class="n">values</th>
-          <th class="n">recorded range</th>
-          <th class="n">MAE / range</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${jointRows}${groupRows}
-      </tbody>
-    </table>
-  </div>`;
+  const head = html`<th>joint</th>
+    <th>compared as</th>
+    <th class="n">MAE</th>
+    <th class="n">RMSE</th>
+    <th class="n">max</th>
+    <th class="n">values</th>
+    <th class="n">recorded range</th>
+    <th class="n">MAE / range</th>`;
+  return table(head, [...jointRows, ...groupRows]);
 }
 
 function heatMap(joints: readonly JointEvaluation[]): Html {
