@@ -3,6 +3,7 @@
 // actions turns by more than a cosine of 0.9995.
 #include <cstdio>
 
+#include "random_case.h"
 #include "scratch.h"
 
 namespace {
@@ -12,46 +13,20 @@ constexpr double kLeastCosine = 0.9995;
 fixtures::Tensors infer(const std::string& checkpoint, pi05_backend backend) {
   const fixtures::Session session(checkpoint, 0, backend);
   const pi05_info& info = session.info;
-  uint32_t state = 11;
-  const auto next = [&] { return state = state * 1664525 + 1013904223; };
-  std::vector<uint8_t> pixels[2];
-  for (auto& camera : pixels) {
-    camera.resize(640 * 480 * 3);
-    for (size_t i = 0; i < camera.size(); i++)
-      camera[i] = static_cast<uint8_t>((i / 1920 * 3 + i % 1920 / 7 + (next() >> 27)) & 0xff);
-  }
-  std::vector<pi05_image> images(static_cast<size_t>(info.slots), pi05_image{});
-  for (size_t i = 0; i < 2; i++) images[i] = {pixels[i].data(), 640, 480, 1920, PI05_PIXELS_RGB8};
-  std::vector<int32_t> tokens(60);
-  for (int32_t& token : tokens) token = static_cast<int32_t>(next() >> 8) % info.vocab;
-  std::vector<float> noise(static_cast<size_t>(info.horizon * info.action_dim));
-  for (float& value : noise) {  // twelve uniform values: nearly normal
-    value = -6;
-    for (int i = 0; i < 12; i++) value += static_cast<float>(next() >> 8) / static_cast<float>(1 << 24);
-  }
-  pi05_request request{};
-  request.images = images.data();
-  request.tokens = tokens.data();
-  request.token_count = static_cast<int32_t>(tokens.size());
-  request.noise = noise.data();
+  const RandomCase inputs(info, 2, 60);
+  pi05_request request = inputs.request();
   fixtures::Tensors tensors = fixtures::infer_traced(session, request);
   if (backend == PI05_BACKEND_CUDA) {
     int different = 0;
     for (int i = 0; i < 20; i++) different += fixtures::infer(session, request) != tensors["actions"];
     std::printf("cuda: %d of 20 more inferences differ\n", different);
   }
-  std::vector<float> previous(noise.rbegin(), noise.rend());
+  std::vector<float> previous(inputs.noise.rbegin(), inputs.noise.rend());
   request.rtc = {PI05_RTC_GUIDED, PI05_RTC_EXP, previous.data(), info.horizon - 2, 3, 8, 10.0f};
   tensors["actions_guided"] = fixtures::infer(session, request);
   request.rtc.mode = PI05_RTC_TRAINED;
   tensors["actions_trained"] = fixtures::infer(session, request);
   return tensors;
-}
-
-double cosine(const float* a, const float* b, size_t count) {
-  double ab = 0, aa = 0, bb = 0;
-  for (size_t i = 0; i < count; i++) ab += double{a[i]} * b[i], aa += double{a[i]} * a[i], bb += double{b[i]} * b[i];
-  return ab / std::sqrt(aa * bb);
 }
 
 }  // namespace
@@ -70,13 +45,9 @@ int main(int count, char** arguments) {
     bool good = true;
     for (const char* name : {"actions", "actions_guided", "actions_trained"}) {
       const std::vector<float>&expected = cpu.at(name), &actual = gpu.at(name);
-      std::printf("%s, cosine of each row:", name);
-      for (size_t row = 0; row * 32 < expected.size(); row++) {
-        const double turned = cosine(&actual[row * 32], &expected[row * 32], 32);
-        std::printf(" %.6f", turned);
-        good = good && turned >= kLeastCosine;
-      }
-      std::printf("\n");
+      const double least = least_cosine(actual, expected, 32);
+      std::printf("%s: cosine of a row at least %.6f\n", name, least);
+      good = good && least >= kLeastCosine;
     }
     std::printf("%s: every row of actions at least %.4f\n", good ? "ok" : "FAILED", kLeastCosine);
     return good ? 0 : 1;

@@ -1,0 +1,57 @@
+// Whole models of sizes that the golden ones do not have, on the GPU against the CPU engine: widths that are a multiple
+// of 4 only, and the standard action expert, whose flow is one kernel on Hopper up to 16 action rows.
+#include "checkpoint/make_checkpoint.h"
+#include "gpu.h"
+#include "random_case.h"
+#include "scratch.h"
+
+using fixtures::Session;
+using pi05::Dimensions;
+
+namespace {
+
+constexpr double kLeastCosine = 0.9995;
+
+// What the GPU gives for every number of cameras with prompts of several lengths, beside the CPU engine.
+void compare(const Dimensions& dims, const char* precision) {
+  const scratch::Directory made;
+  pi05::make_checkpoint(made.path, dims, 1);
+  CHECK(setenv("PI05_CUDA_PRECISION", precision, 1) == 0);
+  const Session gpu(made.path, 1, PI05_BACKEND_CUDA), cpu(made.path, 0);
+  for (const size_t cameras : {1, 2, 3})
+    for (const size_t tokens : {1, 60, 200}) {
+      const RandomCase inputs(gpu.info, cameras, tokens);
+      pi05_request request = inputs.request();
+      std::vector<float> previous(inputs.noise.rbegin(), inputs.noise.rend());
+      if (cameras == 2) request.rtc = {PI05_RTC_GUIDED, PI05_RTC_EXP, previous.data(), gpu.info.horizon, 0, 3, 10.0f};
+      const std::vector<float> actual = fixtures::infer(gpu, request), expected = fixtures::infer(cpu, request);
+      const double cosine = least_cosine(actual, expected, static_cast<size_t>(dims.action_dim));
+      const double error = fixtures::relative_error(actual, expected);
+      std::printf("  %s, %zu cameras, %zu tokens, horizon %lld: cosine %.6f, error %.1e\n", precision, cameras, tokens,
+                  static_cast<long long>(dims.horizon), cosine, error);
+      CHECK(cosine >= kLeastCosine);
+      if (precision == std::string("fp32")) CHECK(error <= 1e-4);
+    }
+}
+
+}  // namespace
+
+TEST(widths_that_are_a_multiple_of_4_only) {
+  Dimensions dims = pi05::dimensions_of(PI05_SIZE_TINY);
+  dims.prefix.width = 132, dims.expert.width = 68, dims.prefix.mlp = 324, dims.expert.mlp = 156;
+  compare(dims, "bf16");
+  compare(dims, "fp32");
+}
+
+TEST(the_standard_expert) {
+  Dimensions dims = pi05::dimensions_of(PI05_SIZE_TINY);
+  dims.expert = Dimensions::Expert();
+  dims.prefix.heads = dims.expert.heads, dims.prefix.head_dim = dims.expert.head_dim;
+  dims.prefix.layers = dims.expert.layers = 2;
+  for (const int64_t horizon : {1, 10, 15, 16, 17, 50}) {
+    dims.horizon = horizon;
+    compare(dims, "bf16");
+  }
+}
+
+RUN_GPU_TESTS()
