@@ -5,13 +5,14 @@
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/expert_persistent.cuh"
 #include "backend/cuda/kernels/gpu.h"
+#include "backend/cuda/kernels/tensor_map.h"
 
 namespace pi05::kernels {
 namespace {
 
 constexpr int kTiles = 9, kClusters = 15;  // 120 blocks own 128 tiles of residual columns
 constexpr int kBlocks = kClusters * expert::kCluster;
-constexpr int kInFlight = 3;  // measured: more delays what blocks tell each other
+constexpr int kInFlight = 2;  // measured: more delays what blocks tell each other
 constexpr int kMostPrefix = 8 * (expert::kMaxKeys - 2);
 
 using Plan = expert::Plan<kTiles>;
@@ -77,6 +78,18 @@ struct Launch {
 // Stages that fit beside the rest; a layer's keys must fit into them.
 int stages_for(int shared) { return std::min(expert::kMaxStages, (shared - Ring::kOffset) / Layout::kStage); }
 
+// How TMA sees one layer's keys or values after another: a box is a page of all 256 columns, 64 at a time. Rows behind
+// the prefix read as zeros.
+bool page_map(void* cache, int64_t capacity, const ExpertFlow& flow, CUtensorMap* map) {
+  const auto encode = hopper::tensor_map_encoder();
+  const cuuint64_t sizes[] = {64, static_cast<cuuint64_t>(flow.prefix_tokens), 4, static_cast<cuuint64_t>(flow.layers)};
+  const cuuint64_t strides[] = {512, 128, static_cast<cuuint64_t>(capacity) * 512};
+  const cuuint32_t box[] = {64, static_cast<cuuint32_t>(expert::kPage), 4, 1}, steps[] = {1, 1, 1, 1};
+  return encode && encode(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 4, cache, sizes, strides, box, steps,
+                          CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                          CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+}
+
 int shared_bytes(int stages) { return Ring::kOffset + stages * Layout::kStage; }
 
 }  // namespace
@@ -87,12 +100,7 @@ bool expert_flow_fits(const Dimensions& dims) {
       e.mlp != expert::kMlp || dims.action_dim != expert::kActionDim || dims.horizon > expert::kRows ||
       dims.max_prefix() > kMostPrefix)
     return false;
-  // Code for older GPUs has an empty kernel, which newer ones may be given too.
-  cudaFuncAttributes code{};
-  if (gpu().major < 9 || cudaFuncGetAttributes(&code, expert::kernel<kTiles>) != cudaSuccess || code.ptxVersion < 90) {
-    cudaGetLastError();
-    return false;
-  }
+  if (!gpu().is_hopper() || !hopper::tensor_map_encoder()) return false;
   const int stages = stages_for(gpu().shared);
   const int64_t keys = (dims.max_prefix() + 7) / 8 + 2;  // of a block: its part of the prefix, two action rows
   if (stages < (keys + expert::kPage - 1) / expert::kPage) return false;
@@ -136,8 +144,9 @@ cudaError_t expert_flow(const ExpertFlow& flow, const Inputs& in, const Cache& c
     return cudaErrorInvalidValue;
   expert::Params p{};
   p.weights = static_cast<const uint8_t*>(flow.packed);
-  p.k_cache = static_cast<const bf16*>(cache.k.data), p.v_cache = static_cast<const bf16*>(cache.v.data);
-  p.cache_rows = static_cast<int>(cache.capacity);
+  if (!page_map(cache.k.data, cache.capacity, flow, &p.keys) ||
+      !page_map(cache.v.data, cache.capacity, flow, &p.values))
+    return cudaErrorInvalidValue;
   p.prefix = static_cast<int>(flow.prefix_tokens);
   p.clusters = kClusters;
   p.stages = stages_for(gpu().shared);

@@ -1,6 +1,8 @@
 // What lies where: the weights that a block streams, the mail, shared memory.
 #pragma once
 
+#include <cuda.h>
+
 #include "backend/cuda/kernels/expert_ptx.cuh"
 
 namespace pi05::expert {
@@ -13,7 +15,8 @@ constexpr int kDim = 256;
 constexpr int kMlp = 4096;
 constexpr int kActionDim = 32;
 constexpr int kConsumers = 256;  // threads of the 8 consumer warps
-constexpr int kThreads = kConsumers + 32;
+// A warpgroup for the one warp that streams: registers are shared out by warpgroups.
+constexpr int kThreads = kConsumers + 128;
 constexpr int kKvTiles = 64;  // tiles of 8 outputs: 4 rotary pairs each; keys, then values
 constexpr int kPage = 16;     // keys (and values) a stage
 
@@ -32,11 +35,9 @@ struct Plan {
 };
 
 struct Params {
-  const uint8_t* weights;        // (layers, CTAs, kLayerBytes) packed
-  const __nv_bfloat16* k_cache;  // (layers, cache_rows, 256) after RoPE
-  const __nv_bfloat16* v_cache;
-  int cache_rows;
-  int prefix;  // valid prefix tokens
+  CUtensorMap keys, values;  // of the prefix, after RoPE: (layers, 4, prefix, 64)
+  const uint8_t* weights;    // (layers, CTAs, kLayerBytes) packed
+  int prefix;                // valid prefix tokens
   int clusters, stages;
   int inflight;  // stages under way at once: smooths the stream, so that mail is not stuck behind it
   int layers, steps, rows;
@@ -69,14 +70,19 @@ struct Mail {
 
 // Shared memory.
 constexpr int kStrideX = kWidth * 2 + 64;  // rows of 1024 bf16
-constexpr int kStrideQ = kDim * 2 + 64;
-constexpr int kStrideV = kDim * 2 + 16;
-constexpr int kPageBytes = kPage * (kStrideQ + kStrideV);
+constexpr int kStrideQ = kDim * 2 + 16;
+constexpr int kHalfPage = kPage * kDim * 2;  // keys, then values: (4, 16 keys, 64 columns), swizzled by TMA
+constexpr int kPageBytes = 2 * kHalfPage;
 constexpr int kMaxKeys = 128;  // a CTA
 constexpr int kStrideP = kMaxKeys * 2 + 16;
-constexpr int kRecvOBytes = 8 * 2048 + 8 * 128;
-constexpr int kScoreOff = kRecvOBytes;  // in the activation area during attention
-constexpr int kProbOff = kScoreOff + kRows * kMaxKeys * 4;
+// In the activation area during attention, behind what the queries are summed in: each rank's part of the sums with its
+// maximum and sum of each row, then each warp's maximum of each row, then the weights.
+constexpr int kPartBytes = 8 * 1024;
+constexpr int kRecvOBytes = kPartBytes + 8 * kRows * 8;
+constexpr int kTopOff = 8 * 2048;
+constexpr int kStrideTop = 12;  // floats
+static_assert(kRecvOBytes <= kTopOff, "attention scratch");
+constexpr int kProbOff = kTopOff + kRows * kStrideTop * 4;
 template <int T>
 struct Layout {
   static constexpr int kAct = T * 4096 > kRows* kStrideX ? T * 4096 : kRows* kStrideX;  // also the split-K scratch
@@ -89,22 +95,19 @@ struct Layout {
       ((Plan<T>::kChunk1 > Plan<T>::kChunk2 ? Plan<T>::kChunk1 : Plan<T>::kChunk2) > kPageBytes
            ? (Plan<T>::kChunk1 > Plan<T>::kChunk2 ? Plan<T>::kChunk1 : Plan<T>::kChunk2)
            : kPageBytes) +
-          127 &
-      ~127;
+          1023 &
+      ~1023;
 };
 constexpr int kMaxStages = 12;
 struct Small {
-  float rope[16][kRows][2];
+  float rope[16][kRows + 1][2];
   float xt[kRows][kActionDim];
-  float stat[kRows][2];
-  float share[8][kRows + 1];
-  float squares[8][kRows];
-  uint4 stage_q[64];
+  alignas(16) float squares[kRows][12];  // of each warp
   uint64_t full[kMaxStages], empty[kMaxStages], recv_q, recv_o, recv_c;
 };
 template <int T>
 struct Ring {
-  static constexpr int kOffset = (Layout<T>::kSmall + (int)sizeof(Small) + 127) & ~127;
+  static constexpr int kOffset = (Layout<T>::kSmall + (int)sizeof(Small) + 1023) & ~1023;
 };
 
 }  // namespace pi05::expert

@@ -7,105 +7,17 @@
 // One kernel in one file, which makes it a long one.
 #pragma once
 
-#include "backend/cuda/kernels/expert_layout.cuh"
+#include "backend/cuda/kernels/expert_product.cuh"
 
 namespace pi05::expert {
 
-struct Cursor {
-  uint32_t stage = 0, parity = 0;
-  __device__ __forceinline__ void advance(int stages) {
-    if (++stage == (uint32_t)stages) stage = 0, parity ^= 1;
-  }
-};
-
-// Where element (row, col) of 16 rows lies: (block of 32 columns, upper 8 rows, lane, 8 columns).
-__device__ __forceinline__ int place(int row, int col) {
-  return ((col >> 5) * 2 + (row >> 3)) * 256 + ((row & 7) * 4 + ((col >> 3) & 3)) * 8 + (col & 7);
-}
-// A warp's slice of the activations as mma fragments: rows lane / 4 (low) and lane / 4 + 8 (high), blocks of 32 inputs.
-// Inputs are permuted within a block, alike for activations and weights: a lane holds 8 that are neighbours in memory.
-template <int Blocks>
-struct Slice {
-  uint4 low[Blocks], high[Blocks];
-  __device__ __forceinline__ bool incomplete() const {
-    bool any = false;
-#pragma unroll
-    for (int b = 0; b < Blocks; ++b) any |= empty(low[b]) || empty(high[b]);
-    return any;
-  }
-};
-// Waits for mail: the blocks from column `first` on.
-template <int Blocks>
-__device__ __forceinline__ Slice<Blocks> receive(const __nv_bfloat16* x, int first, int lane) {
-  Slice<Blocks> a;
-  const __nv_bfloat16* from = x + first * kRows + lane * 8;
-  do {
-#pragma unroll
-    for (int b = 0; b < Blocks; ++b) a.low[b] = peek4(from + b * 512), a.high[b] = peek4(from + b * 512 + 256);
-  } while (a.incomplete());
-  return a;
-}
-
-// acc (16 rows x Tiles*8 outputs) = activations x weights over this warp's slice of the inputs.
-template <int Tiles, int Blocks, int Q, int Stage>
-__device__ __forceinline__ void gemm(float (&acc)[Tiles][4], const Slice<Blocks>& a, uint32_t ring, int stages,
-                                     Small& s, Cursor& at, int warp, int lane) {
-#pragma unroll
-  for (int t = 0; t < Tiles; ++t) acc[t][0] = acc[t][1] = acc[t][2] = acc[t][3] = 0.f;
-  constexpr int kChunks = Tiles * Blocks / Q;
-  uint4 w[2][Q];
-  uint32_t held[2];
-  auto fetch = [&](uint4(&to)[Q], uint32_t& stage) {
-    stage = at.stage;
-    mbar_wait(smem_u32(&s.full[stage]), at.parity);
-    const uint32_t b = ring + stage * Stage + warp * (Q * 512) + lane * 16;
-#pragma unroll
-    for (int i = 0; i < Q; ++i) to[i] = lds128(b + i * 512);
-    at.advance(stages);
-  };
-  fetch(w[0], held[0]);
-#pragma unroll
-  for (int c = 0; c < kChunks; ++c) {
-    if (c + 1 < kChunks) fetch(w[(c + 1) & 1], held[(c + 1) & 1]);
-#pragma unroll
-    for (int i = 0; i < Q; ++i) {
-      const int t = (c * Q + i) % Tiles, b = (c * Q + i) / Tiles;
-      mma(acc[t], a.low[b].x, a.high[b].x, a.low[b].y, a.high[b].y, w[c & 1][i].x, w[c & 1][i].y);
-    }
-#pragma unroll
-    for (int i = 0; i < Q; ++i) {
-      const int t = (c * Q + i) % Tiles, b = (c * Q + i) / Tiles;
-      mma(acc[t], a.low[b].z, a.high[b].z, a.low[b].w, a.high[b].w, w[c & 1][i].z, w[c & 1][i].w);
-    }
-    __syncwarp();
-    if (lane == 0) mbar_arrive(smem_u32(&s.empty[held[c & 1]]));
-  }
-}
-
-// Writes this warp's partial tiles to the split-K scratch and lets all see them. A barrier since the last gather is the
-// caller's duty.
-template <int Tiles>
-__device__ __forceinline__ void spill(const float (&acc)[Tiles][4], uint8_t* scratch, int warp, int lane) {
-#pragma unroll
-  for (int t = 0; t < Tiles; ++t)
-    *reinterpret_cast<float4*>(scratch + ((warp * Tiles + t) * 32 + lane) * 16) =
-        make_float4(acc[t][0], acc[t][1], acc[t][2], acc[t][3]);
-  sync_consumers();
-}
-template <int Tiles>
-__device__ __forceinline__ float4 gather(const uint8_t* scratch, int tile, int lane) {
-  float4 r = make_float4(0, 0, 0, 0);
-#pragma unroll
-  for (int w = 0; w < 8; ++w) {
-    float4 v = *reinterpret_cast<const float4*>(scratch + ((w * Tiles + tile) * 32 + lane) * 16);
-    r.x += v.x, r.y += v.y, r.z += v.z, r.w += v.w;
-  }
-  return r;
-}
+// Chunks of a product's weights that a warp holds before its activations are there: as many as registers allow, fewer
+// where a fuller stream would delay the mail.
+constexpr int kUpAhead = 2;
+constexpr int kKeysAhead = 4;  // of 16 steps of a page's scores
 
 template <int T>
 __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Params p) {
-#if __CUDA_ARCH__ >= 900
   using P = Plan<T>;
   using L = Layout<T>;
   extern __shared__ __align__(128) uint8_t smem[];
@@ -115,7 +27,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
   Small& s = *reinterpret_cast<Small*>(smem + L::kSmall);
   uint8_t* ring = smem + Ring<T>::kOffset;
   const uint32_t ring_a = smem_u32(ring), act_a = smem_u32(act), query_a = smem_u32(smem + L::kQuery);
-  const int tid = threadIdx.x, warp = tid >> 5, lane = tid & 31;
+  int tid = threadIdx.x, warp = tid >> 5, lane = tid & 31;
   const int cta = blockIdx.x, rank = cta & 7, cluster = cta >> 3, clusters = p.clusters, ctas = clusters * 8;
   const bool has_head = cluster < kHeads;
   const int kv_cta = cta - 64, kv_ctas = ctas - 64;
@@ -152,53 +64,55 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
   asm volatile("barrier.cluster.arrive.aligned;\nbarrier.cluster.wait.aligned;" ::: "memory");
 
-  if (warp == 8) {  // ---- producer ----
-    uint64_t stream_policy, keep_policy;
-    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(stream_policy));
-    asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(keep_policy));
-    Cursor at, landed;
-    at.parity = 1;  // the first round waits for nothing
-    int flying = 0;
-    auto open = [&](uint32_t bytes) {
-      if (flying == p.inflight) {
-        mbar_wait(smem_u32(&s.full[landed.stage]), landed.parity);
-        landed.advance(p.stages);
-      } else {
-        ++flying;
-      }
-      const uint32_t stage = at.stage;
-      mbar_wait(smem_u32(&s.empty[stage]), at.parity);
-      at.advance(p.stages);
-      if (lane == 0) mbar_expect(smem_u32(&s.full[stage]), bytes);
-      __syncwarp();
-      return stage;
-    };
-    for (int step = 0; step < p.steps; ++step)
-      for (int layer = 0; layer < p.layers; ++layer) {
-        const uint8_t* src = p.weights + (size_t(layer) * ctas + cta) * P::kLayerBytes;
-        auto chunks = [&](int count, uint32_t bytes) {
-          for (int c = 0; c < count; ++c, src += bytes) {
-            const uint32_t stage = open(bytes);
-            if (lane == 0) bulk_load(ring_a + stage * L::kStage, src, bytes, smem_u32(&s.full[stage]), stream_policy);
-          }
-        };
-        chunks(has_head ? P::kQueryChunks : P::kKvChunks, P::kChunk1);
-        if (has_head)
-          for (int page = 0; page < pages; ++page) {
-            const int count = max(0, min(kPage, nkeys - page * kPage));
-            const uint32_t stage = open(count * 1024);
-            const int row = lane & (kPage - 1), value = lane / kPage;
-            if (row < count)
-              bulk_load(
-                  ring_a + stage * L::kStage + (value ? kPage * kStrideQ + row * kStrideV : row * kStrideQ),
-                  (value ? p.v_cache : p.k_cache) + (size_t(layer) * p.cache_rows + key0 + page * kPage + row) * kDim,
-                  512, smem_u32(&s.full[stage]), keep_policy);
-          }
-        chunks(P::kOutChunks, P::kChunk2);
-        chunks(P::kUpChunks, P::kChunk1);
-        chunks(P::kDownChunks, P::kChunk2);
-      }
+  if (warp >= 8) {  // ---- producer, one warp ----
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
+    if (warp == 8) {
+      uint64_t stream_policy, keep_policy;
+      asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(stream_policy));
+      asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(keep_policy));
+      Cursor at, landed;
+      at.parity = 1;  // the first round waits for nothing
+      int flying = 0;
+      auto open = [&](uint32_t bytes) {
+        if (flying == p.inflight) {
+          mbar_wait(smem_u32(&s.full[landed.stage]), landed.parity);
+          landed.advance(p.stages);
+        } else {
+          ++flying;
+        }
+        const uint32_t stage = at.stage;
+        mbar_wait(smem_u32(&s.empty[stage]), at.parity);
+        at.advance(p.stages);
+        if (lane == 0) mbar_expect(smem_u32(&s.full[stage]), bytes);
+        __syncwarp();
+        return stage;
+      };
+      for (int step = 0; step < p.steps; ++step)
+        for (int layer = 0; layer < p.layers; ++layer) {
+          const uint8_t* src = p.weights + (size_t(layer) * ctas + cta) * P::kLayerBytes;
+          auto chunks = [&](int count, uint32_t bytes) {
+            for (int c = 0; c < count; ++c, src += bytes) {
+              const uint32_t stage = open(bytes);
+              if (lane == 0) bulk_load(ring_a + stage * L::kStage, src, bytes, smem_u32(&s.full[stage]), stream_policy);
+            }
+          };
+          chunks(has_head ? P::kQueryChunks : P::kKvChunks, P::kChunk1);
+          if (has_head)
+            for (int page = 0; page < pages; ++page) {
+              const uint32_t stage = open(kPageBytes);
+              if (lane == 0) {
+                const uint32_t to = ring_a + stage * L::kStage, bar = smem_u32(&s.full[stage]);
+                page_load(to, &p.keys, key0 + page * kPage, layer, bar, keep_policy);
+                page_load(to + kHalfPage, &p.values, key0 + page * kPage, layer, bar, keep_policy);
+              }
+            }
+          chunks(P::kOutChunks, P::kChunk2);
+          chunks(P::kUpChunks, P::kChunk1);
+          chunks(P::kDownChunks, P::kChunk2);
+        }
+    }
   } else {  // ---- consumers ----
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
     Cursor at;
     int turn = 0;                 // which copy of the mail
     uint32_t odd = 0, odd_c = 0;  // phases of the receive barriers
@@ -230,58 +144,74 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
         if (unit < 1024) post2(&m.h[place(i & 15, unit * 4)], kEmpty, kEmpty);
       }
     };
-    // one warp watches one word of every writer, then all read
-    auto watch = [&](auto address, int count) {
-      if (warp == 0) {
-        bool again;
-        do {
-          again = false;
-          for (int i = lane; i < count; i += 32) again |= empty(peek(address(i)));
-        } while (again);
+    // waits for one word of each of this warp's writers: fewer reads than asking for everything until it is there
+    auto watch = [&](const void* mark) {
+      while (empty(peek(mark))) {
       }
-      sync_consumers();
+      __syncwarp();
     };
-    // scale and shift of a coming norm -> mod_s
+    // scale and shift of a coming norm, this warp's 128 columns -> mod_s
     auto prefetch_mod = [&](int step, int index) {
       const float* src = mod_at(step, index);
 #pragma unroll
-      for (int i = 0; i < 2; ++i)
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(smem_u32(mod_s + (i * 256 + tid) * 4)),
-                     "l"(src + (i * 256 + tid) * 4)
-                     : "memory");
+      for (int i = 0; i < 2; ++i) {
+        const int at = i * kWidth + warp * 128 + lane * 4;
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(smem_u32(mod_s + at)), "l"(src + at) : "memory");
+      }
       asm volatile("cp.async.commit_group;" ::: "memory");
     };
     // rmsnorm(x) * (1 + scale) + shift, this warp's 128 columns
     auto norm = [&](const __nv_bfloat16* x) {
-      watch([&](int i) { return &x[place(15, i * 8 + 6)]; }, 128);
-      Slice<4> a = receive<4>(x, warp * 128, lane);
-      auto square = [](uint4 v) {
-        return (lo(v.x) * lo(v.x) + hi(v.x) * hi(v.x) + lo(v.y) * lo(v.y) + hi(v.y) * hi(v.y)) +
-               (lo(v.z) * lo(v.z) + hi(v.z) * hi(v.z) + lo(v.w) * lo(v.w) + hi(v.w) * hi(v.w));
-      };
-      float low = (square(a.low[0]) + square(a.low[1])) + (square(a.low[2]) + square(a.low[3]));
-      float high = (square(a.high[0]) + square(a.high[1])) + (square(a.high[2]) + square(a.high[3]));
-      low += __shfl_xor_sync(~0u, low, 1), high += __shfl_xor_sync(~0u, high, 1);
-      low += __shfl_xor_sync(~0u, low, 2), high += __shfl_xor_sync(~0u, high, 2);
-      if ((lane & 3) == 0) s.squares[warp][lane >> 2] = low, s.squares[warp][(lane >> 2) + 8] = high;
       asm volatile("cp.async.wait_all;" ::: "memory");
-      sync_consumers();
-      low = high = 0.f;
+      __syncwarp();
+      const float4* scale_at = reinterpret_cast<const float4*>(mod_s + warp * 128 + (lane & 3) * 8);
+      float4 scale[4][2];
 #pragma unroll
-      for (int w = 0; w < 8; ++w) low += s.squares[w][lane >> 2], high += s.squares[w][(lane >> 2) + 8];
-      low = rsqrtf(low * (1.f / kWidth) + 1e-6f), high = rsqrtf(high * (1.f / kWidth) + 1e-6f);
+      for (int i = 0; i < 8; ++i) {
+        const float4 v = scale_at[i / 2 * 8 + i % 2];
+        scale[i / 2][i % 2] = make_float4(1.f + v.x, 1.f + v.y, 1.f + v.z, 1.f + v.w);
+      }
+      watch(&x[place(15, warp * 128 + (lane & 15) * 8 + 6)]);
+      Slice<4> a = receive<4>(x, warp * 128, lane);
+      float low[4][8], high[4][8], sums[2][2] = {};
 #pragma unroll
       for (int b = 0; b < 4; ++b) {
-        const float4* m = reinterpret_cast<const float4*>(mod_s + warp * 128 + b * 32 + (lane & 3) * 8);
-        const float4 c0 = m[0], c1 = m[1], h0 = m[kWidth / 4], h1 = m[kWidth / 4 + 1];
-        auto turn = [&](uint4& u, float i) {
-          u.x = pack(lo(u.x) * i * (1.f + c0.x) + h0.x, hi(u.x) * i * (1.f + c0.y) + h0.y);
-          u.y = pack(lo(u.y) * i * (1.f + c0.z) + h0.z, hi(u.y) * i * (1.f + c0.w) + h0.w);
-          u.z = pack(lo(u.z) * i * (1.f + c1.x) + h1.x, hi(u.z) * i * (1.f + c1.y) + h1.y);
-          u.w = pack(lo(u.w) * i * (1.f + c1.z) + h1.z, hi(u.w) * i * (1.f + c1.w) + h1.w);
+        auto widen = [&](float (&to)[8], uint4 v, float& sum) {
+          const uint32_t w[4] = {v.x, v.y, v.z, v.w};
+          const float c[8] = {scale[b][0].x, scale[b][0].y, scale[b][0].z, scale[b][0].w,
+                              scale[b][1].x, scale[b][1].y, scale[b][1].z, scale[b][1].w};
+#pragma unroll
+          for (int i = 0; i < 8; ++i) {
+            const float x = i & 1 ? hi(w[i / 2]) : lo(w[i / 2]);
+            sum += x * x;
+            to[i] = x * c[i];
+          }
         };
-        turn(a.low[b], low);
-        turn(a.high[b], high);
+        widen(low[b], a.low[b], sums[0][b & 1]);
+        widen(high[b], a.high[b], sums[1][b & 1]);
+      }
+      float l = sums[0][0] + sums[0][1], h = sums[1][0] + sums[1][1];
+      l += __shfl_xor_sync(~0u, l, 1), h += __shfl_xor_sync(~0u, h, 1);
+      l += __shfl_xor_sync(~0u, l, 2), h += __shfl_xor_sync(~0u, h, 2);
+      if ((lane & 3) == 0) s.squares[lane >> 2][warp] = l, s.squares[(lane >> 2) + 8][warp] = h;
+      sync_consumers();
+      auto inverse = [&](int row) {
+        const float4* all = reinterpret_cast<const float4*>(s.squares[row]);
+        const float4 u = all[0], v = all[1];
+        return rsqrtf((((u.x + u.y) + (u.z + u.w)) + ((v.x + v.y) + (v.z + v.w))) * (1.f / kWidth) + 1e-6f);
+      };
+      l = inverse(lane >> 2), h = inverse((lane >> 2) + 8);
+#pragma unroll
+      for (int b = 0; b < 4; ++b) {
+        const float4 h0 = scale_at[kWidth / 4 + b * 8], h1 = scale_at[kWidth / 4 + b * 8 + 1];
+        auto turn = [&](uint4& u, const float (&v)[8], float i) {
+          u.x = pack(v[0] * i + h0.x, v[1] * i + h0.y);
+          u.y = pack(v[2] * i + h0.z, v[3] * i + h0.w);
+          u.z = pack(v[4] * i + h1.x, v[5] * i + h1.y);
+          u.w = pack(v[6] * i + h1.z, v[7] * i + h1.w);
+        };
+        turn(a.low[b], low[b], l);
+        turn(a.high[b], high[b], h);
       }
       return a;
     };
@@ -339,34 +269,23 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
       for (int layer = 0; layer < p.layers; ++layer) {
         Mail &now = p.mail[turn], &before = p.mail[turn ^ 1];
         turn ^= 1;
-        // -- queries (clusters 0..7), keys and values (the others) --
         float gate = gate_at(step, 2 * layer);
+        // so that nothing made of these is computed once for all layers, and then lacks registers
+        asm volatile("" : "+r"(tid), "+r"(warp), "+r"(lane));
+        // -- queries (clusters 0..7), keys and values (the others) --
+        uint4 first[P::kQueryChunks][P::kQ1];
+        take<P::kQ1, L::kStage>(first[0], ring_a, p.stages, s, at, warp, lane);
+        take<P::kQ1, L::kStage>(first[1], ring_a, p.stages, s, at, warp, lane);
+        if (has_head) {
+          take<P::kQ1, L::kStage>(first[2], ring_a, p.stages, s, at, warp, lane);
+          take<P::kQ1, L::kStage>(first[3], ring_a, p.stages, s, at, warp, lane);
+        }
         Slice<4> a = norm(layer == 0 ? before.x[2] : before.x[1]);
         if (has_head) {
           float acc[P::kQuery][4];
-          gemm<P::kQuery, 4, P::kQ1, L::kStage>(acc, a, ring_a, p.stages, s, at, warp, lane);
+          gemm<P::kQuery, 4, P::kQ1, L::kStage>(acc, a, first, ring_a, p.stages, s, at, warp, lane);
           spill<P::kQuery>(acc, act, warp, lane);
           prefetch_mod(step, 2 * layer + 1);
-          if (warp < P::kQuery) {  // pair 4*warp + t: columns 16*rank + pair and 128 further
-            const uint4 n = neighbours(turn_pairs(gather<P::kQuery>(act, warp, lane), warp));
-            if (!(lane & 1)) {  // (row, half, 16 columns)
-              uint32_t* to = reinterpret_cast<uint32_t*>(s.stage_q) + (lane >> 2) * 16 + warp * 2 + ((lane & 3) >> 1);
-              to[0] = n.x, to[8] = n.y, to[128] = n.z, to[136] = n.w;
-            }
-          }
-          sync_consumers();
-          {  // to every rank: 64 pieces of 16 bytes
-            const int piece = tid & 63, row = piece >> 2, half = (piece >> 1) & 1, part = piece & 1;
-            const uint4 v = s.stage_q[piece];
-            const uint32_t to = query_a + row * kStrideQ + half * 256 + rank * 32 + part * 16;
-#pragma unroll
-            for (int i = 0; i < 2; ++i) {
-              const int r = (tid >> 6) * 2 + i;
-              st_async4(map_rank(to, r), v, map_rank(smem_u32(&s.recv_q), r));
-            }
-          }
-          // -- attention over this rank's keys --
-          mbar_wait_cluster(smem_u32(&s.recv_q), odd);
           Cursor page = at;
           for (int i = 0; i < pages; ++i) {
             mbar_wait(smem_u32(&s.full[page.stage]), page.parity);
@@ -376,95 +295,148 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
             int stage = at.stage + i;
             return ring_a + (stage >= p.stages ? stage - p.stages : stage) * L::kStage;
           };
-          float* scores = reinterpret_cast<float*>(act + kScoreOff);
-          auto score = [&](int tile) {  // 8 keys
-            float a0[4] = {0, 0, 0, 0}, a1[4] = {0, 0, 0, 0};
-            const uint32_t qa = query_a + (lane >> 2) * kStrideQ + (lane & 3) * 16;
-            const uint32_t ka = page_at(tile >> 1) + ((tile & 1) * 8 + (lane >> 2)) * kStrideQ + (lane & 3) * 16;
+          // Each warp scores a page of keys. The last two keys are action rows 2*rank, 2*rank + 1.
+          const int total = nkeys + max(0, min(2, p.rows - 2 * rank)), fetcher = ((nkeys >> 4) + 2) & 7;
+          auto fetches = [&](int r) { return warp == (nkeys + r) >> 4 || warp == fetcher; };
+          auto fetch = [&](int r) { return peek4(&now.kv[warp == fetcher][2 * rank + r][lane * 8]); };
+          uint4 fresh[2];
 #pragma unroll
-            for (int b = 0; b < 8; ++b) {
-              const uint4 l4 = lds128(qa + b * 64), h4 = lds128(qa + 8 * kStrideQ + b * 64), k4 = lds128(ka + b * 64);
-              mma(a0, l4.x, h4.x, l4.y, h4.y, k4.x, k4.y);
-              mma(a1, l4.z, h4.z, l4.w, h4.w, k4.z, k4.w);
+          for (int r = 0; r < 2; ++r)
+            if (fetches(r)) fresh[r] = fetch(r);
+          if (warp < P::kQuery) {
+            // rows 2*warp, 2*warp + 1 and 8 further; 16 pairs: columns 16*rank + pair and 128 further
+            const int tile = lane >> 3, from = warp * 8 + (lane & 7), row = from >> 2, pair = tile * 4 + (lane & 3);
+            const float4 r = gather<P::kQuery>(act, tile, from);
+            const float2 t0 = *reinterpret_cast<const float2*>(s.rope[pair][row]);
+            const float2 t1 = *reinterpret_cast<const float2*>(s.rope[pair][row + 8]);
+            const uint32_t near = pack(r.x * t0.x - r.y * t0.y, r.y * t0.x + r.x * t0.y);
+            const uint32_t far = pack(r.z * t1.x - r.w * t1.y, r.w * t1.x + r.z * t1.y);
+            // transposed among 4 lanes: each gets one (row, half), 4 columns
+            const bool second = lane & 2, odd_lane = lane & 1;
+            const uint32_t mine = second ? far : near;
+            const uint32_t other = __shfl_xor_sync(~0u, second ? near : far, 2);
+            const uint32_t one = second ? other : mine, two = second ? mine : other;
+            const uint32_t lows = __byte_perm(one, two, 0x5410), highs = __byte_perm(one, two, 0x7632);
+            const uint32_t keep = odd_lane ? highs : lows;
+            const uint32_t got = __shfl_xor_sync(~0u, odd_lane ? lows : highs, 1);
+            const uint32_t even = odd_lane ? got : keep, uneven = odd_lane ? keep : got;
+            const uint2 four = make_uint2(__byte_perm(even, uneven, 0x5410), __byte_perm(even, uneven, 0x7632));
+            const uint32_t fx = __shfl_xor_sync(~0u, four.x, 8), fy = __shfl_xor_sync(~0u, four.y, 8);
+            const bool upper = tile & 1;  // of two tiles, one sends to ranks 0..3, one to 4..7
+            const uint4 eight = upper ? make_uint4(fx, fy, four.x, four.y) : make_uint4(four.x, four.y, fx, fy);
+            const uint32_t to =
+                query_a + (row + (second ? 8 : 0)) * kStrideQ + (lane & 1) * 256 + rank * 32 + (tile >> 1) * 16;
+#pragma unroll
+            for (int i = 0; i < 4; ++i) {
+              const int r = (upper ? 4 : 0) + i;
+              st_async4(map_rank(to, r), eight, map_rank(smem_u32(&s.recv_q), r));
             }
-            float* to = scores + (lane >> 2) * kMaxKeys + tile * 8 + 2 * (lane & 3);
-            *reinterpret_cast<float2*>(to) = make_float2(a0[0] + a1[0], a0[1] + a1[1]);
-            *reinterpret_cast<float2*>(to + 8 * kMaxKeys) = make_float2(a0[2] + a1[2], a0[3] + a1[3]);
+          }
+          // -- attention over this rank's keys --
+#pragma unroll
+          for (int r = 0; r < 2; ++r)
+            if (fetches(r)) {
+              while (empty(fresh[r])) fresh[r] = fetch(r);
+              const int key = nkeys + r;
+              sts128(page_at(key >> 4) + (warp == fetcher ? kHalfPage : 0) + (lane >> 3) * 2048 + (key & 15) * 128 +
+                         ((lane ^ key) & 7) * 16,
+                     fresh[r]);
+            }
+          __syncwarp();
+          uint32_t key[kKeysAhead][4];
+          const uint32_t key_at = page_at(warp & 7) + ((lane >> 4) * 8 + (lane & 7)) * 128;
+          const uint32_t chunk = (((lane >> 3) & 1) ^ (lane & 7)) * 16;
+          if (warp < pages) {
+#pragma unroll
+            for (int b = 0; b < kKeysAhead; ++b) ldsm4(key[b], key_at + (b >> 2) * 2048 + (chunk ^ (b & 3) * 32));
+          }
+          mbar_wait_cluster(smem_u32(&s.recv_q), odd);
+          float top[2] = {-1e30f, -1e30f};
+          float* tops = reinterpret_cast<float*>(act + kTopOff);
+          if (warp < pages) {
+            const uint32_t from = query_a + (lane & 15) * kStrideQ + (lane >> 4) * 16;
+            float e[2][2][4] = {};
+#pragma unroll
+            for (int b = 0; b < 16; ++b) {
+              uint32_t q[4];
+              ldsm4(q, from + b * 32);
+              mma(e[0][b & 1], q[0], q[1], q[2], q[3], key[b % kKeysAhead][0], key[b % kKeysAhead][1]);
+              mma(e[1][b & 1], q[0], q[1], q[2], q[3], key[b % kKeysAhead][2], key[b % kKeysAhead][3]);
+              if (b + kKeysAhead < 16)
+                ldsm4(key[b % kKeysAhead], key_at + ((b + kKeysAhead) >> 2) * 2048 + (chunk ^ (b & 3) * 32));
+            }
+#pragma unroll
+            for (int t = 0; t < 2; ++t)
+#pragma unroll
+              for (int i = 0; i < 4; ++i) {
+                const bool valid = warp * kPage + t * 8 + 2 * (lane & 3) + (i & 1) < total;
+                // of powers of 2
+                e[t][0][i] = valid ? (e[t][0][i] + e[t][1][i]) * (0.0625f * 1.4426950408889634f) : -1e30f;
+                top[i >> 1] = fmaxf(top[i >> 1], e[t][0][i]);
+              }
+#pragma unroll
+            for (int i = 0; i < 2; ++i) {
+              top[i] = fmaxf(top[i], __shfl_xor_sync(~0u, top[i], 1));
+              top[i] = ceilf(fmaxf(top[i], __shfl_xor_sync(~0u, top[i], 2)));
+            }
+            uint32_t* to =
+                reinterpret_cast<uint32_t*>(act + kProbOff + (lane >> 2) * kStrideP + warp * 32) + (lane & 3);
+#pragma unroll
+            for (int t = 0; t < 2; ++t) {
+              to[t * 4] = pack(exp2_fast(e[t][0][0] - top[0]), exp2_fast(e[t][0][1] - top[0]));
+              to[8 * kStrideP / 4 + t * 4] = pack(exp2_fast(e[t][0][2] - top[1]), exp2_fast(e[t][0][3] - top[1]));
+            }
+          }
+          if (!(lane & 3))
+            tops[(lane >> 2) * kStrideTop + warp] = top[0], tops[((lane >> 2) + 8) * kStrideTop + warp] = top[1];
+          sync_consumers();
+          float o[5][4] = {};  // the last: sums of the weights
+          tops += (lane >> 2) * kStrideTop;
+#pragma unroll
+          for (int i = 0; i < 2; ++i) {
+            const float4* all = reinterpret_cast<const float4*>(tops + 8 * i * kStrideTop);
+            const float4 u = all[0], v = all[1];
+            top[i] = fmaxf(fmaxf(fmaxf(u.x, u.y), fmaxf(u.z, u.w)), fmaxf(fmaxf(v.x, v.y), fmaxf(v.z, v.w)));
+          }
+          // pages' maxima are whole powers of 2: weights come to the common one exactly
+          auto shift = [](uint32_t w, float by) {
+            const uint32_t power = pack(exp2_fast(by), exp2_fast(by));
+            const __nv_bfloat162 v =
+                __hmul2(*reinterpret_cast<__nv_bfloat162*>(&w), *reinterpret_cast<const __nv_bfloat162*>(&power));
+            return *reinterpret_cast<const uint32_t*>(&v);
           };
-          const int late = nkeys >> 3, tiles = (nkeys + 2 + 7) >> 3;  // tiles from `late` on hold action rows
-          for (int tile = warp; tile < late; tile += 8) score(tile);
-          if (tid < 128) {  // action rows 2*rank, 2*rank + 1: keys, then values
-            const int row = (tid >> 5) & 1, what = tid >> 6;
-            uint4 v;
-            do v = peek4(&now.kv[what][2 * rank + row][lane * 8]);
-            while (empty(v));
-            const int key = nkeys + row;
-            const uint32_t to = page_at(key >> 4) +
-                                (what ? kPage * kStrideQ + (key & 15) * kStrideV : (key & 15) * kStrideQ) + lane * 16;
-            asm volatile("st.shared.v4.u32 [%0], {%1,%2,%3,%4};" ::"r"(to), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w)
-                         : "memory");
-          }
-          sync_consumers();
-          if (warp < tiles - late) score(late + warp);
-          sync_consumers();
-          const int total = nkeys + max(0, min(2, p.rows - 2 * rank));
-          {  // softmax over this rank's keys, two rows a warp
-            float e[2][4], top[2] = {-1e30f, -1e30f}, sum[2] = {0.f, 0.f};
-#pragma unroll
-            for (int r = 0; r < 2; ++r)
-#pragma unroll
-              for (int i = 0; i < 4; ++i) {
-                e[r][i] = lane + 32 * i < total ? scores[(2 * warp + r) * kMaxKeys + lane + 32 * i] * 0.0625f : -1e30f;
-                top[r] = fmaxf(top[r], e[r][i]);
-              }
-#pragma unroll
-            for (int o = 16; o > 0; o >>= 1) {
-              top[0] = fmaxf(top[0], __shfl_xor_sync(~0u, top[0], o));
-              top[1] = fmaxf(top[1], __shfl_xor_sync(~0u, top[1], o));
-            }
-#pragma unroll
-            for (int r = 0; r < 2; ++r) {
-              __nv_bfloat16* to = reinterpret_cast<__nv_bfloat16*>(act + kProbOff + (2 * warp + r) * kStrideP);
-#pragma unroll
-              for (int i = 0; i < 4; ++i) {
-                const float w = lane + 32 * i < total ? __expf(e[r][i] - top[r]) : 0.f;
-                sum[r] += w;
-                to[lane + 32 * i] = __float2bfloat16(w);
-              }
-            }
-#pragma unroll
-            for (int o = 16; o > 0; o >>= 1) {
-              sum[0] += __shfl_xor_sync(~0u, sum[0], o);
-              sum[1] += __shfl_xor_sync(~0u, sum[1], o);
-            }
-            if (lane < 2) s.stat[2 * warp + lane][0] = top[lane], s.stat[2 * warp + lane][1] = sum[lane];
-          }
-          sync_consumers();
-          float o[4][4] = {};
-#pragma unroll 1
+#pragma unroll 4
           for (int i = 0; i < pages; ++i) {
-            const uint32_t pa = act_a + kProbOff + (lane >> 2) * kStrideP + i * 32 + (lane & 3) * 4;
-            uint32_t a0, a1, a2, a3, b[4];
-            asm volatile("ld.shared.u32 %0, [%1];" : "=r"(a0) : "r"(pa));
-            asm volatile("ld.shared.u32 %0, [%1];" : "=r"(a1) : "r"(pa + 8 * kStrideP));
-            asm volatile("ld.shared.u32 %0, [%1];" : "=r"(a2) : "r"(pa + 16));
-            asm volatile("ld.shared.u32 %0, [%1];" : "=r"(a3) : "r"(pa + 8 * kStrideP + 16));
-            const uint32_t va = page_at(i) + kPage * kStrideQ + (lane & 15) * kStrideV + warp * 64 + (lane >> 4) * 16;
-            ldsm4t(b, va);
-            mma(o[0], a0, a1, a2, a3, b[0], b[1]);
-            mma(o[1], a0, a1, a2, a3, b[2], b[3]);
-            ldsm4t(b, va + 32);
-            mma(o[2], a0, a1, a2, a3, b[0], b[1]);
-            mma(o[3], a0, a1, a2, a3, b[2], b[3]);
+            uint32_t w[4], v0[4], v1[4];
+            ldsm4(w, act_a + kProbOff + (lane & 15) * kStrideP + i * 32 + (lane >> 4) * 16);
+            const uint32_t from = page_at(i) + kHalfPage + (warp >> 1) * 2048 + (lane & 15) * 128;
+            const uint32_t swizzled = (((warp & 1) * 4 + (lane >> 4)) ^ (lane & 7)) * 16;
+            ldsm4t(v0, from + swizzled);
+            ldsm4t(v1, from + (swizzled ^ 32));
+            const float by0 = tops[i] - top[0], by1 = tops[8 * kStrideTop + i] - top[1];
+            w[0] = shift(w[0], by0), w[2] = shift(w[2], by0), w[1] = shift(w[1], by1), w[3] = shift(w[3], by1);
+            mma(o[0], w[0], w[1], w[2], w[3], v0[0], v0[1]);
+            mma(o[1], w[0], w[1], w[2], w[3], v0[2], v0[3]);
+            mma(o[2], w[0], w[1], w[2], w[3], v1[0], v1[1]);
+            mma(o[3], w[0], w[1], w[2], w[3], v1[2], v1[3]);
+            mma(o[4], w[0], w[1], w[2], w[3], 0x3f803f80u, 0x3f803f80u);  // times 1
           }
-          {  // warp w holds value columns [32w, 32w+32): rank w sums them
+          {  // warp w holds value columns [32w, 32w+32): rank w sums them; as fp16, larger ones than that holds cut
             const uint32_t bar = map_rank(smem_u32(&s.recv_o), warp);
-            const uint32_t to = map_rank(act_a + rank * 2048 + lane * 16, warp);
+            const float low = __fdividef(1.f, o[4][0]), high = __fdividef(1.f, o[4][2]);
+            const uint32_t to = map_rank(act_a + rank * 1024 + lane * 16, warp);
 #pragma unroll
-            for (int t = 0; t < 4; ++t) st_async4(to + t * 512, bits(o[t][0], o[t][1], o[t][2], o[t][3]), bar);
-            if (lane < kRows)
-              st_async2(map_rank(act_a + 8 * 2048 + rank * 128 + lane * 8, warp), s.stat[lane][0], s.stat[lane][1],
+            for (int t = 0; t < 4; t += 2)
+              st_async4(to + t * 256,
+                        make_uint4(halves(o[t][0] * low, o[t][1] * low), halves(o[t][2] * high, o[t][3] * high),
+                                   halves(o[t + 1][0] * low, o[t + 1][1] * low),
+                                   halves(o[t + 1][2] * high, o[t + 1][3] * high)),
                         bar);
+            if (!(lane & 3)) {
+              const uint32_t stat = map_rank(act_a + kPartBytes + rank * 128 + (lane >> 2) * 8, warp);
+              st_async2(stat, top[0], o[4][0], bar);
+              st_async2(stat + 64, top[1], o[4][2], bar);
+            }
           }
           if (lane == 0) asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
           __syncwarp();
@@ -478,37 +450,29 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
             mbar_expect(smem_u32(&s.recv_q), 8192);
             mbar_expect(smem_u32(&s.recv_o), kRecvOBytes);
           }
-          {
-            const float* ro = reinterpret_cast<const float*>(act);
-            if (tid < 128) {  // each rank's share of each row
-              const int row = tid >> 3, r = tid & 7;
-              const float m = ro[4096 + r * 32 + row * 2];
-              float top = m;
+          {  // two neighbouring columns a thread
+            const int row = ((tid >> 3) & 7) + 8 * (tid & 1), column = (tid >> 6) * 8 + 2 * ((tid >> 1) & 3);
+            float2 stat[8];
+            float most = -1e30f, sum = 0.f, u = 0.f, v = 0.f;
 #pragma unroll
-              for (int i = 4; i > 0; i >>= 1) top = fmaxf(top, __shfl_xor_sync(~0u, top, i));
-              const float w = __expf(m - top);
-              float l = w * ro[4096 + r * 32 + row * 2 + 1];
-#pragma unroll
-              for (int i = 4; i > 0; i >>= 1) l += __shfl_xor_sync(~0u, l, i);
-              s.share[r][row] = w / l;
+            for (int r = 0; r < 8; ++r) {
+              stat[r] = *reinterpret_cast<const float2*>(act + kPartBytes + r * 128 + row * 8);
+              most = fmaxf(most, stat[r].x);
             }
-            sync_consumers();
 #pragma unroll
-            for (int i = 0; i < 2; ++i) {
-              const int e = i * 256 + tid, f = e & 127, row = (f >> 4) + 8 * ((f >> 1) & 1);
-              float out = 0.f;
-#pragma unroll
-              for (int r = 0; r < 8; ++r) out += s.share[r][row] * ro[r * 512 + e];
-              const float other = __shfl_xor_sync(~0u, out, 1);
-              if (!(tid & 1))
-                post(&now.att[place(row, cluster * kDim + rank * 32 + (e >> 7) * 8 + 2 * ((f >> 2) & 3))],
-                     pack(out, other));
+            for (int r = 0; r < 8; ++r) {
+              const float2 part = __half22float2(*reinterpret_cast<const __half2*>(
+                  act + r * 1024 + (tid >> 7) * 512 + ((tid >> 1) & 31) * 16 + ((tid >> 6) & 1) * 8 + (tid & 1) * 4));
+              const float w = exp2_fast(stat[r].x - most) * stat[r].y;
+              sum += w, u += w * part.x, v += w * part.y;
             }
+            const float scale = __fdividef(1.f, sum);
+            post(&now.att[place(row, cluster * kDim + rank * 32 + column)], pack(u * scale, v * scale));
             sync_consumers();
           }
         } else {
           float acc[P::kKv][4];
-          gemm<P::kKv, 4, P::kQ1, L::kStage>(acc, a, ring_a, p.stages, s, at, warp, lane);
+          gemm<P::kKv, 4, P::kQ1, L::kStage>(acc, a, first, ring_a, p.stages, s, at, warp, lane);
           spill<P::kKv>(acc, act, warp, lane);
           prefetch_mod(step, 2 * layer + 1);
           const int tile = kv_cta + warp * kv_ctas;
@@ -523,18 +487,25 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
         }
         // -- o_proj: rank r takes head r --
         {
-          watch([&](int i) { return &now.att[place(15, rank * kDim + i * 32 + 30)]; }, 8);
+          uint4 ahead[P::kOutChunks][P::kQ2];
+#pragma unroll
+          for (int c = 0; c < P::kOutChunks; ++c)
+            take<P::kQ2, L::kStage>(ahead[c], ring_a, p.stages, s, at, warp, lane);
+          watch(&now.att[place(15, rank * kDim + warp * 32 + 30)]);
           const Slice<1> o = receive<1>(now.att, rank * kDim + warp * 32, lane);
           float acc[T][4];
-          gemm<T, 1, P::kQ2, L::kStage>(acc, o, ring_a, p.stages, s, at, warp, lane);
+          gemm<T, 1, P::kQ2, L::kStage>(acc, o, ahead, ring_a, p.stages, s, at, warp, lane);
           reduce_residual(acc, gate, now.x[0]);
         }
         // -- gate and up --
         gate = gate_at(step, 2 * layer + 1);
-        a = norm(now.x[0]);
         {
+          uint4 ahead[kUpAhead][P::kQ1];
+#pragma unroll
+          for (int c = 0; c < kUpAhead; ++c) take<P::kQ1, L::kStage>(ahead[c], ring_a, p.stages, s, at, warp, lane);
+          a = norm(now.x[0]);
           float acc[T][4];
-          gemm<T, 4, P::kQ1, L::kStage>(acc, a, ring_a, p.stages, s, at, warp, lane);
+          gemm<T, 4, P::kQ1, L::kStage>(acc, a, ahead, ring_a, p.stages, s, at, warp, lane);
           spill<T>(acc, act, warp, lane);
           prefetch_mod(step, 2 * layer + 2);
 #pragma unroll
@@ -552,10 +523,15 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
         clear(before);
         // -- down: rank r takes inputs [512r, 512r + 512) --
         {
-          watch([&](int i) { return &now.h[place(15, rank * 512 + i * 4 + 2)]; }, 128);
+          sync_consumers();  // gathered: the scratch is free
+          uint4 ahead[P::kDownChunks][P::kQ2];
+#pragma unroll
+          for (int c = 0; c < P::kDownChunks; ++c)
+            take<P::kQ2, L::kStage>(ahead[c], ring_a, p.stages, s, at, warp, lane);
+          watch(&now.h[place(15, rank * 512 + warp * 64 + (lane & 15) * 4 + 2)]);
           const Slice<2> h = receive<2>(now.h, rank * 512 + warp * 64, lane);
           float acc[T][4];
-          gemm<T, 2, P::kQ2, L::kStage>(acc, h, ring_a, p.stages, s, at, warp, lane);
+          gemm<T, 2, P::kQ2, L::kStage>(acc, h, ahead, ring_a, p.stages, s, at, warp, lane);
           reduce_residual(acc, gate, now.x[1]);
         }
       }
@@ -603,6 +579,5 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
       for (int i = tid; i < p.rows * kActionDim; i += kConsumers) p.actions[i] = s.xt[0][i];
   }
   asm volatile("barrier.cluster.arrive.aligned;\nbarrier.cluster.wait.aligned;" ::: "memory");
-#endif
 }
 }  // namespace pi05::expert
