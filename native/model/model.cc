@@ -15,7 +15,7 @@ Model::Model(Ops& ops, const Weights& weights, pi05_family family, pi05_resize r
   ops.reserve();
   const DType type = ops.activation_type();
   const int64_t image_rows = d.slots * d.vision.patches();
-  patches_ = ops.allocate(image_rows, d.vision.patch_values(), type);
+  patches_ = ops.allocate(image_rows, d.vision.patch_values(), ops.vision_type());
   stream_ = ops.allocate(d.max_prefix(), d.prefix.width, DType::F32);
   image_rows_ = ops.allocate(image_rows, d.prefix.width, DType::F32);
   cache_.capacity = d.max_prefix() + d.horizon;
