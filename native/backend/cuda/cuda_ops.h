@@ -1,4 +1,4 @@
-// The CUDA backend: bf16 products with fp32 sums, fp32 residual streams, one CUDA graph an inference. One stream; what
+// The CUDA backend: 16-bit products with fp32 sums, fp32 residual streams, one CUDA graph an inference. One stream; what
 // is called outside run() is enqueued there at once.
 #pragma once
 
