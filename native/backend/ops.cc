@@ -16,9 +16,9 @@ void Ops::reserve() {
   const DType type = activation_type();
   const int64_t pixels = dims.slots * dims.vision.patches();
   for (Matrix* m : {&vision_.norm, &vision_.q, &vision_.k, &vision_.v, &vision_.att})
-    *m = allocate(pixels, dims.vision.hidden, type);
+    *m = allocate(pixels, dims.vision.hidden, vision_type());
   vision_.x = allocate(pixels, dims.vision.hidden, DType::F32);
-  vision_.mid = allocate(pixels, dims.vision.mlp, type);
+  vision_.mid = allocate(pixels, dims.vision.mlp, vision_type());
 
   const auto& p = dims.prefix;
   prefix_.norm = allocate(dims.max_prefix(), p.width, type);

@@ -106,6 +106,7 @@ class Ops {
   // Zeroed; lives as long as the backend.
   virtual Matrix allocate(int64_t rows, int64_t cols, DType dtype) = 0;
   virtual DType activation_type() const = 0;
+  virtual DType vision_type() const { return activation_type(); }  // the same of patches and SigLIP
   // Allocates what the composites need between their steps; once, after load().
   virtual void reserve();
   // The result is valid until the next upload; host memory stays as it is until what runs on it is done.

@@ -15,7 +15,7 @@ Model::Model(Ops& ops, const Weights& weights, pi05_family family, pi05_resize r
   ops.reserve();
   const DType type = ops.activation_type();
   const int64_t image_rows = d.slots * d.vision.patches();
-  patches_ = ops.allocate(image_rows, d.vision.patch_values(), type);
+  patches_ = ops.allocate(image_rows, d.vision.patch_values(), ops.vision_type());
   stream_ = ops.allocate(d.max_prefix(), d.prefix.width, DType::F32);
   image_rows_ = ops.allocate(image_rows, d.prefix.width, DType::F32);
   cache_.capacity = d.max_prefix() + d.horizon;
@@ -124,14 +124,14 @@ void Model::trace_all(const Request& request, const Trace& trace) {
     give("siglip_" + std::to_string(request.slots[i]),
          image_rows_.rows_from(static_cast<int64_t>(i) * patches, patches));
   const int64_t rows = static_cast<int64_t>(request.images.size()) * patches + request.token_count;
-  const int64_t last = (d.prefix.layers - 1) * cache_.capacity;
-  give("prefix_k_0", cache_.k.rows_from(0, rows));
-  give("prefix_v_0", cache_.v.rows_from(0, rows));
-  give("prefix_k_last", cache_.k.rows_from(last, rows));
-  give("prefix_v_last", cache_.v.rows_from(last, rows));
+  const auto of = [](int64_t i, int64_t count) { return i > 0 && i == count - 1 ? "last" : std::to_string(i); };
+  for (int64_t layer = 0; layer < d.prefix.layers; layer++) {
+    give("prefix_k_" + of(layer, d.prefix.layers), cache_.k.rows_from(layer * cache_.capacity, rows));
+    give("prefix_v_" + of(layer, d.prefix.layers), cache_.v.rows_from(layer * cache_.capacity, rows));
+  }
   give("time_cond_0", condition_.rows_from(0, 1), true);
-  give("v_t_0", velocities_.rows_from(0, d.horizon));
-  give("v_t_last", velocities_.rows_from((request.steps - 1) * d.horizon, d.horizon));
+  for (int64_t step = 0; step < request.steps; step++)
+    give("v_t_" + of(step, request.steps), velocities_.rows_from(step * d.horizon, d.horizon));
 }
 
 }  // namespace pi05

@@ -16,8 +16,8 @@ One inference, to compare the engine with a reference.
                         prev_chunk  float32 [rows, action dim], for RTC only
                       other tensors (a reference's own results) are ignored
   --out FILE          actions float32 [horizon, action dim]
-  --trace             also siglip_i, prefix_k_0, prefix_v_0, prefix_k_last, prefix_v_last,
-                      time_cond_0, v_t_0, v_t_last
+  --trace             also siglip_i of each camera slot, prefix_k_i and prefix_v_i of each layer, v_t_i of
+                      each flow step (the last of them is called last), time_cond_0
   --steps N           flow steps; the checkpoint's own number by default
   --backend NAME      auto (default), cpu, cuda
   --rtc MODE          guided or trained real-time chunking, with

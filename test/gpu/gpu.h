@@ -6,11 +6,11 @@
 #include "backend/cuda/cuda.h"
 #include "check.h"
 
-#define RUN_GPU_TESTS()                            \
-  int main() {                                     \
-    std::setvbuf(stdout, nullptr, _IOLBF, 0);      \
-    const auto missing = pi05::why_no_cuda();      \
-    if (!missing) return check::run();             \
-    std::printf("skipped: %s\n", missing->what()); \
-    return 77;                                     \
+#define RUN_GPU_TESTS()                                             \
+  int main(int count, char** arguments) {                           \
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);                       \
+    const auto missing = pi05::why_no_cuda();                       \
+    if (!missing) return check::run(count > 1 ? arguments[1] : ""); \
+    std::printf("skipped: %s\n", missing->what());                  \
+    return 77;                                                      \
   }

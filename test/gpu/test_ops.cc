@@ -1,4 +1,5 @@
-// Every primitive on the GPU against its twin on the CPU, with equal inputs: bf16 values that the CPU reads as fp32.
+// Every primitive on the GPU against its twin on the CPU, with equal inputs: bf16 or fp16 values that the CPU reads as
+// fp32.
 #include <array>
 #include <cmath>
 
@@ -17,13 +18,15 @@ using pi05::Tensor;
 
 namespace {
 
-// Rounding of a bf16 result is 2^-9 of its value; what follows compares with the largest value.
-constexpr double kBf16 = 4e-3, kF32 = 2e-6;
+// Rounding of a bf16 result is 2^-9 of its value, of an fp16 result 2^-12; what follows compares with the largest
+// value.
+constexpr double kBf16 = 4e-3, kF16 = 5e-4, kF32 = 2e-6;
 
-float rounded(float value) {
+float rounded(float value, DType to) {
+  const int lost = to == DType::BF16 ? 16 : 13;  // bits
   uint32_t bits = 0;
   std::memcpy(&bits, &value, 4);
-  bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+  bits = (bits + (1u << (lost - 1)) - 1 + (bits >> lost & 1)) >> lost << lost;
   std::memcpy(&value, &bits, 4);
   return value;
 }
@@ -36,16 +39,19 @@ struct Both {
   }
 };
 
-// Both backends at one precision.
+// Both backends, with activations of one type.
 class Bench {
  public:
-  explicit Bench(CudaPrecision precision, pi05::Dimensions dims = pi05::dimensions_of(PI05_SIZE_TINY))
-      : cpu(std::make_unique<pi05::CpuOps>(dims, 2, false)), gpu(pi05::make_cuda_ops(dims, precision)) {
+  explicit Bench(DType activation_type, pi05::Dimensions dims = pi05::dimensions_of(PI05_SIZE_TINY))
+      : type(activation_type),
+        cpu(std::make_unique<pi05::CpuOps>(dims, 2, false)),
+        gpu(pi05::make_cuda_ops(dims, type == DType::F32 ? CudaPrecision::F32 : CudaPrecision::BF16)) {
     gpu->reserve();
   }
 
-  DType type() const { return gpu->activation_type(); }
-  double tolerance(DType of) const { return of == DType::BF16 ? kBf16 : type() == DType::BF16 ? 2e-5 : kF32; }
+  double tolerance(DType of) const {
+    return of == DType::BF16 ? kBf16 : of == DType::F16 ? kF16 : type == DType::F32 ? kF32 : 2e-5;
+  }
 
   // Random values around 0, of about `size`.
   Both make(int64_t rows, int64_t cols, DType of, float size = 1) {
@@ -53,14 +59,14 @@ class Bench {
     for (float& value : values) {
       state_ = state_ * 6364136223846793005ULL + 1442695040888963407ULL;
       value = (static_cast<float>(state_ >> 40) / static_cast<float>(1 << 23) - 1.0f) * 1.7f * size;
-      if (of == DType::BF16) value = rounded(value);
+      if (of != DType::F32) value = rounded(value, of);
     }
     const Both both{cpu->allocate(rows, cols, DType::F32), gpu->allocate(rows, cols, of)};
     cpu->upload(both.cpu, values.data());
     gpu->upload(both.gpu, values.data());
     return both;
   }
-  Both activations(int64_t rows, int64_t cols, float size = 1) { return make(rows, cols, type(), size); }
+  Both activations(int64_t rows, int64_t cols, float size = 1) { return make(rows, cols, type, size); }
   Both exact(int64_t rows, int64_t cols, float size = 1) { return make(rows, cols, DType::F32, size); }
 
   void compare(const std::string& what, const Both& both, double tolerance) {
@@ -68,12 +74,12 @@ class Bench {
     cpu->download(both.cpu, expected.data());
     gpu->download(both.gpu, actual.data());
     const double error = fixtures::relative_error(actual, expected);
-    std::printf("  %-5s %-46s %.1e (at most %.0e)\n", type() == DType::BF16 ? "bf16" : "fp32", what.c_str(), error,
-                tolerance);
+    std::printf("  %-5s %-46s %.1e (at most %.0e)\n", name_of(type), what.c_str(), error, tolerance);
     CHECK(error <= tolerance);
   }
   void compare(const std::string& what, const Both& both) { compare(what, both, tolerance(both.gpu.dtype)); }
 
+  const DType type;
   std::unique_ptr<pi05::CpuOps> cpu;
   std::unique_ptr<pi05::Ops> gpu;
 
@@ -87,7 +93,7 @@ std::string sizes(int64_t m, int64_t k, int64_t n) {
   return " (" + std::to_string(m) + ", " + std::to_string(k) + ") x " + std::to_string(n);
 }
 
-const CudaPrecision kPrecisions[] = {CudaPrecision::BF16, CudaPrecision::F32};
+const DType kTypes[] = {DType::BF16, DType::F16, DType::F32};
 
 // The two calls with the operands of one backend each.
 template <typename Call>
@@ -101,9 +107,9 @@ void on_both(Bench& bench, Call call) {
 TEST(products) {
   const int64_t shapes[][3] = {{1, 64, 160},  {15, 1024, 2560}, {33, 300, 144},
                                {10, 160, 64}, {512, 588, 1152}, {281, 128, 192}};
-  for (const CudaPrecision precision : kPrecisions)
+  for (const DType type : kTypes)
     for (const auto& [m, k, n] : shapes) {
-      Bench bench(precision);
+      Bench bench(type);
       const float size = 1 / std::sqrt(static_cast<float>(k));
       const Both x = bench.activations(m, k), weight = bench.activations(n, k, size),
                  up = bench.activations(n, k, size);
@@ -132,9 +138,9 @@ TEST(gated_products_by_turns) {
                                {572, 512, 2048}, {576, 64, 136},   {577, 192, 256},  {968, 128, 1032}, {316, 64, 16384},
                                {456, 64, 16384}, {528, 64, 16384}, {550, 64, 16384}, {499, 64, 16384}};
   constexpr int64_t kTurn = 8;
-  for (const CudaPrecision precision : kPrecisions)
+  for (const DType type : kTypes)
     for (const auto& [m, k, n] : shapes) {
-      Bench bench(precision);
+      Bench bench(type);
       const Both x = bench.activations(m, k), turns = bench.activations(2 * n, k, 2 / std::sqrt(static_cast<float>(k)));
       const Both above = bench.activations(m + 1, n), below = bench.activations(1, n);
       std::vector<float> values(static_cast<size_t>(2 * n * k)), parts[2];
@@ -150,13 +156,13 @@ TEST(gated_products_by_turns) {
       const Tensor both{turns.gpu.data, turns.gpu.dtype, n, turns.gpu.stride};
       bench.gpu->gated_linear(x.gpu, both, both, above.gpu.rows_from(0, m));
       bench.compare("gated_linear by turns" + sizes(m, k, n), {out, above.gpu.rows_from(0, m)},
-                    2 * bench.tolerance(bench.type()));
+                    2 * bench.tolerance(bench.type));
       bench.compare("the row after", {below.cpu, last}, 0);
     }
 }
 
 TEST(products_of_bf16_rows_with_fp32_weights) {
-  Bench bench(CudaPrecision::BF16);
+  Bench bench(DType::BF16);
   const Both x = bench.activations(15, 1024), weight = bench.exact(32, 1024, 0.03f), bias = bench.exact(1, 32);
   const Both out = bench.exact(15, 32);
   on_both(bench, [&](pi05::Ops& ops, auto own) {
@@ -168,8 +174,8 @@ TEST(products_of_bf16_rows_with_fp32_weights) {
 
 // Rows of a modulation table, by an index that lies where the backend keeps its inputs.
 TEST(modulated) {
-  for (const CudaPrecision precision : kPrecisions) {
-    Bench bench(precision);
+  for (const DType type : kTypes) {
+    Bench bench(type);
     const int64_t rows = bench.cpu->dims.horizon, width = 64;
     const Both x = bench.exact(rows, width, 3), modulation = bench.exact(3, 6 * width),
                stream = bench.exact(rows, width);
@@ -196,9 +202,9 @@ TEST(modulated) {
 }
 
 TEST(norms) {
-  for (const CudaPrecision precision : kPrecisions)
+  for (const DType type : kTypes)
     for (const auto& [rows, width] : {std::pair<int64_t, int64_t>{10, 64}, {33, 144}, {512, 1152}, {300, 2048}}) {
-      Bench bench(precision);
+      Bench bench(type);
       const Both x = bench.exact(rows, width, 3), weight = bench.exact(1, width), bias = bench.exact(1, width);
       const Both layer = bench.activations(rows, width), rms = bench.activations(rows, width);
       on_both(bench, [&](pi05::Ops& ops, auto own) {
@@ -211,7 +217,7 @@ TEST(norms) {
 }
 
 TEST(norms_that_add_a_product_in_parts) {
-  Bench bench(CudaPrecision::BF16);
+  Bench bench(DType::BF16);
   const pi05::Stream stream;
   pi05::Products products;
   const auto good = [](cudaError_t result) { CHECK(result == cudaSuccess); };
@@ -242,11 +248,11 @@ TEST(norms_that_add_a_product_in_parts) {
 }
 
 TEST(rotations) {
-  for (const CudaPrecision precision : kPrecisions) {
+  for (const DType type : kTypes) {
     pi05::Dimensions dims = pi05::dimensions_of(PI05_SIZE_TINY);
     for (const int64_t head_dim : {32, 256}) {
       dims.prefix.head_dim = dims.expert.head_dim = head_dim;
-      Bench bench(precision, dims);
+      Bench bench(type, dims);
       const Both x = bench.activations(200, 3 * head_dim);
       on_both(bench, [&](pi05::Ops& ops, auto own) { ops.rope(own(x), 3, 500); });
       bench.compare("rope" + sizes(200, 3, head_dim), x);
@@ -267,9 +273,9 @@ TEST(attentions) {
       {641, 641, {1, 8, 1, 256}}, {70, 129, {2, 6, 2, 256}},   {9, 1100, {1, 8, 1, 256}},  {33, 100, {2, 4, 2, 72}},
       {200, 255, {2, 3, 3, 80}},  {40, 300, {1, 2, 2, 80}},
   };
-  for (const CudaPrecision precision : kPrecisions)
+  for (const DType type : kTypes)
     for (const Case& c : cases) {
-      Bench bench(precision);
+      Bench bench(type);
       const int64_t b = c.shape.batch, width = c.shape.heads * c.shape.head_dim;
       const int64_t kv_width = c.shape.kv_heads * c.shape.head_dim;
       // Operands as they lie in practice: columns of one wider matrix.
@@ -285,8 +291,8 @@ TEST(attentions) {
 }
 
 TEST(conversions) {
-  for (const CudaPrecision precision : kPrecisions) {
-    Bench bench(precision);
+  for (const DType type : kTypes) {
+    Bench bench(type);
     const Both one = bench.exact(3, 33), many = bench.exact(9, 33), x = bench.exact(5, 70, 4);
     on_both(bench, [&](pi05::Ops& ops, auto own) {
       ops.copy(own(one), own(many));

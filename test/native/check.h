@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <vector>
 
@@ -30,9 +31,12 @@ inline void fail(const char* file, int line, const char* text) {
   std::printf("%s:%d: %s\n", file, line, text);
 }
 
-inline int run() {
-  int failed = 0;
+// All tests, or those whose claim has `only` in it.
+inline int run(const char* only = "") {
+  int failed = 0, taken = 0;
   for (const Test& test : tests()) {
+    if (!std::strstr(test.claim, only)) continue;
+    taken++;
     const int before = failures();
     try {
       test.body();
@@ -43,7 +47,7 @@ inline int run() {
     failed += !passed;
     std::printf("%s %s\n", passed ? "ok    " : "FAILED", test.claim);
   }
-  return tests().empty() || failed ? 1 : 0;
+  return taken == 0 || failed ? 1 : 0;
 }
 
 }  // namespace check
@@ -67,4 +71,4 @@ inline int run() {
   } while (0)
 
 #define RUN_TESTS() \
-  int main() { return check::run(); }
+  int main(int count, char** arguments) { return check::run(count > 1 ? arguments[1] : ""); }

@@ -10,7 +10,7 @@ void CudaOps::vision(const Matrix& patches, int64_t cameras, const Matrix& out) 
   const int64_t rows = patches.rows;
   const Matrix x = vision_.x.rows_from(0, rows), norm = vision_.norm.rows_from(0, rows);
   const Matrix att = vision_.att.rows_from(0, rows), mid = vision_.mid.rows_from(0, rows);
-  const Matrix all = qkv(rows, 3 * d.hidden);
+  const Matrix all = qkv(rows, 3 * d.hidden, vision_type());
   const AttentionShape shape{cameras, d.heads, d.heads, d.head_dim()};
   const Weights& w = weights_;
 
@@ -52,12 +52,12 @@ kernels::Parts CudaOps::layer_of_prefix(int64_t layer, const Matrix& x, const Ca
 
   check(kernels::rms_norm(x, w.input_norm, norm, before, stream_), "an RMSNorm");
   if (layer == d.layers - 1) {  // keys and values alone: the last rows of the weight
-    const Matrix both = qkv(x.rows, 2 * kv_cols);
+    const Matrix both = qkv(x.rows, 2 * kv_cols, type_);
     linear(norm, {w.k.data, weight.dtype, 2 * kv_cols, weight.cols}, nullptr, both);
     check(kernels::rope_split(both, 0, d.kv_heads, 0, turns_.as<float2>(), k, v, stream_), "a position embedding");
     return {};
   }
-  const Matrix all = qkv(x.rows, q_cols + 2 * kv_cols), att = prefix_.att.rows_from(0, x.rows);
+  const Matrix all = qkv(x.rows, q_cols + 2 * kv_cols, type_), att = prefix_.att.rows_from(0, x.rows);
   const Matrix mid = prefix_.mid.rows_from(0, x.rows);
   linear(norm, weight, nullptr, all);
   check(kernels::rope_split(all, d.heads, d.kv_heads, 0, turns_.as<float2>(), k, v, stream_), "a position embedding");
@@ -91,7 +91,7 @@ void CudaOps::expert_layer(int64_t layer, const int32_t* time_row, int64_t prefi
   const Matrix k = cache.k.rows_from(layer * cache.capacity, prefix_tokens + h.rows);
   const Matrix v = cache.v.rows_from(layer * cache.capacity, prefix_tokens + h.rows);
   const Matrix &norm = expert_.norm, &att = expert_.att, &mid = expert_.mid;
-  const Matrix all = qkv(h.rows, q_cols + 2 * kv_cols);
+  const Matrix all = qkv(h.rows, q_cols + 2 * kv_cols, type_);
 
   adaptive_rms_norm(h, modulation, time_row, norm);
   linear(norm, loaded_->expert_qkv()[static_cast<size_t>(layer)].weight, nullptr, all);

@@ -26,7 +26,7 @@ struct Heuristic {
 };
 
 // cudaDataType, cublasComputeType_t, cublasOperation_t
-constexpr int kF32 = 0, kBF16 = 14, kComputeF32 = 68, kTransposed = 1;
+constexpr int kF32 = 0, kF16 = 2, kBF16 = 14, kComputeF32 = 68, kTransposed = 1;
 // cublasLtMatmulDescAttributes_t
 constexpr int kTransposeA = 3, kEpilogue = 7, kBiasPointer = 8, kBiasType = 26;
 // cublasLtEpilogue_t

@@ -1,6 +1,9 @@
 // Memory, order and primitives of the CUDA backend.
 #include "backend/cuda/cuda_ops.h"
 
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -16,17 +19,12 @@ constexpr int64_t kMostParts = 4;
 constexpr size_t kMostRecordings = 512;
 constexpr int64_t kPartialBytes = 16 << 20;  // of attention split among blocks
 
-uint16_t bits_of(float value) {  // bf16, to nearest even
-  uint32_t bits = 0;
-  std::memcpy(&bits, &value, 4);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+uint16_t narrowed(float value, DType to) {
+  return to == DType::F16 ? __half_as_ushort(__float2half_rn(value)) : __bfloat16_as_ushort(__float2bfloat16_rn(value));
 }
 
-float value_of(uint16_t bits) {
-  const uint32_t wide = static_cast<uint32_t>(bits) << 16;
-  float value = 0;
-  std::memcpy(&value, &wide, 4);
-  return value;
+float widened(uint16_t bits, DType from) {
+  return from == DType::F16 ? __half2float(__ushort_as_half(bits)) : __bfloat162float(__ushort_as_bfloat16(bits));
 }
 
 }  // namespace
@@ -58,7 +56,7 @@ CudaOps::~CudaOps() {
 }
 
 void CudaOps::load(const Weights& host) {
-  loaded_ = CudaWeights::of(host, dims, type_, stream_);
+  loaded_ = CudaWeights::of(host, dims, type_, vision_type(), stream_);
   weights_ = loaded_->placed();
   if (loaded_->packed_expert().bytes() > 0) mail_ = DeviceMemory(kernels::expert_mail_bytes());
 }
@@ -85,7 +83,9 @@ void CudaOps::reserve() {
   result_ = PinnedMemory(dims.horizon * dims.action_dim * 4);
 }
 
-Matrix CudaOps::qkv(int64_t rows, int64_t cols) const { return {qkv_.data, type_, rows, cols, (cols + 7) / 8 * 8}; }
+Matrix CudaOps::qkv(int64_t rows, int64_t cols, DType type) const {
+  return {qkv_.data, type, rows, cols, (cols + 7) / 8 * 8};
+}
 
 Matrix CudaOps::scratch(int64_t rows, int64_t cols, DType type) {
   const int64_t stride = (cols + 7) / 8 * 8, bytes = rows * stride * bytes_of(type);
@@ -101,9 +101,10 @@ void CudaOps::upload(const Matrix& to, const float* host) {
   const auto row = static_cast<size_t>(to.cols);
   std::vector<uint16_t> rounded;
   const void* from = host;
-  if (to.dtype == DType::BF16) {
+  if (to.dtype != DType::F32) {
     rounded.resize(static_cast<size_t>(to.rows) * row);
-    std::transform(host, host + rounded.size(), rounded.begin(), bits_of);
+    std::transform(host, host + rounded.size(), rounded.begin(),
+                   [&](float value) { return narrowed(value, to.dtype); });
     from = rounded.data();
   }
   const auto bytes = static_cast<size_t>(bytes_of(to.dtype));
@@ -129,7 +130,7 @@ void CudaOps::download(const Matrix& from, float* host) {
     return;
   }
   const auto* narrow = reinterpret_cast<const uint16_t*>(to);
-  std::transform(narrow, narrow + values, host, value_of);
+  std::transform(narrow, narrow + values, host, [&](uint16_t bits) { return widened(bits, from.dtype); });
 }
 
 void CudaOps::forget_recordings() {

@@ -1,4 +1,4 @@
-// The CUDA backend: bf16 products with fp32 sums, fp32 residual streams, one CUDA graph an inference. One stream; what
+// The CUDA backend: 16-bit products with fp32 sums, fp32 residual streams, one CUDA graph an inference. One stream; what
 // is called outside run() is enqueued there at once.
 #pragma once
 
@@ -27,6 +27,8 @@ class CudaOps final : public Ops {
   void load(const Weights& host) override;
   Matrix allocate(int64_t rows, int64_t cols, DType dtype) override;
   DType activation_type() const override { return type_; }
+  // fp16 keeps three bits more than bf16 of what SigLIP has, whose values are small
+  DType vision_type() const override { return type_ == DType::BF16 ? DType::F16 : type_; }
   void reserve() override;
   const Inputs& upload(const Shape& shape, const Inputs& host) override;
   void upload(const Matrix& to, const float* host) override;
@@ -102,7 +104,7 @@ class CudaOps final : public Ops {
   DeviceMemory mail_;   // of the persistent kernel, where it fits
   DeviceMemory turns_;  // (max_prefix + horizon, head_dim / 2) cosine and sine
   Matrix qkv_;          // (largest of all rows, largest of all columns)
-  Matrix qkv(int64_t rows, int64_t cols) const;
+  Matrix qkv(int64_t rows, int64_t cols, DType type) const;
 
   // Inputs: small ones packed in one block, images each in a buffer of its own, host and device side by side.
   struct Image {

@@ -39,7 +39,9 @@ void fail(cudaError_t result, const char* what) {
   const std::string sentence = "Expected the GPU to do " + std::string(what) + ", received " +
                                cudaGetErrorName(result) + ": " + cudaGetErrorString(result);
   if (lost) throw Error(PI05_DEVICE_LOST, sentence + " (the GPU is lost to this process: start it anew)");
-  throw Error(result == cudaErrorMemoryAllocation ? PI05_OUT_OF_MEMORY : PI05_ENGINE_FAILED, sentence);
+  if (result == cudaErrorMemoryAllocation)
+    throw Error(PI05_OUT_OF_MEMORY, sentence + " (nvidia-smi names who holds its memory)");
+  throw Error(PI05_ENGINE_FAILED, sentence);
 }
 
 DeviceMemory::DeviceMemory(int64_t bytes) : bytes_(bytes) {

@@ -11,7 +11,9 @@ namespace {
 
 constexpr int64_t kWorkspace = 64 << 20;  // what cuBLAS takes on Hopper is 32 MiB; split-K may want more
 
-int type_of(DType type) { return type == DType::F32 ? cublaslt::kF32 : cublaslt::kBF16; }
+int type_of(DType type) {
+  return type == DType::F32 ? cublaslt::kF32 : type == DType::F16 ? cublaslt::kF16 : cublaslt::kBF16;
+}
 
 int64_t alignment_of(const void* data) {
   const auto address = reinterpret_cast<uintptr_t>(data);

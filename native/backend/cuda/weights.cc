@@ -1,5 +1,5 @@
-// Weights onto the GPU: matrices in the activation type, q, k, v of a layer one below the other; gate and up likewise
-// in the expert, in the prefix by turns; norms, the time MLP, modulation and action projections in fp32.
+// Weights onto the GPU: matrices in the type of what they multiply, q, k, v of a layer one below the other; gate and up
+// likewise in the expert, in the prefix by turns; norms, the time MLP, modulation and action projections in fp32.
 #include "backend/cuda/weights.h"
 
 #include <algorithm>
@@ -23,8 +23,8 @@ int64_t padded(int64_t cols) { return (cols + 7) / 8 * 8; }
 // Fills a CudaWeights.
 class CudaWeights::Loading {
  public:
-  Loading(CudaWeights& into, const Dimensions& dims, DType type, cudaStream_t stream)
-      : into_(into), dims_(dims), type_(type), stream_(stream) {}
+  Loading(CudaWeights& into, const Dimensions& dims, DType type, DType vision_type, cudaStream_t stream)
+      : into_(into), dims_(dims), type_(type), vision_type_(vision_type), stream_(stream) {}
   void load(const Weights& host);
 
  private:
@@ -33,13 +33,13 @@ class CudaWeights::Loading {
     return into_.memory_.back().as<void>();
   }
   Tensor place(const Tensor& host, DType type, const Matrix* to = nullptr);
-  Fused fuse(std::vector<const Affine*> parts, DType bias_type);
+  Fused fuse(std::vector<const Affine*> parts, DType type);
   void take_turns(Tensor& gate, Tensor& up);
   void pack_expert();
 
   CudaWeights& into_;
   const Dimensions& dims_;
-  const DType type_;
+  const DType type_, vision_type_;
   const cudaStream_t stream_;
   DeviceMemory staging_, in_order_;
 };
@@ -74,24 +74,24 @@ Tensor CudaWeights::Loading::place(const Tensor& host, DType type, const Matrix*
   return {target.data, type, target.rows, target.cols};
 }
 
-CudaWeights::Fused CudaWeights::Loading::fuse(std::vector<const Affine*> parts, DType bias_type) {
+CudaWeights::Fused CudaWeights::Loading::fuse(std::vector<const Affine*> parts, DType type) {
   int64_t rows = 0;
   for (const Affine* part : parts) rows += part->weight.rows;
   const int64_t cols = parts[0]->weight.cols, stride = padded(cols);
-  const Matrix weight{memory(rows * stride * bytes_of(type_)), type_, rows, cols, stride};
+  const Matrix weight{memory(rows * stride * bytes_of(type)), type, rows, cols, stride};
   Fused fused;
-  fused.weight = {weight.data, type_, rows, weight.stride};
+  fused.weight = {weight.data, type, rows, weight.stride};
   const bool biased = parts[0]->bias.data;
-  const Matrix bias = biased ? Matrix{memory(rows * bytes_of(bias_type)), bias_type, 1, rows, rows} : Matrix{};
-  fused.bias = {bias.data, bias_type, 1, rows};
+  const Matrix bias = biased ? Matrix{memory(rows * bytes_of(type)), type, 1, rows, rows} : Matrix{};
+  fused.bias = {bias.data, type, 1, rows};
   int64_t first = 0;
   for (const Affine* part : parts) {
     const Matrix below = weight.rows_from(first, part->weight.rows);
-    const Matrix place_for{below.data, type_, below.rows, weight.stride, weight.stride};
-    place(part->weight, type_, &place_for);
+    const Matrix place_for{below.data, type, below.rows, weight.stride, weight.stride};
+    place(part->weight, type, &place_for);
     if (biased) {
       const Matrix beside = bias.cols_from(first, part->bias.cols);
-      place(part->bias, bias_type, &beside);
+      place(part->bias, type, &beside);
     }
     first += part->weight.rows;
   }
@@ -124,7 +124,7 @@ void CudaWeights::Loading::load(const Weights& host) {
   const auto matrix = [this](Tensor& tensor) { tensor = place(tensor, type_); };
   // A bias has the type of what it is added to.
   const auto affine = [&](Affine& both, DType bias_type) {
-    matrix(both.weight);
+    both.weight = place(both.weight, vision_type_);
     both.bias = place(both.bias, bias_type);
   };
 
@@ -132,11 +132,11 @@ void CudaWeights::Loading::load(const Weights& host) {
   exact(w.position);
   for (VisionLayer& layer : w.vision) {
     exact_both(layer.norm1), exact_both(layer.norm2);
-    const Fused qkv = fuse({&layer.q, &layer.k, &layer.v}, type_);
+    const Fused qkv = fuse({&layer.q, &layer.k, &layer.v}, vision_type_);
     const int64_t hidden = layer.q.weight.rows;
     layer.q = part(qkv, 0, hidden), layer.k = part(qkv, hidden, hidden), layer.v = part(qkv, 2 * hidden, hidden);
     into_.vision_qkv_.push_back(qkv);
-    affine(layer.out, DType::F32), affine(layer.fc1, type_), affine(layer.fc2, DType::F32);
+    affine(layer.out, DType::F32), affine(layer.fc1, vision_type_), affine(layer.fc2, DType::F32);
   }
   exact_both(w.vision_norm);
   affine(w.projector, DType::F32);
@@ -188,7 +188,7 @@ void CudaWeights::Loading::pack_expert() {
 }
 
 std::shared_ptr<const CudaWeights> CudaWeights::of(const Weights& host, const Dimensions& dims, DType type,
-                                                   cudaStream_t stream) {
+                                                   DType vision_type, cudaStream_t stream) {
   static std::mutex loading;
   static std::map<std::string, std::weak_ptr<const CudaWeights>> in_use;
   const std::lock_guard<std::mutex> lock(loading);
@@ -196,7 +196,7 @@ std::shared_ptr<const CudaWeights> CudaWeights::of(const Weights& host, const Di
   if (!host.source.empty())
     if (std::shared_ptr<const CudaWeights> loaded = in_use[key].lock()) return loaded;
   const auto weights = std::make_shared<CudaWeights>();
-  Loading(*weights, dims, type, stream).load(host);
+  Loading(*weights, dims, type, vision_type, stream).load(host);
   if (!host.source.empty()) in_use[key] = weights;
   return weights;
 }

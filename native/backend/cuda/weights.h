@@ -18,10 +18,10 @@ class CudaWeights {
     Tensor weight, bias;
   };
 
-  // Those in use that were loaded from weights of the same source, dimensions and type, otherwise new ones. Throws
-  // Error(PI05_OUT_OF_MEMORY).
+  // Those in use that were loaded from weights of the same source, dimensions and types, otherwise new ones.
+  // vision_type: of SigLIP's and the projector's matrices, which goes with `type`. Throws Error(PI05_OUT_OF_MEMORY).
   static std::shared_ptr<const CudaWeights> of(const Weights& host, const Dimensions& dims, DType type,
-                                               cudaStream_t stream);
+                                               DType vision_type, cudaStream_t stream);
 
   const Weights& placed() const { return placed_; }
   // q, k and v of each layer, in that order

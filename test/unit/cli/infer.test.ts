@@ -56,8 +56,10 @@ describe('pi05 infer', () => {
   test('traces_the_intermediates_and_takes_other_steps', async () => {
     expect((await infer(caseFile(), '--trace', '--steps', '5')).code).toBe(0);
     const { tensors } = readSafetensors(out);
-    const caches = ['prefix_k_0', 'prefix_k_last', 'prefix_v_0', 'prefix_v_last'];
-    const expected = ['actions', ...caches, 'siglip_0', 'siglip_1', 'time_cond_0', 'v_t_0', 'v_t_last'];
+    const names = (prefix: string, ...ids: string[]) => ids.map((id) => `${prefix}_${id}`);
+    const caches = [...names('prefix_k', '0', '1', 'last'), ...names('prefix_v', '0', '1', 'last')];
+    const velocities = names('v_t', '0', '1', '2', '3', 'last');
+    const expected = ['actions', ...caches, 'siglip_0', 'siglip_1', 'time_cond_0', ...velocities];
     expect([...tensors.keys()].sort()).toEqual(expected);
     expect(tensors.get('prefix_k_0')?.shape).toEqual(golden.get('prefix_k_0')?.shape);
     expect(relativeError(floats(tensors, 'actions'), floats(golden, 'actions_steps_5'))).toBeLessThanOrEqual(1e-5);

@@ -1,7 +1,9 @@
-// Attention in bf16 on tensor cores, softmax in fp32 as the keys come by. Query heads that share a key head are rows of
-// one matrix, 16 a warp; warps with the same rows share out the keys of a turn and add what they have at the end. Where
-// the rows are few for the GPU, the keys are split among blocks too, and a second kernel adds the parts in order.
+// Attention in bf16 or fp16 on tensor cores, softmax in fp32 as the keys come by. Query heads that share a key head are
+// rows of one matrix, 16 a warp; warps with the same rows share out the keys of a turn and add what they have at the
+// end. Where the rows are few for the GPU, the keys are split among blocks too, and a second kernel adds the parts in
+// order.
 #include <algorithm>
+#include <type_traits>
 
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/gpu.h"
@@ -11,8 +13,8 @@ namespace pi05::kernels {
 namespace {
 
 struct Problem {
-  const bf16 *q, *k, *v;
-  bf16* out;
+  const void *q, *k, *v;
+  void* out;
   int64_t q_stride, k_stride, v_stride, out_stride;
   int queries, keys;    // a batch element
   int kv_heads, group;  // query heads a key head
@@ -45,15 +47,17 @@ __device__ __forceinline__ void load_tiles_turned(uint32_t (&r)[4], uint32_t at)
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                : "r"(at));
 }
+#define PI05_MULTIPLY(type)                                                 \
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." type "." type       \
+               ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};" \
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])             \
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1))
+template <typename Value>
 __device__ __forceinline__ void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-__device__ __forceinline__ uint32_t packed(float low, float high) {
-  const __nv_bfloat162 both = __floats2bfloat162_rn(low, high);
-  return *reinterpret_cast<const uint32_t*>(&both);
+  if constexpr (std::is_same_v<Value, fp16>)
+    PI05_MULTIPLY("f16");
+  else
+    PI05_MULTIPLY("bf16");
 }
 
 // Dim: head_dim rounded up to what is instantiated. RowParts * KeyParts warps a block, OwnKeys keys a warp and turn,
@@ -69,7 +73,7 @@ struct Tile {
   static_assert((KeyParts - 1) * (kSumBytes + kRows * 8) <= kShared, "room to add the key parts");
 };
 
-template <int Dim, int RowParts, int KeyParts, int OwnKeys, int Stages>
+template <typename Value, int Dim, int RowParts, int KeyParts, int OwnKeys, int Stages>
 __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>::kThreads, 1)
     attention_kernel(const __grid_constant__ Problem p) {
   using T = Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>;
@@ -89,11 +93,12 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
     const int token = row / p.group;
     return token * stride + (kv * p.group + row - token * p.group) * p.dim;
   };
-  const bf16* const queries = p.q + static_cast<int64_t>(batch) * p.queries * p.q_stride;
+  const auto* const queries = static_cast<const Value*>(p.q) + static_cast<int64_t>(batch) * p.queries * p.q_stride;
   const int q_stride = static_cast<int>(p.q_stride), k_stride = static_cast<int>(p.k_stride);
   const int v_stride = static_cast<int>(p.v_stride);
-  const bf16* const keys = p.k + static_cast<int64_t>(batch) * p.keys * p.k_stride + kv * p.dim;
-  const bf16* const values = p.v + static_cast<int64_t>(batch) * p.keys * p.v_stride + kv * p.dim;
+  const int64_t first_key = static_cast<int64_t>(batch) * p.keys;
+  const auto* const keys = static_cast<const Value*>(p.k) + first_key * p.k_stride + kv * p.dim;
+  const auto* const values = static_cast<const Value*>(p.v) + first_key * p.v_stride + kv * p.dim;
   const auto load = [&](int stage, int first) {
     const uint32_t k_tile = tiles + stage * 2 * T::kKeyBytes, v_tile = k_tile + T::kKeyBytes;
 #pragma unroll
@@ -146,8 +151,8 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
       for (int n = 0; n < OwnKeys / 16; n++) {
         uint32_t b[4];
         load_tiles(b, k_at + (n * 16 * T::kStride + d) * 2);
-        multiply(score[2 * n], a, b[0], b[1]);
-        multiply(score[2 * n + 1], a, b[2], b[3]);
+        multiply<Value>(score[2 * n], a, b[0], b[1]);
+        multiply<Value>(score[2 * n + 1], a, b[2], b[3]);
       }
     }
 
@@ -180,15 +185,15 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
 
 #pragma unroll
     for (int k = 0; k < OwnKeys / 16; k++) {
-      const uint32_t a[4] = {packed(score[2 * k][0], score[2 * k][1]), packed(score[2 * k][2], score[2 * k][3]),
-                             packed(score[2 * k + 1][0], score[2 * k + 1][1]),
-                             packed(score[2 * k + 1][2], score[2 * k + 1][3])};
+      const float (&low)[4] = score[2 * k], (&high)[4] = score[2 * k + 1];
+      const uint32_t a[4] = {packed<Value>(low[0], low[1]), packed<Value>(low[2], low[3]),
+                             packed<Value>(high[0], high[1]), packed<Value>(high[2], high[3])};
 #pragma unroll
       for (int d = 0; d < Dim; d += 16) {
         uint32_t b[4];
         load_tiles_turned(b, v_at + (k * 16 * T::kStride + d) * 2);
-        multiply(out[d / 8], a, b[0], b[1]);
-        multiply(out[d / 8 + 1], a, b[2], b[3]);
+        multiply<Value>(out[d / 8], a, b[0], b[1]);
+        multiply<Value>(out[d / 8 + 1], a, b[2], b[3]);
       }
     }
   }
@@ -244,8 +249,8 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
         (static_cast<int64_t>(blockIdx.z) * gridDim.y + blockIdx.y) * rows + row;  // of what splits leave
     const float factor = p.splits == 1 ? 1.0f / sum[side] : 1.0f;
     if (p.splits > 1 && lane % 4 == 0) p.stats[part] = make_float2(highest[side], sum[side]);
-    bf16* const whole = p.out + static_cast<int64_t>(batch) * p.queries * p.out_stride +
-                        place_of(row, static_cast<int>(p.out_stride)) + lane % 4 * 2;
+    Value* const whole = static_cast<Value*>(p.out) + static_cast<int64_t>(batch) * p.queries * p.out_stride +
+                         place_of(row, static_cast<int>(p.out_stride)) + lane % 4 * 2;
     float* const partial = p.partial + part * p.dim + lane % 4 * 2;
 #pragma unroll
     for (int n = 0; n < Dim / 8; n++) {
@@ -260,6 +265,7 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
 }
 
 // A block a row of one key head: adds the splits in order.
+template <typename Value>
 __global__ void __launch_bounds__(128) combine_kernel(Problem p) {
   const int rows = p.queries * p.group, row = static_cast<int>(blockIdx.x);
   const int batch = static_cast<int>(blockIdx.y) / p.kv_heads, kv = static_cast<int>(blockIdx.y) % p.kv_heads;
@@ -267,20 +273,20 @@ __global__ void __launch_bounds__(128) combine_kernel(Problem p) {
   float most = -INFINITY, sum = 0;
   for (int s = 0; s < p.splits; s++) most = fmaxf(most, p.stats[first + s * pitch].x);
   for (int s = 0; s < p.splits; s++) sum += p.stats[first + s * pitch].y * exp2f(p.stats[first + s * pitch].x - most);
-  bf16* to = p.out + (static_cast<int64_t>(batch) * p.queries + row / p.group) * p.out_stride +
-             (kv * p.group + row % p.group) * p.dim;
+  Value* to = static_cast<Value*>(p.out) + (static_cast<int64_t>(batch) * p.queries + row / p.group) * p.out_stride +
+              (kv * p.group + row % p.group) * p.dim;
   for (int i = static_cast<int>(threadIdx.x); i < p.dim; i += 128) {
     float value = 0;
     for (int s = 0; s < p.splits; s++)
       value += p.partial[(first + s * pitch) * p.dim + i] * exp2f(p.stats[first + s * pitch].x - most);
-    to[i] = narrow<bf16>(value / sum);
+    to[i] = narrow<Value>(value / sum);
   }
 }
 
-template <int Dim, int RowParts, int KeyParts, int OwnKeys, int Stages>
+template <typename Value, int Dim, int RowParts, int KeyParts, int OwnKeys, int Stages>
 cudaError_t launch(Problem p, int64_t batches, void* partial, int64_t partial_bytes, cudaStream_t stream) {
   using T = Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>;
-  const auto kernel = attention_kernel<Dim, RowParts, KeyParts, OwnKeys, Stages>;
+  const auto kernel = attention_kernel<Value, Dim, RowParts, KeyParts, OwnKeys, Stages>;
   cudaError_t result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, T::kShared);
   if (result != cudaSuccess) return result;
 
@@ -301,8 +307,19 @@ cudaError_t launch(Problem p, int64_t batches, void* partial, int64_t partial_by
   kernel<<<grid, T::kThreads, T::kShared, stream>>>(p);
   result = cudaGetLastError();
   if (result != cudaSuccess || p.splits == 1) return result;
-  combine_kernel<<<dim3(static_cast<unsigned>(rows), grid.y), 128, 0, stream>>>(p);
+  combine_kernel<Value><<<dim3(static_cast<unsigned>(rows), grid.y), 128, 0, stream>>>(p);
   return cudaGetLastError();
+}
+
+template <typename Value>
+cudaError_t launch_for(const Problem& p, int64_t batches, void* partial, int64_t partial_bytes, cudaStream_t stream) {
+  const auto go = [&](auto* launcher) { return launcher(p, batches, partial, partial_bytes, stream); };
+  if (p.dim <= 32) return go(launch<Value, 32, 4, 1, 64, 2>);
+  if (p.dim <= 64) return go(launch<Value, 64, 4, 1, 64, 2>);
+  if (p.dim <= 80) return go(launch<Value, 80, 4, 2, 32, 4>);
+  if (p.dim <= 128) return go(launch<Value, 128, 4, 2, 32, 2>);
+  using Deep = Tile<256, 3, 4, 16, 2>;
+  return gpu().shared >= Deep::kShared ? go(launch<Value, 256, 3, 4, 16, 2>) : go(launch<Value, 256, 4, 2, 32, 1>);
 }
 
 }  // namespace
@@ -313,8 +330,8 @@ cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const A
   const auto aligned = [](const Matrix& m) {
     return m.stride % 8 == 0 && reinterpret_cast<uintptr_t>(m.data) % 16 == 0;
   };
-  if (q.dtype != DType::BF16 || k.dtype != q.dtype || v.dtype != q.dtype || out.dtype != q.dtype || !aligned(q) ||
-      !aligned(k) || !aligned(v) || out.stride % 2 != 0 || shape.head_dim % 8 != 0 || shape.head_dim > kMostHeadDim ||
+  if (k.dtype != q.dtype || v.dtype != q.dtype || out.dtype != q.dtype || !aligned(q) || !aligned(k) || !aligned(v) ||
+      out.stride % 2 != 0 || shape.head_dim % 8 != 0 || shape.head_dim > kMostHeadDim ||
       shape.heads % shape.kv_heads != 0 || q.rows % shape.batch != 0 || k.rows % shape.batch != 0 || v.rows != k.rows ||
       out.rows != q.rows || q.rows == 0 || k.rows == 0)
     return cudaErrorInvalidValue;
@@ -324,21 +341,13 @@ cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const A
     cudaGetLastError();
   }
   Problem p{};
-  p.q = static_cast<const bf16*>(q.data), p.k = static_cast<const bf16*>(k.data);
-  p.v = static_cast<const bf16*>(v.data), p.out = static_cast<bf16*>(out.data);
+  p.q = q.data, p.k = k.data, p.v = v.data, p.out = out.data;
   p.q_stride = q.stride, p.k_stride = k.stride, p.v_stride = v.stride, p.out_stride = out.stride;
   p.queries = static_cast<int>(q.rows / shape.batch), p.keys = static_cast<int>(k.rows / shape.batch);
   p.kv_heads = static_cast<int>(shape.kv_heads), p.group = static_cast<int>(shape.heads / shape.kv_heads);
   p.dim = static_cast<int>(shape.head_dim);
   p.scale = 1.4426950408889634f / sqrtf(static_cast<float>(shape.head_dim));
-
-  const auto go = [&](auto* launcher) { return launcher(p, shape.batch, partial, partial_bytes, stream); };
-  if (p.dim <= 32) return go(launch<32, 4, 1, 64, 2>);
-  if (p.dim <= 64) return go(launch<64, 4, 1, 64, 2>);
-  if (p.dim <= 80) return go(launch<80, 4, 2, 32, 4>);
-  if (p.dim <= 128) return go(launch<128, 4, 2, 32, 2>);
-  using Deep = Tile<256, 3, 4, 16, 2>;
-  return gpu().shared >= Deep::kShared ? go(launch<256, 3, 4, 16, 2>) : go(launch<256, 4, 2, 32, 1>);
+  return (q.dtype == DType::F16 ? launch_for<fp16> : launch_for<bf16>)(p, shape.batch, partial, partial_bytes, stream);
 }
 
 }  // namespace pi05::kernels

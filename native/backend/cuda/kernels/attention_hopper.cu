@@ -26,9 +26,9 @@ cudaError_t encode(CUtensorMap* map, const Matrix& m, int64_t heads, int64_t dim
   const auto encoder = tensor_map_encoder();
   if (!encoder) return cudaErrorNotSupported;
   const CUresult result =
-      encoder(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 4, m.data, sizes, strides, box, steps,
-              CU_TENSOR_MAP_INTERLEAVE_NONE, cols == 64 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_32B,
-              CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+      encoder(map, CU_TENSOR_MAP_DATA_TYPE_UINT16, 4, m.data, sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
+              cols == 64 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_32B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+              CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   return result == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
 }
 
@@ -51,7 +51,7 @@ Problem share_out(int splits) {
   return p;
 }
 
-template <int Dim, int Groups, int Blocks>
+template <typename Value, int Dim, int Groups, int Blocks>
 struct Launch {
   using T = Tile<Dim, Groups, Blocks>;
 
@@ -81,7 +81,7 @@ struct Launch {
     configuration.launch.gridDim = dim3(blocks_for(p.queries, Groups * p.tokens) * static_cast<unsigned>(p.splits),
                                         static_cast<unsigned>(shape.batch * shape.kv_heads));
     configuration.launch.stream = stream;
-    return cudaLaunchKernelEx(&configuration.launch, hopper_kernel<Dim, Groups, Blocks>, maps, p);
+    return cudaLaunchKernelEx(&configuration.launch, hopper_kernel<Value, Dim, Groups, Blocks>, maps, p);
   }
 
   // Clusters of so many blocks that the GPU runs at once.
@@ -92,8 +92,8 @@ struct Launch {
         const Problem p = share_out(s);
         Configuration configuration(p);
         if (shared(p) > gpu().shared || configuration.result != cudaSuccess ||
-            cudaOccupancyMaxActiveClusters(&counts[s], hopper_kernel<Dim, Groups, Blocks>, &configuration.launch) !=
-                cudaSuccess)
+            cudaOccupancyMaxActiveClusters(&counts[s], hopper_kernel<Value, Dim, Groups, Blocks>,
+                                           &configuration.launch) != cudaSuccess)
           cudaGetLastError(), counts[s] = 0;
       }
       return counts;
@@ -113,8 +113,8 @@ struct Launch {
       launch.dynamicSmemBytes = static_cast<size_t>(shared(p));
       launch.attrs = attributes;
       launch.numAttrs = 2;
-      result = cudaFuncSetAttribute(hopper_kernel<Dim, Groups, Blocks>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                    gpu().shared);
+      result = cudaFuncSetAttribute(hopper_kernel<Value, Dim, Groups, Blocks>,
+                                    cudaFuncAttributeMaxDynamicSharedMemorySize, gpu().shared);
     }
     cudaLaunchAttribute attributes[2]{};
     cudaLaunchConfig_t launch{};
@@ -127,14 +127,15 @@ struct Launch {
 bool attention_hopper_fits(const Matrix& k, const AttentionShape& shape) {
   if (!gpu().is_hopper() || shape.heads / shape.kv_heads > 64) return false;
   const int64_t keys = k.rows / shape.batch;
-  return shape.head_dim == 256 ? keys <= 1024 : shape.head_dim > 64 && shape.head_dim <= 80 && keys <= 256;
+  return k.dtype == DType::BF16 ? shape.head_dim == 256 && keys <= 1024
+                                : shape.head_dim > 64 && shape.head_dim <= 80 && keys <= 256;
 }
 
 cudaError_t attention_hopper(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
                              const Matrix& out, cudaStream_t stream) {
   const auto fill = [&](int splits) {
     Problem p = share_out(splits);
-    p.out = static_cast<bf16*>(out.data), p.out_stride = out.stride;
+    p.out = out.data, p.out_stride = out.stride;
     p.queries = static_cast<int>(q.rows / shape.batch), p.keys = static_cast<int>(k.rows / shape.batch);
     p.kv_heads = static_cast<int>(shape.kv_heads), p.group = static_cast<int>(shape.heads / shape.kv_heads);
     p.group_inverse = static_cast<uint32_t>(65536 / p.group + 1);
@@ -143,13 +144,13 @@ cudaError_t attention_hopper(const Matrix& q, const Matrix& k, const Matrix& v, 
     return p;
   };
   Problem p = fill(1);
-  if (p.dim <= 80) return Launch<80, 1, 4>::run(p, q, k, v, shape, stream);
+  if (p.dim <= 80) return Launch<fp16, 80, 1, 4>::run(p, q, k, v, shape, stream);
 
   // Rounds of the clusters that run at once, each as long as its blocks' keys make it (measured).
   const int64_t tiles = blocks_for(p.queries, 2 * p.tokens) * shape.batch * shape.kv_heads;
   const int parts = (p.keys + 63) / 64;
   float best = INFINITY;
-  decltype(&Launch<256, 2, 1>::run) run = nullptr;
+  decltype(&Launch<bf16, 256, 2, 1>::run) run = nullptr;
   const auto consider = [&](auto launch, int blocks) {
     const int splits = (parts + blocks - 1) / blocks;
     const int clusters = splits <= kMostSplits ? launch.clusters(splits) : 0;
@@ -158,10 +159,10 @@ cudaError_t attention_hopper(const Matrix& q, const Matrix& k, const Matrix& v, 
         static_cast<float>((tiles + clusters - 1) / clusters) * (4.0f + 1.2f * static_cast<float>(blocks));
     if (time < best) best = time, run = launch.run, p = fill(splits);
   };
-  consider(Launch<256, 2, 1>{}, 1);
-  consider(Launch<256, 2, 2>{}, 2);
-  consider(Launch<256, 2, 3>{}, 3);
-  consider(Launch<256, 2, 4>{}, 4);
+  consider(Launch<bf16, 256, 2, 1>{}, 1);
+  consider(Launch<bf16, 256, 2, 2>{}, 2);
+  consider(Launch<bf16, 256, 2, 3>{}, 3);
+  consider(Launch<bf16, 256, 2, 4>{}, 4);
   return run ? run(p, q, k, v, shape, stream) : cudaErrorNotSupported;
 }
 

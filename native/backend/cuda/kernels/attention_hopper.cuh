@@ -6,8 +6,6 @@
 // it up, while it multiplies the next. Parts travel weighted, as fp16: three bits more than the result keeps.
 #pragma once
 
-#include <cuda_fp16.h>
-
 #include "backend/cuda/kernels/attention_ptx.cuh"
 #include "backend/cuda/kernels/device.cuh"
 
@@ -25,7 +23,7 @@ struct Maps {
 };
 
 struct Problem {
-  bf16* out;
+  void* out;
   int64_t out_stride;
   int queries, keys;            // a batch element
   int kv_heads, group, tokens;  // query heads a key head, tokens a warpgroup
@@ -70,18 +68,9 @@ __device__ __forceinline__ float exp2_fast(float x) {
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
-__device__ __forceinline__ uint32_t packed(float low, float high) {
-  const __nv_bfloat162 both = __floats2bfloat162_rn(low, high);
-  return *reinterpret_cast<const uint32_t*>(&both);
-}
-__device__ __forceinline__ uint32_t packed_half(float low, float high) {
-  uint32_t both;
-  asm("cvt.rn.satfinite.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
-  return both;
-}
 __device__ __forceinline__ __half2 half2_of(uint32_t both) { return *reinterpret_cast<const __half2*>(&both); }
 
-template <int Dim, int Groups, int Blocks>
+template <typename Value, int Dim, int Groups, int Blocks>
 __global__ void __launch_bounds__(128 * Groups, 1)
     hopper_kernel(const __grid_constant__ Maps maps, const __grid_constant__ Problem p) {
   using T = Tile<Dim, Groups, Blocks>;
@@ -151,10 +140,11 @@ __global__ void __launch_bounds__(128 * Groups, 1)
     if (i == 0) wgmma_begin();
 #pragma unroll
     for (int k = 0; k < 4; k++)
-      wgmma<T::kKeys>(score, tile_of(q_own + i * T::kQueryPanel + k * 32), tile_of(k_tile + i * T::kKeyPanel + k * 32),
-                      i + k > 0);
+      wgmma<Value, T::kKeys>(score, tile_of(q_own + i * T::kQueryPanel + k * 32),
+                             tile_of(k_tile + i * T::kKeyPanel + k * 32), i + k > 0);
     if (T::kRest)
-      wgmma<T::kKeys>(score, narrow_tile_of(q_own + T::kQueryPanel), narrow_tile_of(k_tile + T::kKeyPanel), true);
+      wgmma<Value, T::kKeys>(score, narrow_tile_of(q_own + T::kQueryPanel), narrow_tile_of(k_tile + T::kKeyPanel),
+                             true);
   }
   wgmma_commit();
   if (Groups == 2 && group == 0) named_arrive(3, 256);
@@ -208,7 +198,7 @@ __global__ void __launch_bounds__(128 * Groups, 1)
 #pragma unroll
   for (int k = 0; k < 4 * Blocks; k++)
 #pragma unroll
-    for (int j = 0; j < 4; j++) share[k][j] = packed(score[8 * k + 2 * j], score[8 * k + 2 * j + 1]);
+    for (int j = 0; j < 4; j++) share[k][j] = packed<Value>(score[8 * k + 2 * j], score[8 * k + 2 * j + 1]);
 
   float sum[T::kPanels][32], rest[8];
   const auto multiply = [&](int i) {
@@ -216,8 +206,8 @@ __global__ void __launch_bounds__(128 * Groups, 1)
     wgmma_begin();
 #pragma unroll
     for (int k = 0; k < 4 * Blocks; k++) {
-      wgmma_turned<64>(sum[i], share[k], tile_of(home_of(i) + k * 2048), k > 0);
-      if (T::kRest) wgmma_turned<16>(rest, share[k], narrow_tile_of(v_tile + T::kKeyPanel + k * 512), k > 0);
+      wgmma_turned<Value, 64>(sum[i], share[k], tile_of(home_of(i) + k * 2048), k > 0);
+      if (T::kRest) wgmma_turned<Value, 16>(rest, share[k], narrow_tile_of(v_tile + T::kKeyPanel + k * 512), k > 0);
     }
     wgmma_commit();
   };
@@ -239,10 +229,10 @@ __global__ void __launch_bounds__(128 * Groups, 1)
 #pragma unroll
       for (int j = 0; j < 4; j++) {
         const float* const c = sum[i] + 8 * j;
-        store_matrices(at + matrix_row + ((2 * j + lane / 16) ^ lane % 8) * 16,
-                       packed_half(c[0] * factor[0], c[1] * factor[0]), packed_half(c[2] * factor[1], c[3] * factor[1]),
-                       packed_half(c[4] * factor[0], c[5] * factor[0]),
-                       packed_half(c[6] * factor[1], c[7] * factor[1]));
+        store_matrices(
+            at + matrix_row + ((2 * j + lane / 16) ^ lane % 8) * 16, packed<fp16>(c[0] * factor[0], c[1] * factor[0]),
+            packed<fp16>(c[2] * factor[1], c[3] * factor[1]), packed<fp16>(c[4] * factor[0], c[5] * factor[0]),
+            packed<fp16>(c[6] * factor[1], c[7] * factor[1]));
       }
       tma_written();
       __syncwarp();
@@ -316,10 +306,10 @@ __global__ void __launch_bounds__(128 * Groups, 1)
 #pragma unroll
         for (int j = 0; j < 4; j++) {
           const float2 value = __half22float2(total[half][j]);
-          values[j] = packed(value.x, value.y);
+          values[j] = packed<Value>(value.x, value.y);
         }
         if (token[half] + ahead < p.queries)
-          *reinterpret_cast<uint4*>(p.out + at[half] + ahead * p.out_stride + panel * 64) =
+          *reinterpret_cast<uint4*>(static_cast<Value*>(p.out) + at[half] + ahead * p.out_stride + panel * 64) =
               make_uint4(values[0], values[1], values[2], values[3]);
       }
     }
@@ -332,8 +322,8 @@ __global__ void __launch_bounds__(128 * Groups, 1)
     for (int side = 0; side < 2; side++) {
       const int r = row + 8 * side, of_group = r * p.group_inverse >> 16, token = token0 + of_group;
       if (of_group >= p.tokens || token >= p.queries) continue;
-      bf16* const to = p.out + (static_cast<int64_t>(batch) * p.queries + token) * p.out_stride +
-                       (kv * p.group + r - of_group * p.group) * p.dim + lane % 4 * 2;
+      Value* const to = static_cast<Value*>(p.out) + (static_cast<int64_t>(batch) * p.queries + token) * p.out_stride +
+                        (kv * p.group + r - of_group * p.group) * p.dim + lane % 4 * 2;
 #pragma unroll
       for (int j = 0; j < 8; j++)
         store2(to + 8 * j,

@@ -2,15 +2,18 @@
 #pragma once
 
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 
 #include "backend/ops.h"
 
 namespace pi05::kernels {
 
 using bf16 = __nv_bfloat16;
+using fp16 = __half;
 
 __device__ __forceinline__ float widen(float x) { return x; }
 __device__ __forceinline__ float widen(bf16 x) { return __bfloat162float(x); }
+__device__ __forceinline__ float widen(fp16 x) { return __half2float(x); }
 
 template <typename Value>
 __device__ __forceinline__ Value narrow(float x);
@@ -22,22 +25,44 @@ template <>
 __device__ __forceinline__ bf16 narrow<bf16>(float x) {
   return __float2bfloat16_rn(x);
 }
+// fp16's largest value is 65504: larger ones become that.
+template <>
+__device__ __forceinline__ fp16 narrow<fp16>(float x) {
+  fp16 result;
+  asm("cvt.rn.satfinite.f16.f32 %0, %1;" : "=h"(*reinterpret_cast<uint16_t*>(&result)) : "f"(x));
+  return result;
+}
+
+// Two values in 32 bits, the first in the lower half.
+template <typename Value>
+__device__ __forceinline__ uint32_t packed(float low, float high);
+template <>
+__device__ __forceinline__ uint32_t packed<bf16>(float low, float high) {
+  const __nv_bfloat162 both = __floats2bfloat162_rn(low, high);
+  return *reinterpret_cast<const uint32_t*>(&both);
+}
+template <>
+__device__ __forceinline__ uint32_t packed<fp16>(float low, float high) {
+  uint32_t both;
+  asm("cvt.rn.satfinite.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+  return both;
+}
 
 __device__ __forceinline__ float2 load2(const float* p) { return *reinterpret_cast<const float2*>(p); }
 __device__ __forceinline__ float2 load2(const bf16* p) {
   return __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162*>(p));
 }
+__device__ __forceinline__ float2 load2(const fp16* p) { return __half22float2(*reinterpret_cast<const __half2*>(p)); }
 __device__ __forceinline__ void store2(float* p, float2 v) { *reinterpret_cast<float2*>(p) = v; }
-__device__ __forceinline__ void store2(bf16* p, float2 v) {
-  *reinterpret_cast<__nv_bfloat162*>(p) = __floats2bfloat162_rn(v.x, v.y);
+template <typename Value>
+__device__ __forceinline__ void store2(Value* p, float2 v) {
+  *reinterpret_cast<uint32_t*>(p) = packed<Value>(v.x, v.y);
 }
 
 __device__ __forceinline__ void store4(float* p, float4 v) { *reinterpret_cast<float4*>(p) = v; }
-__device__ __forceinline__ void store4(bf16* p, float4 v) {
-  struct alignas(8) Pairs {
-    __nv_bfloat162 first, second;
-  };
-  *reinterpret_cast<Pairs*>(p) = {__floats2bfloat162_rn(v.x, v.y), __floats2bfloat162_rn(v.z, v.w)};
+template <typename Value>
+__device__ __forceinline__ void store4(Value* p, float4 v) {
+  *reinterpret_cast<uint2*>(p) = make_uint2(packed<Value>(v.x, v.y), packed<Value>(v.z, v.w));
 }
 
 __device__ __forceinline__ float gelu_tanh(float x) {
@@ -104,6 +129,7 @@ template <typename Body>
 cudaError_t by_type(DType type, Body body) {
   if (type == DType::F32) return body(static_cast<float*>(nullptr));
   if (type == DType::BF16) return body(static_cast<bf16*>(nullptr));
+  if (type == DType::F16) return body(static_cast<fp16*>(nullptr));
   return cudaErrorInvalidValue;
 }
 

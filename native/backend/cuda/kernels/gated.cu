@@ -102,7 +102,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
       for (int k = 0; k < Tile::kStep / 16; k++)
 #pragma unroll
         for (int half = 0; half < Tile::kHalves; half++)
-          wgmma<Tile::kRows>(sums[half], weight_at + half * 512 + k * 2, x_at + k * 2, step > 0 || k > 0);
+          wgmma<bf16, Tile::kRows>(sums[half], weight_at + half * 512 + k * 2, x_at + k * 2, step > 0 || k > 0);
       wgmma_commit();
       wgmma_wait<1>();
       if (step > 0 && lane == 0) mbar_arrive(empty + 8 * last);

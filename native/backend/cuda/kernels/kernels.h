@@ -1,5 +1,5 @@
 // The launchers of all kernels. Each checks its shapes (cudaErrorInvalidValue), launches on `stream` and returns what
-// the launch said. Activations are bf16 or fp32 matrices; every sum has one order.
+// the launch said. Activations are matrices of bf16 (fp16 in SigLIP) or fp32; every sum has one order.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -60,7 +60,8 @@ cudaError_t rope_split(const Matrix& qkv, int64_t heads, int64_t kv_heads, int64
 // `partial`: workspace for keys split among blocks. F32 matrices take the plain kernel; Hopper has one of its own.
 cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape, const Matrix& out,
                       void* partial, int64_t partial_bytes, cudaStream_t stream);
-// Whether this is a Hopper GPU and heads of 256 with at most 1024 keys, or of 72 or 80 with at most 256. Matrices are
+// Whether this is a Hopper GPU and there are bf16 heads of 256 with at most 1024 keys, or fp16 ones of 72 or 80 with at
+// most 256. Matrices are
 // as attention() wants them, rows of `out` at multiples of 16 bytes. attention_hopper gives cudaErrorNotSupported, and
 // has launched nothing, where what is there of the GPU has no room for its clusters.
 bool attention_hopper_fits(const Matrix& k, const AttentionShape& shape);

@@ -1,6 +1,4 @@
 // Element by element: conversions, activations, sums.
-#include <cuda_fp16.h>
-
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/kernels.h"
 
@@ -8,9 +6,6 @@ namespace pi05::kernels {
 namespace {
 
 constexpr int kThreads = 256;
-
-__device__ __forceinline__ float widen(__half x) { return __half2float(x); }
-using kernels::widen;
 
 // Calls body(row, column) once for every element.
 template <typename Body>
@@ -111,11 +106,14 @@ cudaError_t convert(const void* from, DType type, int64_t from_rows, int64_t fro
                     const Matrix& to, cudaStream_t stream) {
   if (type == DType::F32) return convert<float>(from, from_rows, from_stride, from_cols, to, stream);
   if (type == DType::BF16) return convert<bf16>(from, from_rows, from_stride, from_cols, to, stream);
-  return convert<__half>(from, from_rows, from_stride, from_cols, to, stream);
+  return convert<fp16>(from, from_rows, from_stride, from_cols, to, stream);
 }
 
 __device__ __forceinline__ float gelu_for(float x, const float*) { return gelu_tanh(x); }
-__device__ __forceinline__ float gelu_for(float x, const bf16*) { return gelu_tanh_fast(x); }
+template <typename Narrow>
+__device__ __forceinline__ float gelu_for(float x, const Narrow*) {
+  return gelu_tanh_fast(x);
+}
 
 // Eight values a thread where rows allow it.
 template <typename Value, int Width>

@@ -3,7 +3,11 @@
 #pragma once
 
 #include <cuda.h>
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
 #include <stdint.h>
+
+#include <type_traits>
 
 #include "backend/cuda/kernels/barriers.cuh"
 
@@ -34,8 +38,8 @@ __device__ __forceinline__ void tma_written() { asm volatile("fence.proxy.async.
 // What this thread's stores read may be overwritten.
 __device__ __forceinline__ void tma_store_read() { asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory"); }
 
-// One, two or four matrices of 8 by 8 bf16, of each of which a thread has row lane / 4, columns lane % 4 * 2 + {0, 1}:
-// their transposes, a row of 16 bytes at the address of each of the first 8, 16 or all 32 threads.
+// One, two or four matrices of 8 by 8 values of 16 bits, of each of which a thread has row lane / 4, columns lane % 4 *
+// 2 + {0, 1}: their transposes, a row of 16 bytes at the address of each of the first 8, 16 or all 32 threads.
 __device__ __forceinline__ void store_transposed(uint32_t to, uint32_t a) {
   asm volatile("stmatrix.sync.aligned.m8n8.x1.trans.shared.b16 [%0], {%1};" ::"r"(to), "r"(a) : "memory");
 }
@@ -58,8 +62,8 @@ __device__ __forceinline__ void give_registers() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegisters));
 }
 
-// A tile of rows of 64 bf16 (128 bytes), as TMA lays it out with CU_TENSOR_MAP_SWIZZLE_128B; `at` begins at a multiple
-// of 1024 bytes (a row that is a multiple of 8), plus 32 bytes for each 16 columns.
+// A tile of rows of 64 values (128 bytes), as TMA lays it out with CU_TENSOR_MAP_SWIZZLE_128B; `at` begins at a
+// multiple of 1024 bytes (a row that is a multiple of 8), plus 32 bytes for each 16 columns.
 __device__ __forceinline__ uint64_t tile_of(uint32_t at) {
   return static_cast<uint64_t>(at >> 4 & 0x3fff) | uint64_t{1} << 16 | uint64_t{64} << 32 | uint64_t{1} << 62;
 }
@@ -118,16 +122,20 @@ __device__ __forceinline__ void wgmma_done(float (&d)[kCount]) {
 #define PI05_O84(d) PI05_O80(d), PI05_O4(d, 80)
 #define PI05_O92(d) PI05_O88(d), PI05_O4(d, 88)
 // clang-format on
-#define PI05_WGMMA(n, half, a_is, b_is, sum_is)                                                          \
-  if constexpr (N == n)                                                                                  \
+#define PI05_WGMMA_OF(type, n, half, a_is, b_is, sum_is)                                                 \
   asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #sum_is ", 0;\nwgmma.mma_async.sync.aligned.m64n" #n \
-               "k16.f32.bf16.bf16 {" PI05_D##half "}, %" #a_is ", %" #b_is ", p, 1, 1, 0, 0;\n}"         \
+               "k16.f32." type " {" PI05_D##half "}, %" #a_is ", %" #b_is ", p, 1, 1, 0, 0;\n}"          \
                : PI05_O##half(d)                                                                         \
                : "l"(a), "l"(b), "r"(static_cast<int>(sum)))
+#define PI05_WGMMA(n, half, a_is, b_is, sum_is)            \
+  if constexpr (N == n && std::is_same_v<Value, __half>)   \
+    PI05_WGMMA_OF("f16.f16", n, half, a_is, b_is, sum_is); \
+  else if constexpr (N == n)                               \
+  PI05_WGMMA_OF("bf16.bf16", n, half, a_is, b_is, sum_is)
 
-// d (64, N) = a (64, 16) · b (N, 16)ᵀ, plus d where `sum`. A thread holds of rows warp * 16 + lane / 4 + {0, 8} the
-// columns 8 j + lane % 4 * 2 + {0, 1}: d[4 j + 2 * (row's 8) + column's 1].
-template <int N>
+// Value: __nv_bfloat16 or __half. d (64, N) = a (64, 16) · b (N, 16)ᵀ, plus d where `sum`. A thread holds of rows warp
+// * 16 + lane / 4 + {0, 8} the columns 8 j + lane % 4 * 2 + {0, 1}: d[4 j + 2 * (row's 8) + column's 1].
+template <typename Value, int N>
 __device__ __forceinline__ void wgmma(float (&d)[N / 2], uint64_t a, uint64_t b, bool sum) {
   PI05_WGMMA(32, 16, 16, 17, 18);
   PI05_WGMMA(48, 24, 24, 25, 26);
