@@ -1,4 +1,4 @@
-// All flow steps of the standard action expert as one persistent kernel: clusters (from Hopper on), weights packed in
+// All flow steps of the standard action expert as one persistent kernel, for Hopper: clusters, weights packed in
 // the order in which each block streams them.
 #pragma once
 
