@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "backend/cpu/cpu_ops.h"
+#include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/kernels/kernels.h"
 #include "backend/cuda/products.h"
 #include "checkpoint/make_checkpoint.h"
@@ -221,8 +222,8 @@ TEST(norms_that_add_a_product_in_parts) {
   const pi05::Stream stream;
   pi05::Products products;
   const auto good = [](cudaError_t result) { CHECK(result == cudaSuccess); };
-  for (const auto& [m, k, n] : {std::array<int64_t, 3>{33, 128, 144}, {276, 512, 2048}, {572, 1024, 1152}})
-    for (const int64_t count : {1, 2, 4}) {
+  for (const auto& [m, k, n] : {std::array<int64_t, 3>{33, 192, 144}, {276, 384, 2048}, {572, 1152, 1152}})
+    for (const int64_t count : {1, 2, 3, 4}) {
       const Both x = bench.activations(m, k), w = bench.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
       const Both bias = bench.exact(1, n), scale = bench.exact(1, n), shift = bench.exact(1, n);
       const Both rms = bench.exact(m, n, 3), layer = bench.exact(m, n, 3);
@@ -245,6 +246,68 @@ TEST(norms_that_add_a_product_in_parts) {
       bench.compare("sum" + what, rms), bench.compare("rms_norm of a sum" + what, rms_out);
       bench.compare("sum with bias" + what, layer), bench.compare("layer_norm of a sum" + what, layer_out);
     }
+}
+
+// Some GPUs have a kernel for as many rows and columns as their multiprocessors take at once: by SigLIP's sizes with
+// one, two and three cameras, and others.
+TEST(products_in_one_round) {
+  namespace kernels = pi05::kernels;
+  const pi05::Stream stream;
+  const bool here = kernels::gpu().is_hopper() && kernels::gpu().multiprocessors >= 132;
+  const auto good = [](cudaError_t result) { CHECK(result == cudaSuccess); };
+  const int64_t whole[][3] = {{256, 192, 3456}, {512, 192, 3456}, {768, 192, 3456}, {256, 192, 4304},
+                              {512, 192, 4304}, {768, 192, 4304}, {512, 1152, 72},  {1, 64, 160},
+                              {63, 588, 1160},  {129, 1096, 264}, {700, 40, 2000}};
+  const int64_t parted[][3] = {{256, 4304, 1152}, {512, 4304, 1152}, {768, 1152, 1152}, {1, 64, 160},
+                               {63, 588, 264},    {300, 2056, 1160}, {513, 2120, 136},  {129, 2048, 72}};
+  for (const DType type : {DType::BF16, DType::F16}) {
+    for (const auto& [m, k, n] : whole) {
+      Bench bench(type);
+      const Both x = bench.activations(m, k), w = bench.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
+      const Both bias = bench.activations(1, n), below = bench.activations(1, n);
+      const Tensor weight = tensor(w.cpu), added = tensor(bias.cpu);
+      CHECK(kernels::vision_product_fits(x.gpu, tensor(w.gpu)) == here);
+      for (const bool gelu : {false, true}) {
+        if (!here) continue;
+        const Matrix out = bench.cpu->allocate(m, n, DType::F32), above = bench.gpu->allocate(m + 1, n, type);
+        gelu ? bench.cpu->linear_gelu(x.cpu, weight, &added, out) : bench.cpu->linear(x.cpu, weight, &added, out);
+        bench.gpu->copy(below.gpu, above);
+        good(cudaDeviceSynchronize());
+        const Matrix rows = above.rows_from(0, m);
+        good(kernels::vision_product(x.gpu, tensor(w.gpu), bias.gpu.data, gelu, rows, stream));
+        good(cudaStreamSynchronize(stream));
+        bench.compare((gelu ? "a round and GELU" : "a round") + sizes(m, k, n), {out, rows});
+        bench.compare("the row after", {below.cpu, above.rows_from(m, 1)}, 0);
+      }
+    }
+    for (const auto& [m, k, n] : parted) {
+      Bench bench(type);
+      const Both x = bench.activations(m, k), w = bench.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
+      const Both bias = bench.exact(1, n), scale = bench.exact(1, n), shift = bench.exact(1, n);
+      const Both sum = bench.exact(m, n, 3), out = bench.activations(m, n), below = bench.exact(1, n);
+      const int64_t count = kernels::vision_product_parts(x.gpu, tensor(w.gpu));
+      CHECK(count == (here ? k > 2048 ? 3 : 1 : 0));
+      if (!here) continue;
+      const Tensor added = tensor(bias.cpu);
+      bench.cpu->linear_add(x.cpu, tensor(w.cpu), &added, sum.cpu);
+      bench.cpu->layer_norm(sum.cpu, {tensor(scale.cpu), tensor(shift.cpu)}, out.cpu);
+      const Matrix above = bench.gpu->allocate(count * m + 1, n, DType::F32), parts = above.rows_from(0, count * m);
+      bench.gpu->copy(below.gpu, above);
+      good(cudaDeviceSynchronize());
+      good(kernels::vision_product_in_parts(x.gpu, tensor(w.gpu), parts, stream));
+      good(kernels::layer_norm(
+          sum.gpu, {tensor(scale.gpu), tensor(shift.gpu)}, out.gpu,
+          {static_cast<const float*>(parts.data), m * parts.stride, count, static_cast<const float*>(bias.gpu.data)},
+          stream));
+      good(cudaStreamSynchronize(stream));
+      const std::string what = sizes(m, k, n) + " in " + std::to_string(count);
+      bench.compare("a round's sum" + what, sum), bench.compare("its layer_norm" + what, out);
+      bench.compare("the row after", {below.cpu, above.rows_from(count * m, 1)}, 0);
+    }
+    Bench bench(type);
+    const Both x = bench.activations(768, 2056), wide = bench.activations(1152, 2056);
+    CHECK(kernels::vision_product_parts(x.gpu, tensor(wide.gpu)) == 0);  // more than a round
+  }
 }
 
 TEST(rotations) {

@@ -18,20 +18,40 @@ void CudaOps::vision(const Matrix& patches, int64_t cameras, const Matrix& out) 
                         w.position.cols};
   copy(position, x);
   linear_add(patches, w.patch.weight, &w.patch.bias, x);
+  kernels::Parts left;
   for (size_t i = 0; i < w.vision.size(); i++) {
     const VisionLayer& layer = w.vision[i];
-    layer_norm(x, layer.norm1, norm);
-    linear(norm, loaded_->vision_qkv()[i].weight, &loaded_->vision_qkv()[i].bias, all);
+    check(kernels::layer_norm(x, layer.norm1, norm, left, stream_), "a LayerNorm");
+    vision_linear(norm, loaded_->vision_qkv()[i].weight, loaded_->vision_qkv()[i].bias, false, all);
     attention(all.cols_from(0, d.hidden), all.cols_from(d.hidden, d.hidden), all.cols_from(2 * d.hidden, d.hidden),
               shape, att);
-    linear_add(att, layer.out.weight, &layer.out.bias, x);
-    layer_norm(x, layer.norm2, norm);
-    linear_gelu(norm, layer.fc1.weight, &layer.fc1.bias, mid);
-    linear_add(mid, layer.fc2.weight, &layer.fc2.bias, x);
+    left = vision_parts(att, layer.out, x);
+    check(kernels::layer_norm(x, layer.norm2, norm, left, stream_), "a LayerNorm");
+    vision_linear(norm, layer.fc1.weight, layer.fc1.bias, true, mid);
+    left = vision_parts(mid, layer.fc2, x);
   }
-  layer_norm(x, w.vision_norm, norm);
+  check(kernels::layer_norm(x, w.vision_norm, norm, left, stream_), "a LayerNorm");
   linear(norm, w.projector.weight, &w.projector.bias, out);
   mark(static_cast<int>(Stage::Vision));
+}
+
+void CudaOps::vision_linear(const Matrix& x, const Tensor& weight, const Tensor& bias, bool gelu, const Matrix& out) {
+  if (kernels::vision_product_fits(x, weight))
+    check(kernels::vision_product(x, weight, bias.data, gelu, out, stream_), "a product of SigLIP");
+  else
+    products_.run(x, weight, {bias.data, gelu, false}, out, stream_);
+}
+
+kernels::Parts CudaOps::vision_parts(const Matrix& x, const Affine& layer, const Matrix& stream) {
+  const int64_t count = kernels::vision_product_parts(x, layer.weight);
+  if (count == 0) {
+    linear_add(x, layer.weight, &layer.bias, stream);
+    return {};
+  }
+  const Matrix parts = scratch(count * x.rows, layer.weight.rows, DType::F32);
+  check(kernels::vision_product_in_parts(x, layer.weight, parts, stream_), "a product of SigLIP in parts");
+  return {static_cast<const float*>(parts.data), x.rows * parts.stride, count,
+          static_cast<const float*>(layer.bias.data)};
 }
 
 void CudaOps::prefix(const Matrix& x, const Cache& cache) {

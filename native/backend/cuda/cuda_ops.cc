@@ -79,6 +79,7 @@ void CudaOps::reserve() {
   qkv_ = allocate(rows, columns, type_);
   scratch(rows, 2 * std::max(p.mlp, e.mlp), type_);
   scratch(kMostParts * dims.max_prefix(), p.width, DType::F32);
+  scratch(kMostParts * vision_.x.rows, v.hidden, DType::F32);
   scratch(dims.horizon, e.width, DType::F32);
   result_ = PinnedMemory(dims.horizon * dims.action_dim * 4);
 }

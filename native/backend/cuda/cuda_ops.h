@@ -1,5 +1,5 @@
-// The CUDA backend: 16-bit products with fp32 sums, fp32 residual streams, one CUDA graph an inference. One stream; what
-// is called outside run() is enqueued there at once.
+// The CUDA backend: 16-bit products with fp32 sums, fp32 residual streams, one CUDA graph an inference. One stream;
+// what is called outside run() is enqueued there at once.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -85,6 +85,9 @@ class CudaOps final : public Ops {
   Matrix scratch(int64_t rows, int64_t cols, DType type);  // valid until the next call
   // x · weightᵀ, to be added to `stream` by the norm that reads it next, or added already. Lies in scratch.
   kernels::Parts linear_parts(const Matrix& x, const Tensor& weight, const Matrix& stream);
+  // The same of a layer of SigLIP with its bias; and out = x · weightᵀ + bias, after a GELU where `gelu`.
+  kernels::Parts vision_parts(const Matrix& x, const Affine& layer, const Matrix& stream);
+  void vision_linear(const Matrix& x, const Tensor& weight, const Tensor& bias, bool gelu, const Matrix& out);
   // Adds `before` to x first; returns what is left to add to it.
   kernels::Parts layer_of_prefix(int64_t layer, const Matrix& x, const Cache& cache, const kernels::Parts& before);
   void mark(int event);  // the end of a stage, where they are measured

@@ -93,6 +93,7 @@ __global__ void __launch_bounds__(128 * Groups, 1)
     tma_load(home_of(i), &maps.v, panel_of(i) * 64, kv, key0, batch, barrier(control, kValues + i));
   };
 
+  begin_successor();
   if (thread == 0) {
     tma_prefetch(&maps.q), tma_prefetch(&maps.k), tma_prefetch(&maps.v);
     if (T::kRest) tma_prefetch(&maps.q_rest), tma_prefetch(&maps.k_rest), tma_prefetch(&maps.v_rest);

@@ -1,7 +1,7 @@
-// What attention needs of Hopper's instructions beyond wgmma.cuh.
+// What attention needs of Hopper's instructions beyond wgmma.cuh and cluster.cuh.
 #pragma once
 
-#include "backend/cuda/kernels/wgmma.cuh"
+#include "backend/cuda/kernels/cluster.cuh"
 
 namespace pi05::hopper {
 
@@ -10,21 +10,6 @@ __device__ __forceinline__ void named_arrive(int id, int threads) {
 }
 
 // ---- clusters -------------------------------------------------------------------------------------------------------
-// Initialised barriers become visible to TMA, and, before cluster_arrive(), to the cluster.
-__device__ __forceinline__ void mbar_init_for_tma() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
-__device__ __forceinline__ void mbar_init_for_cluster() {
-  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-}
-__device__ __forceinline__ void cluster_arrive() {
-  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
-}
-__device__ __forceinline__ void cluster_wait() { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
-// Where `at` of this block's shared memory is in another block's.
-__device__ __forceinline__ uint32_t map_rank(uint32_t at, int rank) {
-  uint32_t there;
-  asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(at), "r"(rank));
-  return there;
-}
 // Into another block's shared memory, whose barrier counts the bytes.
 __device__ __forceinline__ void st_async(uint32_t at, float a, uint32_t bar) {
   asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.f32 [%0], %1, [%2];" ::"r"(at), "f"(a), "r"(bar)
@@ -34,21 +19,6 @@ __device__ __forceinline__ float load_shared(uint32_t at) {
   float v;
   asm volatile("ld.shared.f32 %0, [%1];" : "=f"(v) : "r"(at) : "memory");
   return v;
-}
-__device__ __forceinline__ uint4 load_shared4(uint32_t at) {
-  uint4 v;
-  asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-               : "r"(at)
-               : "memory");
-  return v;
-}
-// Four 8 x 8 matrices of 16 bits, whose rows of 16 bytes lie where lanes 0 to 7, 8 to 15, … say. A lane gives columns
-// lane % 4 * 2 + {0, 1} of row lane / 4 of each.
-__device__ __forceinline__ void store_matrices(uint32_t row, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
-  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(row), "r"(a), "r"(b), "r"(c),
-               "r"(d)
-               : "memory");
 }
 // Bytes that tma_written() has shown to the copy engine, into another block's shared memory, whose barrier counts them.
 __device__ __forceinline__ void bulk_send(uint32_t to, uint32_t from, uint32_t bytes, uint32_t bar) {

@@ -19,7 +19,7 @@ cudaError_t find_code();
 // ---- norm.cu: x (rows, width) F32, width a multiple of 4 and at most kMostWidth ----
 
 // What is added to x before it is normalised: the parts of a product, each (rows, width) F32 and `step` values after
-// the one before it, `count` of them: 1, 2 or 4, or none; with parts, a bias (width) or null.
+// the one before it, `count` of them: up to 4, or none; with parts, a bias (width) or null.
 struct Parts {
   const float* data = nullptr;
   int64_t step = 0, count = 0;
@@ -83,6 +83,17 @@ cudaError_t thin_linear(const Matrix& x, const Tensor& weight, const float* bias
 constexpr int64_t kTurn = 8;
 bool gated_product_fits(const Matrix& x, const Tensor& weight, const Matrix& out);
 cudaError_t gated_product(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream);
+
+// ---- vision_product.cu: products of Hopper's warpgroups in one round of blocks, all bf16 or all fp16 ----
+
+// out (m, n) = x · weightᵀ + bias (n), of their type or null, after a GELU where `gelu`
+bool vision_product_fits(const Matrix& x, const Tensor& weight);
+cudaError_t vision_product(const Matrix& x, const Tensor& weight, const void* bias, bool gelu, const Matrix& out,
+                           cudaStream_t stream);
+// The same without a bias in so many parts of weight's columns, whose sum the product is: parts (count * m, n) F32.
+// 0 where the kernel does not fit.
+int64_t vision_product_parts(const Matrix& x, const Tensor& weight);
+cudaError_t vision_product_in_parts(const Matrix& x, const Tensor& weight, const Matrix& parts, cudaStream_t stream);
 
 // ---- flow.cu: see Ops ----
 

@@ -133,6 +133,7 @@ cudaError_t by_count(const Parts& parts, Body body) {
   if (parts.count == 0) return body(std::integral_constant<int, 0>());
   if (parts.count == 1) return body(std::integral_constant<int, 1>());
   if (parts.count == 2) return body(std::integral_constant<int, 2>());
+  if (parts.count == 3) return body(std::integral_constant<int, 3>());
   if (parts.count == 4) return body(std::integral_constant<int, 4>());
   return cudaErrorInvalidValue;
 }
