@@ -1,5 +1,6 @@
 // Whole models of sizes that the golden ones do not have, on the GPU against the CPU engine: widths that are a multiple
-// of 4 only, and the standard action expert, whose flow is one kernel on Hopper up to 16 action rows.
+// of 4 only, and the standard action expert, whose flow is one kernel on Hopper up to 16 action rows of which none is
+// held.
 #include "checkpoint/make_checkpoint.h"
 #include "gpu.h"
 #include "random_case.h"
@@ -23,6 +24,8 @@ void compare(const Dimensions& dims, const char* precision) {
       const RandomCase inputs(gpu.info, cameras, tokens);
       pi05_request request = inputs.request();
       std::vector<float> previous(inputs.noise.rbegin(), inputs.noise.rend());
+      if (cameras == 3 && dims.horizon >= 15)
+        request.rtc = {PI05_RTC_TRAINED, PI05_RTC_EXP, previous.data(), gpu.info.horizon, 3, 8, 10.0f};
       if (cameras == 2) request.rtc = {PI05_RTC_GUIDED, PI05_RTC_EXP, previous.data(), gpu.info.horizon, 0, 3, 10.0f};
       const std::vector<float> actual = fixtures::infer(gpu, request), expected = fixtures::infer(cpu, request);
       const double cosine = least_cosine(actual, expected, static_cast<size_t>(dims.action_dim));
@@ -49,6 +52,19 @@ TEST(the_standard_expert) {
   dims.prefix.heads = dims.expert.heads, dims.prefix.head_dim = dims.expert.head_dim;
   dims.prefix.layers = dims.expert.layers = 2;
   for (const int64_t horizon : {1, 10, 15, 16, 17, 50}) {
+    dims.horizon = horizon;
+    compare(dims, "bf16");
+  }
+}
+
+// Layer by layer on every GPU, by kernels for few rows up to 64.
+TEST(an_expert_of_another_size) {
+  Dimensions dims = pi05::dimensions_of(PI05_SIZE_TINY);
+  dims.expert = Dimensions::Expert();
+  dims.expert.mlp = 1024;
+  dims.prefix.heads = dims.expert.heads, dims.prefix.head_dim = dims.expert.head_dim;
+  dims.prefix.layers = dims.expert.layers = 2;
+  for (const int64_t horizon : {1, 16, 33, 64, 65}) {
     dims.horizon = horizon;
     compare(dims, "bf16");
   }

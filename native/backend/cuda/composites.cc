@@ -103,28 +103,51 @@ void CudaOps::flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const
   mark(static_cast<int>(Stage::Flow));
 }
 
-void CudaOps::expert_layer(int64_t layer, const int32_t* time_row, int64_t prefix_tokens, const Cache& cache,
-                           const Matrix& modulation, const Matrix& h) {
+void CudaOps::flow_step(const Inputs& in, int64_t step, int64_t steps, int64_t prefix_tokens, const Cache& cache,
+                        const Matrix& modulation, const Matrix& x, const Matrix& velocity) {
+  const Weights& w = weights_;
+  const int32_t* time_row = in.time_row + step * dims.horizon;
+  const int64_t columns = 3 * dims.expert.width, layers = dims.expert.layers;
+  linear(x, w.action_in.weight, &w.action_in.bias, expert_.h);
+  Left left;
+  for (int64_t layer = 0; layer < layers; layer++)
+    left = layer_of_expert(layer, time_row, prefix_tokens, cache,
+                           modulation.cols_from(2 * layer * columns, 2 * columns), expert_.h, left);
+  adaptive_rms_norm(expert_.h, modulation.cols_from(2 * layers * columns, columns), time_row, expert_.norm, left);
+  linear(expert_.norm, w.action_out.weight, &w.action_out.bias, velocity);
+  euler_step(in, step, steps, velocity, x);
+}
+
+CudaOps::Left CudaOps::layer_of_expert(int64_t layer, const int32_t* time_row, int64_t prefix_tokens,
+                                       const Cache& cache, const Matrix& modulation, const Matrix& h,
+                                       const Left& before) {
   const auto& d = dims.expert;
   const ExpertLayer& w = weights_.expert[static_cast<size_t>(layer)];
+  const Tensor& qkv_weight = loaded_->expert_qkv()[static_cast<size_t>(layer)].weight;
   const int64_t q_cols = d.heads * d.head_dim, kv_cols = d.kv_heads * d.head_dim;
   const Matrix k = cache.k.rows_from(layer * cache.capacity, prefix_tokens + h.rows);
   const Matrix v = cache.v.rows_from(layer * cache.capacity, prefix_tokens + h.rows);
+  const Matrix own_k = k.rows_from(prefix_tokens, h.rows), own_v = v.rows_from(prefix_tokens, h.rows);
   const Matrix &norm = expert_.norm, &att = expert_.att, &mid = expert_.mid;
-  const Matrix all = qkv(h.rows, q_cols + 2 * kv_cols, type_);
+  const Matrix all = qkv(h.rows, q_cols + 2 * kv_cols, type_), q = all.cols_from(0, q_cols);
 
-  adaptive_rms_norm(h, modulation, time_row, norm);
-  linear(norm, loaded_->expert_qkv()[static_cast<size_t>(layer)].weight, nullptr, all);
-  check(kernels::rope_split(all, d.heads, d.kv_heads, prefix_tokens, turns_.as<float2>(),
-                            k.rows_from(prefix_tokens, h.rows), v.rows_from(prefix_tokens, h.rows), stream_),
-        "a position embedding");
-  attention(all.cols_from(0, q_cols), k, v, {1, d.heads, d.kv_heads, d.head_dim}, att);
-  linear_gated_add(att, w.o, modulation.cols_from(2 * d.width, d.width), time_row, h);
+  adaptive_rms_norm(h, modulation, time_row, norm, before);
+  if (kernels::few_rows_fit(norm, qkv_weight) && d.head_dim % 64 == 0) {
+    check(kernels::few_rows_turned(norm, qkv_weight, d.heads, d.kv_heads, prefix_tokens, turns_.as<float2>(), q, own_k,
+                                   own_v, stream_),
+          "queries, keys and values");
+  } else {
+    linear(norm, qkv_weight, nullptr, all);
+    check(kernels::rope_split(all, d.heads, d.kv_heads, prefix_tokens, turns_.as<float2>(), own_k, own_v, stream_),
+          "a position embedding");
+  }
+  attention(q, k, v, {1, d.heads, d.kv_heads, d.head_dim}, att);
+  const Left out = gated_parts(att, w.o, modulation.cols_from(2 * d.width, d.width));
 
   const Matrix post = modulation.cols_from(3 * d.width, 3 * d.width);
-  adaptive_rms_norm(h, post, time_row, norm);
+  adaptive_rms_norm(h, post, time_row, norm, out);
   gated_linear(norm, w.gate, w.up, mid);
-  linear_gated_add(mid, w.down, post.cols_from(2 * d.width, d.width), time_row, h);
+  return gated_parts(mid, w.down, post.cols_from(2 * d.width, d.width));
 }
 
 }  // namespace pi05

@@ -80,7 +80,7 @@ void CudaOps::reserve() {
   scratch(rows, 2 * std::max(p.mlp, e.mlp), type_);
   scratch(kMostParts * dims.max_prefix(), p.width, DType::F32);
   scratch(kMostParts * vision_.x.rows, v.hidden, DType::F32);
-  scratch(dims.horizon, e.width, DType::F32);
+  scratch(kMostParts * dims.horizon, e.width, DType::F32);
   result_ = PinnedMemory(dims.horizon * dims.action_dim * 4);
 }
 
@@ -238,8 +238,12 @@ void CudaOps::gated_linear(const Matrix& x, const Tensor& gate, const Tensor& up
     check(kernels::gated_product(x, all, out, stream_), "a gated product");
     return;
   }
-  const Matrix both = scratch(out.rows, 2 * gate.rows, out.dtype);
   const auto* below = static_cast<const char*>(gate.data) + gate.rows * gate.cols * bytes_of(gate.dtype);
+  if (up.data == below && kernels::few_rows_fit(x, all)) {
+    check(kernels::few_rows_gated(x, all, out, stream_), "a gated product of few rows");
+    return;
+  }
+  const Matrix both = scratch(out.rows, 2 * gate.rows, out.dtype);
   if (turns || up.data == below) {
     products_.run(x, all, {}, both, stream_);
   } else {
@@ -275,6 +279,19 @@ void CudaOps::linear_gated_add(const Matrix& x, const Tensor& weight, const Matr
   check(kernels::gated_add(product, gate, time_row, stream, stream_), "a gated sum");
 }
 
+CudaOps::Left CudaOps::gated_parts(const Matrix& x, const Tensor& weight, const Matrix& gate) {
+  const bool few = kernels::few_rows_fit(x, weight);
+  const int64_t count = few && x.cols % (64 * kMostParts) == 0 ? kMostParts : 1;
+  Matrix parts = scratch(count * x.rows, weight.rows, DType::F32);
+  parts.stride = parts.cols;  // as norms read them
+  if (few)
+    check(kernels::few_rows_parts(x, weight, count, parts, stream_), "a product in parts");
+  else
+    products_.run(x, weight, {}, parts, stream_);
+  return {{static_cast<const float*>(parts.data), x.rows * parts.stride, count, nullptr},
+          static_cast<const float*>(gate.data)};
+}
+
 void CudaOps::layer_norm(const Matrix& x, const Affine& norm, const Matrix& out) {
   check(kernels::layer_norm(x, norm, out, {}, stream_), "a LayerNorm");
 }
@@ -284,7 +301,13 @@ void CudaOps::rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out)
 }
 
 void CudaOps::adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out) {
-  check(kernels::adaptive_rms_norm(x, modulation, time_row, out, stream_), "an adaptive RMSNorm");
+  adaptive_rms_norm(x, modulation, time_row, out, {});
+}
+
+void CudaOps::adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out,
+                                const Left& before) {
+  check(kernels::adaptive_rms_norm(x, modulation, time_row, out, before.parts, before.gate, stream_),
+        "an adaptive RMSNorm");
 }
 
 void CudaOps::rope(const Matrix& x, int64_t heads, int64_t first) {

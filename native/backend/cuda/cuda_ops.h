@@ -43,8 +43,8 @@ class CudaOps final : public Ops {
   void prefix(const Matrix& x, const Cache& cache) override;
   void flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const Cache& cache, const Matrix& modulation,
             const Matrix& x, const Matrix& velocities) override;
-  void expert_layer(int64_t layer, const int32_t* time_row, int64_t prefix_tokens, const Cache& cache,
-                    const Matrix& modulation, const Matrix& h) override;
+  void flow_step(const Inputs& in, int64_t step, int64_t steps, int64_t prefix_tokens, const Cache& cache,
+                 const Matrix& modulation, const Matrix& x, const Matrix& velocity) override;
 
   void linear(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out) override;
   void linear_gelu(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out) override;
@@ -90,6 +90,17 @@ class CudaOps final : public Ops {
   void vision_linear(const Matrix& x, const Tensor& weight, const Tensor& bias, bool gelu, const Matrix& out);
   // Adds `before` to x first; returns what is left to add to it.
   kernels::Parts layer_of_prefix(int64_t layer, const Matrix& x, const Cache& cache, const kernels::Parts& before);
+  // What a layer's out or down product leaves to the norm that reads the stream next: gate[time_row[r]] times the
+  // parts.
+  struct Left {
+    kernels::Parts parts;
+    const float* gate = nullptr;
+  };
+  Left gated_parts(const Matrix& x, const Tensor& weight, const Matrix& gate);
+  Left layer_of_expert(int64_t layer, const int32_t* time_row, int64_t prefix_tokens, const Cache& cache,
+                       const Matrix& modulation, const Matrix& h, const Left& before);
+  void adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out,
+                         const Left& before);
   void mark(int event);  // the end of a stage, where they are measured
 
   // inputs.cc

@@ -27,8 +27,10 @@ struct Parts {
 };
 cudaError_t layer_norm(const Matrix& x, const Affine& norm, const Matrix& out, const Parts& parts, cudaStream_t stream);
 cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, const Parts& parts, cudaStream_t stream);
+// What is added here is gate[time_row[r]] times the parts' sum; gate (times, width) F32, rows as far apart as
+// modulation's.
 cudaError_t adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out,
-                              cudaStream_t stream);
+                              const Parts& parts, const float* gate, cudaStream_t stream);
 
 // ---- pointwise.cu ----
 
@@ -75,6 +77,22 @@ cudaError_t attention_f32(const Matrix& q, const Matrix& k, const Matrix& v, con
 // out (m, n) F32 = x (m, k) · weight (n, k)ᵀ + bias; weight and bias F32, x of any type: a warp an output
 cudaError_t thin_linear(const Matrix& x, const Tensor& weight, const float* bias, const Matrix& out,
                         cudaStream_t stream);
+
+// ---- few_rows.cu: products of x (m, k) with at most kFewRows rows, k a multiple of 32, and weight (n, k), n of 64;
+// bf16
+
+constexpr int64_t kFewRows = 64;
+bool few_rows_fit(const Matrix& x, const Tensor& weight);
+// parts (count * m, n) F32: x · weightᵀ is their sum, each has an equal number of columns of x and weight, a multiple
+// of 32
+cudaError_t few_rows_parts(const Matrix& x, const Tensor& weight, int64_t count, const Matrix& parts,
+                           cudaStream_t stream);
+// out = gelu(x · gateᵀ) * (x · upᵀ), where weight is gate's rows, then up's
+cudaError_t few_rows_gated(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream);
+// q, k and v of x · weightᵀ, q and k turned; heads are multiples of 64 wide
+cudaError_t few_rows_turned(const Matrix& x, const Tensor& weight, int64_t heads, int64_t kv_heads, int64_t first,
+                            const float2* turns, const Matrix& q, const Matrix& k, const Matrix& v,
+                            cudaStream_t stream);
 
 // ---- gated.cu: products of Hopper's warpgroups (compute capability 9.0) ----
 

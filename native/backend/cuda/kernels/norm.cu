@@ -1,4 +1,5 @@
 // LayerNorm, RMSNorm and adaptive RMSNorm: a block a row, the row in registers.
+#include <algorithm>
 #include <type_traits>
 
 #include "backend/cuda/kernels/device.cuh"
@@ -37,6 +38,13 @@ struct Quads {
       quad[i].z += other.quad[i].z, quad[i].w += other.quad[i].w;
     }
   }
+  __device__ void multiply(const Quads& other) {
+#pragma unroll
+    for (int i = 0; i < kQuads; i++) {
+      quad[i].x *= other.quad[i].x, quad[i].y *= other.quad[i].y;
+      quad[i].z *= other.quad[i].z, quad[i].w *= other.quad[i].w;
+    }
+  }
   // The row's sum of what body makes of a value, known to all threads.
   template <typename Body>
   __device__ float sum(int width, Body body) const {
@@ -60,6 +68,24 @@ __device__ Quads row_of(float* x, const Parts& parts, int width) {
 #pragma unroll
   for (const Quads& part : added) row.add(part);
   row.write(x, width);
+  return row;
+}
+
+// The same with gates times the sum of the parts.
+template <int kParts>
+__device__ Quads gated_row_of(float* x, const Parts& parts, const Quads& gates, int width) {
+  Quads row, added[kParts + 1] = {};
+  row.read(x, width);
+#pragma unroll
+  for (int part = 0; part < kParts; part++)
+    added[part].read(parts.data + part * parts.step + blockIdx.x * static_cast<int64_t>(width), width);
+#pragma unroll
+  for (int part = 0; part < kParts; part++) added[kParts].add(added[part]);
+  if (kParts > 0) {
+    added[kParts].multiply(gates);
+    row.add(added[kParts]);
+    row.write(x, width);
+  }
   return row;
 }
 
@@ -107,14 +133,17 @@ __global__ void __launch_bounds__(kThreads)
         [&](float v, float w, float) { return v * scale * (1.0f + w); });
 }
 
-template <typename Value>
+template <typename Value, int kParts>
 __global__ void __launch_bounds__(kThreads)
-    adaptive_kernel(const float* x, int64_t x_stride, const float* modulation, int64_t modulation_stride,
-                    const int32_t* time_row, Value* out, int64_t out_stride, int width) {
-  Quads row, weights, biases;
-  row.read(x + blockIdx.x * x_stride, width);
-  const float* scales = modulation + time_row[blockIdx.x] * modulation_stride;
-  weights.read(scales, width), biases.read(scales + width, width);
+    adaptive_kernel(float* x, int64_t x_stride, Parts parts, const float* gate, const float* modulation,
+                    int64_t modulation_stride, const int32_t* time_row, Value* out, int64_t out_stride, int width) {
+  begin_successor();
+  Quads weights, biases, gates;
+  const int64_t time = time_row[blockIdx.x] * modulation_stride;
+  weights.read(modulation + time, width), biases.read(modulation + time + width, width);
+  if (kParts > 0) gates.read(gate + time, width);
+  after_predecessor();
+  const Quads row = gated_row_of<kParts>(x + blockIdx.x * x_stride, parts, gates, width);
   const float scale = inverse_rms(row, width);
   write(row, weights, biases, out + blockIdx.x * out_stride, width,
         [&](float v, float w, float b) { return v * scale * (1.0f + w) + b; });
@@ -165,13 +194,18 @@ cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, c
 }
 
 cudaError_t adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out,
-                              cudaStream_t stream) {
-  if (!fits(x, out) || modulation.dtype != DType::F32 || modulation.stride % 4 != 0) return cudaErrorInvalidValue;
+                              const Parts& parts, const float* gate, cudaStream_t stream) {
+  if (!fits(x, out) || modulation.dtype != DType::F32 || modulation.stride % 4 != 0 || parts.bias ||
+      (parts.count > 0) != (gate != nullptr))
+    return cudaErrorInvalidValue;
+  // Few rows: a thread has one quad where that is possible (measured).
+  const unsigned threads = std::min<unsigned>(kThreads, 32 * blocks_for(x.cols, 4 * 32));
   return by_type(out.dtype, [&](auto* type) {
-    adaptive_kernel<<<static_cast<unsigned>(x.rows), threads_for(x.cols), 0, stream>>>(
-        static_cast<const float*>(x.data), x.stride, static_cast<const float*>(modulation.data), modulation.stride,
-        time_row, static_cast<decltype(type)>(out.data), out.stride, static_cast<int>(x.cols));
-    return cudaGetLastError();
+    return by_count(parts, [&](auto count) {
+      return launch_early(adaptive_kernel<std::remove_pointer_t<decltype(type)>, decltype(count)::value>,
+                          static_cast<unsigned>(x.rows), threads, 0, stream, x.data, x.stride, parts, gate,
+                          modulation.data, modulation.stride, time_row, out.data, out.stride, x.cols);
+    });
   });
 }
 

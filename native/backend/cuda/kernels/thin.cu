@@ -13,6 +13,8 @@ __global__ void __launch_bounds__(32 * kWarps)
                 int64_t out_stride, int64_t outputs, int64_t inputs) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int64_t n = blockIdx.x * static_cast<int64_t>(kWarps) + threadIdx.x / 32;
+  begin_successor();
+  after_predecessor();
   if (n >= outputs) return;
   x += blockIdx.y * x_stride;
   weight += n * inputs;
@@ -31,10 +33,8 @@ cudaError_t thin_linear(const Matrix& x, const Tensor& weight, const float* bias
     return cudaErrorInvalidValue;
   return by_type(x.dtype, [&](auto* type) {
     const dim3 grid(blocks_for(out.cols, kWarps), static_cast<unsigned>(x.rows));
-    thin_kernel<<<grid, 32 * kWarps, 0, stream>>>(static_cast<decltype(type)>(x.data), x.stride,
-                                                  static_cast<const float*>(weight.data), bias,
-                                                  static_cast<float*>(out.data), out.stride, out.cols, x.cols);
-    return cudaGetLastError();
+    return launch_early(thin_kernel<std::remove_pointer_t<decltype(type)>>, grid, 32 * kWarps, 0, stream, x.data,
+                        x.stride, weight.data, bias, out.data, out.stride, out.cols, x.cols);
   });
 }
 

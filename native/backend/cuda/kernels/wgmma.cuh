@@ -155,6 +155,7 @@ __device__ __forceinline__ void wgmma_done(float (&d)[kCount]) {
 // * 16 + lane / 4 + {0, 8} the columns 8 j + lane % 4 * 2 + {0, 1}: d[4 j + 2 * (row's 8) + column's 1].
 template <typename Value, int N>
 __device__ __forceinline__ void wgmma(float (&d)[N / 2], uint64_t a, uint64_t b, bool sum) {
+  PI05_WGMMA(16, 8, 8, 9, 10);
   PI05_WGMMA(32, 16, 16, 17, 18);
   PI05_WGMMA(48, 24, 24, 25, 26);
   PI05_WGMMA(64, 32, 32, 33, 34);

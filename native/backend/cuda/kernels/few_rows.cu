@@ -1,0 +1,238 @@
+// Products of few rows of x: a block has some rows of weight, its warps share out their columns and add what they have
+// at the end. Nothing is read twice by a block, so each thread copies for itself what it multiplies, as it multiplies
+// it: all of the weights at once, before the kernel that writes x has ended.
+#include <algorithm>
+
+#include "backend/cuda/kernels/few_rows.cuh"
+#include "backend/cuda/kernels/gpu.h"
+#include "backend/cuda/kernels/kernels.h"
+
+namespace pi05::kernels {
+namespace {
+
+using namespace few_rows;
+
+constexpr int kStep = 32;  // columns that a warp multiplies at a time: a row's are 4 threads' 16 bytes each
+
+__device__ __forceinline__ void copy16(uint4* to, const bf16* from) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(static_cast<uint32_t>(__cvta_generic_to_shared(to))),
+               "l"(from)
+               : "memory");
+}
+__device__ __forceinline__ void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int kLeft>
+__device__ __forceinline__ void wait() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");
+}
+__device__ __forceinline__ void multiply(float (&c)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0,
+                                         uint32_t b1) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+
+// kTiles times 16 rows of weight a block, kDepth steps of each warp's weights on their way, kAhead of x's.
+template <int kWarps_, int kTiles_, int kDepth_, int kAhead_>
+struct Tile {
+  static constexpr int kWarps = kWarps_, kTiles = kTiles_, kDepth = kDepth_, kAhead = kAhead_;
+  static constexpr int kThreads = 32 * kWarps, kRun = 8 * kTiles;  // rows of each of the two runs
+  static constexpr int kRoundBytes = kThreads * kTiles * 32;
+
+  static int shared(int cols, int rounds) {
+    return std::max(std::min(kDepth, rounds) * kRoundBytes, kThreads * kTiles * cols * 16);
+  }
+};
+
+// kCols: times 8 rows of x.
+template <typename T, int kCols, typename Finish>
+__global__ void __launch_bounds__(T::kThreads) few_rows_kernel(const __grid_constant__ Problem p, Finish finish) {
+  extern __shared__ uint4 shared[];
+  begin_successor();
+  constexpr int kTiles = T::kTiles, kHalf = kTiles / 2;
+  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
+  const int block = static_cast<int>(blockIdx.x), first = block / p.per * p.pitch + block % p.per * T::kRun;
+  const int rounds = (p.steps + T::kWarps - 1) / T::kWarps;
+  const int column = (static_cast<int>(blockIdx.y) * p.steps + warp) * kStep + lane % 4 * 8;
+
+  const bf16* const weight = p.weight + static_cast<int64_t>(first + lane / 4) * p.weight_stride + column;
+  const auto load_weights = [&](int round) {
+    if (round * T::kWarps + warp < p.steps) {
+      uint4* const to = shared + round % T::kDepth * kTiles * 2 * T::kThreads + thread;
+      const bf16* const from = weight + round * T::kWarps * kStep;
+#pragma unroll
+      for (int i = 0; i < 2 * kTiles; i++)
+        copy16(to + i * T::kThreads, from + (i / kTiles * p.distance + i % kTiles * 8) * p.weight_stride);
+    }
+    commit();
+  };
+#pragma unroll 1
+  for (int round = 0; round < T::kDepth; round++) load_weights(round);
+
+  uint4 x[T::kAhead][kCols];
+  const auto load_x = [&](uint4(&to)[kCols], int round) {
+    if (round * T::kWarps + warp >= p.steps) return;
+#pragma unroll
+    for (int n = 0; n < kCols; n++)
+      to[n] = __ldcg(reinterpret_cast<const uint4*>(p.x + min(n * 8 + lane / 4, p.rows - 1) * p.x_stride + column +
+                                                    round * T::kWarps * kStep));
+  };
+  after_predecessor();
+#pragma unroll
+  for (int i = 0; i < T::kAhead; i++) load_x(x[i], i);
+
+  float sums[kTiles][kCols][4] = {};
+#pragma unroll 1
+  for (int turn = 0; turn < rounds; turn += T::kAhead) {
+#pragma unroll
+    for (int i = 0; i < T::kAhead; i++) {
+      const int round = turn + i;
+      wait<T::kDepth - 1>();
+      if (round * T::kWarps + warp < p.steps) {
+        const uint4* const at = shared + round % T::kDepth * kTiles * 2 * T::kThreads + thread;
+#pragma unroll
+        for (int t = 0; t < kTiles; t++) {
+          const uint4 above = at[2 * t * T::kThreads], below = at[(2 * t + 1) * T::kThreads];
+#pragma unroll
+          for (int n = 0; n < kCols; n++) {
+            multiply(sums[t][n], above.x, below.x, above.y, below.y, x[i][n].x, x[i][n].y);
+            multiply(sums[t][n], above.z, below.z, above.w, below.w, x[i][n].z, x[i][n].w);
+          }
+        }
+      }
+      load_x(x[i], round + T::kAhead);
+      load_weights(round + T::kDepth);
+    }
+  }
+
+  wait<0>();
+  __syncthreads();
+  float4* const own = reinterpret_cast<float4*>(shared) + warp * kTiles * kCols * 32 + lane;
+#pragma unroll
+  for (int t = 0; t < kTiles; t++)
+#pragma unroll
+    for (int n = 0; n < kCols; n++)
+      own[(t * kCols + n) * 32] = make_float4(sums[t][n][0], sums[t][n][1], sums[t][n][2], sums[t][n][3]);
+  __syncthreads();
+  for (int item = thread; item < kHalf * kCols * 32; item += T::kThreads) {
+    float4 low{}, high{};
+    const float4* from = reinterpret_cast<const float4*>(shared) + item;
+#pragma unroll
+    for (int w = 0; w < T::kWarps; w++, from += kTiles * kCols * 32) {
+      const float4 a = from[0], b = from[kHalf * kCols * 32];
+      low.x += a.x, low.y += a.y, low.z += a.z, low.w += a.w;
+      high.x += b.x, high.y += b.y, high.z += b.z, high.w += b.w;
+    }
+    const int weight_row = first + item / (32 * kCols) * 16 + item % 32 / 4, row = item / 32 % kCols * 8 + item % 4 * 2;
+    if (row < p.rows) {
+      finish(p, weight_row, row, low.x, high.x);
+      finish(p, weight_row + 8, row, low.z, high.z);
+    }
+    if (row + 1 < p.rows) {
+      finish(p, weight_row, row + 1, low.y, high.y);
+      finish(p, weight_row + 8, row + 1, low.w, high.w);
+    }
+  }
+}
+
+template <typename T, typename Finish>
+cudaError_t launch(Problem p, int64_t blocks, int64_t parts, const Finish& finish, cudaStream_t stream) {
+  const int rounds = (p.steps + T::kWarps - 1) / T::kWarps;
+  const auto go = [&](auto* kernel, int cols) {
+    const int shared = T::shared(cols, rounds);
+    const cudaError_t result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared);
+    if (result != cudaSuccess) return result;
+    const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(parts));
+    return launch_early(kernel, grid, T::kThreads, shared, stream, p, finish);
+  };
+  if (p.rows <= 16) return go(few_rows_kernel<T, 2, Finish>, 2);
+  if (p.rows <= 32) return go(few_rows_kernel<T, 4, Finish>, 4);
+  if (p.rows <= 56) return go(few_rows_kernel<T, 7, Finish>, 7);
+  return go(few_rows_kernel<T, 8, Finish>, 8);
+}
+
+bool aligned(const void* data, int64_t stride) {
+  return reinterpret_cast<uintptr_t>(data) % 16 == 0 && stride % 8 == 0;
+}
+
+Problem problem(const Matrix& x, const Tensor& weight, int64_t parts) {
+  Problem p{};
+  p.x = static_cast<const bf16*>(x.data), p.weight = static_cast<const bf16*>(weight.data);
+  p.x_stride = static_cast<int>(x.stride), p.weight_stride = static_cast<int>(weight.cols);
+  p.rows = static_cast<int>(x.rows), p.steps = static_cast<int>(x.cols / kStep / parts);
+  return p;
+}
+
+// By the kernel that fits: place(run) makes the problem for runs of that many rows, of all `rows` of weight.
+template <typename T, typename Place, typename Finish>
+cudaError_t go(int64_t rows, int64_t parts, Place place, const Finish& finish, cudaStream_t stream) {
+  Problem p = place(kHopperRun);
+  if (gpu().is_hopper() && p.steps % (kHopperStep / kStep) == 0) {
+    p.steps /= kHopperStep / kStep;
+    const cudaError_t result = launch_on_hopper(p, rows / (2 * kHopperRun), parts, finish, stream);
+    if (result != cudaErrorNotSupported) return result;
+  }
+  return launch<T>(place(T::kRun), rows / (2 * T::kRun), parts, finish, stream);
+}
+
+using Narrow = Tile<8, 2, 4, 2>;
+using Wide = Tile<8, 4, 4, 1>;  // reads x half as often
+
+}  // namespace
+
+bool few_rows_fit(const Matrix& x, const Tensor& weight) {
+  return x.dtype == DType::BF16 && weight.dtype == DType::BF16 && x.rows > 0 && x.rows <= kFewRows &&
+         x.cols % kStep == 0 && weight.cols >= x.cols && weight.rows % 64 == 0 && aligned(x.data, x.stride) &&
+         aligned(weight.data, weight.cols) && weight.rows * weight.cols < int64_t{1} << 31;
+}
+
+cudaError_t few_rows_parts(const Matrix& x, const Tensor& weight, int64_t count, const Matrix& parts,
+                           cudaStream_t stream) {
+  if (!few_rows_fit(x, weight) || parts.dtype != DType::F32 || parts.rows != count * x.rows ||
+      parts.cols != weight.rows || x.cols % (count * kStep) != 0)
+    return cudaErrorInvalidValue;
+  const auto place = [&](int run) {
+    Problem p = problem(x, weight, count);
+    p.per = 1, p.pitch = 2 * run, p.distance = run;
+    return p;
+  };
+  const AsPart finish{static_cast<float*>(parts.data), x.rows * parts.stride, static_cast<int>(parts.stride)};
+  return go<Narrow>(weight.rows, count, place, finish, stream);
+}
+
+cudaError_t few_rows_gated(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream) {
+  if (!few_rows_fit(x, weight) || out.dtype != DType::BF16 || out.rows != x.rows || weight.rows != 2 * out.cols)
+    return cudaErrorInvalidValue;
+  const auto place = [&](int run) {
+    Problem p = problem(x, weight, 1);
+    p.per = static_cast<int>(out.cols / run), p.distance = static_cast<int>(out.cols);
+    return p;
+  };
+  const Gated finish{static_cast<bf16*>(out.data), static_cast<int>(out.stride)};
+  const bool room = gpu().shared >= Wide::shared(kFewRows / 8, Wide::kDepth);
+  return room ? go<Wide>(weight.rows, 1, place, finish, stream) : go<Narrow>(weight.rows, 1, place, finish, stream);
+}
+
+cudaError_t few_rows_turned(const Matrix& x, const Tensor& weight, int64_t heads, int64_t kv_heads, int64_t first,
+                            const float2* turns, const Matrix& q, const Matrix& k, const Matrix& v,
+                            cudaStream_t stream) {
+  const int64_t all = heads + 2 * kv_heads, dim = weight.rows / all;
+  const auto fits = [&](const Matrix& m, int64_t count) {
+    return m.dtype == DType::BF16 && m.rows == x.rows && m.cols == count * dim;
+  };
+  if (!few_rows_fit(x, weight) || weight.rows != all * dim || dim % 64 != 0 || !fits(q, heads) || !fits(k, kv_heads) ||
+      !fits(v, kv_heads))
+    return cudaErrorInvalidValue;
+  const auto place = [&](int run) {
+    Problem p = problem(x, weight, 1);
+    p.per = static_cast<int>(dim / 2 / run), p.pitch = static_cast<int>(dim), p.distance = static_cast<int>(dim / 2);
+    return p;
+  };
+  const Turned finish{static_cast<bf16*>(q.data), static_cast<bf16*>(k.data), static_cast<bf16*>(v.data),
+                      static_cast<int>(q.stride), static_cast<int>(k.stride), static_cast<int>(v.stride),
+                      static_cast<int>(heads),    static_cast<int>(kv_heads), static_cast<int>(dim),
+                      turns + first * (dim / 2)};
+  return go<Narrow>(weight.rows, 1, place, finish, stream);
+}
+
+}  // namespace pi05::kernels

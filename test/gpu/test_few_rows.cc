@@ -1,0 +1,97 @@
+// The kernels of the expert's layers one by one, against the same on the CPU.
+#include <array>
+
+#include "backend/cuda/kernels/kernels.h"
+#include "backend/cuda/memory.h"
+#include "both_backends.h"
+
+// Products of few rows, as the action expert's layers ask for them; with columns that are odd multiples of 32 too,
+// which Hopper's own kernel does not take.
+TEST(products_of_few_rows) {
+  Bench bench(DType::BF16);
+  const pi05::Stream stream;
+  const auto good = [](cudaError_t result) { CHECK(result == cudaSuccess); };
+  const auto half_of = [](const Matrix& m, int half) { return tensor(m.rows_from(half * m.rows / 2, m.rows / 2)); };
+  for (const int64_t m : {1, 15, 17, 50, 64})
+    for (const auto& [k, n] :
+         {std::pair<int64_t, int64_t>{64, 64}, {96, 192}, {1024, 2560}, {4096, 1024}, {1056, 128}}) {
+      const float size = 1 / std::sqrt(static_cast<float>(k));
+      const Both x = bench.activations(m, k), w = bench.activations(n, k, size);
+      const Both sum = bench.exact(m, n), gated = bench.activations(m, n / 2);
+      bench.cpu->linear(x.cpu, tensor(w.cpu), nullptr, sum.cpu);
+      bench.cpu->gated_linear(x.cpu, half_of(w.cpu, 0), half_of(w.cpu, 1), gated.cpu);
+      good(pi05::kernels::few_rows_parts(x.gpu, tensor(w.gpu), 1, sum.gpu, stream));
+      good(pi05::kernels::few_rows_gated(x.gpu, tensor(w.gpu), gated.gpu, stream));
+      good(cudaStreamSynchronize(stream));
+      bench.compare("few rows" + sizes(m, k, n), sum), bench.compare("few rows, gated" + sizes(m, k, n), gated);
+    }
+}
+
+TEST(products_of_few_rows_that_are_turned) {
+  const pi05::Stream stream;
+  constexpr int64_t kFirst = 500, kRows = 64;
+  struct Case {
+    int64_t width, heads, kv_heads, dim;
+  };
+  for (const Case& c : {Case{1024, 8, 1, 256}, {96, 2, 1, 64}, {128, 4, 2, 128}}) {
+    pi05::Dimensions dims = pi05::dimensions_of(PI05_SIZE_TINY);
+    dims.prefix.head_dim = dims.expert.head_dim = c.dim;
+    Bench bench(DType::BF16, dims);
+    std::vector<float> turns;
+    for (int64_t position = 0; position < kFirst + kRows; position++)
+      for (int64_t i = 0; i < c.dim / 2; i++) {
+        const double angle =
+            static_cast<double>(position) * std::pow(10000.0, -2 * static_cast<double>(i) / static_cast<double>(c.dim));
+        turns.push_back(static_cast<float>(std::cos(angle))), turns.push_back(static_cast<float>(std::sin(angle)));
+      }
+    const Matrix table = bench.gpu->allocate(kFirst + kRows, c.dim, DType::F32);
+    bench.gpu->upload(table, turns.data());
+    const int64_t q_cols = c.heads * c.dim, kv_cols = c.kv_heads * c.dim;
+    for (const int64_t m : {1, 15, 17, 50, 64}) {
+      const Both x = bench.activations(m, c.width);
+      const Both w = bench.activations(q_cols + 2 * kv_cols, c.width, 1 / std::sqrt(static_cast<float>(c.width)));
+      const Both q = bench.activations(m, q_cols), k = bench.activations(m, kv_cols), v = bench.activations(m, kv_cols);
+      const auto rows = [&](int64_t first, int64_t count) { return tensor(w.cpu.rows_from(first, count)); };
+      bench.cpu->linear(x.cpu, rows(0, q_cols), nullptr, q.cpu);
+      bench.cpu->linear(x.cpu, rows(q_cols, kv_cols), nullptr, k.cpu);
+      bench.cpu->linear(x.cpu, rows(q_cols + kv_cols, kv_cols), nullptr, v.cpu);
+      bench.cpu->rope(q.cpu, c.heads, kFirst), bench.cpu->rope(k.cpu, c.kv_heads, kFirst);
+      CHECK(pi05::kernels::few_rows_turned(x.gpu, tensor(w.gpu), c.heads, c.kv_heads, kFirst,
+                                           static_cast<const float2*>(table.data), q.gpu, k.gpu, v.gpu,
+                                           stream) == cudaSuccess);
+      CHECK(cudaStreamSynchronize(stream) == cudaSuccess);
+      const std::string what = sizes(m, c.width, q_cols);
+      bench.compare("few rows, queries" + what, q), bench.compare("few rows, keys" + what, k);
+      bench.compare("few rows, values" + what, v);
+    }
+  }
+}
+
+TEST(adaptive_norms_that_add_a_product_in_parts) {
+  Bench bench(DType::BF16);
+  const pi05::Stream stream;
+  const auto good = [](cudaError_t result) { CHECK(result == cudaSuccess); };
+  for (const auto& [m, k, n] : {std::array<int64_t, 3>{10, 512, 64}, {50, 2048, 1024}, {64, 4096, 1024}})
+    for (const int64_t count : {1, 2, 4}) {
+      const Both x = bench.activations(m, k), w = bench.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
+      const Both modulation = bench.exact(3, 6 * n), gate = modulation.cols_from(2 * n, n);
+      const Both h = bench.exact(m, n, 3), out = bench.activations(m, n);
+      std::vector<int32_t> time_row;
+      for (int32_t r = 0; r < m; r++) time_row.push_back(r % 3);
+      const pi05::DeviceMemory times(m * 4);
+      good(cudaMemcpy(times.as<void>(), time_row.data(), static_cast<size_t>(m * 4), cudaMemcpyHostToDevice));
+      bench.cpu->linear_gated_add(x.cpu, tensor(w.cpu), gate.cpu, time_row.data(), h.cpu);
+      bench.cpu->adaptive_rms_norm(h.cpu, modulation.cpu.cols_from(3 * n, 3 * n), time_row.data(), out.cpu);
+
+      const Matrix parts = bench.gpu->allocate(count * m, n, DType::F32);
+      good(pi05::kernels::few_rows_parts(x.gpu, tensor(w.gpu), count, parts, stream));
+      const pi05::kernels::Parts added{static_cast<const float*>(parts.data), m * parts.stride, count, nullptr};
+      good(pi05::kernels::adaptive_rms_norm(h.gpu, modulation.gpu.cols_from(3 * n, 3 * n), times.as<int32_t>(), out.gpu,
+                                            added, static_cast<const float*>(gate.gpu.data), stream));
+      good(cudaStreamSynchronize(stream));
+      const std::string what = sizes(m, k, n) + " in " + std::to_string(count);
+      bench.compare("gated sum" + what, h), bench.compare("adaptive_rms_norm of a gated sum" + what, out);
+    }
+}
+
+RUN_GPU_TESTS()
