@@ -34,7 +34,10 @@ export function tables(runs) {
     `run ${first.ceilings.bf16_tflops.toFixed(0)} TFLOP/s (bf16 8192³) and ${first.ceilings.copy_tb_per_s.toFixed(2)} TB/s (copy); load ${(first.load_ms / 1000).toFixed(1)} s from the page cache, ${gigabytes(first.gpu_bytes)} GB of GPU memory; ready for`,
     `every prompt length after ${(first.prepare_ms / 1000).toFixed(1)} s and ${(first.prepare_gpu_bytes / 1e6).toFixed(0)} MB more. Results that were not the same bits: ${different}.`,
   ];
-  const each = runs.map((run) => `${run.requests} requests after ${run.warmup}:\n\n${table(run)}`);
+  const each = runs.map((run) => {
+    const settled = run.settle_s > 0 ? ` and ${run.settle_s} s at least` : '';
+    return `${run.requests} requests after ${run.warmup}${settled}:\n\n${table(run)}`;
+  });
   return [parts.join('\n'), ...each].join('\n\n');
 }
 

@@ -30,7 +30,8 @@ Runs on the GPU; 640x480 rgb8 cameras. Lists are measured in every combination.
   --tokens N[,N…]   prompt tokens (60)
   --horizon N[,N…]  action rows (the checkpoint's)
   --steps N         flow steps (the checkpoint's)
-  --warmup N        inferences before those that are timed (100)
+  --warmup N        inferences before those that are timed, at least (100)
+  --settle S        seconds of them, at least: until a GPU at its power limit keeps its clock (5)
   --requests N      inferences that are timed (500)
   --stages N        inferences more, with the time of each stage (100)
   --ceilings 0      leave out the matrix product and the copy that the GPU is measured with
@@ -42,7 +43,7 @@ using Numbers = std::vector<int64_t>;
 
 struct Options {
   std::string checkpoint, random, json, commit;
-  Numbers cameras{2}, tokens{60}, horizon{0}, steps{0}, warmup{100}, requests{500}, stages{100}, ceilings{1};
+  Numbers cameras{2}, tokens{60}, horizon{0}, steps{0}, warmup{100}, settle{5}, requests{500}, stages{100}, ceilings{1};
 };
 
 bool parse(int count, char** arguments, Options& options) {
@@ -55,9 +56,9 @@ bool parse(int count, char** arguments, Options& options) {
                                                           {"--json", &options.json},
                                                           {"--commit", &options.commit}};
     const std::pair<const char*, Numbers*> numbers[] = {
-        {"--cameras", &options.cameras},   {"--tokens", &options.tokens}, {"--horizon", &options.horizon},
-        {"--steps", &options.steps},       {"--warmup", &options.warmup}, {"--requests", &options.requests},
-        {"--ceilings", &options.ceilings}, {"--stages", &options.stages}};
+        {"--cameras", &options.cameras},   {"--tokens", &options.tokens},     {"--horizon", &options.horizon},
+        {"--settle", &options.settle},     {"--steps", &options.steps},       {"--warmup", &options.warmup},
+        {"--requests", &options.requests}, {"--ceilings", &options.ceilings}, {"--stages", &options.stages}};
     bool known = false;
     for (const auto& [option, to] : texts)
       if (name == option) *to = value, known = true;
@@ -75,7 +76,7 @@ bool parse(int count, char** arguments, Options& options) {
   };
   return options.checkpoint.empty() != options.random.empty() && all_at_least(options.cameras, 1) &&
          all_at_least(options.tokens, 1) && all_at_least(options.horizon, 0) && all_at_least(options.requests, 1) &&
-         all_at_least(options.warmup, 0) && all_at_least(options.stages, 0);
+         all_at_least(options.warmup, 0) && all_at_least(options.settle, 0) && all_at_least(options.stages, 0);
 }
 
 using Clock = std::chrono::steady_clock;
@@ -192,7 +193,10 @@ Figures measure(Engine& engine, int64_t cameras, int64_t tokens, const Options& 
   scene.request.token_count = tokens > 1 ? tokens - 1 : 2;
   figures.another = infer();
   scene.request.token_count = tokens;
-  for (int64_t i = 0; i < options.warmup[0]; i++) infer();
+  const Clock::time_point begin = Clock::now();
+  for (int64_t i = 0; i < options.warmup[0] || milliseconds_since(begin) < 1e3 * static_cast<double>(options.settle[0]);
+       i++)
+    infer();
   std::vector<double> times;
   for (int64_t i = 0; i < options.requests[0]; i++) {
     times.push_back(infer());
@@ -259,9 +263,9 @@ struct Run {
 void write(const Options& options, const std::string& device, const Run& run) {
   FILE* file = std::fopen(options.json.c_str(), "w");
   if (!file) throw std::runtime_error("Expected to write " + options.json);
-  std::fprintf(file, "{\"device\":\"%s\",\"commit\":\"%s\",\"warmup\":%lld,\"requests\":%lld,\n", device.c_str(),
-               options.commit.c_str(), static_cast<long long>(options.warmup[0]),
-               static_cast<long long>(options.requests[0]));
+  std::fprintf(file, "{\"device\":\"%s\",\"commit\":\"%s\",\"warmup\":%lld,\"settle_s\":%lld,\"requests\":%lld,\n",
+               device.c_str(), options.commit.c_str(), static_cast<long long>(options.warmup[0]),
+               static_cast<long long>(options.settle[0]), static_cast<long long>(options.requests[0]));
   std::fprintf(file, "\"ceilings\":{\"bf16_tflops\":%.1f,\"copy_tb_per_s\":%.3f},\n", run.ceilings.tflops,
                run.ceilings.terabytes);
   std::fprintf(file, "\"load_ms\":%.0f,\"gpu_bytes\":%lld,\"prepare_ms\":%.0f,\"prepare_gpu_bytes\":%lld,\n\"cases\":[",
@@ -277,8 +281,9 @@ void write(const Options& options, const std::string& device, const Run& run) {
 void run(const Options& options) {
   const Source source(options);
   const std::string device = pi05::cuda_device_name();
-  std::printf("%s, %lld inferences after %lld\n", device.c_str(), static_cast<long long>(options.requests[0]),
-              static_cast<long long>(options.warmup[0]));
+  std::printf("%s, %lld inferences after %lld and %lld s at least\n", device.c_str(),
+              static_cast<long long>(options.requests[0]), static_cast<long long>(options.warmup[0]),
+              static_cast<long long>(options.settle[0]));
   Run run;
   for (const int64_t horizon : options.horizon) {
     Engine engine(source.directory, horizon);
