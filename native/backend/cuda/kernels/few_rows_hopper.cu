@@ -132,7 +132,7 @@ cudaError_t launch(const Problem& p, int64_t blocks, int64_t parts, const Finish
   CUtensorMap weight, x;
   cudaError_t result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared);
   if (result == cudaSuccess) result = weight_map(p, blocks, cols, &weight);
-  if (result == cudaSuccess) result = tensor_map(rows, kRows, kHopperStep, &x);
+  if (result == cudaSuccess) result = tensor_map(rows, kRows, &x);
   if (result != cudaSuccess) return result;
   const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(parts));
   return launch_early(kernel, grid, kThreads, shared, stream, weight, x, p, finish);

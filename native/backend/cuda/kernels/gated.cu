@@ -148,9 +148,9 @@ cudaError_t launch(const Matrix& x, const Matrix& weight, const Matrix& out, cud
   using T = Tile<kRows>;
   cudaError_t result = cudaFuncSetAttribute(gated_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, T::kBytes);
   CUtensorMap weight_map, x_map, out_map;
-  if (result == cudaSuccess) result = tensor_map(weight, T::kWeights, T::kStep, &weight_map);
-  if (result == cudaSuccess) result = tensor_map(x, kRows, T::kStep, &x_map);
-  if (result == cudaSuccess) result = tensor_map(out, kRows, T::kOutCols, &out_map);
+  if (result == cudaSuccess) result = tensor_map(weight, T::kWeights, &weight_map);
+  if (result == cudaSuccess) result = tensor_map(x, kRows, &x_map);
+  if (result == cudaSuccess) result = tensor_map(out, kRows, &out_map);
   if (result != cudaSuccess) return result;
   const int64_t row_tiles = tiles_of(x.rows, kRows), tiles = row_tiles * tiles_of(weight.rows, T::kWeights);
   const auto blocks = static_cast<unsigned>(std::min<int64_t>(tiles, gpu().multiprocessors));
@@ -164,9 +164,9 @@ bool gated_product_fits(const Matrix& x, const Tensor& weight, const Matrix& out
   const auto aligned = [](const void* data, int64_t stride) {
     return reinterpret_cast<uintptr_t>(data) % 16 == 0 && stride % 8 == 0;
   };
-  return gpu().is_hopper() && x.dtype == DType::BF16 && weight.dtype == DType::BF16 && out.dtype == DType::BF16 &&
-         weight.rows % 16 == 0 && aligned(x.data, x.stride) && aligned(weight.data, weight.cols) &&
-         aligned(out.data, out.stride);
+  return gpu().is_hopper() && tensor_map_encoder() && x.dtype == DType::BF16 && weight.dtype == DType::BF16 &&
+         out.dtype == DType::BF16 && weight.rows % 16 == 0 && aligned(x.data, x.stride) &&
+         aligned(weight.data, weight.cols) && aligned(out.data, out.stride);
 }
 
 cudaError_t gated_product(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream) {

@@ -168,8 +168,8 @@ cudaError_t launch(const Matrix& x, const Matrix& weight, const void* bias, int6
   const auto kernel = vision_product_kernel<Value, kEnd, T>;
   cudaError_t result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, T::kBytes);
   CUtensorMap x_map, weight_map;
-  if (result == cudaSuccess) result = tensor_map(x, T::kRows, T::kStep, &x_map);
-  if (result == cudaSuccess) result = tensor_map(weight, T::kPiece, T::kStep, &weight_map);
+  if (result == cudaSuccess) result = tensor_map(x, T::kRows, &x_map);
+  if (result == cudaSuccess) result = tensor_map(weight, T::kPiece, &weight_map);
   if (result != cudaSuccess) return result;
   const auto steps = static_cast<int>(blocks_for(x.cols, T::kStep));
   const Problem problem{out.data,
@@ -227,8 +227,9 @@ const Choice* choice_of(const Matrix& x, const Tensor& weight, int64_t parts) {
   const auto aligned = [](const void* data, int64_t stride) {
     return reinterpret_cast<uintptr_t>(data) % 16 == 0 && stride % 8 == 0;
   };
-  if (!gpu().is_hopper() || x.dtype == DType::F32 || weight.dtype != x.dtype || weight.rows % 8 != 0 ||
-      weight.cols < x.cols || x.rows <= 0 || !aligned(x.data, x.stride) || !aligned(weight.data, weight.cols))
+  if (!gpu().is_hopper() || !tensor_map_encoder() || x.dtype == DType::F32 || weight.dtype != x.dtype ||
+      weight.rows % 8 != 0 || weight.cols < x.cols || x.rows <= 0 || !aligned(x.data, x.stride) ||
+      !aligned(weight.data, weight.cols))
     return nullptr;
   return x.dtype == DType::F16 ? choice_of<fp16, kEnd>(x.rows, weight.rows, parts)
                                : choice_of<bf16, kEnd>(x.rows, weight.rows, parts);
