@@ -1,4 +1,5 @@
-// The stacks of layers with q, k and v as one product, the position embedding and the cache's copy as one kernel.
+// The stacks of layers: q, k and v as one product, the position embedding and the cache's copy as one kernel or with
+// that product, and sums of products in parts that the next norm adds.
 #include "backend/cuda/check.h"
 #include "backend/cuda/cuda_ops.h"
 #include "backend/cuda/kernels/expert.h"

@@ -13,7 +13,7 @@
 namespace pi05 {
 
 enum class CudaPrecision {
-  BF16,  // products of bf16 values, summed in fp32
+  BF16,  // products of bf16 values, SigLIP's of fp16 ones, summed in fp32
   F32,   // fp32 throughout, TF32 off: for finding out what rounding does
 };
 

@@ -96,8 +96,10 @@ __device__ __forceinline__ void begin_successor() {
   asm volatile("griddepcontrol.launch_dependents;");
 #endif
 }
-// What the kernels before this one have written is there. Every block of a kernel that launch_early() starts waits so
-// before it reads or writes what they did.
+// What the kernels before this one have written is there, and they have read what they read. Every block of a kernel
+// that launch_early() starts waits so before it reads what they write and before it writes: then it does not end before
+// they do, and who waits for it has waited for all. Weights, and what was written before a kernel that began late (an
+// inference's inputs, the modulation), may be read without.
 __device__ __forceinline__ void after_predecessor() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");

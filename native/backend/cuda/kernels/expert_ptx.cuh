@@ -93,7 +93,6 @@ __device__ __forceinline__ uint4 peek4(const void* p) {
   return v;
 }
 __device__ __forceinline__ bool empty(uint32_t v) { return v == kEmpty; }
-__device__ __forceinline__ bool empty(uint2 v) { return v.x == kEmpty || v.y == kEmpty; }
 __device__ __forceinline__ bool empty(uint4 v) {
   return v.x == kEmpty || v.y == kEmpty || v.z == kEmpty || v.w == kEmpty;
 }

@@ -63,9 +63,8 @@ cudaError_t rope_split(const Matrix& qkv, int64_t heads, int64_t kv_heads, int64
 cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape, const Matrix& out,
                       void* partial, int64_t partial_bytes, cudaStream_t stream);
 // Whether this is a Hopper GPU and there are bf16 heads of 256 with at most 1024 keys, or fp16 ones of 72 or 80 with at
-// most 256. Matrices are
-// as attention() wants them, rows of `out` at multiples of 16 bytes. attention_hopper gives cudaErrorNotSupported, and
-// has launched nothing, where what is there of the GPU has no room for its clusters.
+// most 256. Matrices are as attention() wants them, rows of `out` at multiples of 16 bytes. attention_hopper gives
+// cudaErrorNotSupported, and has launched nothing, where what is there of the GPU has no room for its clusters.
 bool attention_hopper_fits(const Matrix& k, const AttentionShape& shape);
 cudaError_t attention_hopper(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
                              const Matrix& out, cudaStream_t stream);
@@ -78,8 +77,8 @@ cudaError_t attention_f32(const Matrix& q, const Matrix& k, const Matrix& v, con
 cudaError_t thin_linear(const Matrix& x, const Tensor& weight, const float* bias, const Matrix& out,
                         cudaStream_t stream);
 
-// ---- few_rows.cu: products of x (m, k) with at most kFewRows rows, k a multiple of 32, and weight (n, k), n of 64;
-// bf16
+// ---- few_rows.cu, few_rows_hopper.cu: products of x (m, k) with at most kFewRows rows, k a multiple of 32, and weight
+// (n, k), n of 64; bf16
 
 constexpr int64_t kFewRows = 64;
 bool few_rows_fit(const Matrix& x, const Tensor& weight);

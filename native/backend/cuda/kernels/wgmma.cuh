@@ -157,10 +157,8 @@ template <typename Value, int N>
 __device__ __forceinline__ void wgmma(float (&d)[N / 2], uint64_t a, uint64_t b, bool sum) {
   PI05_WGMMA(16, 8, 8, 9, 10);
   PI05_WGMMA(32, 16, 16, 17, 18);
-  PI05_WGMMA(48, 24, 24, 25, 26);
   PI05_WGMMA(64, 32, 32, 33, 34);
   PI05_WGMMA(80, 40, 40, 41, 42);
-  PI05_WGMMA(96, 48, 48, 49, 50);
   PI05_WGMMA(112, 56, 56, 57, 58);
   PI05_WGMMA(128, 64, 64, 65, 66);
   PI05_WGMMA(144, 72, 72, 73, 74);
@@ -171,7 +169,6 @@ __device__ __forceinline__ void wgmma(float (&d)[N / 2], uint64_t a, uint64_t b,
   PI05_WGMMA(184, 92, 92, 93, 94);
   PI05_WGMMA(192, 96, 96, 97, 98);
   PI05_WGMMA(208, 104, 104, 105, 106);
-  PI05_WGMMA(224, 112, 112, 113, 114);
   PI05_WGMMA(256, 128, 128, 129, 130);
 }
 
