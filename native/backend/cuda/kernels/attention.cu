@@ -3,11 +3,11 @@
 // end. Where the rows are few for the GPU, the keys are split among blocks too, and a second kernel adds the parts in
 // order.
 #include <algorithm>
-#include <type_traits>
 
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/kernels/kernels.h"
+#include "backend/cuda/kernels/mma.cuh"
 
 namespace pi05::kernels {
 namespace {
@@ -24,41 +24,6 @@ struct Problem {
   float* partial;  // (splits, batch * kv_heads, queries * group, dim) unnormalised
   float2* stats;   // (splits, batch * kv_heads, queries * group) maximum and sum
 };
-
-__device__ __forceinline__ uint32_t shared_address(const void* p) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
-}
-// 16 bytes; zeros where there is nothing to read.
-__device__ __forceinline__ void copy16(uint32_t to, const void* from, bool there) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(there ? 16 : 0) : "memory");
-}
-__device__ __forceinline__ void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-template <int Left>
-__device__ __forceinline__ void wait() {
-  asm volatile("cp.async.wait_group %0;" ::"n"(Left) : "memory");
-}
-__device__ __forceinline__ void load_tiles(uint32_t (&r)[4], uint32_t at) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(at));
-}
-__device__ __forceinline__ void load_tiles_turned(uint32_t (&r)[4], uint32_t at) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(at));
-}
-#define PI05_MULTIPLY(type)                                                 \
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." type "." type       \
-               ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};" \
-               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])             \
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1))
-template <typename Value>
-__device__ __forceinline__ void multiply(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-  if constexpr (std::is_same_v<Value, fp16>)
-    PI05_MULTIPLY("f16");
-  else
-    PI05_MULTIPLY("bf16");
-}
 
 // Dim: head_dim rounded up to what is instantiated. RowParts * KeyParts warps a block, OwnKeys keys a warp and turn,
 // Stages turns' keys and values in shared memory.

@@ -6,6 +6,7 @@
 #include "backend/cuda/kernels/few_rows.cuh"
 #include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/kernels/kernels.h"
+#include "backend/cuda/kernels/mma.cuh"
 
 namespace pi05::kernels {
 namespace {
@@ -13,24 +14,6 @@ namespace {
 using namespace few_rows;
 
 constexpr int kStep = 32;  // columns that a warp multiplies at a time: a row's are 4 threads' 16 bytes each
-
-__device__ __forceinline__ void copy16(uint4* to, const bf16* from) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(static_cast<uint32_t>(__cvta_generic_to_shared(to))),
-               "l"(from)
-               : "memory");
-}
-__device__ __forceinline__ void commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-template <int kLeft>
-__device__ __forceinline__ void wait() {
-  asm volatile("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");
-}
-__device__ __forceinline__ void multiply(float (&c)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0,
-                                         uint32_t b1) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-}
 
 // kTiles times 16 rows of weight a block, kDepth steps of each warp's weights on their way, kAhead of x's.
 template <int kWarps_, int kTiles_, int kDepth_, int kAhead_>
@@ -95,8 +78,8 @@ __global__ void __launch_bounds__(T::kThreads) few_rows_kernel(const __grid_cons
           const uint4 above = at[2 * t * T::kThreads], below = at[(2 * t + 1) * T::kThreads];
 #pragma unroll
           for (int n = 0; n < kCols; n++) {
-            multiply(sums[t][n], above.x, below.x, above.y, below.y, x[i][n].x, x[i][n].y);
-            multiply(sums[t][n], above.z, below.z, above.w, below.w, x[i][n].z, x[i][n].w);
+            multiply<bf16>(sums[t][n], {above.x, below.x, above.y, below.y}, x[i][n].x, x[i][n].y);
+            multiply<bf16>(sums[t][n], {above.z, below.z, above.w, below.w}, x[i][n].z, x[i][n].w);
           }
         }
       }
