@@ -26,14 +26,7 @@ struct RandomCase {
   }
 
   // Borrows from the case.
-  pi05_request request() const {
-    pi05_request request{};
-    request.images = images.data();
-    request.tokens = tokens.data();
-    request.token_count = static_cast<int32_t>(tokens.size());
-    request.noise = noise.data();
-    return request;
-  }
+  pi05_request request() const { return fixtures::request_of(images, tokens, noise); }
 
   std::vector<std::vector<uint8_t>> pixels;
   std::vector<pi05_image> images;

@@ -77,6 +77,17 @@ class Session {
   pi05_session* session_ = nullptr;
 };
 
+// Borrows all of it.
+inline pi05_request request_of(const std::vector<pi05_image>& images, const std::vector<int32_t>& tokens,
+                               const std::vector<float>& noise) {
+  pi05_request request{};
+  request.images = images.data();
+  request.tokens = tokens.data();
+  request.token_count = static_cast<int32_t>(tokens.size());
+  request.noise = noise.data();
+  return request;
+}
+
 // The inputs of one golden case, to be changed at will before request() is called.
 struct Case {
   explicit Case(const std::string& name) : golden(name) {
@@ -92,12 +103,7 @@ struct Case {
     images.clear();
     for (size_t slot = 0; slot < mask.size(); slot++)
       images.push_back({mask[slot] ? pixels[slot].data() : nullptr, 224, 224, 224 * 3, PI05_PIXELS_RGB8});
-    pi05_request request{};
-    request.images = images.data();
-    request.tokens = tokens.data();
-    request.token_count = static_cast<int32_t>(tokens.size());
-    request.noise = noise.data();
-    return request;
+    return request_of(images, tokens, noise);
   }
 
   Golden golden;

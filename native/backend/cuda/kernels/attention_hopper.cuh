@@ -63,11 +63,6 @@ __host__ __device__ constexpr int control_bytes(int splits) {
 enum Barrier { kScores = 0, kValues = 4, kSums = 8, kParts = 10 };
 __device__ __forceinline__ uint32_t barrier(uint32_t control, int index) { return control + index * 8; }
 
-__device__ __forceinline__ float exp2_fast(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
 __device__ __forceinline__ __half2 half2_of(uint32_t both) { return *reinterpret_cast<const __half2*>(&both); }
 
 template <typename Value, int Dim, int Groups, int Blocks>

@@ -77,6 +77,13 @@ __device__ __forceinline__ float gelu_tanh_fast(float x) {
   return x * inverse;
 }
 
+// 2 to the x, to within what bf16 keeps many times over.
+__device__ __forceinline__ float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 // The sum over all threads of a block of at most 1024, known to each of them.
 __device__ __forceinline__ float block_sum(float x) {
   __shared__ float parts[32];

@@ -24,9 +24,10 @@ constexpr int kPage = 16;     // keys (and values) a stage
 // T: tiles of residual columns a cluster owns, ceil(128 / clusters); also tiles of gate+up a CTA computes.
 template <int T>
 struct Plan {
-  static constexpr int kQuery = 4, kKv = 2;                // tiles in the first product: of a head's CTA, of the others
-  static constexpr int kQ1 = 4;                            // tiles a chunk and warp: first product, gate+up
-  static constexpr int kQ2 = T == 9 ? 3 : T == 8 ? 4 : 5;  // o_proj, down
+  static constexpr int kQuery = 4, kKv = 2;  // tiles in the first product: of a head's CTA, of the others
+  static constexpr int kQ1 = 4;              // tiles a chunk and warp: first product, gate+up
+  static constexpr int kQ2 = 3;              // o_proj, down
+  static_assert(T % kQ2 == 0);
   static constexpr int kQueryChunks = kQuery * 4 / kQ1, kKvChunks = kKv * 4 / kQ1;
   static constexpr int kOutChunks = T / kQ2, kUpChunks = T * 4 / kQ1, kDownChunks = T * 2 / kQ2;
   static constexpr int kChunk1 = kQ1 * 4096, kChunk2 = kQ2 * 4096;

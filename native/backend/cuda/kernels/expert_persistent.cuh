@@ -205,10 +205,10 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
       for (int b = 0; b < 4; ++b) {
         const float4 h0 = scale_at[kWidth / 4 + b * 8], h1 = scale_at[kWidth / 4 + b * 8 + 1];
         auto turn = [&](uint4& u, const float (&v)[8], float i) {
-          u.x = pack(v[0] * i + h0.x, v[1] * i + h0.y);
-          u.y = pack(v[2] * i + h0.z, v[3] * i + h0.w);
-          u.z = pack(v[4] * i + h1.x, v[5] * i + h1.y);
-          u.w = pack(v[6] * i + h1.z, v[7] * i + h1.w);
+          u.x = packed<bf16>(v[0] * i + h0.x, v[1] * i + h0.y);
+          u.y = packed<bf16>(v[2] * i + h0.z, v[3] * i + h0.w);
+          u.z = packed<bf16>(v[4] * i + h1.x, v[5] * i + h1.y);
+          u.w = packed<bf16>(v[6] * i + h1.z, v[7] * i + h1.w);
         };
         turn(a.low[b], low[b], l);
         turn(a.high[b], high[b], h);
@@ -217,7 +217,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
     };
     auto post_x = [&](__nv_bfloat16* x) {
       const float other = __shfl_xor_sync(~0u, x_own, 1);
-      if (owner && !(tid & 1)) post(&x[place(frow, fcol)], pack(x_own, other));
+      if (owner && !(tid & 1)) post(&x[place(frow, fcol)], packed<bf16>(x_own, other));
     };
     // sums a split-K product over warps and ranks; residual += gate * sum
     auto reduce_residual = [&](float (&acc)[T][4], float gate, __nv_bfloat16* x) {
@@ -259,8 +259,9 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
       return make_float4(r.x * c0 - r.y * s0, r.y * c0 + r.x * s0, r.z * c1 - r.w * s1, r.w * c1 + r.z * s1);
     };
     auto neighbours = [&](float4 o) {
-      return make_uint4(pack(o.x, __shfl_down_sync(~0u, o.x, 1)), pack(o.y, __shfl_down_sync(~0u, o.y, 1)),
-                        pack(o.z, __shfl_down_sync(~0u, o.z, 1)), pack(o.w, __shfl_down_sync(~0u, o.w, 1)));
+      return make_uint4(
+          packed<bf16>(o.x, __shfl_down_sync(~0u, o.x, 1)), packed<bf16>(o.y, __shfl_down_sync(~0u, o.y, 1)),
+          packed<bf16>(o.z, __shfl_down_sync(~0u, o.z, 1)), packed<bf16>(o.w, __shfl_down_sync(~0u, o.w, 1)));
     };
 
     prefetch_mod(0, 0);
@@ -309,8 +310,8 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
             const float4 r = gather<P::kQuery>(act, tile, from);
             const float2 t0 = *reinterpret_cast<const float2*>(s.rope[pair][row]);
             const float2 t1 = *reinterpret_cast<const float2*>(s.rope[pair][row + 8]);
-            const uint32_t near = pack(r.x * t0.x - r.y * t0.y, r.y * t0.x + r.x * t0.y);
-            const uint32_t far = pack(r.z * t1.x - r.w * t1.y, r.w * t1.x + r.z * t1.y);
+            const uint32_t near = packed<bf16>(r.x * t0.x - r.y * t0.y, r.y * t0.x + r.x * t0.y);
+            const uint32_t far = packed<bf16>(r.z * t1.x - r.w * t1.y, r.w * t1.x + r.z * t1.y);
             // transposed among 4 lanes: each gets one (row, half), 4 columns
             const bool second = lane & 2, odd_lane = lane & 1;
             const uint32_t mine = second ? far : near;
@@ -348,7 +349,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
           const uint32_t chunk = (((lane >> 3) & 1) ^ (lane & 7)) * 16;
           if (warp < pages) {
 #pragma unroll
-            for (int b = 0; b < kKeysAhead; ++b) ldsm4(key[b], key_at + (b >> 2) * 2048 + (chunk ^ (b & 3) * 32));
+            for (int b = 0; b < kKeysAhead; ++b) load_tiles(key[b], key_at + (b >> 2) * 2048 + (chunk ^ (b & 3) * 32));
           }
           mbar_wait_cluster(smem_u32(&s.recv_q), odd);
           float top[2] = {-1e30f, -1e30f};
@@ -359,11 +360,11 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
 #pragma unroll
             for (int b = 0; b < 16; ++b) {
               uint32_t q[4];
-              ldsm4(q, from + b * 32);
+              load_tiles(q, from + b * 32);
               mma(e[0][b & 1], q[0], q[1], q[2], q[3], key[b % kKeysAhead][0], key[b % kKeysAhead][1]);
               mma(e[1][b & 1], q[0], q[1], q[2], q[3], key[b % kKeysAhead][2], key[b % kKeysAhead][3]);
               if (b + kKeysAhead < 16)
-                ldsm4(key[b % kKeysAhead], key_at + ((b + kKeysAhead) >> 2) * 2048 + (chunk ^ (b & 3) * 32));
+                load_tiles(key[b % kKeysAhead], key_at + ((b + kKeysAhead) >> 2) * 2048 + (chunk ^ (b & 3) * 32));
             }
 #pragma unroll
             for (int t = 0; t < 2; ++t)
@@ -383,8 +384,9 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
                 reinterpret_cast<uint32_t*>(act + kProbOff + (lane >> 2) * kStrideP + warp * 32) + (lane & 3);
 #pragma unroll
             for (int t = 0; t < 2; ++t) {
-              to[t * 4] = pack(exp2_fast(e[t][0][0] - top[0]), exp2_fast(e[t][0][1] - top[0]));
-              to[8 * kStrideP / 4 + t * 4] = pack(exp2_fast(e[t][0][2] - top[1]), exp2_fast(e[t][0][3] - top[1]));
+              to[t * 4] = packed<bf16>(exp2_fast(e[t][0][0] - top[0]), exp2_fast(e[t][0][1] - top[0]));
+              to[8 * kStrideP / 4 + t * 4] =
+                  packed<bf16>(exp2_fast(e[t][0][2] - top[1]), exp2_fast(e[t][0][3] - top[1]));
             }
           }
           if (!(lane & 3))
@@ -400,7 +402,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
           }
           // pages' maxima are whole powers of 2: weights come to the common one exactly
           auto shift = [](uint32_t w, float by) {
-            const uint32_t power = pack(exp2_fast(by), exp2_fast(by));
+            const uint32_t power = packed<bf16>(exp2_fast(by), exp2_fast(by));
             const __nv_bfloat162 v =
                 __hmul2(*reinterpret_cast<__nv_bfloat162*>(&w), *reinterpret_cast<const __nv_bfloat162*>(&power));
             return *reinterpret_cast<const uint32_t*>(&v);
@@ -408,11 +410,11 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
 #pragma unroll 4
           for (int i = 0; i < pages; ++i) {
             uint32_t w[4], v0[4], v1[4];
-            ldsm4(w, act_a + kProbOff + (lane & 15) * kStrideP + i * 32 + (lane >> 4) * 16);
+            load_tiles(w, act_a + kProbOff + (lane & 15) * kStrideP + i * 32 + (lane >> 4) * 16);
             const uint32_t from = page_at(i) + kHalfPage + (warp >> 1) * 2048 + (lane & 15) * 128;
             const uint32_t swizzled = (((warp & 1) * 4 + (lane >> 4)) ^ (lane & 7)) * 16;
-            ldsm4t(v0, from + swizzled);
-            ldsm4t(v1, from + (swizzled ^ 32));
+            load_tiles_turned(v0, from + swizzled);
+            load_tiles_turned(v1, from + (swizzled ^ 32));
             const float by0 = tops[i] - top[0], by1 = tops[8 * kStrideTop + i] - top[1];
             w[0] = shift(w[0], by0), w[2] = shift(w[2], by0), w[1] = shift(w[1], by1), w[3] = shift(w[3], by1);
             mma(o[0], w[0], w[1], w[2], w[3], v0[0], v0[1]);
@@ -427,11 +429,12 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
             const uint32_t to = map_rank(act_a + rank * 1024 + lane * 16, warp);
 #pragma unroll
             for (int t = 0; t < 4; t += 2)
-              st_async4(to + t * 256,
-                        make_uint4(halves(o[t][0] * low, o[t][1] * low), halves(o[t][2] * high, o[t][3] * high),
-                                   halves(o[t + 1][0] * low, o[t + 1][1] * low),
-                                   halves(o[t + 1][2] * high, o[t + 1][3] * high)),
-                        bar);
+              st_async4(
+                  to + t * 256,
+                  make_uint4(packed<fp16>(o[t][0] * low, o[t][1] * low), packed<fp16>(o[t][2] * high, o[t][3] * high),
+                             packed<fp16>(o[t + 1][0] * low, o[t + 1][1] * low),
+                             packed<fp16>(o[t + 1][2] * high, o[t + 1][3] * high)),
+                  bar);
             if (!(lane & 3)) {
               const uint32_t stat = map_rank(act_a + kPartBytes + rank * 128 + (lane >> 2) * 8, warp);
               st_async2(stat, top[0], o[4][0], bar);
@@ -467,7 +470,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
               sum += w, u += w * part.x, v += w * part.y;
             }
             const float scale = __fdividef(1.f, sum);
-            post(&now.att[place(row, cluster * kDim + rank * 32 + column)], pack(u * scale, v * scale));
+            post(&now.att[place(row, cluster * kDim + rank * 32 + column)], packed<bf16>(u * scale, v * scale));
             sync_consumers();
           }
         } else {
@@ -516,7 +519,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
               const float u = gelu(r.x) * r.y, v = gelu(r.z) * r.w;
               const float u1 = __shfl_down_sync(~0u, u, 1), v1 = __shfl_down_sync(~0u, v, 1);
               __nv_bfloat16* to = &now.h[place(lane >> 2, unit * 4 + (lane & 3))];  // 8 rows further: 256 elements
-              if (!(lane & 1)) post(to, pack(u, u1)), post(to + 256, pack(v, v1));
+              if (!(lane & 1)) post(to, packed<bf16>(u, u1)), post(to + 256, packed<bf16>(v, v1));
             }
           }
         }
