@@ -1,3 +1,4 @@
+import { CdrWriter } from '@foxglove/cdr';
 import type { ActionJoint, CameraConfig, PolicyConfig, ScheduleConfig } from '../../../src/config/config.js';
 import type { JointReading, RawImage } from '../../../src/frame/frame.js';
 import { actionJoint as ordinaryJoint, stateJoint } from '../policy/config.js';
@@ -76,6 +77,15 @@ export function joints(stamp: bigint, values: Readonly<Record<string, number>> =
     velocity: new Float64Array(0),
     effort: new Float64Array(0),
   };
+}
+
+/** A message that begins with a std_msgs/Header of no frame, to be written on. */
+export function header(stamp: bigint): CdrWriter {
+  const writer = new CdrWriter();
+  return writer
+    .int32(Number(stamp / SECOND))
+    .uint32(Number(stamp % SECOND))
+    .string('');
 }
 
 /** A seeded generator of numbers in [0, 1) (mulberry32). */

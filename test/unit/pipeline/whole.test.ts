@@ -12,7 +12,7 @@ import type { PolicyLike } from '../../../src/pipeline/pipeline.js';
 import { Policy } from '../../../src/policy/policy.js';
 import { floats, readCaseTensors, relativeError } from '../engine/golden.js';
 import { fixture } from '../root.js';
-import { actionJoint, exterior, robot, SECOND, stateJoint, T0, wrist } from './robot.js';
+import { actionJoint, exterior, header, robot, SECOND, stateJoint, T0, wrist } from './robot.js';
 
 /** The golden case as ROS messages, through the real decoder, policy and engine. */
 const DIRECTORY = fixture('pi05', 'tiny-lerobot');
@@ -36,14 +36,6 @@ function config(schedule: Partial<ScheduleConfig> = {}): PolicyConfig {
     },
     { lockstep: true, mode: 'sync', replanSteps: 2, ...schedule },
   );
-}
-
-function header(stamp: bigint): CdrWriter {
-  const writer = new CdrWriter();
-  return writer
-    .int32(Number(stamp / SECOND))
-    .uint32(Number(stamp % SECOND))
-    .string('');
 }
 
 function pixels(slot: number): Uint8Array {

@@ -8,18 +8,10 @@ import type { Bag, BagMessage } from '../../../src/replay/bag/bag.js';
 import { inputsOf } from '../../../src/replay/inputs.js';
 import type { ReplayListener } from '../../../src/replay/listener.js';
 import { replay, type ReplayOptions, type ReplayOutcome } from '../../../src/replay/runner.js';
-import { MS, robot, SECOND, T0 } from '../pipeline/robot.js';
+import { header, MS, robot, SECOND, T0 } from '../pipeline/robot.js';
 
 const ROWS = 6;
 const PERIOD = 100n * MS;
-
-function header(stamp: bigint): CdrWriter {
-  const writer = new CdrWriter();
-  return writer
-    .int32(Number(stamp / SECOND))
-    .uint32(Number(stamp % SECOND))
-    .string('');
-}
 
 /** 4x4 rgb8 of one shade, which says when it was taken. */
 function imageMessage(stamp: bigint, shade: number): Uint8Array {
