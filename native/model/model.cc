@@ -124,14 +124,18 @@ void Model::trace_all(const Request& request, const Trace& trace) {
     give("siglip_" + std::to_string(request.slots[i]),
          image_rows_.rows_from(static_cast<int64_t>(i) * patches, patches));
   const int64_t rows = static_cast<int64_t>(request.images.size()) * patches + request.token_count;
-  const auto of = [](int64_t i, int64_t count) { return i > 0 && i == count - 1 ? "last" : std::to_string(i); };
-  for (int64_t layer = 0; layer < d.prefix.layers; layer++) {
-    give("prefix_k_" + of(layer, d.prefix.layers), cache_.k.rows_from(layer * cache_.capacity, rows));
-    give("prefix_v_" + of(layer, d.prefix.layers), cache_.v.rows_from(layer * cache_.capacity, rows));
-  }
+  // `count` times the first of `pitch` rows; the last has that name, a single one both.
+  const auto give_each = [&](const std::string& name, int64_t count, const Matrix& from, int64_t pitch, int64_t first) {
+    for (int64_t i = 0; i < count; i++) {
+      const Matrix one = from.rows_from(i * pitch, first);
+      if (i == 0 || i < count - 1) give(name + std::to_string(i), one);
+      if (i == count - 1) give(name + "last", one);
+    }
+  };
+  give_each("prefix_k_", d.prefix.layers, cache_.k, cache_.capacity, rows);
+  give_each("prefix_v_", d.prefix.layers, cache_.v, cache_.capacity, rows);
   give("time_cond_0", condition_.rows_from(0, 1), true);
-  for (int64_t step = 0; step < request.steps; step++)
-    give("v_t_" + of(step, request.steps), velocities_.rows_from(step * d.horizon, d.horizon));
+  give_each("v_t_", request.steps, velocities_, d.horizon, d.horizon);
 }
 
 }  // namespace pi05

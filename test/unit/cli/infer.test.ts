@@ -65,6 +65,13 @@ describe('pi05 infer', () => {
     expect(relativeError(floats(tensors, 'actions'), floats(golden, 'actions_steps_5'))).toBeLessThanOrEqual(1e-5);
   });
 
+  test('traces_a_single_step_as_the_first_and_the_last', async () => {
+    expect((await infer(caseFile(), '--trace', '--steps', '1')).code).toBe(0);
+    const { tensors } = readSafetensors(out);
+    expect([...tensors.keys()].filter((key) => key.startsWith('v_t_')).sort()).toEqual(['v_t_0', 'v_t_last']);
+    expect(floats(tensors, 'v_t_last')).toEqual(floats(tensors, 'v_t_0'));
+  });
+
   test('leaves_a_masked_slot_out_whatever_it_holds', async () => {
     const mask: SafetensorsTensor = { dtype: 'I32', shape: [3], data: Int32Array.of(1, 0, 0) };
     const noisy: SafetensorsTensor = { dtype: 'U8', shape: [3, 3, 3], data: new Uint8Array(27).fill(200) };
