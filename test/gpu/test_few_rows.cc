@@ -85,9 +85,9 @@ TEST(adaptive_norms_that_add_a_product_in_parts) {
 
       const Matrix parts = bench.gpu->allocate(count * m, n, DType::F32);
       good(pi05::kernels::few_rows_parts(x.gpu, tensor(w.gpu), count, parts, stream));
-      const pi05::kernels::Parts added{static_cast<const float*>(parts.data), m * parts.stride, count, nullptr};
       good(pi05::kernels::adaptive_rms_norm(h.gpu, modulation.gpu.cols_from(3 * n, 3 * n), times.as<int32_t>(), out.gpu,
-                                            added, static_cast<const float*>(gate.gpu.data), stream));
+                                            pi05::kernels::parts_of(parts, count),
+                                            static_cast<const float*>(gate.gpu.data), stream));
       good(cudaStreamSynchronize(stream));
       const std::string what = sizes(m, k, n) + " in " + std::to_string(count);
       bench.compare("gated sum" + what, h), bench.compare("adaptive_rms_norm of a gated sum" + what, out);

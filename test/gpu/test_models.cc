@@ -37,6 +37,15 @@ void compare(const Dimensions& dims, const char* precision) {
     }
 }
 
+// The standard expert but for its depth, on a small prefix and SigLIP.
+Dimensions with_standard_expert() {
+  Dimensions dims = pi05::dimensions_of(PI05_SIZE_TINY);
+  dims.expert = Dimensions::Expert();
+  dims.prefix.heads = dims.expert.heads, dims.prefix.head_dim = dims.expert.head_dim;
+  dims.prefix.layers = dims.expert.layers = 2;
+  return dims;
+}
+
 }  // namespace
 
 TEST(widths_that_are_a_multiple_of_4_only) {
@@ -47,10 +56,7 @@ TEST(widths_that_are_a_multiple_of_4_only) {
 }
 
 TEST(the_standard_expert) {
-  Dimensions dims = pi05::dimensions_of(PI05_SIZE_TINY);
-  dims.expert = Dimensions::Expert();
-  dims.prefix.heads = dims.expert.heads, dims.prefix.head_dim = dims.expert.head_dim;
-  dims.prefix.layers = dims.expert.layers = 2;
+  Dimensions dims = with_standard_expert();
   for (const int64_t horizon : {1, 10, 15, 16, 17, 50}) {
     dims.horizon = horizon;
     compare(dims, "bf16");
@@ -59,11 +65,8 @@ TEST(the_standard_expert) {
 
 // Layer by layer on every GPU, by kernels for few rows up to 64.
 TEST(an_expert_of_another_size) {
-  Dimensions dims = pi05::dimensions_of(PI05_SIZE_TINY);
-  dims.expert = Dimensions::Expert();
+  Dimensions dims = with_standard_expert();
   dims.expert.mlp = 1024;
-  dims.prefix.heads = dims.expert.heads, dims.prefix.head_dim = dims.expert.head_dim;
-  dims.prefix.layers = dims.expert.layers = 2;
   for (const int64_t horizon : {1, 16, 33, 64, 65}) {
     dims.horizon = horizon;
     compare(dims, "bf16");

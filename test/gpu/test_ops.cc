@@ -140,11 +140,10 @@ TEST(norms_that_add_a_product_in_parts) {
 
       const Matrix parts = bench.gpu->allocate(count * m, n, DType::F32);
       products.run_parts(x.gpu, tensor(w.gpu), count, parts, stream);
-      pi05::kernels::Parts added{static_cast<const float*>(parts.data), m * parts.stride, count, nullptr};
-      good(pi05::kernels::rms_norm(rms.gpu, tensor(scale.gpu), rms_out.gpu, added, stream));
-      added.bias = static_cast<const float*>(bias.gpu.data);
+      const auto added = [&](const void* with) { return pi05::kernels::parts_of(parts, count, with); };
+      good(pi05::kernels::rms_norm(rms.gpu, tensor(scale.gpu), rms_out.gpu, added(nullptr), stream));
       const Affine affine{tensor(scale.gpu), tensor(shift.gpu)};
-      good(pi05::kernels::layer_norm(layer.gpu, affine, layer_out.gpu, added, stream));
+      good(pi05::kernels::layer_norm(layer.gpu, affine, layer_out.gpu, added(bias.gpu.data), stream));
       good(cudaStreamSynchronize(stream));
       const std::string what = sizes(m, k, n) + " in " + std::to_string(count);
       bench.compare("sum" + what, rms), bench.compare("rms_norm of a sum" + what, rms_out);
@@ -200,10 +199,8 @@ TEST(products_in_one_round) {
       bench.gpu->copy(below.gpu, above);
       good(cudaDeviceSynchronize());
       good(kernels::vision_product_in_parts(x.gpu, tensor(w.gpu), parts, stream));
-      good(kernels::layer_norm(
-          sum.gpu, {tensor(scale.gpu), tensor(shift.gpu)}, out.gpu,
-          {static_cast<const float*>(parts.data), m * parts.stride, count, static_cast<const float*>(bias.gpu.data)},
-          stream));
+      good(kernels::layer_norm(sum.gpu, {tensor(scale.gpu), tensor(shift.gpu)}, out.gpu,
+                               kernels::parts_of(parts, count, bias.gpu.data), stream));
       good(cudaStreamSynchronize(stream));
       const std::string what = sizes(m, k, n) + " in " + std::to_string(count);
       bench.compare("a round's sum" + what, sum), bench.compare("its layer_norm" + what, out);

@@ -51,8 +51,7 @@ kernels::Parts CudaOps::vision_parts(const Matrix& x, const Affine& layer, const
   }
   const Matrix parts = scratch(count * x.rows, layer.weight.rows, DType::F32);
   check(kernels::vision_product_in_parts(x, layer.weight, parts, stream_), "a product of SigLIP in parts");
-  return {static_cast<const float*>(parts.data), x.rows * parts.stride, count,
-          static_cast<const float*>(layer.bias.data)};
+  return kernels::parts_of(parts, count, layer.bias.data);
 }
 
 void CudaOps::prefix(const Matrix& x, const Cache& cache) {

@@ -269,7 +269,7 @@ kernels::Parts CudaOps::linear_parts(const Matrix& x, const Tensor& weight, cons
   }
   const Matrix parts = scratch(count * x.rows, weight.rows, DType::F32);
   products_.run_parts(x, weight, count, parts, stream_);
-  return {static_cast<const float*>(parts.data), x.rows * parts.stride, count, nullptr};
+  return kernels::parts_of(parts, count);
 }
 
 void CudaOps::linear_gated_add(const Matrix& x, const Tensor& weight, const Matrix& gate, const int32_t* time_row,
@@ -288,8 +288,7 @@ CudaOps::Left CudaOps::gated_parts(const Matrix& x, const Tensor& weight, const 
     check(kernels::few_rows_parts(x, weight, count, parts, stream_), "a product in parts");
   else
     products_.run(x, weight, {}, parts, stream_);
-  return {{static_cast<const float*>(parts.data), x.rows * parts.stride, count, nullptr},
-          static_cast<const float*>(gate.data)};
+  return {kernels::parts_of(parts, count), static_cast<const float*>(gate.data)};
 }
 
 void CudaOps::layer_norm(const Matrix& x, const Affine& norm, const Matrix& out) {

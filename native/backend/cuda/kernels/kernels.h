@@ -25,6 +25,11 @@ struct Parts {
   int64_t step = 0, count = 0;
   const float* bias = nullptr;
 };
+// Of sums (count * rows, width), whose rows follow one another without a gap.
+inline Parts parts_of(const Matrix& sums, int64_t count, const void* bias = nullptr) {
+  return {static_cast<const float*>(sums.data), sums.rows / count * sums.stride, count,
+          static_cast<const float*>(bias)};
+}
 cudaError_t layer_norm(const Matrix& x, const Affine& norm, const Matrix& out, const Parts& parts, cudaStream_t stream);
 cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, const Parts& parts, cudaStream_t stream);
 // What is added here is gate[time_row[r]] times the parts' sum; gate (times, width) F32, rows as far apart as
