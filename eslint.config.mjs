@@ -4,11 +4,11 @@ import tseslint from 'typescript-eslint';
 
 /**
  * The import law: each room of src/ with the rooms it may import from besides itself.
- * errors, safetensors ← frame ← config ← {observation, policy, engine, schedule, cdr} ← pipeline ← {ros, replay} ← cli
+ * errors, safetensors ← frame ← config ← {observation, policy, engine, schedule, messages} ← pipeline ← {ros, replay} ← cli
  */
 const LEAVES = ['errors', 'safetensors'];
 const DATA = [...LEAVES, 'frame', 'config'];
-const WORKERS = ['observation', 'policy', 'engine', 'schedule', 'cdr'];
+const WORKERS = ['observation', 'policy', 'engine', 'schedule', 'messages'];
 const EDGES = ['ros', 'replay'];
 export const LAW = {
   errors: [],

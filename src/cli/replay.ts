@@ -4,7 +4,7 @@ import { parametersFromFile, scalarFromText } from '../config/file.js';
 import { configFromParameters } from '../config/parameters.js';
 import { Pi05Error } from '../errors.js';
 import { loadPolicy } from '../pipeline/load.js';
-import { resolveTopic, withResolvedTopics } from '../pipeline/topics.js';
+import { resolveTopic, withResolvedTopics } from '../messages/topics.js';
 import { openBag } from '../replay/bag/bag.js';
 import { Complaints } from '../replay/complaints.js';
 import { Comparison, type ComparisonResult } from '../replay/comparison.js';

@@ -1,4 +1,4 @@
-import { decodeFloat64MultiArray, decodeJointTrajectory } from '../cdr/messages.js';
+import { decodeFloat64MultiArray, decodeJointTrajectory } from '../messages/decode.js';
 import type { OutputConfig } from '../config/config.js';
 import type { RecordedAction } from './listener.js';
 

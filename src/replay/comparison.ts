@@ -1,8 +1,8 @@
-import { type DecodedTrajectory, decodeJointTrajectory } from '../cdr/messages.js';
+import { type DecodedTrajectory, decodeJointTrajectory } from '../messages/decode.js';
 import type { PolicyConfig } from '../config/config.js';
 import { Pi05Error, Refusal } from '../errors.js';
 import type { ActionChunk } from '../frame/frame.js';
-import { chunkMessage, type Trajectory, TRAJECTORY, velocityJoints } from '../pipeline/messages.js';
+import { chunkMessage, type Trajectory, TRAJECTORY, velocityJoints } from '../messages/builders.js';
 import { type Bag, openBag } from './bag/bag.js';
 import type { ReplayListener } from './listener.js';
 

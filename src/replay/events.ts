@@ -1,4 +1,4 @@
-import { decodeClock, decodeCompressedImage, decodeImage, decodeJointState, decodeString } from '../cdr/messages.js';
+import { decodeClock, decodeCompressedImage, decodeImage, decodeJointState, decodeString } from '../messages/decode.js';
 import type { PolicyConfig } from '../config/config.js';
 import { Refusal } from '../errors.js';
 import type { CameraFrame, CompressedImage, JointReading, RawImage } from '../frame/frame.js';

@@ -1,6 +1,6 @@
 import type { CameraConfig, OutputConfig, PolicyConfig } from '../config/config.js';
 import { Pi05Error } from '../errors.js';
-import { ARRAY, TRAJECTORY } from '../pipeline/messages.js';
+import { ARRAY, TRAJECTORY } from '../messages/builders.js';
 import type { Bag } from './bag/bag.js';
 
 /** What a topic of the bag is to the policy. */

@@ -1,7 +1,7 @@
-import { encodeFloat64MultiArray, encodeJointTrajectory } from '../cdr/encode.js';
+import { encodeFloat64MultiArray, encodeJointTrajectory } from '../messages/encode.js';
 import type { PolicyConfig } from '../config/config.js';
 import type { ActionChunk, Command } from '../frame/frame.js';
-import { chunkMessage, commandMessages, TRAJECTORY, velocityJoints } from '../pipeline/messages.js';
+import { chunkMessage, commandMessages, TRAJECTORY, velocityJoints } from '../messages/builders.js';
 import { tickPeriod } from '../pipeline/ticker.js';
 import { BagWriter } from './bag/writer.js';
 import type { ReplayListener } from './listener.js';

@@ -1,5 +1,5 @@
 import type { Pi05Error, Refusal, RunCode } from '../errors.js';
-import { toRosTime } from '../pipeline/messages.js';
+import { toRosTime } from '../messages/builders.js';
 import type { Percentiles, PipelineStatistics } from '../pipeline/statistics.js';
 import type { LifecycleNode, Publisher } from './rcl.js';
 

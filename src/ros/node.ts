@@ -1,4 +1,4 @@
-import { decodeClock } from '../cdr/messages.js';
+import { decodeClock } from '../messages/decode.js';
 import type { PolicyConfig } from '../config/config.js';
 import { NODE_NAME } from '../config/file.js';
 import type { Engine, ModelInfo } from '../engine/engine.js';
@@ -6,7 +6,7 @@ import { Pi05Error, Refusal, type RunCode } from '../errors.js';
 import { loadPolicy } from '../pipeline/load.js';
 import { Pipeline, type PipelineSink } from '../pipeline/pipeline.js';
 import { SimulatedTicker, type Ticker, tickPeriod } from '../pipeline/ticker.js';
-import { withResolvedTopics } from '../pipeline/topics.js';
+import { withResolvedTopics } from '../messages/topics.js';
 import type { Policy } from '../policy/policy.js';
 import { NodeTime, SteadyTicker } from './clock.js';
 import { Diagnostics, type Report } from './diagnostics.js';

@@ -1,6 +1,6 @@
 import type { PolicyConfig } from '../config/config.js';
 import type { ActionChunk, Command } from '../frame/frame.js';
-import { chunkMessage, commandMessages, TRAJECTORY, velocityJoints } from '../pipeline/messages.js';
+import { chunkMessage, commandMessages, TRAJECTORY, velocityJoints } from '../messages/builders.js';
 import type { LifecycleNode, LifecyclePublisher } from './rcl.js';
 
 /** How long the stop action may take to reach everybody, ns. */

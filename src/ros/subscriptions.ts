@@ -1,4 +1,4 @@
-import { decodeCompressedImage, decodeImage, decodeJointState, decodeString } from '../cdr/messages.js';
+import { decodeCompressedImage, decodeImage, decodeJointState, decodeString } from '../messages/decode.js';
 import type { PolicyConfig } from '../config/config.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import type { LifecycleNode, Qos, Rcl, Subscription } from './rcl.js';

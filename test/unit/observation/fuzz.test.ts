@@ -1,7 +1,7 @@
 import { CdrWriter } from '@foxglove/cdr';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import sharp from 'sharp';
-import { decodeCompressedImage, decodeImage, decodeJointState } from '../../../src/cdr/messages.js';
+import { decodeCompressedImage, decodeImage, decodeJointState } from '../../../src/messages/decode.js';
 import { Refusal } from '../../../src/errors.js';
 import { Observer } from '../../../src/observation/observer.js';
 import { MS, random, robot, SECOND, stateJoint, T0 } from '../pipeline/robot.js';

@@ -3,7 +3,7 @@ import { CdrWriter } from '@foxglove/cdr';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import sharp from 'sharp';
 import type { PolicyConfig, ScheduleConfig } from '../../../src/config/config.js';
-import { decodeCompressedImage, decodeImage, decodeJointState, decodeString } from '../../../src/cdr/messages.js';
+import { decodeCompressedImage, decodeImage, decodeJointState, decodeString } from '../../../src/messages/decode.js';
 import type { Engine, InferRequest } from '../../../src/engine/engine.js';
 import { openEngine } from '../../../src/engine/native.js';
 import type { ActionChunk, Command, Observation } from '../../../src/frame/frame.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 
-import { chunkMessage, toRosTime } from '../../../src/pipeline/messages.js';
+import { chunkMessage, toRosTime } from '../../../src/messages/builders.js';
 import { Publishers } from '../../../src/ros/publishers.js';
 import type { LifecycleNode } from '../../../src/ros/rcl.js';
 import { actionJoint, robot } from '../pipeline/robot.js';

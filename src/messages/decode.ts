@@ -1,5 +1,5 @@
 import type { CompressedImage, JointReading, RawImage } from '../frame/frame.js';
-import { BoundedReader } from './reader.js';
+import { BoundedReader } from './cdr-reader.js';
 
 /**
  * The one decoder of the ROS messages that come in, live and from bags. Plain CDR, either byte order; a message that is

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { CdrWriter, EncapsulationKind } from '@foxglove/cdr';
-import { encodeFloat64MultiArray, encodeJointTrajectory } from '../../../src/cdr/encode.js';
-import { decodeClock, decodeFloat64MultiArray, decodeJointTrajectory } from '../../../src/cdr/messages.js';
+import { encodeFloat64MultiArray, encodeJointTrajectory } from '../../../src/messages/encode.js';
+import { decodeClock, decodeFloat64MultiArray, decodeJointTrajectory } from '../../../src/messages/decode.js';
 import { Refusal } from '../../../src/errors.js';
 
 /** What a decoder makes of a message that ends after `length` bytes. */

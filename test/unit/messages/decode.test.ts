@@ -7,7 +7,7 @@ import {
   decodeImage,
   decodeJointState,
   decodeString,
-} from '../../../src/cdr/messages.js';
+} from '../../../src/messages/decode.js';
 import { Refusal } from '../../../src/errors.js';
 import { fixture } from '../root.js';
 
