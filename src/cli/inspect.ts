@@ -9,7 +9,7 @@ import { IMAGE_SLOTS } from '../frame/frame.js';
 import { misfits } from '../policy/fit.js';
 import { inspectStatistics, inspectTokenizer, type StatisticsReport, type TokenizerReport } from '../policy/inspect.js';
 import { parse, usage } from './arguments.js';
-import { inspectionText } from './inspection-text.js';
+import { inspectionOutput } from './inspection-output.js';
 
 const HELP = `Usage: pi05 inspect DIR [--params FILE]… [--json]
 
@@ -99,7 +99,7 @@ export async function run(argv: string[]): Promise<number> {
     throw usage('inspect', 'Expected a checkpoint directory, received none');
   }
   const inspection = await inspect(directory, values.params ?? presets());
-  process.stdout.write(values.json ? `${JSON.stringify(inspection, undefined, 2)}\n` : inspectionText(inspection));
+  process.stdout.write(values.json ? `${JSON.stringify(inspection, undefined, 2)}\n` : inspectionOutput(inspection));
   const wanted = values.params === undefined || inspection.presets.every(({ fits }) => fits);
   return inspection.ok && wanted ? 0 : 2;
 }

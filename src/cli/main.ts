@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { packageRoot } from '../engine/addon.js';
 import { LOAD_CODES, Pi05Error, USAGE_CODES, type ErrorCode } from '../errors.js';
 
-/** A verb's module: `run` gets what follows the verb and resolves with the exit status. */
-interface Verb {
+/** A command's module: `run` gets what follows the command and resolves with the exit status. */
+interface Command {
   readonly summary: string;
   readonly load: () => Promise<{ run(argv: string[]): Promise<number> }>;
 }
 
-const VERBS: Readonly<Record<string, Verb>> = {
+const COMMANDS: Readonly<Record<string, Command>> = {
   infer: { summary: 'one inference from a case file', load: () => import('./infer.js') },
   node: { summary: 'the ROS 2 node', load: () => import('./node.js') },
   replay: { summary: 'the policy on a recorded bag', load: () => import('./replay.js') },
@@ -19,14 +19,14 @@ const VERBS: Readonly<Record<string, Verb>> = {
   bench: { summary: 'how long an inference takes here', load: () => import('./bench.js') },
 };
 
-const HELP = `Usage: pi05 <verb> [arguments]
+const HELP = `Usage: pi05 <command> [arguments]
 
-${Object.entries(VERBS)
+${Object.entries(COMMANDS)
   .map(([name, { summary }]) => `  ${name.padEnd(17)}${summary}`)
   .join('\n')}
   ${'setup'.padEnd(17)}make this package ready: ROS 2, Node packages, the native engine
 
-pi05 <verb> --help says more. pi05 --version prints the version.
+pi05 <command> --help says more. pi05 --version prints the version.
 Errors go to stderr as "CODE: sentence". Exit status: 0 done, 1 failed while running,
 2 wrong usage, configuration, checkpoint or environment.
 `;
@@ -51,12 +51,15 @@ async function main(argv: string[]): Promise<number> {
     return 0;
   }
   try {
-    const verb = name !== undefined && Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
-    if (verb === undefined) {
-      const known = [...Object.keys(VERBS), 'setup'].join(', ');
-      throw new Pi05Error('USAGE', `Expected a verb of ${known}, received ${name ?? 'none'} (see pi05 --help)`);
+    const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+    if (command === undefined) {
+      const known = [...Object.keys(COMMANDS), 'setup'].join(', ');
+      throw new Pi05Error(
+        'USAGE',
+        `Expected one of the commands ${known}, received ${name ?? 'none'} (see pi05 --help)`,
+      );
     }
-    const module = await verb.load();
+    const module = await command.load();
     return await module.run(rest);
   } catch (error) {
     if (error instanceof Pi05Error) {

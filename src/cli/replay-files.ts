@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { discardUnfinished } from '../replay/new_file.js';
+import { discardUnfinished } from '../replay/atomic-file.js';
 import { usage } from './arguments.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

@@ -6,11 +6,11 @@ import { Pi05Error } from '../errors.js';
 import { loadPolicy } from '../pipeline/load.js';
 import { resolveTopic, withResolvedTopics } from '../messages/topics.js';
 import { openBag } from '../replay/bag/bag.js';
-import { Complaints } from '../replay/complaints.js';
+import { IssueSummary } from '../replay/issue-summary.js';
 import { Comparison, type ComparisonResult } from '../replay/comparison.js';
 import { OpenLoopEvaluation } from '../replay/evaluation.js';
 import { inputsOf } from '../replay/inputs.js';
-import { discardUnfinished, NewFile } from '../replay/new_file.js';
+import { discardUnfinished, AtomicFile } from '../replay/atomic-file.js';
 import { BagOutput } from '../replay/output.js';
 import { ReportCollector } from '../replay/report/collector.js';
 import { writeReport } from '../replay/report/report.js';
@@ -19,7 +19,7 @@ import { replaySummary } from '../replay/summary.js';
 import { parse, required, usage } from './arguments.js';
 import { Progress } from './progress.js';
 import { checkFiles, discardOnSignal } from './replay-files.js';
-import { describe, failuresOf, progressLine } from './replay-words.js';
+import { describe, failuresOf, progressLine } from './replay-output.js';
 
 const HELP = `Usage: pi05 replay BAG --params FILE [options]
 
@@ -104,13 +104,13 @@ async function replayOf(argv: string[]): Promise<number> {
   const inputs = inputsOf(config, simulated, bag, bagPath);
   const expected = expect === undefined ? undefined : await Comparison.open(expect, config, tolerance);
   const output = out === undefined ? undefined : await BagOutput.create(out, config);
-  const jsonFile = file === undefined ? undefined : await NewFile.create(file);
-  const reportFile = report === undefined ? undefined : await NewFile.create(report);
+  const jsonFile = file === undefined ? undefined : await AtomicFile.create(file);
+  const reportFile = report === undefined ? undefined : await AtomicFile.create(report);
   const { engine, policy } = await loadPolicy(config, false);
-  const complaints = new Complaints();
+  const issues = new IssueSummary();
   const evaluation = new OpenLoopEvaluation(config);
   const collector = report === undefined ? undefined : new ReportCollector(config);
-  const listeners = [complaints, evaluation, collector, output, expected].filter((listener) => listener !== undefined);
+  const listeners = [issues, evaluation, collector, output, expected].filter((listener) => listener !== undefined);
   const progress = new Progress(process.stderr);
   const show = (state: ReplayProgress): void => progress.show(progressLine(state));
   let outcome: ReplayOutcome;
@@ -137,7 +137,7 @@ async function replayOf(argv: string[]): Promise<number> {
   }
   await jsonFile?.write(`${JSON.stringify(summary, undefined, 2)}\n`);
   await jsonFile?.finish();
-  const { refusals, faults } = complaints;
+  const { refusals, faults } = issues;
   if (json === '-') process.stdout.write(`${JSON.stringify(summary)}\n`);
   else process.stdout.write(describe(summary, refusals, faults, [out, json, report]));
   if (outcome.failure !== undefined) throw outcome.failure;

@@ -29,25 +29,25 @@ export function parametersFromFile(path: string, lines = new Map<string, number>
   const problems = new Problems();
   const flat = new Map<string, unknown>();
   const lineOf = (offset: number | undefined): number => counter.linePos(offset ?? 0).line;
-  const complain = (expected: string, offset: number | undefined): void => {
+  const addProblem = (expected: string, offset: number | undefined): void => {
     problems.add('CONFIG_FILE', `Expected ${expected} at ${path} line ${String(lineOf(offset))}`, path);
   };
 
   const value = (node: unknown, offset: number | undefined): unknown => {
     if (isScalar(node)) {
       const typed = rosValue(node);
-      if (typed === undefined) complain('a value', node.range?.[0] ?? offset);
+      if (typed === undefined) addProblem('a value', node.range?.[0] ?? offset);
       return typed;
     }
     if (!isSeq(node)) {
-      complain(isAlias(node) ? 'no aliases, which ROS refuses,' : 'a value', offset);
+      addProblem(isAlias(node) ? 'no aliases, which ROS refuses,' : 'a value', offset);
       return undefined;
     }
     const items = node.items.map((item) => (isScalar(item) ? rosValue(item) : undefined));
     if (items.some((item) => item === undefined || typeof item !== typeof items[0])) {
       const booleans = node.items.filter((_, i) => typeof items[i] === 'boolean').map(String);
       const hint = booleans.length === 0 ? '' : ` (${booleans.join(', ')} unquoted: a boolean)`;
-      complain(`values of one type in a list${hint}`, node.range?.[0]);
+      addProblem(`values of one type in a list${hint}`, node.range?.[0]);
     }
     return items;
   };
@@ -75,11 +75,11 @@ export function parametersFromFile(path: string, lines = new Map<string, number>
         if (!isOurs(path)) continue;
         addressed = true;
         if (isMap(pair.value)) flatten(pair.value.items, '');
-        else complain('parameters under ros__parameters', offset);
+        else addProblem('parameters under ros__parameters', offset);
       } else if (isMap(pair.value)) {
         visit(pair.value.items, `${path}/${key.replace(/^\//, '')}`);
       } else {
-        complain(`ros__parameters under ${path === '' ? key : path}`, offset);
+        addProblem(`ros__parameters under ${path === '' ? key : path}`, offset);
       }
     }
   };

@@ -149,13 +149,13 @@ function percentiles(key: string, { p50, p99 }: Percentiles): KeyValue[] {
 }
 
 /** What went wrong in one second. */
-export class Lately {
+export class RecentEvents {
   refusal: Refusal | undefined;
   readonly faults = new Map<RunCode, Pi05Error<RunCode>>();
 }
 
 /** Of two seconds, so that what is said again about once a second is there until it has ended. */
-export function recently(before: Lately, now: Lately): Recent {
+export function mergeRecent(before: RecentEvents, now: RecentEvents): Recent {
   return {
     refusal: now.refusal ?? before.refusal,
     faults: [...new Map([...before.faults, ...now.faults]).values()],
@@ -174,8 +174,8 @@ export class Diagnostics {
   #news = false;
   #closed = false;
   /** What went wrong since the last publication of the second, and in the second before. */
-  #now = new Lately();
-  #before = new Lately();
+  #now = new RecentEvents();
+  #before = new RecentEvents();
 
   constructor(
     private readonly node: LifecycleNode,
@@ -186,12 +186,12 @@ export class Diagnostics {
     this.#interval = setInterval(() => {
       this.publish();
       this.#before = this.#now;
-      this.#now = new Lately();
+      this.#now = new RecentEvents();
     }, PERIOD_MS);
   }
 
   publish(): void {
-    const recent = recently(this.#before, this.#now);
+    const recent = mergeRecent(this.#before, this.#now);
     this.#publisher.publish({
       header: { stamp: toRosTime(this.node.getClock().now().nanoseconds), frame_id: '' },
       status: statuses(this.node.getFullyQualifiedName(), this.report(), recent),

@@ -10,11 +10,11 @@ def pi05(*arguments, **changes):
     return subprocess.run([PI05, *arguments], capture_output=True, text=True, env=environment, timeout=60)
 
 
-@pytest.mark.parametrize("verb", ["node", "demo"])
-def test_help_says_how_to_use_it(verb):
-    result = pi05(verb, "--help")
+@pytest.mark.parametrize("command", ["node", "demo"])
+def test_help_says_how_to_use_it(command):
+    result = pi05(command, "--help")
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith(f"Usage: pi05 {verb} ")
+    assert result.stdout.startswith(f"Usage: pi05 {command} ")
 
 
 @pytest.mark.parametrize(

@@ -43,13 +43,13 @@ export function readLerobotStatistics(
 ): LerobotStatistics | undefined {
   const { json, step: stepName, feature, type } = VECTORS[vector];
   const path = join(directory, json);
-  const complain = (expected: string, received: string): undefined => {
+  const addProblem = (expected: string, received: string): undefined => {
     problems.add('CHECKPOINT_STATS', `Expected ${expected}, received ${received} from ${path}`, path);
   };
   const steps = readSteps(path, problems);
   if (steps === undefined) return undefined;
   const step = steps.find(({ registry_name: name }) => name === stepName);
-  if (step === undefined) return complain(`a step ${stepName}`, 'none');
+  if (step === undefined) return addProblem(`a step ${stepName}`, 'none');
 
   const config = step.config ?? {};
   const epsilon = typeof config['eps'] === 'number' ? config['eps'] : EPSILON;
@@ -58,27 +58,27 @@ export function readLerobotStatistics(
   const mode = left ? 'IDENTITY' : (config['norm_map'] as Record<string, unknown> | undefined)?.[type];
   if (mode === 'IDENTITY') return { statistics: { kind: 'identity' }, epsilon };
   if (mode !== 'QUANTILES' && mode !== 'MEAN_STD') {
-    return complain(
+    return addProblem(
       `QUANTILES, MEAN_STD or IDENTITY for ${type} in norm_map`,
       typeof mode === 'string' ? mode : 'nothing',
     );
   }
 
-  if (step.state_file === undefined) return complain(`a state_file in the step ${stepName}`, 'none');
+  if (step.state_file === undefined) return addProblem(`a state_file in the step ${stepName}`, 'none');
   const statePath = join(directory, step.state_file);
   let file: SafetensorsFile;
   try {
     file = readSafetensors(statePath);
   } catch (error) {
     const reason = String(error instanceof Error ? error.message : error).replaceAll(/\s+/g, ' ');
-    return complain(`statistics in ${step.state_file}`, `"${reason}"`);
+    return addProblem(`statistics in ${step.state_file}`, `"${reason}"`);
   }
   const [low, high] = mode === 'QUANTILES' ? (['q01', 'q99'] as const) : (['mean', 'std'] as const);
   const first = numbers(file, `${feature}.${low}`, statePath, problems);
   const second = numbers(file, `${feature}.${high}`, statePath, problems);
   if (first === undefined || second === undefined) return undefined;
   if (first.length !== second.length) {
-    return complain(
+    return addProblem(
       `as many numbers in ${feature}.${low} as in ${feature}.${high}`,
       `${String(first.length)} and ${String(second.length)}`,
     );

@@ -45,14 +45,14 @@ function findFile(directory: string, assetId: string, problems: Problems): strin
   const assets = join(directory, 'assets');
   const ids = assetIds(assets);
   const [only] = ids;
-  const complain = (expected: string, remedy = ''): void => {
+  const addProblem = (expected: string, remedy = ''): void => {
     const received = ids.length === 0 ? 'none' : ids.join(', ');
     problems.add('CHECKPOINT_STATS', `Expected ${expected}, received ${received} in ${assets}${remedy}`, assets);
   };
-  if (only === undefined) complain(`statistics in assets/<asset_id>/${OPENPI_FILE}`);
+  if (only === undefined) addProblem(`statistics in assets/<asset_id>/${OPENPI_FILE}`);
   else if (assetId !== '' && !ids.includes(assetId))
-    complain(`statistics for asset_id ${assetId}`, ' (say with asset_id which of those to use)');
-  else if (assetId === '' && ids.length > 1) complain('asset_id to name one of several statistics');
+    addProblem(`statistics for asset_id ${assetId}`, ' (say with asset_id which of those to use)');
+  else if (assetId === '' && ids.length > 1) addProblem('asset_id to name one of several statistics');
   else return join(assets, assetId === '' ? only : assetId, OPENPI_FILE);
   return undefined;
 }

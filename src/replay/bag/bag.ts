@@ -1,7 +1,7 @@
 import { loadDecompressHandlers } from '@mcap/support';
 import { Pi05Error } from '../../errors.js';
 import { openFiles } from './open.js';
-import { inLogTimeOrder } from './order.js';
+import { mergeByTime } from './merge-by-time.js';
 import { addTopic, type BagFile, type FileTopic } from './storage.js';
 import { decompressMessage, isZstandard } from './zstd.js';
 
@@ -102,7 +102,7 @@ class OpenBag implements Bag {
     let read = 0;
     try {
       const sources = this.#files.map((file) => ({ startTime: file.startTime, messages: () => file.messages(topics) }));
-      for await (const message of inLogTimeOrder(sources)) {
+      for await (const message of mergeByTime(sources)) {
         yield isZstandard(message.data) ? this.#decompress(message) : message;
         read++;
       }

@@ -3,9 +3,9 @@ import type { DecompressHandlers } from '@mcap/core';
 import { Pi05Error } from '../../errors.js';
 import type { BagMessage } from './bag.js';
 import { BufferPool, readAt } from './file.js';
-import { readIndex, scanIndex, type McapIndex, type Section } from './mcap_index.js';
-import { inLogTimeOrder, type Source } from './order.js';
-import { messagesIn, openChunk } from './records.js';
+import { readIndex, scanIndex, type McapIndex, type Section } from './mcap-index.js';
+import { mergeByTime, type Source } from './merge-by-time.js';
+import { messagesIn, openChunk } from './mcap-records.js';
 import { addTopic, type BagFile, type FileTopic } from './storage.js';
 
 /** One MCAP file, by its index or, where it has none, by a look through its records. */
@@ -70,7 +70,7 @@ export class McapFile implements BagFile {
     const sources = this.#index.sections
       .filter(({ channels }) => [...channels].some((id) => wanted.has(id)))
       .map((section): Source => ({ startTime: section.startTime, messages: () => this.#section(section, wanted) }));
-    return inLogTimeOrder(sources);
+    return mergeByTime(sources);
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { readAt } from './file.js';
-import { viewOf } from './records.js';
+import { viewOf } from './mcap-records.js';
 
 /**
  * Reads the rows of rosbag2's table `messages` out of a SQLite file that ends early, page by page and without the tree above

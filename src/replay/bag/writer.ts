@@ -1,7 +1,7 @@
 import { McapWriter } from '@mcap/core';
 import { Pi05Error } from '../../errors.js';
-import { messageDefinition } from './definitions.js';
-import { NewFile } from '../new_file.js';
+import { messageDefinition } from './message-definitions.js';
+import { AtomicFile } from '../atomic-file.js';
 
 interface Channel {
   readonly id: number;
@@ -14,19 +14,19 @@ interface Channel {
  * file has its name from `close` on.
  */
 export class BagWriter {
-  readonly #file: NewFile;
+  readonly #file: AtomicFile;
   readonly #writer: McapWriter;
   readonly #schemas = new Map<string, number>();
   readonly #channels = new Map<string, Channel>();
 
-  private constructor(file: NewFile) {
+  private constructor(file: AtomicFile) {
     this.#file = file;
     this.#writer = new McapWriter({ writable: file });
   }
 
   /** @param path of the file, by custom ending in `.mcap`. @throws Pi05Error BAG_FILE where it cannot be written. */
   static async create(path: string): Promise<BagWriter> {
-    const writer = new BagWriter(await NewFile.create(path));
+    const writer = new BagWriter(await AtomicFile.create(path));
     await writer.#writer.start({ profile: 'ros2', library: 'pi05-ros' });
     return writer;
   }

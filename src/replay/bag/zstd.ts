@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ZSTDDecoder } from 'zstddec/stream';
 import { Pi05Error } from '../../errors.js';
-import { viewOf } from './records.js';
+import { viewOf } from './mcap-records.js';
 
 /** Zstandard as rosbag2 uses it, besides MCAP's chunks: whole files, and each message by itself. */
 

@@ -12,7 +12,7 @@ import type { ChunkTiming } from '../../pipeline/pipeline.js';
 import { quantityOf, Recording } from '../evaluation.js';
 import type { RecordedAction, ReplayListener } from '../listener.js';
 import type { CameraStrip, EventRow, Mark, ReportData, ShownChunk } from './data.js';
-import { Samples, Series, TimeSlots } from './thinning.js';
+import { Samples, Series, TimeBuckets } from './downsample.js';
 import { thumbnail } from './thumbnail.js';
 
 /** What is kept at most; with three cameras and 14 joints the page stays below 5 MB. */
@@ -37,7 +37,7 @@ export class ReportCollector implements ReplayListener {
   readonly #inferenceMs = new Samples(SAMPLES);
   readonly #latencyMs = new Samples(SAMPLES);
   readonly #commands: Record<CommandReason, number> = { step: 0, hold: 0, stop: 0 };
-  #chunks: TimeSlots<ShownChunk> | undefined;
+  #chunks: TimeBuckets<ShownChunk> | undefined;
   #chunkCount = 0;
   #start: bigint | undefined;
   #duration = 0;
@@ -84,7 +84,7 @@ export class ReportCollector implements ReplayListener {
     this.#inferenceMs.add(timing.inferenceMs);
     this.#latencyMs.add(timing.latencyMs);
     const fitting = Math.floor(CHUNK_VALUES / (chunk.rows * chunk.joints.length));
-    this.#chunks ??= new TimeSlots<ShownChunk>(Math.min(CHUNKS, Math.max(1, fitting)), CHUNK_SLOT);
+    this.#chunks ??= new TimeBuckets<ShownChunk>(Math.min(CHUNKS, Math.max(1, fitting)), CHUNK_SLOT);
     const stamp = this.#seconds(chunk.stamp);
     if (this.#chunks.begins(stamp)) this.#chunks.add(stamp, this.#shown(chunk, stamp));
   }
@@ -163,7 +163,7 @@ interface Joint {
 }
 
 class Strip {
-  readonly #frames = new TimeSlots<{ time: number; picture: Promise<string | undefined> }>(FRAMES, FRAME_SLOT);
+  readonly #frames = new TimeBuckets<{ time: number; picture: Promise<string | undefined> }>(FRAMES, FRAME_SLOT);
   #messages = 0;
 
   constructor(
@@ -190,7 +190,7 @@ class Strip {
 }
 
 class Row {
-  readonly #marks = new TimeSlots<Mark>(MARKS, MARK_SLOT, (a, b) => ({ ...a, to: b.to, count: a.count + b.count }));
+  readonly #marks = new TimeBuckets<Mark>(MARKS, MARK_SLOT, (a, b) => ({ ...a, to: b.to, count: a.count + b.count }));
   #count = 0;
   #last: number;
 

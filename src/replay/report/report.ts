@@ -1,5 +1,5 @@
 import type { Evaluation } from '../evaluation.js';
-import type { NewFile } from '../new_file.js';
+import type { AtomicFile } from '../atomic-file.js';
 import type { ReportCollector } from './collector.js';
 import { page } from './page.js';
 import type { ReportSummary } from './page.js';
@@ -8,7 +8,7 @@ export type { ReportSummary } from './page.js';
 
 /** Writes one HTML file that needs nothing else to be looked at. @throws Pi05Error BAG_FILE. */
 export async function writeReport(
-  file: NewFile,
+  file: AtomicFile,
   collector: ReportCollector,
   evaluation: Evaluation,
   summary: ReportSummary,

@@ -12,7 +12,7 @@ test('lists_the_verbs_for_an_unknown_one', async () => {
   expect(code).toBe(2);
   expect(stdout).toBe('');
   expect(stderr).toMatch(
-    /^USAGE: Expected a verb of infer, .*make-checkpoint, bench, setup, received fly \(see pi05 --help\)\n$/,
+    /^USAGE: Expected one of the commands infer, .*make-checkpoint, bench, setup, received fly \(see pi05 --help\)\n$/,
   );
 });
 
@@ -27,16 +27,16 @@ test('prints_the_package_version', async () => {
   expect(await pi05('--version')).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
 });
 
-test.each(['', 'infer', 'make-checkpoint', 'bench'])('has_help_for_%s', async (verb) => {
-  const { code, stdout, stderr } = await pi05(...[verb, '--help'].filter(Boolean));
+test.each(['', 'infer', 'make-checkpoint', 'bench'])('has_help_for_%s', async (command) => {
+  const { code, stdout, stderr } = await pi05(...[command, '--help'].filter(Boolean));
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  expect(stdout).toMatch(new RegExp(`^Usage: pi05 ${verb === '' ? '<verb>' : verb} `));
+  expect(stdout).toMatch(new RegExp(`^Usage: pi05 ${command === '' ? '<command>' : command} `));
 });
 
 test.each(['node', 'demo', 'infer', 'make-checkpoint', 'bench'])(
   'help_for_%s_names_only_files_that_are_there',
-  async (verb) => {
-    const { stdout } = await pi05(verb, '--help');
+  async (command) => {
+    const { stdout } = await pi05(command, '--help');
     const named = stdout.match(/\b(docs|configs|sim|test)\/[\w./-]*/g) ?? [];
     expect(named.filter((file) => !existsSync(join(packageRoot, file.replace(/\.$/, ''))))).toEqual([]);
   },

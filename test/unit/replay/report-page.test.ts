@@ -10,7 +10,7 @@ import { clock, digits, ticks, timeTicks } from '../../../src/replay/report/axis
 import { ReportCollector } from '../../../src/replay/report/collector.js';
 import type { PageData } from '../../../src/replay/report/data.js';
 import { histogram, percentile } from '../../../src/replay/report/histogram.js';
-import { NewFile } from '../../../src/replay/new_file.js';
+import { AtomicFile } from '../../../src/replay/atomic-file.js';
 import { type ReportSummary, writeReport } from '../../../src/replay/report/report.js';
 import { exterior, image, joints, MS, robot, SECOND, T0 } from '../pipeline/robot.js';
 
@@ -39,7 +39,7 @@ async function report(
   const directory = mkdtempSync(join(tmpdir(), 'report-'));
   try {
     const path = join(directory, 'report.html');
-    await writeReport(await NewFile.create(path), collector, evaluation.result(), { ...SUMMARY, ...summary });
+    await writeReport(await AtomicFile.create(path), collector, evaluation.result(), { ...SUMMARY, ...summary });
     const text = readFileSync(path, 'utf8');
     return { text, data: JSON.parse(embedded(text)) as PageData, collector };
   } finally {
@@ -134,7 +134,7 @@ describe('the page', () => {
     const collector = new ReportCollector(config);
     const directory = mkdtempSync(join(tmpdir(), 'report-'));
     const path = join(directory, 'report.html');
-    await writeReport(await NewFile.create(path), collector, new OpenLoopEvaluation(config).result(), SUMMARY);
+    await writeReport(await AtomicFile.create(path), collector, new OpenLoopEvaluation(config).result(), SUMMARY);
     const empty = readFileSync(path, 'utf8');
     rmSync(directory, { recursive: true });
     expect(empty).toContain('Expected recorded actions on no output (a), no output (b), received none');

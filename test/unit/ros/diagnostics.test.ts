@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { Pi05Error, Refusal } from '../../../src/errors.js';
-import { Lately, LEVEL, type Recent, recently, type Report, statuses } from '../../../src/ros/diagnostics.js';
+import { RecentEvents, LEVEL, type Recent, mergeRecent, type Report, statuses } from '../../../src/ros/diagnostics.js';
 
 const none = { p50: undefined, p95: undefined, p99: undefined };
 const refusal = new Refusal('IMAGE_SIZE', 'Expected more from /camera', '/camera');
@@ -104,21 +104,21 @@ describe('statuses', () => {
   });
 });
 
-describe('recently', () => {
-  const [before, now] = [new Lately(), new Lately()];
+describe('mergeRecent', () => {
+  const [before, now] = [new RecentEvents(), new RecentEvents()];
   before.refusal = refusal;
   before.faults.set('TICK_LATE', new Pi05Error('TICK_LATE', 'first'));
   before.faults.set('ENGINE_LATE', new Pi05Error('ENGINE_LATE', 'late'));
   now.faults.set('TICK_LATE', new Pi05Error('TICK_LATE', 'again'));
 
   test('a_refusal_of_the_second_before_still_counts_until_there_is_a_newer_one', () => {
-    expect(recently(before, now).refusal).toBe(refusal);
+    expect(mergeRecent(before, now).refusal).toBe(refusal);
     const newer = new Refusal('JOINT_COUNT', 'Expected 8', '/joint_states');
-    expect(recently(before, Object.assign(new Lately(), { refusal: newer })).refusal).toBe(newer);
-    expect(recently(now, new Lately()).refusal).toBeUndefined();
+    expect(mergeRecent(before, Object.assign(new RecentEvents(), { refusal: newer })).refusal).toBe(newer);
+    expect(mergeRecent(now, new RecentEvents()).refusal).toBeUndefined();
   });
 
   test('each_fault_is_there_once_as_it_was_last', () => {
-    expect(recently(before, now).faults.map(({ message }) => message)).toEqual(['again', 'late']);
+    expect(mergeRecent(before, now).faults.map(({ message }) => message)).toEqual(['again', 'late']);
   });
 });

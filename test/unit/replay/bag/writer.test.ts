@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { encodeFloat64MultiArray, encodeJointTrajectory } from '../../../../src/messages/encode.js';
 import { decodeFloat64MultiArray, decodeJointTrajectory } from '../../../../src/messages/decode.js';
 import { openBag } from '../../../../src/replay/bag/bag.js';
-import { messageDefinition } from '../../../../src/replay/bag/definitions.js';
+import { messageDefinition } from '../../../../src/replay/bag/message-definitions.js';
 import { BagWriter } from '../../../../src/replay/bag/writer.js';
 import { python } from './bags.js';
 

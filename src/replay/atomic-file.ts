@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { lstat, open, rename, type FileHandle } from 'node:fs/promises';
 import { Pi05Error } from '../errors.js';
 
-const unfinished = new Set<NewFile>();
+const unfinished = new Set<AtomicFile>();
 
 /** For a process that ends before its files are finished: leaves none of them behind, at once. */
 export function discardUnfinished(): void {
@@ -13,7 +13,7 @@ export function discardUnfinished(): void {
  * A file that is there as a whole or not at all: it has its name from `finish` on, and until then, and after a crash,
  * `NAME.PID.new`. A link, a pipe or a device is written to as it is.
  */
-export class NewFile {
+export class AtomicFile {
   readonly #path: string;
   readonly #written: string;
   readonly #handle: FileHandle;
@@ -27,14 +27,14 @@ export class NewFile {
   }
 
   /** @throws Pi05Error BAG_FILE where it cannot be written. */
-  static async create(path: string): Promise<NewFile> {
+  static async create(path: string): Promise<AtomicFile> {
     try {
       if (path === '') throw new Error('it has no name');
       const there = await lstat(path).catch(() => undefined);
       if (there?.isDirectory() === true) throw new Error('it is a folder');
       const isReplaced = there === undefined || there.isFile();
       const written = isReplaced ? `${path}.${process.pid}.new` : path;
-      return new NewFile(path, written, await open(written, 'w'));
+      return new AtomicFile(path, written, await open(written, 'w'));
     } catch (error) {
       throw unwritable(path, error);
     }

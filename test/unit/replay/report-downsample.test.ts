@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
-import { Samples, Series, TimeSlots } from '../../../src/replay/report/thinning.js';
+import { Samples, Series, TimeBuckets } from '../../../src/replay/report/downsample.js';
 
 describe('items in slots of time', () => {
   test('never_exceed_their_capacity_and_stay_even_over_a_time_of_unknown_length', () => {
-    const slots = new TimeSlots<number>(48, 0.25);
+    const slots = new TimeBuckets<number>(48, 0.25);
     let most = 0;
     for (let k = 0; k < 108_000; k++) {
       slots.add(k / 30, k / 30);
@@ -19,13 +19,13 @@ describe('items in slots of time', () => {
   });
 
   test('leave_a_gap_where_nothing_came', () => {
-    const slots = new TimeSlots<number>(10, 1);
+    const slots = new TimeBuckets<number>(10, 1);
     for (const time of [0, 1, 2, 50, 51, 52]) slots.add(time, time);
     expect(slots.items).toEqual([0, 1, 2, 50, 51, 52]);
   });
 
   test('keep_the_first_of_a_slot_and_say_beforehand_whether_they_begin_one', () => {
-    const slots = new TimeSlots<string>(10, 1);
+    const slots = new TimeBuckets<string>(10, 1);
     slots.add(0.1, 'first');
     expect([slots.begins(0.9), slots.begins(1)]).toEqual([false, true]);
     slots.add(0.9, 'second');
@@ -33,14 +33,14 @@ describe('items in slots of time', () => {
   });
 
   test('are_merged_and_nothing_is_lost_where_they_add_up', () => {
-    const slots = new TimeSlots<number>(7, 0.01, (a, b) => a + b);
+    const slots = new TimeBuckets<number>(7, 0.01, (a, b) => a + b);
     for (let k = 0; k < 1000; k++) slots.add(k * 0.37, 1);
     expect(slots.items.length).toBeLessThanOrEqual(7);
     expect(slots.items.reduce((a, b) => a + b)).toBe(1000);
   });
 
   test('stay_bounded_when_time_jumps_back_again_and_again', () => {
-    const slots = new TimeSlots<number>(5, 0.01);
+    const slots = new TimeBuckets<number>(5, 0.01);
     for (let k = 0; k < 1000; k++) slots.add((k * 7) % 10, k);
     expect(slots.items.length).toBeLessThanOrEqual(5);
   });

@@ -17,7 +17,7 @@ interface Head {
  * Merges sources by log time; equal times come in the order of `sources`. A source is only opened when its first message
  * may be next, so that memory is bounded by the sources that overlap in time. A message is valid until the next is asked for.
  */
-export async function* inLogTimeOrder(sources: readonly Source[]): AsyncGenerator<BagMessage, void, void> {
+export async function* mergeByTime(sources: readonly Source[]): AsyncGenerator<BagMessage, void, void> {
   const waiting = sources
     .map((source, rank) => ({ source, rank, startTime: source.startTime ?? -1n }))
     .sort((a, b) => (a.startTime === b.startTime ? a.rank - b.rank : a.startTime < b.startTime ? -1 : 1));

@@ -4,7 +4,7 @@ import type { Fault, Fit, Inspection } from './inspect.js';
 const MOST_DETAILS = 12;
 
 /** An inspection for people to read. */
-export function inspectionText(inspection: Inspection): string {
+export function inspectionOutput(inspection: Inspection): string {
   const { family, model, rtc, weights, memory, tokenizer, statistics } = inspection;
   const sections: readonly (readonly [string, readonly string[]])[] = [
     ['Checkpoint', [inspection.directory, `${family.name}: ${family.reason}`]],

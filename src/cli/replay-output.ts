@@ -1,5 +1,5 @@
 import { Pi05Error } from '../errors.js';
-import type { Complaint } from '../replay/complaints.js';
+import type { Issue } from '../replay/issue-summary.js';
 import type { ReplaySummary } from '../replay/summary.js';
 import type { ReplayProgress } from '../replay/runner.js';
 
@@ -17,8 +17,8 @@ export function progressLine({ seconds, total, rate, chunks, refusals }: ReplayP
 /** What a person wants to know at the end. */
 export function describe(
   summary: ReplaySummary,
-  refusals: readonly Complaint[],
-  faults: readonly Complaint[],
+  refusals: readonly Issue[],
+  faults: readonly Issue[],
   files: readonly (string | undefined)[],
 ): string {
   const { bag, seconds, damage, notes, observations, chunks, commands, backend, expect, evaluation } = summary;
@@ -30,8 +30,8 @@ export function describe(
     `  observations ${observations}, chunks ${chunks} (${summary.outdated} too late), on ${backend}`,
     `  commands ${commands.step} of chunks, ${commands.hold} holding, ${commands.stop} stops`,
     `  inference ${milliseconds(summary.inference_ms)}; latency ${milliseconds(summary.latency_ms)}`,
-    ...complaints('refused', refusals),
-    ...complaints('fault', faults),
+    ...issues('refused', refusals),
+    ...issues('fault', faults),
     ...evaluation.groups.flatMap(({ group, overall: { count, mae, rmse, max } }) =>
       mae === null || rmse === null || max === null
         ? []
@@ -53,8 +53,8 @@ export function describe(
 /** Why a replay does not count as passed. @param strict whether refusals, damage and no chunk at all are reasons. */
 export function failuresOf(
   summary: ReplaySummary,
-  refusals: readonly Complaint[],
-  faults: readonly Complaint[],
+  refusals: readonly Issue[],
+  faults: readonly Issue[],
   strict: boolean,
 ): Pi05Error[] {
   const failures = faults
@@ -76,7 +76,7 @@ export function failuresOf(
   return failures;
 }
 
-function complaints(word: string, list: readonly Complaint[]): string[] {
+function issues(word: string, list: readonly Issue[]): string[] {
   return list.map(({ code, count, seconds, message }) => {
     return `  ${word} ${count} × ${code}, the first at ${seconds.toFixed(3)} s: ${message}`;
   });

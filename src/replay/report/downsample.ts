@@ -7,7 +7,7 @@ interface Entry<T> {
  * At most `capacity` items spread evenly over a stretch of time whose length is not known ahead: one for each slot of
  * time, and slots twice as long when there are too many. What falls into a slot that is taken is merged into it.
  */
-export class TimeSlots<T> {
+export class TimeBuckets<T> {
   #entries: Entry<T>[] = [];
 
   /**
@@ -66,10 +66,10 @@ function joined(a: Extremes, b: Extremes): Extremes {
 
 /** One quantity over time: at most `slots` pairs of a lowest and a highest sample, so that no peak is lost. */
 export class Series {
-  readonly #slots: TimeSlots<Extremes>;
+  readonly #slots: TimeBuckets<Extremes>;
 
   constructor(slots: number) {
-    this.#slots = new TimeSlots<Extremes>(slots, 1e-3, joined);
+    this.#slots = new TimeBuckets<Extremes>(slots, 1e-3, joined);
   }
 
   /** What is not finite is left out. */

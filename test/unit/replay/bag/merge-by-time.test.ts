@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { BagMessage } from '../../../../src/replay/bag/bag.js';
-import { inLogTimeOrder, type Source } from '../../../../src/replay/bag/order.js';
+import { mergeByTime, type Source } from '../../../../src/replay/bag/merge-by-time.js';
 
 /** A source that writes down when it is opened and left. */
 function source(name: string, startTime: bigint | undefined, times: readonly bigint[], log: string[]): Source {
@@ -21,7 +21,7 @@ function source(name: string, startTime: bigint | undefined, times: readonly big
 
 async function merged(sources: Source[], log: string[], count = Infinity): Promise<void> {
   let read = 0;
-  for await (const { topic, logTime } of inLogTimeOrder(sources)) {
+  for await (const { topic, logTime } of mergeByTime(sources)) {
     log.push(`${topic}${logTime}`);
     if (++read === count) break;
   }

@@ -18,7 +18,7 @@ import {
   RECORD_HEADER,
   recordsIn,
   viewOf,
-} from './records.js';
+} from './mcap-records.js';
 
 /** Where the messages of an MCAP file are: from its index, or from looking through its records where it has none. */
 

@@ -1,7 +1,7 @@
 import type { Pi05Error, Refusal, RefusalCode, RunCode } from '../errors.js';
 import type { ReplayListener } from './listener.js';
 
-export interface Complaint {
+export interface Issue {
   readonly code: RefusalCode | RunCode;
   count: number;
   /** The first one's sentence, and when it came: s from the bag's first message. */
@@ -10,17 +10,17 @@ export interface Complaint {
 }
 
 /** What was refused and what went wrong, code by code in the order in which they first came. */
-export class Complaints implements ReplayListener {
-  readonly #refusals = new Map<string, Complaint>();
-  readonly #faults = new Map<string, Complaint>();
+export class IssueSummary implements ReplayListener {
+  readonly #refusals = new Map<string, Issue>();
+  readonly #faults = new Map<string, Issue>();
   #start: bigint | undefined;
   #latest = 0n;
 
-  get refusals(): Complaint[] {
+  get refusals(): Issue[] {
     return [...this.#refusals.values()];
   }
 
-  get faults(): Complaint[] {
+  get faults(): Issue[] {
     return [...this.#faults.values()];
   }
 
@@ -37,10 +37,10 @@ export class Complaints implements ReplayListener {
     this.#count(this.#faults, fault);
   }
 
-  #count(complaints: Map<string, Complaint>, { code, message }: Pi05Error<RefusalCode | RunCode>): void {
-    const known = complaints.get(code);
+  #count(issues: Map<string, Issue>, { code, message }: Pi05Error<RefusalCode | RunCode>): void {
+    const known = issues.get(code);
     const seconds = Number(this.#latest - (this.#start ?? this.#latest)) / 1e9;
-    if (known === undefined) complaints.set(code, { code, count: 1, message, seconds });
+    if (known === undefined) issues.set(code, { code, count: 1, message, seconds });
     else known.count++;
   }
 }
