@@ -4,15 +4,16 @@ import tseslint from 'typescript-eslint';
 
 /**
  * The import law: each room of src/ with the rooms it may import from besides itself.
- * errors, safetensors ← frame ← config ← {observation, policy, engine, schedule, messages} ← pipeline ← {ros, replay} ← cli
+ * errors, safetensors, format ← frame ← config ← {observation, policy, engine, schedule, messages, decode} ← pipeline ← {ros, replay} ← cli
  */
-const LEAVES = ['errors', 'safetensors'];
+const LEAVES = ['errors', 'safetensors', 'format'];
 const DATA = [...LEAVES, 'frame', 'config'];
-const WORKERS = ['observation', 'policy', 'engine', 'schedule', 'messages'];
+const WORKERS = ['observation', 'policy', 'engine', 'schedule', 'messages', 'decode'];
 const EDGES = ['ros', 'replay'];
 export const LAW = {
   errors: [],
   safetensors: ['errors'],
+  format: [],
   frame: LEAVES,
   config: [...LEAVES, 'frame'],
   ...Object.fromEntries(WORKERS.map((room) => [room, DATA])),

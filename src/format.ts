@@ -1,0 +1,4 @@
+/** The first characters of a text from outside, which may have any length. */
+export function excerpt(text: string): string {
+  return text.length <= 60 ? text : `${text.slice(0, 60)}… (${text.length} characters)`;
+}
