@@ -3,28 +3,28 @@ import boundaries from 'eslint-plugin-boundaries';
 import tseslint from 'typescript-eslint';
 
 /**
- * The import law: each room of src/ with the rooms it may import from besides itself.
+ * The dependency rules of src/: each module with the modules that it may import. Modules of one group do not import each other.
  * errors, safetensors, format ← frame ← config ← {observation, policy, engine, schedule, messages, decode} ← pipeline ← {ros, replay} ← cli
  */
-const LEAVES = ['errors', 'safetensors', 'format'];
-const DATA = [...LEAVES, 'frame', 'config'];
-const WORKERS = ['observation', 'policy', 'engine', 'schedule', 'messages', 'decode'];
-const EDGES = ['ros', 'replay'];
-export const LAW = {
+const LEAVES = ['errors', 'safetensors', 'format']; // files of src/, the others are directories
+const FOUNDATION = [...LEAVES, 'frame', 'config'];
+const FUNCTIONS = ['observation', 'policy', 'engine', 'schedule', 'messages', 'decode'];
+const FRONTENDS = ['ros', 'replay'];
+export const DEPENDENCY_RULES = {
   errors: [],
   safetensors: ['errors'],
   format: [],
   frame: LEAVES,
   config: [...LEAVES, 'frame'],
-  ...Object.fromEntries(WORKERS.map((room) => [room, DATA])),
-  pipeline: [...DATA, ...WORKERS],
-  ...Object.fromEntries(EDGES.map((room) => [room, [...DATA, ...WORKERS, 'pipeline']])),
-  cli: [...DATA, ...WORKERS, 'pipeline', ...EDGES],
+  ...Object.fromEntries(FUNCTIONS.map((module) => [module, FOUNDATION])),
+  pipeline: [...FOUNDATION, ...FUNCTIONS],
+  ...Object.fromEntries(FRONTENDS.map((module) => [module, [...FOUNDATION, ...FUNCTIONS, 'pipeline']])),
+  cli: [...FOUNDATION, ...FUNCTIONS, 'pipeline', ...FRONTENDS],
 };
 
-const rooms = Object.keys(LAW).map((room) => ({
-  category: room,
-  pattern: LEAVES.includes(room) ? `src/${room}.ts` : `src/${room}/**`,
+const modules = Object.keys(DEPENDENCY_RULES).map((module) => ({
+  category: module,
+  pattern: LEAVES.includes(module) ? `src/${module}.ts` : `src/${module}/**`,
 }));
 
 const NODE_GLOBALS = [
@@ -59,7 +59,7 @@ export default tseslint.config(
     files: ['src/**/*.ts'],
     plugins: { boundaries },
     settings: {
-      'boundaries/files': rooms,
+      'boundaries/files': modules,
       'import/resolver': { [`${import.meta.dirname}/scripts/lib/import-resolver.cjs`]: {} },
     },
     rules: {
@@ -72,9 +72,9 @@ export default tseslint.config(
           checkAllOrigins: true,
           policies: [
             { allow: { to: { module: { origin: ['external', 'core'] } } } },
-            ...Object.entries(LAW).map(([room, may]) => ({
-              from: { file: { categories: room } },
-              allow: { to: { file: { categories: { anyOf: [room, ...may] } } } },
+            ...Object.entries(DEPENDENCY_RULES).map(([module, allowed]) => ({
+              from: { file: { categories: module } },
+              allow: { to: { file: { categories: { anyOf: [module, ...allowed] } } } },
             })),
             {
               from: { file: { categories: { noneOf: ['ros'] } } },

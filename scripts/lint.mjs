@@ -1,8 +1,8 @@
-/** Every check that needs no run: `npm run lint`; `npm run format` writes what prettier and clang-format want. */
+/** All static checks: `npm run lint`. `npm run format` formats the files with prettier and clang-format. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
-import { allBreaches } from './lib/native-law.mjs';
+import { allViolations } from './lib/check-native-includes.mjs';
 import { inRoot, root, venv } from './lib/paths.mjs';
 import { main } from './lib/problem.mjs';
 import { runHere } from './lib/run.mjs';
@@ -13,16 +13,16 @@ const node = (...args) => runHere(process.execPath, args);
 
 function cxxFiles() {
   return ['native', 'test/native', 'test/gpu']
-    .map((folder) => inRoot(folder))
+    .map((directory) => inRoot(directory))
     .filter(existsSync)
-    .flatMap((folder) => readdirSync(folder, { recursive: true }).map((name) => join(folder, name)))
+    .flatMap((directory) => readdirSync(directory, { recursive: true }).map((name) => join(directory, name)))
     .filter((path) => /\.(h|cc|cu|cuh)$/.test(path))
     .map((path) => relative(root, path));
 }
 
-async function nativeLaw() {
-  const found = allBreaches(inRoot('native'));
-  for (const breach of found) process.stderr.write(`${breach}\n`);
+async function checkNativeIncludes() {
+  const found = allViolations(inRoot('native'));
+  for (const violation of found) process.stderr.write(`${violation}\n`);
   return found.length === 0 ? 0 : 1;
 }
 
@@ -32,9 +32,9 @@ const prettier = (flag) => node(bin('prettier', 'bin', 'prettier.cjs'), flag, '-
 const CHECKS = [
   ['types (src)', () => node(bin('typescript', 'bin', 'tsc'), '-p', '.', '--noEmit')],
   ['types (test)', () => node(bin('typescript', 'bin', 'tsc'), '-p', 'test', '--noEmit')],
-  ['eslint and the import law', () => node(bin('eslint', 'bin', 'eslint.js'), '.')],
-  ['the import law of native/', nativeLaw],
-  ['the figures of docs/performance.md', () => node(inRoot('bench', 'table.mjs'), '--check')],
+  ['eslint and the dependency rules of src/', () => node(bin('eslint', 'bin', 'eslint.js'), '.')],
+  ['dependency rules of native/', checkNativeIncludes],
+  ['figures of docs/performance.md', () => node(inRoot('bench', 'table.mjs'), '--check')],
   ['prettier', () => prettier('--check')],
   ['clang-format', () => clangFormat('--dry-run', '--Werror')],
 ];
