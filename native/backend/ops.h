@@ -55,17 +55,18 @@ struct Matrix {
 };
 
 // Everything that one inference reads. The same struct points to host memory before upload() and to the backend's after
-// it. Real-time chunking is data alone: without it pull, guidance and held are zeros.
+// it. Real-time chunking changes data only: without it prefix_weights,
+// frozen_mask and guidance_weights are zeros.
 struct Inputs {
-  std::vector<pi05_image> images;     // cameras in use, in slot order
-  const int32_t* tokens = nullptr;    // (Shape::tokens)
-  const float* noise = nullptr;       // (horizon, action_dim)
-  const float* previous = nullptr;    // (horizon, action_dim) Y
-  const float* pull = nullptr;        // (horizon) W: how strongly a row is drawn to Y
-  const float* held = nullptr;        // (horizon) 1 = the row is fixed to Y, 0 = free
-  const float* guidance = nullptr;    // (steps) w
-  const float* times = nullptr;       // (steps) t
-  const int32_t* time_row = nullptr;  // (steps, horizon) each action row's row of the modulation table
+  std::vector<pi05_image> images;           // cameras in use, in slot order
+  const int32_t* tokens = nullptr;          // (Shape::tokens)
+  const float* noise = nullptr;             // (horizon, action_dim)
+  const float* prev_chunk = nullptr;        // (horizon, action_dim) Y: the previous chunk from the current step on
+  const float* prefix_weights = nullptr;    // (horizon) W: how strongly guidance pulls a row towards prev_chunk
+  const float* frozen_mask = nullptr;       // (horizon) 1 = the row is fixed to prev_chunk, 0 = free
+  const float* guidance_weights = nullptr;  // (steps) w: the guidance weight of each flow step
+  const float* times = nullptr;             // (steps) t
+  const int32_t* time_row = nullptr;        // (steps, horizon) each action row's row of the modulation table
 };
 
 // What a recording depends on. Two inferences of equal shape differ in data only.
@@ -116,7 +117,7 @@ class Ops {
   // Does what `record` asks for, in order. Ops called outside run() are done at once.
   virtual void run(const Shape& shape, const std::function<void()>& record) = 0;
   // Whether run() records. Then prepare() records without running, so that a later run() of that shape only replays.
-  virtual bool records() const { return false; }
+  virtual bool captures_graphs() const { return false; }
   virtual void prepare(const Shape&, const std::function<void()>&) {}
   // Contiguous fp32 host memory from any Matrix; waits for what was run.
   virtual void download(const Matrix& from, float* host) = 0;
@@ -186,10 +187,12 @@ class Ops {
   virtual void silu(const Matrix& x) = 0;  // in place
   // to = from, repeated until to's rows are full; converts the type.
   virtual void copy(const Matrix& from, const Matrix& to) = 0;
-  // x[r] = held[r] ? previous[r] : noise[r]
+  // x[r] = frozen_mask[r] ? prev_chunk[r] : noise[r]
   virtual void start(const Inputs& in, const Matrix& x) = 0;
-  // Guides, then takes one Euler step: e = pull[r] * (previous - (x - t * velocity)), velocity -= guidance[step] * e,
-  // x = held[r] ? previous : x - velocity / steps.
+  // Guidance, then one Euler step:
+  //   e = prefix_weights[r] * (prev_chunk[r] - (x[r] - times[step] * velocity[r]))
+  //   velocity[r] -= guidance_weights[step] * e
+  //   x[r] = frozen_mask[r] ? prev_chunk[r] : x[r] - velocity[r] / steps
   virtual void euler_step(const Inputs& in, int64_t step, int64_t steps, const Matrix& velocity, const Matrix& x) = 0;
 
   const Dimensions dims;

@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "backend/cuda/cuda.h"
+#include "backend/cuda/cuda_backend.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/make_checkpoint.h"
 #include "model/model.h"

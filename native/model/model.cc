@@ -40,41 +40,42 @@ void Model::condition_on(int64_t steps) {
   conditioned_steps_ = steps;
 }
 
-const Inputs& Model::give(const Request& request, const Shape& shape) {
+const Inputs& Model::stage_inputs(const Request& request, const Shape& shape) {
   const Dimensions& d = ops_.dims;
   const pi05_rtc& rtc = request.rtc;
   const int64_t steps = request.steps;
   condition_on(steps);
 
   // Y padded by its last row; without chunking zeros, which no weight looks at.
-  auto& [previous, pull, held, guidance, time_row] = given_;
-  previous.assign(static_cast<size_t>(d.horizon * d.action_dim), 0);
-  pull.assign(static_cast<size_t>(d.horizon), 0);
-  held.assign(static_cast<size_t>(d.horizon), 0);
-  guidance.assign(static_cast<size_t>(steps), 0);
+  auto& [prev_chunk, prefix_weights, frozen_mask, guidance_weights, time_row] = staged_;
+  prev_chunk.assign(static_cast<size_t>(d.horizon * d.action_dim), 0);
+  prefix_weights.assign(static_cast<size_t>(d.horizon), 0);
+  frozen_mask.assign(static_cast<size_t>(d.horizon), 0);
+  guidance_weights.assign(static_cast<size_t>(steps), 0);
   time_row.resize(static_cast<size_t>(steps * d.horizon));
   if (rtc.mode != PI05_RTC_NONE)
     for (int64_t r = 0; r < d.horizon; r++)
       std::copy_n(rtc.previous + std::min<int64_t>(r, rtc.previous_rows - 1) * d.action_dim, d.action_dim,
-                  previous.begin() + r * d.action_dim);
+                  prev_chunk.begin() + r * d.action_dim);
   if (rtc.mode == PI05_RTC_GUIDED) {
-    pull = guidance_weights(rtc.schedule, rtc.delay, std::min(rtc.execution_horizon, rtc.previous_rows), d.horizon);
-    std::transform(times_.begin(), times_.end(), guidance.begin(),
-                   [&](float time) { return guidance_strength(time, rtc.max_weight); });
+    prefix_weights =
+        pi05::prefix_weights(rtc.schedule, rtc.delay, std::min(rtc.execution_horizon, rtc.previous_rows), d.horizon);
+    std::transform(times_.begin(), times_.end(), guidance_weights.begin(),
+                   [&](float time) { return guidance_weight(time, rtc.max_weight); });
   }
-  if (rtc.mode == PI05_RTC_TRAINED) std::fill_n(held.begin(), rtc.delay, 1.0f);
+  if (rtc.mode == PI05_RTC_TRAINED) std::fill_n(frozen_mask.begin(), rtc.delay, 1.0f);
   for (int64_t i = 0; i < steps * d.horizon; i++)
     time_row[static_cast<size_t>(i)] =
-        static_cast<int32_t>(held[static_cast<size_t>(i % d.horizon)] != 0 ? steps : i / d.horizon);
+        static_cast<int32_t>(frozen_mask[static_cast<size_t>(i % d.horizon)] != 0 ? steps : i / d.horizon);
 
   Inputs host;
   host.images = request.images;
   host.tokens = request.tokens;
   host.noise = request.noise;
-  host.previous = previous.data();
-  host.pull = pull.data();
-  host.held = held.data();
-  host.guidance = guidance.data();
+  host.prev_chunk = prev_chunk.data();
+  host.prefix_weights = prefix_weights.data();
+  host.frozen_mask = frozen_mask.data();
+  host.guidance_weights = guidance_weights.data();
   host.times = times_.data();
   host.time_row = time_row.data();
   return ops_.upload(shape, host);
@@ -93,16 +94,16 @@ void Model::compute(const Inputs& in, const Shape& shape) {
 }
 
 void Model::prepare(const Request& request) {
-  if (!ops_.records()) return;
+  if (!ops_.captures_graphs()) return;
   Shape shape{request.images, request.token_count, request.steps, false};
-  const Inputs& in = give(request, shape);
+  const Inputs& in = stage_inputs(request, shape);
   for (shape.tokens = 1; shape.tokens <= ops_.dims.max_tokens; shape.tokens++)
     ops_.prepare(shape, [&] { compute(in, shape); });
 }
 
 void Model::infer(const Request& request, float* actions, const Trace& trace) {
   const Shape shape{request.images, request.token_count, request.steps, static_cast<bool>(trace)};
-  const Inputs& in = give(request, shape);
+  const Inputs& in = stage_inputs(request, shape);
   ops_.run(shape, [&] { compute(in, shape); });
   ops_.download(x_, actions);
   if (trace) trace_all(request, trace);

@@ -36,7 +36,7 @@ class Model {
   // The modulation table for the times of this many steps, with one more row for time 0.
   void condition_on(int64_t steps);
   // The request's data to the backend.
-  const Inputs& give(const Request& request, const Shape& shape);
+  const Inputs& stage_inputs(const Request& request, const Shape& shape);
   // Everything between upload and download.
   void compute(const Inputs& in, const Shape& shape);
   void trace_all(const Request& request, const Trace& trace);
@@ -47,9 +47,9 @@ class Model {
   int64_t conditioned_steps_ = 0;
   std::vector<float> times_;  // (steps)
   struct {
-    std::vector<float> previous, pull, held, guidance;
+    std::vector<float> prev_chunk, prefix_weights, frozen_mask, guidance_weights;
     std::vector<int32_t> time_row;
-  } given_;  // see Inputs; the backend may read it until the inference is done
+  } staged_;  // see Inputs; the backend may read it until the inference is done
 
   Matrix patches_;     // (slots * patches, 3 * patch * patch)
   Matrix stream_;      // (max_prefix, prefix width) F32

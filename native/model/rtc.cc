@@ -5,7 +5,7 @@
 
 namespace pi05 {
 
-std::vector<float> guidance_weights(pi05_rtc_schedule schedule, int64_t start, int64_t end, int64_t rows) {
+std::vector<float> prefix_weights(pi05_rtc_schedule schedule, int64_t start, int64_t end, int64_t rows) {
   end = std::min(end, rows);
   start = std::min(start, end);
   std::vector<float> weights;
@@ -21,7 +21,7 @@ std::vector<float> guidance_weights(pi05_rtc_schedule schedule, int64_t start, i
   return weights;
 }
 
-float guidance_strength(double time, float max_weight) {
+float guidance_weight(double time, float max_weight) {
   const double tau = 1.0 - time, rest = (1.0 - tau) * (1.0 - tau);
   if (tau <= 0.0 || rest == 0.0) return max_weight;
   return std::min(max_weight, static_cast<float>((1.0 - tau) / tau * ((rest + tau * tau) / rest)));

@@ -11,10 +11,10 @@ namespace pi05 {
 
 // (rows) W: 1 before `start`, 0 from `end`, between them by the schedule. end is cut to rows, as LeRobot does and
 // kinetix does not, and start to end.
-std::vector<float> guidance_weights(pi05_rtc_schedule schedule, int64_t start, int64_t end, int64_t rows);
+std::vector<float> prefix_weights(pi05_rtc_schedule schedule, int64_t start, int64_t end, int64_t rows);
 
 // w at time t (1 = noise): min(max_weight, (1 - tau) / tau * (tau² + (1 - tau)²) / (1 - tau)²), tau = 1 - t; max_weight
 // at tau = 0.
-float guidance_strength(double time, float max_weight);
+float guidance_weight(double time, float max_weight);
 
 }  // namespace pi05

@@ -9,7 +9,7 @@
 #include "backend/cpu/cpu_ops.h"
 #include "backend/cpu/resize.h"
 #ifdef PI05_CUDA
-#include "backend/cuda/cuda.h"
+#include "backend/cuda/cuda_backend.h"
 #endif
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/make_checkpoint.h"
@@ -76,8 +76,8 @@ class Busy {
 pi05_backend chosen_backend(pi05_backend asked, const Dimensions& dims, std::string& reason) {
   if (asked == PI05_BACKEND_CPU) return asked;
 #ifdef PI05_CUDA
-  std::optional<Error> missing = why_no_cuda();
-  if (!missing) missing = why_no_cuda_for(dims);
+  std::optional<Error> missing = cuda_unavailable_reason();
+  if (!missing) missing = unsupported_model_reason(dims);
 #else
   (void)dims;
   const std::optional<Error> missing(

@@ -3,13 +3,13 @@
 
 #include <cstdio>
 
-#include "backend/cuda/cuda.h"
+#include "backend/cuda/cuda_backend.h"
 #include "check.h"
 
 #define RUN_GPU_TESTS()                                             \
   int main(int count, char** arguments) {                           \
     std::setvbuf(stdout, nullptr, _IOLBF, 0);                       \
-    const auto missing = pi05::why_no_cuda();                       \
+    const auto missing = pi05::cuda_unavailable_reason();           \
     if (!missing) return check::run(count > 1 ? arguments[1] : ""); \
     std::printf("skipped: %s\n", missing->what());                  \
     return 77;                                                      \

@@ -2,9 +2,9 @@
 #include <array>
 #include <cmath>
 
+#include "backend/cuda/gemm.h"
 #include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/kernels/kernels.h"
-#include "backend/cuda/products.h"
 #include "both_backends.h"
 
 using pi05::Affine;
@@ -93,7 +93,8 @@ TEST(modulated) {
       shape.tokens = shape.steps = 1;
       pi05::Inputs inputs;
       inputs.tokens = inputs.time_row = time_row.data();
-      inputs.noise = inputs.previous = inputs.pull = inputs.held = inputs.guidance = inputs.times = zeros.data();
+      inputs.noise = inputs.prev_chunk = inputs.prefix_weights = inputs.frozen_mask = inputs.guidance_weights =
+          inputs.times = zeros.data();
       const pi05::Inputs& in = ops.upload(shape, inputs);
       ops.run(shape, [&] {
         ops.adaptive_rms_norm(own(x), own(modulation), in.time_row, own(norm));
@@ -124,7 +125,7 @@ TEST(norms) {
 TEST(norms_that_add_a_product_in_parts) {
   Bench bench(DType::BF16);
   const pi05::Stream stream;
-  pi05::Products products;
+  pi05::Gemm gemm;
   const auto good = [](cudaError_t result) { CHECK(result == cudaSuccess); };
   for (const auto& [m, k, n] : {std::array<int64_t, 3>{33, 192, 144}, {276, 384, 2048}, {572, 1152, 1152}})
     for (const int64_t count : {1, 2, 3, 4}) {
@@ -139,7 +140,7 @@ TEST(norms_that_add_a_product_in_parts) {
       bench.cpu->layer_norm(layer.cpu, {tensor(scale.cpu), tensor(shift.cpu)}, layer_out.cpu);
 
       const Matrix parts = bench.gpu->allocate(count * m, n, DType::F32);
-      products.run_parts(x.gpu, tensor(w.gpu), count, parts, stream);
+      gemm.run_split_k(x.gpu, tensor(w.gpu), count, parts, stream);
       const auto added = [&](const void* with) { return pi05::kernels::parts_of(parts, count, with); };
       good(pi05::kernels::rms_norm(rms.gpu, tensor(scale.gpu), rms_out.gpu, added(nullptr), stream));
       const Affine affine{tensor(scale.gpu), tensor(shift.gpu)};

@@ -25,7 +25,8 @@ double most_different(pi05::Ops& cpu, pi05::Ops& gpu, const pi05_image& image, p
     pi05::Inputs inputs;
     inputs.images = {image};
     inputs.tokens = inputs.time_row = ids.data();
-    inputs.noise = inputs.previous = inputs.pull = inputs.held = inputs.guidance = inputs.times = zeros.data();
+    inputs.noise = inputs.prev_chunk = inputs.prefix_weights = inputs.frozen_mask = inputs.guidance_weights =
+        inputs.times = zeros.data();
     const pi05::Matrix out = ops.allocate(d.vision.patches(), d.vision.patch_values(), pi05::DType::F32);
     const pi05::Inputs& in = ops.upload(shape, inputs);
     ops.run(shape, [&] { ops.patches(in.images, resize, out); });

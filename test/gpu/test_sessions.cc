@@ -10,7 +10,7 @@
 using fixtures::Case;
 using fixtures::Session;
 
-void lose_the_gpu();  // lost.cu
+void lose_the_gpu();  // device_lost.cu
 
 namespace {
 

@@ -51,14 +51,14 @@ pi05_rtc request_of(const Json& run, const std::vector<float>& previous) {
 
 }  // namespace
 
-TEST(guidance_weights_equal_lerobot_s_in_all_schedules) {
+TEST(prefix_weights_equal_lerobot_s_in_all_schedules) {
   const Json rtc = read("rtc.json");
   double error = 0;
   size_t compared = 0;
   for (const Json& entry : rtc.find("prefix_weights")->array()) {
     const std::vector<float> weights =
-        pi05::guidance_weights(schedule_of(*entry.find("schedule")), entry.find("start")->integer(),
-                               entry.find("end")->integer(), entry.find("total")->integer());
+        pi05::prefix_weights(schedule_of(*entry.find("schedule")), entry.find("start")->integer(),
+                             entry.find("end")->integer(), entry.find("total")->integer());
     const std::vector<float> expected = numbers(*entry.find("weights"));
     CHECK(weights.size() == expected.size());
     for (size_t i = 0; i < weights.size(); i++)
@@ -69,13 +69,13 @@ TEST(guidance_weights_equal_lerobot_s_in_all_schedules) {
   CHECK_LE(error, 1e-6);
 }
 
-TEST(guidance_strength_equals_lerobot_s) {
+TEST(guidance_weight_equals_lerobot_s) {
   const Json rtc = read("rtc.json");
   for (const Json& entry : rtc.find("guidance_weight")->array()) {
     std::vector<float> strengths;
     for (const Json& time : entry.find("time")->array())
       strengths.push_back(
-          pi05::guidance_strength(time.number(), static_cast<float>(entry.find("max_guidance_weight")->number())));
+          pi05::guidance_weight(time.number(), static_cast<float>(entry.find("max_guidance_weight")->number())));
     CHECK_LE(relative_error(strengths, numbers(*entry.find("guidance_weight"))), 1e-6);
   }
 }
@@ -94,7 +94,7 @@ TEST(guided_euler_steps_equal_the_worked_examples) {
   for (const Json& example : worked.find("examples")->array()) {
     const int64_t steps = example.find("num_steps")->integer();
     const std::string name = example.find("name")->string();
-    std::vector<float> y(40), pull(10), held(10), guidance(static_cast<size_t>(steps));
+    std::vector<float> y(40), prefix_weights(10), frozen_mask(10), guidance_weights(static_cast<size_t>(steps));
     const std::vector<float> times = pi05::flow_times(PI05_FAMILY_LEROBOT, steps);
     if (example.find("previous_chunk_rows")->is(Json::Type::Number)) {
       std::copy(previous.begin(), previous.end(), y.begin());
@@ -102,15 +102,17 @@ TEST(guided_euler_steps_equal_the_worked_examples) {
         for (size_t r = 0; r < 10; r++) y[r * 4 + 3] = 0;
       const Json* end = example.find("execution_horizon");
       const int64_t horizon = end->is(Json::Type::Number) ? end->integer() : 10;
-      pull = pi05::guidance_weights(schedule_of(*example.find("schedule")), example.find("inference_delay")->integer(),
-                                    std::min<int64_t>(horizon, 7), 10);
+      prefix_weights =
+          pi05::prefix_weights(schedule_of(*example.find("schedule")), example.find("inference_delay")->integer(),
+                               std::min<int64_t>(horizon, 7), 10);
       for (size_t i = 0; i < times.size(); i++)
-        guidance[i] =
-            pi05::guidance_strength(times[i], static_cast<float>(example.find("max_guidance_weight")->number()));
+        guidance_weights[i] =
+            pi05::guidance_weight(times[i], static_cast<float>(example.find("max_guidance_weight")->number()));
     }
     pi05::Inputs in;
-    in.noise = noise.data(), in.previous = y.data(), in.pull = pull.data(), in.held = held.data();
-    in.guidance = guidance.data(), in.times = times.data();
+    in.noise = noise.data(), in.prev_chunk = y.data(), in.prefix_weights = prefix_weights.data(),
+    in.frozen_mask = frozen_mask.data();
+    in.guidance_weights = guidance_weights.data(), in.times = times.data();
 
     const pi05::Matrix x = ops.allocate(10, 4, pi05::DType::F32), v = ops.allocate(10, 4, pi05::DType::F32);
     float *xs = static_cast<float*>(x.data), *vs = static_cast<float*>(v.data);

@@ -98,7 +98,7 @@ void CpuOps::copy(const Matrix& from, const Matrix& to) {
 
 void CpuOps::start(const Inputs& in, const Matrix& x) {
   for (int64_t r = 0; r < x.rows; r++)
-    std::memcpy(row(x, r), (in.held[r] != 0 ? in.previous : in.noise) + r * x.cols,
+    std::memcpy(row(x, r), (in.frozen_mask[r] != 0 ? in.prev_chunk : in.noise) + r * x.cols,
                 static_cast<size_t>(x.cols) * sizeof(float));
 }
 
@@ -106,11 +106,11 @@ void CpuOps::euler_step(const Inputs& in, int64_t step, int64_t steps, const Mat
   const float t = in.times[step], dt = static_cast<float>(-1.0 / static_cast<double>(steps));
   for (int64_t r = 0; r < x.rows; r++) {
     float *v = row(velocity, r), *value = row(x, r);
-    const float* target = in.previous + r * x.cols;
+    const float* target = in.prev_chunk + r * x.cols;
     for (int64_t i = 0; i < x.cols; i++) {
-      const float error = (target[i] - (value[i] - t * v[i])) * in.pull[r];
-      v[i] -= in.guidance[step] * error;
-      value[i] = in.held[r] != 0 ? target[i] : value[i] + dt * v[i];
+      const float error = (target[i] - (value[i] - t * v[i])) * in.prefix_weights[r];
+      v[i] -= in.guidance_weights[step] * error;
+      value[i] = in.frozen_mask[r] != 0 ? target[i] : value[i] + dt * v[i];
     }
   }
 }

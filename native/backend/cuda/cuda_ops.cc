@@ -42,8 +42,8 @@ CudaOps::CudaOps(const Dimensions& dimensions, CudaPrecision precision)
           static_cast<double>(position) * std::pow(10000.0, -static_cast<double>(i) / static_cast<double>(half));
       turns.push_back({static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle))});
     }
-  turns_ = DeviceMemory(static_cast<int64_t>(turns.size() * sizeof(float2)));
-  check(cudaMemcpy(turns_.as<void>(), turns.data(), turns.size() * sizeof(float2), cudaMemcpyHostToDevice),
+  cos_sin_ = DeviceMemory(static_cast<int64_t>(turns.size() * sizeof(float2)));
+  check(cudaMemcpy(cos_sin_.as<void>(), turns.data(), turns.size() * sizeof(float2), cudaMemcpyHostToDevice),
         "a copy of the position table");
   lay_out_inputs();
 }
@@ -58,7 +58,7 @@ CudaOps::~CudaOps() {
 void CudaOps::load(const Weights& host) {
   loaded_ = CudaWeights::of(host, dims, type_, vision_type(), stream_);
   weights_ = loaded_->placed();
-  if (loaded_->packed_expert().bytes() > 0) mail_ = DeviceMemory(kernels::expert_mail_bytes());
+  if (loaded_->packed_expert().bytes() > 0) exchange_ = DeviceMemory(kernels::expert_mail_bytes());
 }
 
 // Rows begin at multiples of 16 bytes, and products may read zeros past a row's end.
@@ -223,11 +223,11 @@ void CudaOps::linear(const Matrix& x, const Tensor& weight, const Tensor* bias, 
     check(kernels::thin_linear(x, weight, bias ? static_cast<const float*>(bias->data) : nullptr, out, stream_),
           "a thin product");
   else
-    products_.run(x, weight, {bias ? bias->data : nullptr, false, false}, out, stream_);
+    gemm_.run(x, weight, {bias ? bias->data : nullptr, false, false}, out, stream_);
 }
 
 void CudaOps::linear_gelu(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out) {
-  products_.run(x, weight, {bias ? bias->data : nullptr, true, false}, out, stream_);
+  gemm_.run(x, weight, {bias ? bias->data : nullptr, true, false}, out, stream_);
 }
 
 // gate and up lie in one place where their rows take turns, or one below the other.
@@ -245,21 +245,21 @@ void CudaOps::gated_linear(const Matrix& x, const Tensor& gate, const Tensor& up
   }
   const Matrix both = scratch(out.rows, 2 * gate.rows, out.dtype);
   if (turns || up.data == below) {
-    products_.run(x, all, {}, both, stream_);
+    gemm_.run(x, all, {}, both, stream_);
   } else {
-    products_.run(x, gate, {}, both.cols_from(0, gate.rows), stream_);
-    products_.run(x, up, {}, both.cols_from(gate.rows, gate.rows), stream_);
+    gemm_.run(x, gate, {}, both.cols_from(0, gate.rows), stream_);
+    gemm_.run(x, up, {}, both.cols_from(gate.rows, gate.rows), stream_);
   }
   check(kernels::gelu_multiply(both, turns ? kernels::kTurn : gate.rows, out, stream_), "a gated GELU");
 }
 
 void CudaOps::linear_add(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& stream) {
-  products_.run(x, weight, {bias ? bias->data : nullptr, false, true}, stream, stream_);
+  gemm_.run(x, weight, {bias ? bias->data : nullptr, false, true}, stream, stream_);
 }
 
 // By measurement on an H200: parts pay where tiles of 128 by 256 leave most multiprocessors idle. Norms read parts
 // whose rows follow one another without a gap, and parts of columns begin at multiples of 16 bytes.
-kernels::Parts CudaOps::linear_parts(const Matrix& x, const Tensor& weight, const Matrix& stream) {
+kernels::Parts CudaOps::linear_split_k(const Matrix& x, const Tensor& weight, const Matrix& stream) {
   const int64_t tiles = (x.rows + 127) / 128 * ((weight.rows + 255) / 256);
   const int64_t processors = kernels::gpu().multiprocessors;
   const int64_t count = processors >= 5 * tiles ? kMostParts : 2 * processors >= 5 * tiles ? 2 : 1;
@@ -268,18 +268,18 @@ kernels::Parts CudaOps::linear_parts(const Matrix& x, const Tensor& weight, cons
     return {};
   }
   const Matrix parts = scratch(count * x.rows, weight.rows, DType::F32);
-  products_.run_parts(x, weight, count, parts, stream_);
+  gemm_.run_split_k(x, weight, count, parts, stream_);
   return kernels::parts_of(parts, count);
 }
 
 void CudaOps::linear_gated_add(const Matrix& x, const Tensor& weight, const Matrix& gate, const int32_t* time_row,
                                const Matrix& stream) {
   const Matrix product = scratch(stream.rows, stream.cols, DType::F32);
-  products_.run(x, weight, {}, product, stream_);
+  gemm_.run(x, weight, {}, product, stream_);
   check(kernels::gated_add(product, gate, time_row, stream, stream_), "a gated sum");
 }
 
-CudaOps::Left CudaOps::gated_parts(const Matrix& x, const Tensor& weight, const Matrix& gate) {
+CudaOps::PendingResidual CudaOps::gated_split_k(const Matrix& x, const Tensor& weight, const Matrix& gate) {
   const bool few = kernels::few_rows_fit(x, weight);
   const int64_t count = few && x.cols % (64 * kMostParts) == 0 ? kMostParts : 1;
   Matrix parts = scratch(count * x.rows, weight.rows, DType::F32);
@@ -287,7 +287,7 @@ CudaOps::Left CudaOps::gated_parts(const Matrix& x, const Tensor& weight, const 
   if (few)
     check(kernels::few_rows_parts(x, weight, count, parts, stream_), "a product in parts");
   else
-    products_.run(x, weight, {}, parts, stream_);
+    gemm_.run(x, weight, {}, parts, stream_);
   return {kernels::parts_of(parts, count), static_cast<const float*>(gate.data)};
 }
 
@@ -304,13 +304,13 @@ void CudaOps::adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const
 }
 
 void CudaOps::adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out,
-                                const Left& before) {
+                                const PendingResidual& before) {
   check(kernels::adaptive_rms_norm(x, modulation, time_row, out, before.parts, before.gate, stream_),
         "an adaptive RMSNorm");
 }
 
 void CudaOps::rope(const Matrix& x, int64_t heads, int64_t first) {
-  check(kernels::rope(x, heads, first, turns_.as<float2>(), stream_), "a position embedding");
+  check(kernels::rope(x, heads, first, cos_sin_.as<float2>(), stream_), "a position embedding");
 }
 
 void CudaOps::attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,

@@ -10,10 +10,10 @@
 #include <memory>
 #include <vector>
 
-#include "backend/cuda/cuda.h"
+#include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/gemm.h"
 #include "backend/cuda/kernels/kernels.h"
 #include "backend/cuda/memory.h"
-#include "backend/cuda/products.h"
 #include "backend/cuda/weights.h"
 #include "backend/ops.h"
 
@@ -33,7 +33,7 @@ class CudaOps final : public Ops {
   const Inputs& upload(const Shape& shape, const Inputs& host) override;
   void upload(const Matrix& to, const float* host) override;
   void run(const Shape& shape, const std::function<void()>& record) override;
-  bool records() const override { return true; }
+  bool captures_graphs() const override { return true; }
   void prepare(const Shape& shape, const std::function<void()>& record) override;
   void download(const Matrix& from, float* host) override;
 
@@ -84,7 +84,7 @@ class CudaOps final : public Ops {
   cudaGraphExec_t recorded(const Shape& shape, const std::function<void()>& record);
   Matrix scratch(int64_t rows, int64_t cols, DType type);  // valid until the next call
   // x · weightᵀ, to be added to `stream` by the norm that reads it next, or added already. Lies in scratch.
-  kernels::Parts linear_parts(const Matrix& x, const Tensor& weight, const Matrix& stream);
+  kernels::Parts linear_split_k(const Matrix& x, const Tensor& weight, const Matrix& stream);
   // The same of a layer of SigLIP with its bias; and out = x · weightᵀ + bias, after a GELU where `gelu`.
   kernels::Parts vision_parts(const Matrix& x, const Affine& layer, const Matrix& stream);
   void vision_linear(const Matrix& x, const Tensor& weight, const Tensor& bias, bool gelu, const Matrix& out);
@@ -92,15 +92,15 @@ class CudaOps final : public Ops {
   kernels::Parts layer_of_prefix(int64_t layer, const Matrix& x, const Cache& cache, const kernels::Parts& before);
   // What a layer's out or down product leaves to the norm that reads the stream next: gate[time_row[r]] times the
   // parts.
-  struct Left {
+  struct PendingResidual {
     kernels::Parts parts;
     const float* gate = nullptr;
   };
-  Left gated_parts(const Matrix& x, const Tensor& weight, const Matrix& gate);
-  Left layer_of_expert(int64_t layer, const int32_t* time_row, int64_t prefix_tokens, const Cache& cache,
-                       const Matrix& modulation, const Matrix& h, const Left& before);
+  PendingResidual gated_split_k(const Matrix& x, const Tensor& weight, const Matrix& gate);
+  PendingResidual layer_of_expert(int64_t layer, const int32_t* time_row, int64_t prefix_tokens, const Cache& cache,
+                                  const Matrix& modulation, const Matrix& h, const PendingResidual& before);
   void adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out,
-                         const Left& before);
+                         const PendingResidual& before);
   void mark(int event);  // the end of a stage, where they are measured
 
   // inputs.cc
@@ -111,13 +111,13 @@ class CudaOps final : public Ops {
 
   DType type_;
   Stream stream_;
-  Products products_;
+  Gemm gemm_;
   std::vector<DeviceMemory> memory_;
   std::shared_ptr<const CudaWeights> loaded_;
   DeviceMemory scratch_, partial_;
-  DeviceMemory mail_;   // of the persistent kernel, where it fits
-  DeviceMemory turns_;  // (max_prefix + horizon, head_dim / 2) cosine and sine
-  Matrix qkv_;          // (largest of all rows, largest of all columns)
+  DeviceMemory exchange_;  // of the persistent kernel, where it fits
+  DeviceMemory cos_sin_;   // (max_prefix + horizon, head_dim / 2) cosine and sine
+  Matrix qkv_;             // (largest of all rows, largest of all columns)
   Matrix qkv(int64_t rows, int64_t cols, DType type) const;
 
   // Inputs: small ones packed in one block, images each in a buffer of its own, host and device side by side.

@@ -32,18 +32,19 @@ void CudaOps::lay_out_inputs() {
     offset += aligned(bytes);
     return at;
   };
-  const int64_t noise = take(values * 4), previous = take(values * 4), pull = take(dims.horizon * 4),
-                held = take(dims.horizon * 4), guidance = take(kMaxSteps * 4), times = take(kMaxSteps * 4),
-                time_row = take(kMaxSteps * dims.horizon * 4), tokens = take(dims.max_tokens * 4);
+  const int64_t noise = take(values * 4), prev_chunk = take(values * 4), prefix_weights = take(dims.horizon * 4),
+                frozen_mask = take(dims.horizon * 4), guidance_weights = take(kMaxSteps * 4),
+                times = take(kMaxSteps * 4), time_row = take(kMaxSteps * dims.horizon * 4),
+                tokens = take(dims.max_tokens * 4);
   input_bytes_ = offset;
   host_inputs_ = PinnedMemory(offset);
   device_inputs_ = DeviceMemory(offset);
   const auto* base = device_inputs_.as<char>();
   inputs_.noise = reinterpret_cast<const float*>(base + noise);
-  inputs_.previous = reinterpret_cast<const float*>(base + previous);
-  inputs_.pull = reinterpret_cast<const float*>(base + pull);
-  inputs_.held = reinterpret_cast<const float*>(base + held);
-  inputs_.guidance = reinterpret_cast<const float*>(base + guidance);
+  inputs_.prev_chunk = reinterpret_cast<const float*>(base + prev_chunk);
+  inputs_.prefix_weights = reinterpret_cast<const float*>(base + prefix_weights);
+  inputs_.frozen_mask = reinterpret_cast<const float*>(base + frozen_mask);
+  inputs_.guidance_weights = reinterpret_cast<const float*>(base + guidance_weights);
   inputs_.times = reinterpret_cast<const float*>(base + times);
   inputs_.time_row = reinterpret_cast<const int32_t*>(base + time_row);
   inputs_.tokens = reinterpret_cast<const int32_t*>(base + tokens);
@@ -104,15 +105,15 @@ const Inputs& CudaOps::upload(const Shape& shape, const Inputs& host) {
                 static_cast<size_t>(count * 4));
   };
   give(inputs_.noise, host.noise, dims.horizon * dims.action_dim);
-  give(inputs_.previous, host.previous, dims.horizon * dims.action_dim);
-  give(inputs_.pull, host.pull, dims.horizon);
-  give(inputs_.held, host.held, dims.horizon);
-  give(inputs_.guidance, host.guidance, shape.steps);
+  give(inputs_.prev_chunk, host.prev_chunk, dims.horizon * dims.action_dim);
+  give(inputs_.prefix_weights, host.prefix_weights, dims.horizon);
+  give(inputs_.frozen_mask, host.frozen_mask, dims.horizon);
+  give(inputs_.guidance_weights, host.guidance_weights, shape.steps);
   give(inputs_.times, host.times, shape.steps);
   give(inputs_.time_row, host.time_row, shape.steps * dims.horizon);
   give(inputs_.tokens, host.tokens, shape.tokens);
 
-  free_ = std::all_of(host.held, host.held + dims.horizon, [](float held) { return held == 0; });
+  free_ = std::all_of(host.frozen_mask, host.frozen_mask + dims.horizon, [](float frozen) { return frozen == 0; });
   inputs_.images = host.images;
   for (size_t i = 0; i < host.images.size(); i++) {
     fit_image(i, host.images[i]);

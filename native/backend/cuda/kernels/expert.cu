@@ -154,7 +154,8 @@ cudaError_t expert_flow(const ExpertFlow& flow, const Inputs& in, const Cache& c
   p.layers = static_cast<int>(flow.layers), p.steps = static_cast<int>(flow.steps), p.rows = static_cast<int>(x.rows);
   p.mod = static_cast<const float*>(modulation.data);
   p.in_w = flow.action_in, p.in_b = flow.action_in_bias, p.out_w = flow.action_out, p.out_b = flow.action_out_bias;
-  p.noise = in.noise, p.previous = in.previous, p.pull = in.pull, p.guidance = in.guidance, p.times = in.times;
+  p.noise = in.noise, p.previous = in.prev_chunk, p.pull = in.prefix_weights, p.guidance = in.guidance_weights,
+  p.times = in.times;
   p.actions = static_cast<float*>(x.data);
   p.velocities = static_cast<float*>(velocities.data);
   p.dt = static_cast<float>(-1.0 / static_cast<double>(flow.steps));

@@ -32,7 +32,7 @@ __global__ void euler_kernel(const float* previous, const float* pull, const flo
 cudaError_t start(const Inputs& in, const Matrix& x, cudaStream_t stream) {
   if (x.dtype != DType::F32 || x.rows <= 0) return cudaErrorInvalidValue;
   start_kernel<<<static_cast<unsigned>(x.rows), 32, 0, stream>>>(
-      in.noise, in.previous, in.held, static_cast<float*>(x.data), x.stride, static_cast<int>(x.cols));
+      in.noise, in.prev_chunk, in.frozen_mask, static_cast<float*>(x.data), x.stride, static_cast<int>(x.cols));
   return cudaGetLastError();
 }
 
@@ -41,9 +41,9 @@ cudaError_t euler_step(const Inputs& in, int64_t step, int64_t steps, const Matr
   if (x.dtype != DType::F32 || velocity.dtype != DType::F32 || x.rows != velocity.rows || x.cols != velocity.cols ||
       x.rows <= 0)
     return cudaErrorInvalidValue;
-  return launch_early(euler_kernel, static_cast<unsigned>(x.rows), 32, 0, stream, in.previous, in.pull, in.held,
-                      in.guidance + step, in.times + step, -1.0 / static_cast<double>(steps), velocity.data,
-                      velocity.stride, x.data, x.stride, x.cols);
+  return launch_early(euler_kernel, static_cast<unsigned>(x.rows), 32, 0, stream, in.prev_chunk, in.prefix_weights,
+                      in.frozen_mask, in.guidance_weights + step, in.times + step, -1.0 / static_cast<double>(steps),
+                      velocity.data, velocity.stride, x.data, x.stride, x.cols);
 }
 
 }  // namespace pi05::kernels

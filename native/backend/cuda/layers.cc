@@ -40,7 +40,7 @@ void CudaOps::vision_linear(const Matrix& x, const Tensor& weight, const Tensor&
   if (kernels::vision_product_fits(x, weight))
     check(kernels::vision_product(x, weight, bias.data, gelu, out, stream_), "a product of SigLIP");
   else
-    products_.run(x, weight, {bias.data, gelu, false}, out, stream_);
+    gemm_.run(x, weight, {bias.data, gelu, false}, out, stream_);
 }
 
 kernels::Parts CudaOps::vision_parts(const Matrix& x, const Affine& layer, const Matrix& stream) {
@@ -74,18 +74,18 @@ kernels::Parts CudaOps::layer_of_prefix(int64_t layer, const Matrix& x, const Ca
   if (layer == d.layers - 1) {  // keys and values alone: the last rows of the weight
     const Matrix both = qkv(x.rows, 2 * kv_cols, type_);
     linear(norm, {w.k.data, weight.dtype, 2 * kv_cols, weight.cols}, nullptr, both);
-    check(kernels::rope_split(both, 0, d.kv_heads, 0, turns_.as<float2>(), k, v, stream_), "a position embedding");
+    check(kernels::rope_split(both, 0, d.kv_heads, 0, cos_sin_.as<float2>(), k, v, stream_), "a position embedding");
     return {};
   }
   const Matrix all = qkv(x.rows, q_cols + 2 * kv_cols, type_), att = prefix_.att.rows_from(0, x.rows);
   const Matrix mid = prefix_.mid.rows_from(0, x.rows);
   linear(norm, weight, nullptr, all);
-  check(kernels::rope_split(all, d.heads, d.kv_heads, 0, turns_.as<float2>(), k, v, stream_), "a position embedding");
+  check(kernels::rope_split(all, d.heads, d.kv_heads, 0, cos_sin_.as<float2>(), k, v, stream_), "a position embedding");
   attention(all.cols_from(0, q_cols), k, v, {1, d.heads, d.kv_heads, d.head_dim}, att);
   linear_add(att, w.o, nullptr, x);
   rms_norm(x, w.post_norm, norm);
   gated_linear(norm, w.gate, w.up, mid);
-  return linear_parts(mid, w.down, x);
+  return linear_split_k(mid, w.down, x);
 }
 
 void CudaOps::flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const Cache& cache, const Matrix& modulation,
@@ -93,7 +93,7 @@ void CudaOps::flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const
   const Weights& w = weights_;
   const auto values = [](const Tensor& tensor) { return static_cast<const float*>(tensor.data); };
   if (loaded_->packed_expert().bytes() > 0 && free_)
-    check(kernels::expert_flow({loaded_->packed_expert().as<void>(), mail_.as<void>(), dims.expert.layers, steps,
+    check(kernels::expert_flow({loaded_->packed_expert().as<void>(), exchange_.as<void>(), dims.expert.layers, steps,
                                 prefix_tokens, values(w.action_in.weight), values(w.action_in.bias),
                                 values(w.action_out.weight), values(w.action_out.bias)},
                                in, cache, modulation, x, velocities, stream_),
@@ -109,7 +109,7 @@ void CudaOps::flow_step(const Inputs& in, int64_t step, int64_t steps, int64_t p
   const int32_t* time_row = in.time_row + step * dims.horizon;
   const int64_t columns = 3 * dims.expert.width, layers = dims.expert.layers;
   linear(x, w.action_in.weight, &w.action_in.bias, expert_.h);
-  Left left;
+  PendingResidual left;
   for (int64_t layer = 0; layer < layers; layer++)
     left = layer_of_expert(layer, time_row, prefix_tokens, cache,
                            modulation.cols_from(2 * layer * columns, 2 * columns), expert_.h, left);
@@ -118,9 +118,9 @@ void CudaOps::flow_step(const Inputs& in, int64_t step, int64_t steps, int64_t p
   euler_step(in, step, steps, velocity, x);
 }
 
-CudaOps::Left CudaOps::layer_of_expert(int64_t layer, const int32_t* time_row, int64_t prefix_tokens,
-                                       const Cache& cache, const Matrix& modulation, const Matrix& h,
-                                       const Left& before) {
+CudaOps::PendingResidual CudaOps::layer_of_expert(int64_t layer, const int32_t* time_row, int64_t prefix_tokens,
+                                                  const Cache& cache, const Matrix& modulation, const Matrix& h,
+                                                  const PendingResidual& before) {
   const auto& d = dims.expert;
   const ExpertLayer& w = weights_.expert[static_cast<size_t>(layer)];
   const Tensor& qkv_weight = loaded_->expert_qkv()[static_cast<size_t>(layer)].weight;
@@ -133,21 +133,21 @@ CudaOps::Left CudaOps::layer_of_expert(int64_t layer, const int32_t* time_row, i
 
   adaptive_rms_norm(h, modulation, time_row, norm, before);
   if (kernels::few_rows_fit(norm, qkv_weight) && d.head_dim % 64 == 0) {
-    check(kernels::few_rows_turned(norm, qkv_weight, d.heads, d.kv_heads, prefix_tokens, turns_.as<float2>(), q, own_k,
-                                   own_v, stream_),
+    check(kernels::few_rows_turned(norm, qkv_weight, d.heads, d.kv_heads, prefix_tokens, cos_sin_.as<float2>(), q,
+                                   own_k, own_v, stream_),
           "queries, keys and values");
   } else {
     linear(norm, qkv_weight, nullptr, all);
-    check(kernels::rope_split(all, d.heads, d.kv_heads, prefix_tokens, turns_.as<float2>(), own_k, own_v, stream_),
+    check(kernels::rope_split(all, d.heads, d.kv_heads, prefix_tokens, cos_sin_.as<float2>(), own_k, own_v, stream_),
           "a position embedding");
   }
   attention(q, k, v, {1, d.heads, d.kv_heads, d.head_dim}, att);
-  const Left out = gated_parts(att, w.o, modulation.cols_from(2 * d.width, d.width));
+  const PendingResidual out = gated_split_k(att, w.o, modulation.cols_from(2 * d.width, d.width));
 
   const Matrix post = modulation.cols_from(3 * d.width, 3 * d.width);
   adaptive_rms_norm(h, post, time_row, norm, out);
   gated_linear(norm, w.gate, w.up, mid);
-  return gated_parts(mid, w.down, post.cols_from(2 * d.width, d.width));
+  return gated_split_k(mid, w.down, post.cols_from(2 * d.width, d.width));
 }
 
 }  // namespace pi05

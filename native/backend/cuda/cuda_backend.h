@@ -18,14 +18,15 @@ enum class CudaPrecision {
 };
 
 // Nothing where an inference can run on a GPU here, otherwise why not: PI05_BACKEND_UNAVAILABLE, PI05_DRIVER_TOO_OLD.
-std::optional<Error> why_no_cuda();
+std::optional<Error> cuda_unavailable_reason();
 // Nothing where the kernels take a model of these sizes, otherwise why not: PI05_BACKEND_UNAVAILABLE. Needs no GPU.
-std::optional<Error> why_no_cuda_for(const Dimensions& dimensions);
+std::optional<Error> unsupported_model_reason(const Dimensions& dimensions);
 
 // The precision that the environment asks for: PI05_CUDA_PRECISION is bf16 (or unset) or fp32. Throws Error.
 CudaPrecision cuda_precision();
 
-// Throws Error: why_no_cuda(), why_no_cuda_for(), PI05_OUT_OF_MEMORY with the bytes wanted and free.
+// Throws Error: cuda_unavailable_reason(), unsupported_model_reason(), PI05_OUT_OF_MEMORY with the bytes wanted and
+// free.
 std::unique_ptr<Ops> make_cuda_ops(const Dimensions& dimensions, CudaPrecision precision);
 
 // The parts of an inference between whose ends the backend can take the time.

@@ -1,4 +1,4 @@
-#include "backend/cuda/products.h"
+#include "backend/cuda/gemm.h"
 
 #include <algorithm>
 #include <string>
@@ -36,21 +36,21 @@ enum { kM, kN, kK, kLdX, kLdOut, kType, kOutType, kEpilogue, kAdd, kAlign, kPart
 
 }  // namespace
 
-Products::Products() : api_(loaded()), workspace_(kWorkspace) { require(api_.create(&handle_), "its start"); }
+Gemm::Gemm() : api_(loaded()), workspace_(kWorkspace) { require(api_.create(&handle_), "its start"); }
 
-Products::~Products() {
+Gemm::~Gemm() {
   for (auto& [key, plan] : plans_) destroy(plan);
   if (handle_) api_.destroy(handle_);
 }
 
-void Products::destroy(Plan& plan) const {
+void Gemm::destroy(Plan& plan) const {
   if (plan.descriptor) api_.destroy_descriptor(plan.descriptor);
   for (cublaslt::Layout layout : {plan.a, plan.b, plan.d})
     if (layout) api_.destroy_layout(layout);
 }
 
 // In cuBLASLt's column-major eyes: outᵀ (n, m) = weightᵀ's transpose · xᵀ.
-Products::Plan Products::make_plan(const Key& key, bool bias) const {
+Gemm::Plan Gemm::make_plan(const Key& key, bool bias) const {
   Plan plan;
   const auto type = static_cast<int>(key[kType]), out_type = static_cast<int>(key[kOutType]);
   require(api_.create_descriptor(&plan.descriptor, cublaslt::kComputeF32, cublaslt::kF32), "a descriptor");
@@ -93,9 +93,9 @@ Products::Plan Products::make_plan(const Key& key, bool bias) const {
   return plan;
 }
 
-bool Products::matmul(const Matrix& x, const Tensor& weight, int64_t parts, const After& after, const Matrix& out,
-                      cudaStream_t stream) {
-  const uint32_t epilogue = (after.bias ? cublaslt::kBias : 0) | (after.gelu ? cublaslt::kGelu : 0);
+bool Gemm::matmul(const Matrix& x, const Tensor& weight, int64_t parts, const Epilogue& epilogue, const Matrix& out,
+                  cudaStream_t stream) {
+  const uint32_t fused = (epilogue.bias ? cublaslt::kBias : 0) | (epilogue.gelu ? cublaslt::kGelu : 0);
   const Key key{x.rows,
                 weight.rows,
                 weight.cols,
@@ -103,43 +103,45 @@ bool Products::matmul(const Matrix& x, const Tensor& weight, int64_t parts, cons
                 out.stride,
                 type_of(x.dtype),
                 type_of(out.dtype),
-                epilogue ? epilogue : cublaslt::kPlain,
-                after.add,
+                fused ? fused : cublaslt::kPlain,
+                epilogue.add,
                 alignment_of(weight.data) | alignment_of(x.data) << 16 | alignment_of(out.data) << 32,
                 parts};
   auto at = plans_.find(key);
-  if (at == plans_.end()) at = plans_.emplace(key, make_plan(key, after.bias)).first;
+  if (at == plans_.end()) at = plans_.emplace(key, make_plan(key, epilogue.bias)).first;
   const Plan& plan = at->second;
   if (!plan.found) return false;
-  if (after.bias)
-    require(api_.set_descriptor(plan.descriptor, cublaslt::kBiasPointer, &after.bias, sizeof after.bias), "a bias");
-  const float alpha = 1, beta = after.add ? 1 : 0;
+  if (epilogue.bias)
+    require(api_.set_descriptor(plan.descriptor, cublaslt::kBiasPointer, &epilogue.bias, sizeof epilogue.bias),
+            "a bias");
+  const float alpha = 1, beta = epilogue.add ? 1 : 0;
   require(api_.matmul(handle_, plan.descriptor, &alpha, weight.data, plan.a, x.data, plan.b, &beta, out.data, plan.d,
                       out.data, plan.d, &plan.algorithm, workspace_.as<void>(), kWorkspace, stream),
           "a product");
   return true;
 }
 
-void Products::run(const Matrix& x, const Tensor& weight, const After& after, const Matrix& out, cudaStream_t stream) {
+void Gemm::run(const Matrix& x, const Tensor& weight, const Epilogue& epilogue, const Matrix& out,
+               cudaStream_t stream) {
   if (x.dtype != weight.dtype || (out.dtype != x.dtype && out.dtype != DType::F32) || out.rows != x.rows ||
       out.cols != weight.rows || (weight.cols != x.cols && weight.cols > x.stride) || weight.cols < x.cols)
     throw Error(PI05_ENGINE_FAILED, "Expected a product of fitting sizes and types, received (" +
                                         std::to_string(x.rows) + ", " + std::to_string(x.cols) + ") by (" +
                                         std::to_string(weight.rows) + ", " + std::to_string(weight.cols) + ")");
   // The library's GELU is an approximation of its own: fp32 takes ours.
-  const bool fused = !(after.gelu && x.dtype == DType::F32);
-  if (fused && matmul(x, weight, 1, after, out, stream)) return;
-  After plain;
-  plain.add = after.add;
+  const bool fused = !(epilogue.gelu && x.dtype == DType::F32);
+  if (fused && matmul(x, weight, 1, epilogue, out, stream)) return;
+  Epilogue plain;
+  plain.add = epilogue.add;
   if (!matmul(x, weight, 1, plain, out, stream))
     throw Error(PI05_ENGINE_FAILED, "Expected cuBLASLt to know a product of (" + std::to_string(x.rows) + ", " +
                                         std::to_string(weight.cols) + ") by (" + std::to_string(weight.rows) + ", " +
                                         std::to_string(weight.cols) + "), received none");
-  if (after.bias || after.gelu) check(kernels::finish(out, after.bias, after.gelu, stream), "a bias and GELU");
+  if (epilogue.bias || epilogue.gelu)
+    check(kernels::finish(out, epilogue.bias, epilogue.gelu, stream), "a bias and GELU");
 }
 
-void Products::run_parts(const Matrix& x, const Tensor& weight, int64_t count, const Matrix& parts,
-                         cudaStream_t stream) {
+void Gemm::run_split_k(const Matrix& x, const Tensor& weight, int64_t count, const Matrix& parts, cudaStream_t stream) {
   if (x.dtype != weight.dtype || parts.dtype != DType::F32 || parts.rows != count * x.rows ||
       parts.cols != weight.rows || weight.cols > x.stride || weight.cols < x.cols || weight.cols % (8 * count) != 0 ||
       !matmul(x, weight, count, {}, parts, stream))

@@ -13,23 +13,23 @@
 
 namespace pi05 {
 
-class Products {
+class Gemm {
  public:
-  Products();
-  ~Products();
-  Products(const Products&) = delete;
-  Products& operator=(const Products&) = delete;
+  Gemm();
+  ~Gemm();
+  Gemm(const Gemm&) = delete;
+  Gemm& operator=(const Gemm&) = delete;
 
-  struct After {
+  struct Epilogue {
     const void* bias = nullptr;  // (n) of out's type
     bool gelu = false;
     bool add = false;  // to what out holds
   };
-  // out (m, n) = x (m, k) · weight (n, k)ᵀ, then `after`. x and weight have one type, out that type or F32.
+  // out (m, n) = x (m, k) · weight (n, k)ᵀ, then `epilogue`. x and weight have one type, out that type or F32.
   // A weight may have more columns than x where x's rows go on with zeros.
-  void run(const Matrix& x, const Tensor& weight, const After& after, const Matrix& out, cudaStream_t stream);
+  void run(const Matrix& x, const Tensor& weight, const Epilogue& epilogue, const Matrix& out, cudaStream_t stream);
   // The same in `count` parts of equal numbers of weight's columns, whose sum the product is. parts (count * m, n) F32.
-  void run_parts(const Matrix& x, const Tensor& weight, int64_t count, const Matrix& parts, cudaStream_t stream);
+  void run_split_k(const Matrix& x, const Tensor& weight, int64_t count, const Matrix& parts, cudaStream_t stream);
 
  private:
   struct Plan {
@@ -42,7 +42,7 @@ class Products {
 
   Plan make_plan(const Key& key, bool bias) const;
   void destroy(Plan& plan) const;
-  bool matmul(const Matrix& x, const Tensor& weight, int64_t parts, const After& after, const Matrix& out,
+  bool matmul(const Matrix& x, const Tensor& weight, int64_t parts, const Epilogue& epilogue, const Matrix& out,
               cudaStream_t stream);
 
   const cublaslt::Library& api_;

@@ -1,5 +1,5 @@
 // Which sizes of a model the CUDA backend takes; it needs no GPU to say so.
-#include "backend/cuda/cuda.h"
+#include "backend/cuda/cuda_backend.h"
 #include "check.h"
 #include "checkpoint/make_checkpoint.h"
 
@@ -11,7 +11,7 @@ namespace {
 bool refused(void (*change)(Dimensions&), const char* about) {
   Dimensions dims;
   change(dims);
-  const auto missing = pi05::why_no_cuda_for(dims);
+  const auto missing = pi05::unsupported_model_reason(dims);
   if (!missing) return false;
   std::printf("       %s\n", missing->what());
   return missing->status() == PI05_BACKEND_UNAVAILABLE && std::string(missing->what()).find(about) != std::string::npos;
@@ -21,7 +21,7 @@ bool refused(void (*change)(Dimensions&), const char* about) {
 
 TEST(every_size_of_the_project_fits) {
   for (const pi05_size size : {PI05_SIZE_TINY, PI05_SIZE_DEMO, PI05_SIZE_FULL})
-    CHECK(!pi05::why_no_cuda_for(pi05::dimensions_of(size)));
+    CHECK(!pi05::unsupported_model_reason(pi05::dimensions_of(size)));
 }
 
 TEST(sizes_that_no_kernel_takes_are_refused_by_name) {

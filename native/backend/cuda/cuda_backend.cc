@@ -1,4 +1,4 @@
-#include "backend/cuda/cuda.h"
+#include "backend/cuda/cuda_backend.h"
 
 #include <cuda_runtime.h>
 
@@ -18,7 +18,7 @@ constexpr int kOldest = 8;  // compute capability: bf16 on tensor cores
 
 }  // namespace
 
-std::optional<Error> why_no_cuda() {
+std::optional<Error> cuda_unavailable_reason() {
   const auto missing = [](const std::string& sentence) { return Error(PI05_BACKEND_UNAVAILABLE, sentence); };
   int count = 0, driver = 0;
   const cudaError_t result = cudaGetDeviceCount(&count);
@@ -63,7 +63,7 @@ std::optional<Error> why_no_cuda() {
   }
 }
 
-std::optional<Error> why_no_cuda_for(const Dimensions& d) {
+std::optional<Error> unsupported_model_reason(const Dimensions& d) {
   const auto other = [](const std::string& expected, const std::string& received) {
     return Error(PI05_BACKEND_UNAVAILABLE,
                  "Expected " + expected + " for the cuda backend, received " + received + " (use auto or cpu)");
@@ -96,8 +96,8 @@ CudaPrecision cuda_precision() {
 }
 
 std::unique_ptr<Ops> make_cuda_ops(const Dimensions& dimensions, CudaPrecision precision) {
-  if (const std::optional<Error> missing = why_no_cuda()) throw *missing;
-  if (const std::optional<Error> missing = why_no_cuda_for(dimensions)) throw *missing;
+  if (const std::optional<Error> missing = cuda_unavailable_reason()) throw *missing;
+  if (const std::optional<Error> missing = unsupported_model_reason(dimensions)) throw *missing;
   return std::make_unique<CudaOps>(dimensions, precision);
 }
 
@@ -133,7 +133,7 @@ CudaCeilings measure_ceilings() {
   const Matrix x{a.as<void>(), DType::BF16, kSide, kSide, kSide}, out{c.as<void>(), DType::BF16, kSide, kSide, kSide};
   const Tensor weight{b.as<void>(), DType::BF16, kSide, kSide};
 
-  Products products;
+  Gemm gemm;
   const Stream stream;
   cudaEvent_t begin = nullptr, end = nullptr;
   check(cudaEventCreate(&begin), "an event");
@@ -148,7 +148,7 @@ CudaCeilings measure_ceilings() {
     check(cudaEventElapsedTime(&milliseconds, begin, end), "a measurement");
     return static_cast<double>(milliseconds) / 1e3 / kRepeats;
   };
-  const double product = seconds([&] { products.run(x, weight, {}, out, stream); });
+  const double product = seconds([&] { gemm.run(x, weight, {}, out, stream); });
   const double copy = seconds([&] {
     check(cudaMemcpyAsync(to.as<void>(), from.as<void>(), static_cast<size_t>(kCopy), cudaMemcpyDeviceToDevice, stream),
           "a copy");
