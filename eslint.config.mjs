@@ -4,9 +4,9 @@ import tseslint from 'typescript-eslint';
 
 /**
  * The dependency rules of src/: each module with the modules that it may import. Modules of one group do not import each other.
- * errors, safetensors, format ← frame ← config ← {observation, policy, engine, schedule, messages, decode} ← pipeline ← {ros, replay} ← cli
+ * leaves (LEAVES) ← frame ← config ← {observation, policy, engine, schedule, messages, decode} ← pipeline ← {ros, replay} ← cli
  */
-const LEAVES = ['errors', 'safetensors', 'format']; // files of src/, the others are directories
+const LEAVES = ['errors', 'format', 'package-root', 'report-throttle', 'safetensors', 'statistics', 'time']; // files of src/, the others are directories
 const FOUNDATION = [...LEAVES, 'frame', 'config'];
 const FUNCTIONS = ['observation', 'policy', 'engine', 'schedule', 'messages', 'decode'];
 const FRONTENDS = ['ros', 'replay'];
@@ -14,6 +14,10 @@ export const DEPENDENCY_RULES = {
   errors: [],
   safetensors: ['errors'],
   format: [],
+  time: [],
+  statistics: [],
+  'report-throttle': ['time'],
+  'package-root': [],
   frame: LEAVES,
   config: [...LEAVES, 'frame'],
   ...Object.fromEntries(FUNCTIONS.map((module) => [module, FOUNDATION])),

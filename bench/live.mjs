@@ -8,13 +8,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { CdrReader, CdrWriter } from '@foxglove/cdr';
+import { packageRoot as root } from '../dist/package-root.js';
+import { percentile } from '../dist/statistics.js';
+import { fromRosTime, toRosTime } from '../dist/time.js';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
 process.env.FASTRTPS_DEFAULT_PROFILES_FILE ??= join(root, 'configs', 'fastdds.xml');
 process.env.FASTDDS_DEFAULT_PROFILES_FILE ??= join(root, 'configs', 'fastdds.xml');
 const { default: rclnodejs } = await import('rclnodejs');
@@ -41,8 +42,9 @@ const zero = BigInt(Math.round((performance.timeOrigin + performance.now()) * 10
 const now = () => zero + process.hrtime.bigint();
 
 function header(writer, stamp, frame) {
-  writer.int32(Number(stamp / 1_000_000_000n));
-  writer.uint32(Number(stamp % 1_000_000_000n));
+  const { sec, nanosec } = toRosTime(stamp);
+  writer.int32(sec);
+  writer.uint32(nanosec);
   writer.string(frame);
 }
 
@@ -65,8 +67,9 @@ function image(frame, seed) {
 }
 
 function stamped(message, stamp) {
-  message.writeInt32LE(Number(stamp / 1_000_000_000n), 4);
-  message.writeUInt32LE(Number(stamp % 1_000_000_000n), 8);
+  const { sec, nanosec } = toRosTime(stamp);
+  message.writeInt32LE(sec, 4);
+  message.writeUInt32LE(nanosec, 8);
   return message;
 }
 
@@ -96,7 +99,7 @@ function every(hertz, call) {
 
 function distribution(samples) {
   const sorted = samples.toSorted((a, b) => a - b);
-  const at = (p) => Number((sorted[Math.max(0, Math.ceil(sorted.length * p) - 1)] ?? NaN).toFixed(3));
+  const at = (p) => Number((percentile(sorted, p) ?? NaN).toFixed(3));
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99), most: at(1) };
 }
 
@@ -132,7 +135,7 @@ const chunks = new Map(); // by stamp, the time of arrival
 node.createSubscription('trajectory_msgs/msg/JointTrajectory', 'policy_node/chunk', { isRaw: true }, (cdr) => {
   const arrived = now();
   const reader = new CdrReader(cdr);
-  const stamp = BigInt(reader.int32()) * 1_000_000_000n + BigInt(reader.uint32());
+  const stamp = fromRosTime({ sec: reader.int32(), nanosec: reader.uint32() });
   chunks.set(stamp, arrived);
 });
 const diagnostics = {};

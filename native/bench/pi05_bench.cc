@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -90,8 +91,10 @@ struct Statistics {
 
 Statistics statistics_of(std::vector<double> times) {
   std::sort(times.begin(), times.end());
-  const auto at = [&](double part) {
-    return times[std::min(times.size() - 1, static_cast<size_t>(part * static_cast<double>(times.size())))];
+  // Nearest rank, as in src/statistics.ts.
+  const auto at = [&](double share) {
+    const auto rank = static_cast<size_t>(std::ceil(share * static_cast<double>(times.size())));
+    return times[std::max<size_t>(rank, 1) - 1];
   };
   Statistics result{0, at(0.5), at(0.95), at(0.99), times.front(), times.back()};
   for (const double time : times) result.mean += time / static_cast<double>(times.size());

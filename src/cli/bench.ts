@@ -3,6 +3,7 @@ import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Engine, InferRequest, ModelInfo } from '../engine/engine.js';
 import { openEngine, writeRandomWeights } from '../engine/native.js';
+import { percentile } from '../statistics.js';
 import { oneOf, parse, usage, whole } from './arguments.js';
 
 const HELP = `Usage: pi05 bench [options]
@@ -141,7 +142,7 @@ async function measure(engine: Engine, request: InferRequest, count: number): Pr
 /** `times` has at least one value. */
 export function distribution(times: readonly number[]): Distribution {
   const sorted = times.toSorted((a, b) => a - b);
-  const rank = (share: number): number => sorted[Math.max(Math.ceil(share * sorted.length), 1) - 1] ?? NaN;
+  const rank = (share: number): number => percentile(sorted, share) ?? NaN;
   const mean = times.reduce((sum, time) => sum + time, 0) / times.length;
   return { mean, p50: rank(0.5), p95: rank(0.95), p99: rank(0.99), least: rank(0), most: rank(1) };
 }

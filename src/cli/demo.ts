@@ -1,8 +1,8 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
-import { packageRoot, setupCommand } from '../engine/addon.js';
 import { Pi05Error } from '../errors.js';
+import { packageRoot, setupCommand } from '../package-root.js';
 import { parse, usage, whole } from './arguments.js';
 import { Child } from './child.js';
 import { reserveDomain } from './domain.js';

@@ -2,13 +2,14 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { configFromFile, parametersFromFile } from '../config/file.js';
 import { type Problem, Problems } from '../config/problems.js';
-import { packageRoot } from '../engine/addon.js';
-import type { ModelInfo } from '../engine/engine.js';
-import { type CheckpointDescription, describeCheckpoint } from '../engine/inspect.js';
+import type { CheckpointDescription, ModelInfo } from '../engine/engine.js';
+import { describeCheckpoint } from '../engine/inspect.js';
 import { IMAGE_SLOTS } from '../frame/frame.js';
+import { packageRoot } from '../package-root.js';
 import { misfits } from '../policy/fit.js';
-import { inspectStatistics, inspectTokenizer, type StatisticsReport, type TokenizerReport } from '../policy/inspect.js';
+import { inspectStatistics, inspectTokenizer, type StatisticsReport } from '../policy/inspect.js';
 import { parse, usage } from './arguments.js';
+import type { Fault, Fit, Inspection, Joints } from './inspection.js';
 import { inspectionOutput } from './inspection-output.js';
 
 const HELP = `Usage: pi05 inspect DIR [--params FILE]… [--json]
@@ -21,63 +22,6 @@ statistics, tokenizer, and which presets fit it. Reads headers, not weights.
   --json          the same for programs
 Exit status 0: nothing is wrong, and each FILE fits; 2 otherwise.
 `;
-
-export interface Inspection {
-  readonly directory: string;
-  /** Whether nothing is wrong with the checkpoint. */
-  readonly ok: boolean;
-  readonly family: { readonly name: ModelInfo['family']; readonly reason: string };
-  readonly model: {
-    readonly imageSize: number;
-    readonly patch: number;
-    readonly slots: readonly string[];
-    readonly resize: ModelInfo['resize'];
-    readonly vision: CheckpointDescription['vision'];
-    readonly prefix: CheckpointDescription['prefix'];
-    readonly expert: CheckpointDescription['expert'];
-    readonly actionDim: number;
-    readonly horizon: number;
-    readonly flowSteps: number;
-    readonly maxTokens: number;
-    readonly vocab: number;
-    readonly stateInPrompt: boolean;
-  };
-  /** Training-time real-time chunking; 0 = not trained for it. */
-  readonly rtc: { readonly trainedMaxDelay: number };
-  readonly weights: {
-    readonly parameters: number;
-    readonly bytes: number;
-    readonly dtypes: CheckpointDescription['dtypes'];
-  };
-  /** Bytes that an engine is expected to take; null where there are no weights to tell it by. */
-  readonly memory: { readonly cpu: number; readonly cuda: number } | null;
-  readonly statistics: readonly StatisticsReport[];
-  readonly tokenizer: TokenizerReport | null;
-  readonly presets: readonly Fit[];
-  readonly problems: readonly Fault[];
-}
-
-export interface Fit {
-  readonly name: string;
-  readonly path: string;
-  readonly fits: boolean;
-  readonly reasons: readonly Fault[];
-  /** The joints that it names, and whose statistics they are to use; undefined where the file cannot be read. */
-  readonly joints: Joints | undefined;
-}
-
-export interface Joints {
-  readonly assetId: string;
-  readonly state: readonly string[];
-  readonly actions: readonly string[];
-}
-
-export interface Fault {
-  readonly code: string;
-  /** One sentence; details are one clause each. */
-  readonly message: string;
-  readonly details: readonly string[];
-}
 
 export async function run(argv: string[]): Promise<number> {
   const { values, positionals } = parse(

@@ -1,5 +1,5 @@
 import type { StatisticsReport, VectorReport } from '../policy/inspect.js';
-import type { Fault, Fit, Inspection } from './inspect.js';
+import type { Fault, Fit, Inspection } from './inspection.js';
 
 const MOST_DETAILS = 12;
 

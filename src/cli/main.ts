@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageRoot } from '../engine/addon.js';
+import { packageRoot } from '../package-root.js';
 import { LOAD_CODES, Pi05Error, USAGE_CODES, type ErrorCode } from '../errors.js';
 
 /** A command's module: `run` gets what follows the command and resolves with the exit status. */

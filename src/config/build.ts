@@ -1,5 +1,6 @@
 import type { ImageSlot } from '../frame/frame.js';
 import { IMAGE_SLOTS } from '../frame/frame.js';
+import { toNanoseconds } from '../time.js';
 import type { ActionJoint, CameraConfig, OutputConfig, PolicyConfig, StateJoint } from './config.js';
 import type { Pattern, Value } from './schema.js';
 
@@ -29,11 +30,11 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
     schedule: {
       mode: read('schedule.mode'),
       replanSteps: Number(read('schedule.replan_steps')),
-      engineTimeout: nanoseconds(read('schedule.engine_timeout')),
-      maxTickLateness: nanoseconds(read('schedule.max_tick_lateness')),
+      engineTimeout: toNanoseconds(read('schedule.engine_timeout')),
+      maxTickLateness: toNanoseconds(read('schedule.max_tick_lateness')),
       lockstep: read('schedule.lockstep'),
     },
-    sync: { maxSkew: nanoseconds(read('sync.max_skew')) },
+    sync: { maxSkew: toNanoseconds(read('sync.max_skew')) },
     image: { minSize: Number(read('image.min_size')), maxSize: Number(read('image.max_size')) },
     cameras: read('cameras.names')
       .map((name): CameraConfig => ({
@@ -42,13 +43,13 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
         transport: read('cameras.<camera>.transport', name),
         slot: read('cameras.<camera>.slot', name),
         rotate: read('cameras.<camera>.rotate', name) === 180n ? 180 : 0,
-        maxAge: nanoseconds(read('cameras.<camera>.max_age', name)),
+        maxAge: toNanoseconds(read('cameras.<camera>.max_age', name)),
       }))
       .sort((one, other) => slotOrder(one.slot) - slotOrder(other.slot)),
     state: {
       mode: read('state.mode'),
       topic: read('state.topic'),
-      maxAge: nanoseconds(read('state.max_age')),
+      maxAge: toNanoseconds(read('state.max_age')),
       joints: read('state.joints').map((name): StateJoint => ({
         name,
         source: read('state.<joint>.source', name),
@@ -79,10 +80,6 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
     outputs,
     chunkTopic: read('chunk_topic'),
   };
-}
-
-function nanoseconds(seconds: number): bigint {
-  return BigInt(Math.round(seconds * 1e9));
 }
 
 function slotOrder(slot: ImageSlot): number {

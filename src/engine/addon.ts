@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { LOAD_CODES, Pi05Error, RUN_CODES, USAGE_CODES, type ErrorCode } from '../errors.js';
 import type { Pixels } from '../frame/frame.js';
-import type { InferRequest, ModelInfo } from './engine.js';
-import type { CheckpointDescription } from './inspect.js';
+import { packageRoot, setupCommand } from '../package-root.js';
+import type { CheckpointDescription, InferRequest, ModelInfo } from './engine.js';
 
 /** The surface of `native/addon`. Every promise rejects, and every call throws, an Error with a status name as `code`. */
 export interface Addon {
@@ -37,21 +36,6 @@ export interface NativeResult {
   readonly milliseconds: number;
   readonly trace: readonly { readonly name: string; readonly shape: number[]; readonly data: Float32Array }[];
 }
-
-/** The package's own folder, from `dist/` and from the tests' build alike. */
-export const packageRoot = findRoot(dirname(fileURLToPath(import.meta.url)));
-
-function findRoot(directory: string): string {
-  if (existsSync(join(directory, 'package.json')) || dirname(directory) === directory) return directory;
-  return findRoot(dirname(directory));
-}
-
-/** What sets this package up, for a sentence: in a checkout, where npm installed it, or as a ROS package. */
-export const setupCommand = existsSync(join(packageRoot, 'src'))
-  ? 'npm run setup'
-  : existsSync(join(packageRoot, 'scripts', 'setup.mjs'))
-    ? 'npx pi05 setup'
-    : 'colcon build';
 
 let loaded: Addon | undefined;
 

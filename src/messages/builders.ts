@@ -1,20 +1,11 @@
 import type { PolicyConfig } from '../config/config.js';
 import type { ActionChunk, Command } from '../frame/frame.js';
+import { type RosTime, toNanoseconds, toRosTime } from '../time.js';
 
 /** The messages that a policy sends, live and into bags, as plain data by ROS's field names. */
 
 export const TRAJECTORY = 'trajectory_msgs/msg/JointTrajectory';
 export const ARRAY = 'std_msgs/msg/Float64MultiArray';
-
-export interface RosTime {
-  readonly sec: number;
-  readonly nanosec: number;
-}
-
-/** `builtin_interfaces/Time` (or Duration) of ns. */
-export function toRosTime(nanoseconds: bigint): RosTime {
-  return { sec: Number(nanoseconds / 1_000_000_000n), nanosec: Number(nanoseconds % 1_000_000_000n) };
-}
 
 /** `std_msgs/Float64MultiArray`. */
 export interface NumberArray {
@@ -61,7 +52,7 @@ export function chunkMessage(chunk: ActionChunk, velocity: readonly boolean[]): 
     return values.map((value, column) => (velocity[column] === wanted ? value : NaN));
   };
   const points = Array.from({ length: chunk.rows }, (_, row) =>
-    point(BigInt(Math.round(row * chunk.period * 1e9)), pick(row, false), pick(row, true)),
+    point(toNanoseconds(row * chunk.period), pick(row, false), pick(row, true)),
   );
   return trajectory(chunk.stamp, chunk.joints, points);
 }

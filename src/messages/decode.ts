@@ -1,4 +1,5 @@
 import type { CompressedImage, JointReading, RawImage } from '../frame/frame.js';
+import { fromRosTime } from '../time.js';
 import { BoundedReader } from './cdr-reader.js';
 
 /**
@@ -119,10 +120,10 @@ function readHeader(reader: BoundedReader): { stamp: bigint; frameId: string } {
 
 /** `builtin_interfaces/Time` or Duration, ns. */
 function readTime(reader: BoundedReader, field: string): bigint {
-  const seconds = reader.int32(`${field}.sec`);
-  const nanoseconds = reader.uint32(`${field}.nanosec`);
-  if (nanoseconds >= 1_000_000_000) {
-    throw reader.refusal(`Expected ${field}.nanosec below 1000000000, received ${nanoseconds}`);
+  const sec = reader.int32(`${field}.sec`);
+  const nanosec = reader.uint32(`${field}.nanosec`);
+  if (nanosec >= 1_000_000_000) {
+    throw reader.refusal(`Expected ${field}.nanosec below 1000000000, received ${nanosec}`);
   }
-  return BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds);
+  return fromRosTime({ sec, nanosec });
 }

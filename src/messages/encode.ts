@@ -1,22 +1,18 @@
 import { CdrWriter, EncapsulationKind } from '@foxglove/cdr';
+import type { RosTime } from '../time.js';
 
 /** The ROS messages that go into bags, from plain data by ROS's field names to little-endian CDR. */
 
-interface Time {
-  readonly sec: number;
-  readonly nanosec: number;
-}
-
 /** `trajectory_msgs/JointTrajectory`. */
 export interface JointTrajectory {
-  readonly header: { readonly stamp: Time; readonly frame_id: string };
+  readonly header: { readonly stamp: RosTime; readonly frame_id: string };
   readonly joint_names: readonly string[];
   readonly points: readonly {
     readonly positions: Float64Array;
     readonly velocities: Float64Array;
     readonly accelerations: Float64Array;
     readonly effort: Float64Array;
-    readonly time_from_start: Time;
+    readonly time_from_start: RosTime;
   }[];
 }
 
@@ -50,7 +46,7 @@ export function encodeFloat64MultiArray({ layout, data }: Float64MultiArray): Ui
   return writer.data;
 }
 
-function writeTime(writer: CdrWriter, { sec, nanosec }: Time): void {
+function writeTime(writer: CdrWriter, { sec, nanosec }: RosTime): void {
   writer.int32(sec);
   writer.uint32(nanosec);
 }

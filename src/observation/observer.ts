@@ -2,18 +2,19 @@ import type { CameraConfig, PolicyConfig } from '../config/config.js';
 import { Refusal } from '../errors.js';
 import type { RefusalCode } from '../errors.js';
 import type { CameraFrame, CompressedImage, JointReading, Observation, RawImage, View } from '../frame/frame.js';
+import { ReportThrottle } from '../report-throttle.js';
+import { formatSeconds, SECOND, tickPeriod } from '../time.js';
 import { newestSet, stampOf } from './align.js';
-import { Conditions } from './conditions.js';
 import { History, type Stamped } from './history.js';
 import { checkImage, decodeCompressed, isDuplicate } from './image.js';
 import { JointReader } from './joints.js';
 import type { JointSample } from './joints.js';
 import { Order } from './order.js';
-import { excerpt, seconds } from './words.js';
+import { excerpt } from './words.js';
 
 const FRAME_HISTORY_BYTES = 128 * 1024 * 1024;
 const JOINT_HISTORY_ITEMS = 4096;
-const A_DAY = 86_400_000_000_000n;
+const A_DAY = 86_400n * SECOND;
 /** Neither white space nor a control or format character. */
 const VISIBLE = /[^\s\p{C}]/u;
 
@@ -43,7 +44,7 @@ interface CameraStream extends Stream<CameraFrame> {
  * Turns messages into observations, or into refusals. Messages that pass their checks enter a short history per stream;
  * the newest set of them whose stamps agree becomes an observation when one is asked for. A bad message is refused and
  * touches nothing else. What a single message is refused for is reported for each; conditions that last are reported
- * when they begin and once a second (`Conditions`).
+ * when they begin and once a second (`ReportThrottle`).
  */
 export class Observer {
   readonly #config: PolicyConfig;
@@ -54,7 +55,7 @@ export class Observer {
   readonly #joints: Stream<JointSample> | undefined;
   readonly #streams: readonly Stream<Input>[];
   readonly #reader: JointReader;
-  readonly #conditions = new Conditions();
+  readonly #throttle = new ReportThrottle();
   readonly #decodes = new Set<Promise<void>>();
   /** Counts starts: what was decoded for an earlier one is dropped. */
   #start = 0;
@@ -76,7 +77,7 @@ export class Observer {
     this.#changed = changed;
     this.#clock = clock;
     this.#prompt = config.prompt;
-    const period = BigInt(Math.round(1e9 / config.controlRate));
+    const period = tickPeriod(config.controlRate);
     this.#lead = config.schedule.lockstep ? period : 0n;
     this.#reader = new JointReader(config);
     const cameras = config.cameras.map((camera): CameraStream => ({
@@ -100,7 +101,7 @@ export class Observer {
   /** A prompt that is empty again is said again. */
   set prompt(text: string) {
     this.#prompt = text;
-    this.#conditions.clear(`PROMPT_EMPTY ${this.#config.promptTopic}`);
+    this.#throttle.clear(`PROMPT_EMPTY ${this.#config.promptTopic}`);
   }
 
   /** Forgets all inputs; ages count from `now`. */
@@ -108,7 +109,7 @@ export class Observer {
     this.#start++;
     this.#built = undefined;
     this.#judged = undefined;
-    this.#conditions.clearAll();
+    this.#throttle.clearAll();
     for (const stream of this.#streams) {
       stream.history.clear();
       stream.seen = false;
@@ -253,7 +254,7 @@ export class Observer {
     const age = now - item.stamp;
     if (age > stream.maxAge || -age > stream.maxAge + this.#lead) {
       const apart = age < 0n ? -age : age;
-      const said = `${seconds(apart)} s ${age < 0n ? 'ahead of' : 'behind'} the clock`;
+      const said = `${formatSeconds(apart)} s ${age < 0n ? 'ahead of' : 'behind'} the clock`;
       // Wall time and simulated time are years apart.
       const years = apart > A_DAY ? ' (does use_sim_time agree with the publisher?)' : '';
       const hint = item.stamp === 0n ? ' (its stamp is 0)' : years;
@@ -262,7 +263,8 @@ export class Observer {
         stream.topic,
         true,
         now,
-        () => `Expected a stamp within ${seconds(stream.maxAge)} s, received one ${said} from ${stream.topic}${hint}`,
+        () =>
+          `Expected a stamp within ${formatSeconds(stream.maxAge)} s, received one ${said} from ${stream.topic}${hint}`,
       );
       return false;
     }
@@ -306,7 +308,7 @@ export class Observer {
         const slots = pair!.map(({ slot }) => slot).join(' and ');
         return `Expected different views for ${slots}, received identical pixels from ${topics.join(' and ')}`;
       });
-      this.#conditions.clear('CAMERA_SKEW');
+      this.#throttle.clear('CAMERA_SKEW');
       this.#judged = { stamp, views, pair };
     }
     return this.#judged.pair === undefined;
@@ -318,8 +320,8 @@ export class Observer {
     const code = seen ? stream.stale : stream.missing;
     this.#condition(code, topic, late, now, () =>
       seen
-        ? `Expected valid data at most ${seconds(maxAge)} s old on ${topic}, received the last ${seconds(now - stream.alive)} s ago`
-        : `Expected messages on ${topic}, received none in ${seconds(now - stream.alive)} s`,
+        ? `Expected valid data at most ${formatSeconds(maxAge)} s old on ${topic}, received the last ${formatSeconds(now - stream.alive)} s ago`
+        : `Expected messages on ${topic}, received none in ${formatSeconds(now - stream.alive)} s`,
     );
   }
 
@@ -329,15 +331,15 @@ export class Observer {
     const newest = byAge.at(-1)!;
     const apart = newest.history.newest!.stamp - oldest.history.newest!.stamp;
     this.#condition('CAMERA_SKEW', oldest.topic, true, now, () => {
-      const received = `${seconds(apart)} s between ${newest.topic} and ${oldest.topic}`;
-      return `Expected stamps within ${seconds(this.#config.sync.maxSkew)} s of each other, received ${received}`;
+      const received = `${formatSeconds(apart)} s between ${newest.topic} and ${oldest.topic}`;
+      return `Expected stamps within ${formatSeconds(this.#config.sync.maxSkew)} s of each other, received ${received}`;
     });
   }
 
   #condition(code: RefusalCode, source: string, holds: boolean, now: bigint, sentence: () => string): void {
     const key = code === 'CAMERA_SKEW' || code === 'CAMERA_DUPLICATE' ? code : `${code} ${source}`;
-    if (!holds) this.#conditions.clear(key);
-    else if (this.#conditions.holds(key, now)) this.#report(new Refusal(code, sentence(), source));
+    if (!holds) this.#throttle.clear(key);
+    else if (this.#throttle.shouldReport(key, now)) this.#report(new Refusal(code, sentence(), source));
   }
 }
 

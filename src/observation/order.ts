@@ -1,7 +1,7 @@
 import { Refusal } from '../errors.js';
 import type { CameraFrame } from '../frame/frame.js';
+import { formatSeconds, formatTimestamp } from '../time.js';
 import type { Stamped } from './history.js';
-import { seconds, timestamp } from './words.js';
 
 /** The message before. */
 interface Last {
@@ -53,18 +53,18 @@ export class Order {
       throw this.#refusal(
         'TIME_BACKWARDS',
         after,
-        `${timestamp(item.stamp)} (${seconds(after - item.stamp)} s before it)`,
+        `${formatTimestamp(item.stamp)} (${formatSeconds(after - item.stamp)} s before it)`,
       );
     }
     if (!('data' in item)) return false;
     const first = earlier.findLast(({ stamp }) => stamp === item.stamp);
     const same = first !== undefined && 'data' in first && Buffer.compare(first.data, item.data) === 0;
     if (same && !last.repeated && now - last.arrival < this.period) return (last.repeated = true);
-    throw this.#refusal('CAMERA_FROZEN', last.stamp, `the same again ${seconds(now - last.arrival)} s later`);
+    throw this.#refusal('CAMERA_FROZEN', last.stamp, `the same again ${formatSeconds(now - last.arrival)} s later`);
   }
 
   #refusal(code: 'TIME_BACKWARDS' | 'CAMERA_FROZEN', last: bigint, received: string): Refusal {
-    const sentence = `Expected a stamp after ${timestamp(last)}, received ${received} from ${this.topic}`;
+    const sentence = `Expected a stamp after ${formatTimestamp(last)}, received ${received} from ${this.topic}`;
     return new Refusal(code, sentence, this.topic);
   }
 }

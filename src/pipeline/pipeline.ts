@@ -11,10 +11,11 @@ import type {
   Observation,
   RawImage,
 } from '../frame/frame.js';
-import { Conditions } from '../observation/conditions.js';
 import { Observer } from '../observation/observer.js';
+import { ReportThrottle } from '../report-throttle.js';
 import { Schedule } from '../schedule/schedule.js';
 import type { Ticket } from '../schedule/schedule.js';
+import { SECOND, toMilliseconds } from '../time.js';
 import { Counters } from './statistics.js';
 import type { PipelineStatistics } from './statistics.js';
 
@@ -42,7 +43,7 @@ export interface ChunkTiming {
   readonly latencyMs: number;
 }
 
-const RETRY_AFTER = 1_000_000_000n;
+const RETRY_AFTER = SECOND;
 /** A clock that goes back by more than this has jumped, ns; by less it was corrected. */
 const BACK = 50_000_000n;
 
@@ -67,7 +68,7 @@ export class Pipeline {
   readonly #observer: Observer;
   readonly #schedule: Schedule;
   readonly #counters = new Counters();
-  readonly #conditions = new Conditions();
+  readonly #throttle = new ReportThrottle();
   #active = false;
   /** The newest `now` of any event. */
   #latest = 0n;
@@ -135,7 +136,7 @@ export class Pipeline {
     this.#active = true;
     this.#latest = now;
     this.#retryAt = now;
-    this.#conditions.clearAll();
+    this.#throttle.clearAll();
     this.#observer.reset(now);
     this.#schedule.activate();
   }
@@ -151,7 +152,7 @@ export class Pipeline {
   /** One control tick. @param latenessNs how much later than due it comes. */
   tick(now: bigint, latenessNs: bigint): void {
     if (!this.#advance(now)) return;
-    this.#counters.tickLatenessMs.add(Number(latenessNs) / 1e6);
+    this.#counters.tickLatenessMs.add(toMilliseconds(latenessNs));
     this.#watchTick(now, latenessNs);
     if (this.#owed !== undefined) this.#command(this.#owed);
     if (this.#config.schedule.lockstep) this.#owed = now;
@@ -189,7 +190,7 @@ export class Pipeline {
     if (this.#active && now < this.#latest - BACK) {
       this.#observer.reset(now);
       this.#schedule.reset();
-      this.#conditions.clearAll();
+      this.#throttle.clearAll();
       this.#retryAt = now;
       this.#latest = now;
     }
@@ -255,7 +256,7 @@ export class Pipeline {
     if (verdict === 'outdated') this.#counters.outdated++;
     else if (verdict !== 'accepted') this.#fault(verdict);
     else {
-      const latencyMs = Number(now - chunk.stamp) / 1e6;
+      const latencyMs = toMilliseconds(now - chunk.stamp);
       this.#counters.chunks++;
       this.#counters.inferenceMs.add(inferenceMs);
       this.#counters.latencyMs.add(latencyMs);
@@ -279,7 +280,7 @@ export class Pipeline {
 
   #watchTick(now: bigint, latenessNs: bigint): void {
     const { maxTickLateness } = this.#config.schedule;
-    const [received, expected] = [latenessNs, maxTickLateness].map((ns) => (Number(ns) / 1e6).toFixed(1));
+    const [received, expected] = [latenessNs, maxTickLateness].map((ns) => toMilliseconds(ns).toFixed(1));
     const sentence = `Expected a control tick at most ${expected} ms late, received one ${received} ms late`;
     const late = latenessNs > maxTickLateness ? new Pi05Error('TICK_LATE', sentence, 'tick') : undefined;
     this.#lasting('TICK_LATE', late, now);
@@ -296,8 +297,8 @@ export class Pipeline {
 
   /** A fault that holds at `now`, or none: said when it begins and once a second. */
   #lasting(code: RunCode, fault: Pi05Error<RunCode> | undefined, now: bigint): void {
-    if (fault === undefined) this.#conditions.clear(code);
-    else if (this.#conditions.holds(code, now)) this.#fault(fault);
+    if (fault === undefined) this.#throttle.clear(code);
+    else if (this.#throttle.shouldReport(code, now)) this.#fault(fault);
     else this.#release();
   }
 

@@ -1,12 +1,6 @@
 import type { Pi05Error, Refusal, RefusalCode, RunCode } from '../errors.js';
 import type { CommandReason } from '../frame/frame.js';
-
-/** Nearest rank; undefined where there is no sample. */
-export interface Percentiles {
-  readonly p50: number | undefined;
-  readonly p95: number | undefined;
-  readonly p99: number | undefined;
-}
+import { type Percentiles, percentilesOfSorted } from '../statistics.js';
 
 export interface PipelineStatistics {
   readonly active: boolean;
@@ -25,15 +19,6 @@ export interface PipelineStatistics {
   /** From an observation's stamp to its accepted chunk. */
   readonly latencyMs: Percentiles;
   readonly tickLatenessMs: Percentiles;
-}
-
-export function percentiles(values: readonly number[]): Percentiles {
-  return ofSorted(values.toSorted((a, b) => a - b));
-}
-
-function ofSorted(sorted: readonly number[] | Float64Array): Percentiles {
-  const rank = (p: number): number | undefined => sorted[Math.max(0, Math.ceil(sorted.length * p) - 1)];
-  return { p50: rank(0.5), p95: rank(0.95), p99: rank(0.99) };
 }
 
 const SAMPLES = 4096;
@@ -61,7 +46,7 @@ export class Samples {
   }
 
   get percentiles(): Percentiles {
-    return ofSorted(this.#sorted.subarray(0, this.#count));
+    return percentilesOfSorted(this.#sorted.subarray(0, this.#count));
   }
 
   /** How many of the samples are smaller. */

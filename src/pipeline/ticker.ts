@@ -7,11 +7,6 @@ export interface Ticker {
   stop(): void;
 }
 
-/** ns between ticks at `rate` Hz. */
-export function tickPeriod(rate: number): bigint {
-  return BigInt(Math.round(1e9 / rate));
-}
-
 /**
  * Ticks on simulated time: whenever `/clock` reaches the next due time, counted from the first time seen after the
  * start. A clock that goes back starts anew.

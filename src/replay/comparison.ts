@@ -3,6 +3,7 @@ import type { PolicyConfig } from '../config/config.js';
 import { Pi05Error, Refusal } from '../errors.js';
 import type { ActionChunk } from '../frame/frame.js';
 import { chunkMessage, type Trajectory, TRAJECTORY, velocityJoints } from '../messages/builders.js';
+import { formatTimestamp, fromRosTime } from '../time.js';
 import { type Bag, openBag } from './bag/bag.js';
 import type { ReplayListener } from './listener.js';
 
@@ -100,7 +101,7 @@ export class Comparison implements ReplayListener {
     for (const chunk of this.#arrived.splice(0)) {
       while (this.#next !== undefined && this.#next.stamp < chunk.stamp) await this.#miss(this.#next);
       if (this.#next?.stamp !== chunk.stamp) {
-        this.#note(`Expected no chunk stamped ${shown(chunk.stamp)} as in ${this.#path}, received one`);
+        this.#note(`Expected no chunk stamped ${formatTimestamp(chunk.stamp)} as in ${this.#path}, received one`);
         continue;
       }
       this.#compared++;
@@ -111,7 +112,7 @@ export class Comparison implements ReplayListener {
   }
 
   async #miss({ stamp }: DecodedTrajectory): Promise<void> {
-    this.#note(`Expected a chunk stamped ${shown(stamp)} as in ${this.#path}, received none`);
+    this.#note(`Expected a chunk stamped ${formatTimestamp(stamp)} as in ${this.#path}, received none`);
     await this.#advance();
   }
 
@@ -126,7 +127,7 @@ export class Comparison implements ReplayListener {
   }
 
   #differenceOf(expected: DecodedTrajectory, { joint_names: names, points }: Trajectory): string | undefined {
-    const chunk = `the chunk stamped ${shown(expected.stamp)}`;
+    const chunk = `the chunk stamped ${formatTimestamp(expected.stamp)}`;
     if (expected.jointNames.join() !== names.join()) {
       return `Expected the joints ${expected.jointNames.join(', ')} in ${chunk}, received ${names.join(', ')}`;
     }
@@ -136,9 +137,9 @@ export class Comparison implements ReplayListener {
     let first: string | undefined;
     for (const [step, was] of expected.points.entries()) {
       const is = points[step]!;
-      const due = BigInt(is.time_from_start.sec) * 1_000_000_000n + BigInt(is.time_from_start.nanosec);
+      const due = fromRosTime(is.time_from_start);
       if (was.timeFromStart !== due) {
-        return `Expected step ${step} of ${chunk} ${shown(was.timeFromStart)} s after its stamp, received ${shown(due)} s`;
+        return `Expected step ${step} of ${chunk} ${formatTimestamp(was.timeFromStart)} s after its stamp, received ${formatTimestamp(due)} s`;
       }
       for (const [column, joint] of names.entries()) {
         const sentence = this.#valueDifference(was, is, column);
@@ -183,9 +184,4 @@ async function* chunks(bag: Bag, topic: string, path: string): AsyncGenerator<De
       throw error instanceof Refusal ? new Pi05Error('BAG_DATA', `${error.message} in ${path}`, path) : error;
     }
   }
-}
-
-/** ns as seconds. */
-function shown(ns: bigint): string {
-  return `${ns / 1_000_000_000n}.${String(ns % 1_000_000_000n).padStart(9, '0')}`;
 }

@@ -1,6 +1,7 @@
 import type { ActionJoint, PolicyConfig } from '../config/config.js';
 import type { ActionChunk, Command, CompressedImage, JointReading, RawImage } from '../frame/frame.js';
 import type { ChunkTiming } from '../pipeline/pipeline.js';
+import { toNanoseconds } from '../time.js';
 import type { RecordedAction, ReplayListener } from './listener.js';
 
 /** Of predicted − recorded; null where nothing was compared. */
@@ -219,7 +220,7 @@ export function quantityOf(joint: ActionJoint): 'position' | 'velocity' {
 
 /** For which time row `row` of a chunk is, ns. */
 export function timeOf(chunk: ActionChunk, row: number): bigint {
-  return chunk.stamp + BigInt(Math.round(row * chunk.period * 1e9));
+  return chunk.stamp + toNanoseconds(row * chunk.period);
 }
 
 /** The last time at which a recorded action can still count for a row. */

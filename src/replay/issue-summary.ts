@@ -1,4 +1,5 @@
 import type { Pi05Error, Refusal, RefusalCode, RunCode } from '../errors.js';
+import { toSeconds } from '../time.js';
 import type { ReplayListener } from './listener.js';
 
 export interface Issue {
@@ -39,7 +40,7 @@ export class IssueSummary implements ReplayListener {
 
   #count(issues: Map<string, Issue>, { code, message }: Pi05Error<RefusalCode | RunCode>): void {
     const known = issues.get(code);
-    const seconds = Number(this.#latest - (this.#start ?? this.#latest)) / 1e9;
+    const seconds = toSeconds(this.#latest - (this.#start ?? this.#latest));
     if (known === undefined) issues.set(code, { code, count: 1, message, seconds });
     else known.count++;
   }

@@ -2,7 +2,7 @@ import { encodeFloat64MultiArray, encodeJointTrajectory } from '../messages/enco
 import type { PolicyConfig } from '../config/config.js';
 import type { ActionChunk, Command } from '../frame/frame.js';
 import { chunkMessage, commandMessages, TRAJECTORY, velocityJoints } from '../messages/builders.js';
-import { tickPeriod } from '../pipeline/ticker.js';
+import { tickPeriod } from '../time.js';
 import { BagWriter } from './bag/writer.js';
 import type { ReplayListener } from './listener.js';
 

@@ -2,8 +2,10 @@ import type { PolicyConfig } from '../config/config.js';
 import type { Engine } from '../engine/engine.js';
 import { Pi05Error, type RunCode } from '../errors.js';
 import { Pipeline, type PolicyLike } from '../pipeline/pipeline.js';
-import { percentiles, type Percentiles, type PipelineStatistics } from '../pipeline/statistics.js';
-import { SimulatedTicker, tickPeriod } from '../pipeline/ticker.js';
+import type { PipelineStatistics } from '../pipeline/statistics.js';
+import { SimulatedTicker } from '../pipeline/ticker.js';
+import { type Percentiles, percentiles } from '../statistics.js';
+import { SECOND, tickPeriod, toSeconds } from '../time.js';
 import type { Bag, BagMessage } from './bag/bag.js';
 import { BagTimeEngine } from './engine.js';
 import { type ReplayEvent, replayEvents } from './events.js';
@@ -57,7 +59,7 @@ export interface ReplayOutcome {
 }
 
 /** A recorder that was silent for longer was paused: no ticks in between, ns. */
-const PAUSE = 60_000_000_000n;
+const PAUSE = 60n * SECOND;
 const PROGRESS_MS = 100;
 
 /** Replays a bag. The same bag and parameters give the same results, however fast the machine is. */
@@ -126,7 +128,7 @@ class Replay {
       statistics: this.#pipeline.statistics,
       inferenceMs: percentiles(this.#inferenceMs),
       latencyMs: percentiles(this.#latencyMs),
-      seconds: Number(last - (first ?? last)) / 1e9,
+      seconds: toSeconds(last - (first ?? last)),
       wallSeconds: (now - started) / 1e3,
       engineSeconds: this.#engine.waited / 1e3,
       damage: bag.damage ?? this.#damage,
@@ -259,10 +261,10 @@ class Replay {
 
   #show(start: bigint, time: bigint, wallMs: number): void {
     const { progress, bag } = this.#options;
-    const seconds = Number(time - start) / 1e9;
+    const seconds = toSeconds(time - start);
     progress?.({
       seconds,
-      total: bag.endTime === undefined ? undefined : Number(bag.endTime - start) / 1e9,
+      total: bag.endTime === undefined ? undefined : toSeconds(bag.endTime - start),
       rate: (seconds / wallMs) * 1e3,
       chunks: this.#inferenceMs.length,
       refusals: this.#refusals,

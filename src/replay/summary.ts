@@ -1,5 +1,5 @@
 import type { ModelInfo } from '../engine/engine.js';
-import type { Percentiles } from '../pipeline/statistics.js';
+import type { Percentiles } from '../statistics.js';
 import type { Bag } from './bag/bag.js';
 import type { ComparisonResult } from './comparison.js';
 import type { Evaluation } from './evaluation.js';

@@ -1,6 +1,7 @@
 import type { Pi05Error, Refusal, RunCode } from '../errors.js';
-import { toRosTime } from '../messages/builders.js';
-import type { Percentiles, PipelineStatistics } from '../pipeline/statistics.js';
+import type { PipelineStatistics } from '../pipeline/statistics.js';
+import type { Percentiles } from '../statistics.js';
+import { toRosTime } from '../time.js';
 import type { LifecycleNode, Publisher } from './rcl.js';
 
 /** diagnostic_msgs/DiagnosticStatus's levels. */

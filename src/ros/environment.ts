@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
-import { setupCommand } from '../engine/addon.js';
 import { Pi05Error } from '../errors.js';
+import { setupCommand } from '../package-root.js';
 import type { NativeRcl, Rcl } from './rcl.js';
 
 const REMEDY = `start it with \`bin/pi05\`, or source a ROS 2 setup file first; \`${setupCommand}\` installs what is missing`;

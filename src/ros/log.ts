@@ -1,12 +1,11 @@
+import { ReportThrottle } from '../report-throttle.js';
 import type { Logger } from './rcl.js';
-
-const SECOND = 1_000_000_000n;
 
 export type Severity = 'info' | 'warn' | 'error';
 
 /** Log lines with a code, each code at most once a second; what was left out is counted in the next line. */
 export class Log {
-  readonly #lines = new Map<string, { at: bigint; suppressed: number }>();
+  readonly #throttle = new ReportThrottle();
 
   constructor(
     private readonly logger: Logger,
@@ -27,14 +26,9 @@ export class Log {
   }
 
   coded(severity: Severity, code: string, message: string): void {
-    const now = this.steady();
-    const line = this.#lines.get(code);
-    if (line !== undefined && now - line.at < SECOND) {
-      line.suppressed++;
-      return;
-    }
-    const more = line !== undefined && line.suppressed > 0 ? ` (and ${line.suppressed} more like it)` : '';
-    this.#lines.set(code, { at: now, suppressed: 0 });
+    if (!this.#throttle.shouldReport(code, this.steady())) return;
+    const suppressed = this.#throttle.suppressedBefore(code);
+    const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : '';
     this.logger[severity](`${code}: ${message}${more}`);
   }
 }

@@ -5,9 +5,10 @@ import type { Engine, ModelInfo } from '../engine/engine.js';
 import { Pi05Error, Refusal, type RunCode } from '../errors.js';
 import { loadPolicy } from '../pipeline/load.js';
 import { Pipeline, type PipelineSink } from '../pipeline/pipeline.js';
-import { SimulatedTicker, type Ticker, tickPeriod } from '../pipeline/ticker.js';
+import { SimulatedTicker, type Ticker } from '../pipeline/ticker.js';
 import { withResolvedTopics } from '../messages/topics.js';
 import type { Policy } from '../policy/policy.js';
+import { SECOND, tickPeriod, toSeconds } from '../time.js';
 import { NodeTime, SteadyTicker } from './clock.js';
 import { Diagnostics, type Report } from './diagnostics.js';
 import { graphFaults } from './graph.js';
@@ -19,7 +20,7 @@ import { type LifecycleNode, type NativeRcl, PARAMETER_TYPE, type Rcl, type Subs
 import { qos, subscribe } from './subscriptions.js';
 
 /** Simulated time that stands still for longer is worth a word, ns. */
-const CLOCK_PATIENCE = 1_000_000_000n;
+const CLOCK_PATIENCE = SECOND;
 /** Between looks at what other nodes do, ms. */
 const GRAPH_PERIOD = 1000;
 
@@ -245,7 +246,7 @@ export class PolicyNode implements Transitions {
   #stillClock(): Pi05Error<RunCode>[] {
     const { still, known } = this.#time;
     if (still <= CLOCK_PATIENCE || (known && this.#config.schedule.lockstep)) return [];
-    const received = `no new time in ${(Number(still) / 1e9).toFixed(1)} s; no commands`;
+    const received = `no new time in ${toSeconds(still).toFixed(1)} s; no commands`;
     const sentence = `Expected /clock to advance (use_sim_time is true), received ${received}`;
     return [new Pi05Error('CLOCK_STILL', sentence, '/clock')];
   }

@@ -1,3 +1,5 @@
+import { percentile } from '../statistics.js';
+
 const WINDOW = 64;
 
 /** How long an observation takes to become a chunk: the p95 of the last inferences, without the first, cold one. */
@@ -17,6 +19,6 @@ export class LatencyEstimate {
   /** Nearest-rank p95, ns; 0 before the first warm inference. */
   get p95(): bigint {
     const sorted = this.#window.toSorted((a, b) => Number(a - b));
-    return sorted[Math.max(0, Math.ceil(sorted.length * 0.95) - 1)] ?? 0n;
+    return percentile(sorted, 0.95) ?? 0n;
   }
 }

@@ -2,6 +2,7 @@ import type { ActionJoint, PolicyConfig } from '../config/config.js';
 import { Pi05Error } from '../errors.js';
 import type { RunCode } from '../errors.js';
 import type { ActionChunk, Command, CommandReason } from '../frame/frame.js';
+import { toSeconds } from '../time.js';
 import { LatencyEstimate } from './latency.js';
 import { integrateVelocity, limitPosition, limitVelocity } from './limits.js';
 import { MERGES } from './merge.js';
@@ -57,7 +58,7 @@ export class Schedule {
     this.#config = config;
     this.#joints = config.action.joints;
     this.#period = 1 / config.controlRate;
-    this.#maxAge = Number(config.state.maxAge) / 1e9;
+    this.#maxAge = toSeconds(config.state.maxAge);
   }
 
   activate(): void {
@@ -112,7 +113,7 @@ export class Schedule {
     const latency = now - chunk.stamp;
     this.#latency.add(latency);
     this.#consumed = this.#consumed.filter((time) => time >= chunk.stamp);
-    const estimate = Math.ceil(Number(this.#latency.p95) / 1e9 / chunk.period);
+    const estimate = Math.ceil(toSeconds(this.#latency.p95) / chunk.period);
     this.#plan = MERGES[this.#config.schedule.mode](chunk, Math.min(estimate, this.#consumed.length));
     this.#silent = false;
     return 'accepted';
@@ -123,8 +124,8 @@ export class Schedule {
     const ticket = this.#ticket;
     if (ticket === undefined || !this.#isLate(ticket, now)) return undefined;
     this.#late = true;
-    const timeout = Number(this.#config.schedule.engineTimeout) / 1e9;
-    const waited = Number(now - ticket.asked) / 1e9;
+    const timeout = toSeconds(this.#config.schedule.engineTimeout);
+    const waited = toSeconds(now - ticket.asked);
     return new Pi05Error(
       'ENGINE_LATE',
       `Expected a chunk within ${timeout} s, received none in ${waited.toFixed(3)} s; it is dropped when it comes`,

@@ -1,14 +1,7 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { packageRoot } from '../../src/package-root.js';
 
-function findRoot(directory: string): string {
-  if (existsSync(join(directory, 'package.json'))) return directory;
-  return findRoot(dirname(directory));
-}
-
-/** The package's own folder, from the sources and from compiled output alike. */
-export const packageRoot = findRoot(dirname(fileURLToPath(import.meta.url)));
+export { packageRoot };
 
 /** A path under test/fixtures. */
 export function fixture(...parts: string[]): string {

@@ -2,19 +2,10 @@ import { loadDecompressHandlers } from '@mcap/support';
 import { Pi05Error } from '../../errors.js';
 import { openFiles } from './open.js';
 import { mergeByTime } from './merge-by-time.js';
-import { addTopic, type BagFile, type FileTopic } from './storage.js';
+import { addTopic, type BagFile, type BagMessage, type FileTopic } from './storage.js';
 import { decompressMessage, isZstandard } from './zstd.js';
 
-/** One serialised message of a bag. */
-export interface BagMessage {
-  readonly topic: string;
-  /** As in the bag, such as `sensor_msgs/msg/Image`. */
-  readonly type: string;
-  /** When it was recorded, ns. */
-  readonly logTime: bigint;
-  /** CDR with its encapsulation header; valid until the next message is asked for. */
-  readonly data: Uint8Array;
-}
+export type { BagMessage } from './storage.js';
 
 export interface BagTopic {
   readonly type: string;

@@ -1,12 +1,11 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import type { DecompressHandlers } from '@mcap/core';
 import { Pi05Error } from '../../errors.js';
-import type { BagMessage } from './bag.js';
 import { BufferPool, readAt } from './file.js';
 import { readIndex, scanIndex, type McapIndex, type Section } from './mcap-index.js';
 import { mergeByTime, type Source } from './merge-by-time.js';
 import { messagesIn, openChunk } from './mcap-records.js';
-import { addTopic, type BagFile, type FileTopic } from './storage.js';
+import { addTopic, type BagFile, type BagMessage, type FileTopic } from './storage.js';
 
 /** One MCAP file, by its index or, where it has none, by a look through its records. */
 export class McapFile implements BagFile {

@@ -1,4 +1,4 @@
-import type { BagMessage } from './bag.js';
+import type { BagMessage } from './storage.js';
 
 /** Messages in the order of their log times, such as one chunk of a file or one file of a bag. */
 export interface Source {

@@ -4,10 +4,9 @@ import { join, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import sqlite from 'node-sqlite3-wasm';
 import { Pi05Error } from '../../errors.js';
-import type { BagMessage } from './bag.js';
 import { readAt } from './file.js';
 import { readSqliteHeader, Salvage, type SalvagedRow } from './sqlite_salvage.js';
-import { addTopic, type BagFile, type FileTopic } from './storage.js';
+import { addTopic, type BagFile, type BagMessage, type FileTopic } from './storage.js';
 
 type Row = Record<string, unknown>;
 

@@ -1,5 +1,15 @@
 import { Pi05Error } from '../../errors.js';
-import type { BagMessage } from './bag.js';
+
+/** One serialised message of a bag. */
+export interface BagMessage {
+  readonly topic: string;
+  /** As in the bag, such as `sensor_msgs/msg/Image`. */
+  readonly type: string;
+  /** When it was recorded, ns. */
+  readonly logTime: bigint;
+  /** CDR with its encapsulation header; valid until the next message is asked for. */
+  readonly data: Uint8Array;
+}
 
 /** A topic as one file of a bag has it. */
 export interface FileTopic {

@@ -9,6 +9,7 @@ import type {
   RawImage,
 } from '../../frame/frame.js';
 import type { ChunkTiming } from '../../pipeline/pipeline.js';
+import { toSeconds } from '../../time.js';
 import { quantityOf, Recording } from '../evaluation.js';
 import type { RecordedAction, ReplayListener } from '../listener.js';
 import type { CameraStrip, EventRow, Mark, ReportData, ShownChunk } from './data.js';
@@ -106,7 +107,7 @@ export class ReportCollector implements ReplayListener {
   /** After the last event. */
   async data(): Promise<ReportData> {
     return {
-      start: Number(this.#start ?? 0n) / 1e9,
+      start: toSeconds(this.#start ?? 0n),
       duration: this.#duration,
       cameras: await Promise.all([...this.#cameras.values()].map((strip) => strip.shown())),
       joints: this.#joints.map(({ name, quantity, measured, recorded }) => ({
@@ -133,7 +134,7 @@ export class ReportCollector implements ReplayListener {
   }
 
   #seconds(time: bigint): number {
-    return Number(time - (this.#start ?? time)) / 1e9;
+    return toSeconds(time - (this.#start ?? time));
   }
 
   #event(code: string, kind: EventRow['kind'], time: number, text: string): void {

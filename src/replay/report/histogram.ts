@@ -1,3 +1,4 @@
+import { percentile } from '../../statistics.js';
 import { digits, ticks } from './axis.js';
 import { Html, html } from './html.js';
 
@@ -7,11 +8,6 @@ const LEFT = 8;
 const TOP = 48;
 const BOTTOM = 24;
 const BINS = 40;
-
-/** The value below or at which a share `p` of the sorted samples lies (nearest rank); undefined where there are none. */
-export function percentile(sorted: readonly number[], p: number): number | undefined {
-  return sorted[Math.max(0, Math.ceil(sorted.length * p) - 1)];
-}
 
 /** A histogram of sorted samples in ms with p50, p95 and p99; what lies far beyond p99 is counted in the last bar. */
 export function histogram(title: string, sorted: readonly number[]): Html {

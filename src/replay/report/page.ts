@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { PolicyConfig } from '../../config/config.js';
+import { percentile } from '../../statistics.js';
 import type { Evaluation } from '../evaluation.js';
 import { clock, digits } from './axis.js';
 import type { PageData, ReportData } from './data.js';
-import { histogram, percentile } from './histogram.js';
+import { histogram } from './histogram.js';
 import { Html, html, json } from './html.js';
 import { STYLE } from './style.js';
 import { eventTable, evaluationSection } from './tables.js';

@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, wri
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Inspection } from '../../../src/cli/inspect.js';
+import type { Inspection } from '../../../src/cli/inspection.js';
 import { readSafetensors, type SafetensorsTensor, writeSafetensors } from '../../../src/safetensors.js';
 import { fixture, packageRoot } from '../root.js';
 import { pi05 } from './pi05.js';

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { percentiles, Samples } from '../../../src/pipeline/statistics.js';
+import { Samples } from '../../../src/pipeline/statistics.js';
+import { percentiles } from '../../../src/statistics.js';
 import { random } from './robot.js';
 
 test('before_the_first_sample_there_are_no_percentiles', () => {

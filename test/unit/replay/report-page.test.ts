@@ -9,9 +9,10 @@ import { OpenLoopEvaluation } from '../../../src/replay/evaluation.js';
 import { clock, digits, ticks, timeTicks } from '../../../src/replay/report/axis.js';
 import { ReportCollector } from '../../../src/replay/report/collector.js';
 import type { PageData } from '../../../src/replay/report/data.js';
-import { histogram, percentile } from '../../../src/replay/report/histogram.js';
+import { histogram } from '../../../src/replay/report/histogram.js';
 import { AtomicFile } from '../../../src/replay/atomic-file.js';
 import { type ReportSummary, writeReport } from '../../../src/replay/report/report.js';
+import { percentile } from '../../../src/statistics.js';
 import { exterior, image, joints, MS, robot, SECOND, T0 } from '../pipeline/robot.js';
 
 const EVIL = `</script><script>alert('x')</script><img src="http://evil.example/x" onerror=alert(1)>&\`"`;

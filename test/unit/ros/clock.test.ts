@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 
-import { SimulatedTicker, tickPeriod } from '../../../src/pipeline/ticker.js';
+import { SimulatedTicker } from '../../../src/pipeline/ticker.js';
+import { tickPeriod } from '../../../src/time.js';
 import { NodeTime } from '../../../src/ros/clock.js';
 
 const SECOND = 1_000_000_000n;

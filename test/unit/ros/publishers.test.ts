@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 
-import { chunkMessage, toRosTime } from '../../../src/messages/builders.js';
+import { chunkMessage } from '../../../src/messages/builders.js';
 import { Publishers } from '../../../src/ros/publishers.js';
 import type { LifecycleNode } from '../../../src/ros/rcl.js';
 import { actionJoint, robot } from '../pipeline/robot.js';
@@ -42,10 +42,6 @@ describe('chunkMessage', () => {
       expect([velocities.byteOffset, velocities.buffer.byteLength]).toEqual([0, 16]);
     }
   });
-});
-
-test('toRosTime_splits_nanoseconds', () => {
-  expect(toRosTime(1_999_999_999n)).toEqual({ sec: 1, nanosec: 999_999_999 });
 });
 
 test('an_integrated_velocity_goes_out_as_a_position_and_in_the_chunk_as_the_velocity_that_it_is', () => {
