@@ -6,7 +6,7 @@ import type { CheckpointDescription, ModelInfo } from '../engine/engine.js';
 import { describeCheckpoint } from '../engine/inspect.js';
 import { IMAGE_SLOTS } from '../frame/frame.js';
 import { packageRoot } from '../package-root.js';
-import { misfits } from '../policy/fit.js';
+import { incompatibilities } from '../policy/preset-compatibility.js';
 import { inspectStatistics, inspectTokenizer, type StatisticsReport } from '../policy/inspect.js';
 import { parse, usage } from './arguments.js';
 import type { Fault, Fit, Inspection, Joints } from './inspection.js';
@@ -115,7 +115,7 @@ function fit(directory: string, model: ModelInfo, statistics: readonly Statistic
   let joints: Joints | undefined;
   try {
     const config = configFromFile(path);
-    reasons = misfits(directory, model, statistics, config);
+    reasons = incompatibilities(directory, model, statistics, config);
     joints = { assetId: config.assetId, state: names(config.state.joints), actions: names(config.action.joints) };
   } catch (error) {
     problems.addError(error);

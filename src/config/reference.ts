@@ -8,7 +8,7 @@ ROS's: a double is written with a point (\`15.0\`), an integer without. A parame
 but those marked *live* are read-only once the node runs. \`<camera>\`, \`<joint>\` and \`<output>\` stand for each of the names
 that \`cameras.names\`, \`state.joints\`, \`action.joints\` and \`outputs.names\` list. "joint's own" is rad or m for a position,
 rad/s or m/s for a velocity, N m or N for an effort. Rules between parameters are checked at the start, all at once, each in
-one sentence; [refusals.md](refusals.md) says what the codes mean.
+one sentence; [errors.md](errors.md) says what the codes mean.
 `;
 
 /** The parameter reference, Markdown. */

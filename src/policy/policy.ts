@@ -6,7 +6,7 @@ import { type ActionChunk, IMAGE_SLOTS, type Observation, type Pixels } from '..
 import { checkModel, type PolicyModel } from './model.js';
 import { noise } from './noise.js';
 import { loadNormalizers, type Normalizers } from './normalizers.js';
-import { TokenizerAside } from './tokenizer/aside.js';
+import { TokenizerWorkerClient } from './tokenizer/tokenizer-thread.js';
 import { loadTokenizer } from './tokenizer/load.js';
 import { binarize, bound, toAbsolute } from './transforms/actions.js';
 import { turned } from './transforms/images.js';
@@ -26,10 +26,15 @@ export interface PolicyInputs {
 export class Policy {
   readonly #model: PolicyModel;
   readonly #config: PolicyConfig;
-  readonly #tokenizer: TokenizerAside;
+  readonly #tokenizer: TokenizerWorkerClient;
   readonly #normalizers: Normalizers;
 
-  private constructor(model: PolicyModel, config: PolicyConfig, tokenizer: TokenizerAside, normalizers: Normalizers) {
+  private constructor(
+    model: PolicyModel,
+    config: PolicyConfig,
+    tokenizer: TokenizerWorkerClient,
+    normalizers: Normalizers,
+  ) {
     this.#model = model;
     this.#config = config;
     this.#tokenizer = tokenizer;
@@ -44,7 +49,7 @@ export class Policy {
     const problems = new Problems();
     checkModel(config, model, problems);
     const normalizers = loadNormalizers(directory, model, config, problems);
-    const load = TokenizerAside.load.bind(TokenizerAside);
+    const load = TokenizerWorkerClient.load.bind(TokenizerWorkerClient);
     const tokenizer = await loadTokenizer(load, directory, model, problems);
     try {
       problems.throwIfAny();

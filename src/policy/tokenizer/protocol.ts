@@ -1,22 +1,24 @@
 import type { Tokenizer } from './tokenizer.js';
 
 /**
- * What the tokenizer's thread and its caller share: `CONTROL` words (the state; the length of what follows), then a text as
- * UTF-8 on the way there, and ids as int32, or the reason of a failure as UTF-8, on the way back.
+ * The memory that the tokenizer's thread shares with its client: `CONTROL_WORDS` int32 (the state, and the length of the
+ * data), then the data: the text as UTF-8 in a request; in the response the ids as int32, or an error as UTF-8.
  */
-export const CONTROL = 2;
-export const TEXT_BYTES = 1 << 18;
+export const CONTROL_WORDS = 2;
+export const DATA_BYTES = 1 << 18;
 
-/** States. The caller sets PENDING, the thread one of the others. */
+/** States. The client sets PENDING, the thread one of the other two. */
 export const IDLE = 0;
 export const PENDING = 1;
 export const FAILED = 2;
 
-export interface Asked {
+/** What the thread is started with. */
+export interface WorkerInput {
   readonly load: Parameters<typeof Tokenizer.load>;
   readonly memory: SharedArrayBuffer;
 }
 
-export type Loaded =
+/** What the thread posts, once: the tokenizer's properties, or why it could not be loaded. */
+export type LoadResult =
   | { readonly bos: number; readonly vocab: number; readonly longest: number }
   | { readonly error: { readonly code: string; readonly message: string; readonly source: string | undefined } };

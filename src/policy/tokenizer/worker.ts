@@ -1,16 +1,16 @@
-/** The tokenizer's thread: loads one, says what it is, and answers texts until it is ended. */
+/** The tokenizer's thread: loads a tokenizer, posts its properties, and answers requests until it is terminated. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Pi05Error } from '../../errors.js';
-import { CONTROL, FAILED, IDLE, PENDING, TEXT_BYTES, type Asked, type Loaded } from './protocol.js';
+import { CONTROL_WORDS, DATA_BYTES, FAILED, IDLE, PENDING, type LoadResult, type WorkerInput } from './protocol.js';
 import { Tokenizer } from './tokenizer.js';
 
-const { load, memory } = workerData as Asked;
-const control = new Int32Array(memory, 0, CONTROL);
-const data = new Uint8Array(memory, CONTROL * 4, TEXT_BYTES);
-const ids = new Int32Array(memory, CONTROL * 4, TEXT_BYTES / 4);
-const say = (loaded: Loaded): void => parentPort?.postMessage(loaded);
+const { load, memory } = workerData as WorkerInput;
+const control = new Int32Array(memory, 0, CONTROL_WORDS);
+const data = new Uint8Array(memory, CONTROL_WORDS * 4, DATA_BYTES);
+const ids = new Int32Array(memory, CONTROL_WORDS * 4, DATA_BYTES / 4);
+const post = (result: LoadResult): void => parentPort?.postMessage(result);
 
-function answer(tokenizer: Tokenizer): void {
+function serve(tokenizer: Tokenizer): void {
   Atomics.wait(control, 0, IDLE);
   Atomics.wait(control, 0, FAILED);
   if (Atomics.load(control, 0) !== PENDING) return;
@@ -31,11 +31,11 @@ let loaded: Tokenizer | undefined;
 try {
   const tokenizer = await Tokenizer.load(...load);
   const { bos, vocab, longest } = tokenizer;
-  say({ bos, vocab, longest });
+  post({ bos, vocab, longest });
   loaded = tokenizer;
 } catch (error) {
   const known = error instanceof Pi05Error;
-  say({
+  post({
     error: {
       code: known ? String(error.code) : 'INTERNAL',
       message: error instanceof Error ? error.message : String(error),
@@ -43,4 +43,4 @@ try {
     },
   });
 }
-while (loaded !== undefined) answer(loaded);
+while (loaded !== undefined) serve(loaded);

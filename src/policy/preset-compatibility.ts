@@ -10,7 +10,7 @@ import { lerobotFeatures } from './statistics/lerobot.js';
  * Why a configuration does not fit a checkpoint, or nothing where it does: what loading it would refuse, and what it would
  * let pass but was hardly meant, as a robot with fewer joints than the checkpoint was trained with.
  */
-export function misfits(
+export function incompatibilities(
   directory: string,
   model: PolicyModel,
   statistics: readonly StatisticsReport[],

@@ -4,9 +4,9 @@ import { describe, expect, test } from '@jest/globals';
 import { LOAD_CODES, REFUSAL_CODES, REPLAY_CODES, RUN_CODES, USAGE_CODES } from '../../../src/errors.js';
 import { packageRoot } from '../root.js';
 
-/** Sections of docs/refusals.md: entries by code, each the text below its heading. */
+/** Sections of docs/errors.md: entries by code, each the text below its heading. */
 function sections(): Map<string, Map<string, string>> {
-  const text = readFileSync(join(packageRoot, 'docs/refusals.md'), 'utf8');
+  const text = readFileSync(join(packageRoot, 'docs/errors.md'), 'utf8');
   return new Map(
     text
       .split(/^## /m)
@@ -28,7 +28,7 @@ const GROUPS = {
   Replay: REPLAY_CODES,
 } as const;
 
-describe('docs/refusals.md', () => {
+describe('docs/errors.md', () => {
   test('has_one_section_for_each_group_of_codes', () => {
     expect([...sections().keys()]).toEqual(Object.keys(GROUPS));
   });
