@@ -9,7 +9,7 @@ import { openBag } from '../replay/bag/bag.js';
 import { IssueSummary } from '../replay/issue-summary.js';
 import { Comparison, type ComparisonResult } from '../replay/comparison.js';
 import { OpenLoopEvaluation } from '../replay/evaluation.js';
-import { inputsOf } from '../replay/inputs.js';
+import { replayInputs } from '../replay/inputs.js';
 import { discardUnfinished, AtomicFile } from '../replay/atomic-file.js';
 import { BagOutput } from '../replay/output.js';
 import { ReportCollector } from '../replay/report/collector.js';
@@ -101,7 +101,7 @@ async function replayOf(argv: string[]): Promise<number> {
   }
 
   const bag = await openBag(bagPath);
-  const inputs = inputsOf(config, simulated, bag, bagPath);
+  const inputs = replayInputs(config, simulated, bag, bagPath);
   const expected = expect === undefined ? undefined : await Comparison.open(expect, config, tolerance);
   const output = out === undefined ? undefined : await BagOutput.create(out, config);
   const jsonFile = file === undefined ? undefined : await AtomicFile.create(file);

@@ -1,11 +1,10 @@
-import { decodeClock, decodeCompressedImage, decodeImage, decodeJointState, decodeString } from '../messages/decode.js';
 import type { PolicyConfig } from '../config/config.js';
 import { Refusal } from '../errors.js';
 import type { CameraFrame, CompressedImage, JointReading, RawImage } from '../frame/frame.js';
 import { decodeCompressed } from '../observation/image.js';
 import type { BagMessage } from './bag/bag.js';
-import { decodeAction, type Action } from './actions.js';
-import type { Input } from './inputs.js';
+import type { Action } from './actions.js';
+import type { ReplayInput } from './inputs.js';
 import type { PixelBuffers } from './pixels.js';
 
 /** One message of the bag, decoded; its data stays as it is, an image's as `PixelBuffers` says. */
@@ -15,12 +14,12 @@ export type ReplayEvent = {
 } & (
   | { readonly kind: 'image'; readonly camera: string; readonly image: RawImage }
   | {
-      readonly kind: 'compressed';
+      readonly kind: 'compressed_image';
       readonly camera: string;
       readonly image: CompressedImage;
       readonly decoded: Promise<CameraFrame>;
     }
-  | { readonly kind: 'joints'; readonly reading: JointReading }
+  | { readonly kind: 'joint_state'; readonly reading: JointReading }
   | { readonly kind: 'prompt'; readonly text: string }
   | { readonly kind: 'clock'; readonly time: bigint }
   | { readonly kind: 'action'; readonly action: Action }
@@ -38,11 +37,11 @@ const MESSAGES_AHEAD = 64;
  */
 export async function* replayEvents(
   messages: AsyncIterable<BagMessage>,
-  inputs: ReadonlyMap<string, Input>,
+  inputs: ReadonlyMap<string, ReplayInput>,
   config: PolicyConfig,
   pixels: PixelBuffers,
 ): AsyncGenerator<ReplayEvent, void, void> {
-  const ahead = [...inputs.values()].some(({ kind }) => kind === 'compressed');
+  const ahead = [...inputs.values()].some(({ kind }) => kind === 'compressed_image');
   const waiting: ReplayEvent[] = [];
   let decodes = 0;
   for await (const message of messages) {
@@ -53,10 +52,10 @@ export async function* replayEvents(
       continue;
     }
     waiting.push(event);
-    if (event.kind === 'compressed') decodes++;
+    if (event.kind === 'compressed_image') decodes++;
     while (decodes > DECODES_AHEAD || waiting.length > MESSAGES_AHEAD) {
       const next = waiting.shift()!;
-      if (next.kind === 'compressed') decodes--;
+      if (next.kind === 'compressed_image') decodes--;
       yield next;
     }
   }
@@ -66,37 +65,31 @@ export async function* replayEvents(
 /** Undefined for an action that cannot be read: the policy has no use for it. */
 function decode(
   { topic, data, logTime }: BagMessage,
-  inputs: ReadonlyMap<string, Input>,
+  inputs: ReadonlyMap<string, ReplayInput>,
   config: PolicyConfig,
   pixels: PixelBuffers,
 ): ReplayEvent | undefined {
   const input = inputs.get(topic);
   if (input === undefined) return undefined;
   try {
-    switch (input.kind) {
+    const message = input.decode(data);
+    if (message === undefined) return undefined;
+    switch (message.kind) {
       case 'image': {
-        const image = decodeImage(data, topic);
-        const own = { ...image, data: pixels.copy(image.data) };
-        return { logTime, kind: 'image', camera: input.camera.name, image: own };
+        const { image } = message;
+        return { ...message, logTime, image: { ...image, data: pixels.copy(image.data) } };
       }
-      case 'compressed': {
-        const lent = decodeCompressedImage(data, topic);
-        const image = { ...lent, data: lent.data.slice() };
+      case 'compressed_image': {
+        const image = { ...message.image, data: message.image.data.slice() };
         const decoded = decodeCompressed(image, topic, config.image);
         // A refusal is reported at its turn.
         decoded.catch(() => {});
-        return { logTime, kind: 'compressed', camera: input.camera.name, image, decoded };
+        return { ...message, logTime, image, decoded };
       }
-      case 'joints':
-        return { logTime, kind: 'joints', reading: ownedReading(decodeJointState(data, topic)) };
-      case 'prompt':
-        return { logTime, kind: 'prompt', text: decodeString(data, topic) };
-      case 'clock':
-        return { logTime, kind: 'clock', time: decodeClock(data, topic) };
-      case 'action': {
-        const action = decodeAction(data, topic, input.output);
-        return action && { logTime, kind: 'action', action };
-      }
+      case 'joint_state':
+        return { ...message, logTime, reading: ownedReading(message.reading) };
+      default:
+        return { ...message, logTime };
     }
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;

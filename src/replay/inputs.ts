@@ -1,101 +1,124 @@
-import type { CameraConfig, OutputConfig, PolicyConfig } from '../config/config.js';
+import type { OutputConfig, PolicyConfig } from '../config/config.js';
 import { Pi05Error } from '../errors.js';
-import { ARRAY, TRAJECTORY } from '../messages/builders.js';
+import { decodeClock } from '../messages/decode.js';
+import { type InputMessage, type PolicyInput, policyInputs } from '../messages/inputs.js';
+import { ROS_TYPE } from '../messages/types.js';
+import { type Action, decodeAction } from './actions.js';
 import type { Bag } from './bag/bag.js';
 
-/** What a topic of the bag is to the policy. */
-export type Input =
-  | { readonly kind: 'image' | 'compressed'; readonly camera: CameraConfig }
-  | { readonly kind: 'joints' | 'prompt' | 'clock' }
-  | { readonly kind: 'action'; readonly output: OutputConfig };
+/** One decoded message of a bag: the policy's inputs, simulated time, and what was recorded on the policy's outputs. */
+export type ReplayMessage =
+  | InputMessage
+  | { readonly kind: 'clock'; readonly time: bigint }
+  | { readonly kind: 'action'; readonly action: Action };
 
-interface Wanted {
+/** One topic that a replay reads. */
+export interface ReplayInput {
+  readonly kind: ReplayMessage['kind'];
+  /** As the bag has it. */
   readonly topic: string;
   readonly type: string;
-  readonly input: Input;
-  /** Whether a bag without it is refused, and one where it is of another type. */
-  readonly need: 'always' | 'if there' | 'never';
+  /** Arrays may be views on `cdr`. Undefined for an action without usable values. @throws Refusal IMAGE_DATA, MESSAGE_DATA. */
+  readonly decode: (cdr: Uint8Array) => ReplayMessage | undefined;
 }
 
-/** Topics and types that the policy listens to, and those of its outputs, on which a bag may hold what was really done. */
-function wanted(config: PolicyConfig, simulated: boolean): Wanted[] {
-  const { cameras, state, outputs, promptTopic } = config;
+interface Candidate extends ReplayInput {
+  /** Whether the bag must have it: always, only with the right type if at all, or never. */
+  readonly required: 'always' | 'if present' | 'never';
+  readonly camera?: PolicyInput['camera'];
+}
+
+function candidates(config: PolicyConfig, simulated: boolean): Candidate[] {
   return [
-    ...cameras.map((camera): Wanted => {
-      const raw = camera.transport === 'raw';
-      const type = raw ? 'sensor_msgs/msg/Image' : 'sensor_msgs/msg/CompressedImage';
-      return { topic: camera.topic, type, input: { kind: raw ? 'image' : 'compressed', camera }, need: 'always' };
+    ...policyInputs(config).map(({ kind, resolvedTopic: topic, type, camera, decode }): Candidate => {
+      return { kind, topic, type, camera, decode, required: kind === 'prompt' ? 'if present' : 'always' };
     }),
-    ...(state.mode === 'none' ? [] : [listened(state.topic, 'sensor_msgs/msg/JointState', 'joints', 'always')]),
-    ...(simulated ? [listened('/clock', 'rosgraph_msgs/msg/Clock', 'clock', 'always')] : []),
-    listened(promptTopic, 'std_msgs/msg/String', 'prompt', 'if there'),
-    ...outputs.map((output): Wanted => ({
-      topic: output.topic,
-      type: output.type === 'positions' ? TRAJECTORY : ARRAY,
-      input: { kind: 'action', output },
-      need: 'never',
-    })),
+    ...(simulated ? [CLOCK] : []),
+    ...config.outputs.map(actionCandidate),
   ];
 }
 
-function listened(topic: string, type: string, kind: 'joints' | 'prompt' | 'clock', need: Wanted['need']): Wanted {
-  return { topic, type, input: { kind }, need };
+const CLOCK: Candidate = {
+  kind: 'clock',
+  topic: '/clock',
+  type: ROS_TYPE.Clock,
+  required: 'always',
+  decode: (cdr) => ({ kind: 'clock', time: decodeClock(cdr, '/clock') }),
+};
+
+function actionCandidate(output: OutputConfig): Candidate {
+  const { topic, type } = output;
+  return {
+    kind: 'action',
+    topic,
+    type: type === 'positions' ? ROS_TYPE.JointTrajectory : ROS_TYPE.Float64MultiArray,
+    required: 'never',
+    decode: (cdr) => {
+      const action = decodeAction(cdr, topic, output);
+      return action && { kind: 'action', action };
+    },
+  };
 }
 
 /**
- * The bag's topics that a replay reads.
- * @param config with resolved topics. @param simulated whether time is `/clock`'s.
- * @throws Pi05Error BAG_TOPIC for what the bag lacks, all of it, in one sentence that names what it has.
+ * The topics of a bag that a replay reads.
+ * @param config with resolved topics. @param simulated whether time comes from `/clock`.
+ * @throws Pi05Error BAG_TOPIC with all missing topics in one sentence that lists those of the bag.
  */
-export function inputsOf(config: PolicyConfig, simulated: boolean, bag: Bag, name: string): Map<string, Input> {
-  const inputs = new Map<string, Input>();
-  const lacking: Wanted[] = [];
-  for (const want of wanted(config, simulated)) {
-    const type = bag.topics.get(want.topic)?.type;
-    if (type === want.type) inputs.set(want.topic, want.input);
-    else if (want.need === 'always' || (want.need === 'if there' && type !== undefined)) lacking.push(want);
+export function replayInputs(
+  config: PolicyConfig,
+  simulated: boolean,
+  bag: Bag,
+  bagName: string,
+): Map<string, ReplayInput> {
+  const inputs = new Map<string, ReplayInput>();
+  const missing: Candidate[] = [];
+  for (const candidate of candidates(config, simulated)) {
+    const type = bag.topics.get(candidate.topic)?.type;
+    const { required } = candidate;
+    if (type === candidate.type) inputs.set(candidate.topic, candidate);
+    else if (required === 'always' || (required === 'if present' && type !== undefined)) missing.push(candidate);
   }
-  if (lacking.length > 0) throw topicError(lacking, bag, name);
+  if (missing.length > 0) throw topicError(missing, bag, bagName);
   if (config.prompt.trim() === '' && !bag.topics.has(config.promptTopic)) {
     throw new Pi05Error(
       'BAG_TOPIC',
-      `Expected a prompt, but the parameter is empty and ${name} has no ${config.promptTopic} (-p prompt:='…' gives one)`,
+      `Expected a prompt, but the parameter is empty and ${bagName} has no ${config.promptTopic} (-p prompt:='…' gives one)`,
       config.promptTopic,
     );
   }
   return inputs;
 }
 
-function topicError(lacking: readonly Wanted[], bag: Bag, name: string): Pi05Error {
-  const expected = lacking.map(({ topic, type }) => {
+function topicError(missing: readonly Candidate[], bag: Bag, bagName: string): Pi05Error {
+  const expected = missing.map(({ topic, type }) => {
     const other = bag.topics.get(topic)?.type;
     return `${type} on ${topic}${other === undefined ? '' : ` (not ${other})`}`;
   });
   const has = [...bag.topics].map(([topic, { type }]) => `${topic} (${type})`).sort();
   return new Pi05Error(
     'BAG_TOPIC',
-    `Expected ${expected.join(' and ')} in ${name}, which has ${has.join(', ') || 'no topics'}${hint(lacking, bag)}`,
-    lacking[0]?.topic,
+    `Expected ${expected.join(' and ')} in ${bagName}, which has ${has.join(', ') || 'no topics'}${hint(missing, bag)}`,
+    missing[0]?.topic,
   );
 }
 
-/** What was probably meant. */
-function hint(lacking: readonly Wanted[], bag: Bag): string {
-  const [first] = lacking;
+/** The option that probably solves it: another source of time, a namespace or the compressed topic. */
+function hint(missing: readonly Candidate[], bag: Bag): string {
+  const [first] = missing;
   if (first === undefined) return '';
-  if (first.input.kind === 'clock' && lacking.length === 1) {
+  if (first.kind === 'clock' && missing.length === 1) {
     return ': -p use_sim_time:=false goes by the time of recording';
   }
-  const prefixes = lacking.map(({ topic, type }) => {
-    const found = [...bag.topics].find(([there, about]) => about.type === type && there.endsWith(topic));
+  const prefixes = missing.map(({ topic, type }) => {
+    const found = [...bag.topics].find(([other, { type: otherType }]) => otherType === type && other.endsWith(topic));
     return found?.[0].slice(0, -topic.length);
   });
   if (prefixes[0] !== undefined && prefixes[0] !== '' && prefixes.every((prefix) => prefix === prefixes[0])) {
     return `: try --namespace ${prefixes[0]}`;
   }
-  const camera = first.input.kind === 'image' ? first.input.camera : undefined;
   const compressed = `${first.topic}/compressed`;
-  if (camera === undefined || bag.topics.get(compressed)?.type !== 'sensor_msgs/msg/CompressedImage') return '';
-  const member = `cameras.${camera.name}`;
-  return `: -p ${member}.topic:=${compressed} -p ${member}.transport:=compressed takes the compressed one`;
+  if (first.kind !== 'image' || bag.topics.get(compressed)?.type !== ROS_TYPE.CompressedImage) return '';
+  const parameter = `cameras.${first.camera?.name}`;
+  return `: -p ${parameter}.topic:=${compressed} -p ${parameter}.transport:=compressed takes the compressed one`;
 }

@@ -9,14 +9,14 @@ import { SECOND, tickPeriod, toSeconds } from '../time.js';
 import type { Bag, BagMessage } from './bag/bag.js';
 import { BagTimeEngine } from './engine.js';
 import { type ReplayEvent, replayEvents } from './events.js';
-import type { Input } from './inputs.js';
+import type { ReplayInput } from './inputs.js';
 import type { ReplayListener } from './listener.js';
 import { PixelBuffers } from './pixels.js';
 
 export interface ReplayOptions {
   readonly bag: Bag;
-  /** What is read of it, from `inputsOf`. */
-  readonly inputs: ReadonlyMap<string, Input>;
+  /** What is read of it, from `replayInputs`. */
+  readonly inputs: ReadonlyMap<string, ReplayInput>;
   /** With resolved topics. */
   readonly config: PolicyConfig;
   /** Time is what `/clock` says in the bag; else when messages were recorded. */
@@ -198,11 +198,11 @@ class Replay {
       case 'image':
         for (const listener of listeners) listener.image?.(event.camera, event.image, now);
         return pipeline.offerImage(event.camera, event.image, now);
-      case 'compressed':
+      case 'compressed_image':
         for (const listener of listeners) listener.image?.(event.camera, event.image, now);
         pipeline.offerCompressed(event.camera, event.image, now, event.decoded);
         return await pipeline.decoded();
-      case 'joints':
+      case 'joint_state':
         for (const listener of listeners) listener.joints?.(event.reading, now);
         return pipeline.offerJoints(event.reading, now);
       case 'action':

@@ -1,4 +1,5 @@
 import type { Pi05Error, Refusal, RunCode } from '../errors.js';
+import { ROS_TYPE } from '../messages/types.js';
 import type { PipelineStatistics } from '../pipeline/statistics.js';
 import type { Percentiles } from '../statistics.js';
 import { toRosTime } from '../time.js';
@@ -183,7 +184,7 @@ export class Diagnostics {
     private readonly tickMs: number,
     private readonly report: () => Report,
   ) {
-    this.#publisher = node.createPublisher('diagnostic_msgs/msg/DiagnosticArray', '/diagnostics');
+    this.#publisher = node.createPublisher(ROS_TYPE.DiagnosticArray, '/diagnostics');
     this.#interval = setInterval(() => {
       this.publish();
       this.#before = this.#now;

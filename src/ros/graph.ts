@@ -1,5 +1,6 @@
 import type { PolicyConfig } from '../config/config.js';
 import { Pi05Error, type RunCode } from '../errors.js';
+import { policyInputs } from '../messages/inputs.js';
 import type { LifecycleNode } from './rcl.js';
 
 type Graph = Pick<LifecycleNode, 'getFullyQualifiedName' | 'getNodeNamesAndNamespaces' | 'getPublishersInfoByTopic'>;
@@ -9,7 +10,7 @@ type Graph = Pick<LifecycleNode, 'getFullyQualifiedName' | 'getNodeNamesAndNames
  * is listened for. `resolved` has the topics by their full names. Nodes that have not found each other yet are not seen.
  */
 export function graphFaults(node: Graph, resolved: PolicyConfig): Pi05Error<RunCode>[] {
-  return [...namesakes(node), ...sharedOutputs(node, resolved), ...strangeTypes(node, resolved)];
+  return [...namesakes(node), ...sharedOutputs(node, resolved), ...differentTypes(node, resolved)];
 }
 
 function namesakes(node: Graph): Pi05Error<RunCode>[] {
@@ -36,21 +37,14 @@ function sharedOutputs(node: Graph, { outputs }: PolicyConfig): Pi05Error<RunCod
   });
 }
 
-function strangeTypes(node: Graph, { cameras, state, promptTopic }: PolicyConfig): Pi05Error<RunCode>[] {
-  const inputs = [
-    ...cameras.map(({ topic, transport }) => ({ topic, type: IMAGE_TYPE[transport] })),
-    ...(state.mode === 'none' ? [] : [{ topic: state.topic, type: 'sensor_msgs/msg/JointState' }]),
-    { topic: promptTopic, type: 'std_msgs/msg/String' },
-  ];
-  return inputs.flatMap(({ topic, type }) => {
+function differentTypes(node: Graph, resolved: PolicyConfig): Pi05Error<RunCode>[] {
+  return policyInputs(resolved).flatMap(({ resolvedTopic: topic, type }) => {
     const others = node.getPublishersInfoByTopic(topic).filter(({ topic_type }) => topic_type !== type);
     if (others.length === 0) return [];
     const received = [...new Set(others.map(({ topic_type }) => topic_type))].toSorted().join(', ');
     return [new Pi05Error('TOPIC_TYPE', `Expected ${type} on ${topic}, received publishers of ${received}`, topic)];
   });
 }
-
-const IMAGE_TYPE = { raw: 'sensor_msgs/msg/Image', compressed: 'sensor_msgs/msg/CompressedImage' } as const;
 
 function fullName(namespace: string, name: string): string {
   return `${namespace.replace(/\/$/, '')}/${name}`;

@@ -6,7 +6,9 @@ import { Pi05Error, Refusal, type RunCode } from '../errors.js';
 import { loadPolicy } from '../pipeline/load.js';
 import { Pipeline, type PipelineSink } from '../pipeline/pipeline.js';
 import { SimulatedTicker, type Ticker } from '../pipeline/ticker.js';
+import type { InputMessage } from '../messages/inputs.js';
 import { withResolvedTopics } from '../messages/topics.js';
+import { ROS_TYPE } from '../messages/types.js';
 import type { Policy } from '../policy/policy.js';
 import { SECOND, tickPeriod, toSeconds } from '../time.js';
 import { NodeTime, SteadyTicker } from './clock.js';
@@ -212,14 +214,25 @@ export class PolicyNode implements Transitions {
     };
     const pipeline = new Pipeline(resolved, policy, engine, sink, () => this.#time.now());
     pipeline.setPrompt(String(this.#node.getParameter('prompt').value), this.#time.now());
-    const subscriptions = subscribe(this.#rcl, this.#node, this.#config, resolved, {
-      pipeline,
-      wanted: () => this.#active,
-      now: () => this.#time.now(),
-      onPrompt: (text) => this.#setPrompt(text),
+    const subscriptions = subscribe(this.#rcl, this.#node, this.#config, {
+      active: () => this.#active,
+      onMessage: (message) => this.#onMessage(pipeline, message),
       onError: (error) => this.#onError(error),
     });
     return { engine, policy, resolved, pipeline, publishers, subscriptions };
+  }
+
+  #onMessage(pipeline: Pipeline, message: InputMessage): void {
+    switch (message.kind) {
+      case 'image':
+        return pipeline.offerImage(message.camera, message.image, this.#time.now());
+      case 'compressed_image':
+        return pipeline.offerCompressed(message.camera, message.image, this.#time.now());
+      case 'joint_state':
+        return pipeline.offerJoints(message.reading, this.#time.now());
+      case 'prompt':
+        return this.#setPrompt(message.text);
+    }
   }
 
   /** Sets the parameter, so that whoever asks for it sees what the robot does; its callback tells the pipeline. */
@@ -231,7 +244,7 @@ export class PolicyNode implements Transitions {
     const { lockstep } = this.#config.schedule;
     // Only the newest time counts; in lock-step none may be lost.
     const profile = lockstep ? qos(this.#rcl, 100, true) : qos(this.#rcl, 1, false);
-    this.#node.createSubscription('rosgraph_msgs/msg/Clock', '/clock', { qos: profile, isRaw: true }, (cdr) =>
+    this.#node.createSubscription(ROS_TYPE.Clock, '/clock', { qos: profile, isRaw: true }, (cdr) =>
       this.#guard(() => {
         const now = decodeClock(cdr, '/clock');
         const first = !this.#time.known;

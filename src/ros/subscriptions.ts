@@ -1,14 +1,18 @@
-import { decodeCompressedImage, decodeImage, decodeJointState, decodeString } from '../messages/decode.js';
+import { type Delivery, type InputMessage, policyInputs } from '../messages/inputs.js';
 import type { PolicyConfig } from '../config/config.js';
-import type { Pipeline } from '../pipeline/pipeline.js';
 import type { LifecycleNode, Qos, Rcl, Subscription } from './rcl.js';
 
-/** Joint states come faster than the main thread may look at them. */
-const JOINT_DEPTH = 50;
-const DEPTH = 5;
-/** In lock-step nothing may be lost. */
+/** Messages that a subscription holds until the main thread takes them. */
+const DEPTH: Readonly<Record<Delivery, number>> = {
+  sensor_data: 5,
+  // Joint states may arrive faster than a busy main thread takes them.
+  joint_state: 50,
+  reliable: 5,
+};
+/** In lock-step no message may be lost. */
 const LOCKSTEP_DEPTH = 100;
 
+/** Keep-last and volatile. */
 export function qos(rcl: Rcl, depth: number, reliable: boolean): Qos {
   const { QoS } = rcl;
   const { RMW_QOS_POLICY_RELIABILITY_RELIABLE, RMW_QOS_POLICY_RELIABILITY_BEST_EFFORT } = QoS.ReliabilityPolicy;
@@ -20,58 +24,39 @@ export function qos(rcl: Rcl, depth: number, reliable: boolean): Qos {
   );
 }
 
-export interface Inputs {
-  readonly pipeline: Pipeline;
-  /** Images and joint states that come while this is false are dropped before they are decoded. */
-  readonly wanted: () => boolean;
-  readonly now: () => bigint;
-  readonly onPrompt: (text: string) => void;
-  /** Whatever a callback throws: a refused message or a fault of ours. */
+function qosFor(rcl: Rcl, delivery: Delivery, lockstep: boolean): Qos {
+  if (delivery === 'reliable') return qos(rcl, DEPTH.reliable, true);
+  return lockstep ? qos(rcl, LOCKSTEP_DEPTH, true) : qos(rcl, DEPTH[delivery], false);
+}
+
+export interface InputHandlers {
+  /** While false, images and joint states are dropped before they are decoded; prompts are not. */
+  readonly active: () => boolean;
+  /** Called with each decoded message. Arrays may be views on bytes that belong to the message alone. */
+  readonly onMessage: (message: InputMessage) => void;
+  /** Called with anything that decoding or `onMessage` throws: a Refusal or an internal error. */
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * Subscribes to the cameras, the joint state and the prompt; sensor-data QoS, reliable in lock-step. Messages are taken
- * as serialised bytes and decoded by the decoder that reads bags. `resolved` has the same topics by their full names.
+ * Subscribes to every input of the policy. Messages are taken as serialised bytes, so that they pass through the decoders
+ * that replay uses.
  */
 export function subscribe(
   rcl: Rcl,
   node: LifecycleNode,
   config: PolicyConfig,
-  resolved: PolicyConfig,
-  { pipeline, wanted, now, onPrompt, onError }: Inputs,
+  { active, onMessage, onError }: InputHandlers,
 ): Subscription[] {
   const { lockstep } = config.schedule;
-  const sensor = (depth: number) => qos(rcl, lockstep ? LOCKSTEP_DEPTH : depth, lockstep);
-  const add = (type: string, topic: string, profile: Qos, take: (cdr: Uint8Array) => void): Subscription =>
-    node.createSubscription(type, topic, { qos: profile, isRaw: true }, (cdr) => {
+  return policyInputs(config, (topic) => node.resolveTopicName(topic)).map(({ kind, type, topic, delivery, decode }) =>
+    node.createSubscription(type, topic, { qos: qosFor(rcl, delivery, lockstep), isRaw: true }, (cdr) => {
+      if (kind !== 'prompt' && !active()) return;
       try {
-        take(cdr);
+        onMessage(decode(cdr));
       } catch (error) {
         onError(error);
       }
-    });
-
-  const cameras = config.cameras.map(({ name, topic, transport }, index) => {
-    const from = resolved.cameras[index]?.topic ?? topic;
-    return transport === 'raw'
-      ? add('sensor_msgs/msg/Image', topic, sensor(DEPTH), (cdr) => {
-          if (wanted()) pipeline.offerImage(name, decodeImage(cdr, from), now());
-        })
-      : add('sensor_msgs/msg/CompressedImage', topic, sensor(DEPTH), (cdr) => {
-          if (wanted()) pipeline.offerCompressed(name, decodeCompressedImage(cdr, from), now());
-        });
-  });
-  const joints =
-    config.state.mode === 'none'
-      ? []
-      : [
-          add('sensor_msgs/msg/JointState', config.state.topic, sensor(JOINT_DEPTH), (cdr) => {
-            if (wanted()) pipeline.offerJoints(decodeJointState(cdr, resolved.state.topic), now());
-          }),
-        ];
-  const prompt = add('std_msgs/msg/String', config.promptTopic, qos(rcl, DEPTH, true), (cdr) =>
-    onPrompt(decodeString(cdr, resolved.promptTopic)),
+    }),
   );
-  return [...cameras, ...joints, prompt];
 }

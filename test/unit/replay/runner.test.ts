@@ -5,7 +5,7 @@ import type { Engine, InferRequest, InferResult, ModelInfo } from '../../../src/
 import type { ActionChunk, Command, Observation } from '../../../src/frame/frame.js';
 import type { PolicyLike } from '../../../src/pipeline/pipeline.js';
 import type { Bag, BagMessage } from '../../../src/replay/bag/bag.js';
-import { inputsOf } from '../../../src/replay/inputs.js';
+import { replayInputs } from '../../../src/replay/inputs.js';
 import type { ReplayListener } from '../../../src/replay/listener.js';
 import { replay, type ReplayOptions, type ReplayOutcome } from '../../../src/replay/runner.js';
 import { header, MS, robot, SECOND, T0 } from '../pipeline/robot.js';
@@ -123,7 +123,7 @@ async function run(entries: readonly Entry[], engine: Engine, changes: Partial<R
   };
   const bag = bagOf(entries);
   const options = { config, simulated: false, latency: 0n, policy: new PlainPolicy(), engine, ...changes };
-  const inputs = inputsOf(options.config, options.simulated, bag, 'the bag');
+  const inputs = replayInputs(options.config, options.simulated, bag, 'the bag');
   const outcome = await replay({ bag, inputs, listeners: [listener], ...options });
   return { outcome, chunks, commands };
 }
@@ -225,7 +225,7 @@ describe('replay', () => {
 });
 
 async function emptied(bag: Bag): Promise<{ inputs: ReadonlyMap<string, unknown>; outcome: ReplayOutcome }> {
-  const inputs = inputsOf(config, false, bag, 'the bag');
+  const inputs = replayInputs(config, false, bag, 'the bag');
   const engine = new ShadeEngine(() => 0);
   const policy = new PlainPolicy();
   return {

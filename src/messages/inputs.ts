@@ -1,0 +1,90 @@
+import type { CameraConfig, PolicyConfig } from '../config/config.js';
+import type { CompressedImage, JointReading, RawImage } from '../frame/frame.js';
+import { decodeCompressedImage, decodeImage, decodeJointState, decodeString } from './decode.js';
+import { ROS_TYPE } from './types.js';
+
+/** One decoded message for the policy. Arrays may be views on the CDR bytes that they were decoded from. */
+export type InputMessage =
+  | { readonly kind: 'image'; readonly camera: string; readonly image: RawImage }
+  | { readonly kind: 'compressed_image'; readonly camera: string; readonly image: CompressedImage }
+  | { readonly kind: 'joint_state'; readonly reading: JointReading }
+  | { readonly kind: 'prompt'; readonly text: string };
+
+/**
+ * How a live node subscribes: `sensor_data` is best effort, `joint_state` the same with a deeper queue, `reliable` is
+ * for messages that are sent once.
+ */
+export type Delivery = 'sensor_data' | 'joint_state' | 'reliable';
+
+/** One topic that the policy listens to. */
+export interface PolicyInput {
+  readonly kind: InputMessage['kind'];
+  /** As configured: relative names, before namespace and remapping. */
+  readonly topic: string;
+  /** As ROS graphs and bags have it. */
+  readonly resolvedTopic: string;
+  readonly type: string;
+  readonly delivery: Delivery;
+  /** The camera that publishes it, for images. */
+  readonly camera: CameraConfig | undefined;
+  /** @throws Refusal IMAGE_DATA, MESSAGE_DATA, naming `resolvedTopic`. */
+  readonly decode: (cdr: Uint8Array) => InputMessage;
+}
+
+/**
+ * All topics that the policy listens to. The live node subscribes to these and replay reads these from a bag.
+ * @param resolve gives a configured topic its full name; the identity where the topics of `config` are resolved already.
+ */
+export function policyInputs(
+  config: PolicyConfig,
+  resolve: (topic: string) => string = (topic) => topic,
+): PolicyInput[] {
+  const { cameras, state, promptTopic } = config;
+  return [
+    ...cameras.map((camera) => imageInput(camera, resolve(camera.topic))),
+    ...(state.mode === 'none' ? [] : [jointStateInput(state.topic, resolve(state.topic))]),
+    promptInput(promptTopic, resolve(promptTopic)),
+  ];
+}
+
+function imageInput(camera: CameraConfig, resolvedTopic: string): PolicyInput {
+  const { name, topic, transport } = camera;
+  const common = { topic, resolvedTopic, delivery: 'sensor_data', camera } as const;
+  return transport === 'raw'
+    ? {
+        ...common,
+        kind: 'image',
+        type: ROS_TYPE.Image,
+        decode: (cdr) => ({ kind: 'image', camera: name, image: decodeImage(cdr, resolvedTopic) }),
+      }
+    : {
+        ...common,
+        kind: 'compressed_image',
+        type: ROS_TYPE.CompressedImage,
+        decode: (cdr) => ({ kind: 'compressed_image', camera: name, image: decodeCompressedImage(cdr, resolvedTopic) }),
+      };
+}
+
+function jointStateInput(topic: string, resolvedTopic: string): PolicyInput {
+  return {
+    kind: 'joint_state',
+    topic,
+    resolvedTopic,
+    type: ROS_TYPE.JointState,
+    delivery: 'joint_state',
+    camera: undefined,
+    decode: (cdr) => ({ kind: 'joint_state', reading: decodeJointState(cdr, resolvedTopic) }),
+  };
+}
+
+function promptInput(topic: string, resolvedTopic: string): PolicyInput {
+  return {
+    kind: 'prompt',
+    topic,
+    resolvedTopic,
+    type: ROS_TYPE.String,
+    delivery: 'reliable',
+    camera: undefined,
+    decode: (cdr) => ({ kind: 'prompt', text: decodeString(cdr, resolvedTopic) }),
+  };
+}

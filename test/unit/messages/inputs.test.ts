@@ -1,0 +1,165 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import type { PolicyConfig } from '../../../src/config/config.js';
+import { configFromFile } from '../../../src/config/file.js';
+import { type InputMessage, policyInputs } from '../../../src/messages/inputs.js';
+import { resolveTopic, withResolvedTopics } from '../../../src/messages/topics.js';
+import type { Bag } from '../../../src/replay/bag/bag.js';
+import { replayInputs } from '../../../src/replay/inputs.js';
+import type { LifecycleNode, Rcl } from '../../../src/ros/rcl.js';
+import { subscribe } from '../../../src/ros/subscriptions.js';
+import { exterior, robot, wrist } from '../pipeline/robot.js';
+import { fixture, packageRoot } from '../root.js';
+
+const MESSAGES: Readonly<Record<string, Uint8Array>> = {
+  'sensor_msgs/msg/Image': readFileSync(fixture('cdr', 'image.rclpy.cdr')),
+  'sensor_msgs/msg/CompressedImage': readFileSync(fixture('cdr', 'compressed.rclpy.cdr')),
+  'sensor_msgs/msg/JointState': readFileSync(fixture('cdr', 'joints_full.rclpy.cdr')),
+  'std_msgs/msg/String': readFileSync(fixture('cdr', 'string.rclpy.cdr')),
+};
+
+const resolve = (topic: string): string => resolveTopic(topic, '/left');
+
+/** [topic, type, what one message of that type becomes or the error that it causes] of one input. */
+type Read = readonly [topic: string, type: string, message: unknown];
+
+function read(type: string, decode: (cdr: Uint8Array) => unknown): unknown {
+  try {
+    return decode(MESSAGES[type]!);
+  } catch (error) {
+    return String(error);
+  }
+}
+
+interface Subscribed {
+  readonly type: string;
+  readonly topic: string;
+  readonly qos: unknown;
+  readonly raw: boolean;
+  readonly receive: (cdr: Uint8Array) => void;
+}
+
+class Qos {
+  constructor(
+    readonly history: string,
+    readonly depth: number,
+    readonly reliability: string,
+    readonly durability: string,
+  ) {}
+}
+
+const RCL = {
+  QoS: Object.assign(Qos, {
+    HistoryPolicy: { RMW_QOS_POLICY_HISTORY_KEEP_LAST: 'last' },
+    ReliabilityPolicy: {
+      RMW_QOS_POLICY_RELIABILITY_RELIABLE: 'reliable',
+      RMW_QOS_POLICY_RELIABILITY_BEST_EFFORT: 'best effort',
+    },
+    DurabilityPolicy: { RMW_QOS_POLICY_DURABILITY_VOLATILE: 'volatile' },
+  }),
+} as unknown as Rcl;
+
+/** The node's subscriptions, whose messages and errors go to `received`. */
+function live(config: PolicyConfig, received: unknown[] = [], active = true): Subscribed[] {
+  const subscribed: Subscribed[] = [];
+  const node = {
+    resolveTopicName: resolve,
+    createSubscription: (
+      type: string,
+      topic: string,
+      { qos, isRaw }: { qos: unknown; isRaw: boolean },
+      receive: (cdr: Uint8Array) => void,
+    ) => subscribed.push({ type, topic, qos, raw: isRaw, receive }),
+  };
+  subscribe(RCL, node as unknown as LifecycleNode, config, {
+    active: () => active,
+    onMessage: (message) => received.push(message),
+    onError: (error) => received.push(String(error)),
+  });
+  return subscribed;
+}
+
+/** The inputs that a replay reads from a bag with every topic that the configuration names. */
+function replayed(config: PolicyConfig): Read[] {
+  const resolved = withResolvedTopics(config, resolve);
+  const topics = new Map(policyInputs(resolved).map(({ topic, type }) => [topic, { type, count: undefined }]));
+  const inputs = replayInputs(resolved, false, { topics } as unknown as Bag, 'the bag');
+  return [...inputs.values()].map(({ topic, type, decode }) => [topic, type, read(type, decode)]);
+}
+
+const presets = readdirSync(join(packageRoot, 'configs')).filter((name) => /^pi05_.*\.yaml$/.test(name));
+const CASES: (readonly [string, PolicyConfig])[] = [
+  ...presets.map((name) => [name, configFromFile(join(packageRoot, 'configs', name))] as const),
+  ['a robot with a compressed camera', robot({ cameras: [exterior, { ...wrist, transport: 'compressed' }] })],
+  ['a robot without joint states', robot({ state: { ...robot().state, mode: 'none' } })],
+];
+
+describe.each(CASES)('%s', (_, config) => {
+  const table = policyInputs(config, resolve);
+  const expected = table.map(({ resolvedTopic, type, decode }): Read => [resolvedTopic, type, read(type, decode)]);
+
+  test('has_one_input_for_each_camera_the_joint_states_and_the_prompt', () => {
+    const { cameras, state, promptTopic } = config;
+    const topics = [...cameras.map(({ topic }) => topic), ...(state.mode === 'none' ? [] : [state.topic]), promptTopic];
+    expect(table.map(({ topic }) => topic)).toEqual(topics);
+    expect(table.map(({ resolvedTopic }) => resolvedTopic)).toEqual(topics.map(resolve));
+    expect(new Set(table.map(({ type }) => MESSAGES[type])).has(undefined)).toBe(false);
+  });
+
+  test('the_live_node_subscribes_to_exactly_the_table_and_decodes_with_it', () => {
+    const received: unknown[] = [];
+    const subscribed = live(config, received);
+    // rcl applies namespace and remapping to the configured name.
+    expect(subscribed.map(({ topic }) => topic)).toEqual(table.map(({ topic }) => topic));
+    expect(subscribed.every(({ raw }) => raw)).toBe(true);
+    for (const { type, receive } of subscribed) receive(MESSAGES[type]!);
+    const reads = subscribed.map(({ type, topic }, index): Read => [resolve(topic), type, received[index]]);
+    expect(reads).toEqual(expected);
+  });
+
+  test('a_replay_reads_exactly_the_table_and_decodes_with_it', () => {
+    expect(replayed(config)).toEqual(expected);
+  });
+});
+
+describe('delivery', () => {
+  const delivered = (lockstep: boolean) =>
+    live(robot({}, { lockstep })).map(({ topic, qos }) => [topic, (qos as Qos).depth, (qos as Qos).reliability]);
+
+  test('is_that_of_sensor_data_with_a_deep_queue_for_joint_states_and_reliable_for_prompts', () => {
+    expect(delivered(false)).toEqual([
+      ['exterior/image_raw', 5, 'best effort'],
+      ['wrist/image_raw', 5, 'best effort'],
+      ['joint_states', 50, 'best effort'],
+      ['prompt', 5, 'reliable'],
+    ]);
+  });
+
+  test('is_reliable_in_lockstep', () => {
+    expect(delivered(true)).toEqual([
+      ['exterior/image_raw', 100, 'reliable'],
+      ['wrist/image_raw', 100, 'reliable'],
+      ['joint_states', 100, 'reliable'],
+      ['prompt', 5, 'reliable'],
+    ]);
+  });
+});
+
+test('an_inactive_node_decodes_prompts_alone', () => {
+  const received: InputMessage[] = [];
+  for (const { type, receive } of live(robot(), received, false)) receive(MESSAGES[type]!);
+  expect(received.map(({ kind }) => kind)).toEqual(['prompt']);
+});
+
+test('a_message_that_cannot_be_decoded_is_refused_by_its_resolved_topic', () => {
+  const received: unknown[] = [];
+  for (const { receive } of live(robot(), received)) receive(Uint8Array.of(0, 1, 0, 0));
+  expect(received).toHaveLength(4);
+  expect(received.map((sentence) => /from (\S+)$/.exec(String(sentence))?.[1])).toEqual([
+    '/left/exterior/image_raw',
+    '/left/wrist/image_raw',
+    '/left/joint_states',
+    '/left/prompt',
+  ]);
+});
