@@ -12,10 +12,10 @@ import { OpenLoopEvaluation } from '../replay/evaluation.js';
 import { replayInputs } from '../replay/inputs.js';
 import { discardUnfinished, AtomicFile } from '../replay/atomic-file.js';
 import { BagOutput } from '../replay/output.js';
-import { ReportCollector } from '../replay/report/collector.js';
-import { writeReport } from '../replay/report/report.js';
+import { ReportCollector } from '../report/collector.js';
 import { replay, type ReplayOutcome, type ReplayProgress } from '../replay/runner.js';
 import { replaySummary } from '../replay/summary.js';
+import { renderReport } from '../report/report.js';
 import { parse, required, usage } from './arguments.js';
 import { Progress } from './progress.js';
 import { checkFiles, discardOnSignal } from './replay-files.js';
@@ -133,7 +133,8 @@ async function replayOf(argv: string[]): Promise<number> {
     const { notes } = bag;
     const checkpoint = `${config.checkpoint}, on ${engine.info.backend}`;
     const about = { bag: bagPath, params, checkpoint, observations: summary.observations, damage, notes };
-    await writeReport(reportFile, collector, result, about);
+    await reportFile.write(renderReport(config, await collector.data(), result, about));
+    await reportFile.finish();
   }
   await jsonFile?.write(`${JSON.stringify(summary, undefined, 2)}\n`);
   await jsonFile?.finish();

@@ -103,6 +103,11 @@ export interface ActionJoint extends Units {
   readonly maxAcceleration: number;
 }
 
+/** What the commands of a joint are: velocities that are integrated go out as positions. */
+export function commandQuantity({ kind, integrated }: ActionJoint): 'position' | 'velocity' {
+  return kind === 'velocity' && !integrated ? 'velocity' : 'position';
+}
+
 /** One command topic: a group of action joints sent together. */
 export interface OutputConfig {
   readonly name: string;

@@ -1,53 +1,10 @@
-import type { ActionJoint, PolicyConfig } from '../config/config.js';
+import { commandQuantity, type ActionJoint, type PolicyConfig } from '../config/config.js';
 import type { ActionChunk, Command, CompressedImage, JointReading, RawImage } from '../frame/frame.js';
 import type { ChunkTiming } from '../pipeline/pipeline.js';
+import type { ErrorSummary, Evaluation, GroupEvaluation } from '../report/data.js';
+import { ValueHistory } from '../report/value-history.js';
 import { toNanoseconds } from '../time.js';
 import type { RecordedAction, ReplayListener } from './listener.js';
-
-/** Of predicted − recorded; null where nothing was compared. */
-export interface ErrorSummary {
-  readonly count: number;
-  readonly mae: number | null;
-  readonly rmse: number | null;
-  readonly max: number | null;
-}
-
-/** In the joint's own units: rad or m, and per second where `quantity` is velocity. */
-export interface JointEvaluation {
-  readonly joint: string;
-  /** The output topic on which its actions were looked for. */
-  readonly topic: string | null;
-  readonly quantity: 'position' | 'velocity';
-  readonly gripper: boolean;
-  /** Lowest and highest recorded value that was compared. */
-  readonly range: readonly [number, number] | null;
-  readonly overall: ErrorSummary;
-  /** By step of the chunk. */
-  readonly steps: readonly ErrorSummary[];
-}
-
-/** Joints of one kind together; grippers apart, since theirs are other units. */
-export interface GroupEvaluation {
-  readonly group: 'position' | 'velocity' | 'gripper';
-  readonly joints: readonly string[];
-  readonly overall: ErrorSummary;
-  readonly steps: readonly ErrorSummary[];
-}
-
-/** Plain data, as it goes into `--json` and the report. */
-export interface Evaluation {
-  readonly method: string;
-  readonly chunks: number;
-  /** Messages with recorded actions. */
-  readonly actions: number;
-  /** Single values (chunk × step × joint) that had a recorded counterpart, and those that had none. */
-  readonly compared: number;
-  readonly uncompared: number;
-  /** Why there is nothing to compare, or not for every joint; one sentence. */
-  readonly problem: string | null;
-  readonly groups: readonly GroupEvaluation[];
-  readonly joints: readonly JointEvaluation[];
-}
 
 export const METHOD =
   'Row k of a chunk is compared with the recorded action nearest to stamp + k periods: the newest one at or before that ' +
@@ -122,7 +79,7 @@ export class OpenLoopEvaluation implements ReplayListener {
     const joints = this.#joints.map(({ joint, range, overall, steps }) => ({
       joint: joint.name,
       topic: this.#topicOf(joint.name) ?? null,
-      quantity: quantityOf(joint),
+      quantity: commandQuantity(joint),
       gripper: joint.gripper,
       range: overall.count === 0 ? null : range,
       overall: overall.summary,
@@ -141,7 +98,7 @@ export class OpenLoopEvaluation implements ReplayListener {
   }
 
   #group(group: GroupEvaluation['group']): GroupEvaluation[] {
-    const members = this.#joints.filter(({ joint }) => (joint.gripper ? 'gripper' : quantityOf(joint)) === group);
+    const members = this.#joints.filter(({ joint }) => (joint.gripper ? 'gripper' : commandQuantity(joint)) === group);
     if (members.length === 0) return [];
     const rows = Math.max(...members.map(({ steps }) => steps.length));
     const steps = Array.from({ length: rows }, (_, row) => total(members.flatMap(({ steps }) => steps[row] ?? [])));
@@ -213,11 +170,6 @@ interface Pending {
   sums: number[] | undefined;
 }
 
-/** What a joint's predicted and recorded actions are compared as; velocities that go out as positions are positions. */
-export function quantityOf(joint: ActionJoint): 'position' | 'velocity' {
-  return joint.kind === 'velocity' && !joint.integrated ? 'velocity' : 'position';
-}
-
 /** For which time row `row` of a chunk is, ns. */
 export function timeOf(chunk: ActionChunk, row: number): bigint {
   return chunk.stamp + toNanoseconds(row * chunk.period);
@@ -234,34 +186,6 @@ function earliest(a: bigint | undefined, b: bigint): bigint {
 
 function halfPeriod(chunk: ActionChunk): bigint {
   return BigInt(Math.round(chunk.period * 5e8));
-}
-
-/** One joint's recorded actions of the last `memory` ns and the one in force before that. */
-export class Recording {
-  readonly #entries: { readonly time: bigint; readonly value: number }[] = [];
-
-  constructor(private readonly memory: bigint) {}
-
-  get empty(): boolean {
-    return this.#entries.length === 0;
-  }
-
-  add(time: bigint, value: number): void {
-    // Time that jumps back, as in a simulation's reset, starts over.
-    if (time < (this.#entries.at(-1)?.time ?? time)) this.#entries.length = 0;
-    this.#entries.push({ time, value });
-    const needed = time - this.memory;
-    const keep = this.#entries.findIndex((_, index) => (this.#entries[index + 1]?.time ?? time) > needed);
-    this.#entries.splice(0, Math.max(0, keep));
-  }
-
-  /** The value in force at `time`, or the next one where that is nearer and at most `tolerance` later. */
-  at(time: bigint, tolerance: bigint): number | undefined {
-    const next = this.#entries.findLastIndex((entry) => entry.time <= time) + 1;
-    const [before, after] = [this.#entries[next - 1], this.#entries[next]];
-    if (after === undefined || after.time - time > tolerance) return before?.value;
-    return before === undefined || after.time - time < time - before.time ? after.value : before.value;
-  }
 }
 
 class Sum {
@@ -297,7 +221,7 @@ function total(sums: readonly Sum[]): Sum {
 
 /** What is known of one action joint. */
 class Column {
-  readonly recorded: Recording;
+  readonly recorded: ValueHistory;
   readonly overall = new Sum();
   readonly steps: Sum[] = [];
   range: readonly [number, number] = [Infinity, -Infinity];
@@ -306,7 +230,7 @@ class Column {
     readonly joint: ActionJoint,
     memory: bigint,
   ) {
-    this.recorded = new Recording(memory);
+    this.recorded = new ValueHistory(memory);
   }
 
   add(step: number, predicted: number, recorded: number): void {

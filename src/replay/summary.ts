@@ -1,8 +1,8 @@
 import type { ModelInfo } from '../engine/engine.js';
+import type { Evaluation } from '../report/data.js';
 import type { Percentiles } from '../statistics.js';
 import type { Bag } from './bag/bag.js';
 import type { ComparisonResult } from './comparison.js';
-import type { Evaluation } from './evaluation.js';
 import type { ReplayOutcome } from './runner.js';
 
 interface JsonPercentiles {

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { clock, digits, ticks, timeTicks } from './axis.js';
+import { formatTime, formatNumber, ticks, timeTicks } from './format.js';
 import type { CameraStrip, EventRow, JointPlot, PageData, Point } from './data.js';
 
 /**
@@ -54,7 +54,7 @@ function svg(
 function xTicks(): { at: number; label: string }[] {
   const times = timeTicks(view.from, view.to, Math.max(2, span() / 90));
   const step = times.length > 1 ? times[1]! - times[0]! : view.to - view.from;
-  return times.map((time) => ({ at: x(time), label: clock(time, step, view.to >= 60) }));
+  return times.map((time) => ({ at: x(time), label: formatTime(time, step, view.to >= 60) }));
 }
 
 function xLabels(y: number): Element[] {
@@ -132,7 +132,7 @@ function cameraLane(camera: CameraStrip, parent: Element): Lane {
     if (nearest === undefined) return;
     const image = new Image();
     image.src = nearest.source;
-    showTip(clientX, clientY, [image, `${camera.name} at ${clock(nearest.time, 0.01)}`]);
+    showTip(clientX, clientY, [image, `${camera.name} at ${formatTime(nearest.time, 0.01)}`]);
   });
   return { draw };
 }
@@ -157,7 +157,8 @@ function eventLane(row: EventRow, parent: Element): Lane {
     const [nearest] = closest(row.marks, away);
     if (nearest === undefined || away(nearest) > 8) return hideTip();
     const { from, to, count, text } = nearest;
-    const when = count === 1 ? clock(from, 0.01) : `${count} times, ${clock(from, 0.01)} to ${clock(to, 0.01)}`;
+    const when =
+      count === 1 ? formatTime(from, 0.01) : `${count} times, ${formatTime(from, 0.01)} to ${formatTime(to, 0.01)}`;
     showTip(clientX, clientY, [`${row.code} · ${when}`, text]);
   });
   return { draw };
@@ -217,7 +218,7 @@ function jointLane(joint: JointPlot, column: number, parent: Element): Lane {
     const levels = ticks(low, high, 4).filter((value) => y(value) > 5 && y(value) < PLOT_HEIGHT - 3);
     const outside = levels.flatMap((value) => [
       svg('path', { d: `M${GUTTER} ${px(y(value))}H${width - RIGHT}`, class: value === 0 ? 'grid zero' : 'grid' }),
-      svg('text', { x: GUTTER - 6, y: px(y(value) + 4), class: 'y' }, digits(value)),
+      svg('text', { x: GUTTER - 6, y: px(y(value) + 4), class: 'y' }, formatNumber(value)),
     ]);
     const apart = fans.length > 1 ? span() / fans.length : Infinity;
     const starts = apart > 8 ? fans.map(([first]) => `M${px(x(first![0]))} ${px(y(first![1]))}h0`).join('') : '';
@@ -243,7 +244,7 @@ function jointLane(joint: JointPlot, column: number, parent: Element): Lane {
     highlight.setAttribute('d', covers ? steps(chunks[newest]!, y) : '');
     const value = (name: string, points: readonly Point[]): string => {
       const shown = time === undefined ? undefined : held(points, time);
-      return shown === undefined ? '' : ` ${name} ${digits(Math.abs(shown) < 1e-9 ? 0 : shown)}`;
+      return shown === undefined ? '' : ` ${name} ${formatNumber(Math.abs(shown) < 1e-9 ? 0 : shown)}`;
     };
     readout.textContent =
       value('measured', joint.measured) +
@@ -282,7 +283,8 @@ function draw(): void {
   width = Math.max(MIN_WIDTH, printing ? PRINTED_WIDTH : root.clientWidth);
   for (const lane of lanes) lane.draw();
   const step = (view.to - view.from) / 100;
-  document.getElementById('range')!.textContent = `${clock(view.from, step, view.to >= 60)} to ${clock(view.to, step)}`;
+  document.getElementById('range')!.textContent =
+    `${formatTime(view.from, step, view.to >= 60)} to ${formatTime(view.to, step)}`;
 }
 
 function look(from: number, to: number): void {

@@ -1,4 +1,4 @@
-import type { CommandReason } from '../../frame/frame.js';
+import type { CommandReason } from '../frame/frame.js';
 
 /** What a report shows of a replay. Times are seconds since its first event. */
 export interface ReportData {
@@ -67,3 +67,48 @@ export type PageData = Pick<ReportData, 'duration' | 'cameras' | 'joints' | 'eve
     readonly values: readonly (readonly (number | null)[])[];
   })[];
 };
+
+/** Of predicted − recorded; null where nothing was compared. */
+export interface ErrorSummary {
+  readonly count: number;
+  readonly mae: number | null;
+  readonly rmse: number | null;
+  readonly max: number | null;
+}
+
+/** In the joint's own units: rad or m, and per second where `quantity` is velocity. */
+export interface JointEvaluation {
+  readonly joint: string;
+  /** The output topic on which its actions were looked for. */
+  readonly topic: string | null;
+  readonly quantity: 'position' | 'velocity';
+  readonly gripper: boolean;
+  /** Lowest and highest recorded value that was compared. */
+  readonly range: readonly [number, number] | null;
+  readonly overall: ErrorSummary;
+  /** By step of the chunk. */
+  readonly steps: readonly ErrorSummary[];
+}
+
+/** Joints of one kind together; grippers apart, since theirs are other units. */
+export interface GroupEvaluation {
+  readonly group: 'position' | 'velocity' | 'gripper';
+  readonly joints: readonly string[];
+  readonly overall: ErrorSummary;
+  readonly steps: readonly ErrorSummary[];
+}
+
+/** Plain data, as it goes into `--json` and the report. */
+export interface Evaluation {
+  readonly method: string;
+  readonly chunks: number;
+  /** Messages with recorded actions. */
+  readonly actions: number;
+  /** Single values (chunk × step × joint) that had a recorded counterpart, and those that had none. */
+  readonly compared: number;
+  readonly uncompared: number;
+  /** Why there is nothing to compare, or not for every joint; one sentence. */
+  readonly problem: string | null;
+  readonly groups: readonly GroupEvaluation[];
+  readonly joints: readonly JointEvaluation[];
+}

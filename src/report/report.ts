@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
-import type { PolicyConfig } from '../../config/config.js';
-import { percentile } from '../../statistics.js';
-import type { Evaluation } from '../evaluation.js';
-import { clock, digits } from './axis.js';
-import type { PageData, ReportData } from './data.js';
+import type { PolicyConfig } from '../config/config.js';
+import { percentile } from '../statistics.js';
+import { formatTime, formatNumber } from './format.js';
+import type { Evaluation, PageData, ReportData } from './data.js';
 import { histogram } from './histogram.js';
 import { Html, html, json } from './html.js';
 import { STYLE } from './style.js';
@@ -30,7 +29,12 @@ const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sc
 const FIRST_DATE = 1e9;
 
 /** The whole report as one HTML text. */
-export function page(config: PolicyConfig, data: ReportData, evaluation: Evaluation, summary: ReportSummary): string {
+export function renderReport(
+  config: PolicyConfig,
+  data: ReportData,
+  evaluation: Evaluation,
+  summary: ReportSummary,
+): string {
   const { duration, cameras, joints, chunks, events, inferenceMs, latencyMs } = data;
   const drawn: PageData = { duration, cameras, joints, chunks, events };
   return html`<!doctype html>
@@ -73,11 +77,12 @@ export function page(config: PolicyConfig, data: ReportData, evaluation: Evaluat
 }
 
 function facts(config: PolicyConfig, { start, duration, cameras }: ReportData, summary: ReportSummary): Html {
-  const began = start < FIRST_DATE ? `at ${digits(start)} s of simulated time` : new Date(start * 1000).toISOString();
+  const began =
+    start < FIRST_DATE ? `at ${formatNumber(start)} s of simulated time` : new Date(start * 1000).toISOString();
   const { schedule, controlRate } = config;
   const rows: [string, string][] = [
     ['bag', summary.bag],
-    ['recorded', `${began}, ${clock(duration, 0.1)}`],
+    ['recorded', `${began}, ${formatTime(duration, 0.1)}`],
     ['parameters', summary.params],
     ['checkpoint', summary.checkpoint],
     ['prompt', config.prompt === '' ? `from ${config.promptTopic}` : config.prompt],
@@ -98,7 +103,7 @@ function cards(data: ReportData, { groups }: Evaluation, { observations }: Repor
   const { chunkCount, commands, events, inferenceMs, latencyMs } = data;
   const count = (kind: string): number => events.reduce((sum, row) => sum + (row.kind === kind ? row.count : 0), 0);
   const times = (sorted: readonly number[]): string =>
-    sorted.length === 0 ? '–' : [0.5, 0.95, 0.99].map((p) => digits(percentile(sorted, p)!)).join(' / ');
+    sorted.length === 0 ? '–' : [0.5, 0.95, 0.99].map((p) => formatNumber(percentile(sorted, p)!)).join(' / ');
   const tiles: [string, string | number][] = [
     ['observations', observations],
     ['chunks', chunkCount],
@@ -108,7 +113,7 @@ function cards(data: ReportData, { groups }: Evaluation, { observations }: Repor
     ['inference p50 / p95 / p99, ms', times(inferenceMs)],
     ['latency p50 / p95 / p99, ms', times(latencyMs)],
     ...groups.flatMap(({ group, overall }): [string, string][] =>
-      overall.mae === null ? [] : [[`${group} error, mean absolute`, digits(overall.mae)]],
+      overall.mae === null ? [] : [[`${group} error, mean absolute`, formatNumber(overall.mae)]],
     ),
   ];
   return html`<ul class="cards">
@@ -155,6 +160,6 @@ function timeSection({ chunks, chunkCount, events, joints }: ReportData): Html {
 /** The compiled script with what it imports before it. */
 function script(): Html {
   const read = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8');
-  const text = `${read('./axis.js')}\n${read('./client.js')}`;
+  const text = `${read('./format.js')}\n${read('./client.js')}`;
   return new Html(text.replaceAll(/^import .*$|^export (?=function|const)|^\/\/# sourceMappingURL=.*$/gm, ''));
 }

@@ -3,8 +3,8 @@ import sharp from 'sharp';
 import type { PolicyConfig } from '../../../src/config/config.js';
 import { Pi05Error, Refusal } from '../../../src/errors.js';
 import type { RawImage } from '../../../src/frame/frame.js';
-import { ReportCollector } from '../../../src/replay/report/collector.js';
-import { thumbnail } from '../../../src/replay/report/thumbnail.js';
+import { ReportCollector } from '../../../src/report/collector.js';
+import { thumbnail } from '../../../src/report/thumbnail.js';
 import { actionJoint, exterior, image, joints, MS, robot, SECOND, T0 } from '../pipeline/robot.js';
 
 const TIMING = { inferenceMs: 30, latencyMs: 50 };
@@ -30,7 +30,7 @@ describe('the collector', () => {
   test('shows_what_happened_in_seconds_since_the_first_event', async () => {
     const of = collector();
     of.joints(joints(T0, { b: 2, other: 9, a: 1 }), T0);
-    of.action({ joints: ['a', 'b'], values: Float64Array.of(3, 4), time: T0 + 10n * MS }, T0 + 10n * MS);
+    of.action({ joints: ['a', 'b'], values: Float64Array.of(3, 4) }, T0 + 10n * MS);
     const values = Float64Array.of(1, 2, 3, 4);
     of.chunk({ stamp: T0 + 20n * MS, joints: ['a', 'b'], rows: 2, values, period: 0.1 }, TIMING, T0 + 70n * MS);
     of.command({ time: T0 + 100n * MS, reason: 'step', values: Float64Array.of(1, 2) }, T0 + 100n * MS);
@@ -117,7 +117,7 @@ describe('the collector', () => {
     for (let k = 0; k < 20_000; k++) {
       const now = T0 + BigInt(k) * 180n * MS;
       of.joints(joints(now, { a: Math.sin(k), b: k }), now);
-      of.action({ joints: ['a', 'b'], values: Float64Array.of(k, 0), time: now }, now);
+      of.action({ joints: ['a', 'b'], values: Float64Array.of(k, 0) }, now);
       of.refusal(new Refusal('CAMERA_STALE', `Expected ${'x'.repeat(1000)}`, 'exterior/image_raw'), now);
       if (k % 10 === 0) of.chunk({ stamp: now, joints: ['a', 'b'], rows, values, period: 0.1 }, TIMING, now);
       if (k % 10 === 0) of.image('exterior', image(now), now);

@@ -1,24 +1,20 @@
 import { describe, expect, test } from '@jest/globals';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Script } from 'node:vm';
 import type { PolicyConfig } from '../../../src/config/config.js';
 import { Refusal } from '../../../src/errors.js';
 import { OpenLoopEvaluation } from '../../../src/replay/evaluation.js';
-import { clock, digits, ticks, timeTicks } from '../../../src/replay/report/axis.js';
-import { ReportCollector } from '../../../src/replay/report/collector.js';
-import type { PageData } from '../../../src/replay/report/data.js';
-import { histogram } from '../../../src/replay/report/histogram.js';
-import { AtomicFile } from '../../../src/replay/atomic-file.js';
-import { type ReportSummary, writeReport } from '../../../src/replay/report/report.js';
+import { formatNumber, formatTime, ticks, timeTicks } from '../../../src/report/format.js';
+import { ReportCollector } from '../../../src/report/collector.js';
+import type { PageData } from '../../../src/report/data.js';
+import { histogram } from '../../../src/report/histogram.js';
+import { renderReport, type ReportSummary } from '../../../src/report/report.js';
 import { percentile } from '../../../src/statistics.js';
 import { exterior, image, joints, MS, robot, SECOND, T0 } from '../pipeline/robot.js';
 
 const EVIL = `</script><script>alert('x')</script><img src="http://evil.example/x" onerror=alert(1)>&\`"`;
 const SUMMARY: ReportSummary = { bag: 'bag.mcap', params: 'p.yaml', checkpoint: 'checkpoint', observations: 2 };
 
-/** A short replay as it is written to a file. */
+/** The report of a short replay. */
 async function report(
   changes: Partial<PolicyConfig> = {},
   summary: Partial<ReportSummary> = {},
@@ -37,15 +33,8 @@ async function report(
     of.joints(joints(T0 + SECOND, { a: 0, b: 2 }), T0 + SECOND);
   }
   collector.refusal(new Refusal('IMAGE_DATA', sentence, 'camera'), T0 + 300n * MS);
-  const directory = mkdtempSync(join(tmpdir(), 'report-'));
-  try {
-    const path = join(directory, 'report.html');
-    await writeReport(await AtomicFile.create(path), collector, evaluation.result(), { ...SUMMARY, ...summary });
-    const text = readFileSync(path, 'utf8');
-    return { text, data: JSON.parse(embedded(text)) as PageData, collector };
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
+  const text = renderReport(config, await collector.data(), evaluation.result(), { ...SUMMARY, ...summary });
+  return { text, data: JSON.parse(embedded(text)) as PageData, collector };
 }
 
 function embedded(text: string): string {
@@ -100,7 +89,8 @@ describe('the page', () => {
     const { text } = await report();
     const script = inlined(text);
     expect(() => new Script(script)).not.toThrow();
-    for (const name of ['clock', 'digits', 'ticks', 'timeTicks']) expect(script).toContain(`function ${name}(`);
+    for (const name of ['formatTime', 'formatNumber', 'ticks', 'timeTicks'])
+      expect(script).toContain(`function ${name}(`);
   });
 
   test('shows_whatever_a_bag_or_a_file_says_as_text', async () => {
@@ -133,11 +123,8 @@ describe('the page', () => {
     expect(text).toContain('4 predicted values');
     const config = robot({ cameras: [exterior] });
     const collector = new ReportCollector(config);
-    const directory = mkdtempSync(join(tmpdir(), 'report-'));
-    const path = join(directory, 'report.html');
-    await writeReport(await AtomicFile.create(path), collector, new OpenLoopEvaluation(config).result(), SUMMARY);
-    const empty = readFileSync(path, 'utf8');
-    rmSync(directory, { recursive: true });
+    const evaluation = new OpenLoopEvaluation(config).result();
+    const empty = renderReport(config, await collector.data(), evaluation, SUMMARY);
     expect(empty).toContain('Expected recorded actions on no output (a), no output (b), received none');
     expect(empty).toContain('No refusals and no faults.');
     expect(empty).toContain('recorded action (none in the bag)');
@@ -183,26 +170,26 @@ describe('a histogram', () => {
 
 describe('an axis', () => {
   test('has_round_ticks_inside_its_ends', () => {
-    expect(ticks(0, 1, 5).map(digits)).toEqual(['0', '0.2', '0.4', '0.6', '0.8', '1']);
-    expect(ticks(-0.13, 0.27, 4).map(digits)).toEqual(['-0.1', '0', '0.1', '0.2']);
+    expect(ticks(0, 1, 5).map(formatNumber)).toEqual(['0', '0.2', '0.4', '0.6', '0.8', '1']);
+    expect(ticks(-0.13, 0.27, 4).map(formatNumber)).toEqual(['-0.1', '0', '0.1', '0.2']);
     expect(ticks(3, 3, 4)).toEqual([3]);
-    expect(timeTicks(0, 3600, 12).map((time) => clock(time, 300, true))).toContain('25:00');
+    expect(timeTicks(0, 3600, 12).map((time) => formatTime(time, 300, true))).toContain('25:00');
     expect(timeTicks(0, 100, 7)).toEqual([0, 15, 30, 45, 60, 75, 90]);
   });
 
   test('writes_times_as_people_do', () => {
-    expect([clock(12.34, 0.1), clock(245, 1), clock(3845.5, 0.1), clock(5, 1, true), clock(-0.5, 0.1)]).toEqual([
-      '12.3 s',
-      '4:05',
-      '1:04:05.5',
-      '0:05',
-      '-0.5 s',
-    ]);
-    expect([clock(59.96, 0.1, true), clock(59.999, 0.01, true)]).toEqual(['1:00.0', '1:00.00']);
+    expect([
+      formatTime(12.34, 0.1),
+      formatTime(245, 1),
+      formatTime(3845.5, 0.1),
+      formatTime(5, 1, true),
+      formatTime(-0.5, 0.1),
+    ]).toEqual(['12.3 s', '4:05', '1:04:05.5', '0:05', '-0.5 s']);
+    expect([formatTime(59.96, 0.1, true), formatTime(59.999, 0.01, true)]).toEqual(['1:00.0', '1:00.00']);
   });
 
   test('writes_numbers_with_three_digits', () => {
-    expect([0, 0.12345, 123.456, 12345.6, -0.0001234, 2].map(digits)).toEqual([
+    expect([0, 0.12345, 123.456, 12345.6, -0.0001234, 2].map(formatNumber)).toEqual([
       '0',
       '0.123',
       '123',

@@ -25,8 +25,8 @@ function multiples(low: number, high: number, step: number): number[] {
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => (first + index) * step);
 }
 
-/** Three significant digits and no more zeros than it takes. */
-export function digits(value: number): string {
+/** Three significant formatNumber and no more zeros than it takes. */
+export function formatNumber(value: number): string {
   if (value === 0) return '0';
   const size = Math.abs(value);
   if (size < 1e-3 || size >= 1e5) return value.toExponential(2);
@@ -34,7 +34,7 @@ export function digits(value: number): string {
 }
 
 /** Seconds as 12.3 s or, where `long`, as 0:12.3, 4:05, 1:04:05; `step` is the distance of what is told apart. */
-export function clock(seconds: number, step: number, long = Math.abs(seconds) >= 60): string {
+export function formatTime(seconds: number, step: number, long = Math.abs(seconds) >= 60): string {
   const decimals = Math.min(3, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
   const size = Number(Math.abs(seconds).toFixed(decimals));
   const sign = seconds < 0 && size > 0 ? '-' : '';

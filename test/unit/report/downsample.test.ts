@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Samples, Series, TimeBuckets } from '../../../src/replay/report/downsample.js';
+import { Samples, Series, TimeBuckets } from '../../../src/report/downsample.js';
 
 describe('items in slots of time', () => {
   test('never_exceed_their_capacity_and_stay_even_over_a_time_of_unknown_length', () => {

@@ -1,20 +1,11 @@
-import type { PolicyConfig } from '../../config/config.js';
-import type { Pi05Error, Refusal, RunCode } from '../../errors.js';
-import type {
-  ActionChunk,
-  Command,
-  CommandReason,
-  CompressedImage,
-  JointReading,
-  RawImage,
-} from '../../frame/frame.js';
-import type { ChunkTiming } from '../../pipeline/pipeline.js';
-import { toSeconds } from '../../time.js';
-import { quantityOf, Recording } from '../evaluation.js';
-import type { RecordedAction, ReplayListener } from '../listener.js';
+import { commandQuantity, type PolicyConfig } from '../config/config.js';
+import type { Pi05Error, Refusal, RunCode } from '../errors.js';
+import type { ActionChunk, Command, CommandReason, CompressedImage, JointReading, RawImage } from '../frame/frame.js';
+import { toSeconds } from '../time.js';
 import type { CameraStrip, EventRow, Mark, ReportData, ShownChunk } from './data.js';
 import { Samples, Series, TimeBuckets } from './downsample.js';
 import { thumbnail } from './thumbnail.js';
+import { ValueHistory } from './value-history.js';
 
 /** What is kept at most; with three cameras and 14 joints the page stays below 5 MB. */
 const FRAMES = 48;
@@ -31,7 +22,7 @@ const CHUNK_SLOT = 1e-3;
 const MARK_SLOT = 0.05;
 
 /** Gathers what the report shows while a bag is replayed, in memory that does not grow with its length. */
-export class ReportCollector implements ReplayListener {
+export class ReportCollector {
   readonly #cameras: ReadonlyMap<string, Strip>;
   readonly #joints: readonly Joint[];
   readonly #events = new Map<string, Row>();
@@ -51,10 +42,10 @@ export class ReportCollector implements ReplayListener {
     const slots = Math.floor(POINTS / (4 * action.joints.length));
     this.#joints = action.joints.map((joint) => ({
       name: joint.name,
-      quantity: quantityOf(joint),
+      quantity: commandQuantity(joint),
       measured: new Series(slots),
       recorded: new Series(slots),
-      positions: joint.integrated ? new Recording(oldest + schedule.engineTimeout) : undefined,
+      positions: joint.integrated ? new ValueHistory(oldest + schedule.engineTimeout) : undefined,
     }));
   }
 
@@ -72,14 +63,14 @@ export class ReportCollector implements ReplayListener {
     }
   }
 
-  action(action: RecordedAction, now: bigint): void {
+  action(action: RecordedCommand, now: bigint): void {
     const time = this.#arrive(now);
     for (const [index, name] of action.joints.entries()) {
       this.#joints.find((joint) => joint.name === name)?.recorded.add(time, action.values[index]);
     }
   }
 
-  chunk(chunk: ActionChunk, timing: ChunkTiming, now: bigint): void {
+  chunk(chunk: ActionChunk, timing: ChunkTimes, now: bigint): void {
     this.#arrive(now);
     this.#chunkCount++;
     this.#inferenceMs.add(timing.inferenceMs);
@@ -154,13 +145,25 @@ export class ReportCollector implements ReplayListener {
   }
 }
 
+/** A command that the robot received: one value for each of `joints`, in the output's units. */
+interface RecordedCommand {
+  readonly joints: readonly string[];
+  readonly values: Float64Array;
+}
+
+interface ChunkTimes {
+  readonly inferenceMs: number;
+  /** From the observation's stamp to the chunk. */
+  readonly latencyMs: number;
+}
+
 interface Joint {
   readonly name: string;
   readonly quantity: 'position' | 'velocity';
   readonly measured: Series;
   readonly recorded: Series;
   /** Measured ones, where velocities are to be added up. */
-  readonly positions: Recording | undefined;
+  readonly positions: ValueHistory | undefined;
 }
 
 class Strip {

@@ -1,5 +1,5 @@
-import { BYTES_PER_PIXEL } from '../../frame/frame.js';
-import type { CompressedImage, PixelEncoding, RawImage } from '../../frame/frame.js';
+import { BYTES_PER_PIXEL } from '../frame/frame.js';
+import type { CompressedImage, PixelEncoding, RawImage } from '../frame/frame.js';
 
 /** Pixels of the longer side. */
 const SIZE = 192;

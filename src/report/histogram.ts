@@ -1,5 +1,5 @@
-import { percentile } from '../../statistics.js';
-import { digits, ticks } from './axis.js';
+import { percentile } from '../statistics.js';
+import { formatNumber, ticks } from './format.js';
 import { Html, html } from './html.js';
 
 const WIDTH = 520;
@@ -28,7 +28,7 @@ export function histogram(title: string, sorted: readonly number[]): Html {
   const bar = (WIDTH - 2 * LEFT) / BINS;
   const bars = counts.map((count, bin) => {
     const tall = (count / most) * (floor - TOP);
-    const edge = (index: number): string => digits(from + ((to - from) * index) / BINS);
+    const edge = (index: number): string => formatNumber(from + ((to - from) * index) / BINS);
     const beyond = cut && bin === BINS - 1 ? `${edge(bin)} ms and more` : `${edge(bin)} to ${edge(bin + 1)} ms`;
     return html`<rect
       class="bar"
@@ -44,15 +44,15 @@ export function histogram(title: string, sorted: readonly number[]): Html {
     const [at, y] = [x(value), 12 + index * 14];
     const side = at > WIDTH / 2 ? html`x="${(at - 4).toFixed(1)}" text-anchor="end"` : html`x="${(at + 4).toFixed(1)}"`;
     return html`<path class="mark" d="M${at.toFixed(1)} ${y - 8}V${floor}" /><text ${side} y="${y}"
-        >p${p * 100} ${digits(value)} ms</text
+        >p${p * 100} ${formatNumber(value)} ms</text
       >`;
   });
   const labels = ticks(from, to, 5).map(
-    (value) => html`<text class="x" x="${x(value).toFixed(1)}" y="${HEIGHT - 8}">${digits(value)}</text>`,
+    (value) => html`<text class="x" x="${x(value).toFixed(1)}" y="${HEIGHT - 8}">${formatNumber(value)}</text>`,
   );
   return html`<figure>
     <figcaption>
-      <b>${title}</b> ms, ${sorted.length} chunks${cut ? `, up to ${digits(high)} ms in the last bar` : ''}
+      <b>${title}</b> ms, ${sorted.length} chunks${cut ? `, up to ${formatNumber(high)} ms in the last bar` : ''}
     </figcaption>
     <svg class="histogram" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}">
       <path class="grid" d="M${LEFT} ${floor}H${WIDTH - LEFT}" />

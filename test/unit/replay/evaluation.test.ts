@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { PolicyConfig } from '../../../src/config/config.js';
-import { type ErrorSummary, OpenLoopEvaluation } from '../../../src/replay/evaluation.js';
+import { OpenLoopEvaluation } from '../../../src/replay/evaluation.js';
+import type { ErrorSummary } from '../../../src/report/data.js';
 import { actionJoint, joints, MS, robot, SECOND, T0 } from '../pipeline/robot.js';
 
 const OUTPUTS = [{ name: 'arm', topic: 'arm/commands', type: 'positions' as const, joints: ['a', 'b'] }];

@@ -1,6 +1,5 @@
-import type { ErrorSummary, Evaluation, JointEvaluation } from '../evaluation.js';
-import { clock, digits } from './axis.js';
-import type { EventRow } from './data.js';
+import { formatTime, formatNumber } from './format.js';
+import type { ErrorSummary, Evaluation, EventRow, JointEvaluation } from './data.js';
 import { Html, html } from './html.js';
 
 /** Heat maps of longer chunks have no room for numbers. */
@@ -16,8 +15,8 @@ export function eventTable(events: readonly EventRow[]): Html {
         <th scope="row">${code}</th>
         <td>${kind}</td>
         <td class="n">${count}</td>
-        <td class="n">${clock(first, 0.01)}</td>
-        <td class="n">${clock(last, 0.01)}</td>
+        <td class="n">${formatTime(first, 0.01)}</td>
+        <td class="n">${formatTime(last, 0.01)}</td>
         <td class="sentence">${marks[0]?.text ?? ''}</td>
       </tr>`,
   );
@@ -76,7 +75,7 @@ function errorTable({ groups, joints }: Evaluation): Html {
         <th scope="row">${joint}</th>
         <td>${quantity}</td>
         ${cells(overall)}
-        <td class="n">${range === null ? '–' : `${digits(range[0])} … ${digits(range[1])}`}</td>
+        <td class="n">${range === null ? '–' : `${formatNumber(range[0])} … ${formatNumber(range[1])}`}</td>
         <td class="n">${percent(share(overall.mae, range))}</td>
       </tr>`,
   );
@@ -152,9 +151,9 @@ function share(mae: number | null, range: readonly [number, number] | null): num
 }
 
 function number(value: number | null): string {
-  return value === null ? '–' : digits(value);
+  return value === null ? '–' : formatNumber(value);
 }
 
 function percent(part: number | undefined): string {
-  return part === undefined ? '–' : `${digits(part * 100)} %`;
+  return part === undefined ? '–' : `${formatNumber(part * 100)} %`;
 }

@@ -1,0 +1,27 @@
+/** A joint's values of the last `memory` ns and the one before them. Each value holds until the next (zero-order hold). */
+export class ValueHistory {
+  readonly #entries: { readonly time: bigint; readonly value: number }[] = [];
+
+  constructor(private readonly memory: bigint) {}
+
+  get empty(): boolean {
+    return this.#entries.length === 0;
+  }
+
+  add(time: bigint, value: number): void {
+    // Time that jumps back, as in a simulation's reset, starts over.
+    if (time < (this.#entries.at(-1)?.time ?? time)) this.#entries.length = 0;
+    this.#entries.push({ time, value });
+    const needed = time - this.memory;
+    const keep = this.#entries.findIndex((_, index) => (this.#entries[index + 1]?.time ?? time) > needed);
+    this.#entries.splice(0, Math.max(0, keep));
+  }
+
+  /** The value in force at `time`, or the next one where that is nearer and at most `tolerance` later. */
+  at(time: bigint, tolerance: bigint): number | undefined {
+    const next = this.#entries.findLastIndex((entry) => entry.time <= time) + 1;
+    const [before, after] = [this.#entries[next - 1], this.#entries[next]];
+    if (after === undefined || after.time - time > tolerance) return before?.value;
+    return before === undefined || after.time - time < time - before.time ? after.value : before.value;
+  }
+}
