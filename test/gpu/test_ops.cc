@@ -42,7 +42,7 @@ TEST(gated_products_by_turns) {
   const int64_t shapes[][3] = {{1, 2048, 128},   {63, 64, 96},     {276, 320, 1024}, {300, 72, 40},    {512, 128, 264},
                                {572, 512, 2048}, {576, 64, 136},   {577, 192, 256},  {968, 128, 1032}, {316, 64, 16384},
                                {456, 64, 16384}, {528, 64, 16384}, {550, 64, 16384}, {499, 64, 16384}};
-  constexpr int64_t kTurn = 8;
+  constexpr int64_t kInterleave = 8;
   for (const DType type : kTypes)
     for (const auto& [m, k, n] : shapes) {
       Bench bench(type);
@@ -51,8 +51,8 @@ TEST(gated_products_by_turns) {
       std::vector<float> values(static_cast<size_t>(2 * n * k)), parts[2];
       bench.cpu->download(turns.cpu, values.data());
       for (int64_t row = 0; row < 2 * n; row++)
-        parts[row / kTurn % 2].insert(parts[row / kTurn % 2].end(), values.begin() + row * k,
-                                      values.begin() + (row + 1) * k);
+        parts[row / kInterleave % 2].insert(parts[row / kInterleave % 2].end(), values.begin() + row * k,
+                                            values.begin() + (row + 1) * k);
       Matrix gate = bench.cpu->allocate(n, k, DType::F32), up = bench.cpu->allocate(n, k, DType::F32);
       bench.cpu->upload(gate, parts[0].data()), bench.cpu->upload(up, parts[1].data());
       const Matrix out = above.cpu.rows_from(0, m), last = above.gpu.rows_from(m, 1);
@@ -141,7 +141,7 @@ TEST(norms_that_add_a_product_in_parts) {
 
       const Matrix parts = bench.gpu->allocate(count * m, n, DType::F32);
       gemm.run_split_k(x.gpu, tensor(w.gpu), count, parts, stream);
-      const auto added = [&](const void* with) { return pi05::kernels::parts_of(parts, count, with); };
+      const auto added = [&](const void* with) { return pi05::kernels::split_k_partials(parts, count, with); };
       good(pi05::kernels::rms_norm(rms.gpu, tensor(scale.gpu), rms_out.gpu, added(nullptr), stream));
       const Affine affine{tensor(scale.gpu), tensor(shift.gpu)};
       good(pi05::kernels::layer_norm(layer.gpu, affine, layer_out.gpu, added(bias.gpu.data), stream));
@@ -170,7 +170,7 @@ TEST(products_in_one_round) {
       const Both x = bench.activations(m, k), w = bench.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
       const Both bias = bench.activations(1, n), below = bench.activations(1, n);
       const Tensor weight = tensor(w.cpu), added = tensor(bias.cpu);
-      const bool here = kernels::vision_product_fits(x.gpu, tensor(w.gpu));
+      const bool here = kernels::siglip_gemm_supported(x.gpu, tensor(w.gpu));
       CHECK(here ? hopper : !whole_gpu);
       for (const bool gelu : {false, true}) {
         if (!here) continue;
@@ -179,7 +179,7 @@ TEST(products_in_one_round) {
         bench.gpu->copy(below.gpu, above);
         good(cudaDeviceSynchronize());
         const Matrix rows = above.rows_from(0, m);
-        good(kernels::vision_product(x.gpu, tensor(w.gpu), bias.gpu.data, gelu, rows, stream));
+        good(kernels::siglip_gemm(x.gpu, tensor(w.gpu), bias.gpu.data, gelu, rows, stream));
         good(cudaStreamSynchronize(stream));
         bench.compare((gelu ? "a round and GELU" : "a round") + sizes(m, k, n), {out, rows});
         bench.compare("the row after", {below.cpu, above.rows_from(m, 1)}, 0);
@@ -190,7 +190,7 @@ TEST(products_in_one_round) {
       const Both x = bench.activations(m, k), w = bench.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
       const Both bias = bench.exact(1, n), scale = bench.exact(1, n), shift = bench.exact(1, n);
       const Both sum = bench.exact(m, n, 3), out = bench.activations(m, n), below = bench.exact(1, n);
-      const int64_t count = kernels::vision_product_parts(x.gpu, tensor(w.gpu));
+      const int64_t count = kernels::siglip_gemm_splits(x.gpu, tensor(w.gpu));
       CHECK(count == 0 ? !whole_gpu : hopper && count == (k > 2048 ? 3 : 1));
       if (count == 0) continue;
       const Tensor added = tensor(bias.cpu);
@@ -199,9 +199,9 @@ TEST(products_in_one_round) {
       const Matrix above = bench.gpu->allocate(count * m + 1, n, DType::F32), parts = above.rows_from(0, count * m);
       bench.gpu->copy(below.gpu, above);
       good(cudaDeviceSynchronize());
-      good(kernels::vision_product_in_parts(x.gpu, tensor(w.gpu), parts, stream));
+      good(kernels::siglip_gemm_split_k(x.gpu, tensor(w.gpu), parts, stream));
       good(kernels::layer_norm(sum.gpu, {tensor(scale.gpu), tensor(shift.gpu)}, out.gpu,
-                               kernels::parts_of(parts, count, bias.gpu.data), stream));
+                               kernels::split_k_partials(parts, count, bias.gpu.data), stream));
       good(cudaStreamSynchronize(stream));
       const std::string what = sizes(m, k, n) + " in " + std::to_string(count);
       bench.compare("a round's sum" + what, sum), bench.compare("its layer_norm" + what, out);
@@ -209,7 +209,7 @@ TEST(products_in_one_round) {
     }
     Bench bench(type);
     const Both x = bench.activations(768, 2056), wide = bench.activations(1152, 2056);
-    CHECK(kernels::vision_product_parts(x.gpu, tensor(wide.gpu)) == 0);  // more than a round
+    CHECK(kernels::siglip_gemm_splits(x.gpu, tensor(wide.gpu)) == 0);  // more than a round
   }
 }
 

@@ -5,9 +5,9 @@
 #include "backend/cuda/memory.h"
 #include "both_backends.h"
 
-// Products of few rows, as the action expert's layers ask for them; with columns that are odd multiples of 32 too,
+// GEMMs with few rows, as the action expert's layers ask for them; with columns that are odd multiples of 32 too,
 // which Hopper's own kernel does not take.
-TEST(products_of_few_rows) {
+TEST(skinny_gemms) {
   Bench bench(DType::BF16);
   const pi05::Stream stream;
   const auto good = [](cudaError_t result) { CHECK(result == cudaSuccess); };
@@ -20,14 +20,14 @@ TEST(products_of_few_rows) {
       const Both sum = bench.exact(m, n), gated = bench.activations(m, n / 2);
       bench.cpu->linear(x.cpu, tensor(w.cpu), nullptr, sum.cpu);
       bench.cpu->gated_linear(x.cpu, half_of(w.cpu, 0), half_of(w.cpu, 1), gated.cpu);
-      good(pi05::kernels::few_rows_parts(x.gpu, tensor(w.gpu), 1, sum.gpu, stream));
-      good(pi05::kernels::few_rows_gated(x.gpu, tensor(w.gpu), gated.gpu, stream));
+      good(pi05::kernels::skinny_gemm_split_k(x.gpu, tensor(w.gpu), 1, sum.gpu, stream));
+      good(pi05::kernels::skinny_gemm_geglu(x.gpu, tensor(w.gpu), gated.gpu, stream));
       good(cudaStreamSynchronize(stream));
-      bench.compare("few rows" + sizes(m, k, n), sum), bench.compare("few rows, gated" + sizes(m, k, n), gated);
+      bench.compare("skinny GEMM" + sizes(m, k, n), sum), bench.compare("skinny GEMM, gated" + sizes(m, k, n), gated);
     }
 }
 
-TEST(products_of_few_rows_that_are_turned) {
+TEST(skinny_gemms_with_rope_on_q_and_k) {
   const pi05::Stream stream;
   constexpr int64_t kFirst = 500, kRows = 64;
   struct Case {
@@ -56,13 +56,13 @@ TEST(products_of_few_rows_that_are_turned) {
       bench.cpu->linear(x.cpu, rows(q_cols, kv_cols), nullptr, k.cpu);
       bench.cpu->linear(x.cpu, rows(q_cols + kv_cols, kv_cols), nullptr, v.cpu);
       bench.cpu->rope(q.cpu, c.heads, kFirst), bench.cpu->rope(k.cpu, c.kv_heads, kFirst);
-      CHECK(pi05::kernels::few_rows_turned(x.gpu, tensor(w.gpu), c.heads, c.kv_heads, kFirst,
-                                           static_cast<const float2*>(table.data), q.gpu, k.gpu, v.gpu,
-                                           stream) == cudaSuccess);
+      CHECK(pi05::kernels::skinny_gemm_qkv_rope(x.gpu, tensor(w.gpu), c.heads, c.kv_heads, kFirst,
+                                                static_cast<const float2*>(table.data), q.gpu, k.gpu, v.gpu,
+                                                stream) == cudaSuccess);
       CHECK(cudaStreamSynchronize(stream) == cudaSuccess);
       const std::string what = sizes(m, c.width, q_cols);
-      bench.compare("few rows, queries" + what, q), bench.compare("few rows, keys" + what, k);
-      bench.compare("few rows, values" + what, v);
+      bench.compare("skinny GEMM, queries" + what, q), bench.compare("skinny GEMM, keys" + what, k);
+      bench.compare("skinny GEMM, values" + what, v);
     }
   }
 }
@@ -84,9 +84,9 @@ TEST(adaptive_norms_that_add_a_product_in_parts) {
       bench.cpu->adaptive_rms_norm(h.cpu, modulation.cpu.cols_from(3 * n, 3 * n), time_row.data(), out.cpu);
 
       const Matrix parts = bench.gpu->allocate(count * m, n, DType::F32);
-      good(pi05::kernels::few_rows_parts(x.gpu, tensor(w.gpu), count, parts, stream));
+      good(pi05::kernels::skinny_gemm_split_k(x.gpu, tensor(w.gpu), count, parts, stream));
       good(pi05::kernels::adaptive_rms_norm(h.gpu, modulation.gpu.cols_from(3 * n, 3 * n), times.as<int32_t>(), out.gpu,
-                                            pi05::kernels::parts_of(parts, count),
+                                            pi05::kernels::split_k_partials(parts, count),
                                             static_cast<const float*>(gate.gpu.data), stream));
       good(cudaStreamSynchronize(stream));
       const std::string what = sizes(m, k, n) + " in " + std::to_string(count);

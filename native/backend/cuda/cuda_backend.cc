@@ -48,7 +48,7 @@ std::optional<Error> cuda_unavailable_reason() {
     return missing("Expected libcublasLt.so." + std::to_string(CUDART_VERSION / 1000) +
                    " for the cuda backend, received none (install CUDA's libraries, or the Python package "
                    "nvidia-cublas and name its folder in PI05_CUBLAS_ROOT, or use auto or cpu)");
-  const cudaError_t code = kernels::find_code();
+  const cudaError_t code = kernels::check_kernel_image();
   cudaGetLastError();
   switch (code) {
     case cudaErrorNoKernelImageForDevice:
@@ -71,18 +71,18 @@ std::optional<Error> unsupported_model_reason(const Dimensions& d) {
   using Size = std::pair<const char*, int64_t>;
   for (const auto& [name, width] : {Size("vision.hidden", d.vision.hidden), Size("prefix.width", d.prefix.width),
                                     Size("expert.width", d.expert.width)})
-    if (width % 4 != 0 || width > kernels::kMostWidth)
-      return other(std::string(name) + " a multiple of 4 and at most " + std::to_string(kernels::kMostWidth),
+    if (width % 4 != 0 || width > kernels::kMaxNormWidth)
+      return other(std::string(name) + " a multiple of 4 and at most " + std::to_string(kernels::kMaxNormWidth),
                    std::to_string(width));
   for (const auto& [name, dim] :
        {Size("vision.hidden / vision.heads", d.vision.head_dim()), Size("prefix.head_dim", d.prefix.head_dim)})
-    if (dim % 8 != 0 || dim > kernels::kMostHeadDim)
-      return other(std::string(name) + " a multiple of 8 and at most " + std::to_string(kernels::kMostHeadDim),
+    if (dim % 8 != 0 || dim > kernels::kMaxHeadDim)
+      return other(std::string(name) + " a multiple of 8 and at most " + std::to_string(kernels::kMaxHeadDim),
                    std::to_string(dim));
   for (const auto& [name, heads] :
        {Size("prefix", d.prefix.heads + 2 * d.prefix.kv_heads), Size("expert", d.expert.heads + 2 * d.expert.kv_heads)})
-    if (heads > kernels::kMostHeads)
-      return other("at most " + std::to_string(kernels::kMostHeads) + " heads of queries, keys and values in " + name,
+    if (heads > kernels::kMaxHeads)
+      return other("at most " + std::to_string(kernels::kMaxHeads) + " heads of queries, keys and values in " + name,
                    std::to_string(heads));
   return std::nullopt;
 }

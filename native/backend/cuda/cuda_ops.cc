@@ -58,7 +58,7 @@ CudaOps::~CudaOps() {
 void CudaOps::load(const Weights& host) {
   loaded_ = CudaWeights::of(host, dims, type_, vision_type(), stream_);
   weights_ = loaded_->placed();
-  if (loaded_->packed_expert().bytes() > 0) exchange_ = DeviceMemory(kernels::expert_mail_bytes());
+  if (loaded_->packed_expert().bytes() > 0) exchange_ = DeviceMemory(kernels::expert_exchange_bytes());
 }
 
 // Rows begin at multiples of 16 bytes, and products may read zeros past a row's end.
@@ -220,8 +220,8 @@ void CudaOps::embed(const int32_t* tokens, const Matrix& out) {
 
 void CudaOps::linear(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out) {
   if (x.dtype != weight.dtype)
-    check(kernels::thin_linear(x, weight, bias ? static_cast<const float*>(bias->data) : nullptr, out, stream_),
-          "a thin product");
+    check(kernels::gemv(x, weight, bias ? static_cast<const float*>(bias->data) : nullptr, out, stream_),
+          "a matrix-vector product");
   else
     gemm_.run(x, weight, {bias ? bias->data : nullptr, false, false}, out, stream_);
 }
@@ -234,13 +234,13 @@ void CudaOps::linear_gelu(const Matrix& x, const Tensor& weight, const Tensor* b
 void CudaOps::gated_linear(const Matrix& x, const Tensor& gate, const Tensor& up, const Matrix& out) {
   const Tensor all{gate.data, gate.dtype, 2 * gate.rows, gate.cols};
   const bool turns = up.data == gate.data;
-  if (turns && kernels::gated_product_fits(x, all, out)) {
-    check(kernels::gated_product(x, all, out, stream_), "a gated product");
+  if (turns && kernels::geglu_gemm_supported(x, all, out)) {
+    check(kernels::geglu_gemm(x, all, out, stream_), "a gated product");
     return;
   }
   const auto* below = static_cast<const char*>(gate.data) + gate.rows * gate.cols * bytes_of(gate.dtype);
-  if (up.data == below && kernels::few_rows_fit(x, all)) {
-    check(kernels::few_rows_gated(x, all, out, stream_), "a gated product of few rows");
+  if (up.data == below && kernels::skinny_gemm_supported(x, all)) {
+    check(kernels::skinny_gemm_geglu(x, all, out, stream_), "a gated product of few rows");
     return;
   }
   const Matrix both = scratch(out.rows, 2 * gate.rows, out.dtype);
@@ -250,7 +250,7 @@ void CudaOps::gated_linear(const Matrix& x, const Tensor& gate, const Tensor& up
     gemm_.run(x, gate, {}, both.cols_from(0, gate.rows), stream_);
     gemm_.run(x, up, {}, both.cols_from(gate.rows, gate.rows), stream_);
   }
-  check(kernels::gelu_multiply(both, turns ? kernels::kTurn : gate.rows, out, stream_), "a gated GELU");
+  check(kernels::geglu(both, turns ? kernels::kInterleave : gate.rows, out, stream_), "a gated GELU");
 }
 
 void CudaOps::linear_add(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& stream) {
@@ -259,7 +259,7 @@ void CudaOps::linear_add(const Matrix& x, const Tensor& weight, const Tensor* bi
 
 // By measurement on an H200: parts pay where tiles of 128 by 256 leave most multiprocessors idle. Norms read parts
 // whose rows follow one another without a gap, and parts of columns begin at multiples of 16 bytes.
-kernels::Parts CudaOps::linear_split_k(const Matrix& x, const Tensor& weight, const Matrix& stream) {
+kernels::SplitKPartials CudaOps::linear_split_k(const Matrix& x, const Tensor& weight, const Matrix& stream) {
   const int64_t tiles = (x.rows + 127) / 128 * ((weight.rows + 255) / 256);
   const int64_t processors = kernels::gpu().multiprocessors;
   const int64_t count = processors >= 5 * tiles ? kMostParts : 2 * processors >= 5 * tiles ? 2 : 1;
@@ -269,7 +269,7 @@ kernels::Parts CudaOps::linear_split_k(const Matrix& x, const Tensor& weight, co
   }
   const Matrix parts = scratch(count * x.rows, weight.rows, DType::F32);
   gemm_.run_split_k(x, weight, count, parts, stream_);
-  return kernels::parts_of(parts, count);
+  return kernels::split_k_partials(parts, count);
 }
 
 void CudaOps::linear_gated_add(const Matrix& x, const Tensor& weight, const Matrix& gate, const int32_t* time_row,
@@ -280,15 +280,15 @@ void CudaOps::linear_gated_add(const Matrix& x, const Tensor& weight, const Matr
 }
 
 CudaOps::PendingResidual CudaOps::gated_split_k(const Matrix& x, const Tensor& weight, const Matrix& gate) {
-  const bool few = kernels::few_rows_fit(x, weight);
+  const bool few = kernels::skinny_gemm_supported(x, weight);
   const int64_t count = few && x.cols % (64 * kMostParts) == 0 ? kMostParts : 1;
   Matrix parts = scratch(count * x.rows, weight.rows, DType::F32);
   parts.stride = parts.cols;  // as norms read them
   if (few)
-    check(kernels::few_rows_parts(x, weight, count, parts, stream_), "a product in parts");
+    check(kernels::skinny_gemm_split_k(x, weight, count, parts, stream_), "a product in parts");
   else
     gemm_.run(x, weight, {}, parts, stream_);
-  return {kernels::parts_of(parts, count), static_cast<const float*>(gate.data)};
+  return {kernels::split_k_partials(parts, count), static_cast<const float*>(gate.data)};
 }
 
 void CudaOps::layer_norm(const Matrix& x, const Affine& norm, const Matrix& out) {

@@ -84,16 +84,17 @@ class CudaOps final : public Ops {
   cudaGraphExec_t recorded(const Shape& shape, const std::function<void()>& record);
   Matrix scratch(int64_t rows, int64_t cols, DType type);  // valid until the next call
   // x · weightᵀ, to be added to `stream` by the norm that reads it next, or added already. Lies in scratch.
-  kernels::Parts linear_split_k(const Matrix& x, const Tensor& weight, const Matrix& stream);
+  kernels::SplitKPartials linear_split_k(const Matrix& x, const Tensor& weight, const Matrix& stream);
   // The same of a layer of SigLIP with its bias; and out = x · weightᵀ + bias, after a GELU where `gelu`.
-  kernels::Parts vision_parts(const Matrix& x, const Affine& layer, const Matrix& stream);
+  kernels::SplitKPartials vision_parts(const Matrix& x, const Affine& layer, const Matrix& stream);
   void vision_linear(const Matrix& x, const Tensor& weight, const Tensor& bias, bool gelu, const Matrix& out);
   // Adds `before` to x first; returns what is left to add to it.
-  kernels::Parts layer_of_prefix(int64_t layer, const Matrix& x, const Cache& cache, const kernels::Parts& before);
+  kernels::SplitKPartials layer_of_prefix(int64_t layer, const Matrix& x, const Cache& cache,
+                                          const kernels::SplitKPartials& before);
   // What a layer's out or down product leaves to the norm that reads the stream next: gate[time_row[r]] times the
   // parts.
   struct PendingResidual {
-    kernels::Parts parts;
+    kernels::SplitKPartials parts;
     const float* gate = nullptr;
   };
   PendingResidual gated_split_k(const Matrix& x, const Tensor& weight, const Matrix& gate);

@@ -138,7 +138,7 @@ void Gemm::run(const Matrix& x, const Tensor& weight, const Epilogue& epilogue, 
                                         std::to_string(weight.cols) + ") by (" + std::to_string(weight.rows) + ", " +
                                         std::to_string(weight.cols) + "), received none");
   if (epilogue.bias || epilogue.gelu)
-    check(kernels::finish(out, epilogue.bias, epilogue.gelu, stream), "a bias and GELU");
+    check(kernels::apply_epilogue(out, epilogue.bias, epilogue.gelu, stream), "a bias and GELU");
 }
 
 void Gemm::run_split_k(const Matrix& x, const Tensor& weight, int64_t count, const Matrix& parts, cudaStream_t stream) {

@@ -19,7 +19,7 @@ void CudaOps::vision(const Matrix& patches, int64_t cameras, const Matrix& out) 
                         w.position.cols};
   copy(position, x);
   linear_add(patches, w.patch.weight, &w.patch.bias, x);
-  kernels::Parts left;
+  kernels::SplitKPartials left;
   for (size_t i = 0; i < w.vision.size(); i++) {
     const VisionLayer& layer = w.vision[i];
     check(kernels::layer_norm(x, layer.norm1, norm, left, stream_), "a LayerNorm");
@@ -37,31 +37,31 @@ void CudaOps::vision(const Matrix& patches, int64_t cameras, const Matrix& out) 
 }
 
 void CudaOps::vision_linear(const Matrix& x, const Tensor& weight, const Tensor& bias, bool gelu, const Matrix& out) {
-  if (kernels::vision_product_fits(x, weight))
-    check(kernels::vision_product(x, weight, bias.data, gelu, out, stream_), "a product of SigLIP");
+  if (kernels::siglip_gemm_supported(x, weight))
+    check(kernels::siglip_gemm(x, weight, bias.data, gelu, out, stream_), "a product of SigLIP");
   else
     gemm_.run(x, weight, {bias.data, gelu, false}, out, stream_);
 }
 
-kernels::Parts CudaOps::vision_parts(const Matrix& x, const Affine& layer, const Matrix& stream) {
-  const int64_t count = kernels::vision_product_parts(x, layer.weight);
+kernels::SplitKPartials CudaOps::vision_parts(const Matrix& x, const Affine& layer, const Matrix& stream) {
+  const int64_t count = kernels::siglip_gemm_splits(x, layer.weight);
   if (count == 0) {
     linear_add(x, layer.weight, &layer.bias, stream);
     return {};
   }
   const Matrix parts = scratch(count * x.rows, layer.weight.rows, DType::F32);
-  check(kernels::vision_product_in_parts(x, layer.weight, parts, stream_), "a product of SigLIP in parts");
-  return kernels::parts_of(parts, count, layer.bias.data);
+  check(kernels::siglip_gemm_split_k(x, layer.weight, parts, stream_), "a product of SigLIP in parts");
+  return kernels::split_k_partials(parts, count, layer.bias.data);
 }
 
 void CudaOps::prefix(const Matrix& x, const Cache& cache) {
-  kernels::Parts left;
+  kernels::SplitKPartials left;
   for (int64_t layer = 0; layer < dims.prefix.layers; layer++) left = layer_of_prefix(layer, x, cache, left);
   mark(static_cast<int>(Stage::Prefix));
 }
 
-kernels::Parts CudaOps::layer_of_prefix(int64_t layer, const Matrix& x, const Cache& cache,
-                                        const kernels::Parts& before) {
+kernels::SplitKPartials CudaOps::layer_of_prefix(int64_t layer, const Matrix& x, const Cache& cache,
+                                                 const kernels::SplitKPartials& before) {
   const auto& d = dims.prefix;
   const PrefixLayer& w = weights_.prefix[static_cast<size_t>(layer)];
   const int64_t q_cols = d.heads * d.head_dim, kv_cols = d.kv_heads * d.head_dim;
@@ -132,9 +132,9 @@ CudaOps::PendingResidual CudaOps::layer_of_expert(int64_t layer, const int32_t* 
   const Matrix all = qkv(h.rows, q_cols + 2 * kv_cols, type_), q = all.cols_from(0, q_cols);
 
   adaptive_rms_norm(h, modulation, time_row, norm, before);
-  if (kernels::few_rows_fit(norm, qkv_weight) && d.head_dim % 64 == 0) {
-    check(kernels::few_rows_turned(norm, qkv_weight, d.heads, d.kv_heads, prefix_tokens, cos_sin_.as<float2>(), q,
-                                   own_k, own_v, stream_),
+  if (kernels::skinny_gemm_supported(norm, qkv_weight) && d.head_dim % 64 == 0) {
+    check(kernels::skinny_gemm_qkv_rope(norm, qkv_weight, d.heads, d.kv_heads, prefix_tokens, cos_sin_.as<float2>(), q,
+                                        own_k, own_v, stream_),
           "queries, keys and values");
   } else {
     linear(norm, qkv_weight, nullptr, all);

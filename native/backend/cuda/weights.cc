@@ -34,7 +34,7 @@ class CudaWeights::Loading {
   }
   Tensor place(const Tensor& host, DType type, const Matrix* to = nullptr);
   Fused fuse(std::vector<const Affine*> parts, DType type);
-  void take_turns(Tensor& gate, Tensor& up);
+  void interleave(Tensor& gate, Tensor& up);
   void pack_expert();
 
   CudaWeights& into_;
@@ -98,14 +98,15 @@ CudaWeights::Fused CudaWeights::Loading::fuse(std::vector<const Affine*> parts, 
   return fused;
 }
 
-void CudaWeights::Loading::take_turns(Tensor& gate, Tensor& up) {
+void CudaWeights::Loading::interleave(Tensor& gate, Tensor& up) {
   const int64_t rows = 2 * gate.rows, stride = padded(gate.cols), bytes = rows * stride * bytes_of(type_);
   if (in_order_.bytes() < bytes) in_order_ = DeviceMemory(bytes);
   const Matrix both{in_order_.as<void>(), type_, rows, stride, stride};
   const Matrix first = both.rows_from(0, gate.rows), second = both.rows_from(gate.rows, gate.rows);
   const Matrix turns{memory(bytes), type_, rows, gate.cols, stride};
-  check(kernels::interleave(place(gate, type_, &first), place(up, type_, &second), kernels::kTurn, turns, stream_),
-        "an order of weights");
+  check(
+      kernels::interleave(place(gate, type_, &first), place(up, type_, &second), kernels::kInterleave, turns, stream_),
+      "an order of weights");
   gate = up = {turns.data, type_, gate.rows, stride};
 }
 
@@ -160,8 +161,8 @@ void CudaWeights::Loading::load(const Weights& host) {
   for (PrefixLayer& layer : w.prefix) {
     exact(layer.input_norm), exact(layer.post_norm);
     gemma(layer, into_.prefix_qkv_);
-    if (layer.gate.rows % kernels::kTurn == 0)
-      take_turns(layer.gate, layer.up);
+    if (layer.gate.rows % kernels::kInterleave == 0)
+      interleave(layer.gate, layer.up);
     else
       stack(layer.gate, layer.up);
   }
@@ -172,7 +173,7 @@ void CudaWeights::Loading::load(const Weights& host) {
   }
   for (Affine* projection : {&w.final_norm, &w.action_in, &w.action_out, &w.time_in, &w.time_out})
     exact_both(*projection);
-  if (type_ == DType::BF16 && kernels::expert_flow_fits(dims_)) pack_expert();
+  if (type_ == DType::BF16 && kernels::expert_flow_supported(dims_)) pack_expert();
   check(cudaStreamSynchronize(stream_), "the weights' copy");
 }
 

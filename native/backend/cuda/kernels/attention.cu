@@ -249,7 +249,7 @@ __global__ void __launch_bounds__(128) combine_kernel(Problem p) {
 }
 
 template <typename Value, int Dim, int RowParts, int KeyParts, int OwnKeys, int Stages>
-cudaError_t launch(Problem p, int64_t batches, void* partial, int64_t partial_bytes, cudaStream_t stream) {
+cudaError_t launch(Problem p, int64_t batches, void* workspace, int64_t workspace_bytes, cudaStream_t stream) {
   using T = Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>;
   const auto kernel = attention_kernel<Value, Dim, RowParts, KeyParts, OwnKeys, Stages>;
   cudaError_t result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, T::kShared);
@@ -259,12 +259,12 @@ cudaError_t launch(Problem p, int64_t batches, void* partial, int64_t partial_by
   const int64_t rows = static_cast<int64_t>(p.queries) * p.group, all_rows = rows * batches * p.kv_heads;
   const int64_t blocks = blocks_for(rows, T::kRows) * batches * p.kv_heads;
   const int turns = (p.keys + T::kKeys - 1) / T::kKeys;
-  const int64_t room = partial_bytes / (all_rows * (p.dim * 4 + 8));
+  const int64_t room = workspace_bytes / (all_rows * (p.dim * 4 + 8));
   const int wanted = static_cast<int>(std::clamp<int64_t>(std::min(64 / blocks, room), 1, turns));
   const int split_turns = (turns + wanted - 1) / wanted;
   p.splits = (turns + split_turns - 1) / split_turns;  // none without keys
   p.split_keys = split_turns * T::kKeys;
-  p.stats = static_cast<float2*>(partial);
+  p.stats = static_cast<float2*>(workspace);
   p.partial = reinterpret_cast<float*>(p.stats + p.splits * all_rows);
 
   const dim3 grid(blocks_for(rows, T::kRows), static_cast<unsigned>(batches * p.kv_heads),
@@ -277,31 +277,33 @@ cudaError_t launch(Problem p, int64_t batches, void* partial, int64_t partial_by
 }
 
 template <typename Value>
-cudaError_t launch_for(const Problem& p, int64_t batches, void* partial, int64_t partial_bytes, cudaStream_t stream) {
-  const auto go = [&](auto* launcher) { return launcher(p, batches, partial, partial_bytes, stream); };
+cudaError_t launch_for(const Problem& p, int64_t batches, void* workspace, int64_t workspace_bytes,
+                       cudaStream_t stream) {
+  const auto go = [&](auto* launcher) { return launcher(p, batches, workspace, workspace_bytes, stream); };
   if (p.dim <= 32) return go(launch<Value, 32, 4, 1, 64, 2>);
   if (p.dim <= 64) return go(launch<Value, 64, 4, 1, 64, 2>);
   if (p.dim <= 80) return go(launch<Value, 80, 4, 2, 32, 4>);
   if (p.dim <= 128) return go(launch<Value, 128, 4, 2, 32, 2>);
   using Deep = Tile<256, 3, 4, 16, 2>;
-  return gpu().shared >= Deep::kShared ? go(launch<Value, 256, 3, 4, 16, 2>) : go(launch<Value, 256, 4, 2, 32, 1>);
+  return gpu().shared_memory_per_block >= Deep::kShared ? go(launch<Value, 256, 3, 4, 16, 2>)
+                                                        : go(launch<Value, 256, 4, 2, 32, 1>);
 }
 
 }  // namespace
 
 cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape, const Matrix& out,
-                      void* partial, int64_t partial_bytes, cudaStream_t stream) {
+                      void* workspace, int64_t workspace_bytes, cudaStream_t stream) {
   if (q.dtype == DType::F32) return attention_f32(q, k, v, shape, out, stream);
   const auto aligned = [](const Matrix& m) {
     return m.stride % 8 == 0 && reinterpret_cast<uintptr_t>(m.data) % 16 == 0;
   };
   if (k.dtype != q.dtype || v.dtype != q.dtype || out.dtype != q.dtype || !aligned(q) || !aligned(k) || !aligned(v) ||
-      out.stride % 2 != 0 || shape.head_dim % 8 != 0 || shape.head_dim > kMostHeadDim ||
+      out.stride % 2 != 0 || shape.head_dim % 8 != 0 || shape.head_dim > kMaxHeadDim ||
       shape.heads % shape.kv_heads != 0 || q.rows % shape.batch != 0 || k.rows % shape.batch != 0 || v.rows != k.rows ||
       out.rows != q.rows || q.rows == 0 || k.rows == 0)
     return cudaErrorInvalidValue;
-  if (aligned(out) && attention_hopper_fits(k, shape)) {
-    const cudaError_t result = attention_hopper(q, k, v, shape, out, stream);
+  if (aligned(out) && attention_sm90_supported(k, shape)) {
+    const cudaError_t result = attention_sm90(q, k, v, shape, out, stream);
     if (result != cudaErrorNotSupported) return result;
     cudaGetLastError();
   }
@@ -312,7 +314,8 @@ cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const A
   p.kv_heads = static_cast<int>(shape.kv_heads), p.group = static_cast<int>(shape.heads / shape.kv_heads);
   p.dim = static_cast<int>(shape.head_dim);
   p.scale = 1.4426950408889634f / sqrtf(static_cast<float>(shape.head_dim));
-  return (q.dtype == DType::F16 ? launch_for<fp16> : launch_for<bf16>)(p, shape.batch, partial, partial_bytes, stream);
+  return (q.dtype == DType::F16 ? launch_for<fp16> : launch_for<bf16>)(p, shape.batch, workspace, workspace_bytes,
+                                                                       stream);
 }
 
 }  // namespace pi05::kernels

@@ -98,16 +98,16 @@ __device__ __forceinline__ float block_sum(float x) {
 }
 
 // The next kernel may be started while this one runs, if it waits by itself for this one's end (Hopper).
-__device__ __forceinline__ void begin_successor() {
+__device__ __forceinline__ void pdl_trigger() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;");
 #endif
 }
 // What the kernels before this one have written is there, and they have read what they read. Every block of a kernel
-// that launch_early() starts waits so before it reads what they write and before it writes: then it does not end before
+// that launch_pdl() starts waits so before it reads what they write and before it writes: then it does not end before
 // they do, and who waits for it has waited for all. Weights, and what was written before a kernel that began late (an
 // inference's inputs, the modulation), may be read without.
-__device__ __forceinline__ void after_predecessor() {
+__device__ __forceinline__ void pdl_wait() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
@@ -115,8 +115,8 @@ __device__ __forceinline__ void after_predecessor() {
 
 // Where the kernel's code can wait, it may begin before its predecessor ends.
 template <typename... Parameters, typename... Arguments>
-cudaError_t launch_early(void (*kernel)(Parameters...), dim3 grid, dim3 block, int64_t shared, cudaStream_t stream,
-                         Arguments... arguments) {
+cudaError_t launch_pdl(void (*kernel)(Parameters...), dim3 grid, dim3 block, int64_t shared, cudaStream_t stream,
+                       Arguments... arguments) {
   cudaFuncAttributes code{};
   const cudaError_t result = cudaFuncGetAttributes(&code, kernel);
   if (result != cudaSuccess) return result;

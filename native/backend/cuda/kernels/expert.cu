@@ -94,14 +94,14 @@ int shared_bytes(int stages) { return Ring::kOffset + stages * Layout::kStage; }
 
 }  // namespace
 
-bool expert_flow_fits(const Dimensions& dims) {
+bool expert_flow_supported(const Dimensions& dims) {
   const auto& e = dims.expert;
   if (e.width != expert::kWidth || e.heads != expert::kHeads || e.kv_heads != 1 || e.head_dim != expert::kDim ||
       e.mlp != expert::kMlp || dims.action_dim != expert::kActionDim || dims.horizon > expert::kRows ||
       dims.max_prefix() > kMostPrefix)
     return false;
   if (!gpu().is_hopper() || !hopper::tensor_map_encoder()) return false;
-  const int stages = stages_for(gpu().shared);
+  const int stages = stages_for(gpu().shared_memory_per_block);
   const int64_t keys = (dims.max_prefix() + 7) / 8 + 2;  // of a block: its part of the prefix, two action rows
   if (stages < (keys + expert::kPage - 1) / expert::kPage) return false;
   const int shared = shared_bytes(stages);
@@ -120,7 +120,7 @@ bool expert_flow_fits(const Dimensions& dims) {
 
 int64_t expert_weight_bytes(int64_t layers) { return layers * kBlocks * static_cast<int64_t>(Plan::kLayerBytes); }
 
-int64_t expert_mail_bytes() { return 2 * static_cast<int64_t>(sizeof(expert::Mail)); }
+int64_t expert_exchange_bytes() { return 2 * static_cast<int64_t>(sizeof(expert::Mail)); }
 
 cudaError_t pack_expert(int64_t layer, const Tensor& qkv, const Tensor& o, const Tensor& gate_up, const Tensor& down,
                         void* packed, cudaStream_t stream) {
@@ -149,7 +149,7 @@ cudaError_t expert_flow(const ExpertFlow& flow, const Inputs& in, const Cache& c
     return cudaErrorInvalidValue;
   p.prefix = static_cast<int>(flow.prefix_tokens);
   p.clusters = kClusters;
-  p.stages = stages_for(gpu().shared);
+  p.stages = stages_for(gpu().shared_memory_per_block);
   p.inflight = std::min(kInFlight, p.stages);
   p.layers = static_cast<int>(flow.layers), p.steps = static_cast<int>(flow.steps), p.rows = static_cast<int>(x.rows);
   p.mod = static_cast<const float*>(modulation.data);
@@ -159,9 +159,9 @@ cudaError_t expert_flow(const ExpertFlow& flow, const Inputs& in, const Cache& c
   p.actions = static_cast<float*>(x.data);
   p.velocities = static_cast<float*>(velocities.data);
   p.dt = static_cast<float>(-1.0 / static_cast<double>(flow.steps));
-  p.mail = static_cast<expert::Mail*>(flow.mail);
+  p.mail = static_cast<expert::Mail*>(flow.exchange);
 
-  cudaError_t result = cudaMemsetAsync(flow.mail, 0xff, static_cast<size_t>(expert_mail_bytes()), stream);
+  cudaError_t result = cudaMemsetAsync(flow.exchange, 0xff, static_cast<size_t>(expert_exchange_bytes()), stream);
   if (result != cudaSuccess) return result;
   const int shared = shared_bytes(p.stages);
   result = cudaFuncSetAttribute(expert::kernel<kTiles>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared);

@@ -1,5 +1,5 @@
-// All flow steps of the standard action expert as one persistent kernel, for Hopper: clusters, weights packed in
-// the order in which each block streams them.
+// All flow steps of the action expert in one persistent kernel, for compute capability 9.0 and the standard expert's
+// sizes. Thread block clusters; weights are packed in the order in which each block streams them.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -8,24 +8,28 @@
 
 namespace pi05::kernels {
 
-// Whether this GPU has the clusters and shared memory (all blocks wait for one another, so all must run at once), the
-// build the code, and the model the sizes that the kernel is made for.
-bool expert_flow_fits(const Dimensions& dims);
+// True when the model has the sizes the kernel is compiled for, and the GPU has the shared memory and can run all
+// clusters at once (blocks wait for each other, so all must be resident).
+bool expert_flow_supported(const Dimensions& dims);
 
+// Sizes of the device buffers that the caller allocates.
 int64_t expert_weight_bytes(int64_t layers);
-int64_t expert_mail_bytes();
+int64_t expert_exchange_bytes();
 
-// One layer's bf16 weights: qkv (2560, 1024), o (1024, 2048), gate_up (8192, 1024), down (1024, 4096).
+// Packs one layer's bf16 weights into `packed` (expert_weight_bytes(layers)): qkv (2560, 1024), o (1024, 2048),
+// gate_up (8192, 1024): rows of gate, then of up, down (1024, 4096).
 cudaError_t pack_expert(int64_t layer, const Tensor& qkv, const Tensor& o, const Tensor& gate_up, const Tensor& down,
                         void* packed, cudaStream_t stream);
 
 struct ExpertFlow {
-  const void* packed;
-  void* mail;  // expert_mail_bytes()
+  const void* packed;  // expert_weight_bytes(layers), filled by pack_expert
+  void* exchange;      // expert_exchange_bytes(), scratch; initialised by expert_flow
   int64_t layers, steps, prefix_tokens;
-  const float *action_in, *action_in_bias, *action_out, *action_out_bias;
+  const float *action_in, *action_in_bias;    // (1024, 32), (1024)
+  const float *action_out, *action_out_bias;  // (32, 1024), (32)
 };
-// Every row of the horizon has step s's row s of the modulation table: nothing is held.
+// x (horizon, 32) F32: the actions. velocities (steps * horizon, 32) F32. In flow step s all action rows use row s of
+// `modulation`, so no row may be frozen.
 cudaError_t expert_flow(const ExpertFlow& flow, const Inputs& in, const Cache& cache, const Matrix& modulation,
                         const Matrix& x, const Matrix& velocities, cudaStream_t stream);
 

@@ -16,8 +16,8 @@ __global__ void euler_kernel(const float* previous, const float* pull, const flo
                              const float* time, float dt, float* velocity, int64_t velocity_stride, float* x,
                              int64_t stride, int cols) {
   const int64_t row = blockIdx.x;
-  begin_successor();
-  after_predecessor();
+  pdl_trigger();
+  pdl_wait();
   for (int i = static_cast<int>(threadIdx.x); i < cols; i += static_cast<int>(blockDim.x)) {
     float &v = velocity[row * velocity_stride + i], &value = x[row * stride + i];
     const float target = previous[row * cols + i];
@@ -41,9 +41,9 @@ cudaError_t euler_step(const Inputs& in, int64_t step, int64_t steps, const Matr
   if (x.dtype != DType::F32 || velocity.dtype != DType::F32 || x.rows != velocity.rows || x.cols != velocity.cols ||
       x.rows <= 0)
     return cudaErrorInvalidValue;
-  return launch_early(euler_kernel, static_cast<unsigned>(x.rows), 32, 0, stream, in.prev_chunk, in.prefix_weights,
-                      in.frozen_mask, in.guidance_weights + step, in.times + step, -1.0 / static_cast<double>(steps),
-                      velocity.data, velocity.stride, x.data, x.stride, x.cols);
+  return launch_pdl(euler_kernel, static_cast<unsigned>(x.rows), 32, 0, stream, in.prev_chunk, in.prefix_weights,
+                    in.frozen_mask, in.guidance_weights + step, in.times + step, -1.0 / static_cast<double>(steps),
+                    velocity.data, velocity.stride, x.data, x.stride, x.cols);
 }
 
 }  // namespace pi05::kernels

@@ -1,4 +1,4 @@
-// What the GPU is that kernels are chosen by. Looked at once: a process uses one GPU, the first.
+// Properties of the GPU that decide which kernels run. A process uses one GPU, device 0.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -7,28 +7,28 @@ namespace pi05::kernels {
 
 struct Gpu {
   int multiprocessors = 0;
-  int major = 0, minor = 0;  // compute capability
-  int shared = 0;            // bytes of shared memory that a block can have
+  int major = 0, minor = 0;         // compute capability
+  int shared_memory_per_block = 0;  // bytes, opt-in maximum
 
-  // What code for 90a runs on: wgmma and TMA.
+  // True for GPUs that run code compiled for sm_90a (wgmma, TMA, clusters).
   bool is_hopper() const { return major == 9 && minor == 0; }
 };
 
-// All zeros where the GPU does not answer.
+// Queried once. All zeros when the query fails.
 inline const Gpu& gpu() {
-  static const Gpu known = [] {
+  static const Gpu properties = [] {
     Gpu gpu;
-    const auto ask = [](int& value, cudaDeviceAttr what) {
-      return cudaDeviceGetAttribute(&value, what, 0) == cudaSuccess;
+    const auto query = [](int& value, cudaDeviceAttr attribute) {
+      return cudaDeviceGetAttribute(&value, attribute, 0) == cudaSuccess;
     };
-    const bool answers =
-        ask(gpu.multiprocessors, cudaDevAttrMultiProcessorCount) && ask(gpu.major, cudaDevAttrComputeCapabilityMajor) &&
-        ask(gpu.minor, cudaDevAttrComputeCapabilityMinor) && ask(gpu.shared, cudaDevAttrMaxSharedMemoryPerBlockOptin);
-    if (answers) return gpu;
-    cudaGetLastError();
+    if (query(gpu.multiprocessors, cudaDevAttrMultiProcessorCount) &&
+        query(gpu.major, cudaDevAttrComputeCapabilityMajor) && query(gpu.minor, cudaDevAttrComputeCapabilityMinor) &&
+        query(gpu.shared_memory_per_block, cudaDevAttrMaxSharedMemoryPerBlockOptin))
+      return gpu;
+    cudaGetLastError();  // clear it: the next launch must not report it
     return Gpu();
   }();
-  return known;
+  return properties;
 }
 
 }  // namespace pi05::kernels

@@ -1,5 +1,6 @@
-// The launchers of all kernels. Each checks its shapes (cudaErrorInvalidValue), launches on `stream` and returns what
-// the launch said. Activations are matrices of bf16 (fp16 in SigLIP) or fp32; every sum has one order.
+// Launchers of the CUDA kernels. Each checks its shapes and types (cudaErrorInvalidValue), launches on `stream` without
+// synchronising and returns the launch status. Matrices are row-major bf16 (fp16 in SigLIP) or fp32. Every reduction
+// has a fixed order, so equal inputs give equal bits.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -8,114 +9,121 @@
 
 namespace pi05::kernels {
 
-// The largest sizes that the kernels below take.
-constexpr int64_t kMostWidth = 4096;   // of a row that is normalised, a multiple of 4
-constexpr int64_t kMostHeads = 32;     // of queries, keys and values together
-constexpr int64_t kMostHeadDim = 256;  // a multiple of 8
+// Upper limits of the kernels below.
+constexpr int64_t kMaxNormWidth = 4096;  // row width of the norms, a multiple of 4
+constexpr int64_t kMaxHeads = 32;        // RoPE: query, key and value heads together
+constexpr int64_t kMaxHeadDim = 256;     // attention: a multiple of 8
 
-// cudaSuccess where this build has code for the GPU, otherwise what looking for it gave.
-cudaError_t find_code();
+// cudaSuccess when this build contains code for the current GPU, otherwise the runtime's error, e.g.
+// cudaErrorNoKernelImageForDevice.
+cudaError_t check_kernel_image();
 
-// ---- norm.cu: x (rows, width) F32, width a multiple of 4 and at most kMostWidth ----
+// ---- norm.cu: x (rows, width) F32, width a multiple of 4 and at most kMaxNormWidth ----
 
-// What is added to x before it is normalised: the parts of a product, each (rows, width) F32 and `step` values after
-// the one before it, `count` of them: up to 4, or none; with parts, a bias (width) or null.
-struct Parts {
-  const float* data = nullptr;
-  int64_t step = 0, count = 0;
-  const float* bias = nullptr;
+// The output of a split-K GEMM: `splits` partial products whose sum, plus `bias`, is the result. The norms add them to
+// the residual x before they normalise, so that no separate reduction kernel runs. At most 4 splits; 0 for none.
+struct SplitKPartials {
+  const float* data = nullptr;  // (splits, rows, width)
+  int64_t stride = 0;           // elements between two splits
+  int64_t splits = 0;
+  const float* bias = nullptr;  // (width) or null
 };
-// Of sums (count * rows, width), whose rows follow one another without a gap.
-inline Parts parts_of(const Matrix& sums, int64_t count, const void* bias = nullptr) {
-  return {static_cast<const float*>(sums.data), sums.rows / count * sums.stride, count,
+// View of partials (splits * rows, width) whose rows are contiguous.
+inline SplitKPartials split_k_partials(const Matrix& partials, int64_t splits, const void* bias = nullptr) {
+  return {static_cast<const float*>(partials.data), partials.rows / splits * partials.stride, splits,
           static_cast<const float*>(bias)};
 }
-cudaError_t layer_norm(const Matrix& x, const Affine& norm, const Matrix& out, const Parts& parts, cudaStream_t stream);
-cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, const Parts& parts, cudaStream_t stream);
-// What is added here is gate[time_row[r]] times the parts' sum; gate (times, width) F32, rows as far apart as
-// modulation's.
+// x += sum of partials + bias; out (rows, width) = norm(x)
+cudaError_t layer_norm(const Matrix& x, const Affine& norm, const Matrix& out, const SplitKPartials& partials,
+                       cudaStream_t stream);
+cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, const SplitKPartials& partials,
+                     cudaStream_t stream);
+// x[r] += gate[time_row[r]] * sum of partials[r], then out = adaptive RMSNorm of x (see Ops). gate (times, width) F32
+// with the row stride of `modulation`; null without partials. No bias.
 cudaError_t adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out,
-                              const Parts& parts, const float* gate, cudaStream_t stream);
+                              const SplitKPartials& partials, const float* gate, cudaStream_t stream);
 
 // ---- pointwise.cu ----
 
 cudaError_t copy(const Matrix& from, const Matrix& to, cudaStream_t stream);
 cudaError_t silu(const Matrix& x, cudaStream_t stream);
-// out = gelu(out + bias) or out + bias; bias (cols) of out's type or null
-cudaError_t finish(const Matrix& out, const void* bias, bool gelu, cudaStream_t stream);
-// out = gelu(gate) * up, where both's columns are `turn` of gate, then `turn` of up, and so on
-cudaError_t gelu_multiply(const Matrix& both, int64_t turn, const Matrix& out, cudaStream_t stream);
-// to's rows: `turn` of a's, then `turn` of b's, and so on
-cudaError_t interleave(const Tensor& a, const Tensor& b, int64_t turn, const Matrix& to, cudaStream_t stream);
-// stream_rows[r] += gate[time_row[r]] * product[r], all F32
-cudaError_t gated_add(const Matrix& product, const Matrix& gate, const int32_t* time_row, const Matrix& stream_rows,
+// out = gelu(out + bias), or out + bias without `gelu`; bias (cols) of out's type or null
+cudaError_t apply_epilogue(const Matrix& out, const void* bias, bool gelu, cudaStream_t stream);
+// out (rows, n) = gelu(gate) * up. The columns of gate_up (rows, 2 n) alternate: `interleave` of gate, `interleave` of
+// up.
+cudaError_t geglu(const Matrix& gate_up, int64_t interleave, const Matrix& out, cudaStream_t stream);
+// to (2 n, k): `group` rows of a (n, k), then `group` rows of b (n, k), and so on
+cudaError_t interleave(const Tensor& a, const Tensor& b, int64_t group, const Matrix& to, cudaStream_t stream);
+// residual[r] += gate[time_row[r]] * product[r], all F32
+cudaError_t gated_add(const Matrix& product, const Matrix& gate, const int32_t* time_row, const Matrix& residual,
                       cudaStream_t stream);
 // out (rows, width) F32 = table[tokens[r]] * scale
 cudaError_t embed(const int32_t* tokens, const Tensor& table, float scale, const Matrix& out, cudaStream_t stream);
-// `to` has more columns: the rest of a row is zero. F16 widens into F32 or rounds to bf16.
+// Converts from (rows, cols), contiguous, to the type of `to` (rows, at least cols); further columns become zero.
 cudaError_t pad(const void* from, DType type, int64_t rows, int64_t cols, const Matrix& to, cudaStream_t stream);
 
-// ---- rope.cu: turns (positions, head_dim / 2) cosine and sine ----
+// ---- rope.cu: cos_sin (positions, head_dim / 2) is the table of cosines and sines ----
 
-cudaError_t rope(const Matrix& x, int64_t heads, int64_t first, const float2* turns, cudaStream_t stream);
-// qkv (rows, (heads + 2 * kv_heads) * head_dim): q turned in place, k turned into `k`, v copied into `v`.
-cudaError_t rope_split(const Matrix& qkv, int64_t heads, int64_t kv_heads, int64_t first, const float2* turns,
+// x (rows, heads * head_dim) in place; row r has position first + r.
+cudaError_t rope(const Matrix& x, int64_t heads, int64_t first, const float2* cos_sin, cudaStream_t stream);
+// qkv (rows, (heads + 2 * kv_heads) * head_dim): rotates q in place, rotates k into `k` and copies v into `v`, both
+// (rows, kv_heads * head_dim).
+cudaError_t rope_split(const Matrix& qkv, int64_t heads, int64_t kv_heads, int64_t first, const float2* cos_sin,
                        const Matrix& k, const Matrix& v, cudaStream_t stream);
 
-// ---- attention.cu, attention_hopper.cu, attention_f32.cu ----
+// ---- attention.cu, attention_sm90.cu, attention_f32.cu: shapes as in Ops::attention ----
 
-// `partial`: workspace for keys split among blocks. F32 matrices take the plain kernel; Hopper has one of its own.
+// Chooses the kernel: attention_f32 for F32, attention_sm90 where supported, otherwise the sm_80 kernel, which uses
+// `workspace` for partial results when it splits the keys among blocks.
 cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape, const Matrix& out,
-                      void* partial, int64_t partial_bytes, cudaStream_t stream);
-// Whether this is a Hopper GPU and there are bf16 heads of 256 with at most 1024 keys, or fp16 ones of 72 or 80 with at
-// most 256. Matrices are as attention() wants them, rows of `out` at multiples of 16 bytes. attention_hopper gives
-// cudaErrorNotSupported, and has launched nothing, where what is there of the GPU has no room for its clusters.
-bool attention_hopper_fits(const Matrix& k, const AttentionShape& shape);
-cudaError_t attention_hopper(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
-                             const Matrix& out, cudaStream_t stream);
+                      void* workspace, int64_t workspace_bytes, cudaStream_t stream);
+// True on compute capability 9.0 for bf16 heads of 256 with at most 1024 keys, and for fp16 heads of 72 or 80 with at
+// most 256. Also required: what attention() requires, and rows of `out` aligned to 16 bytes. attention_sm90 returns
+// cudaErrorNotSupported without launching where the GPU (e.g. a MIG slice) has no room for its clusters.
+bool attention_sm90_supported(const Matrix& k, const AttentionShape& shape);
+cudaError_t attention_sm90(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
+                           const Matrix& out, cudaStream_t stream);
 cudaError_t attention_f32(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
                           const Matrix& out, cudaStream_t stream);
 
-// ---- thin.cu ----
+// ---- gemv.cu ----
 
-// out (m, n) F32 = x (m, k) · weight (n, k)ᵀ + bias; weight and bias F32, x of any type: a warp an output
-cudaError_t thin_linear(const Matrix& x, const Tensor& weight, const float* bias, const Matrix& out,
+// out (m, n) F32 = x (m, k) · weight (n, k)ᵀ + bias (n); weight and bias F32, x of any type; one warp per output
+cudaError_t gemv(const Matrix& x, const Tensor& weight, const float* bias, const Matrix& out, cudaStream_t stream);
+
+// ---- skinny_gemm.cu, skinny_gemm_sm90.cu: x (m, k) bf16 with m at most kMaxSkinnyRows and k a multiple of 32, weight
+// (n, k) bf16 with n a multiple of 64 ----
+
+constexpr int64_t kMaxSkinnyRows = 64;
+bool skinny_gemm_supported(const Matrix& x, const Tensor& weight);
+// Split-K: partials (splits * m, n) F32, whose sum is x · weightᵀ. k / splits must be a multiple of 32.
+cudaError_t skinny_gemm_split_k(const Matrix& x, const Tensor& weight, int64_t splits, const Matrix& partials,
+                                cudaStream_t stream);
+// out (m, n / 2) = gelu(x · gateᵀ) * (x · upᵀ); weight is the rows of gate, then those of up
+cudaError_t skinny_gemm_geglu(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream);
+// q, k and v of x · weightᵀ with RoPE on q and k; row r has position first + r; head_dim a multiple of 64
+cudaError_t skinny_gemm_qkv_rope(const Matrix& x, const Tensor& weight, int64_t heads, int64_t kv_heads, int64_t first,
+                                 const float2* cos_sin, const Matrix& q, const Matrix& k, const Matrix& v,
+                                 cudaStream_t stream);
+
+// ---- geglu_gemm.cu: wgmma, compute capability 9.0 ----
+
+// out (m, n) = gelu(x · gateᵀ) * (x · upᵀ), all bf16. The rows of weight (2 n, k) alternate: kInterleave of gate,
+// kInterleave of up.
+constexpr int64_t kInterleave = 8;
+bool geglu_gemm_supported(const Matrix& x, const Tensor& weight, const Matrix& out);
+cudaError_t geglu_gemm(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream);
+
+// ---- siglip_gemm.cu: wgmma, compute capability 9.0, a single wave of thread blocks; all bf16 or all fp16 ----
+
+// out (m, n) = x (m, k) · weight (n, k)ᵀ + bias (n), followed by GELU with `gelu`; bias of their type or null
+bool siglip_gemm_supported(const Matrix& x, const Tensor& weight);
+cudaError_t siglip_gemm(const Matrix& x, const Tensor& weight, const void* bias, bool gelu, const Matrix& out,
                         cudaStream_t stream);
-
-// ---- few_rows.cu, few_rows_hopper.cu: products of x (m, k) with at most kFewRows rows, k a multiple of 32, and weight
-// (n, k), n of 64; bf16
-
-constexpr int64_t kFewRows = 64;
-bool few_rows_fit(const Matrix& x, const Tensor& weight);
-// parts (count * m, n) F32: x · weightᵀ is their sum, each has an equal number of columns of x and weight, a multiple
-// of 32
-cudaError_t few_rows_parts(const Matrix& x, const Tensor& weight, int64_t count, const Matrix& parts,
-                           cudaStream_t stream);
-// out = gelu(x · gateᵀ) * (x · upᵀ), where weight is gate's rows, then up's
-cudaError_t few_rows_gated(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream);
-// q, k and v of x · weightᵀ, q and k turned; heads are multiples of 64 wide
-cudaError_t few_rows_turned(const Matrix& x, const Tensor& weight, int64_t heads, int64_t kv_heads, int64_t first,
-                            const float2* turns, const Matrix& q, const Matrix& k, const Matrix& v,
-                            cudaStream_t stream);
-
-// ---- gated.cu: products of Hopper's warpgroups (compute capability 9.0) ----
-
-// out (m, n) = gelu(x · gateᵀ) * (x · upᵀ), all bf16, where weight (2 n, k) is kTurn rows of gate, then kTurn of up,
-// and so on
-constexpr int64_t kTurn = 8;
-bool gated_product_fits(const Matrix& x, const Tensor& weight, const Matrix& out);
-cudaError_t gated_product(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream);
-
-// ---- vision_product.cu: products of Hopper's warpgroups in one round of blocks, all bf16 or all fp16 ----
-
-// out (m, n) = x · weightᵀ + bias (n), of their type or null, after a GELU where `gelu`
-bool vision_product_fits(const Matrix& x, const Tensor& weight);
-cudaError_t vision_product(const Matrix& x, const Tensor& weight, const void* bias, bool gelu, const Matrix& out,
-                           cudaStream_t stream);
-// The same without a bias in so many parts of weight's columns, whose sum the product is: parts (count * m, n) F32.
-// 0 where the kernel does not fit.
-int64_t vision_product_parts(const Matrix& x, const Tensor& weight);
-cudaError_t vision_product_in_parts(const Matrix& x, const Tensor& weight, const Matrix& parts, cudaStream_t stream);
+// Split-K without bias: partials (splits * m, n) F32. The number of splits is fixed by the shapes; 0 where the kernel
+// does not support them.
+int64_t siglip_gemm_splits(const Matrix& x, const Tensor& weight);
+cudaError_t siglip_gemm_split_k(const Matrix& x, const Tensor& weight, const Matrix& partials, cudaStream_t stream);
 
 // ---- flow.cu: see Ops ----
 
@@ -125,24 +133,26 @@ cudaError_t euler_step(const Inputs& in, int64_t step, int64_t steps, const Matr
 
 // ---- resize.cu ----
 
-// An axis of resample.h's tables on the GPU.
+// One axis of the tables in resample.h, in device memory.
 struct PillowAxis {
-  const int32_t *first, *length, *weight;
+  const int32_t *first, *length;  // (out)
+  const int32_t* weight;          // (out, support)
   int32_t support, in, out;
 };
 struct LinearAxis {
-  const int32_t *low, *high;
-  const float* weight;
+  const int32_t *low, *high;  // (out)
+  const float* weight;        // (out)
   int32_t in, out;
 };
-// Where a camera's square lies and which bytes of a pixel are its colours.
+// Position of the resized image in the padded square, and the layout of an input pixel.
 struct Placement {
-  int32_t left, top, size, patch;
-  int32_t bytes, red, green, blue;
+  int32_t left, top, size, patch;   // pixels
+  int32_t bytes, red, green, blue;  // bytes per pixel, byte offset of each channel
 };
-// narrow: scratch (height, fit width, 3) uint8. out: the camera's patches.
+// scratch (image height, across.out, 3) uint8: the horizontally resized image. out: the patches of one camera, as in
+// Ops::patches.
 cudaError_t resize_pillow(const pi05_image& image, const PillowAxis& across, const PillowAxis& down,
-                          const Placement& place, uint8_t* narrow, const Matrix& out, cudaStream_t stream);
+                          const Placement& place, uint8_t* scratch, const Matrix& out, cudaStream_t stream);
 cudaError_t resize_lerobot(const pi05_image& image, const LinearAxis& across, const LinearAxis& down,
                            const Placement& place, const Matrix& out, cudaStream_t stream);
 

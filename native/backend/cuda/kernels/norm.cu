@@ -11,7 +11,7 @@ namespace {
 constexpr int kThreads = 512;  // at most
 constexpr int kQuads = 2;      // of values, a thread
 constexpr float kEpsilon = 1e-6f;
-static_assert(4 * kQuads * kThreads == kMostWidth);
+static_assert(4 * kQuads * kThreads == kMaxNormWidth);
 
 // A thread's part of a row.
 struct Quads {
@@ -56,15 +56,15 @@ struct Quads {
 
 // The row at x, to which the parts of a product and its bias are added first, there too. All are read before any is
 // added.
-template <int kParts>
-__device__ Quads row_of(float* x, const Parts& parts, int width) {
-  Quads row, added[kParts + 1] = {};
+template <int kSplits>
+__device__ Quads row_of(float* x, const SplitKPartials& partials, int width) {
+  Quads row, added[kSplits + 1] = {};
   row.read(x, width);
-  if (kParts == 0) return row;
-  if (parts.bias) added[kParts].read(parts.bias, width);
+  if (kSplits == 0) return row;
+  if (partials.bias) added[kSplits].read(partials.bias, width);
 #pragma unroll
-  for (int part = 0; part < kParts; part++)
-    added[part].read(parts.data + part * parts.step + blockIdx.x * static_cast<int64_t>(width), width);
+  for (int part = 0; part < kSplits; part++)
+    added[part].read(partials.data + part * partials.stride + blockIdx.x * static_cast<int64_t>(width), width);
 #pragma unroll
   for (const Quads& part : added) row.add(part);
   row.write(x, width);
@@ -72,18 +72,18 @@ __device__ Quads row_of(float* x, const Parts& parts, int width) {
 }
 
 // The same with gates times the sum of the parts.
-template <int kParts>
-__device__ Quads gated_row_of(float* x, const Parts& parts, const Quads& gates, int width) {
-  Quads row, added[kParts + 1] = {};
+template <int kSplits>
+__device__ Quads gated_row_of(float* x, const SplitKPartials& partials, const Quads& gates, int width) {
+  Quads row, added[kSplits + 1] = {};
   row.read(x, width);
 #pragma unroll
-  for (int part = 0; part < kParts; part++)
-    added[part].read(parts.data + part * parts.step + blockIdx.x * static_cast<int64_t>(width), width);
+  for (int part = 0; part < kSplits; part++)
+    added[part].read(partials.data + part * partials.stride + blockIdx.x * static_cast<int64_t>(width), width);
 #pragma unroll
-  for (int part = 0; part < kParts; part++) added[kParts].add(added[part]);
-  if (kParts > 0) {
-    added[kParts].multiply(gates);
-    row.add(added[kParts]);
+  for (int part = 0; part < kSplits; part++) added[kSplits].add(added[part]);
+  if (kSplits > 0) {
+    added[kSplits].multiply(gates);
+    row.add(added[kSplits]);
     row.write(x, width);
   }
   return row;
@@ -103,15 +103,15 @@ __device__ float inverse_rms(const Quads& row, int width) {
   return rsqrtf(row.sum(width, [](float v) { return v * v; }) / static_cast<float>(width) + kEpsilon);
 }
 
-template <typename Value, int kParts>
+template <typename Value, int kSplits>
 __global__ void __launch_bounds__(kThreads)
-    layer_norm_kernel(float* x, int64_t x_stride, Parts parts, const float* weight, const float* bias, Value* out,
-                      int64_t out_stride, int width) {
-  begin_successor();
+    layer_norm_kernel(float* x, int64_t x_stride, SplitKPartials partials, const float* weight, const float* bias,
+                      Value* out, int64_t out_stride, int width) {
+  pdl_trigger();
   Quads weights, biases;
   weights.read(weight, width), biases.read(bias, width);
-  after_predecessor();
-  const Quads row = row_of<kParts>(x + blockIdx.x * x_stride, parts, width);
+  pdl_wait();
+  const Quads row = row_of<kSplits>(x + blockIdx.x * x_stride, partials, width);
   const float mean = row.sum(width, [](float v) { return v; }) / static_cast<float>(width);
   const float squares = row.sum(width, [&](float v) { return (v - mean) * (v - mean); });
   const float scale = rsqrtf(squares / static_cast<float>(width) + kEpsilon);
@@ -119,92 +119,92 @@ __global__ void __launch_bounds__(kThreads)
         [&](float v, float w, float b) { return (v - mean) * scale * w + b; });
 }
 
-template <typename Value, int kParts>
+template <typename Value, int kSplits>
 __global__ void __launch_bounds__(kThreads)
-    rms_norm_kernel(float* x, int64_t x_stride, Parts parts, const float* weight, Value* out, int64_t out_stride,
-                    int width) {
-  begin_successor();
+    rms_norm_kernel(float* x, int64_t x_stride, SplitKPartials partials, const float* weight, Value* out,
+                    int64_t out_stride, int width) {
+  pdl_trigger();
   Quads weights;
   weights.read(weight, width);
-  after_predecessor();
-  const Quads row = row_of<kParts>(x + blockIdx.x * x_stride, parts, width);
+  pdl_wait();
+  const Quads row = row_of<kSplits>(x + blockIdx.x * x_stride, partials, width);
   const float scale = inverse_rms(row, width);
   write(row, weights, weights, out + blockIdx.x * out_stride, width,
         [&](float v, float w, float) { return v * scale * (1.0f + w); });
 }
 
-template <typename Value, int kParts>
+template <typename Value, int kSplits>
 __global__ void __launch_bounds__(kThreads)
-    adaptive_kernel(float* x, int64_t x_stride, Parts parts, const float* gate, const float* modulation,
+    adaptive_kernel(float* x, int64_t x_stride, SplitKPartials partials, const float* gate, const float* modulation,
                     int64_t modulation_stride, const int32_t* time_row, Value* out, int64_t out_stride, int width) {
-  begin_successor();
+  pdl_trigger();
   Quads weights, biases, gates;
   const int64_t time = time_row[blockIdx.x] * modulation_stride;
   weights.read(modulation + time, width), biases.read(modulation + time + width, width);
-  if (kParts > 0) gates.read(gate + time, width);
-  after_predecessor();
-  const Quads row = gated_row_of<kParts>(x + blockIdx.x * x_stride, parts, gates, width);
+  if (kSplits > 0) gates.read(gate + time, width);
+  pdl_wait();
+  const Quads row = gated_row_of<kSplits>(x + blockIdx.x * x_stride, partials, gates, width);
   const float scale = inverse_rms(row, width);
   write(row, weights, biases, out + blockIdx.x * out_stride, width,
         [&](float v, float w, float b) { return v * scale * (1.0f + w) + b; });
 }
 
 bool fits(const Matrix& x, const Matrix& out) {
-  return x.dtype == DType::F32 && x.cols % 4 == 0 && x.cols <= kMostWidth && x.stride % 4 == 0 && out.stride % 4 == 0 &&
-         out.rows == x.rows && out.cols == x.cols && x.rows > 0;
+  return x.dtype == DType::F32 && x.cols % 4 == 0 && x.cols <= kMaxNormWidth && x.stride % 4 == 0 &&
+         out.stride % 4 == 0 && out.rows == x.rows && out.cols == x.cols && x.rows > 0;
 }
 
 unsigned threads_for(int64_t width) { return 32 * blocks_for(width, 4 * kQuads * 32); }
 
 // Calls body with an integral constant.
 template <typename Body>
-cudaError_t by_count(const Parts& parts, Body body) {
-  if (parts.count == 0) return body(std::integral_constant<int, 0>());
-  if (parts.count == 1) return body(std::integral_constant<int, 1>());
-  if (parts.count == 2) return body(std::integral_constant<int, 2>());
-  if (parts.count == 3) return body(std::integral_constant<int, 3>());
-  if (parts.count == 4) return body(std::integral_constant<int, 4>());
+cudaError_t by_splits(const SplitKPartials& partials, Body body) {
+  if (partials.splits == 0) return body(std::integral_constant<int, 0>());
+  if (partials.splits == 1) return body(std::integral_constant<int, 1>());
+  if (partials.splits == 2) return body(std::integral_constant<int, 2>());
+  if (partials.splits == 3) return body(std::integral_constant<int, 3>());
+  if (partials.splits == 4) return body(std::integral_constant<int, 4>());
   return cudaErrorInvalidValue;
 }
 
 }  // namespace
 
-cudaError_t layer_norm(const Matrix& x, const Affine& norm, const Matrix& out, const Parts& parts,
+cudaError_t layer_norm(const Matrix& x, const Affine& norm, const Matrix& out, const SplitKPartials& partials,
                        cudaStream_t stream) {
   if (!fits(x, out) || norm.weight.dtype != DType::F32 || norm.bias.dtype != DType::F32) return cudaErrorInvalidValue;
   return by_type(out.dtype, [&](auto* type) {
-    return by_count(parts, [&](auto count) {
-      return launch_early(layer_norm_kernel<std::remove_pointer_t<decltype(type)>, decltype(count)::value>,
-                          static_cast<unsigned>(x.rows), threads_for(x.cols), 0, stream, x.data, x.stride, parts,
-                          norm.weight.data, norm.bias.data, out.data, out.stride, x.cols);
+    return by_splits(partials, [&](auto splits) {
+      return launch_pdl(layer_norm_kernel<std::remove_pointer_t<decltype(type)>, decltype(splits)::value>,
+                        static_cast<unsigned>(x.rows), threads_for(x.cols), 0, stream, x.data, x.stride, partials,
+                        norm.weight.data, norm.bias.data, out.data, out.stride, x.cols);
     });
   });
 }
 
-cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, const Parts& parts,
+cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, const SplitKPartials& partials,
                      cudaStream_t stream) {
   if (!fits(x, out) || weight.dtype != DType::F32) return cudaErrorInvalidValue;
   return by_type(out.dtype, [&](auto* type) {
-    return by_count(parts, [&](auto count) {
-      return launch_early(rms_norm_kernel<std::remove_pointer_t<decltype(type)>, decltype(count)::value>,
-                          static_cast<unsigned>(x.rows), threads_for(x.cols), 0, stream, x.data, x.stride, parts,
-                          weight.data, out.data, out.stride, x.cols);
+    return by_splits(partials, [&](auto splits) {
+      return launch_pdl(rms_norm_kernel<std::remove_pointer_t<decltype(type)>, decltype(splits)::value>,
+                        static_cast<unsigned>(x.rows), threads_for(x.cols), 0, stream, x.data, x.stride, partials,
+                        weight.data, out.data, out.stride, x.cols);
     });
   });
 }
 
 cudaError_t adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out,
-                              const Parts& parts, const float* gate, cudaStream_t stream) {
-  if (!fits(x, out) || modulation.dtype != DType::F32 || modulation.stride % 4 != 0 || parts.bias ||
-      (parts.count > 0) != (gate != nullptr))
+                              const SplitKPartials& partials, const float* gate, cudaStream_t stream) {
+  if (!fits(x, out) || modulation.dtype != DType::F32 || modulation.stride % 4 != 0 || partials.bias ||
+      (partials.splits > 0) != (gate != nullptr))
     return cudaErrorInvalidValue;
   // Few rows: a thread has one quad where that is possible (measured).
   const unsigned threads = std::min<unsigned>(kThreads, 32 * blocks_for(x.cols, 4 * 32));
   return by_type(out.dtype, [&](auto* type) {
-    return by_count(parts, [&](auto count) {
-      return launch_early(adaptive_kernel<std::remove_pointer_t<decltype(type)>, decltype(count)::value>,
-                          static_cast<unsigned>(x.rows), threads, 0, stream, x.data, x.stride, parts, gate,
-                          modulation.data, modulation.stride, time_row, out.data, out.stride, x.cols);
+    return by_splits(partials, [&](auto splits) {
+      return launch_pdl(adaptive_kernel<std::remove_pointer_t<decltype(type)>, decltype(splits)::value>,
+                        static_cast<unsigned>(x.rows), threads, 0, stream, x.data, x.stride, partials, gate,
+                        modulation.data, modulation.stride, time_row, out.data, out.stride, x.cols);
     });
   });
 }

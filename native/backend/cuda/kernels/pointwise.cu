@@ -117,9 +117,8 @@ __device__ __forceinline__ float gelu_for(float x, const Narrow*) {
 
 // Eight values a thread where rows allow it.
 template <typename Value, int Width>
-__global__ void __launch_bounds__(kThreads)
-    gelu_multiply_kernel(const Value* both, int64_t both_stride, int64_t turn, Value* out, int64_t out_stride,
-                         int64_t rows, int64_t cols) {
+__global__ void __launch_bounds__(kThreads) geglu_kernel(const Value* both, int64_t both_stride, int64_t turn,
+                                                         Value* out, int64_t out_stride, int64_t rows, int64_t cols) {
   const int64_t index = (blockIdx.x * static_cast<int64_t>(kThreads) + threadIdx.x) * Width;
   if (index >= rows * cols) return;
   struct alignas(sizeof(Value) * Width) Vector {
@@ -137,7 +136,7 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-cudaError_t find_code() {
+cudaError_t check_kernel_image() {
   cudaFuncAttributes code{};
   return cudaFuncGetAttributes(&code, each_kernel<Silu<float>>);
 }
@@ -159,7 +158,7 @@ cudaError_t silu(const Matrix& x, cudaStream_t stream) {
   });
 }
 
-cudaError_t finish(const Matrix& out, const void* bias, bool gelu, cudaStream_t stream) {
+cudaError_t apply_epilogue(const Matrix& out, const void* bias, bool gelu, cudaStream_t stream) {
   return by_type(out.dtype, [&](auto* type) {
     using Value = std::remove_pointer_t<decltype(type)>;
     return each(out.rows, out.cols, stream,
@@ -167,7 +166,7 @@ cudaError_t finish(const Matrix& out, const void* bias, bool gelu, cudaStream_t 
   });
 }
 
-cudaError_t gelu_multiply(const Matrix& both, int64_t turn, const Matrix& out, cudaStream_t stream) {
+cudaError_t geglu(const Matrix& both, int64_t turn, const Matrix& out, cudaStream_t stream) {
   if (both.cols != 2 * out.cols || both.rows != out.rows || both.dtype != out.dtype || out.rows <= 0 || turn <= 0 ||
       out.cols % turn != 0)
     return cudaErrorInvalidValue;
@@ -181,7 +180,7 @@ cudaError_t gelu_multiply(const Matrix& both, int64_t turn, const Matrix& out, c
           out.cols);
       return cudaGetLastError();
     };
-    return wide ? launch(gelu_multiply_kernel<Value, kWidth>, kWidth) : launch(gelu_multiply_kernel<Value, 1>, 1);
+    return wide ? launch(geglu_kernel<Value, kWidth>, kWidth) : launch(geglu_kernel<Value, 1>, 1);
   });
 }
 

@@ -1,4 +1,4 @@
-// Rotary position embedding, rotate-half: value i of a head turns with value i + head_dim / 2.
+// Rotary position embedding, rotate-half: value i of a head cos_sin with value i + head_dim / 2.
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/kernels.h"
 
@@ -6,41 +6,41 @@ namespace pi05::kernels {
 namespace {
 
 // A block is a row, a warp a head.
-static_assert(32 * kMostHeads <= 1024);
+static_assert(32 * kMaxHeads <= 1024);
 
 // Two pairs a thread: (i, i + half) and (i + 1, i + 1 + half).
 template <typename Value>
-__device__ __forceinline__ void turn(const Value* from, Value* to, const float2* turns, int i, int half) {
+__device__ __forceinline__ void turn(const Value* from, Value* to, const float2* cos_sin, int i, int half) {
   const float2 low = load2(from + i), high = load2(from + i + half);
-  const float2 a = turns[i], b = turns[i + 1];
+  const float2 a = cos_sin[i], b = cos_sin[i + 1];
   store2(to + i, make_float2(low.x * a.x - high.x * a.y, low.y * b.x - high.y * b.y));
   store2(to + i + half, make_float2(high.x * a.x + low.x * a.y, high.y * b.x + low.y * b.y));
 }
 
 template <typename Value>
-__global__ void __launch_bounds__(32 * kMostHeads)
-    rope_kernel(Value* x, int64_t stride, int64_t first, const float2* turns, int half) {
+__global__ void __launch_bounds__(32 * kMaxHeads)
+    rope_kernel(Value* x, int64_t stride, int64_t first, const float2* cos_sin, int half) {
   Value* head = x + blockIdx.x * stride + threadIdx.y * 2 * half;
-  turns += (first + blockIdx.x) * half;
-  for (int i = 2 * static_cast<int>(threadIdx.x); i < half; i += 64) turn(head, head, turns, i, half);
+  cos_sin += (first + blockIdx.x) * half;
+  for (int i = 2 * static_cast<int>(threadIdx.x); i < half; i += 64) turn(head, head, cos_sin, i, half);
 }
 
 template <typename Value>
-__global__ void __launch_bounds__(32 * kMostHeads)
-    split_kernel(Value* qkv, int64_t stride, int heads, int kv_heads, int64_t first, const float2* turns, int half,
+__global__ void __launch_bounds__(32 * kMaxHeads)
+    split_kernel(Value* qkv, int64_t stride, int heads, int kv_heads, int64_t first, const float2* cos_sin, int half,
                  Value* k, int64_t k_stride, Value* v, int64_t v_stride) {
-  begin_successor();
+  pdl_trigger();
   const int head = static_cast<int>(threadIdx.y);
   Value* from = qkv + blockIdx.x * stride + head * 2 * half;
-  turns += (first + blockIdx.x) * half;
+  cos_sin += (first + blockIdx.x) * half;
   const int kv = head - heads;  // of k, then of v
   Value* to = kv < 0          ? from
               : kv < kv_heads ? k + blockIdx.x * k_stride + kv * 2 * half
                               : v + blockIdx.x * v_stride + (kv - kv_heads) * 2 * half;
-  after_predecessor();
+  pdl_wait();
   for (int i = 2 * static_cast<int>(threadIdx.x); i < half; i += 64) {
     if (kv < kv_heads) {
-      turn(from, to, turns, i, half);
+      turn(from, to, cos_sin, i, half);
     } else {
       store2(to + i, load2(from + i));
       store2(to + i + half, load2(from + i + half));
@@ -49,22 +49,22 @@ __global__ void __launch_bounds__(32 * kMostHeads)
 }
 
 bool fits(const Matrix& x, int64_t heads) {
-  return x.rows > 0 && heads <= kMostHeads && x.cols % heads == 0 && x.cols / heads % 4 == 0 && x.stride % 2 == 0;
+  return x.rows > 0 && heads <= kMaxHeads && x.cols % heads == 0 && x.cols / heads % 4 == 0 && x.stride % 2 == 0;
 }
 
 }  // namespace
 
-cudaError_t rope(const Matrix& x, int64_t heads, int64_t first, const float2* turns, cudaStream_t stream) {
+cudaError_t rope(const Matrix& x, int64_t heads, int64_t first, const float2* cos_sin, cudaStream_t stream) {
   if (!fits(x, heads)) return cudaErrorInvalidValue;
   return by_type(x.dtype, [&](auto* type) {
     const dim3 block(32, static_cast<unsigned>(heads));
     rope_kernel<<<static_cast<unsigned>(x.rows), block, 0, stream>>>(
-        static_cast<decltype(type)>(x.data), x.stride, first, turns, static_cast<int>(x.cols / heads / 2));
+        static_cast<decltype(type)>(x.data), x.stride, first, cos_sin, static_cast<int>(x.cols / heads / 2));
     return cudaGetLastError();
   });
 }
 
-cudaError_t rope_split(const Matrix& qkv, int64_t heads, int64_t kv_heads, int64_t first, const float2* turns,
+cudaError_t rope_split(const Matrix& qkv, int64_t heads, int64_t kv_heads, int64_t first, const float2* cos_sin,
                        const Matrix& k, const Matrix& v, cudaStream_t stream) {
   const int64_t all = heads + 2 * kv_heads;
   if (!fits(qkv, all) || k.dtype != qkv.dtype || v.dtype != qkv.dtype || k.rows != qkv.rows || v.rows != qkv.rows ||
@@ -73,9 +73,9 @@ cudaError_t rope_split(const Matrix& qkv, int64_t heads, int64_t kv_heads, int64
   return by_type(qkv.dtype, [&](auto* type) {
     using Pointer = decltype(type);
     const dim3 block(32, static_cast<unsigned>(all));
-    return launch_early(split_kernel<std::remove_pointer_t<Pointer>>, static_cast<unsigned>(qkv.rows), block, 0, stream,
-                        qkv.data, qkv.stride, heads, kv_heads, first, turns, qkv.cols / all / 2, k.data, k.stride,
-                        v.data, v.stride);
+    return launch_pdl(split_kernel<std::remove_pointer_t<Pointer>>, static_cast<unsigned>(qkv.rows), block, 0, stream,
+                      qkv.data, qkv.stride, heads, kv_heads, first, cos_sin, qkv.cols / all / 2, k.data, k.stride,
+                      v.data, v.stride);
   });
 }
 

@@ -43,8 +43,8 @@ struct Problem {
 
 template <typename Value, End kEnd, typename Tile>
 __global__ void __launch_bounds__(Tile::kThreads, 1)
-    vision_product_kernel(const __grid_constant__ CUtensorMap x, const __grid_constant__ CUtensorMap weight,
-                          const __grid_constant__ Problem p) {
+    siglip_gemm_kernel(const __grid_constant__ CUtensorMap x, const __grid_constant__ CUtensorMap weight,
+                       const __grid_constant__ Problem p) {
   extern __shared__ uint8_t shared[];
   const uint32_t stages = (smem_u32(shared) + 1023) & ~1023u;
   const uint32_t full = stages + Tile::kStages * Tile::kStageBytes, empty = full + 64;
@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   const int part = static_cast<int>(blockIdx.z), first = part * p.part_steps;
   const int steps = min(p.part_steps, p.steps - first);
 
-  begin_successor();
+  pdl_trigger();
   if (threadIdx.x == 0) {
     for (int i = 0; i < Tile::kStages; i++)
       mbar_init(full + 8 * i, 1), mbar_init(empty + 8 * i, Tile::kWarps * Tile::kBlocks);
@@ -77,7 +77,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     };
     const int ahead = min(Tile::kStages, steps);
     for (int step = 0; step < ahead; step++) load_weight(step, step);
-    after_predecessor();
+    pdl_wait();
     for (int step = 0; step < ahead; step++) load_x(step, step);
     int stage = 0, parity = 0;
 #pragma unroll 1
@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
       sums[4 * j] = sums[4 * j + 2] = bias.x, sums[4 * j + 1] = sums[4 * j + 3] = bias.y;
     }
   }
-  after_predecessor();
+  pdl_wait();
   const uint32_t release = map_rank(empty, lane % Tile::kBlocks);  // a lane for each block of the cluster
   int stage = 0, parity = 0, last = 0;
 #pragma unroll 1
@@ -165,7 +165,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
 template <typename Value, End kEnd, typename T>
 cudaError_t launch(const Matrix& x, const Matrix& weight, const void* bias, int64_t parts, const Matrix& out,
                    cudaStream_t stream) {
-  const auto kernel = vision_product_kernel<Value, kEnd, T>;
+  const auto kernel = siglip_gemm_kernel<Value, kEnd, T>;
   cudaError_t result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, T::kBytes);
   CUtensorMap x_map, weight_map;
   if (result == cudaSuccess) result = tensor_map(x, T::kRows, &x_map);
@@ -246,22 +246,22 @@ cudaError_t run(const Choice* choice, const Matrix& x, const Tensor& weight, con
 
 }  // namespace
 
-bool vision_product_fits(const Matrix& x, const Tensor& weight) { return choice_of<End::Round>(x, weight, 1); }
+bool siglip_gemm_supported(const Matrix& x, const Tensor& weight) { return choice_of<End::Round>(x, weight, 1); }
 
-cudaError_t vision_product(const Matrix& x, const Tensor& weight, const void* bias, bool gelu, const Matrix& out,
-                           cudaStream_t stream) {
+cudaError_t siglip_gemm(const Matrix& x, const Tensor& weight, const void* bias, bool gelu, const Matrix& out,
+                        cudaStream_t stream) {
   if (out.dtype != x.dtype) return cudaErrorInvalidValue;
   return run(gelu ? choice_of<End::Gelu>(x, weight, 1) : choice_of<End::Round>(x, weight, 1), x, weight, bias, 1, out,
              stream);
 }
 
-int64_t vision_product_parts(const Matrix& x, const Tensor& weight) {
+int64_t siglip_gemm_splits(const Matrix& x, const Tensor& weight) {
   const int64_t parts = x.cols > 2048 ? 3 : 1;
   return choice_of<End::Part>(x, weight, parts) ? parts : 0;
 }
 
-cudaError_t vision_product_in_parts(const Matrix& x, const Tensor& weight, const Matrix& parts, cudaStream_t stream) {
-  const int64_t count = vision_product_parts(x, weight);
+cudaError_t siglip_gemm_split_k(const Matrix& x, const Tensor& weight, const Matrix& parts, cudaStream_t stream) {
+  const int64_t count = siglip_gemm_splits(x, weight);
   if (count == 0 || parts.dtype != DType::F32) return cudaErrorInvalidValue;
   return run(choice_of<End::Part>(x, weight, count), x, weight, nullptr, count, parts, stream);
 }

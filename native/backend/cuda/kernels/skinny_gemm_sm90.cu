@@ -1,13 +1,13 @@
-// few_rows.cu's products by Hopper's warpgroups: a block has 64 rows of weight, in which 8 rows of its first run and 8
-// of its second take turns, so that a thread's sums are of both. Two warpgroups take steps by turns and add what they
+// skinny_gemm.cu's products by Hopper's warpgroups: a block has 64 rows of weight, in which 8 rows of its first run and
+// 8 of its second take turns, so that a thread's sums are of both. Two warpgroups take steps by turns and add what they
 // have.
 #include <algorithm>
 
-#include "backend/cuda/kernels/few_rows.cuh"
+#include "backend/cuda/kernels/skinny_gemm.cuh"
 #include "backend/cuda/kernels/tensor_map.h"
 #include "backend/cuda/kernels/wgmma.cuh"
 
-namespace pi05::kernels::few_rows {
+namespace pi05::kernels::skinny_gemm {
 namespace {
 
 using namespace hopper;
@@ -27,10 +27,10 @@ __device__ __forceinline__ void load_rows(uint32_t to, const CUtensorMap* map, i
 // kRows: of x, kAhead steps of it on their way.
 template <int kRows, int kAhead, typename Finish>
 __global__ void __launch_bounds__(kThreads)
-    hopper_kernel(const __grid_constant__ CUtensorMap weight, const __grid_constant__ CUtensorMap x, const Problem p,
-                  const Finish finish) {
+    skinny_gemm_sm90_kernel(const __grid_constant__ CUtensorMap weight, const __grid_constant__ CUtensorMap x,
+                            const Problem p, const Finish finish) {
   extern __shared__ uint8_t shared[];
-  begin_successor();
+  pdl_trigger();
   constexpr int kRowBytes = kRows * 128;
   const int depth = min(kDepth, p.steps);
   const uint32_t weights = (smem_u32(shared) + 1023) & ~1023u, rows = weights + depth * kWeightBytes;
@@ -52,16 +52,16 @@ __global__ void __launch_bounds__(kThreads)
     const auto load_weights = [&](int step) {
       const uint32_t bar = weight_there + 8 * (step % kDepth);
       mbar_expect(bar, kWeightBytes);
-      load_rows(weights + step % kDepth * kWeightBytes, &weight, (first + step) * kHopperStep, block % p.per * 4,
+      load_rows(weights + step % kDepth * kWeightBytes, &weight, (first + step) * kSm90Step, block % p.per * 4,
                 block / p.per, bar);
     };
     const auto load_x = [&](int step) {
       const uint32_t bar = rows_there + 8 * (step % kAhead);
       mbar_expect(bar, kRowBytes);
-      tma_load(rows + step % kAhead * kRowBytes, &x, (first + step) * kHopperStep, 0, bar);
+      tma_load(rows + step % kAhead * kRowBytes, &x, (first + step) * kSm90Step, 0, bar);
     };
     for (int step = 0; step < depth; step++) load_weights(step);
-    after_predecessor();
+    pdl_wait();
     for (int step = 0; step < min(kAhead, p.steps); step++) load_x(step);
     for (int step = 0; step < p.steps - min(kAhead, kDepth); step++) {
       mbar_wait(empty + 8 * (step % kDepth), step / kDepth & 1);
@@ -79,7 +79,7 @@ __global__ void __launch_bounds__(kThreads)
     const uint64_t x_at = tile_of(rows + step % kAhead * kRowBytes);
     wgmma_begin();
 #pragma unroll
-    for (int k = 0; k < kHopperStep / 16; k++) wgmma<bf16, kRows>(sums, weight_at + k * 2, x_at + k * 2, true);
+    for (int k = 0; k < kSm90Step / 16; k++) wgmma<bf16, kRows>(sums, weight_at + k * 2, x_at + k * 2, true);
     wgmma_commit();
     wgmma_wait<0>();
     if (lane == 0) mbar_arrive(empty + 8 * (step % kDepth));
@@ -93,7 +93,7 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
   for (int i = 0; i < kHalf; i++) others[(group * kHalf + i) * 128] = group == 0 ? sums[kHalf + i] : sums[i];
   named_sync(1, 128 * kGroups);
-  const int weight_row = block / p.per * p.pitch + block % p.per * kHopperRun + thread % 128 / 32 * 8 + lane / 4;
+  const int weight_row = block / p.per * p.pitch + block % p.per * kSm90Run + thread % 128 / 32 * 8 + lane / 4;
 #pragma unroll
   for (int i = 0; i < kHalf; i += 4) {
     float sum[4];
@@ -113,9 +113,9 @@ cudaError_t weight_map(const Problem& p, int64_t blocks, int64_t cols, CUtensorM
   const int64_t per = std::min<int64_t>(p.per, blocks);
   const auto size = [](int64_t value) { return static_cast<cuuint64_t>(value); };
   const int64_t row = p.weight_stride * int64_t{2};
-  const cuuint64_t sizes[] = {size(cols), 8, 2, size(per * kHopperRun / 8), size(blocks / per)};
+  const cuuint64_t sizes[] = {size(cols), 8, 2, size(per * kSm90Run / 8), size(blocks / per)};
   const cuuint64_t strides[] = {size(row), size(p.distance * row), size(8 * row), size(std::max(p.pitch, 8) * row)};
-  const cuuint32_t box[] = {kHopperStep, 8, 2, kHopperRun / 8, 1}, steps[] = {1, 1, 1, 1, 1};
+  const cuuint32_t box[] = {kSm90Step, 8, 2, kSm90Run / 8, 1}, steps[] = {1, 1, 1, 1, 1};
   const CUresult result = encode(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 5, const_cast<bf16*>(p.weight), sizes, strides,
                                  box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
                                  CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
@@ -124,10 +124,10 @@ cudaError_t weight_map(const Problem& p, int64_t blocks, int64_t cols, CUtensorM
 
 template <int kRows, int kAhead, typename Finish>
 cudaError_t launch(const Problem& p, int64_t blocks, int64_t parts, const Finish& finish, cudaStream_t stream) {
-  const auto kernel = hopper_kernel<kRows, kAhead, Finish>;
+  const auto kernel = skinny_gemm_sm90_kernel<kRows, kAhead, Finish>;
   const int shared = 1024 + std::min(kDepth, p.steps) * kWeightBytes + std::min(kAhead, p.steps) * kRows * 128 +
                      8 * (2 * kDepth + kAhead);
-  const int64_t cols = p.steps * parts * kHopperStep;
+  const int64_t cols = p.steps * parts * kSm90Step;
   const Matrix rows{const_cast<bf16*>(p.x), DType::BF16, p.rows, cols, p.x_stride};
   CUtensorMap weight, x;
   cudaError_t result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared);
@@ -135,21 +135,20 @@ cudaError_t launch(const Problem& p, int64_t blocks, int64_t parts, const Finish
   if (result == cudaSuccess) result = tensor_map(rows, kRows, &x);
   if (result != cudaSuccess) return result;
   const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(parts));
-  return launch_early(kernel, grid, kThreads, shared, stream, weight, x, p, finish);
+  return launch_pdl(kernel, grid, kThreads, shared, stream, weight, x, p, finish);
 }
 
 }  // namespace
 
 template <typename Finish>
-cudaError_t launch_on_hopper(const Problem& p, int64_t blocks, int64_t parts, const Finish& finish,
-                             cudaStream_t stream) {
+cudaError_t launch_sm90(const Problem& p, int64_t blocks, int64_t parts, const Finish& finish, cudaStream_t stream) {
   if (p.rows <= 16) return launch<16, 16>(p, blocks, parts, finish, stream);
   if (p.rows <= 32) return launch<32, 16>(p, blocks, parts, finish, stream);
   return launch<64, 8>(p, blocks, parts, finish, stream);
 }
 
-template cudaError_t launch_on_hopper(const Problem&, int64_t, int64_t, const AsPart&, cudaStream_t);
-template cudaError_t launch_on_hopper(const Problem&, int64_t, int64_t, const Gated&, cudaStream_t);
-template cudaError_t launch_on_hopper(const Problem&, int64_t, int64_t, const Turned&, cudaStream_t);
+template cudaError_t launch_sm90(const Problem&, int64_t, int64_t, const AsPart&, cudaStream_t);
+template cudaError_t launch_sm90(const Problem&, int64_t, int64_t, const Gated&, cudaStream_t);
+template cudaError_t launch_sm90(const Problem&, int64_t, int64_t, const Turned&, cudaStream_t);
 
-}  // namespace pi05::kernels::few_rows
+}  // namespace pi05::kernels::skinny_gemm

@@ -43,8 +43,8 @@ __device__ __forceinline__ uint32_t gated_pair(const float* sums) {
 // weight: 8 rows of gate and the same 8 of up in turn, so that a thread's sums are of both.
 template <typename Tile>
 __global__ void __launch_bounds__(Tile::kThreads, 1)
-    gated_kernel(const __grid_constant__ CUtensorMap weight, const __grid_constant__ CUtensorMap x,
-                 const __grid_constant__ CUtensorMap out, int row_tiles, int tiles, int steps) {
+    geglu_gemm_kernel(const __grid_constant__ CUtensorMap weight, const __grid_constant__ CUtensorMap x,
+                      const __grid_constant__ CUtensorMap out, int row_tiles, int tiles, int steps) {
   extern __shared__ uint8_t shared[];
   const uint32_t stages = (smem_u32(shared) + 1023) & ~1023u;
   const uint32_t results = stages + Tile::kStages * Tile::kStageBytes;
@@ -68,7 +68,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     };
     const int ahead = min(Tile::kStages, steps);  // weights do not wait for x
     for (int step = 0; step < ahead; step++) load_weight(step, step, first / row_tiles * Tile::kWeights);
-    after_predecessor();
+    pdl_wait();
     int stage = 0, parity = 1;
     for (int tile = first; tile < tiles; tile += blocks) {
       const int weight_row = tile / row_tiles * Tile::kWeights, row = tile % row_tiles * Tile::kRows;
@@ -146,7 +146,8 @@ int64_t tiles_of(int64_t rows, int64_t tile) { return (rows + tile - 1) / tile; 
 template <int kRows>
 cudaError_t launch(const Matrix& x, const Matrix& weight, const Matrix& out, cudaStream_t stream) {
   using T = Tile<kRows>;
-  cudaError_t result = cudaFuncSetAttribute(gated_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, T::kBytes);
+  cudaError_t result =
+      cudaFuncSetAttribute(geglu_gemm_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, T::kBytes);
   CUtensorMap weight_map, x_map, out_map;
   if (result == cudaSuccess) result = tensor_map(weight, T::kWeights, &weight_map);
   if (result == cudaSuccess) result = tensor_map(x, kRows, &x_map);
@@ -154,13 +155,13 @@ cudaError_t launch(const Matrix& x, const Matrix& weight, const Matrix& out, cud
   if (result != cudaSuccess) return result;
   const int64_t row_tiles = tiles_of(x.rows, kRows), tiles = row_tiles * tiles_of(weight.rows, T::kWeights);
   const auto blocks = static_cast<unsigned>(std::min<int64_t>(tiles, gpu().multiprocessors));
-  return launch_early(gated_kernel<T>, blocks, T::kThreads, T::kBytes, stream, weight_map, x_map, out_map, row_tiles,
-                      tiles, tiles_of(x.cols, T::kStep));
+  return launch_pdl(geglu_gemm_kernel<T>, blocks, T::kThreads, T::kBytes, stream, weight_map, x_map, out_map, row_tiles,
+                    tiles, tiles_of(x.cols, T::kStep));
 }
 
 }  // namespace
 
-bool gated_product_fits(const Matrix& x, const Tensor& weight, const Matrix& out) {
+bool geglu_gemm_supported(const Matrix& x, const Tensor& weight, const Matrix& out) {
   const auto aligned = [](const void* data, int64_t stride) {
     return reinterpret_cast<uintptr_t>(data) % 16 == 0 && stride % 8 == 0;
   };
@@ -169,8 +170,8 @@ bool gated_product_fits(const Matrix& x, const Tensor& weight, const Matrix& out
          aligned(weight.data, weight.cols) && aligned(out.data, out.stride);
 }
 
-cudaError_t gated_product(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream) {
-  if (!gated_product_fits(x, weight, out) || weight.rows != 2 * out.cols || weight.cols < x.cols ||
+cudaError_t geglu_gemm(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream) {
+  if (!geglu_gemm_supported(x, weight, out) || weight.rows != 2 * out.cols || weight.cols < x.cols ||
       out.rows != x.rows || x.rows <= 0)
     return cudaErrorInvalidValue;
   const Matrix rows{const_cast<void*>(weight.data), weight.dtype, weight.rows, x.cols, weight.cols};

@@ -3,15 +3,15 @@
 // it: all of the weights at once, before the kernel that writes x has ended.
 #include <algorithm>
 
-#include "backend/cuda/kernels/few_rows.cuh"
 #include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/kernels/kernels.h"
 #include "backend/cuda/kernels/mma.cuh"
+#include "backend/cuda/kernels/skinny_gemm.cuh"
 
 namespace pi05::kernels {
 namespace {
 
-using namespace few_rows;
+using namespace skinny_gemm;
 
 constexpr int kStep = 32;  // columns that a warp multiplies at a time: a row's are 4 threads' 16 bytes each
 
@@ -29,9 +29,9 @@ struct Tile {
 
 // kCols: times 8 rows of x.
 template <typename T, int kCols, typename Finish>
-__global__ void __launch_bounds__(T::kThreads) few_rows_kernel(const __grid_constant__ Problem p, Finish finish) {
+__global__ void __launch_bounds__(T::kThreads) skinny_gemm_kernel(const __grid_constant__ Problem p, Finish finish) {
   extern __shared__ uint4 shared[];
-  begin_successor();
+  pdl_trigger();
   constexpr int kTiles = T::kTiles, kHalf = kTiles / 2;
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
   const int block = static_cast<int>(blockIdx.x), first = block / p.per * p.pitch + block % p.per * T::kRun;
@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(T::kThreads) few_rows_kernel(const __grid_cons
       to[n] = __ldcg(reinterpret_cast<const uint4*>(p.x + min(n * 8 + lane / 4, p.rows - 1) * p.x_stride + column +
                                                     round * T::kWarps * kStep));
   };
-  after_predecessor();
+  pdl_wait();
 #pragma unroll
   for (int i = 0; i < T::kAhead; i++) load_x(x[i], i);
 
@@ -126,12 +126,12 @@ cudaError_t launch(Problem p, int64_t blocks, int64_t parts, const Finish& finis
     const cudaError_t result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared);
     if (result != cudaSuccess) return result;
     const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(parts));
-    return launch_early(kernel, grid, T::kThreads, shared, stream, p, finish);
+    return launch_pdl(kernel, grid, T::kThreads, shared, stream, p, finish);
   };
-  if (p.rows <= 16) return go(few_rows_kernel<T, 2, Finish>, 2);
-  if (p.rows <= 32) return go(few_rows_kernel<T, 4, Finish>, 4);
-  if (p.rows <= 56) return go(few_rows_kernel<T, 7, Finish>, 7);
-  return go(few_rows_kernel<T, 8, Finish>, 8);
+  if (p.rows <= 16) return go(skinny_gemm_kernel<T, 2, Finish>, 2);
+  if (p.rows <= 32) return go(skinny_gemm_kernel<T, 4, Finish>, 4);
+  if (p.rows <= 56) return go(skinny_gemm_kernel<T, 7, Finish>, 7);
+  return go(skinny_gemm_kernel<T, 8, Finish>, 8);
 }
 
 bool aligned(const void* data, int64_t stride) {
@@ -149,10 +149,10 @@ Problem problem(const Matrix& x, const Tensor& weight, int64_t parts) {
 // By the kernel that fits: place(run) makes the problem for runs of that many rows, of all `rows` of weight.
 template <typename T, typename Place, typename Finish>
 cudaError_t go(int64_t rows, int64_t parts, Place place, const Finish& finish, cudaStream_t stream) {
-  Problem p = place(kHopperRun);
-  if (gpu().is_hopper() && p.steps % (kHopperStep / kStep) == 0) {
-    p.steps /= kHopperStep / kStep;
-    const cudaError_t result = launch_on_hopper(p, rows / (2 * kHopperRun), parts, finish, stream);
+  Problem p = place(kSm90Run);
+  if (gpu().is_hopper() && p.steps % (kSm90Step / kStep) == 0) {
+    p.steps /= kSm90Step / kStep;
+    const cudaError_t result = launch_sm90(p, rows / (2 * kSm90Run), parts, finish, stream);
     if (result != cudaErrorNotSupported) return result;
   }
   return launch<T>(place(T::kRun), rows / (2 * T::kRun), parts, finish, stream);
@@ -163,15 +163,15 @@ using Wide = Tile<8, 4, 4, 1>;  // reads x half as often
 
 }  // namespace
 
-bool few_rows_fit(const Matrix& x, const Tensor& weight) {
-  return x.dtype == DType::BF16 && weight.dtype == DType::BF16 && x.rows > 0 && x.rows <= kFewRows &&
+bool skinny_gemm_supported(const Matrix& x, const Tensor& weight) {
+  return x.dtype == DType::BF16 && weight.dtype == DType::BF16 && x.rows > 0 && x.rows <= kMaxSkinnyRows &&
          x.cols % kStep == 0 && weight.cols >= x.cols && weight.rows % 64 == 0 && aligned(x.data, x.stride) &&
          aligned(weight.data, weight.cols) && weight.rows * weight.cols < int64_t{1} << 31;
 }
 
-cudaError_t few_rows_parts(const Matrix& x, const Tensor& weight, int64_t count, const Matrix& parts,
-                           cudaStream_t stream) {
-  if (!few_rows_fit(x, weight) || parts.dtype != DType::F32 || parts.rows != count * x.rows ||
+cudaError_t skinny_gemm_split_k(const Matrix& x, const Tensor& weight, int64_t count, const Matrix& parts,
+                                cudaStream_t stream) {
+  if (!skinny_gemm_supported(x, weight) || parts.dtype != DType::F32 || parts.rows != count * x.rows ||
       parts.cols != weight.rows || x.cols % (count * kStep) != 0)
     return cudaErrorInvalidValue;
   const auto place = [&](int run) {
@@ -183,8 +183,9 @@ cudaError_t few_rows_parts(const Matrix& x, const Tensor& weight, int64_t count,
   return go<Narrow>(weight.rows, count, place, finish, stream);
 }
 
-cudaError_t few_rows_gated(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream) {
-  if (!few_rows_fit(x, weight) || out.dtype != DType::BF16 || out.rows != x.rows || weight.rows != 2 * out.cols)
+cudaError_t skinny_gemm_geglu(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream) {
+  if (!skinny_gemm_supported(x, weight) || out.dtype != DType::BF16 || out.rows != x.rows ||
+      weight.rows != 2 * out.cols)
     return cudaErrorInvalidValue;
   const auto place = [&](int run) {
     Problem p = problem(x, weight, 1);
@@ -192,19 +193,19 @@ cudaError_t few_rows_gated(const Matrix& x, const Tensor& weight, const Matrix& 
     return p;
   };
   const Gated finish{static_cast<bf16*>(out.data), static_cast<int>(out.stride)};
-  const bool room = gpu().shared >= Wide::shared(kFewRows / 8, Wide::kDepth);
+  const bool room = gpu().shared_memory_per_block >= Wide::shared(kMaxSkinnyRows / 8, Wide::kDepth);
   return room ? go<Wide>(weight.rows, 1, place, finish, stream) : go<Narrow>(weight.rows, 1, place, finish, stream);
 }
 
-cudaError_t few_rows_turned(const Matrix& x, const Tensor& weight, int64_t heads, int64_t kv_heads, int64_t first,
-                            const float2* turns, const Matrix& q, const Matrix& k, const Matrix& v,
-                            cudaStream_t stream) {
+cudaError_t skinny_gemm_qkv_rope(const Matrix& x, const Tensor& weight, int64_t heads, int64_t kv_heads, int64_t first,
+                                 const float2* cos_sin, const Matrix& q, const Matrix& k, const Matrix& v,
+                                 cudaStream_t stream) {
   const int64_t all = heads + 2 * kv_heads, dim = weight.rows / all;
   const auto fits = [&](const Matrix& m, int64_t count) {
     return m.dtype == DType::BF16 && m.rows == x.rows && m.cols == count * dim;
   };
-  if (!few_rows_fit(x, weight) || weight.rows != all * dim || dim % 64 != 0 || !fits(q, heads) || !fits(k, kv_heads) ||
-      !fits(v, kv_heads))
+  if (!skinny_gemm_supported(x, weight) || weight.rows != all * dim || dim % 64 != 0 || !fits(q, heads) ||
+      !fits(k, kv_heads) || !fits(v, kv_heads))
     return cudaErrorInvalidValue;
   const auto place = [&](int run) {
     Problem p = problem(x, weight, 1);
@@ -214,7 +215,7 @@ cudaError_t few_rows_turned(const Matrix& x, const Tensor& weight, int64_t heads
   const Turned finish{static_cast<bf16*>(q.data), static_cast<bf16*>(k.data), static_cast<bf16*>(v.data),
                       static_cast<int>(q.stride), static_cast<int>(k.stride), static_cast<int>(v.stride),
                       static_cast<int>(heads),    static_cast<int>(kv_heads), static_cast<int>(dim),
-                      turns + first * (dim / 2)};
+                      cos_sin + first * (dim / 2)};
   return go<Narrow>(weight.rows, 1, place, finish, stream);
 }
 

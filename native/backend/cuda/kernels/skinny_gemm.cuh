@@ -1,10 +1,10 @@
-// What the kernels of few_rows.cu and few_rows_hopper.cu share: which rows of weight a block has, and what becomes of
-// their sums.
+// What the kernels of skinny_gemm.cu and skinny_gemm_sm90.cu share: which rows of weight a block has, and what becomes
+// of their sums.
 #pragma once
 
 #include "backend/cuda/kernels/device.cuh"
 
-namespace pi05::kernels::few_rows {
+namespace pi05::kernels::skinny_gemm {
 
 struct Problem {
   const bf16 *x, *weight;
@@ -38,10 +38,10 @@ struct Gated {
 struct Turned {
   bf16 *q, *k, *v;
   int q_stride, k_stride, v_stride, heads, kv_heads, dim;
-  const float2* turns;  // of the first row's position
+  const float2* cos_sin;  // of the first row's position
   __device__ void operator()(const Problem&, int weight_row, int row, float low, float high) const {
     const int head = weight_row / dim, i = weight_row - head * dim, half = dim / 2, kv = head - heads;
-    const float2 turn = kv < kv_heads ? turns[row * half + i] : make_float2(1, 0);
+    const float2 turn = kv < kv_heads ? cos_sin[row * half + i] : make_float2(1, 0);
     bf16* const to = i + (kv < 0          ? q + static_cast<int64_t>(row) * q_stride + head * dim
                           : kv < kv_heads ? k + static_cast<int64_t>(row) * k_stride + kv * dim
                                           : v + static_cast<int64_t>(row) * v_stride + (kv - kv_heads) * dim);
@@ -50,10 +50,9 @@ struct Turned {
   }
 };
 
-// few_rows_hopper.cu: p with runs of 32 rows and steps of 64 columns; cudaErrorNotSupported where it cannot.
-constexpr int kHopperRun = 32, kHopperStep = 64;
+// skinny_gemm_sm90.cu: p with runs of 32 rows and steps of 64 columns; cudaErrorNotSupported where it cannot.
+constexpr int kSm90Run = 32, kSm90Step = 64;
 template <typename Finish>
-cudaError_t launch_on_hopper(const Problem& p, int64_t blocks, int64_t parts, const Finish& finish,
-                             cudaStream_t stream);
+cudaError_t launch_sm90(const Problem& p, int64_t blocks, int64_t parts, const Finish& finish, cudaStream_t stream);
 
-}  // namespace pi05::kernels::few_rows
+}  // namespace pi05::kernels::skinny_gemm

@@ -1,8 +1,8 @@
-// Launches attention_hopper.cuh's kernel: shares out the work, makes tensor maps.
+// Launches attention_sm90.cuh's kernel: shares out the work, makes tensor maps.
 #include <algorithm>
 #include <array>
 
-#include "backend/cuda/kernels/attention_hopper.cuh"
+#include "backend/cuda/kernels/attention_sm90.cuh"
 #include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/kernels/kernels.h"
 #include "backend/cuda/kernels/tensor_map.h"
@@ -10,7 +10,7 @@
 namespace pi05::kernels {
 namespace {
 
-using namespace attention_on_hopper;
+using namespace attention_sm90_detail;
 
 // A head's columns, heads, tokens, batch elements.
 cudaError_t encode(CUtensorMap* map, const Matrix& m, int64_t heads, int64_t dim, int64_t batch, int cols,
@@ -81,7 +81,7 @@ struct Launch {
     configuration.launch.gridDim = dim3(blocks_for(p.queries, Groups * p.tokens) * static_cast<unsigned>(p.splits),
                                         static_cast<unsigned>(shape.batch * shape.kv_heads));
     configuration.launch.stream = stream;
-    return cudaLaunchKernelEx(&configuration.launch, hopper_kernel<Value, Dim, Groups, Blocks>, maps, p);
+    return cudaLaunchKernelEx(&configuration.launch, attention_sm90_kernel<Value, Dim, Groups, Blocks>, maps, p);
   }
 
   // Clusters of so many blocks that the GPU runs at once.
@@ -91,8 +91,8 @@ struct Launch {
       for (int s = 1; s <= kMostSplits; s++) {
         const Problem p = share_out(s);
         Configuration configuration(p);
-        if (shared(p) > gpu().shared || configuration.result != cudaSuccess ||
-            cudaOccupancyMaxActiveClusters(&counts[s], hopper_kernel<Value, Dim, Groups, Blocks>,
+        if (shared(p) > gpu().shared_memory_per_block || configuration.result != cudaSuccess ||
+            cudaOccupancyMaxActiveClusters(&counts[s], attention_sm90_kernel<Value, Dim, Groups, Blocks>,
                                            &configuration.launch) != cudaSuccess)
           cudaGetLastError(), counts[s] = 0;
       }
@@ -113,8 +113,8 @@ struct Launch {
       launch.dynamicSmemBytes = static_cast<size_t>(shared(p));
       launch.attrs = attributes;
       launch.numAttrs = 2;
-      result = cudaFuncSetAttribute(hopper_kernel<Value, Dim, Groups, Blocks>,
-                                    cudaFuncAttributeMaxDynamicSharedMemorySize, gpu().shared);
+      result = cudaFuncSetAttribute(attention_sm90_kernel<Value, Dim, Groups, Blocks>,
+                                    cudaFuncAttributeMaxDynamicSharedMemorySize, gpu().shared_memory_per_block);
     }
     cudaLaunchAttribute attributes[2]{};
     cudaLaunchConfig_t launch{};
@@ -124,15 +124,15 @@ struct Launch {
 
 }  // namespace
 
-bool attention_hopper_fits(const Matrix& k, const AttentionShape& shape) {
+bool attention_sm90_supported(const Matrix& k, const AttentionShape& shape) {
   if (!gpu().is_hopper() || shape.heads / shape.kv_heads > 64) return false;
   const int64_t keys = k.rows / shape.batch;
   return k.dtype == DType::BF16 ? shape.head_dim == 256 && keys <= 1024
                                 : shape.head_dim > 64 && shape.head_dim <= 80 && keys <= 256;
 }
 
-cudaError_t attention_hopper(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
-                             const Matrix& out, cudaStream_t stream) {
+cudaError_t attention_sm90(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
+                           const Matrix& out, cudaStream_t stream) {
   const auto fill = [&](int splits) {
     Problem p = share_out(splits);
     p.out = out.data, p.out_stride = out.stride;

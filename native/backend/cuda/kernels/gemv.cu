@@ -9,12 +9,12 @@ constexpr int kWarps = 8;
 
 template <typename Value>
 __global__ void __launch_bounds__(32 * kWarps)
-    thin_kernel(const Value* x, int64_t x_stride, const float* weight, const float* bias, float* out,
+    gemv_kernel(const Value* x, int64_t x_stride, const float* weight, const float* bias, float* out,
                 int64_t out_stride, int64_t outputs, int64_t inputs) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int64_t n = blockIdx.x * static_cast<int64_t>(kWarps) + threadIdx.x / 32;
-  begin_successor();
-  after_predecessor();
+  pdl_trigger();
+  pdl_wait();
   if (n >= outputs) return;
   x += blockIdx.y * x_stride;
   weight += n * inputs;
@@ -26,15 +26,14 @@ __global__ void __launch_bounds__(32 * kWarps)
 
 }  // namespace
 
-cudaError_t thin_linear(const Matrix& x, const Tensor& weight, const float* bias, const Matrix& out,
-                        cudaStream_t stream) {
+cudaError_t gemv(const Matrix& x, const Tensor& weight, const float* bias, const Matrix& out, cudaStream_t stream) {
   if (weight.dtype != DType::F32 || out.dtype != DType::F32 || weight.cols != x.cols || weight.rows != out.cols ||
       x.rows != out.rows || x.rows <= 0 || x.rows > 65535)
     return cudaErrorInvalidValue;
   return by_type(x.dtype, [&](auto* type) {
     const dim3 grid(blocks_for(out.cols, kWarps), static_cast<unsigned>(x.rows));
-    return launch_early(thin_kernel<std::remove_pointer_t<decltype(type)>>, grid, 32 * kWarps, 0, stream, x.data,
-                        x.stride, weight.data, bias, out.data, out.stride, out.cols, x.cols);
+    return launch_pdl(gemv_kernel<std::remove_pointer_t<decltype(type)>>, grid, 32 * kWarps, 0, stream, x.data,
+                      x.stride, weight.data, bias, out.data, out.stride, out.cols, x.cols);
   });
 }
 

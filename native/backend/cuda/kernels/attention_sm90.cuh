@@ -9,7 +9,7 @@
 #include "backend/cuda/kernels/attention_ptx.cuh"
 #include "backend/cuda/kernels/device.cuh"
 
-namespace pi05::kernels::attention_on_hopper {
+namespace pi05::kernels::attention_sm90_detail {
 
 using namespace hopper;
 
@@ -67,7 +67,7 @@ __device__ __forceinline__ __half2 half2_of(uint32_t both) { return *reinterpret
 
 template <typename Value, int Dim, int Groups, int Blocks>
 __global__ void __launch_bounds__(128 * Groups, 1)
-    hopper_kernel(const __grid_constant__ Maps maps, const __grid_constant__ Problem p) {
+    attention_sm90_kernel(const __grid_constant__ Maps maps, const __grid_constant__ Problem p) {
   using T = Tile<Dim, Groups, Blocks>;
   extern __shared__ __align__(1024) uint8_t shared[];
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, own = thread % 128;
@@ -88,14 +88,14 @@ __global__ void __launch_bounds__(128 * Groups, 1)
     tma_load(home_of(i), &maps.v, panel_of(i) * 64, kv, key0, batch, barrier(control, kValues + i));
   };
 
-  begin_successor();
+  pdl_trigger();
   if (thread == 0) {
     tma_prefetch(&maps.q), tma_prefetch(&maps.k), tma_prefetch(&maps.v);
     if (T::kRest) tma_prefetch(&maps.q_rest), tma_prefetch(&maps.k_rest), tma_prefetch(&maps.v_rest);
     for (int i = 0; i < T::kPanels; i++)
       mbar_init(barrier(control, kScores + i), 1), mbar_init(barrier(control, kValues + i), 1);
     mbar_init_for_tma();
-    after_predecessor();
+    pdl_wait();
     const int query_row = 2 * p.group * p.tokens;  // bytes of a column
     for (int i = 0; i < T::kPanels; i++) {
       const uint32_t bar = barrier(control, kScores + i);
@@ -333,4 +333,4 @@ __global__ void __launch_bounds__(128 * Groups, 1)
   }
 }
 
-}  // namespace pi05::kernels::attention_on_hopper
+}  // namespace pi05::kernels::attention_sm90_detail
