@@ -130,7 +130,7 @@ def generate_launch_description():
                 'control',
                 default_value='velocity',
                 choices=list(ARM_CONTROLLERS),
-                description="The arm's active controller: velocity for outputs of type array, trajectory for positions.",
+                description="The arm's active controller: velocity for outputs of type float64_multi_array, trajectory for joint_trajectory.",
             ),
             DeclareLaunchArgument('gui', default_value='true', choices=['true', 'false', 'True', 'False']),
             DeclareLaunchArgument('log_level', default_value='info', description='Of the policy node.'),

@@ -50,3 +50,8 @@ export function whole(command: string, flag: string, value: string, least: numbe
   }
   return number;
 }
+
+/** A warning on stderr. The exit status stays what it is. */
+export function warn(sentence: string): void {
+  process.stderr.write(`WARN: ${sentence}\n`);
+}

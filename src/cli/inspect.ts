@@ -8,7 +8,7 @@ import { IMAGE_SLOTS } from '../frame/frame.js';
 import { packageRoot } from '../package-root.js';
 import { incompatibilities } from '../policy/preset-compatibility.js';
 import { inspectStatistics, inspectTokenizer, type StatisticsReport } from '../policy/inspect.js';
-import { parse, usage } from './arguments.js';
+import { parse, usage, warn } from './arguments.js';
 import type { Fault, Fit, Inspection, Joints } from './inspection.js';
 import { inspectionOutput } from './inspection-output.js';
 
@@ -114,7 +114,7 @@ function fit(directory: string, model: ModelInfo, statistics: readonly Statistic
   let reasons: readonly Problem[];
   let joints: Joints | undefined;
   try {
-    const config = configFromFile(path);
+    const config = configFromFile(path, warn);
     reasons = incompatibilities(directory, model, statistics, config);
     joints = { assetId: config.assetId, state: names(config.state.joints), actions: names(config.action.joints) };
   } catch (error) {

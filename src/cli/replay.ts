@@ -16,7 +16,7 @@ import { ReportCollector } from '../report/collector.js';
 import { replay, type ReplayOutcome, type ReplayProgress } from '../replay/runner.js';
 import { replaySummary } from '../replay/summary.js';
 import { renderReport } from '../report/report.js';
-import { parse, required, usage } from './arguments.js';
+import { parse, required, usage, warn } from './arguments.js';
 import { Progress } from './progress.js';
 import { checkFiles, discardOnSignal } from './replay-files.js';
 import { describe, failuresOf, progressLine } from './replay-output.js';
@@ -168,7 +168,7 @@ function configuration(
   if (typeof simulated !== 'boolean') {
     throw new Pi05Error('CONFIG_TYPE', 'Expected true or false for use_sim_time, received neither', 'use_sim_time');
   }
-  const config = configFromParameters(flat, (name) => places.get(name));
+  const config = configFromParameters(flat, (name) => places.get(name), warn);
   return { config: withResolvedTopics(config, (topic) => resolveTopic(topic, namespace)), simulated };
 }
 

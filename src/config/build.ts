@@ -15,7 +15,8 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
     type: read('outputs.<output>.type', name),
     joints: read('outputs.<output>.joints', name),
   }));
-  const positions = new Set(outputs.filter(({ type }) => type === 'positions').flatMap(({ joints }) => joints));
+  const trajectories = outputs.filter(({ type }) => type === 'joint_trajectory');
+  const sentAsPositions = new Set(trajectories.flatMap(({ joints }) => joints));
   return {
     checkpoint: read('checkpoint'),
     assetId: read('asset_id'),
@@ -64,7 +65,7 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
       joints: read('action.joints').map((name): ActionJoint => ({
         name,
         kind: read('action.<joint>.kind', name),
-        integrated: read('action.<joint>.kind', name) === 'velocity' && positions.has(name),
+        integrated: read('action.<joint>.kind', name) === 'velocity' && sentAsPositions.has(name),
         transform: read('action.<joint>.transform', name),
         scale: read('action.<joint>.scale', name),
         offset: read('action.<joint>.offset', name),

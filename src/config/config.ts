@@ -89,7 +89,7 @@ export interface ActionJoint extends Units {
   readonly name: string;
   /** 'velocity' also for relative commands that the robot itself adds up: sent as they are, and 0 stops. */
   readonly kind: 'position' | 'delta' | 'velocity';
-  /** A velocity whose output is of type 'positions': it is integrated. A state joint with a finite `maxVelocity`. */
+  /** A velocity in an output of type 'joint_trajectory': it is integrated to positions. Such a joint is in the state and has a finite `maxVelocity`. */
   readonly integrated: boolean;
   /** Keeps its last command in the stop action. */
   readonly gripper: boolean;
@@ -112,7 +112,7 @@ export function commandQuantity({ kind, integrated }: ActionJoint): 'position' |
 export interface OutputConfig {
   readonly name: string;
   readonly topic: string;
-  /** 'positions': trajectory_msgs/JointTrajectory, velocities integrated; 'array': std_msgs/Float64MultiArray as they are. */
-  readonly type: 'positions' | 'array';
+  /** trajectory_msgs/JointTrajectory of positions, or std_msgs/Float64MultiArray of the joints' own kinds. */
+  readonly type: 'joint_trajectory' | 'float64_multi_array';
   readonly joints: readonly string[];
 }

@@ -10,15 +10,17 @@ export const NODE_NAME = 'policy_node';
 
 /**
  * The configuration in an ordinary ROS 2 parameter file: what it says to `/**`, `/*` and the policy node, in the
- * order of the file. Values have the types that ROS's own reader gives them. Throws a ProblemsError with every problem.
+ * order of the file. Values have the types that ROS's own reader gives them.
+ * @param warn gets a sentence for each deprecated value. @throws ProblemsError with every problem.
  */
-export function configFromFile(path: string): PolicyConfig {
+export function configFromFile(path: string, warn?: (sentence: string) => void): PolicyConfig {
   const lines = new Map<string, number>();
   const flat = parametersFromFile(path, lines);
-  return configFromParameters(flat, (name) => {
+  const where = (name: string): string | undefined => {
     const line = lines.get(name);
     return line === undefined ? undefined : `${path} line ${String(line)}`;
-  });
+  };
+  return configFromParameters(flat, where, warn);
 }
 
 /** The parameters in a ROS 2 parameter file by full name; `lines` is filled with where each was given. */

@@ -1,5 +1,6 @@
 import type { PolicyConfig } from './config.js';
 import { buildConfig } from './build.js';
+import { replaceDeprecated } from './deprecated.js';
 import { Problems } from './problems.js';
 import { checkRules } from './rules.js';
 import {
@@ -10,7 +11,6 @@ import {
   type ParameterValue,
   type Pattern,
   parameterName,
-  SCHEMA,
   type Value,
 } from './schema.js';
 import { checkUnknown } from './unknown.js';
@@ -32,7 +32,7 @@ export interface ParameterDescriptor {
  * Optional parameters are only declared where they are given.
  */
 export function parameterDescriptors(overrides: ReadonlyMap<string, unknown>): ParameterDescriptor[] {
-  return allParameters((list) => listed(overrides, list) ?? [])
+  return allParameters(overrides)
     .filter(({ name, declaration }) => declaration.optional === undefined || overrides.has(name))
     .map(({ name, declaration }) => ({
       name,
@@ -53,19 +53,23 @@ function descriptorRange({ type, min, above, max }: Declaration): Pick<Parameter
 }
 
 /**
- * The configuration that a flat map of parameters describes; integers are bigints and doubles numbers, as ROS types
- * them. `where` may say where a parameter was given. Throws a ProblemsError with every problem.
+ * The configuration that a flat map of parameters describes; integers are bigints and doubles are numbers, as ROS types
+ * them.
+ * @param where says where a parameter was given: a file and line. @param warn gets a sentence for each deprecated value.
+ * @throws ProblemsError with every problem.
  */
 export function configFromParameters(
-  flat: ReadonlyMap<string, unknown>,
+  given: ReadonlyMap<string, unknown>,
   where: (name: string) => string | undefined = () => undefined,
+  warn: (sentence: string) => void = () => {},
 ): PolicyConfig {
   const problems = new Problems();
   const place = (name: string): string => {
     const known = where(name);
     return known === undefined ? '' : ` in ${known}`;
   };
-  const parameters = allParameters((list) => listed(flat, list) ?? []);
+  const flat = replaceDeprecated(given, warn, place);
+  const parameters = allParameters(flat);
   const values = new Map<string, ParameterValue | undefined>();
   for (const parameter of parameters) {
     values.set(parameter.name, checkedValue(parameter, flat.get(parameter.name), problems, place));
@@ -77,14 +81,6 @@ export function configFromParameters(
   checkRules(config, problems);
   problems.throwIfAny();
   return config;
-}
-
-/** The names in a list parameter or its default, each once; undefined where it is not a list of strings. */
-function listed(flat: ReadonlyMap<string, unknown>, list: Pattern): readonly string[] | undefined {
-  const declaration: Declaration = SCHEMA[list];
-  const value = flat.get(list) ?? declaration.default;
-  if (!Array.isArray(value) || !value.every((name) => typeof name === 'string')) return undefined;
-  return [...new Set(value)].filter((name) => name !== '');
 }
 
 /** A legal value, or a stand-in of the right type after a problem was noted. */

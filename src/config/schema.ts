@@ -333,8 +333,8 @@ export const SCHEMA = {
   'outputs.<output>.topic': { type: 'string', nonEmpty: true, doc: 'Command topic.' },
   'outputs.<output>.type': {
     type: 'string',
-    choices: ['positions', 'array'],
-    doc: "positions: trajectory_msgs/JointTrajectory, velocities integrated from the measured position; array: std_msgs/Float64MultiArray of the joints' own kinds.",
+    choices: ['joint_trajectory', 'float64_multi_array'],
+    doc: "joint_trajectory: trajectory_msgs/JointTrajectory of positions, velocities are integrated; float64_multi_array: std_msgs/Float64MultiArray of the joints' own kinds.",
   },
   'outputs.<output>.joints': {
     type: 'string_array',
@@ -379,8 +379,8 @@ export function parameterName(pattern: Pattern, member?: string): string {
   return member === undefined ? pattern : pattern.replace(/<\w+>/, () => member);
 }
 
-/** Every parameter there is, given the lists of names; `names` returns the names that a list parameter holds. */
-export function allParameters(names: (list: Pattern) => readonly string[]): Parameter[] {
+/** Every parameter there is, for the cameras, joints and outputs that `flat` (parameter values by full name) lists. */
+export function allParameters(flat: ReadonlyMap<string, unknown>): Parameter[] {
   return PATTERNS.flatMap((pattern) => {
     const declaration: Declaration = SCHEMA[pattern];
     const list = PATTERNS.find((other) => {
@@ -388,6 +388,14 @@ export function allParameters(names: (list: Pattern) => readonly string[]): Para
       return members !== undefined && pattern.startsWith(members);
     });
     if (list === undefined) return [{ name: pattern, pattern, declaration }];
-    return names(list).map((member) => ({ name: parameterName(pattern, member), pattern, declaration }));
+    return listedNames(flat, list).map((member) => ({ name: parameterName(pattern, member), pattern, declaration }));
   });
+}
+
+/** The names in a list parameter or its default, each once; none where it is not a list of strings. */
+function listedNames(flat: ReadonlyMap<string, unknown>, list: Pattern): readonly string[] {
+  const declaration: Declaration = SCHEMA[list];
+  const value = flat.get(list) ?? declaration.default;
+  if (!Array.isArray(value) || !value.every((name) => typeof name === 'string')) return [];
+  return [...new Set(value)].filter((name) => name !== '');
 }

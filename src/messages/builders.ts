@@ -73,7 +73,7 @@ export function commandMessages({ action, outputs }: PolicyConfig, period: bigin
   return outputs.map(({ topic, type, joints }): CommandMessage => {
     const columns = joints.map((joint) => names.indexOf(joint));
     const pick = (command: Command) => Float64Array.from(columns, (column) => command.values[column] ?? NaN);
-    return type === 'positions'
+    return type === 'joint_trajectory'
       ? {
           topic,
           type: TRAJECTORY,

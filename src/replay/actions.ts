@@ -10,7 +10,7 @@ export type Action = Omit<RecordedAction, 'time'>;
  * @throws Refusal MESSAGE_DATA.
  */
 export function decodeAction(cdr: Uint8Array, topic: string, { type, joints }: OutputConfig): Action | undefined {
-  if (type === 'array') {
+  if (type === 'float64_multi_array') {
     const { data } = decodeFloat64MultiArray(cdr, topic);
     return data.length === joints.length ? { joints, values: data.slice() } : undefined;
   }

@@ -51,7 +51,7 @@ function actionCandidate(output: OutputConfig): Candidate {
   return {
     kind: 'action',
     topic,
-    type: type === 'positions' ? ROS_TYPE.JointTrajectory : ROS_TYPE.Float64MultiArray,
+    type: type === 'joint_trajectory' ? ROS_TYPE.JointTrajectory : ROS_TYPE.Float64MultiArray,
     required: 'never',
     decode: (cdr) => {
       const action = decodeAction(cdr, topic, output);

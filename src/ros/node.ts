@@ -72,7 +72,7 @@ export class PolicyNode implements Transitions {
     const node = createLifecycleNode(rcl, native, NODE_NAME, argv, onError);
     this.#node = node;
     this.#log = new Log(node.getLogger());
-    this.#config = declareParameters(rcl, node);
+    this.#config = declareParameters(rcl, node, (sentence) => this.#log.warn(sentence));
     const { controlRate, schedule } = this.#config;
     const period = tickPeriod(controlRate);
     this.#time = new NodeTime(node, node.getParameter('use_sim_time').value === true);

@@ -4,6 +4,7 @@ import {
   parameterDescriptors,
 } from '../config/parameters.js';
 import type { PolicyConfig } from '../config/config.js';
+import { replaceDeprecated } from '../config/deprecated.js';
 import { scalarFromText } from '../config/file.js';
 import { Problems } from '../config/problems.js';
 import type { ParameterType } from '../config/schema.js';
@@ -115,10 +116,10 @@ const TYPE_OF: Readonly<Record<ParameterType, number>> = {
 
 /**
  * Checks the node's parameters and declares every one with its descriptor.
- * @throws Pi05Error CONFIG_*, one sentence a line
+ * @param warn gets a sentence for each deprecated value. @throws Pi05Error CONFIG_*, one sentence a line
  */
-export function declareParameters(rcl: Rcl, node: LifecycleNode): PolicyConfig {
-  const overrides = plainValues(node.getParameterOverrides());
+export function declareParameters(rcl: Rcl, node: LifecycleNode, warn: (sentence: string) => void): PolicyConfig {
+  const overrides = replaceDeprecated(plainValues(node.getParameterOverrides()), warn);
   const config = checked(overrides, node.getFullyQualifiedName());
   for (const declared of parameterDescriptors(overrides)) {
     const value = overrides.get(declared.name) ?? declared.default;

@@ -67,10 +67,10 @@ def parameters(checkpoint, **changes):
         "action.bound": "scale",
         "outputs.names": ["arm", "gripper"],
         "outputs.arm.topic": "arm_velocity_controller/commands",
-        "outputs.arm.type": "array",
+        "outputs.arm.type": "float64_multi_array",
         "outputs.arm.joints": ARM,
         "outputs.gripper.topic": "gripper_controller/commands",
-        "outputs.gripper.type": "array",
+        "outputs.gripper.type": "float64_multi_array",
         "outputs.gripper.joints": [FINGER],
     }
     flat |= {f"action.{joint}.{key}": value for joint in ARM for key, value in (("kind", "velocity"), ("scale", 3.0))}

@@ -116,7 +116,7 @@ def test_position_outputs_are_trajectories_with_the_ticks_stamp(sim_node, robot)
     positions = {f"action__{joint}__kind": "position" for joint in ARM}
     sim_node(
         outputs__arm__topic="arm_controller/joint_trajectory",
-        outputs__arm__type="positions",
+        outputs__arm__type="joint_trajectory",
         **positions,
         **EVERY_TICK,
     )

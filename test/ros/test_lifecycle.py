@@ -123,6 +123,16 @@ def test_every_parameter_is_declared_and_has_its_value(start, robot):
     assert age.double_value == 0.2
 
 
+def test_an_old_output_type_is_a_warning_and_becomes_the_new_one(start, robot):
+    node = start(autostart=False, outputs__arm__type="array")
+    request = GetParameters.Request(names=["outputs.arm.type"])
+    (value,) = robot.call(GetParameters, "policy_node/get_parameters", request).values
+    assert value.string_value == "float64_multi_array"
+    (line,) = [line for line in node.lines if "outputs.arm.type" in line]
+    assert "[WARN]" in line and 'Expected "float64_multi_array" for outputs.arm.type, received its old name "array"' in line
+    assert node.stop() == 0
+
+
 def set_parameter(robot, name, **value):
     request = SetParameters.Request(parameters=[Parameter(name=name, value=ParameterValue(**value))])
     (result,) = robot.call(SetParameters, "policy_node/set_parameters", request).results

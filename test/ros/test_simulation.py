@@ -76,7 +76,7 @@ def test_a_joint_trajectory_controller_follows_integrated_velocities(simulation,
         schedule__mode="sync",
         schedule__replan_steps=replan,
         outputs__arm__topic="arm_controller/joint_trajectory",
-        outputs__arm__type="positions",
+        outputs__arm__type="joint_trajectory",
         **limits,
     )
     # The arm offers its first tick again and again until the node, which is active only once everything is heard, answers.

@@ -95,7 +95,7 @@ def test_positions_are_held_where_they_are_measured(kind, sim_node, robot):
     positions = {f"action__{joint}__{key}": value for joint in ARM for key, value in kind.items()}
     node = sim_node(
         outputs__arm__topic="arm_controller/joint_trajectory",
-        outputs__arm__type="positions",
+        outputs__arm__type="joint_trajectory",
         schedule__replan_steps=2,
         **positions,
     )

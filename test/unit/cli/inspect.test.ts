@@ -254,6 +254,15 @@ describe('which presets fit', () => {
     const good = await inspect(directory, '--params', droid);
     expect([good.code, good.told.presets.map(({ path, fits }) => [path, fits])]).toEqual([0, [[droid, true]]]);
     const own = join(directory, 'own.yaml');
+    writeFileSync(own, readFileSync(droid, 'utf8').replace('type: float64_multi_array', 'type: array'));
+    const old = await pi05('inspect', directory, '--json', '--params', own);
+    expect([old.code, old.stderr.split('\n')]).toEqual([
+      0,
+      [
+        expect.stringMatching(/^WARN: Expected "float64_multi_array" for outputs\.arm\.type, received .*"array" in /),
+        '',
+      ],
+    ]);
     writeFileSync(own, readFileSync(droid, 'utf8').replace('replan_steps: 8', 'replan_step: 8'));
     const bad = await inspect(directory, '--params', own);
     expect([bad.code, bad.told.ok]).toEqual([2, true]);

@@ -29,7 +29,7 @@ describe('docs/custom-robot.md', () => {
     ]);
     expect([state.joints.length, action.joints.length]).toEqual([7, 7]);
     expect(action.joints.map(({ kind }) => kind)).toEqual([...new Array<string>(6).fill('delta'), 'position']);
-    expect(outputs.map(({ type }) => type)).toEqual(['positions', 'array']);
+    expect(outputs.map(({ type }) => type)).toEqual(['joint_trajectory', 'float64_multi_array']);
   });
 
   test.each([

@@ -175,8 +175,8 @@ describe('the configurations that ship', () => {
     });
     expect(action.bound).toBe('clip');
     expect(outputs.map(({ type, joints }) => [type, joints.length])).toEqual([
-      ['array', 7],
-      ['array', 1],
+      ['float64_multi_array', 7],
+      ['float64_multi_array', 1],
     ]);
   });
 
@@ -189,7 +189,7 @@ describe('the configurations that ship', () => {
       droid.action.joints.map(({ lower, upper }) => [lower, upper]),
     );
     expect(action.joints[7]).toEqual(droid.action.joints[7]);
-    expect(outputs.map(({ type }) => type)).toEqual(['positions', 'array']);
+    expect(outputs.map(({ type }) => type)).toEqual(['joint_trajectory', 'float64_multi_array']);
   });
 
   test('pi05_libero: 2 cameras turned by 180 degrees, no state, 7 numbers in one array', () => {
@@ -200,7 +200,7 @@ describe('the configurations that ship', () => {
     ]);
     expect([state.mode, state.joints, schedule.replanSteps]).toEqual(['none', [], 5]);
     expect(action.joints.map(({ kind }) => kind)).toEqual([...new Array<string>(6).fill('velocity'), 'position']);
-    expect(outputs).toMatchObject([{ type: 'array', joints: action.joints.map(({ name }) => name) }]);
+    expect(outputs).toMatchObject([{ type: 'float64_multi_array', joints: action.joints.map(({ name }) => name) }]);
   });
 
   test('pi05_aloha: 3 cameras, 14 joints with 4 flipped, deltas for the arms, 25 of 50 steps at 50 Hz', () => {
@@ -215,10 +215,10 @@ describe('the configurations that ship', () => {
       action.joints.map(({ gripper }) => !gripper),
     );
     expect(outputs.map(({ type, joints }) => [type, joints.length])).toEqual([
-      ['positions', 6],
-      ['array', 1],
-      ['positions', 6],
-      ['array', 1],
+      ['joint_trajectory', 6],
+      ['float64_multi_array', 1],
+      ['joint_trajectory', 6],
+      ['float64_multi_array', 1],
     ]);
   });
 

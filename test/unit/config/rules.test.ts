@@ -20,10 +20,10 @@ const BASE: Readonly<Record<string, unknown>> = {
   'action.grip.gripper': true,
   'outputs.names': ['arm', 'hand'],
   'outputs.arm.topic': 'arm/commands',
-  'outputs.arm.type': 'array',
+  'outputs.arm.type': 'float64_multi_array',
   'outputs.arm.joints': ['j1', 'j2'],
   'outputs.hand.topic': 'hand/commands',
-  'outputs.hand.type': 'positions',
+  'outputs.hand.type': 'joint_trajectory',
   'outputs.hand.joints': ['grip'],
 };
 
@@ -95,7 +95,7 @@ describe('refuses', () => {
     ],
     [
       'a_gripper_that_would_keep_moving',
-      { 'action.grip.kind': 'velocity', 'outputs.hand.type': 'array' },
+      { 'action.grip.kind': 'velocity', 'outputs.hand.type': 'float64_multi_array' },
       [
         'CONFIG_RANGE: Expected kind position or delta for the gripper grip, whose last command is kept, received velocity',
       ],
@@ -133,21 +133,21 @@ describe('refuses', () => {
     ],
     [
       'velocities_as_positions_of_a_joint_that_nobody_measures',
-      { 'outputs.arm.type': 'positions', 'action.j1.max_velocity': 2, 'state.joints': ['j2', 'grip'] },
+      { 'outputs.arm.type': 'joint_trajectory', 'action.j1.max_velocity': 2, 'state.joints': ['j2', 'grip'] },
       [
         'CONFIG_RANGE: Expected the position of j1 in the state, since its velocity is integrated from there, received none',
       ],
     ],
     [
       'velocities_as_positions_of_a_joint_whose_velocity_is_the_state',
-      { 'outputs.arm.type': 'positions', 'action.j1.max_velocity': 2, 'state.j1.source': 'velocity' },
+      { 'outputs.arm.type': 'joint_trajectory', 'action.j1.max_velocity': 2, 'state.j1.source': 'velocity' },
       [
         'CONFIG_RANGE: Expected the position of j1 in the state, since its velocity is integrated from there, received its velocity',
       ],
     ],
     [
       'velocities_as_positions_that_may_run_ahead_without_end',
-      { 'outputs.arm.type': 'positions' },
+      { 'outputs.arm.type': 'joint_trajectory' },
       [
         'CONFIG_RANGE: Expected a finite max_velocity for j1, which says how far its integrated velocity may run ahead of it, received Infinity',
       ],
@@ -182,7 +182,7 @@ describe('refuses', () => {
 
 describe('allows', () => {
   test('a_trajectory_of_velocities_and_deltas_of_which_only_the_velocities_are_integrated', () => {
-    const changes = { 'outputs.arm.type': 'positions', 'action.j1.max_velocity': 2 };
+    const changes = { 'outputs.arm.type': 'joint_trajectory', 'action.j1.max_velocity': 2 };
     expect(problemsWith(changes)).toEqual([]);
     const integrated = ({ action }: PolicyConfig): boolean[] => action.joints.map((joint) => joint.integrated);
     const entries = (more: object): [string, unknown][] => Object.entries({ ...BASE, ...more });

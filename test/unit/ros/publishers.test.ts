@@ -52,7 +52,7 @@ test('an_integrated_velocity_goes_out_as_a_position_and_in_the_chunk_as_the_velo
     }),
   } as unknown as LifecycleNode;
   const joints = [actionJoint('arm', { kind: 'velocity', integrated: true }), actionJoint('gripper')];
-  const output = { name: 'all', topic: 'out', type: 'positions', joints: ['gripper', 'arm'] } as const;
+  const output = { name: 'all', topic: 'out', type: 'joint_trajectory', joints: ['gripper', 'arm'] } as const;
   const publishers = new Publishers(
     node,
     robot({ action: { joints, bound: 'none' }, outputs: [output] }),
