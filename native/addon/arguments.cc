@@ -109,12 +109,11 @@ pi05_image ToImage(Napi::Value value, Napi::Array owners) {
   image.height = ToInt32(object.Get("height"), "an image's height");
   image.step = ToInt32(object.Get("step"), "an image's step");
   image.pixels = ToEnum(object.Get("encoding"), kEncodings, "an image's encoding");
-  if (image.width < 1 || image.height < 1 || image.step < 1) {
-    Refuse(value.Env(), "Expected an image's width, height and step of at least 1");
-  }
-  const auto bytes = static_cast<std::size_t>(image.step) * static_cast<std::size_t>(image.height);
   const Napi::Value data = object.Get("data");
-  image.data = ToBytes(data, bytes, "an image's data");
+  image.data = ToBytes(data, 0, "an image's data");
+  image.bytes = static_cast<int64_t>(data.As<Napi::TypedArray>().ByteLength());
+  static constexpr uint8_t kEmpty = 0;  // an empty array may have no address, which would mean "no camera"
+  if (image.bytes == 0) image.data = &kEmpty;
   owners.Set(owners.Length(), data);
   return image;
 }

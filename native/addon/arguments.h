@@ -1,5 +1,5 @@
-// From JS values to the C ABI's plain ones. Sizes are checked here only as far as memory safety needs;
-// src/engine/checks.ts has the sentences that users read. Throws Napi::Error.
+// From JS values to the C ABI's plain ones. Types are checked here, and lengths that the C ABI has no field for; what
+// the values may be is checked in session/request.cc. Throws Napi::Error.
 #pragma once
 
 #include <napi.h>

@@ -16,6 +16,7 @@ Napi::Object InfoObject(Napi::Env env, const pi05_info& info) {
   object["backendReason"] = info.backend_reason;
   object["stateInPrompt"] = info.state_in_prompt != 0;
   object["slots"] = info.slots;
+  object["imageSize"] = info.image_size;
   object["actionDim"] = info.action_dim;
   object["horizon"] = info.horizon;
   object["flowSteps"] = info.flow_steps;
@@ -150,7 +151,6 @@ Napi::Value InspectJob::Result(Napi::Env env) {
   const pi05_description& d = description_;
   Napi::Object result = Napi::Object::New(env);
   result["info"] = InfoObject(env, d.info);
-  result["imageSize"] = d.image_size;
   result["patch"] = d.patch;
   result["vision"] = tower(d.vision_width, d.vision_layers);
   result["prefix"] = tower(d.prefix_width, d.prefix_layers);

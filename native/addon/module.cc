@@ -69,6 +69,16 @@ Napi::Value Inspect(const Napi::CallbackInfo& call) {
   return promise;
 }
 
+// limits()
+Napi::Value Limits(const Napi::CallbackInfo& call) {
+  const pi05_limits limits = pi05_get_limits();
+  Napi::Object object = Napi::Object::New(call.Env());
+  object["maxFlowSteps"] = limits.max_flow_steps;
+  object["maxImageSide"] = limits.max_image_side;
+  object["maxThreads"] = limits.max_threads;
+  return object;
+}
+
 // makeCheckpoint(directory, size, seed: bigint)
 Napi::Value MakeCheckpoint(const Napi::CallbackInfo& call) {
   const Napi::Env env = call.Env();
@@ -108,6 +118,7 @@ void ResizeLerobot(const Napi::CallbackInfo& call) {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Delivery::Install(env);
+  exports["limits"] = Napi::Function::New<Limits>(env, "limits");
   exports["open"] = Napi::Function::New<Open>(env, "open");
   exports["prepare"] = Napi::Function::New<Ask<PrepareJob>>(env, "prepare");
   exports["infer"] = Napi::Function::New<Ask<InferJob>>(env, "infer");

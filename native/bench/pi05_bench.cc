@@ -158,7 +158,7 @@ struct Scene {
     for (int32_t& token : tokens) token = static_cast<int32_t>(next() % static_cast<uint32_t>(dims.prefix.vocab));
     for (float& value : noise) value = static_cast<float>(next()) / static_cast<float>(1 << 23) - 1.0f;
     for (size_t i = 0; i < pixels.size(); i++) {
-      request.images.push_back({pixels[i].data(), 640, 480, 1920, PI05_PIXELS_RGB8});
+      request.images.push_back({pixels[i].data(), 640, 480, 1920, PI05_PIXELS_RGB8, 480 * 1920});
       request.slots.push_back(static_cast<int64_t>(i));
     }
     request.tokens = tokens.data();

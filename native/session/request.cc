@@ -9,8 +9,6 @@
 namespace pi05 {
 namespace {
 
-constexpr int64_t kMaxImageSide = 1 << 16;
-
 // A caller in C may put any int into an enum; reading it as one is only defined for the enum's own range.
 template <typename Enum>
 bool is_one_of(const Enum& value, int last) {
@@ -64,17 +62,20 @@ void require_range(const char* what, int64_t least, int64_t most, int64_t receiv
 void check_image(const pi05_image& image, int64_t size, const std::string& name) {
   require(image.data, "Expected image data for " + name + ", received a null pointer");
   require(is_one_of(image.pixels, PI05_PIXELS_MONO8),
-          "Expected pixels of " + name + " as rgb8, bgr8, rgba8, bgra8 or mono8");
+          "Expected an encoding of rgb8, bgr8, rgba8, bgra8 or mono8 for " + name);
+  const std::string received = ", received " + number(image.width) + "x" + number(image.height);
   require(image.width >= 1 && image.height >= 1 && image.width <= kMaxImageSide && image.height <= kMaxImageSide,
-          "Expected 1 to " + number(kMaxImageSide) + " pixels a side for " + name + ", received " +
-              number(image.width) + " x " + number(image.height));
-  const int64_t row = image.width * layout_of(image.pixels).bytes;
-  require(image.step >= row, "Expected rows of at least " + number(row) + " bytes for " + name +
-                                 ", received a step of " + number(image.step));
+          "Expected 1 to " + number(kMaxImageSide) + " pixels a side for " + name + received);
   const Fit fit = fit_with_padding(image.width, image.height, size);
-  require(fit.width > 0 && fit.height > 0, "Expected an image that keeps a pixel when resized to " + number(size) +
-                                               " for " + name + ", received " + number(image.width) + " x " +
-                                               number(image.height));
+  require(fit.width > 0 && fit.height > 0, "Expected an aspect ratio of at most " + number(size) + ":1 for " + name +
+                                               received + ", whose shorter side would be resized to 0 pixels");
+  const int64_t row = image.width * layout_of(image.pixels).bytes;
+  require(image.step >= row,
+          "Expected a step of at least " + number(row) + " bytes for " + name + ", received " + number(image.step));
+  // Divided, because the product may overflow.
+  require(image.bytes / image.height >= image.step, "Expected " + number(image.height) + " rows of " +
+                                                        number(image.step) + " bytes for " + name + ", received " +
+                                                        number(image.bytes) + " bytes");
 }
 
 Request checked_request(const pi05_request& request, const Checkpoint& checkpoint) {
@@ -84,7 +85,7 @@ Request checked_request(const pi05_request& request, const Checkpoint& checkpoin
   for (int64_t slot = 0; slot < d.slots; slot++) {
     const pi05_image& image = request.images[slot];
     if (!image.data) continue;
-    check_image(image, d.vision.image_size, "slot " + number(slot));
+    check_image(image, d.vision.image_size, "image " + number(slot));
     result.images.push_back(image);
     result.slots.push_back(slot);
   }

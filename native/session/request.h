@@ -10,11 +10,14 @@
 
 namespace pi05 {
 
+constexpr int32_t kMaxImageSide = 1 << 16;
+constexpr int32_t kMaxThreads = 1024;
+
 void require(bool holds, const std::string& sentence);
 void require_range(const char* what, int64_t least, int64_t most, int64_t received);
 
-// That the image can be read, within its rows, and be resized to a square of `size`. Its data must hold height * step
-// bytes.
+// Checks size, aspect ratio, encoding, step and bytes of an image that is to be resized to (size, size). The only check
+// of image geometry: the addon and TypeScript rely on it. `name` is the image's name in the sentence.
 void check_image(const pi05_image& image, int64_t size, const std::string& name);
 
 // The request for this checkpoint: cameras that are there, steps filled in. Borrows the request's buffers.

@@ -30,8 +30,6 @@ struct pi05_session {
 namespace pi05 {
 namespace {
 
-constexpr int kMaxThreads = 1024;
-
 thread_local std::string last_error;
 
 // Runs `work` and turns what it throws into a status and the thread's last error.
@@ -105,6 +103,7 @@ pi05_info info_of(const Checkpoint& checkpoint) {
   info.backend_reason = "";
   info.state_in_prompt = checkpoint.state_in_prompt;
   info.slots = static_cast<int32_t>(d.slots);
+  info.image_size = static_cast<int32_t>(d.vision.image_size);
   info.action_dim = static_cast<int32_t>(d.action_dim);
   info.horizon = static_cast<int32_t>(d.horizon);
   info.flow_steps = static_cast<int32_t>(d.steps);
@@ -120,7 +119,6 @@ pi05_description description_of(const Checkpoint& checkpoint) {
   const Dimensions& d = checkpoint.dims;
   pi05_description description = {};
   description.info = info_of(checkpoint);
-  description.image_size = static_cast<int32_t>(d.vision.image_size);
   description.patch = static_cast<int32_t>(d.vision.patch);
   description.vision_width = static_cast<int32_t>(d.vision.hidden);
   description.vision_layers = static_cast<int32_t>(d.vision.layers);
@@ -174,6 +172,8 @@ const char* pi05_status_name(pi05_status status) {
   }
   return "UNKNOWN";
 }
+
+pi05_limits pi05_get_limits(void) { return {pi05::kMaxSteps, pi05::kMaxImageSide, pi05::kMaxThreads}; }
 
 const char* pi05_last_error(void) { return pi05::last_error.c_str(); }
 

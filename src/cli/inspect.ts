@@ -60,7 +60,7 @@ async function inspect(directory: string, files: readonly string[]): Promise<Ins
     ok: faults.length === 0,
     family: { name: info.family, reason: info.familyReason },
     model: {
-      imageSize: description.imageSize,
+      imageSize: info.imageSize,
       patch: description.patch,
       slots: IMAGE_SLOTS.slice(0, info.slots),
       resize: info.resize,

@@ -8,6 +8,7 @@ import type { CheckpointDescription, InferRequest, ModelInfo } from './engine.js
 
 /** The surface of `native/addon`. Every promise rejects, and every call throws, an Error with a status name as `code`. */
 export interface Addon {
+  limits(): EngineLimits;
   open(options: {
     readonly checkpoint: string;
     readonly backend: 'auto' | 'cpu' | 'cuda';
@@ -27,6 +28,16 @@ export interface Addon {
   resizePillow(image: Pixels, size: number, out: Uint8Array): void;
   /** out: [size, size, 3] 0…1, padding 0 */
   resizeLerobot(image: Pixels, size: number, out: Float32Array): void;
+}
+
+/** Limits of the engine, the same for every checkpoint. */
+export interface EngineLimits {
+  /** Largest number of flow steps of a request. */
+  readonly maxFlowSteps: number;
+  /** Largest width and height of an image, in pixels. `ModelInfo.imageSize` limits its aspect ratio. */
+  readonly maxImageSide: number;
+  /** Largest number of CPU threads. */
+  readonly maxThreads: number;
 }
 
 /** Opaque. */

@@ -12,6 +12,11 @@ export interface ModelInfo {
   readonly stateInPrompt: boolean;
   /** Image slots of the model. */
   readonly slots: number;
+  /**
+   * Side of the square that images are resized to, in pixels. The longer side of an image is at most this many times the
+   * shorter, since the shorter would be resized to 0 pixels otherwise.
+   */
+  readonly imageSize: number;
   readonly actionDim: number;
   readonly horizon: number;
   readonly flowSteps: number;
@@ -92,8 +97,6 @@ interface Stored {
 export interface CheckpointDescription {
   /** As far as it could be known; `backend` says nothing, since there is no engine. */
   readonly info: ModelInfo;
-  /** Pixels. */
-  readonly imageSize: number;
   readonly patch: number;
   readonly vision: Tower;
   readonly prefix: Tower;

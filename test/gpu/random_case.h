@@ -17,7 +17,8 @@ struct RandomCase {
         camera[i] = static_cast<uint8_t>((i / 1920 * 3 + i % 1920 / 7 + (next() >> 27)) & 0xff);
     }
     images.resize(static_cast<size_t>(info.slots));
-    for (size_t i = 0; i < cameras; i++) images[i] = {pixels[i].data(), kWidth, kHeight, kWidth * 3, PI05_PIXELS_RGB8};
+    for (size_t i = 0; i < cameras; i++)
+      images[i] = {pixels[i].data(), kWidth, kHeight, kWidth * 3, PI05_PIXELS_RGB8, kHeight * kWidth * 3};
     for (int32_t& token : tokens) token = static_cast<int32_t>(next() >> 8) % info.vocab;
     for (float& value : noise) {  // twelve uniform values
       value = -6;

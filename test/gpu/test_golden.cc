@@ -128,7 +128,7 @@ TEST(recordings_come_and_go) {
   for (int32_t width = 640; width > 640 - 12; width--)
     for (int32_t count = 1; count <= 48; count++) {
       pi05_request request = inputs.request();
-      inputs.images[0] = {large.data(), width, 480, 640 * 4, PI05_PIXELS_BGRA8};
+      inputs.images[0] = {large.data(), width, 480, 640 * 4, PI05_PIXELS_BGRA8, static_cast<int64_t>(large.size())};
       request.tokens = tokens.data();
       request.token_count = count;
       fixtures::infer(engine.session, request);

@@ -52,8 +52,12 @@ void check_equal(pi05_resize resize, double tolerance) {
     for (int format = PI05_PIXELS_RGB8; format <= PI05_PIXELS_MONO8; format++) {
       pi05::CpuOps cpu(dims, 2, false);
       const auto gpu = pi05::make_cuda_ops(dims, pi05::CudaPrecision::F32);
-      const pi05_image image{bytes.data(), width, height, width * kBytes[format] + (format == 2 ? 5 : 0),
-                             static_cast<pi05_pixels>(format)};
+      const pi05_image image{bytes.data(),
+                             width,
+                             height,
+                             width * kBytes[format] + (format == 2 ? 5 : 0),
+                             static_cast<pi05_pixels>(format),
+                             static_cast<int64_t>(bytes.size())};
       most = std::max(most, most_different(cpu, *gpu, image, resize));
     }
   CHECK_LE(most, tolerance);

@@ -102,7 +102,8 @@ struct Case {
   pi05_request request() {
     images.clear();
     for (size_t slot = 0; slot < mask.size(); slot++)
-      images.push_back({mask[slot] ? pixels[slot].data() : nullptr, 224, 224, 224 * 3, PI05_PIXELS_RGB8});
+      images.push_back(
+          {mask[slot] ? pixels[slot].data() : nullptr, 224, 224, 224 * 3, PI05_PIXELS_RGB8, 224 * 224 * 3});
     return request_of(images, tokens, noise);
   }
 

@@ -39,14 +39,16 @@ TEST(refuses_requests_that_cannot_be_meant) {
   check_refused(session, "an image in at least one of 3 slots",
                 [](Case& c, pi05_request&) { c.images[0].data = nullptr; });
   check_refused(session, "Expected images", [](Case&, pi05_request& r) { r.images = nullptr; });
-  check_refused(session, "rows of at least 672 bytes for slot 0, received a step of 671",
+  check_refused(session, "a step of at least 672 bytes for image 0, received 671",
                 [](Case& c, pi05_request&) { c.images[0].step = 671; });
-  check_refused(session, "received 0 x 224", [](Case& c, pi05_request&) { c.images[0].width = 0; });
-  check_refused(session, "received 224 x -1", [](Case& c, pi05_request&) { c.images[0].height = -1; });
-  check_refused(session, "keeps a pixel", [](Case& c, pi05_request&) {
-    c.images[0].height = 224, c.images[0].width = 1, c.images[0].height = 225;
-  });
-  check_refused(session, "pixels of slot 0 as rgb8",
+  check_refused(session, "224 rows of 672 bytes for image 0, received 150527 bytes",
+                [](Case& c, pi05_request&) { c.images[0].bytes--; });
+  check_refused(session, "received 150528 bytes", [](Case& c, pi05_request&) { c.images[0].step = INT64_MAX; });
+  check_refused(session, "received 0x224", [](Case& c, pi05_request&) { c.images[0].width = 0; });
+  check_refused(session, "received 224x-1", [](Case& c, pi05_request&) { c.images[0].height = -1; });
+  check_refused(session, "an aspect ratio of at most 224:1 for image 0, received 1x225",
+                [](Case& c, pi05_request&) { c.images[0].width = 1, c.images[0].height = 225; });
+  check_refused(session, "an encoding of rgb8, bgr8, rgba8, bgra8 or mono8 for image 0",
                 [](Case& c, pi05_request&) { c.images[0].pixels = static_cast<pi05_pixels>(9); });
   check_refused(session, "1 to 48 prompt tokens, received 0", [](Case&, pi05_request& r) { r.token_count = 0; });
   check_refused(session, "1 to 48 prompt tokens, received 49", [](Case&, pi05_request& r) { r.token_count = 49; });
@@ -56,8 +58,6 @@ TEST(refuses_requests_that_cannot_be_meant) {
   check_refused(session, "Expected noise", [](Case&, pi05_request& r) { r.noise = nullptr; });
   check_refused(session, "finite values for noise, received nan at index 5",
                 [](Case& c, pi05_request&) { c.noise[5] = std::numeric_limits<float>::quiet_NaN(); });
-  check_refused(session, "1 to 100 flow steps (0 = the checkpoint's own), received 101",
-                [](Case&, pi05_request& r) { r.steps = 101; });
   check_refused(session, "received -1", [](Case&, pi05_request& r) { r.steps = -1; });
   check_refused(session, "known chunking mode",
                 [](Case&, pi05_request& r) { r.rtc.mode = static_cast<pi05_rtc_mode>(3); });
@@ -80,9 +80,40 @@ TEST(refuses_requests_that_cannot_be_meant) {
   });
 }
 
+// Compares what pi05_get_limits() reports with what the calls accept.
+TEST(reports_the_limits_that_it_applies) {
+  const pi05_limits limits = pi05_get_limits();
+  const Session session(fixtures::path("tiny-openpi"));
+  Case inputs(kCase);
+  pi05_request request = inputs.request();
+  request.steps = limits.max_flow_steps;
+  fixtures::infer(session, request);
+  const std::string most = std::to_string(limits.max_flow_steps), more = std::to_string(limits.max_flow_steps + 1);
+  check_refused(session, ("1 to " + most + " flow steps (0 = the checkpoint's own), received " + more).c_str(),
+                [&](Case&, pi05_request& r) { r.steps = limits.max_flow_steps + 1; });
+
+  std::vector<uint8_t> row, out;
+  const auto resize = [&](int32_t width) {
+    const int32_t height = (width + session.info.image_size - 1) / session.info.image_size;
+    row.resize(static_cast<size_t>(width) * static_cast<size_t>(height));
+    const pi05_image image{row.data(), width, height, width, PI05_PIXELS_MONO8, static_cast<int64_t>(row.size())};
+    out.resize(static_cast<size_t>(session.info.image_size * session.info.image_size * 3));
+    return pi05_resize_pillow(&image, session.info.image_size, out.data());
+  };
+  CHECK(resize(limits.max_image_side) == PI05_OK);
+  CHECK(resize(limits.max_image_side + 1) == PI05_INVALID_ARGUMENT);
+  CHECK(std::string(pi05_last_error()).find("1 to " + std::to_string(limits.max_image_side)) != std::string::npos);
+
+  const std::string directory = fixtures::path("tiny-openpi");
+  const pi05_options options{directory.c_str(), PI05_BACKEND_CPU, limits.max_threads + 1, 0};
+  pi05_session* rejected = nullptr;
+  CHECK(pi05_open(&options, &rejected) == PI05_INVALID_ARGUMENT);
+  CHECK(std::string(pi05_last_error()).find("to " + std::to_string(limits.max_threads) + ",") != std::string::npos);
+}
+
 TEST(takes_a_good_request_after_a_refused_one) {
   const Session session(fixtures::path("tiny-openpi"));
-  check_refused(session, "flow steps", [](Case&, pi05_request& r) { r.steps = 1000; });
+  check_refused(session, "flow steps", [](Case&, pi05_request& r) { r.steps = pi05_get_limits().max_flow_steps + 1; });
   Case inputs(kCase);
   CHECK_LE(fixtures::relative_error(fixtures::infer(session, inputs.request()), inputs.golden.floats("actions")), 1e-5);
   CHECK(std::string(pi05_last_error()).empty());

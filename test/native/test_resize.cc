@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdlib>
 
 #include "backend/resample.h"
@@ -29,7 +30,8 @@ std::vector<uint8_t> formula_image(int64_t width, int64_t height) {
 }
 
 pi05_image rgb(const std::vector<uint8_t>& pixels, int64_t width, int64_t height) {
-  return {pixels.data(), static_cast<int32_t>(width), static_cast<int32_t>(height), width * 3, PI05_PIXELS_RGB8};
+  return {pixels.data(),    static_cast<int32_t>(width),        static_cast<int32_t>(height), width * 3,
+          PI05_PIXELS_RGB8, static_cast<int64_t>(pixels.size())};
 }
 
 std::vector<uint8_t> pillow(const pi05_image& image) {
@@ -95,6 +97,32 @@ TEST(places_every_size_as_openpi_does_or_refuses_it) {
   CHECK(compared == 44 && refused == 4);
 }
 
+// The aspect ratio that pi05.h documents is where the truncating formula first gives 0.
+TEST(rejects_exactly_the_images_whose_shorter_side_truncates_to_nothing) {
+  std::vector<uint8_t> out(224 * 224 * 3);
+  std::vector<float> out_float(out.size());
+  const std::vector<uint8_t> pixels(1 << 16);
+  const auto check = [&](int64_t width, int64_t height, int64_t size) {
+    const bool valid = std::max(width, height) <= size * std::min(width, height);
+    const pi05::Fit fit = pi05::fit_with_padding(width, height, size);
+    CHECK(valid == (fit.width > 0 && fit.height > 0));
+    if (width * height > static_cast<int64_t>(pixels.size())) return;
+    const pi05_image image{pixels.data(), static_cast<int32_t>(width), static_cast<int32_t>(height),
+                           width,         PI05_PIXELS_MONO8,           static_cast<int64_t>(pixels.size())};
+    const pi05_status expected = valid ? PI05_OK : PI05_INVALID_ARGUMENT;
+    CHECK(pi05_resize_pillow(&image, static_cast<int32_t>(size), out.data()) == expected);
+    CHECK(pi05_resize_lerobot(&image, static_cast<int32_t>(size), out_float.data()) == expected);
+  };
+  for (const int64_t size : {1, 14, 28, 112, 223, 224})
+    for (int64_t side = 1; side * size <= pi05_get_limits().max_image_side; side += side < 40 ? 1 : 37)
+      for (const int64_t longer : {side * size - 1, side * size, side * size + 1}) {
+        if (longer < 1) continue;
+        check(longer, side, size);
+        check(side, longer, size);
+      }
+  check(8192, 32, 224);
+}
+
 TEST(reads_every_pixel_format_and_row_step) {
   const int64_t width = 50, height = 33, step = 50 * 4 + 24;
   const std::vector<uint8_t> input = formula_image(width, height);
@@ -115,7 +143,7 @@ TEST(reads_every_pixel_format_and_row_step) {
                                      (c == 0   ? f.red
                                       : c == 1 ? f.green
                                                : f.blue))] = input[static_cast<size_t>((y * width + x) * 3 + c)];
-    const pi05_image image{pixels.data(), 50, 33, step, f.pixels};
+    const pi05_image image{pixels.data(), 50, 33, step, f.pixels, step * height};
     CHECK(pillow(image) == expected);
     CHECK(lerobot(image) == expected_float);
   }
@@ -126,7 +154,7 @@ TEST(reads_every_pixel_format_and_row_step) {
       grey[static_cast<size_t>(y * step + x)] = input[static_cast<size_t>((y * width + x) * 3)];
       tripled.insert(tripled.end(), 3, input[static_cast<size_t>((y * width + x) * 3)]);
     }
-  const pi05_image mono{grey.data(), 50, 33, step, PI05_PIXELS_MONO8};
+  const pi05_image mono{grey.data(), 50, 33, step, PI05_PIXELS_MONO8, step * height};
   CHECK(pillow(mono) == pillow(rgb(tripled, width, height)));
 }
 

@@ -36,6 +36,15 @@ PI05_API const char* pi05_status_name(pi05_status status);
 /* What the calling thread's last failed call had to say. Valid until that thread's next pi05 call. */
 PI05_API const char* pi05_last_error(void);
 
+/* Limits of the engine. They are the same for every checkpoint. */
+typedef struct pi05_limits {
+  int32_t max_flow_steps; /* largest pi05_request.steps, and the largest number that a checkpoint may have as its own */
+  int32_t max_image_side; /* pixels; see pi05_image for the limit on the aspect ratio */
+  int32_t max_threads;    /* largest pi05_options.threads */
+} pi05_limits;
+
+PI05_API pi05_limits pi05_get_limits(void);
+
 typedef enum pi05_backend { PI05_BACKEND_AUTO = 0, PI05_BACKEND_CPU = 1, PI05_BACKEND_CUDA = 2 } pi05_backend;
 typedef enum pi05_family { PI05_FAMILY_OPENPI = 0, PI05_FAMILY_LEROBOT = 1 } pi05_family;
 typedef enum pi05_resize { PI05_RESIZE_PILLOW = 0, PI05_RESIZE_LEROBOT = 1 } pi05_resize;
@@ -55,6 +64,7 @@ typedef struct pi05_info {
   const char* backend_reason; /* why AUTO did not take the GPU, otherwise empty; valid while the session lives */
   int32_t state_in_prompt;
   int32_t slots;
+  int32_t image_size; /* pixels a side of the square that images are resized to; also their largest aspect ratio */
   int32_t action_dim;
   int32_t horizon;
   int32_t flow_steps;
@@ -80,7 +90,6 @@ typedef struct pi05_stored {
 
 typedef struct pi05_description {
   pi05_info info; /* backend AUTO: no engine was made; its texts are static */
-  int32_t image_size;
   int32_t patch;
   int32_t vision_width, vision_layers;
   int32_t prefix_width, prefix_layers;
@@ -105,12 +114,16 @@ typedef enum pi05_pixels {
   PI05_PIXELS_MONO8 = 4
 } pi05_pixels;
 
+/* One camera image. Both sides are 1 to pi05_limits.max_image_side, and the longer side is at most pi05_info.image_size
+ * times the shorter: openpi and LeRobot truncate the resized side, int(short_side / (long_side / image_size)), which is
+ * 0 beyond that ratio. */
 typedef struct pi05_image {
   const uint8_t* data; /* (height, step) bytes; NULL = no camera in this slot */
-  int32_t width;
-  int32_t height;
-  int64_t step; /* bytes a row */
+  int32_t width;       /* pixels */
+  int32_t height;      /* pixels */
+  int64_t step;        /* bytes from one row to the next, at least those of width pixels */
   pi05_pixels pixels;
+  int64_t bytes; /* size of data, at least height * step */
 } pi05_image;
 
 typedef enum pi05_rtc_mode { PI05_RTC_NONE = 0, PI05_RTC_GUIDED = 1, PI05_RTC_TRAINED = 2 } pi05_rtc_mode;
