@@ -7,6 +7,7 @@ import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { cudaCompilerStep } from './lib/cuda-compiler.mjs';
 import { takeTurns } from './lib/lock.mjs';
 import { nativeStep } from './lib/native.mjs';
 import { modulesStep, rclnodejsStep } from './lib/node.mjs';
@@ -34,13 +35,21 @@ engine. Starts nothing, changes nothing outside this folder, and does nothing tw
  * @param {boolean} [needs.unitTests] the compiled unit tests
  * @param {boolean} [needs.product] false: only the tools, nothing compiled of this project
  * @param {boolean} [needs.tools] the Python tools, also where a sourced ROS 2 makes them unnecessary for the product
+ * @param {boolean} [needs.cudaCompiler] nvcc from PyPI; needs `tools`
  * @returns {Promise<number>} how many steps ran
  */
-export async function setup({ rendering = false, unitTests = false, product = true, tools = unitTests } = {}) {
+export async function setup({
+  rendering = false,
+  unitTests = false,
+  product = true,
+  tools = unitTests,
+  cudaCompiler = false,
+} = {}) {
   const python = tools || rendering || sourcedRos() === undefined;
   const steps = [
     ...(python ? [pythonStep] : []),
     ...(rendering ? [renderingStep] : []),
+    ...(cudaCompiler ? [cudaCompilerStep] : []),
     modulesStep,
     rclnodejsStep,
     ...(product ? [nativeStep] : []),

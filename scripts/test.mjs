@@ -1,9 +1,13 @@
-/** Every suite that runs without a GPU: `npm test`, or some: `npm test -- unit native sim ros`. Ends with `N passed, N failed`. */
+/**
+ * Runs the test suites: `npm test` all of them, `npm test -- unit native sim ros` those that are named. No suite needs a GPU.
+ * The last line is `N passed, N failed`, with `, N skipped` where tests were skipped.
+ */
 import { mkdirSync } from 'node:fs';
 
 import { inRoot } from './lib/paths.mjs';
 import { main, Problem } from './lib/problem.mjs';
 import { native, ros, sim, unit } from './lib/suites.mjs';
+import { closingLines, suiteLine } from './lib/summary.mjs';
 import { setup } from './setup.mjs';
 
 const SUITES = { unit, native, sim, ros };
@@ -17,17 +21,14 @@ await main(async () => {
   await setup({ rendering: true, unitTests: true });
   mkdirSync(inRoot('build', 'reports'), { recursive: true });
 
-  const sum = { passed: 0, failed: 0, skipped: 0 };
+  const results = {};
   for (const [name, run] of Object.entries(SUITES)) {
     if (names.length > 0 && !names.includes(name)) continue;
-    const result = await run();
-    process.stdout.write(
-      `${name}: ${result.passed} ok, ${result.failed} failed, ${result.skipped} skipped${result.problem ? ` (${result.problem})` : ''}\n\n`,
-    );
-    for (const key of Object.keys(sum)) sum[key] += result[key];
+    const started = performance.now();
+    results[name] = await run();
+    const seconds = (performance.now() - started) / 1000;
+    process.stdout.write(`${suiteLine(name, results[name], seconds)}\n\n`);
   }
-  process.stdout.write(
-    `${sum.passed} passed, ${sum.failed} failed${sum.skipped > 0 ? `, ${sum.skipped} skipped` : ''}\n`,
-  );
-  return sum.failed === 0 ? 0 : 1;
+  process.stdout.write(`${closingLines(results).join('\n')}\n`);
+  return Object.values(results).every(({ failed }) => failed === 0) ? 0 : 1;
 });

@@ -1,68 +1,103 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 
 import { inRoot, nativeBuild, venvPython } from './paths.mjs';
 import { rosEnvironment } from './ros.mjs';
 import { runHere } from './run.mjs';
 
 /**
- * What a suite came to. A runner that crashed, and one that ran no test, counts as one failure more.
- * @typedef {{passed: number, failed: number, skipped: number, problem?: string}} Result
+ * The result of a suite. A runner that crashed or that ran no test counts as one failure more.
+ * @typedef {{name: string, reason: string}} Skip a test that was not run, and why
+ * @typedef {{passed: number, failed: number, skips: Skip[], omissions?: string[], problem?: string}} Result
+ *   `omissions`: what this machine could not build, a sentence each
  */
 
 const report = (name) => inRoot('build', 'reports', name);
 
 /**
- * Runs one runner and reads its report.
- * @param {string} file the report it writes
+ * Runs one test runner and reads its report.
+ * @param {string} file the report that the runner writes
  * @param {(text: string) => Result} read
  * @returns {Promise<Result>}
  */
 async function suite(file, read, command, args, env) {
   rmSync(file, { force: true });
   const status = await runHere(command, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
-  const none = { passed: 0, failed: 0, skipped: 0 };
-  if (!existsSync(file)) return { ...none, failed: 1, problem: `no report, exit status ${status}` };
+  if (!existsSync(file)) return { passed: 0, failed: 1, skips: [], problem: `no report, exit status ${status}` };
   const result = read(readFileSync(file, 'utf8'));
   if (result.passed + result.failed === 0) return { ...result, failed: 1, problem: 'ran no test' };
   if (status !== 0 && result.failed === 0) return { ...result, failed: 1, problem: `exit status ${status}` };
   return result;
 }
 
-/** jest over the compiled unit tests. */
-export function unit() {
-  const file = report('unit.json');
-  const read = (text) => {
-    const r = JSON.parse(text);
-    return {
-      passed: r.numPassedTests,
-      failed: r.numFailedTests + r.numRuntimeErrorTestSuites,
-      skipped: r.numPendingTests + r.numTodoTests,
-    };
+/** The result in a report of jest's (`--json`). */
+export function readJest(text) {
+  const report = JSON.parse(text);
+  const tests = report.testResults.flatMap(({ assertionResults }) => assertionResults);
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + report.numRuntimeErrorTestSuites,
+    skips: tests
+      .filter(({ status }) => status !== 'passed' && status !== 'failed')
+      .map(({ fullName, status }) => ({ name: fullName, reason: `marked ${status}` })),
   };
-  const jest = inRoot('node_modules', 'jest', 'bin', 'jest.js');
-  const args = ['--experimental-vm-modules', '--no-warnings', jest, '--json', `--outputFile=${file}`];
-  return suite(file, read, process.execPath, args, process.env);
 }
 
-/** The counts of a JUnit report: attributes of each <testsuite>. */
+const ENTITIES = { '&lt;': '<', '&gt;': '>', '&quot;': '"', '&apos;': "'", '&amp;': '&' };
+const decodeEntities = (text) => text.replace(/&(?:lt|gt|quot|apos|amp);/g, (entity) => ENTITIES[entity]);
+
+/** The result in a JUnit report, as pytest and CTest write it. */
 export function readJUnit(text) {
   const sum = { tests: 0, failures: 0, errors: 0, skipped: 0, disabled: 0 };
   for (const [, attributes] of text.matchAll(/<testsuite\s([^>]*)>/g)) {
     for (const [, name, value] of attributes.matchAll(/(\w+)="(\d+)"/g)) if (name in sum) sum[name] += Number(value);
   }
   const failed = sum.failures + sum.errors;
-  const skipped = sum.skipped + sum.disabled;
-  return { passed: sum.tests - failed - skipped, failed, skipped };
+  return { passed: sum.tests - failed - sum.skipped - sum.disabled, failed, skips: skipsInJUnit(text) };
 }
 
-/** The native tests, which the native build made. */
-export function native() {
+function skipsInJUnit(text) {
+  const skips = [];
+  for (const [, attributes, body = ''] of text.matchAll(/<testcase\s([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g)) {
+    const skipped = /<skipped(?:\s[^>]*?message="([^"]*)")?/.exec(body);
+    if (!skipped && !/status="disabled"/.test(attributes)) continue;
+    // A native test prints its reason; CTest's message only repeats the exit status.
+    const printed = /<system-out>skipped: (.*)/.exec(body);
+    const name = /(?:^|\s)name="([^"]*)"/.exec(attributes)?.[1] ?? '';
+    skips.push({ name: decodeEntities(name), reason: decodeEntities(printed?.[1] ?? skipped?.[1] ?? 'disabled') });
+  }
+  return skips;
+}
+
+/** jest with the compiled unit tests. */
+export function unit() {
+  const file = report('unit.json');
+  const jest = inRoot('node_modules', 'jest', 'bin', 'jest.js');
+  const args = ['--experimental-vm-modules', '--no-warnings', jest, '--json', `--outputFile=${file}`];
+  return suite(file, readJest, process.execPath, args, process.env);
+}
+
+/**
+ * Why the native build contains no CUDA.
+ * @param {string} cache content of the build's CMakeCache.txt
+ */
+export function cudaOmission(cache) {
+  const nvcc = /^PI05_NVCC:\w+=(.+)$/m.exec(cache)?.[1] ?? 'PI05_NVCC-NOTFOUND';
+  const reason = nvcc.endsWith('-NOTFOUND') ? 'no nvcc' : `${nvcc} cannot build them, see .pi05/logs/native.log`;
+  return `CUDA sources (native/backend/cuda, test/gpu) were NOT compiled: ${reason}`;
+}
+
+/** The native tests. Those in test/gpu are among them where the CUDA backend was compiled. */
+export async function native() {
   const file = report('native.xml');
   const args = ['--test-dir', nativeBuild, '--output-on-failure', '--no-tests=error', '--output-junit', file];
-  return suite(file, readJUnit, 'ctest', args, process.env);
+  const result = await suite(file, readJUnit, 'ctest', args, process.env);
+  if (existsSync(file) && /<testcase\s[^>]*name="gpu_/.test(readFileSync(file, 'utf8'))) return result;
+  const cache = join(nativeBuild, 'CMakeCache.txt');
+  return { ...result, omissions: [cudaOmission(existsSync(cache) ? readFileSync(cache, 'utf8') : '')] };
 }
 
-/** A folder of pytest's, with ROS 2 on this machine only, in a domain that another run here is unlikely to use. */
+/** pytest in one directory of test/. ROS 2 is limited to this machine, in a domain that a second run is unlikely to use. */
 function pytest(name) {
   const file = report(`${name}.xml`);
   const env = rosEnvironment();
@@ -72,8 +107,8 @@ function pytest(name) {
   return suite(file, readJUnit, venvPython, args, env);
 }
 
-/** The simulated arm by itself. */
+/** The simulated arm without the policy node. */
 export const sim = () => pytest('sim');
 
-/** rclpy as the other side of the running node, over real DDS. */
+/** The running policy node over real DDS, tested from rclpy. */
 export const ros = () => pytest('ros');
