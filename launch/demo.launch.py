@@ -3,7 +3,7 @@
     ros2 launch launch/demo.launch.py
     ros2 launch launch/demo.launch.py checkpoint:=/path/to/checkpoint config:=pi05_droid
 
-Without `checkpoint`, one with random weights is written first: the arm moves, but to no purpose.
+Without `checkpoint`, a checkpoint with random weights is created first: the arm moves, but without a goal.
 """
 
 import os
@@ -23,15 +23,15 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-# share/pi05_ros where installed, else the checkout.
+# share/pi05_ros if the package is installed, else the checkout.
 ROOT = Path(__file__).resolve().parent.parent
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 
 
 def python():
-    """The Python that set-up gave MuJoCo; an installed package uses the one that runs this."""
-    own = ROOT / '.pi05' / 'venv' / 'bin' / 'python'
-    return str(own) if own.exists() else sys.executable
+    """The Python with MuJoCo: that of `npm run setup` in a checkout, else the one that runs this file."""
+    checkout_python = ROOT / '.pi05' / 'venv' / 'bin' / 'python'
+    return str(checkout_python) if checkout_python.exists() else sys.executable
 
 
 def start(context):
@@ -70,9 +70,9 @@ def generate_launch_description():
         [
             *profile,
             DeclareLaunchArgument('config', default_value='demo', description='As in policy.launch.py.'),
-            DeclareLaunchArgument('checkpoint', default_value='', description='Checkpoint folder; empty: random weights.'),
+            DeclareLaunchArgument('checkpoint', default_value='', description='Checkpoint directory; empty: random weights.'),
             DeclareLaunchArgument('namespace', default_value='', description='Namespace of both nodes and their topics.'),
-            DeclareLaunchArgument('log_level', default_value='info', description='Of the policy node.'),
+            DeclareLaunchArgument('log_level', default_value='info', description='Log level of the policy node.'),
             OpaqueFunction(function=start),
         ]
     )

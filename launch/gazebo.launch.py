@@ -3,8 +3,8 @@
     ros2 launch launch/gazebo.launch.py
     ros2 launch launch/gazebo.launch.py gui:=false checkpoint:=/path/to/checkpoint config:=pi05_droid
 
-Needs Gazebo Harmonic or later with ros_gz, gz_ros2_control, ros2_controllers and robot_state_publisher. Without `checkpoint`,
-one with random weights is written first: the arm moves, but to no purpose.
+Requires Gazebo Harmonic or later with ros_gz, gz_ros2_control, ros2_controllers and robot_state_publisher. Without
+`checkpoint`, a checkpoint with random weights is created first: the arm moves, but without a goal.
 """
 
 import os
@@ -27,7 +27,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-# share/pi05_ros where installed, else the checkout.
+# share/pi05_ros if the package is installed, else the checkout.
 ROOT = Path(__file__).resolve().parent.parent
 GAZEBO = ROOT / 'sim' / 'gazebo'
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
@@ -37,7 +37,7 @@ REMEDY = ('ros-gz', 'gz-ros2-control', 'ros2-controllers', 'robot-state-publishe
 
 
 def check_installed():
-    """Everything that is missing, in one sentence, before anything starts."""
+    """Raises FileNotFoundError, which names everything that is missing, before anything starts."""
     missing = [] if shutil.which('gz') else ['gz']
     for package in PACKAGES:
         try:
@@ -51,18 +51,18 @@ def check_installed():
         raise FileNotFoundError(f'Expected Gazebo and its ROS packages, found no {found}: apt-get install {remedy}')
 
 
-def search_path(variable, *folders):
-    """`folders` before what the variable names already."""
-    return os.pathsep.join([*map(str, folders), *filter(None, [os.environ.get(variable)])])
+def search_path(variable, *directories):
+    """The directories, followed by those that the environment variable already contains."""
+    return os.pathsep.join([*map(str, directories), *filter(None, [os.environ.get(variable)])])
 
 
 def gazebo(gui):
     plugins = Path(get_package_prefix('gz_ros2_control')) / 'lib'
-    view = [] if gui else ['-s', '--headless-rendering']
+    headless = [] if gui else ['-s', '--headless-rendering']
     return ExecuteProcess(
-        cmd=['gz', 'sim', '-r', *view, str(GAZEBO / 'world.sdf')],
+        cmd=['gz', 'sim', '-r', *headless, str(GAZEBO / 'world.sdf')],
         name='gazebo',
-        # The model names its controllers' parameter file relative to this folder.
+        # The model refers to the parameter file of its controllers relative to this directory.
         cwd=str(ROOT),
         additional_env={
             'GZ_SIM_RESOURCE_PATH': search_path('GZ_SIM_RESOURCE_PATH', GAZEBO),
@@ -84,9 +84,9 @@ def start(context):
 
     check_installed()
     use_sim_time = {'use_sim_time': True}
-    idle = [name for control, name in ARM_CONTROLLERS.items() if control != value('control')]
+    inactive = [name for control, name in ARM_CONTROLLERS.items() if control != value('control')]
     return [
-        # First: Gazebo waits for the robot's description.
+        # First, because gz_ros2_control waits for the robot description.
         Node(
             package='robot_state_publisher',
             executable='robot_state_publisher',
@@ -101,7 +101,7 @@ def start(context):
             output='screen',
         ),
         spawner('joint_state_broadcaster', ARM_CONTROLLERS[value('control')], 'gripper_controller'),
-        spawner(*idle, inactive=True),
+        spawner(*inactive, inactive=True),
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(ROOT / 'launch' / 'policy.launch.py')),
             launch_arguments={
@@ -125,7 +125,7 @@ def generate_launch_description():
         [
             *profile,
             DeclareLaunchArgument('config', default_value='demo', description='As in policy.launch.py.'),
-            DeclareLaunchArgument('checkpoint', default_value='', description='Checkpoint folder; empty: random weights.'),
+            DeclareLaunchArgument('checkpoint', default_value='', description='Checkpoint directory; empty: random weights.'),
             DeclareLaunchArgument(
                 'control',
                 default_value='velocity',
@@ -133,7 +133,7 @@ def generate_launch_description():
                 description="The arm's active controller: velocity for outputs of type float64_multi_array, trajectory for joint_trajectory.",
             ),
             DeclareLaunchArgument('gui', default_value='true', choices=['true', 'false', 'True', 'False']),
-            DeclareLaunchArgument('log_level', default_value='info', description='Of the policy node.'),
+            DeclareLaunchArgument('log_level', default_value='info', description='Log level of the policy node.'),
             OpaqueFunction(function=start),
         ]
     )

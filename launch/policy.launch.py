@@ -13,7 +13,7 @@ from launch.event_handlers import OnProcessExit
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-# share/pi05_ros where installed, else the checkout.
+# share/pi05_ros if the package is installed, else the checkout.
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -23,15 +23,15 @@ def node_executable():
 
 
 def demo_checkpoint():
-    """Where the demo's random weights are: the checkout's own folder, or for an installed package where ROS keeps data."""
-    own = ROOT / '.pi05'
-    if own.is_dir():
-        return own / 'demo-checkpoint'
+    """The directory of the checkpoint with random weights: in .pi05 of a checkout, else in ROS_HOME."""
+    local = ROOT / '.pi05'
+    if local.is_dir():
+        return local / 'demo-checkpoint'
     return Path(os.environ.get('ROS_HOME') or Path.home() / '.ros') / 'pi05' / 'demo-checkpoint'
 
 
 def config_file(config):
-    """A preset's name, or a path to a ROS 2 parameter file."""
+    """The parameter file for `config`: the name of a preset in configs/, or a path to a ROS 2 parameter file."""
     preset = ROOT / 'configs' / f'{config}.yaml'
     if preset.is_file():
         return str(preset)
@@ -47,11 +47,11 @@ def start(context):
 
     overrides = {'use_sim_time': value('use_sim_time').lower() == 'true'}
     checkpoint = value('checkpoint')
-    make = []
+    create = []
     if value('random_weights').lower() == 'true' and not checkpoint:
         checkpoint = str(demo_checkpoint())
         if not Path(checkpoint).exists():
-            make = [str(ROOT / 'bin' / 'pi05'), 'make-checkpoint', checkpoint, '--size', 'demo', '--seed', '190']
+            create = [str(ROOT / 'bin' / 'pi05'), 'make-checkpoint', checkpoint, '--size', 'demo', '--seed', '190']
     if checkpoint:
         overrides['checkpoint'] = checkpoint
     node = Node(
@@ -62,24 +62,24 @@ def start(context):
         ros_arguments=['--log-level', value('log_level')],
         output='screen',
     )
-    if not make:
+    if not create:
         return [node]
-    writer = ExecuteProcess(cmd=make, output='screen')
-    return [writer, RegisterEventHandler(OnProcessExit(target_action=writer, on_exit=[node]))]
+    creation = ExecuteProcess(cmd=create, output='screen')
+    return [creation, RegisterEventHandler(OnProcessExit(target_action=creation, on_exit=[node]))]
 
 
 def generate_launch_description():
     return LaunchDescription(
         [
-            DeclareLaunchArgument('config', description='A preset of configs/, or a path to a parameter file.'),
+            DeclareLaunchArgument('config', description='A preset in configs/ (its name), or a path to a parameter file.'),
             DeclareLaunchArgument(
-                'checkpoint', default_value='', description='Checkpoint folder; empty: the one that the config names.'
+                'checkpoint', default_value='', description='Checkpoint directory; empty: the one in the parameter file.'
             ),
             DeclareLaunchArgument(
                 'random_weights',
                 default_value='false',
                 choices=['true', 'false', 'True', 'False'],
-                description='true: without `checkpoint`, use one with random weights, written first if it is not there.',
+                description='true: without `checkpoint`, use one with random weights, created first if it does not exist.',
             ),
             DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node and its topics.'),
             DeclareLaunchArgument('use_sim_time', default_value='false', choices=['true', 'false', 'True', 'False']),

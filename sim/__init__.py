@@ -1,6 +1,6 @@
-"""The simulated arm: see README.md."""
+"""A simulated robot arm for the policy node. See README.md."""
 
 import os
 
-# Before anything imports mujoco, which picks its OpenGL once.
+# Must be set before the first import of mujoco, which chooses its OpenGL implementation then.
 os.environ.setdefault("MUJOCO_GL", "egl")

@@ -1,6 +1,6 @@
-"""`python -m sim` is `python -m sim.robot`."""
+"""`python -m sim`: the same as `python -m sim.robot`."""
 
-from sim.process import run
+from sim.process import run_main
 from sim.robot import main
 
-run(main)
+run_main(main)

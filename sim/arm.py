@@ -1,11 +1,11 @@
-"""The arm's physics: `arm.xml`, its servos, and what a joint state broadcaster would report."""
+"""The physics of the arm: the MuJoCo model `arm.xml`, its position servos and its joint states."""
 
 import pathlib
 from dataclasses import dataclass
 
 import numpy as np
 
-from sim.control import ArmControl, GripperControl
+from sim.control import ArmController, GripperController
 from sim.gl import mujoco
 from sim.kinematics import FINGERS, JOINTS
 
@@ -14,7 +14,7 @@ MODEL = pathlib.Path(__file__).with_name("arm.xml")
 
 @dataclass(frozen=True)
 class JointReadings:
-    """[9] arm, then fingers: rad and m, rad/s and m/s, N m and N."""
+    """Arrays [9]: the 7 arm joints (rad, rad/s, N m), then the 2 fingers (m, m/s, N)."""
 
     position: np.ndarray
     velocity: np.ndarray
@@ -22,7 +22,7 @@ class JointReadings:
 
 
 class Arm:
-    """Starts at the model's home pose. Time is whole nanoseconds; a step is `step_ns`, close to the model's own."""
+    """The arm with its controllers, at the home pose of the model to begin with. Times are integers in ns."""
 
     def __init__(self) -> None:
         self.model = mujoco.MjModel.from_xml_path(str(MODEL))
@@ -32,27 +32,28 @@ class Arm:
         joints = [self.model.joint(name) for name in JOINTS + FINGERS]
         self._qpos = np.array([joint.qposadr[0] for joint in joints])
         self._qvel = np.array([joint.dofadr[0] for joint in joints])
-        # An actuator's force is kp·(ctrl − q) − kv·q̇; adding kv/kp·q̇_ref to ctrl makes it follow a moving reference.
+        # The force of an actuator is kp·(ctrl − q) − kv·q̇. With kv/kp·q̇_ref added to ctrl it damps the velocity
+        # error instead of the velocity, so that the joint does not lag behind a moving reference.
         actuators = [self.model.actuator(name).id for name in JOINTS]
-        self._lag = -self.model.actuator_biasprm[actuators, 2] / self.model.actuator_gainprm[actuators, 0]
+        self._velocity_gain = -self.model.actuator_biasprm[actuators, 2] / self.model.actuator_gainprm[actuators, 0]
         limits = np.array([joint.range for joint in joints])
         start = self.data.qpos[self._qpos]
-        self.control = ArmControl(JOINTS, limits[:7, 0], limits[:7, 1], start[:7])
-        self.gripper = GripperControl(*limits[7], start[7])
+        self.control = ArmController(JOINTS, limits[:7, 0], limits[:7, 1], start[:7])
+        self.gripper = GripperController(*limits[7], start[7])
 
     def advance(self, now: int, duration: int, steps: int) -> None:
-        """`steps` equal physics steps that take the arm from `now` to `now + duration` ns."""
+        """Simulates `duration` ns from time `now` (ns) in `steps` equal physics steps."""
         dt = duration * 1e-9 / steps
         self.model.opt.timestep = dt
         for step in range(1, steps + 1):
-            at = now + duration * step // steps
-            position, velocity = self.control.advance(at, dt, self.data.qpos[self._qpos[:7]])
-            self.data.ctrl[:7] = position + self._lag * velocity
+            step_time = now + duration * step // steps
+            position, velocity = self.control.advance(step_time, dt, self.data.qpos[self._qpos[:7]])
+            self.data.ctrl[:7] = position + self._velocity_gain * velocity
             self.data.ctrl[7] = self.gripper.advance(dt)
             mujoco.mj_step(self.model, self.data)
 
     def read(self) -> JointReadings:
-        """Copies, safe to keep."""
+        """The current joint states, as copies."""
         return JointReadings(
             self.data.qpos[self._qpos], self.data.qvel[self._qvel], self.data.qfrc_actuator[self._qvel]
         )

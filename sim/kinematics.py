@@ -1,4 +1,7 @@
-"""The Franka Panda's forward kinematics from its published Denavit-Hartenberg parameters; what `arm.xml` and `gazebo/` are checked against."""
+"""Forward kinematics of the Franka Panda from its published Denavit-Hartenberg parameters.
+
+The tests compare `arm.xml` and `gazebo/` with it.
+"""
 
 import numpy as np
 
@@ -15,11 +18,11 @@ DH = (
     (0.0, 0.0, np.pi / 2),
     (0.088, 0.0, np.pi / 2),
 )
-FLANGE = 0.107  # m, along joint 7's axis
+FLANGE = 0.107  # m, along the axis of joint 7
 
 
 def flange_pose(q: np.ndarray) -> np.ndarray:
-    """[4, 4] pose of the flange (panda_link8) in the base frame for 7 joint angles (rad)."""
+    """The pose [4, 4] of the flange (panda_link8) in the base frame, for the joint angles `q` [7] in rad."""
     pose = np.eye(4)
     for (a, d, alpha), theta in zip(DH, q, strict=True):
         ct, st, ca, sa = np.cos(theta), np.sin(theta), np.cos(alpha), np.sin(alpha)

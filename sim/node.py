@@ -1,4 +1,4 @@
-"""The simulated arm's ROS side: what it publishes and the commands it takes. When, is pacing.py's business."""
+"""The ROS node of the simulated arm: its publishers and command subscriptions. clock.py decides when to publish."""
 
 import array
 import io
@@ -15,40 +15,43 @@ from trajectory_msgs.msg import JointTrajectory
 
 from sim.arm import Arm, JointReadings
 from sim.cameras import HEIGHT, WIDTH, Cameras
-from sim.failure import Rejected
+from sim.errors import CommandRejected
 from sim.kinematics import FINGERS, JOINTS
 from sim.topics import CAMERAS, COMMANDS, GRIPPER, TRAJECTORY, VELOCITY, nanoseconds, ros_time
 
-# A ros_gz bridge offers reliable, depth 10: best-effort and reliable subscribers both match.
-OFFER = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-# Commands are few and small; none may be lost to a busy moment.
-ACCEPT = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
+# As ros_gz_bridge publishes; reliable matches best-effort subscriptions too.
+SENSOR_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+# Commands are few and small; a deep queue keeps them all when the process is busy.
+COMMAND_QOS = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 
 
 class RobotNode(Node):
-    """Commands go to the arm as they come, on the executor's thread, under `arm_lock`; `commanded` counts them by topic."""
+    """Applies each command to the arm when it arrives, on the thread of the executor and with `arm_lock` held.
+
+    `command_counts` counts the messages of each command topic; `command_arrived` is notified after each.
+    """
 
     def __init__(self, arm: Arm, namespace: str, compressed: bool) -> None:
         super().__init__("simulated_arm", namespace=namespace, start_parameter_services=False)
         self.arm = arm
         self.arm_lock = threading.Lock()
         self.now = 0  # ns, simulation time
-        self.commanded = dict.fromkeys(COMMANDS, 0)
+        self.command_counts = dict.fromkeys(COMMANDS, 0)
         self.command_arrived = threading.Condition()
-        self._clock = self.create_publisher(Clock, "/clock", OFFER)
-        self._joints = self.create_publisher(JointState, "joint_states", OFFER)
+        self._clock = self.create_publisher(Clock, "/clock", SENSOR_QOS)
+        self._joints = self.create_publisher(JointState, "joint_states", SENSOR_QOS)
         self._reading = JointState(name=list(JOINTS + FINGERS))
         self._reading.header.frame_id = "panda_link0"
         self._cameras = {camera: CameraTopics(self, camera, compressed) for camera in CAMERAS}
-        self.pictures = {camera: topics.pixels for camera, topics in self._cameras.items()}
-        self.create_subscription(Float64MultiArray, VELOCITY, self._on_velocity, ACCEPT)
-        self.create_subscription(JointTrajectory, TRAJECTORY, self._on_trajectory, ACCEPT)
-        self.create_subscription(Float64MultiArray, GRIPPER, self._on_gripper, ACCEPT)
+        self.images = {camera: topics.pixels for camera, topics in self._cameras.items()}
+        self.create_subscription(Float64MultiArray, VELOCITY, self._on_velocity, COMMAND_QOS)
+        self.create_subscription(JointTrajectory, TRAJECTORY, self._on_trajectory, COMMAND_QOS)
+        self.create_subscription(Float64MultiArray, GRIPPER, self._on_gripper, COMMAND_QOS)
 
-    def calibrate(self, cameras: Cameras) -> None:
-        """Once, before the first picture."""
+    def set_intrinsics(self, cameras: Cameras) -> None:
+        """Fills the CameraInfo messages. Call it once, before the first image."""
         for camera, topics in self._cameras.items():
-            topics.calibrate(*cameras.intrinsics(camera))
+            topics.set_intrinsics(*cameras.intrinsics(camera))
 
     def publish_clock(self, now: int) -> None:
         self._clock.publish(Clock(clock=ros_time(now)))
@@ -61,39 +64,41 @@ class RobotNode(Node):
         message.effort = array.array("d", readings.effort)
         self._joints.publish(message)
 
-    def publish_pictures(self, now: int) -> None:
-        """Both cameras' `pictures`, under one stamp."""
+    def publish_images(self, now: int) -> None:
+        """Publishes `images` of both cameras with the same stamp."""
         for topics in self._cameras.values():
             topics.publish(ros_time(now))
 
     def _on_velocity(self, message: Float64MultiArray) -> None:
-        self._take(VELOCITY, lambda: self.arm.control.set_velocity(message.data, VELOCITY))
+        self._apply_command(VELOCITY, lambda: self.arm.control.set_velocity(message.data, VELOCITY))
 
     def _on_trajectory(self, message: JointTrajectory) -> None:
         points = [(nanoseconds(point.time_from_start), point.positions) for point in message.points]
         stamp = nanoseconds(message.header.stamp)
-        self._take(
+        self._apply_command(
             TRAJECTORY,
             lambda: self.arm.control.set_trajectory(self.now, stamp, message.joint_names, points, TRAJECTORY),
         )
 
     def _on_gripper(self, message: Float64MultiArray) -> None:
-        self._take(GRIPPER, lambda: self.arm.gripper.set(message.data, GRIPPER))
+        self._apply_command(GRIPPER, lambda: self.arm.gripper.set_position(message.data, GRIPPER))
 
-    def _take(self, topic: str, apply) -> None:
+    def _apply_command(self, topic: str, apply) -> None:
         try:
             with self.arm_lock:
                 apply()
-        except Rejected as rejected:
+        except CommandRejected as rejected:
             self.get_logger().warning(str(rejected), throttle_duration_sec=1.0)
         with self.command_arrived:
-            self.commanded[topic] += 1
+            self.command_counts[topic] += 1
             self.command_arrived.notify_all()
 
 
 class CameraTopics:
-    """One camera's picture, calibration and, where asked for, JPEG. `pixels` is what is published next: the message's own
-    bytes, so that nothing is copied or checked element by element on the way out."""
+    """The publishers of one camera: image, camera info and, with `compressed`, JPEG.
+
+    `pixels` is a view of the data of the image message: rendering into it saves a copy and rclpy's check of each element.
+    """
 
     def __init__(self, node: Node, camera: str, compressed: bool) -> None:
         topic = f"{camera}_camera"
@@ -104,15 +109,15 @@ class CameraTopics:
         self.pixels = np.frombuffer(self._image.data, dtype=np.uint8).reshape(HEIGHT, WIDTH, 3)
         self._info = CameraInfo(height=HEIGHT, width=WIDTH, distortion_model="plumb_bob", d=[0.0] * 5)
         self._info.header.frame_id = frame
-        self._image_publisher = node.create_publisher(Image, f"{topic}/image_raw", OFFER)
-        self._info_publisher = node.create_publisher(CameraInfo, f"{topic}/camera_info", OFFER)
+        self._image_publisher = node.create_publisher(Image, f"{topic}/image_raw", SENSOR_QOS)
+        self._info_publisher = node.create_publisher(CameraInfo, f"{topic}/camera_info", SENSOR_QOS)
         self._jpeg_publisher = None
         if compressed:
             self._jpeg = CompressedImage(format="rgb8; jpeg compressed bgr8")
             self._jpeg.header.frame_id = frame
-            self._jpeg_publisher = node.create_publisher(CompressedImage, f"{topic}/image_raw/compressed", OFFER)
+            self._jpeg_publisher = node.create_publisher(CompressedImage, f"{topic}/image_raw/compressed", SENSOR_QOS)
 
-    def calibrate(self, focal: float, cx: float, cy: float) -> None:
+    def set_intrinsics(self, focal: float, cx: float, cy: float) -> None:
         self._info.k = [focal, 0.0, cx, 0.0, focal, cy, 0.0, 0.0, 1.0]
         self._info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
         self._info.p = [focal, 0.0, cx, 0.0, 0.0, focal, cy, 0.0, 0.0, 0.0, 1.0, 0.0]
@@ -128,9 +133,9 @@ class CameraTopics:
 
 
 def jpeg(pixels: np.ndarray) -> bytes:
-    """rgb [height, width, 3] as JPEG."""
-    from PIL import Image as Picture
+    """The JPEG file of an rgb image [height, width, 3]."""
+    from PIL import Image as PillowImage
 
     out = io.BytesIO()
-    Picture.fromarray(pixels).save(out, "JPEG", quality=90)
+    PillowImage.fromarray(pixels).save(out, "JPEG", quality=90)
     return out.getvalue()

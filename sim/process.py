@@ -1,4 +1,4 @@
-"""What the arm's processes share: usage, ROS, signals, the way they end."""
+"""Shared by the two processes, robot and recorder: arguments, ROS start and end, signals, exit status."""
 
 import argparse
 import os
@@ -9,13 +9,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sim.failure import Failure
+from sim.errors import SimulationError
 
 FASTDDS = pathlib.Path(__file__).parent.parent / "configs" / "fastdds.xml"
 
 
 def positive(text: str) -> float:
-    """An argument's value."""
+    """Converts an argument, for argparse: a finite number above 0."""
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a positive number, received {text}")
@@ -23,22 +23,22 @@ def positive(text: str) -> float:
 
 
 def without_ros_arguments(argv: list[str]) -> list[str]:
-    """The arguments that are ours; Failure ENVIRONMENT where there is no ROS 2."""
+    """The arguments without the program name and `--ros-args …`. Raises SimulationError ENVIRONMENT without ROS 2."""
     try:
         from rclpy.utilities import remove_ros_args
     except ModuleNotFoundError as error:
         sentence = f"Expected ROS 2's Python package {error.name}, found none; npm run setup installs it"
-        raise Failure("ENVIRONMENT", sentence) from error
+        raise SimulationError("ENVIRONMENT", sentence) from error
     return remove_ros_args(argv)[1:]
 
 
 @contextmanager
-def ros(argv: list[str]) -> Iterator[threading.Event]:
-    """ROS while inside; the event is set by SIGINT and SIGTERM."""
+def ros_context(argv: list[str]) -> Iterator[threading.Event]:
+    """Initialises ROS and shuts it down at the end. SIGINT and SIGTERM set the event."""
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
-    # Fast DDS's own defaults lose most camera frames; the package's profile is used unless the user has one.
+    # With its defaults Fast DDS loses most camera frames, so use the profile of this package unless the user has one.
     if FASTDDS.exists() and not {"FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"} & os.environ.keys():
         os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(FASTDDS)
     stop = threading.Event()
@@ -51,10 +51,10 @@ def ros(argv: list[str]) -> Iterator[threading.Event]:
         rclpy.shutdown()
 
 
-def run(main: Callable[[list[str]], None]) -> None:
-    """Ends the process: status 0, or 1 and the sentence of a Failure."""
+def run_main(main: Callable[[list[str]], None]) -> None:
+    """Runs `main(sys.argv)`. A SimulationError is printed and ends the process with status 1."""
     try:
         main(sys.argv)
-    except Failure as failure:
-        print(failure, file=sys.stderr)
+    except SimulationError as error:
+        print(error, file=sys.stderr)
         sys.exit(1)

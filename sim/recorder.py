@@ -1,6 +1,9 @@
-"""An observer of the policy node and the arm: keeps what the picture and the summary need. Time is the joint states' stamp,
-ns; messages without one (commands) get that of the last joint state before them."""
+"""Records what the plot and the summary need from the topics of the policy node and the arm.
 
+Time is the stamp of the joint states, in ns. Commands have no stamp; they get that of the last joint state.
+"""
+
+import functools
 import math
 from dataclasses import dataclass, field
 
@@ -15,14 +18,14 @@ from trajectory_msgs.msg import JointTrajectory
 from sim.kinematics import FINGERS, JOINTS
 from sim.topics import CAMERAS, GRIPPER, TRAJECTORY, VELOCITY, nanoseconds
 
-# Best effort matches every publisher; deep, because one thread of Python may be busy for a moment.
-OBSERVE = QoSProfile(depth=500, reliability=ReliabilityPolicy.BEST_EFFORT)
-LATEST = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
+# Best effort matches every publisher. The queue is deep because this process has one thread.
+RECORD_QOS = QoSProfile(depth=500, reliability=ReliabilityPolicy.BEST_EFFORT)
+IMAGE_QOS = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 @dataclass
 class Recording:
-    """What was seen from the first chunk on. Times in s since then."""
+    """What was received since the first chunk. Times in s since then."""
 
     measured_times: list[float] = field(default_factory=list)
     positions: list[np.ndarray] = field(default_factory=list)  # [8] rad, m
@@ -31,34 +34,34 @@ class Recording:
     position_commands: list[tuple[float, np.ndarray]] = field(default_factory=list)  # [7] rad
     gripper_commands: list[tuple[float, float]] = field(default_factory=list)  # m
     chunks: list[float] = field(default_factory=list)
-    pictures: dict[str, np.ndarray] = field(default_factory=dict)  # camera → uint8 [h, w, 3]
-    picture_time: float | None = None
+    images: dict[str, np.ndarray] = field(default_factory=dict)  # by camera, uint8 [h, w, 3]
+    image_time: float | None = None
     diagnostics: dict[str, str] = field(default_factory=dict)
 
     @property
     def commands(self) -> int:
-        """Commands to the arm."""
+        """The number of commands to the arm."""
         return len(self.velocity_commands) + len(self.position_commands)
 
     def number(self, key: str) -> float | None:
-        """A number of the node's diagnostics; None where it has not said it."""
+        """A number from the diagnostics of the node; None if it is absent or not finite."""
         try:
             value = float(self.diagnostics[key])
         except (KeyError, ValueError):
             return None
         return value if math.isfinite(value) else None
 
-    def whole(self, key: str) -> int | None:
+    def integer(self, key: str) -> int | None:
         value = self.number(key)
         return None if value is None else int(value)
 
     def refused(self) -> dict[str, int] | None:
-        """Refusals by code; None before the node spoke of its inputs."""
+        """The number of refusals by code; None before the node has published diagnostics of its inputs."""
         if "observations" not in self.diagnostics:
             return None
         prefix = "refused."
         codes = sorted(key for key in self.diagnostics if key.startswith(prefix))
-        return {key[len(prefix) :]: self.whole(key) or 0 for key in codes}
+        return {key[len(prefix) :]: self.integer(key) or 0 for key in codes}
 
     def last_refusal(self) -> str | None:
         """`CODE: sentence`."""
@@ -67,56 +70,56 @@ class Recording:
 
 
 class Recorder(Node):
-    """Records into `recording` from the first chunk on."""
+    """Fills `recording` from the first chunk on. `policy`: name of the policy node."""
 
     def __init__(self, namespace: str, policy: str) -> None:
         super().__init__("recorder", namespace=namespace, start_parameter_services=False)
         self.recording = Recording()
-        self.now: int | None = None  # ns, the newest joint state's stamp
-        self.begin: int | None = None  # ns, of the first chunk
-        self.heard_diagnostics = 0
+        self.now: int | None = None  # ns, stamp of the newest joint state
+        self.begin: int | None = None  # ns, time of the first chunk
+        self.diagnostics_count = 0  # statuses of the policy node
         self._policy = self.resolve_topic_name(policy)
-        self._views: dict[int, dict[str, np.ndarray]] = {}
-        self._cameras: list = []
-        self.create_subscription(JointState, "joint_states", self._on_joints, OBSERVE)
-        self.create_subscription(JointTrajectory, f"{self._policy}/chunk", self._on_chunk, OBSERVE)
-        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, OBSERVE)
-        self.create_subscription(Float64MultiArray, VELOCITY, self._on_velocity, OBSERVE)
-        self.create_subscription(JointTrajectory, TRAJECTORY, self._on_trajectory, OBSERVE)
-        self.create_subscription(Float64MultiArray, GRIPPER, self._on_gripper, OBSERVE)
+        self._images_by_stamp: dict[int, dict[str, np.ndarray]] = {}
+        self._camera_subscriptions: list = []
+        self.create_subscription(JointState, "joint_states", self._on_joints, RECORD_QOS)
+        self.create_subscription(JointTrajectory, f"{self._policy}/chunk", self._on_chunk, RECORD_QOS)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, RECORD_QOS)
+        self.create_subscription(Float64MultiArray, VELOCITY, self._on_velocity, RECORD_QOS)
+        self.create_subscription(JointTrajectory, TRAJECTORY, self._on_trajectory, RECORD_QOS)
+        self.create_subscription(Float64MultiArray, GRIPPER, self._on_gripper, RECORD_QOS)
 
     @property
     def elapsed(self) -> float | None:
-        """s of simulation since the first chunk; None before it."""
+        """s of simulation time since the first chunk; None before it."""
         if self.now is None or self.begin is None:
             return None
         return (self.now - self.begin) / 1e9
 
-    def take_pictures(self) -> None:
-        """Keeps the next picture of each camera that share a stamp; until then the cameras are not listened to."""
-        if self._cameras or self.recording.pictures:
+    def subscribe_cameras(self) -> None:
+        """Subscribes to the cameras until there is one image of each with the same stamp."""
+        if self._camera_subscriptions or self.recording.images:
             return
         for camera in CAMERAS:
-            self._cameras.append(
-                self.create_subscription(Image, f"{camera}_camera/image_raw", lambda m, c=camera: self._on_image(c, m), LATEST)
-            )
+            topic = f"{camera}_camera/image_raw"
+            on_image = functools.partial(self._on_image, camera)
+            self._camera_subscriptions.append(self.create_subscription(Image, topic, on_image, IMAGE_QOS))
 
     def _on_image(self, camera: str, message: Image) -> None:
-        if self.recording.pictures:
+        if self.recording.images:
             return
         stamp = nanoseconds(message.header.stamp)
-        views = self._views.setdefault(stamp, {})
-        views[camera] = np.asarray(message.data, dtype=np.uint8).reshape(message.height, message.width, 3)
-        if len(views) == len(CAMERAS):
-            self.recording.pictures = views
-            self.recording.picture_time = (stamp - self.begin) / 1e9 if self.begin else None
+        images = self._images_by_stamp.setdefault(stamp, {})
+        images[camera] = np.asarray(message.data, dtype=np.uint8).reshape(message.height, message.width, 3)
+        if len(images) == len(CAMERAS):
+            self.recording.images = images
+            self.recording.image_time = (stamp - self.begin) / 1e9 if self.begin else None
 
-    def drop_cameras(self) -> None:
-        """Stops listening once the pictures are there; not from within a callback."""
-        if self.recording.pictures:
-            while self._cameras:
-                self.destroy_subscription(self._cameras.pop())
-            self._views.clear()
+    def unsubscribe_cameras(self) -> None:
+        """Ends the subscriptions once the images are there. Must not be called in a callback."""
+        if self.recording.images:
+            while self._camera_subscriptions:
+                self.destroy_subscription(self._camera_subscriptions.pop())
+            self._images_by_stamp.clear()
 
     def _on_joints(self, message: JointState) -> None:
         self.now = nanoseconds(message.header.stamp)
@@ -153,5 +156,5 @@ class Recorder(Node):
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.name == self._policy or status.name.startswith(f"{self._policy}:"):
-                self.heard_diagnostics += 1
+                self.diagnostics_count += 1
                 self.recording.diagnostics.update({item.key: item.value for item in status.values})

@@ -1,4 +1,4 @@
-"""Names of the arm's cameras and command topics, and ROS times as whole nanoseconds."""
+"""Names of the cameras and command topics; conversion between ROS times and integer nanoseconds."""
 
 from builtin_interfaces.msg import Time
 
@@ -14,5 +14,5 @@ def ros_time(ns: int) -> Time:
 
 
 def nanoseconds(stamp) -> int:
-    """Of a builtin_interfaces Time or Duration."""
+    """ns of a builtin_interfaces Time or Duration."""
     return stamp.sec * 1_000_000_000 + stamp.nanosec

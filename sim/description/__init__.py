@@ -1,1 +1,4 @@
-"""The simulated arm, said once: robot.py and world.py. `python -m sim.description` writes what MuJoCo and Gazebo read from it."""
+"""The single description of the simulated arm (robot.py) and its world (world.py).
+
+`python -m sim.description` generates the files for MuJoCo and Gazebo from it.
+"""

@@ -1,11 +1,11 @@
-"""Rotations between the ways in which MuJoCo, SDF and URDF write them. Standard library only."""
+"""Conversion of rotations between the conventions of MuJoCo, SDF and URDF. Standard library only."""
 
 import math
 
 from sim.description.parts import Camera, Shape, Vector
 
 Matrix = tuple[Vector, Vector, Vector]
-"""Rows; the columns are the turned axes."""
+"""A rotation matrix as rows. Its columns are the rotated axes."""
 
 
 def unit(vector: Vector) -> Vector:
@@ -31,19 +31,19 @@ def from_quat(quat: Vector) -> Matrix:
 
 
 def rpy(m: Matrix) -> Vector:
-    """Roll, pitch, yaw about the fixed axes x, y, z, as SDF and URDF have them."""
-    level = math.hypot(m[0][0], m[1][0])
-    pitch = math.atan2(-m[2][0], level)
-    if level < 1e-9:  # looking along z, roll and yaw are one turn
+    """Roll, pitch, yaw (rad) about the fixed axes x, y, z, as in SDF and URDF."""
+    cos_pitch = math.hypot(m[0][0], m[1][0])
+    pitch = math.atan2(-m[2][0], cos_pitch)
+    if cos_pitch < 1e-9:  # gimbal lock: roll and yaw are the same rotation
         return math.atan2(-m[1][2], m[1][1]), pitch, 0.0
     return math.atan2(m[2][1], m[2][2]), pitch, math.atan2(m[1][0], m[0][0])
 
 
-def picture_axes(camera: Camera) -> tuple[Vector, Vector, Vector]:
-    """Right, up and forward of a camera, orthonormal; `right` is kept, `up` is bent to it, as MuJoCo does."""
+def image_axes(camera: Camera) -> tuple[Vector, Vector, Vector]:
+    """The orthonormal axes right, up and forward of a camera. `up` is made orthogonal to `right`, as MuJoCo does."""
     right = unit(camera.right)
-    along = sum(a * b for a, b in zip(camera.up, right, strict=True))
-    up = unit(tuple(u - along * r for u, r in zip(camera.up, right, strict=True)))
+    projection = sum(a * b for a, b in zip(camera.up, right, strict=True))
+    up = unit(tuple(u - projection * r for u, r in zip(camera.up, right, strict=True)))
     return right, up, cross(up, right)
 
 
@@ -52,24 +52,24 @@ def negative(vector: Vector) -> Vector:
 
 
 def gazebo_camera(camera: Camera) -> Matrix:
-    """x forward, y left, z up (REP 103)."""
-    right, up, forward = picture_axes(camera)
+    """The camera frame of Gazebo: x forward, y left, z up (REP 103)."""
+    right, up, forward = image_axes(camera)
     return columns(forward, negative(right), up)
 
 
 def optical_frame(camera: Camera) -> Matrix:
-    """x right, y down, z forward (REP 103)."""
-    right, up, forward = picture_axes(camera)
+    """The optical frame of ROS: x right, y down, z forward (REP 103)."""
+    right, up, forward = image_axes(camera)
     return columns(right, negative(up), forward)
 
 
 def horizontal_fov(camera: Camera, width: int, height: int) -> float:
-    """rad, for square pixels."""
+    """The horizontal field of view in rad, for square pixels."""
     return 2 * math.atan(math.tan(math.radians(camera.fovy) / 2) * width / height)
 
 
 def capsule(shape: Shape) -> tuple[Vector, Matrix, float]:
-    """Middle, rotation of z onto the line between its ends, and that line's length."""
+    """The centre of a capsule, the rotation of z onto its axis, and the distance of its ends."""
     a, b = shape.ends[:3], shape.ends[3:]
     z = unit(tuple(q - p for p, q in zip(a, b, strict=True)))
     x = unit(cross((1.0, 0.0, 0.0) if abs(z[0]) < 0.9 else (0.0, 1.0, 0.0), z))

@@ -1,4 +1,4 @@
-"""The description as MuJoCo's XML."""
+"""Generates the MuJoCo model (MJCF) from the description."""
 
 from xml.etree.ElementTree import Element
 
@@ -6,7 +6,7 @@ from sim.description import robot, world
 from sim.description.parts import FRICTION, ORIGIN, UPRIGHT, Camera, Joint, Link, Shape
 from sim.description.text import add, document, numbers
 
-# Arm and world meet; links do not meet links.
+# The arm collides with the world; links do not collide with each other.
 WORLD_CONTACT = {"contype": 1, "conaffinity": 3}
 ARM_CONTACT = {"contype": 2, "conaffinity": 0}
 STEP = 1 / 300  # s
@@ -17,14 +17,14 @@ def mjcf() -> str:
     add(root, "compiler", angle="radian", autolimits="true")
     add(root, "option", timestep=STEP, integrator="implicitfast", cone="elliptic", impratio=10)
     add(root, "statistic", center=(0.4, 0, 0.3), extent=1.4)
-    write_looks(root)
+    write_visuals(root)
     default = add(root, "default")
     add(default, "geom", **WORLD_CONTACT, condim=4, friction=FRICTION)
     add(add(default, "default", class_="arm"), "geom", **ARM_CONTACT, mass=0)
     block = add(default, "default", class_="block")
     add(block, "geom", type="box", size=(world.BLOCK_SIZE,) * 3, density=world.BLOCK_DENSITY)
     write_world(root)
-    write_drives(root)
+    write_actuators(root)
     home = [joint.home for joint in robot.JOINTS]
     blocks = [value for block in world.BLOCKS for value in (*block.pos, *block.quat)]
     targets = [joint.home for joint in robot.JOINTS if not joint.follows]
@@ -32,23 +32,23 @@ def mjcf() -> str:
     return document(root)
 
 
-def write_looks(root: Element) -> None:
-    """Without shadows, multisampling and textures, and with few facets, a software renderer draws a picture in some 5 ms."""
+def write_visuals(root: Element) -> None:
+    """No shadows, multisampling or textures, and few facets: a software renderer then needs about 5 ms for an image."""
     visual = add(root, "visual")
-    add(visual, "global", offwidth=world.PICTURE[0], offheight=world.PICTURE[1])
+    add(visual, "global", offwidth=world.IMAGE_SIZE[0], offheight=world.IMAGE_SIZE[1])
     add(visual, "quality", shadowsize=0, offsamples=0, numslices=20, numstacks=10, numquads=2)
     add(visual, "headlight", ambient=world.AMBIENT, diffuse=(0.12, 0.12, 0.12), specular=ORIGIN)
     add(visual, "map", znear=world.CLIP[0], zfar=world.CLIP[1])
     asset = add(root, "asset")
-    for name, look in world.MATERIALS.items():
+    for name, material in world.MATERIALS.items():
         add(
             asset,
             "material",
             name=name,
-            rgba=(*look.rgb, 1),
-            emission=look.emission,
-            specular=look.specular,
-            shininess=look.shininess,
+            rgba=(*material.rgb, 1),
+            emission=material.emission,
+            specular=material.specular,
+            shininess=material.shininess,
         )
 
 
@@ -70,7 +70,7 @@ def write_world(root: Element) -> None:
     for shape in (*world.ROOM, *world.TABLE):
         write_shape(body, shape)
     for block in world.BLOCKS:
-        cube = add(body, "body", name=block.name, pos=block.pos, quat=turned(block.quat), childclass="block")
+        cube = add(body, "body", name=block.name, pos=block.pos, quat=unless_upright(block.quat), childclass="block")
         add(cube, "freejoint")
         add(cube, "geom", material=block.material)
     bodies = {"world": body}
@@ -80,7 +80,7 @@ def write_world(root: Element) -> None:
 
 def write_link(parent: Element, link: Link) -> Element:
     fixed = link.parent == "world"
-    body = add(parent, "body", name=link.name, pos=moved(link.pos), quat=turned(link.quat))
+    body = add(parent, "body", name=link.name, pos=unless_origin(link.pos), quat=unless_upright(link.quat))
     if not fixed:
         body.set("gravcomp", "1")
         if link.parent == robot.LINKS[0].name:
@@ -90,7 +90,7 @@ def write_link(parent: Element, link: Link) -> Element:
     if link.joint:
         write_joint(body, link.joint)
     if link.site:
-        add(body, "site", name=link.site[0], pos=moved(link.site[1]), group=4)
+        add(body, "site", name=link.site[0], pos=unless_origin(link.site[1]), group=4)
     for shape in link.shapes:
         geom = write_shape(body, shape)
         if link.friction != FRICTION:
@@ -120,8 +120,8 @@ def write_shape(body: Element, shape: Shape) -> Element:
         name=shape.name,
         type=shape.kind,
         size=(*shape.size, 0.1) if shape.kind == "plane" else shape.size,
-        pos=moved(shape.pos),
-        quat=turned(shape.quat),
+        pos=unless_origin(shape.pos),
+        quat=unless_upright(shape.quat),
         fromto=shape.ends,
         material=shape.material,
     )
@@ -131,7 +131,7 @@ def write_camera(body: Element, camera: Camera) -> None:
     add(body, "camera", name=camera.name, pos=camera.pos, fovy=camera.fovy, xyaxes=(*camera.right, *camera.up))
 
 
-def write_drives(root: Element) -> None:
+def write_actuators(root: Element) -> None:
     for joint in robot.JOINTS:
         if joint.follows:
             add(
@@ -147,7 +147,7 @@ def write_drives(root: Element) -> None:
     for joint in robot.JOINTS:
         if joint.follows:
             continue
-        drive = add(
+        servo = add(
             actuator,
             "position",
             name=joint.name,
@@ -157,12 +157,14 @@ def write_drives(root: Element) -> None:
             forcerange=(-joint.effort, joint.effort),
         )
         if joint.kind == "revolute":
-            drive.set("inheritrange", "1")
+            servo.set("inheritrange", "1")
 
 
-def moved(pos) -> tuple | str:
+def unless_origin(pos) -> tuple | str:
+    """The position, or '' for the default, which `add` leaves out."""
     return "" if tuple(pos) == ORIGIN else pos
 
 
-def turned(quat) -> tuple | str:
+def unless_upright(quat) -> tuple | str:
+    """The rotation, or '' for the default, which `add` leaves out."""
     return "" if tuple(quat) == UPRIGHT else quat

@@ -1,4 +1,4 @@
-"""What a description is made of. Metres, radians, kilograms; quaternions are (w, x, y, z) and need not be normalised."""
+"""The elements of a description. Units are m, rad and kg; quaternions are (w, x, y, z) and need not be normalised."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,20 @@ FRICTION: Vector = (1.0, 0.01, 0.001)  # sliding, torsional, rolling
 class Material:
     rgb: Vector
     specular: float = 0.0
-    shininess: float = 0.0  # 0 dull … 1
-    emission: float = 0.0  # of its own colour
+    shininess: float = 0.0  # 0 … 1
+    emission: float = 0.0  # as a fraction of rgb
 
 
 @dataclass(frozen=True)
 class Shape:
-    """`kind` box: half sizes; cylinder: radius, half length along z; sphere: radius; plane: half sizes, facing z;
-    capsule: radius, between the centres `ends` (x y z x y z) of its caps."""
+    """A primitive shape. The meaning of `size` depends on `kind`:
+
+    - box: half sizes
+    - cylinder: radius, half length along z
+    - sphere: radius
+    - plane: half sizes; the normal is z
+    - capsule: radius; `ends` are the centres of its caps (x y z x y z)
+    """
 
     kind: str
     size: Vector
@@ -32,7 +38,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Inertia:
-    """Mass at `pos` in the link's frame, with principal moments along the link's axes."""
+    """Mass in kg, centre of mass in the frame of the link, principal moments of inertia about the axes of the link."""
 
     mass: float
     pos: Vector
@@ -41,37 +47,46 @@ class Inertia:
 
 @dataclass(frozen=True)
 class Joint:
-    """Of a link to its parent, at the link's origin. `follows` names the joint that it mimics instead of a servo."""
+    """The joint between a link and its parent, at the origin of the link.
+
+    A joint with `follows` has no servo: it mimics the joint of that name.
+    """
 
     name: str
     kind: str  # revolute | prismatic
     axis: Vector
     lower: float
     upper: float
-    velocity: float  # rad/s or m/s that its controller allows
+    velocity: float  # rad/s or m/s, limit of the controller
     effort: float  # N m or N
     damping: float
     home: float
-    kp: float = 0.0  # MuJoCo's servo
+    kp: float = 0.0  # gains of the MuJoCo servo
     kv: float = 0.0
     follows: str = ""
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Square pixels, no distortion. `right` and `up` are the picture's axes in the link's frame, any length."""
+    """A camera with square pixels and no distortion.
+
+    `right` and `up` are the image axes in the frame of the link, of any length.
+    """
 
     name: str
     pos: Vector
     right: Vector
     up: Vector
-    fovy: float  # degrees from the top of the picture to its bottom
+    fovy: float  # vertical field of view, degrees
 
 
 @dataclass(frozen=True)
 class Link:
-    """Of the tree, parents first. `pos` and `quat` place it in its parent's frame while its joint is at 0; without a joint it is
-    fixed. Without `inertia` it is a frame only, but for the first, which is fixed to the world."""
+    """A link of the kinematic tree; parents are listed first.
+
+    `pos` and `quat` are its pose in the frame of the parent with the joint at 0. Without a joint it is fixed. Without
+    `inertia` it is only a frame, except for the first link, which is fixed to the world.
+    """
 
     name: str
     parent: str
@@ -87,7 +102,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Block:
-    """A cube that lies about."""
+    """A cube on the table."""
 
     name: str
     material: str
@@ -97,7 +112,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Light:
-    """Directional, without shadows."""
+    """A directional light without shadows."""
 
     name: str
     pos: Vector

@@ -1,15 +1,18 @@
-"""The arm: 7 joints with the Franka Panda's names, frames (Craig's DH: see kinematics.py) and limits, from primitive shapes,
-and two fingers. World = the arm's base frame (panda_link0)."""
+"""The arm: 7 joints and two fingers made of primitive shapes.
+
+Names, frames and limits are those of the Franka Panda (DH parameters in kinematics.py). The world frame is the base frame of
+the arm (panda_link0).
+"""
 
 from sim.description.parts import Camera, Inertia, Joint, Link, Shape
 
 NAME = "pi05_arm"
 
-JOINT_RATE = 100  # Hz, of joint states
+JOINT_RATE = 100  # Hz, joint states
 
 RUBBER = (1.5, 0.05, 0.001)  # friction
-ARMATURE = 0.1  # kg m² or kg, of every joint's drive
-"""MuJoCo only: SDF has no such number."""
+ARMATURE = 0.1  # kg m² or kg, of every joint
+"""MuJoCo only; SDF has no armature."""
 
 X_UP = (1.0, 1.0, 0.0, 0.0)  # +90 degrees about x
 X_DOWN = (1.0, -1.0, 0.0, 0.0)
@@ -19,8 +22,8 @@ def shape(kind, *size, material="shell", **place):
     return Shape(kind, size, material, **place)
 
 
-def turning(number, lower, upper, home):
-    """Joint `number`: the first four are the strong ones."""
+def revolute(number, lower, upper, home):
+    """Joint `number` of the arm. Joints 1 to 4 have the large motors."""
     strong = number <= 4
     return Joint(
         name=f"panda_joint{number}",
@@ -37,7 +40,7 @@ def turning(number, lower, upper, home):
     )
 
 
-def sliding(number, **drive):
+def prismatic(number, **servo):
     return Joint(
         name=f"panda_finger_joint{number}",
         kind="prismatic",
@@ -48,7 +51,7 @@ def sliding(number, **drive):
         effort=40.0,
         damping=5.0,
         home=0.04,
-        **drive,
+        **servo,
     )
 
 
@@ -73,7 +76,7 @@ LINKS = (
         "panda_link0",
         pos=(0, 0, 0.333),
         inertia=Inertia(3.4, (0, -0.03, -0.06), (0.02, 0.02, 0.008)),
-        joint=turning(1, -2.8973, 2.8973, 0.0),
+        joint=revolute(1, -2.8973, 2.8973, 0.0),
         shapes=(
             shape("cylinder", 0.062, 0.075, pos=(0, 0, -0.112)),
             shape("sphere", 0.064, pos=(0, 0, -0.04)),
@@ -85,7 +88,7 @@ LINKS = (
         "panda_link1",
         quat=X_DOWN,
         inertia=Inertia(3.4, (0, -0.08, 0.03), (0.02, 0.008, 0.02)),
-        joint=turning(2, -1.7628, 1.7628, -0.785398),
+        joint=revolute(2, -1.7628, 1.7628, -0.785398),
         shapes=(
             shape("cylinder", 0.058, 0.078),
             shape("cylinder", 0.045, 0.0795, material="accent"),
@@ -98,7 +101,7 @@ LINKS = (
         pos=(0, -0.316, 0),
         quat=X_UP,
         inertia=Inertia(3.2, (0.04, 0.03, -0.05), (0.015, 0.015, 0.008)),
-        joint=turning(3, -2.8973, 2.8973, 0.0),
+        joint=revolute(3, -2.8973, 2.8973, 0.0),
         shapes=(
             shape("cylinder", 0.054, 0.006, pos=(0, 0, -0.138), material="joint"),
             shape("cylinder", 0.056, 0.036, pos=(0, 0, -0.096)),
@@ -111,7 +114,7 @@ LINKS = (
         pos=(0.0825, 0, 0),
         quat=X_UP,
         inertia=Inertia(3.2, (-0.04, 0.04, 0.02), (0.015, 0.008, 0.015)),
-        joint=turning(4, -3.0718, -0.0698, -2.356194),
+        joint=revolute(4, -3.0718, -0.0698, -2.356194),
         shapes=(
             shape("cylinder", 0.056, 0.064, material="joint"),
             shape("cylinder", 0.043, 0.0665, material="accent"),
@@ -124,7 +127,7 @@ LINKS = (
         pos=(-0.0825, 0.384, 0),
         quat=X_DOWN,
         inertia=Inertia(3.0, (0, 0.03, -0.11), (0.03, 0.03, 0.006)),
-        joint=turning(5, -2.8973, 2.8973, 0.0),
+        joint=revolute(5, -2.8973, 2.8973, 0.0),
         shapes=(
             shape("cylinder", 0.053, 0.006, pos=(0, 0, -0.242), material="joint"),
             shape("capsule", 0.052, ends=(0, 0, -0.215, 0, 0.035, -0.10)),
@@ -136,7 +139,7 @@ LINKS = (
         "panda_link5",
         quat=X_UP,
         inertia=Inertia(1.6, (0.06, 0, 0.01), (0.004, 0.005, 0.005)),
-        joint=turning(6, -0.0175, 3.7525, 1.570796),
+        joint=revolute(6, -0.0175, 3.7525, 1.570796),
         shapes=(
             shape("cylinder", 0.050, 0.056, material="joint"),
             shape("cylinder", 0.038, 0.0585, material="accent"),
@@ -149,13 +152,13 @@ LINKS = (
         pos=(0.088, 0, 0),
         quat=X_UP,
         inertia=Inertia(0.7, (0, 0, 0.08), (0.002, 0.002, 0.001)),
-        joint=turning(7, -2.8973, 2.8973, 0.785398),
+        joint=revolute(7, -2.8973, 2.8973, 0.785398),
         shapes=(
             shape("cylinder", 0.047, 0.028, pos=(0, 0, 0.050), material="joint"),
             shape("cylinder", 0.043, 0.0145, pos=(0, 0, 0.0925)),
         ),
     ),
-    # The flange, and the hand turned by -45 degrees as Franka mounts it.
+    # The flange, and the hand, which Franka mounts rotated by -45 degrees.
     Link("panda_link8", "panda_link7", pos=(0, 0, 0.107), site=("flange", (0, 0, 0))),
     Link(
         "panda_hand",
@@ -176,7 +179,7 @@ LINKS = (
         "panda_hand",
         pos=(0, 0, 0.0584),
         inertia=FINGER,
-        joint=sliding(1, kp=2000.0, kv=60.0),
+        joint=prismatic(1, kp=2000.0, kv=60.0),
         shapes=FINGER_SHAPES,
         friction=RUBBER,
     ),
@@ -186,11 +189,11 @@ LINKS = (
         pos=(0, 0, 0.0584),
         quat=(0, 0, 0, 1),
         inertia=FINGER,
-        joint=sliding(2, follows="panda_finger_joint1"),
+        joint=prismatic(2, follows="panda_finger_joint1"),
         shapes=FINGER_SHAPES,
         friction=RUBBER,
     ),
 )
 
 JOINTS = tuple(link.joint for link in LINKS if link.joint)
-"""Arm, then fingers."""
+"""The joints of the arm, then those of the fingers."""

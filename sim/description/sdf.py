@@ -1,8 +1,9 @@
-"""The description as Gazebo's SDF: the arm, a model of its own, and the world that it stands in.
+"""Generates the files for Gazebo (SDF) from the description: the model of the arm and the world that includes it.
 
-Links are where MuJoCo's bodies are, each in its parent's frame, so the two are compared joint by joint. What SDF cannot say
-stays out: the drives' armature, the stiffness of contacts, and that finger 2 follows finger 1 (gz_ros2_control reads that
-from the URDF)."""
+Each link has the pose of the MuJoCo body in the frame of its parent, so that a test can compare the two joint by joint. SDF
+cannot express the armature of the joints, the stiffness of contacts, and that finger 2 mimics finger 1 (gz_ros2_control
+reads that from the URDF).
+"""
 
 from xml.etree.ElementTree import Element
 
@@ -12,7 +13,7 @@ from sim.description.parts import FRICTION, Camera, Joint, Link, Material, Shape
 from sim.description.text import add, document, numbers, rounded
 
 VERSION = "1.9"
-STEP = 0.001  # s, of Gazebo's physics
+STEP = 0.001  # s, physics step of Gazebo
 
 SYSTEMS = (
     ("gz-sim-physics-system", "gz::sim::systems::Physics"),
@@ -20,10 +21,10 @@ SYSTEMS = (
     ("gz-sim-scene-broadcaster-system", "gz::sim::systems::SceneBroadcaster"),
 )
 CONTROLLERS = "configs/gz_controllers.yaml"
-"""As Gazebo finds it: from the folder that it was started in, which is the package's root."""
+"""Relative to the working directory of Gazebo, which is the root of the package."""
 
 
-def model() -> str:
+def model_sdf() -> str:
     root = Element("sdf", version=VERSION)
     arm = add(root, "model", name=robot.NAME, canonical_link=robot.LINKS[0].name)
     for link in robot.LINKS:
@@ -48,60 +49,60 @@ def model_config() -> str:
     return document(root)
 
 
-def scene() -> str:
-    """The world, which names the arm's model."""
+def world_sdf() -> str:
+    """The world, which includes the model of the arm."""
     root = Element("sdf", version=VERSION)
-    place = add(root, "world", name="pi05")
-    physics = add(place, "physics", name="default", type="ode")
+    world_element = add(root, "world", name="pi05")
+    physics = add(world_element, "physics", name="default", type="ode")
     add(physics, "max_step_size", STEP)
     add(physics, "real_time_factor", 1)
     for filename, name in SYSTEMS:
-        add(place, "plugin", filename=filename, name=name)
-    sensors = add(place, "plugin", filename="gz-sim-sensors-system", name="gz::sim::systems::Sensors")
+        add(world_element, "plugin", filename=filename, name=name)
+    sensors = add(world_element, "plugin", filename="gz-sim-sensors-system", name="gz::sim::systems::Sensors")
     add(sensors, "render_engine", "ogre2")
-    look = add(place, "scene")
-    add(look, "ambient", numbers((*world.AMBIENT, 1)))
-    add(look, "background", "0.8 0.85 0.9 1")
-    add(look, "shadows", "false")
+    scene = add(world_element, "scene")
+    add(scene, "ambient", numbers((*world.AMBIENT, 1)))
+    add(scene, "background", "0.8 0.85 0.9 1")
+    add(scene, "shadows", "false")
     for light in world.LIGHTS:
-        lamp = add(place, "light", name=light.name, type="directional")
-        add(lamp, "cast_shadows", "false")
-        add(lamp, "pose", numbers((*light.pos, 0, 0, 0)))
-        add(lamp, "diffuse", numbers((*light.diffuse, 1)))
-        add(lamp, "specular", numbers((*light.specular, 1)))
-        add(lamp, "direction", numbers(light.direction))
-    # Walls are to be seen, not to be met: a plane that collides has no edge.
-    write_static(place, "room", world.ROOM, collide=("floor",))
-    write_static(place, "table", world.TABLE, collide=tuple(shape.name for shape in world.TABLE))
+        element = add(world_element, "light", name=light.name, type="directional")
+        add(element, "cast_shadows", "false")
+        add(element, "pose", numbers((*light.pos, 0, 0, 0)))
+        add(element, "diffuse", numbers((*light.diffuse, 1)))
+        add(element, "specular", numbers((*light.specular, 1)))
+        add(element, "direction", numbers(light.direction))
+    # Walls are visual only: a plane that collides is infinite.
+    write_static(world_element, "room", world.ROOM, collide=("floor",))
+    write_static(world_element, "table", world.TABLE, collide=tuple(shape.name for shape in world.TABLE))
     for block in world.BLOCKS:
-        write_block(place, block)
-    write_static(place, f"{world.CAMERA.name}_camera", (), (), world.CAMERA)
-    add(add(place, "include"), "uri", f"model://{robot.NAME}")
+        write_block(world_element, block)
+    write_static(world_element, f"{world.CAMERA.name}_camera", (), (), world.CAMERA)
+    add(add(world_element, "include"), "uri", f"model://{robot.NAME}")
     return document(root)
 
 
-def write_static(place: Element, name: str, shapes, collide, camera: Camera | None = None) -> None:
-    thing = add(place, "model", name=name)
-    add(thing, "static", "true")
-    link = add(thing, "link", name="link")
+def write_static(world_element: Element, name: str, shapes, collide, camera: Camera | None = None) -> None:
+    model = add(world_element, "model", name=name)
+    add(model, "static", "true")
+    link = add(model, "link", name="link")
     for shape in shapes:
         write_shape(link, shape, shape.name, FRICTION, collides=shape.name in collide)
     if camera:
         write_camera(link, camera)
 
 
-def write_block(place: Element, block) -> None:
+def write_block(world_element: Element, block) -> None:
     half = world.BLOCK_SIZE
     mass = world.BLOCK_DENSITY * (2 * half) ** 3
-    cube = add(place, "model", name=block.name)
-    write_pose(cube, block.pos, rpy(from_quat(block.quat)))
-    link = add(cube, "link", name="link")
+    model = add(world_element, "model", name=block.name)
+    write_pose(model, block.pos, rpy(from_quat(block.quat)))
+    link = add(model, "link", name="link")
     write_inertia(link, mass, None, (mass * (2 * half) ** 2 / 6,) * 3)
     write_shape(link, Shape("box", (half,) * 3, block.material), "cube", FRICTION)
 
 
 def write_link(arm: Element, link: Link) -> None:
-    """A link without mass is a frame."""
+    """Writes a link, or a frame if it has no mass."""
     base = link.parent == "world"
     body = add(arm, "link" if base or link.inertia else "frame", name=link.name)
     if not base:
@@ -118,17 +119,17 @@ def write_link(arm: Element, link: Link) -> None:
 
 
 def write_joint(arm: Element, link: Link) -> None:
-    """At the child's origin, about an axis of the child's frame."""
+    """Writes the joint of a link. The axis is in the frame of the link."""
     kind = link.joint.kind if link.joint else "fixed"
-    hinge = add(arm, "joint", name=link.joint.name if link.joint else f"{link.name}_joint", type=kind)
-    add(hinge, "parent", link.parent)
-    add(hinge, "child", link.name)
+    joint = add(arm, "joint", name=link.joint.name if link.joint else f"{link.name}_joint", type=kind)
+    add(joint, "parent", link.parent)
+    add(joint, "child", link.name)
     if link.joint:
-        write_axis(hinge, link.joint)
+        write_axis(joint, link.joint)
 
 
-def write_axis(hinge: Element, joint: Joint) -> None:
-    axis = add(hinge, "axis")
+def write_axis(parent: Element, joint: Joint) -> None:
+    axis = add(parent, "axis")
     add(axis, "xyz", numbers(joint.axis))
     limit = add(axis, "limit")
     add(limit, "lower", joint.lower)
@@ -153,8 +154,8 @@ def write_inertia(body: Element, mass: float, pos: Vector | None, moments: Vecto
 def write_shape(body: Element, shape: Shape, name: str, friction: Vector, collides: bool = True) -> None:
     for tag in ("collision", "visual") if collides else ("visual",):
         part = add(body, tag, name=f"{name}_{tag}")
-        pos, turn = (shape.pos, from_quat(shape.quat)) if not shape.ends else capsule(shape)[:2]
-        write_pose(part, pos, rpy(turn))
+        pos, rotation = (shape.pos, from_quat(shape.quat)) if not shape.ends else capsule(shape)[:2]
+        write_pose(part, pos, rpy(rotation))
         write_geometry(add(part, "geometry"), shape)
         if tag == "collision":
             ode = add(add(add(part, "surface"), "friction"), "ode")
@@ -167,25 +168,25 @@ def write_shape(body: Element, shape: Shape, name: str, friction: Vector, collid
 
 def write_geometry(geometry: Element, shape: Shape) -> None:
     kind = add(geometry, shape.kind)
-    double = tuple(2 * value for value in shape.size)
+    full_size = tuple(2 * value for value in shape.size)
     if shape.kind == "box":
-        add(kind, "size", numbers(rounded(double)))
+        add(kind, "size", numbers(rounded(full_size)))
     elif shape.kind == "plane":
         add(kind, "normal", "0 0 1")
-        add(kind, "size", numbers(double))
+        add(kind, "size", numbers(full_size))
     else:
         add(kind, "radius", shape.size[0])
         if shape.kind == "cylinder":
-            add(kind, "length", rounded(double)[1])
+            add(kind, "length", rounded(full_size)[1])
         elif shape.kind == "capsule":
             add(kind, "length", round(capsule(shape)[2], 12))
 
 
-def write_material(material: Element, look: Material) -> None:
-    add(material, "ambient", numbers((*look.rgb, 1)))
-    add(material, "diffuse", numbers((*look.rgb, 1)))
-    add(material, "specular", numbers((*(look.specular,) * 3, 1)))
-    add(material, "emissive", numbers((*rounded(tuple(look.emission * value for value in look.rgb)), 1)))
+def write_material(parent: Element, material: Material) -> None:
+    add(parent, "ambient", numbers((*material.rgb, 1)))
+    add(parent, "diffuse", numbers((*material.rgb, 1)))
+    add(parent, "specular", numbers((*(material.specular,) * 3, 1)))
+    add(parent, "emissive", numbers((*rounded(tuple(material.emission * value for value in material.rgb)), 1)))
 
 
 def write_camera(body: Element, camera: Camera) -> None:
@@ -197,9 +198,9 @@ def write_camera(body: Element, camera: Camera) -> None:
     add(sensor, "topic", f"{name}/image_raw")
     view = add(sensor, "camera")
     add(view, "camera_info_topic", f"{name}/camera_info")
-    add(view, "horizontal_fov", round(horizontal_fov(camera, *world.PICTURE), 12))
+    add(view, "horizontal_fov", round(horizontal_fov(camera, *world.IMAGE_SIZE), 12))
     image = add(view, "image")
-    for tag, value in zip(("width", "height"), world.PICTURE, strict=True):
+    for tag, value in zip(("width", "height"), world.IMAGE_SIZE, strict=True):
         add(image, tag, value)
     add(image, "format", "R8G8B8")
     clip = add(view, "clip")
@@ -208,5 +209,5 @@ def write_camera(body: Element, camera: Camera) -> None:
     add(view, "optical_frame_id", f"{name}_optical_frame")
 
 
-def write_pose(parent: Element, pos: Vector, turn: Vector = (0.0, 0.0, 0.0), relative_to: str = "") -> None:
-    add(parent, "pose", numbers(rounded((*pos, *turn))), relative_to=relative_to)
+def write_pose(parent: Element, pos: Vector, rotation: Vector = (0.0, 0.0, 0.0), relative_to: str = "") -> None:
+    add(parent, "pose", numbers(rounded((*pos, *rotation))), relative_to=relative_to)

@@ -1,4 +1,4 @@
-"""XML with readable numbers."""
+"""Writes XML with readable numbers."""
 
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -9,7 +9,7 @@ WRITTEN_BY = " Written by `python -m sim.description` from sim/description/; edi
 
 
 def number(value: float) -> str:
-    """The shortest text that reads back as the same double."""
+    """The shortest text that parses to the same double."""
     text = repr(float(value))
     return "0" if text in ("0.0", "-0.0") else text.removesuffix(".0")
 
@@ -19,12 +19,12 @@ def numbers(values: Vector) -> str:
 
 
 def rounded(values: Vector) -> Vector:
-    """To 1e-12, which no robot sees, so that other machines' last bits write the same file."""
+    """Rounds to 1e-12, so that the last bits of another machine's arithmetic do not change the file."""
     return tuple(round(value, 12) for value in values)
 
 
 def add(parent: Element, tag: str, text: str | float | None = None, /, **attributes: str | float | Vector) -> Element:
-    """A child with `text` and with those attributes that are not empty."""
+    """Adds a child with `text` and the attributes that are not empty. A trailing `_` of a name is dropped (`class_`)."""
     child = ElementTree.SubElement(parent, tag)
     if text is not None:
         child.text = text if isinstance(text, str) else number(text)

@@ -1,4 +1,4 @@
-"""The arm as URDF: what robot_state_publisher and gz_ros2_control ask for. Frames, joints and masses; looks are in the SDF."""
+"""Generates the URDF of the arm for robot_state_publisher and gz_ros2_control: frames, joints and masses, no visuals."""
 
 from xml.etree.ElementTree import Element
 
@@ -34,29 +34,30 @@ def write_inertia(body: Element, inertia: Inertia) -> None:
 def write_joint(root: Element, link: Link) -> None:
     joint = link.joint
     name = joint.name if joint else f"{link.name}_joint"
-    hinge = fixed(root, name, link.parent, link.name, link.pos, from_quat(link.quat))
+    element = add_joint(root, name, link.parent, link.name, link.pos, from_quat(link.quat))
     if not joint:
         return
-    hinge.set("type", joint.kind)
-    add(hinge, "axis", xyz=joint.axis)
-    add(hinge, "limit", lower=joint.lower, upper=joint.upper, effort=joint.effort, velocity=joint.velocity)
-    add(hinge, "dynamics", damping=joint.damping)
+    element.set("type", joint.kind)
+    add(element, "axis", xyz=joint.axis)
+    add(element, "limit", lower=joint.lower, upper=joint.upper, effort=joint.effort, velocity=joint.velocity)
+    add(element, "dynamics", damping=joint.damping)
     if joint.follows:
-        add(hinge, "mimic", joint=joint.follows)
+        add(element, "mimic", joint=joint.follows)
 
 
 def write_camera(root: Element, parent: str, camera: Camera) -> None:
-    """The frame that the camera's messages name."""
+    """Writes the optical frame, which the messages of the camera name."""
     frame = f"{camera.name}_camera_optical_frame"
     add(root, "link", name=frame)
-    fixed(root, f"{frame}_joint", parent, frame, camera.pos, optical_frame(camera))
+    add_joint(root, f"{frame}_joint", parent, frame, camera.pos, optical_frame(camera))
 
 
-def fixed(root: Element, name: str, parent: str, child: str, pos: Vector, turn: Matrix) -> Element:
+def add_joint(root: Element, name: str, parent: str, child: str, pos: Vector, rotation: Matrix) -> Element:
+    """Adds a fixed joint and returns it."""
     joint = add(root, "joint", name=name, type="fixed")
     add(joint, "parent", link=parent)
     add(joint, "child", link=child)
-    add(joint, "origin", xyz=rounded(pos), rpy=rounded(rpy(turn)))
+    add(joint, "origin", xyz=rounded(pos), rpy=rounded(rpy(rotation)))
     return joint
 
 
@@ -67,13 +68,13 @@ def write_control(root: Element) -> None:
         write_interfaces(add(control, "joint", name=joint.name), joint)
 
 
-def write_interfaces(drive: Element, joint: Joint) -> None:
-    """The arm takes positions or velocities, whichever controller is active; the gripper positions."""
+def write_interfaces(parent: Element, joint: Joint) -> None:
+    """The arm has position and velocity commands, for whichever controller is active; the gripper has positions."""
     if not joint.follows:
-        add(drive, "command_interface", name="position")
+        add(parent, "command_interface", name="position")
         if joint.kind == "revolute":
-            add(drive, "command_interface", name="velocity")
-    position = add(drive, "state_interface", name="position")
+            add(parent, "command_interface", name="velocity")
+    position = add(parent, "state_interface", name="position")
     add(position, "param", joint.home, name="initial_value")
-    add(drive, "state_interface", name="velocity")
-    add(drive, "state_interface", name="effort")
+    add(parent, "state_interface", name="velocity")
+    add(parent, "state_interface", name="effort")

@@ -1,10 +1,10 @@
-"""What is around the arm: a table with three blocks in a plain room, two lights, a camera. Table top at z = 0."""
+"""The world around the arm: a table with three blocks in a plain room, two lights, a camera. The table top is at z = 0."""
 
 from sim.description.parts import Block, Camera, Light, Material, Shape
 
-PICTURE = (640, 480)  # pixels
+IMAGE_SIZE = (640, 480)  # width, height in pixels
 CAMERA_RATE = 30  # Hz
-CLIP = (0.01, 12.0)  # m, nearest and farthest that a camera sees
+CLIP = (0.01, 12.0)  # m, near and far clipping planes of the cameras
 AMBIENT = (0.36, 0.36, 0.38)
 
 MATERIALS = {
@@ -48,7 +48,7 @@ TABLE = (
     Shape("box", (0.03, 0.03, 0.31), "edge", pos=(-0.12, -0.52, -0.41), name="leg4"),
 )
 
-BLOCK_SIZE = 0.026  # half an edge
+BLOCK_SIZE = 0.026  # m, half an edge
 BLOCK_DENSITY = 500.0  # kg/m³
 BLOCKS = (
     Block("red_block", "red", (0.46, 0.10, 0.027)),

@@ -103,7 +103,7 @@ def record(path, seconds=2.0, lockstep=False, compressed=None, storage="mcap", n
     pictures = {camera: np.zeros((HEIGHT, WIDTH, 3), np.uint8) for camera in ("exterior", "wrist")}
 
     def shoot(stamp):
-        cameras.shoot(arm.data.qpos, pictures)
+        cameras.render(arm.data.qpos, pictures)
         for camera, pixels in pictures.items():
             if compressed:
                 recorder.compressed(camera, stamp, encoded(pixels, compressed), compressed)
@@ -115,7 +115,7 @@ def record(path, seconds=2.0, lockstep=False, compressed=None, storage="mcap", n
         velocities = [0.2 * np.sin(2 * t + joint) for joint in range(7)]
         opening = [0.02 + 0.02 * np.cos(3 * t)]
         arm.control.set_velocity(velocities, VELOCITY)
-        arm.gripper.set(opening, GRIPPER)
+        arm.gripper.set_position(opening, GRIPPER)
         recorder.command(VELOCITY, stamp, velocities)
         recorder.command(GRIPPER, stamp, opening)
 

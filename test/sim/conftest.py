@@ -1,4 +1,4 @@
-"""The simulated arm's tests: pure ones, and ones against the running process over real DDS."""
+"""Tests of the simulated arm: of its modules, and of the running process over real DDS."""
 
 import pathlib
 import sys

@@ -1,4 +1,4 @@
-"""Reads SDF and URDF for the tests: no code in common with what writes them."""
+"""Reads SDF and URDF for the tests. Shares no code with sim/description, which writes them."""
 
 import pathlib
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ GAZEBO = pathlib.Path(__file__).resolve().parents[2] / "sim" / "gazebo"
 
 
 def pose(text: str) -> np.ndarray:
-    """[4, 4] from `x y z roll pitch yaw`, rotations about fixed axes."""
+    """The matrix [4, 4] of `x y z roll pitch yaw`, with rotations about fixed axes."""
     x, y, z, roll, pitch, yaw = map(float, text.split())
     cr, sr, cp, sp, cy, sy = np.cos(roll), np.sin(roll), np.cos(pitch), np.sin(pitch), np.cos(yaw), np.sin(yaw)
     about_x = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
@@ -23,7 +23,7 @@ def pose(text: str) -> np.ndarray:
 
 
 def motion(kind: str, axis: np.ndarray, value: float) -> np.ndarray:
-    """[4, 4] of a joint that stands at `value`: Rodrigues' formula, or a shift."""
+    """The transform [4, 4] of a joint at `value`: a rotation (Rodrigues' formula) or a translation."""
     matrix = np.eye(4)
     if kind == "prismatic":
         matrix[:3, 3] = axis * value
@@ -46,22 +46,26 @@ class Joint:
 
 @dataclass
 class Tree:
-    """Joints by name; `places`: each frame's pose in its parent's, with all joints at 0; `masses`: kg, centre, moments."""
+    """A kinematic tree.
+
+    `joints`: by name. `poses`: the parent of each frame and the pose in it, with all joints at 0. `masses`: mass in kg, centre
+    of mass, moments of inertia.
+    """
 
     joints: dict[str, Joint]
-    places: dict[str, tuple[str, np.ndarray]]
+    poses: dict[str, tuple[str, np.ndarray]]
     masses: dict[str, tuple[float, np.ndarray, np.ndarray]]
 
-    def where(self, frame: str, positions: dict[str, float]) -> np.ndarray:
-        """[4, 4] in the world."""
-        if frame not in self.places:
+    def world_pose(self, frame: str, positions: dict[str, float]) -> np.ndarray:
+        """The pose [4, 4] of a frame in the world."""
+        if frame not in self.poses:
             return np.eye(4)
-        parent, place = self.places[frame]
-        turned = place
+        parent, pose_at_zero = self.poses[frame]
+        moved = pose_at_zero
         for name, joint in self.joints.items():
             if joint.child == frame and joint.axis is not None:
-                turned = place @ motion(joint.kind, joint.axis, positions[name])
-        return self.where(parent, positions) @ turned
+                moved = pose_at_zero @ motion(joint.kind, joint.axis, positions[name])
+        return self.world_pose(parent, positions) @ moved
 
 
 def vector(text: str) -> np.ndarray:
@@ -74,17 +78,17 @@ def read_sdf() -> Tree:
     for body in (*model.iterfind("link"), *model.iterfind("frame")):
         placed = body.find("pose")
         if placed is not None:
-            tree.places[body.get("name")] = (placed.get("relative_to"), pose(placed.text))
+            tree.poses[body.get("name")] = (placed.get("relative_to"), pose(placed.text))
         inertial = body.find("inertial")
         if inertial is not None:
             moments = np.array([float(inertial.findtext(f"inertia/{name}")) for name in ("ixx", "iyy", "izz")])
             tree.masses[body.get("name")] = (float(inertial.findtext("mass")), pose(inertial.findtext("pose"))[:3, 3], moments)
-    for hinge in model.iterfind("joint"):
-        joint = Joint(hinge.get("type"), hinge.findtext("parent"), hinge.findtext("child"))
-        if hinge.find("axis") is not None:
-            joint.axis = vector(hinge.findtext("axis/xyz"))
-            joint.limits = {limit.tag: float(limit.text) for limit in hinge.find("axis/limit")}
-        tree.joints[hinge.get("name")] = joint
+    for element in model.iterfind("joint"):
+        joint = Joint(element.get("type"), element.findtext("parent"), element.findtext("child"))
+        if element.find("axis") is not None:
+            joint.axis = vector(element.findtext("axis/xyz"))
+            joint.limits = {limit.tag: float(limit.text) for limit in element.find("axis/limit")}
+        tree.joints[element.get("name")] = joint
     return tree
 
 
@@ -97,21 +101,21 @@ def read_urdf() -> Tree:
             moments = np.array([float(inertial.find("inertia").get(name)) for name in ("ixx", "iyy", "izz")])
             centre = vector(inertial.find("origin").get("xyz"))
             tree.masses[link.get("name")] = (float(inertial.find("mass").get("value")), centre, moments)
-    for hinge in robot.iterfind("joint"):
-        joint = Joint(hinge.get("type"), hinge.find("parent").get("link"), hinge.find("child").get("link"))
-        origin = hinge.find("origin")
-        tree.places[joint.child] = (joint.parent, pose(f"{origin.get('xyz')} {origin.get('rpy')}"))
-        if hinge.find("axis") is not None:
-            joint.axis = vector(hinge.find("axis").get("xyz"))
-            joint.limits = {name: float(value) for name, value in hinge.find("limit").items()}
-        if hinge.find("mimic") is not None:
-            joint.mimic = hinge.find("mimic").get("joint")
-        tree.joints[hinge.get("name")] = joint
+    for element in robot.iterfind("joint"):
+        joint = Joint(element.get("type"), element.find("parent").get("link"), element.find("child").get("link"))
+        origin = element.find("origin")
+        tree.poses[joint.child] = (joint.parent, pose(f"{origin.get('xyz')} {origin.get('rpy')}"))
+        if element.find("axis") is not None:
+            joint.axis = vector(element.find("axis").get("xyz"))
+            joint.limits = {name: float(value) for name, value in element.find("limit").items()}
+        if element.find("mimic") is not None:
+            joint.mimic = element.find("mimic").get("joint")
+        tree.joints[element.get("name")] = joint
     return tree
 
 
 def sensors() -> dict[str, tuple[str, ElementTree.Element]]:
-    """Camera sensors by name, with the frame that each is fixed to."""
+    """The camera sensors by name, each with the frame that it is fixed to."""
     arm = ElementTree.parse(GAZEBO / "pi05_arm" / "model.sdf").getroot()
     found = {
         sensor.get("name"): (link.get("name"), sensor)

@@ -1,4 +1,4 @@
-"""The simulated arm as a process, and a lock-step partner for it: what the tests talk to."""
+"""The process of the simulated arm, and a node that commands it in lock-step."""
 
 import json
 import pathlib
@@ -35,7 +35,7 @@ def start(module: str, *arguments: str, **options) -> subprocess.Popen:
 
 
 class RobotProcess:
-    """`python -m sim.robot …`, ready when entered, ended when left."""
+    """`python -m sim.robot …` as a context manager: ready on entry, ended on exit."""
 
     def __init__(self, *arguments: str) -> None:
         self._process = start("sim.robot", *arguments)
@@ -49,7 +49,7 @@ class RobotProcess:
         return self
 
     def __exit__(self, *_) -> None:
-        # A killed process would leave its shared memory behind.
+        # SIGINT first: a process that is killed leaves its shared memory behind.
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
         try:
@@ -59,17 +59,18 @@ class RobotProcess:
             raise
 
     def end(self, number: int = signal.SIGINT) -> tuple[int, str]:
-        """Exit status and stderr after a signal."""
+        """Sends a signal; returns exit status and stderr."""
         self._process.send_signal(number)
         return self.wait()
 
     def wait(self) -> tuple[int, str]:
+        """Waits for the end; returns exit status and stderr."""
         _, errors = self._process.communicate(timeout=DEADLINE)
         return self._process.returncode, errors
 
 
 class Partner:
-    """Sees every tick of a lock-step arm and answers it."""
+    """Receives every tick of a lock-step arm and sends the commands for it."""
 
     def __init__(self, namespace: str = "") -> None:
         self._context = rclpy.Context()
@@ -77,20 +78,20 @@ class Partner:
         self.node = Node("partner", namespace=namespace, context=self._context)
         self._executor = rclpy.executors.SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
-        self._seen: dict[int, dict] = {}
-        self._clocks: list[int] = []
-        self._velocity = self.node.create_publisher(Float64MultiArray, "arm_velocity_controller/commands", RELIABLE)
+        self._messages: dict[int, dict] = {}
+        self.clock_times: list[int] = []
+        self.velocity_publisher = self.node.create_publisher(Float64MultiArray, "arm_velocity_controller/commands", RELIABLE)
         self._gripper = self.node.create_publisher(Float64MultiArray, "gripper_controller/commands", RELIABLE)
         for camera in ("exterior", "wrist"):
-            self.node.create_subscription(Image, f"{camera}_camera/image_raw", self._keep(camera), RELIABLE)
-        self.node.create_subscription(JointState, "joint_states", self._keep("joints"), RELIABLE)
-        self.node.create_subscription(Clock, "/clock", lambda m: self._clocks.append(nanoseconds(m.clock)), RELIABLE)
+            self.node.create_subscription(Image, f"{camera}_camera/image_raw", self._store(camera), RELIABLE)
+        self.node.create_subscription(JointState, "joint_states", self._store("joints"), RELIABLE)
+        self.node.create_subscription(Clock, "/clock", lambda m: self.clock_times.append(nanoseconds(m.clock)), RELIABLE)
 
-    def _keep(self, name: str):
-        def keep(message) -> None:
-            self._seen.setdefault(nanoseconds(message.header.stamp), {})[name] = message
+    def _store(self, name: str):
+        def store(message) -> None:
+            self._messages.setdefault(nanoseconds(message.header.stamp), {})[name] = message
 
-        return keep
+        return store
 
     def __enter__(self) -> "Partner":
         return self
@@ -100,17 +101,19 @@ class Partner:
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)
 
-    def until(self, condition) -> None:
+    def wait_until(self, condition) -> None:
+        """Spins until `condition()` is true."""
         deadline = time.monotonic() + DEADLINE
         while not condition():
             assert time.monotonic() < deadline, "waited too long"
             self._executor.spin_once(timeout_sec=0.1)
 
     def tick(self, now: int) -> dict:
-        """Messages by name (exterior, wrist, joints) of the tick at `now` ns, once all and the clock are there."""
-        self.until(lambda: now in self._clocks and len(self._seen.get(now, {})) == 3)
-        return self._seen[now]
+        """Waits for the tick at `now` ns. Returns its messages by name: exterior, wrist, joints."""
+        self.wait_until(lambda: now in self.clock_times and len(self._messages.get(now, {})) == 3)
+        return self._messages[now]
 
     def command(self, velocities: list[float], gripper: float = 0.04) -> None:
-        self._velocity.publish(Float64MultiArray(data=velocities))
+        """Publishes one command per topic: rad/s, m."""
+        self.velocity_publisher.publish(Float64MultiArray(data=velocities))
         self._gripper.publish(Float64MultiArray(data=[gripper]))

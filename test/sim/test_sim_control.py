@@ -1,10 +1,10 @@
-"""What the controllers make of commands."""
+"""The controllers: from commands to joint references."""
 
 import numpy as np
 import pytest
 
-from sim.control import LEAD, ArmControl, GripperControl
-from sim.failure import Rejected
+from sim.control import MAX_LEAD, ArmController, GripperController
+from sim.errors import CommandRejected
 from sim.kinematics import JOINTS
 
 MS = 1_000_000
@@ -13,12 +13,12 @@ START = np.array([0.1, 0.2, 0.3, -1.0, 0.5, 0.6, 0.7])
 LOWER, UPPER = np.full(7, -2.0), np.full(7, 2.0)
 
 
-def arm() -> ArmControl:
-    return ArmControl(JOINTS, LOWER, UPPER, START)
+def arm() -> ArmController:
+    return ArmController(JOINTS, LOWER, UPPER, START)
 
 
-def run(control: ArmControl, begin: int, end: int, step: int = MS) -> np.ndarray:
-    """The reference at `end`, of an arm that follows perfectly."""
+def run(control: ArmController, begin: int, end: int, step: int = MS) -> np.ndarray:
+    """The reference at `end`, for an arm that follows it exactly."""
     for now in range(begin + step, end + 1, step):
         control.advance(now, step / SECOND, control.reference)
     return control.reference
@@ -53,7 +53,7 @@ def test_the_reference_does_not_run_away_from_a_blocked_joint():
     control.set_velocity([1.0] + [0.0] * 6, "v")
     for now in range(MS, SECOND, MS):
         control.advance(now, 0.001, START)
-    assert control.reference[0] == pytest.approx(START[0] + LEAD)
+    assert control.reference[0] == pytest.approx(START[0] + MAX_LEAD)
 
 
 def test_a_trajectory_is_linear_between_points_and_held_at_its_end():
@@ -110,13 +110,13 @@ def test_a_velocity_ends_a_trajectory_and_a_trajectory_ends_a_velocity():
 )
 def test_a_trajectory_that_a_controller_rejects_changes_nothing(names, points, sentence):
     control = arm()
-    with pytest.raises(Rejected, match=sentence):
+    with pytest.raises(CommandRejected, match=sentence):
         control.set_trajectory(0, 0, names, points, "t")
     np.testing.assert_array_equal(run(control, 0, SECOND), START)
 
 
 def test_a_trajectory_that_has_ended_is_rejected():
-    with pytest.raises(Rejected, match="ended 1.000 s ago from t"):
+    with pytest.raises(CommandRejected, match="ended 1.000 s ago from t"):
         arm().set_trajectory(3 * SECOND, SECOND, *ramp((SECOND, START)), "t")
 
 
@@ -124,17 +124,17 @@ def test_a_trajectory_that_has_ended_is_rejected():
 def test_a_velocity_command_of_the_wrong_shape_is_rejected_and_the_last_one_goes_on(values):
     control = arm()
     control.set_velocity([0.1] * 7, "v")
-    with pytest.raises(Rejected, match="from v"):
+    with pytest.raises(CommandRejected, match="from v"):
         control.set_velocity(values, "v")
     np.testing.assert_allclose(run(control, 0, SECOND), START + 0.1, atol=1e-9)
 
 
 def test_the_gripper_keeps_its_last_command_and_its_limits():
-    gripper = GripperControl(0.0, 0.04, 0.04)
-    gripper.set([-1.0], "g")
+    gripper = GripperController(0.0, 0.04, 0.04)
+    gripper.set_position([-1.0], "g")
     assert gripper.advance(0.1) == pytest.approx(0.03)
     for _ in range(10):
         gripper.advance(0.1)
     assert gripper.reference == 0.0
-    with pytest.raises(Rejected, match="Expected 1 values, received 2 from g"):
-        gripper.set([0.0, 0.0], "g")
+    with pytest.raises(CommandRejected, match="Expected 1 values, received 2 from g"):
+        gripper.set_position([0.0, 0.0], "g")

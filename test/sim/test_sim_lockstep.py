@@ -1,4 +1,4 @@
-"""The lock-step arm over real DDS, with this process as the policy."""
+"""The arm in lock-step over real DDS. This process takes the part of the policy node."""
 
 import hashlib
 import signal
@@ -17,7 +17,7 @@ def partner():
 
 
 def drive(partner: Partner, commands: list[tuple[list[float], float]]) -> list[dict]:
-    """The messages of every tick: one more than there are commands."""
+    """Sends each command in its tick. Returns the messages of every tick, one more than there are commands."""
     seen = []
     for k, (velocities, gripper) in enumerate(commands, start=1):
         seen.append(partner.tick(k * PERIOD))
@@ -42,19 +42,19 @@ def test_the_gripper_closes_on_command(partner):
     np.testing.assert_allclose(seen[-1]["joints"].position[7:], [0.0, 0.0], atol=1e-3)
 
 
-def test_every_tick_shows_one_instant_and_waits_for_its_commands(partner):
+def test_all_messages_of_a_tick_have_one_stamp_and_the_next_tick_waits_for_commands(partner):
     with RobotProcess("--lockstep", "--control-rate", "10") as robot:
         assert robot.ready["mode"] == "lock-step"
         for k in range(1, 6):
             now = k * 100_000_000
             messages = partner.tick(now)
             assert {nanoseconds(message.header.stamp) for message in messages.values()} == {now}
-            assert max(partner._clocks) == now
+            assert max(partner.clock_times) == now
             partner.command([0.0] * 7)
         assert robot.end()[0] == 0
 
 
-def test_the_same_commands_give_the_same_joints_and_pictures_byte_for_byte():
+def test_the_same_commands_give_the_same_joints_and_images_byte_for_byte():
     generator = np.random.default_rng(3)
     commands = [(generator.uniform(-1, 1, 7).tolist(), float(generator.uniform(0, 0.04))) for _ in range(12)]
 
@@ -74,11 +74,11 @@ def test_the_same_commands_give_the_same_joints_and_pictures_byte_for_byte():
         return digest
 
     first = run()
-    assert len({exterior for _, _, exterior, _ in first}) == len(first), "the arm moved, so every picture differs"
+    assert len({exterior for _, _, exterior, _ in first}) == len(first), "the arm moved, so every image differs"
     assert run() == first
 
 
-def test_ends_with_a_sentence_when_nobody_publishes_commands():
+def test_without_a_publisher_of_commands_it_ends_with_one_sentence():
     with RobotProcess("--lockstep", "--timeout", "1") as robot:
         status, errors = robot.wait()
     assert status == 1
@@ -86,7 +86,7 @@ def test_ends_with_a_sentence_when_nobody_publishes_commands():
     assert errors.splitlines()[-1].endswith("found none within 1 s")
 
 
-def test_ends_with_a_sentence_that_names_the_topics_when_commands_stop_coming(partner):
+def test_when_commands_stop_it_ends_with_a_sentence_that_names_the_topics(partner):
     with RobotProcess("--lockstep", "--timeout", "10") as robot:
         partner.tick(PERIOD)
         partner.command([0.0] * 7)

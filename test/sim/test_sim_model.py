@@ -1,4 +1,4 @@
-"""arm.xml against the Panda's published parameters."""
+"""Compares arm.xml with the published parameters of the Panda."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def poses():
 
 
 @pytest.mark.parametrize("q", poses(), ids=lambda q: np.array2string(q, precision=2, separator=","))
-def test_the_flange_is_where_the_pandas_dh_parameters_put_it(q):
+def test_the_flange_has_the_pose_of_the_published_dh_parameters(q):
     arm = Arm()
     for name, angle in zip(JOINTS, q, strict=True):
         arm.data.joint(name).qpos[0] = angle
@@ -63,7 +63,7 @@ def test_the_arm_holds_still_against_gravity():
 
 def test_both_fingers_follow_one_command():
     arm = Arm()
-    arm.gripper.set([0.01], "gripper")
+    arm.gripper.set_position([0.01], "gripper")
     arm.advance(0, 1_000_000_000, 300)
     np.testing.assert_allclose(arm.read().position[7:], [0.01, 0.01], atol=5e-4)
 

@@ -1,4 +1,4 @@
-"""The recorder watching a lock-step arm and this process as the policy node."""
+"""The recorder, with the arm in lock-step. This process takes the part of the policy node."""
 
 import json
 import struct
@@ -16,7 +16,7 @@ PERIOD = round(1e9 / 15)
 
 
 class Policy(Partner):
-    """A partner that also publishes chunks and diagnostics as the policy node does."""
+    """A partner that publishes chunks and diagnostics as the policy node does."""
 
     def __init__(self, namespace: str) -> None:
         super().__init__(namespace)
@@ -38,13 +38,13 @@ def record(tmp_path, *arguments: str):
     return start("sim.record", *files, "--namespace", "/cell", *arguments)
 
 
-def test_sums_up_and_draws_a_run(tmp_path):
+def test_writes_a_summary_and_a_plot_of_a_run(tmp_path):
     with Policy("/cell") as policy, RobotProcess("--lockstep", "--namespace", "/cell") as robot:
         recorder = record(tmp_path, "--duration", "2")
-        # Ticks go on until the recorder has seen enough; a chunk every 8.
+        # Ticks continue until the recorder ends; every eighth has a chunk.
         lines: list[str] = []
         reader = threading.Thread(target=lambda: lines.extend(recorder.stdout))
-        policy.until(policy.recorded)
+        policy.wait_until(policy.recorded)
         reader.start()
         k = 0
         while reader.is_alive():
@@ -70,12 +70,12 @@ def test_sums_up_and_draws_a_run(tmp_path):
     assert 28 <= summary["observations"] <= k
     assert summary["commands"] >= 28
     assert [line["t"] for line in progress if line["t"] > 0] == [1.0]
-    picture = (tmp_path / "run.png").read_bytes()
-    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
-    assert struct.unpack(">II", picture[16:24]) == (1600, 1000)
+    png = (tmp_path / "run.png").read_bytes()
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", png[16:24]) == (1600, 1000)
 
 
-def test_names_the_last_refusal_when_no_chunk_comes(tmp_path):
+def test_without_a_chunk_it_ends_with_the_last_refusal(tmp_path):
     with Policy("/cell") as policy, RobotProcess("--namespace", "/cell"):
         recorder = record(tmp_path, "--duration", "5", "--wait", "8")
         refusal = {
@@ -83,7 +83,7 @@ def test_names_the_last_refusal_when_no_chunk_comes(tmp_path):
             "last_refusal__message": "Expected an image on wrist_camera/image_raw, received none",
         }
         policy.node.create_timer(0.2, lambda: policy.report(observations=0, **refusal))
-        policy.until(lambda: recorder.poll() is not None)
+        policy.wait_until(lambda: recorder.poll() is not None)
         _, errors = recorder.communicate()
     assert recorder.returncode == 1
     assert errors.splitlines()[-1] == (
@@ -93,7 +93,7 @@ def test_names_the_last_refusal_when_no_chunk_comes(tmp_path):
     assert not (tmp_path / "run.png").exists()
 
 
-def test_says_so_when_there_is_no_arm(tmp_path):
+def test_without_an_arm_it_ends_with_one_sentence(tmp_path):
     recorder = record(tmp_path, "--duration", "5", "--wait", "1")
     _, errors = recorder.communicate(timeout=60)
     assert recorder.returncode == 1

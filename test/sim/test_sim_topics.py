@@ -1,5 +1,7 @@
-"""The arm in real time as any ROS 2 node meets it: names, types, quality of service, stamps. Judged by stamps, never by
-the wall clock of the machine that runs the test."""
+"""The ROS interface of the arm in real time: names, types, quality of service, stamps.
+
+The tests compare stamps, never the wall clock of the machine.
+"""
 
 import io
 import os
@@ -7,7 +9,7 @@ import signal
 
 import numpy as np
 import pytest
-from PIL import Image as PictureFile
+from PIL import Image as PillowImage
 from rclpy.qos import ReliabilityPolicy, qos_profile_sensor_data
 from robot_process import Partner, RobotProcess, nanoseconds, start
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
@@ -33,11 +35,11 @@ def collect(partner: Partner, topics: dict[str, type], count: int) -> dict[str, 
     seen: dict[str, list] = {topic: [] for topic in topics}
     for topic, kind in topics.items():
         partner.node.create_subscription(kind, topic, seen[topic].append, qos_profile_sensor_data)
-    partner.until(lambda: all(len(messages) >= count for messages in seen.values()))
+    partner.wait_until(lambda: all(len(messages) >= count for messages in seen.values()))
     return seen
 
 
-def test_topics_types_and_offers_are_those_of_a_gazebo_bridge_and_ros2_control(partner):
+def test_topics_types_and_qos_are_those_of_a_gazebo_bridge_and_ros2_control(partner):
     with RobotProcess("--namespace", "/cell"):
         collect(partner, {"exterior_camera/image_raw": Image, "joint_states": JointState}, 1)
         types = dict(partner.node.get_topic_names_and_types())
@@ -55,24 +57,24 @@ def test_topics_types_and_offers_are_those_of_a_gazebo_bridge_and_ros2_control(p
         assert {topic: types.get(topic) for topic in expected} == {topic: [kind] for topic, kind in expected.items()}
         assert not any("compressed" in topic for topic in types)
         for camera in CAMERAS:
-            (offer,) = partner.node.get_publishers_info_by_topic(f"/cell/{camera}_camera/image_raw")
-            assert offer.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+            (info,) = partner.node.get_publishers_info_by_topic(f"/cell/{camera}_camera/image_raw")
+            assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
 
 
-def test_both_cameras_share_stamps_30_a_second_and_joints_come_100_a_second(partner):
+def test_both_cameras_have_the_same_stamps_at_30_hz_and_joints_are_published_at_100_hz(partner):
     with RobotProcess("--namespace", "/cell") as robot:
         topics = {f"{camera}_camera/image_raw": Image for camera in CAMERAS}
         seen = collect(partner, topics | {"joint_states": JointState}, 20)
-        # The rates: neighbours come, if not always on a busy machine.
-        partner.until(lambda: 33_333_333 in np.diff(stamps_of(seen["exterior_camera/image_raw"])))
-        partner.until(lambda: 10_000_000 in np.diff(stamps_of(seen["joint_states"])))
+        # Wait for two successive messages at the nominal rate; a busy machine may lose some.
+        partner.wait_until(lambda: 33_333_333 in np.diff(stamps_of(seen["exterior_camera/image_raw"])))
+        partner.wait_until(lambda: 10_000_000 in np.diff(stamps_of(seen["joint_states"])))
         status, _ = robot.end(signal.SIGTERM)
     assert status == 0
     stamps = {topic: stamps_of(messages) for topic, messages in seen.items()}
-    pictures = [stamps[topic] for topic in topics]
-    assert len(set(pictures[0]) & set(pictures[1])) >= 10
-    # Messages may be lost or dropped on a busy machine; those that come lie on the grid of 30 or 100 a second.
-    for stamp in pictures[0] + pictures[1]:
+    images = [stamps[topic] for topic in topics]
+    assert len(set(images[0]) & set(images[1])) >= 10
+    # A busy machine may lose or drop messages. Those that arrive have stamps that are multiples of the period.
+    for stamp in images[0] + images[1]:
         assert stamp == round(stamp * 30 / 1e9) * 1_000_000_000 // 30
     for stamp in stamps["joint_states"]:
         assert stamp % 10_000_000 == 0
@@ -80,23 +82,23 @@ def test_both_cameras_share_stamps_30_a_second_and_joints_come_100_a_second(part
         assert (np.diff(times) > 0).all()
 
 
-def test_messages_hold_what_their_types_promise(partner):
+def test_the_fields_of_all_messages_are_filled(partner):
     with RobotProcess("--namespace", "/cell"):
         topics = {f"{camera}_camera/image_raw": Image for camera in CAMERAS}
         topics |= {f"{camera}_camera/camera_info": CameraInfo for camera in CAMERAS} | {"joint_states": JointState}
         seen = collect(partner, topics, 1)
     for camera in CAMERAS:
-        picture, info = seen[f"{camera}_camera/image_raw"][0], seen[f"{camera}_camera/camera_info"][0]
-        assert (picture.width, picture.height, picture.step, picture.encoding) == (640, 480, 1920, "rgb8")
-        assert len(picture.data) == 480 * 1920
-        pixels = np.asarray(picture.data).reshape(480, 640, 3)
-        # A red, a green and a blue block are in every view.
+        image, info = seen[f"{camera}_camera/image_raw"][0], seen[f"{camera}_camera/camera_info"][0]
+        assert (image.width, image.height, image.step, image.encoding) == (640, 480, 1920, "rgb8")
+        assert len(image.data) == 480 * 1920
+        pixels = np.asarray(image.data).reshape(480, 640, 3)
+        # A red, a green and a blue block are visible in every image.
         for channel in range(3):
             others = np.delete(pixels, channel, axis=2).max(axis=2).astype(int)
             assert (pixels[:, :, channel] - others > 50).sum() > 150, f"{camera}, channel {channel}"
         assert (info.width, info.height) == (640, 480)
-        assert info.header.frame_id == picture.header.frame_id == f"{camera}_camera_optical_frame"
-        # 45 and 76 degrees of vertical view.
+        assert info.header.frame_id == image.header.frame_id == f"{camera}_camera_optical_frame"
+        # For vertical fields of view of 45 and 76 degrees.
         focal = {"exterior": 579.41, "wrist": 307.19}[camera]
         assert info.k.tolist() == pytest.approx([focal, 0, 320, 0, focal, 240, 0, 0, 1], abs=0.01)
     joints = seen["joint_states"][0]
@@ -104,34 +106,34 @@ def test_messages_hold_what_their_types_promise(partner):
     assert len(joints.position) == len(joints.velocity) == len(joints.effort) == 9
 
 
-def test_jpeg_pictures_come_on_request_and_show_the_same(partner):
+def test_with_compressed_there_are_jpeg_images_of_the_same_content(partner):
     with RobotProcess("--namespace", "/cell", "--lockstep", "--compressed"):
         seen = collect(partner, {"wrist_camera/image_raw/compressed": CompressedImage, "wrist_camera/image_raw": Image}, 1)
     jpeg, raw = seen["wrist_camera/image_raw/compressed"][0], seen["wrist_camera/image_raw"][0]
     assert nanoseconds(jpeg.header.stamp) == nanoseconds(raw.header.stamp)
-    decoded = np.asarray(PictureFile.open(io.BytesIO(jpeg.data.tobytes())), dtype=int)
+    decoded = np.asarray(PillowImage.open(io.BytesIO(jpeg.data.tobytes())), dtype=int)
     assert np.abs(decoded - np.asarray(raw.data).reshape(480, 640, 3)).mean() < 2
 
 
-def test_the_arm_follows_a_trajectory_by_name(partner):
+def test_the_arm_follows_a_trajectory_and_matches_joints_by_name(partner):
     target = np.array([0.15, -0.4, 0.1, -2.2, 0.1, 1.8, 0.6])
     publisher = partner.node.create_publisher(JointTrajectory, "arm_controller/joint_trajectory", 10)
     seen: list[JointState] = []
     partner.node.create_subscription(JointState, "joint_states", seen.append, 10)
     with RobotProcess("--namespace", "/cell"):
-        partner.until(lambda: publisher.get_subscription_count() and seen)
+        partner.wait_until(lambda: publisher.get_subscription_count() and seen)
         point = JointTrajectoryPoint(positions=target[::-1].tolist())
         point.time_from_start.nanosec = 500_000_000
         publisher.publish(JointTrajectory(joint_names=list(reversed(JOINTS)), points=[point]))
-        partner.until(lambda: np.abs(np.array(seen[-1].position[:7]) - target).max() < 2e-3)
+        partner.wait_until(lambda: np.abs(np.array(seen[-1].position[:7]) - target).max() < 2e-3)
 
 
 def test_a_command_of_the_wrong_length_is_rejected_with_a_sentence(partner):
     with RobotProcess("--namespace", "/cell") as robot:
-        partner.until(lambda: partner._velocity.get_subscription_count() and partner._clocks)
+        partner.wait_until(lambda: partner.velocity_publisher.get_subscription_count() and partner.clock_times)
         partner.command([0.1] * 6)
-        before = partner._clocks[-1]
-        partner.until(lambda: partner._clocks[-1] > before + 200_000_000)
+        before = partner.clock_times[-1]
+        partner.wait_until(lambda: partner.clock_times[-1] > before + 200_000_000)
         status, errors = robot.end()
     assert status == 0
     assert "Expected 7 values, received 6 from arm_velocity_controller/commands" in errors
