@@ -34,19 +34,16 @@ export interface CameraFrame extends Pixels {
 /** `sensor_msgs/Image` as decoded from CDR, before any check but that the bytes are there. */
 export interface RawImage {
   readonly stamp: bigint;
-  readonly frameId: string;
   readonly width: number;
   readonly height: number;
   readonly step: number;
   readonly encoding: string;
-  readonly isBigEndian: boolean;
   readonly data: Uint8Array;
 }
 
 /** `sensor_msgs/CompressedImage` as decoded from CDR. */
 export interface CompressedImage {
   readonly stamp: bigint;
-  readonly frameId: string;
   readonly format: string;
   readonly data: Uint8Array;
 }

@@ -1,32 +1,34 @@
 import type { CompressedImage, JointReading, RawImage } from '../frame/frame.js';
-import { fromRosTime } from '../time.js';
+import { fromRosTime, type RosTime } from '../time.js';
 import { BoundedReader } from './cdr-reader.js';
+import { type Header, type JointTrajectory, ROS_TYPE } from './types.js';
 
 /**
  * The one decoder of the ROS messages that come in, live and from bags. Plain CDR, either byte order; a message that is
  * shorter than it declares or of another encapsulation is refused before anything is allocated.
  */
 
-/** @returns `sensor_msgs/Image`; `data` is a view on `cdr`. @throws Refusal IMAGE_DATA. */
+/** @returns `sensor_msgs/msg/Image`; `data` is a view on `cdr`. @throws Refusal IMAGE_DATA. */
 export function decodeImage(cdr: Uint8Array, topic: string): RawImage {
-  const reader = new BoundedReader(cdr, 'sensor_msgs/Image', topic, 'IMAGE_DATA');
-  const header = readHeader(reader);
+  const reader = new BoundedReader(cdr, ROS_TYPE.Image, topic, 'IMAGE_DATA');
+  const { stamp } = readHeader(reader);
   const height = reader.uint32('height');
   const width = reader.uint32('width');
   const encoding = reader.string('encoding');
-  const isBigEndian = reader.uint8('is_bigendian') !== 0;
+  // No accepted encoding has channels of more than one byte.
+  reader.uint8('is_bigendian');
   const step = reader.uint32('step');
   const data = reader.bytes('data');
-  return { ...header, width, height, step, encoding, isBigEndian, data };
+  return { stamp: fromRosTime(stamp), width, height, step, encoding, data };
 }
 
-/** @returns `sensor_msgs/CompressedImage`; `data` is a view on `cdr`. @throws Refusal IMAGE_DATA. */
+/** @returns `sensor_msgs/msg/CompressedImage`; `data` is a view on `cdr`. @throws Refusal IMAGE_DATA. */
 export function decodeCompressedImage(cdr: Uint8Array, topic: string): CompressedImage {
-  const reader = new BoundedReader(cdr, 'sensor_msgs/CompressedImage', topic, 'IMAGE_DATA');
-  const header = readHeader(reader);
+  const reader = new BoundedReader(cdr, ROS_TYPE.CompressedImage, topic, 'IMAGE_DATA');
+  const { stamp } = readHeader(reader);
   const format = reader.string('format');
   const data = reader.bytes('data');
-  return { ...header, format, data };
+  return { stamp: fromRosTime(stamp), format, data };
 }
 
 /** Of a joint state or a text, bytes: more takes so long to read that control ticks would be late. */
@@ -38,38 +40,38 @@ function smallReader(cdr: Uint8Array, type: string, topic: string): BoundedReade
   throw reader.refusal(`Expected at most ${LARGEST} bytes for ${type}, received ${cdr.byteLength}`);
 }
 
-/** @returns `sensor_msgs/JointState` as it came; lengths may differ. @throws Refusal MESSAGE_DATA. */
+/** @returns `sensor_msgs/msg/JointState` as it came; lengths may differ. @throws Refusal MESSAGE_DATA. */
 export function decodeJointState(cdr: Uint8Array, topic: string): JointReading {
-  const reader = smallReader(cdr, 'sensor_msgs/JointState', topic);
+  const reader = smallReader(cdr, ROS_TYPE.JointState, topic);
   const { stamp } = readHeader(reader);
   const name = reader.strings('name');
   const position = reader.float64s('position');
   const velocity = reader.float64s('velocity');
   const effort = reader.float64s('effort');
-  return { stamp, name, position, velocity, effort };
+  return { stamp: fromRosTime(stamp), name, position, velocity, effort };
 }
 
 /**
- * @returns the text of a `std_msgs/String`. @throws Refusal MESSAGE_DATA, also for text that is not UTF-8 or has a NUL, where
+ * @returns the text of a `std_msgs/msg/String`. @throws Refusal MESSAGE_DATA, also for text that is not UTF-8 or has a NUL, where
  * C and C++ would end it.
  */
 export function decodeString(cdr: Uint8Array, topic: string): string {
-  const reader = smallReader(cdr, 'std_msgs/String', topic);
+  const reader = smallReader(cdr, ROS_TYPE.String, topic);
   const data = reader.string('data', true);
   if (data.includes('\0'))
     throw reader.refusal(`Expected text for data, received a NUL after ${data.indexOf('\0')} characters`);
   return data;
 }
 
-/** @returns `rosgraph_msgs/Clock`, ns. @throws Refusal MESSAGE_DATA. */
+/** @returns `rosgraph_msgs/msg/Clock`, ns. @throws Refusal MESSAGE_DATA. */
 export function decodeClock(cdr: Uint8Array, topic: string): bigint {
-  const reader = new BoundedReader(cdr, 'rosgraph_msgs/Clock', topic, 'MESSAGE_DATA');
-  return readTime(reader, 'clock');
+  const reader = new BoundedReader(cdr, ROS_TYPE.Clock, topic, 'MESSAGE_DATA');
+  return fromRosTime(readTime(reader, 'clock'));
 }
 
-/** @returns `std_msgs/Float64MultiArray` without its layout. @throws Refusal MESSAGE_DATA. */
+/** @returns `std_msgs/msg/Float64MultiArray` without its layout. @throws Refusal MESSAGE_DATA. */
 export function decodeFloat64MultiArray(cdr: Uint8Array, topic: string): { data: Float64Array } {
-  const reader = new BoundedReader(cdr, 'std_msgs/Float64MultiArray', topic, 'MESSAGE_DATA');
+  const reader = new BoundedReader(cdr, ROS_TYPE.Float64MultiArray, topic, 'MESSAGE_DATA');
   reader.sequence('layout.dim', 12, (field) => {
     reader.string(`${field}.label`);
     reader.uint32(`${field}.size`);
@@ -79,51 +81,31 @@ export function decodeFloat64MultiArray(cdr: Uint8Array, topic: string): { data:
   return { data: reader.float64s('data') };
 }
 
-/** `trajectory_msgs/JointTrajectoryPoint`; each array is empty or has one value a joint, in the message's units. */
-export interface DecodedPoint {
-  readonly positions: Float64Array;
-  readonly velocities: Float64Array;
-  readonly accelerations: Float64Array;
-  readonly effort: Float64Array;
-  /** ns. */
-  readonly timeFromStart: bigint;
-}
-
-/** `trajectory_msgs/JointTrajectory`. */
-export interface DecodedTrajectory {
-  readonly stamp: bigint;
-  readonly frameId: string;
-  readonly jointNames: readonly string[];
-  readonly points: readonly DecodedPoint[];
-}
-
-/** @returns `trajectory_msgs/JointTrajectory` as it came; lengths may differ. @throws Refusal MESSAGE_DATA. */
-export function decodeJointTrajectory(cdr: Uint8Array, topic: string): DecodedTrajectory {
-  const reader = new BoundedReader(cdr, 'trajectory_msgs/JointTrajectory', topic, 'MESSAGE_DATA');
+/** @returns `trajectory_msgs/msg/JointTrajectory` as it came; lengths may differ. @throws Refusal MESSAGE_DATA. */
+export function decodeJointTrajectory(cdr: Uint8Array, topic: string): JointTrajectory {
+  const reader = new BoundedReader(cdr, ROS_TYPE.JointTrajectory, topic, 'MESSAGE_DATA');
   const header = readHeader(reader);
-  const jointNames = reader.strings('joint_names');
+  const joint_names = reader.strings('joint_names');
   const points = reader.sequence('points', 24, (field) => ({
     positions: reader.float64s(`${field}.positions`),
     velocities: reader.float64s(`${field}.velocities`),
     accelerations: reader.float64s(`${field}.accelerations`),
     effort: reader.float64s(`${field}.effort`),
-    timeFromStart: readTime(reader, `${field}.time_from_start`),
+    time_from_start: readTime(reader, `${field}.time_from_start`),
   }));
-  return { ...header, jointNames, points };
+  return { header, joint_names, points };
 }
 
-function readHeader(reader: BoundedReader): { stamp: bigint; frameId: string } {
-  const stamp = readTime(reader, 'header.stamp');
-  const frameId = reader.string('header.frame_id');
-  return { stamp, frameId };
+function readHeader(reader: BoundedReader): Header {
+  return { stamp: readTime(reader, 'header.stamp'), frame_id: reader.string('header.frame_id') };
 }
 
-/** `builtin_interfaces/Time` or Duration, ns. */
-function readTime(reader: BoundedReader, field: string): bigint {
+/** `builtin_interfaces/Time` or `builtin_interfaces/Duration`. */
+function readTime(reader: BoundedReader, field: string): RosTime {
   const sec = reader.int32(`${field}.sec`);
   const nanosec = reader.uint32(`${field}.nanosec`);
   if (nanosec >= 1_000_000_000) {
     throw reader.refusal(`Expected ${field}.nanosec below 1000000000, received ${nanosec}`);
   }
-  return fromRosTime({ sec, nanosec });
+  return { sec, nanosec };
 }

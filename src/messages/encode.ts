@@ -1,28 +1,9 @@
 import { CdrWriter, EncapsulationKind } from '@foxglove/cdr';
 import type { RosTime } from '../time.js';
+import type { Float64MultiArray, JointTrajectory } from './types.js';
 
-/** The ROS messages that go into bags, from plain data by ROS's field names to little-endian CDR. */
+/** Encoders of the messages that the policy publishes: little-endian CDR with its encapsulation header. */
 
-/** `trajectory_msgs/JointTrajectory`. */
-export interface JointTrajectory {
-  readonly header: { readonly stamp: RosTime; readonly frame_id: string };
-  readonly joint_names: readonly string[];
-  readonly points: readonly {
-    readonly positions: Float64Array;
-    readonly velocities: Float64Array;
-    readonly accelerations: Float64Array;
-    readonly effort: Float64Array;
-    readonly time_from_start: RosTime;
-  }[];
-}
-
-/** `std_msgs/Float64MultiArray` without dimensions. */
-export interface Float64MultiArray {
-  readonly layout: { readonly dim: readonly never[]; readonly data_offset: number };
-  readonly data: Float64Array;
-}
-
-/** @returns CDR with its encapsulation header. */
 export function encodeJointTrajectory({ header, joint_names, points }: JointTrajectory): Uint8Array {
   const writer = new CdrWriter({ kind: EncapsulationKind.CDR_LE });
   writeTime(writer, header.stamp);
@@ -37,7 +18,6 @@ export function encodeJointTrajectory({ header, joint_names, points }: JointTraj
   return writer.data;
 }
 
-/** @returns CDR with its encapsulation header. */
 export function encodeFloat64MultiArray({ layout, data }: Float64MultiArray): Uint8Array {
   const writer = new CdrWriter({ kind: EncapsulationKind.CDR_LE });
   writer.sequenceLength(layout.dim.length);

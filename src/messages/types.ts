@@ -1,3 +1,5 @@
+import type { RosTime } from '../time.js';
+
 /** The ROS message types that a policy node receives and sends, by the names that ROS graphs and bags give them. */
 export const ROS_TYPE = {
   Image: 'sensor_msgs/msg/Image',
@@ -9,3 +11,31 @@ export const ROS_TYPE = {
   Float64MultiArray: 'std_msgs/msg/Float64MultiArray',
   DiagnosticArray: 'diagnostic_msgs/msg/DiagnosticArray',
 } as const;
+
+/** `std_msgs/msg/Header`. */
+export interface Header {
+  readonly stamp: RosTime;
+  readonly frame_id: string;
+}
+
+/** `trajectory_msgs/msg/JointTrajectoryPoint`: each array is empty or has one value per joint, in the joint's unit. */
+export interface JointTrajectoryPoint {
+  readonly positions: Float64Array;
+  readonly velocities: Float64Array;
+  readonly accelerations: Float64Array;
+  readonly effort: Float64Array;
+  readonly time_from_start: RosTime;
+}
+
+/** `trajectory_msgs/msg/JointTrajectory`. */
+export interface JointTrajectory {
+  readonly header: Header;
+  readonly joint_names: readonly string[];
+  readonly points: readonly JointTrajectoryPoint[];
+}
+
+/** `std_msgs/msg/Float64MultiArray` without dimensions. */
+export interface Float64MultiArray {
+  readonly layout: { readonly dim: readonly never[]; readonly data_offset: number };
+  readonly data: Float64Array;
+}

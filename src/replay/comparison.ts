@@ -1,8 +1,9 @@
-import { type DecodedTrajectory, decodeJointTrajectory } from '../messages/decode.js';
 import type { PolicyConfig } from '../config/config.js';
 import { Pi05Error, Refusal } from '../errors.js';
 import type { ActionChunk } from '../frame/frame.js';
-import { chunkMessage, type Trajectory, TRAJECTORY, velocityJoints } from '../messages/builders.js';
+import { decodeJointTrajectory } from '../messages/decode.js';
+import { policyOutputs, type PolicyOutputs } from '../messages/outputs.js';
+import type { JointTrajectory } from '../messages/types.js';
 import { formatTimestamp, fromRosTime } from '../time.js';
 import { type Bag, openBag } from './bag/bag.js';
 import type { ReplayListener } from './listener.js';
@@ -29,10 +30,10 @@ export interface ComparisonResult {
 export class Comparison implements ReplayListener {
   readonly #path: string;
   readonly #bag: Bag;
-  readonly #expected: AsyncIterator<DecodedTrajectory, void>;
+  readonly #expected: AsyncIterator<JointTrajectory, void>;
   readonly #tolerance: number;
-  readonly #velocity: readonly boolean[];
-  #next: DecodedTrajectory | undefined;
+  readonly #output: PolicyOutputs['chunk'];
+  #next: JointTrajectory | undefined;
   #arrived: ActionChunk[] = [];
   #compared = 0;
   #largest = 0;
@@ -42,9 +43,9 @@ export class Comparison implements ReplayListener {
   private constructor(path: string, bag: Bag, config: PolicyConfig, tolerance: number) {
     this.#path = path;
     this.#bag = bag;
-    this.#expected = chunks(bag, config.chunkTopic, path);
+    this.#output = policyOutputs(config).chunk;
+    this.#expected = chunks(bag, this.#output.topic, path);
     this.#tolerance = tolerance;
-    this.#velocity = velocityJoints(config);
   }
 
   /**
@@ -58,14 +59,15 @@ export class Comparison implements ReplayListener {
       throw new Pi05Error('BAG_DATA', bag.damage, path);
     }
     const comparison = new Comparison(path, bag, config, tolerance);
-    if (bag.topics.get(config.chunkTopic)?.type === TRAJECTORY) await comparison.#advance();
+    const { topic, type } = comparison.#output;
+    if (bag.topics.get(topic)?.type === type) await comparison.#advance();
     if (comparison.#next === undefined) {
       await bag.close();
-      const has = [...bag.topics].map(([topic, { type }]) => `${topic} (${type})`).join(', ') || 'no topics';
+      const has = [...bag.topics].map(([other, about]) => `${other} (${about.type})`).join(', ') || 'no topics';
       throw new Pi05Error(
         'BAG_TOPIC',
-        `Expected chunks (${TRAJECTORY}) on ${config.chunkTopic} in ${path}, received none; it has ${has}`,
-        config.chunkTopic,
+        `Expected chunks (${type}) on ${topic} in ${path}, received none; it has ${has}`,
+        topic,
       );
     }
     return comparison;
@@ -99,20 +101,20 @@ export class Comparison implements ReplayListener {
 
   async #compareArrived(): Promise<void> {
     for (const chunk of this.#arrived.splice(0)) {
-      while (this.#next !== undefined && this.#next.stamp < chunk.stamp) await this.#miss(this.#next);
-      if (this.#next?.stamp !== chunk.stamp) {
+      while (this.#next !== undefined && stampOf(this.#next) < chunk.stamp) await this.#miss(this.#next);
+      if (this.#next === undefined || stampOf(this.#next) !== chunk.stamp) {
         this.#note(`Expected no chunk stamped ${formatTimestamp(chunk.stamp)} as in ${this.#path}, received one`);
         continue;
       }
       this.#compared++;
-      const difference = this.#differenceOf(this.#next, chunkMessage(chunk, this.#velocity));
+      const difference = this.#differenceOf(this.#next, this.#output.build(chunk));
       if (difference !== undefined) this.#note(difference);
       await this.#advance();
     }
   }
 
-  async #miss({ stamp }: DecodedTrajectory): Promise<void> {
-    this.#note(`Expected a chunk stamped ${formatTimestamp(stamp)} as in ${this.#path}, received none`);
+  async #miss(chunk: JointTrajectory): Promise<void> {
+    this.#note(`Expected a chunk stamped ${formatTimestamp(stampOf(chunk))} as in ${this.#path}, received none`);
     await this.#advance();
   }
 
@@ -126,10 +128,10 @@ export class Comparison implements ReplayListener {
     this.#next = done === true ? undefined : value;
   }
 
-  #differenceOf(expected: DecodedTrajectory, { joint_names: names, points }: Trajectory): string | undefined {
-    const chunk = `the chunk stamped ${formatTimestamp(expected.stamp)}`;
-    if (expected.jointNames.join() !== names.join()) {
-      return `Expected the joints ${expected.jointNames.join(', ')} in ${chunk}, received ${names.join(', ')}`;
+  #differenceOf(expected: JointTrajectory, { joint_names: names, points }: JointTrajectory): string | undefined {
+    const chunk = `the chunk stamped ${formatTimestamp(stampOf(expected))}`;
+    if (expected.joint_names.join() !== names.join()) {
+      return `Expected the joints ${expected.joint_names.join(', ')} in ${chunk}, received ${names.join(', ')}`;
     }
     if (expected.points.length !== points.length) {
       return `Expected ${expected.points.length} steps in ${chunk}, received ${points.length}`;
@@ -137,9 +139,9 @@ export class Comparison implements ReplayListener {
     let first: string | undefined;
     for (const [step, was] of expected.points.entries()) {
       const is = points[step]!;
-      const due = fromRosTime(is.time_from_start);
-      if (was.timeFromStart !== due) {
-        return `Expected step ${step} of ${chunk} ${formatTimestamp(was.timeFromStart)} s after its stamp, received ${formatTimestamp(due)} s`;
+      const [before, due] = [fromRosTime(was.time_from_start), fromRosTime(is.time_from_start)];
+      if (before !== due) {
+        return `Expected step ${step} of ${chunk} ${formatTimestamp(before)} s after its stamp, received ${formatTimestamp(due)} s`;
       }
       for (const [column, joint] of names.entries()) {
         const sentence = this.#valueDifference(was, is, column);
@@ -176,7 +178,11 @@ const FIELDS = [
   ['velocities', 'velocity'],
 ] as const;
 
-async function* chunks(bag: Bag, topic: string, path: string): AsyncGenerator<DecodedTrajectory, void, void> {
+function stampOf({ header }: JointTrajectory): bigint {
+  return fromRosTime(header.stamp);
+}
+
+async function* chunks(bag: Bag, topic: string, path: string): AsyncGenerator<JointTrajectory, void, void> {
   for await (const { data } of bag.messages(new Set([topic]))) {
     try {
       yield decodeJointTrajectory(data, topic);

@@ -1,9 +1,9 @@
 import type { PolicyConfig } from '../config/config.js';
 import { Refusal } from '../errors.js';
+import type { JointCommand } from '../messages/outputs.js';
 import type { CameraFrame, CompressedImage, JointReading, RawImage } from '../frame/frame.js';
 import { decodeCompressed } from '../observation/image.js';
 import type { BagMessage } from './bag/bag.js';
-import type { Action } from './actions.js';
 import type { ReplayInput } from './inputs.js';
 import type { PixelBuffers } from './pixels.js';
 
@@ -22,7 +22,7 @@ export type ReplayEvent = {
   | { readonly kind: 'joint_state'; readonly reading: JointReading }
   | { readonly kind: 'prompt'; readonly text: string }
   | { readonly kind: 'clock'; readonly time: bigint }
-  | { readonly kind: 'action'; readonly action: Action }
+  | { readonly kind: 'action'; readonly action: JointCommand }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
 );
 

@@ -1,16 +1,16 @@
-import type { OutputConfig, PolicyConfig } from '../config/config.js';
+import type { PolicyConfig } from '../config/config.js';
 import { Pi05Error } from '../errors.js';
 import { decodeClock } from '../messages/decode.js';
 import { type InputMessage, type PolicyInput, policyInputs } from '../messages/inputs.js';
+import { type JointCommand, policyOutputs } from '../messages/outputs.js';
 import { ROS_TYPE } from '../messages/types.js';
-import { type Action, decodeAction } from './actions.js';
 import type { Bag } from './bag/bag.js';
 
 /** One decoded message of a bag: the policy's inputs, simulated time, and what was recorded on the policy's outputs. */
 export type ReplayMessage =
   | InputMessage
   | { readonly kind: 'clock'; readonly time: bigint }
-  | { readonly kind: 'action'; readonly action: Action };
+  | { readonly kind: 'action'; readonly action: JointCommand };
 
 /** One topic that a replay reads. */
 export interface ReplayInput {
@@ -34,7 +34,9 @@ function candidates(config: PolicyConfig, simulated: boolean): Candidate[] {
       return { kind, topic, type, camera, decode, required: kind === 'prompt' ? 'if present' : 'always' };
     }),
     ...(simulated ? [CLOCK] : []),
-    ...config.outputs.map(actionCandidate),
+    ...policyOutputs(config).commands.map(({ topic, type, decode }): Candidate => {
+      return { kind: 'action', topic, type, required: 'never', decode: (cdr) => recordedAction(decode(cdr)) };
+    }),
   ];
 }
 
@@ -46,18 +48,8 @@ const CLOCK: Candidate = {
   decode: (cdr) => ({ kind: 'clock', time: decodeClock(cdr, '/clock') }),
 };
 
-function actionCandidate(output: OutputConfig): Candidate {
-  const { topic, type } = output;
-  return {
-    kind: 'action',
-    topic,
-    type: type === 'joint_trajectory' ? ROS_TYPE.JointTrajectory : ROS_TYPE.Float64MultiArray,
-    required: 'never',
-    decode: (cdr) => {
-      const action = decodeAction(cdr, topic, output);
-      return action && { kind: 'action', action };
-    },
-  };
+function recordedAction(action: JointCommand | undefined): ReplayMessage | undefined {
+  return action && { kind: 'action', action };
 }
 
 /**

@@ -1,12 +1,10 @@
 import type { Pi05Error, Refusal, RunCode } from '../errors.js';
 import type { ActionChunk, Command, CompressedImage, JointReading, RawImage } from '../frame/frame.js';
+import type { JointCommand } from '../messages/outputs.js';
 import type { ChunkTiming } from '../pipeline/pipeline.js';
 
 /** Actions that the bag holds on one of the policy's output topics. */
-export interface RecordedAction {
-  readonly joints: readonly string[];
-  /** [joints] in the units of the output: rad, rad/s, m … */
-  readonly values: Float64Array;
+export interface RecordedAction extends JointCommand {
   /** Bag time at which it was recorded, ns. */
   readonly time: bigint;
 }

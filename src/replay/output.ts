@@ -1,21 +1,13 @@
-import { encodeFloat64MultiArray, encodeJointTrajectory } from '../messages/encode.js';
 import type { PolicyConfig } from '../config/config.js';
 import type { ActionChunk, Command } from '../frame/frame.js';
-import { chunkMessage, commandMessages, TRAJECTORY, velocityJoints } from '../messages/builders.js';
-import { tickPeriod } from '../time.js';
+import { policyOutputs, type PolicyOutputs } from '../messages/outputs.js';
 import { BagWriter } from './bag/writer.js';
 import type { ReplayListener } from './listener.js';
 
 /** Chunks and commands as the node publishes them, in a bag of their own. */
 export class BagOutput implements ReplayListener {
   readonly #writer: BagWriter;
-  readonly #chunkTopic: string;
-  readonly #velocity: readonly boolean[];
-  readonly #commands: readonly {
-    readonly topic: string;
-    readonly type: string;
-    readonly encode: (command: Command) => Uint8Array;
-  }[];
+  readonly #outputs: PolicyOutputs;
   #waiting: { readonly topic: string; readonly type: string; readonly data: Uint8Array; readonly logTime: bigint }[] =
     [];
   /** As in the bag that is replayed, ns. */
@@ -23,24 +15,15 @@ export class BagOutput implements ReplayListener {
 
   private constructor(writer: BagWriter, config: PolicyConfig) {
     this.#writer = writer;
-    this.#chunkTopic = config.chunkTopic;
-    this.#velocity = velocityJoints(config);
-    this.#commands = commandMessages(config, tickPeriod(config.controlRate)).map((output) => ({
-      topic: output.topic,
-      type: output.type,
-      encode: (command) =>
-        output.type === TRAJECTORY
-          ? encodeJointTrajectory(output.message(command))
-          : encodeFloat64MultiArray(output.message(command)),
-    }));
+    this.#outputs = policyOutputs(config);
   }
 
   /** @param config with resolved topics. */
   static async create(path: string, config: PolicyConfig): Promise<BagOutput> {
     const writer = await BagWriter.create(path);
     const output = new BagOutput(writer, config);
-    await writer.declare(config.chunkTopic, TRAJECTORY);
-    for (const { topic, type } of output.#commands) await writer.declare(topic, type);
+    const { chunk, commands } = output.#outputs;
+    for (const { topic, type } of [chunk, ...commands]) await writer.declare(topic, type);
     return output;
   }
 
@@ -49,11 +32,12 @@ export class BagOutput implements ReplayListener {
   }
 
   chunk(chunk: ActionChunk): void {
-    this.#add(this.#chunkTopic, TRAJECTORY, encodeJointTrajectory(chunkMessage(chunk, this.#velocity)));
+    const { topic, type, encode } = this.#outputs.chunk;
+    this.#add(topic, type, encode(chunk));
   }
 
   command(command: Command): void {
-    for (const { topic, type, encode } of this.#commands) this.#add(topic, type, encode(command));
+    for (const { topic, type, encode } of this.#outputs.commands) this.#add(topic, type, encode(command));
   }
 
   drain(): Promise<void> | undefined {

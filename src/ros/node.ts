@@ -205,7 +205,7 @@ export class PolicyNode implements Transitions {
   }
 
   #connect(engine: Engine, policy: Policy, resolved: PolicyConfig): Running {
-    const publishers = new Publishers(this.#node, this.#config, tickPeriod(this.#config.controlRate));
+    const publishers = new Publishers(this.#node, this.#config);
     const sink: PipelineSink = {
       chunk: (chunk) => this.#guard(() => publishers.chunk(chunk)),
       command: (command) => this.#guard(() => publishers.command(command)),

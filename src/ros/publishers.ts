@@ -1,33 +1,36 @@
 import type { PolicyConfig } from '../config/config.js';
 import type { ActionChunk, Command } from '../frame/frame.js';
-import { chunkMessage, commandMessages, TRAJECTORY, velocityJoints } from '../messages/builders.js';
+import { type PolicyOutput, policyOutputs } from '../messages/outputs.js';
 import type { LifecycleNode, LifecyclePublisher } from './rcl.js';
 
-/** How long the stop action may take to reach everybody, ns. */
+/** How long a reliable subscriber may take to acknowledge the stop action, ns. */
 const FLUSH_TIMEOUT = 500_000_000n;
 
-/** The publishers of chunks and commands; silent unless activated. */
-export class Publishers {
-  readonly #chunk: LifecyclePublisher;
-  readonly #outputs: { publisher: LifecyclePublisher; message: (command: Command) => object }[];
-  readonly #velocity: readonly boolean[];
+interface Connected<Value> {
+  readonly publisher: LifecyclePublisher;
+  readonly build: (value: Value) => object;
+}
 
-  constructor(
-    private readonly node: LifecycleNode,
-    config: PolicyConfig,
-    /** ns that a position command takes to be reached. */
-    period: bigint,
-  ) {
-    this.#velocity = velocityJoints(config);
-    this.#chunk = node.createLifecyclePublisher(TRAJECTORY, config.chunkTopic);
-    this.#outputs = commandMessages(config, period).map(({ topic, type, message }) => ({
+/** The publishers of chunks and commands. Messages are dropped while inactive. */
+export class Publishers {
+  readonly #node: LifecycleNode;
+  readonly #chunk: Connected<ActionChunk>;
+  readonly #commands: readonly Connected<Command>[];
+
+  /** @param config with topics as configured: rcl applies namespace and remapping. */
+  constructor(node: LifecycleNode, config: PolicyConfig) {
+    const connect = <Value>({ type, topic, build }: PolicyOutput<Value, object>): Connected<Value> => ({
       publisher: node.createLifecyclePublisher(type, topic),
-      message,
-    }));
+      build,
+    });
+    const { chunk, commands } = policyOutputs(config);
+    this.#node = node;
+    this.#chunk = connect(chunk);
+    this.#commands = commands.map(connect<Command>);
   }
 
   get #all(): LifecyclePublisher[] {
-    return [this.#chunk, ...this.#outputs.map(({ publisher }) => publisher)];
+    return [this.#chunk, ...this.#commands].map(({ publisher }) => publisher);
   }
 
   activate(): void {
@@ -39,19 +42,19 @@ export class Publishers {
   }
 
   chunk(chunk: ActionChunk): void {
-    this.#chunk.publish(chunkMessage(chunk, this.#velocity));
+    this.#chunk.publisher.publish(this.#chunk.build(chunk));
   }
 
   command(command: Command): void {
-    for (const { publisher, message } of this.#outputs) publisher.publish(message(command));
+    for (const { publisher, build } of this.#commands) publisher.publish(build(command));
   }
 
-  /** Waits, blocking for at most half a second a topic, until the commands reached everybody who listens reliably. */
+  /** Blocks until all reliable subscribers have acknowledged the last command, at most `FLUSH_TIMEOUT` per topic. */
   flush(): void {
-    for (const { publisher } of this.#outputs) publisher.waitForAllAcked(FLUSH_TIMEOUT);
+    for (const { publisher } of this.#commands) publisher.waitForAllAcked(FLUSH_TIMEOUT);
   }
 
   destroy(): void {
-    for (const publisher of this.#all) this.node.destroyPublisher(publisher);
+    for (const publisher of this.#all) this.#node.destroyPublisher(publisher);
   }
 }

@@ -6,8 +6,10 @@ import {
   decodeCompressedImage,
   decodeImage,
   decodeJointState,
+  decodeJointTrajectory,
   decodeString,
 } from '../../../src/messages/decode.js';
+import { encodeJointTrajectory } from '../../../src/messages/encode.js';
 import { Refusal } from '../../../src/errors.js';
 import { fixture } from '../root.js';
 
@@ -33,12 +35,10 @@ describe.each(WITNESSES)('bytes written by %s', (witness) => {
     const image = decodeImage(bytes('image', witness), 'camera');
     expect(image).toEqual({
       stamp: STAMP,
-      frameId: 'camera_optical',
       width: 4,
       height: 3,
       step: 14,
       encoding: 'rgb8',
-      isBigEndian: false,
       data: Uint8Array.from({ length: 42 }, (_, i) => i),
     });
   });
@@ -47,7 +47,6 @@ describe.each(WITNESSES)('bytes written by %s', (witness) => {
     const image = decodeCompressedImage(bytes('compressed', witness), 'camera');
     expect({ ...image, data: Buffer.from(image.data).toString('latin1') }).toEqual({
       stamp: STAMP,
-      frameId: 'camera_optical',
       format: 'jpeg',
       data: 'ÿØÿàrest',
     });
@@ -138,7 +137,7 @@ describe('lengths that lie', () => {
       ),
     );
     expect(code).toBe('MESSAGE_DATA');
-    expect(message).toContain(`Expected ${count * 4} bytes for name of sensor_msgs/JointState, received 0`);
+    expect(message).toContain(`Expected ${count * 4} bytes for name of sensor_msgs/msg/JointState, received 0`);
   });
 
   test.each([0xffffffff, 0x20000001, 3])('%d positions are refused before any is read', (count) => {
@@ -149,8 +148,8 @@ describe('lengths that lie', () => {
   });
 
   test.each([
-    ['sensor_msgs/JointState', decodeJointState],
-    ['std_msgs/String', decodeString],
+    ['sensor_msgs/msg/JointState', decodeJointState],
+    ['std_msgs/msg/String', decodeString],
   ])('a_%s_of_more_than_a_megabyte_is_refused_unread', (type, decode) => {
     expect(
       refusal(() =>
@@ -191,7 +190,7 @@ describe('lengths that lie', () => {
     const writer = new CdrWriter();
     writer.uint32(0xfffffff0);
     expect(refusal(() => decodeString(writer.data, 'prompt')).message).toBe(
-      'Expected 4294967280 bytes for data of std_msgs/String, received 0 from prompt',
+      'Expected 4294967280 bytes for data of std_msgs/msg/String, received 0 from prompt',
     );
   });
 
@@ -213,7 +212,11 @@ describe('lengths that lie', () => {
     expect(refusal(() => decodeString(latin.data, 'prompt')).message).toContain('Expected UTF-8');
     const image = Uint8Array.from(bytes('image', 'rosbags'));
     image[16] = 0xe9;
-    expect(decodeImage(image, 'camera').frameId).toBe('\ufffdamera_optical');
+    expect(decodeImage(image, 'camera')).toEqual(decodeImage(bytes('image', 'rosbags'), 'camera'));
+    const header = { stamp: { sec: 1, nanosec: 2 }, frame_id: 'camera_optical' };
+    const trajectory = encodeJointTrajectory({ header, joint_names: [], points: [] });
+    trajectory[16] = 0xe9;
+    expect(decodeJointTrajectory(trajectory, 'arm').header.frame_id).toBe('\ufffdamera_optical');
   });
 
   test('a_second_of_more_than_1e9_nanoseconds_is_refused', () => {

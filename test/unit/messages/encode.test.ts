@@ -51,12 +51,11 @@ describe.each(KINDS)('%s-endian', (_, kind) => {
       velocities: NONE,
       accelerations: NONE,
       effort: Float64Array.of(value),
-      timeFromStart: BigInt(value) * 1_000_000_000n + 500_000_000n,
+      time_from_start: { sec: value, nanosec: 500_000_000 },
     });
     expect(decodeJointTrajectory(writer.data, 'arm')).toEqual({
-      stamp: 5_000_000_006n,
-      frameId: 'base',
-      jointNames: ['a', 'bcd'],
+      header: { stamp: { sec: 5, nanosec: 6 }, frame_id: 'base' },
+      joint_names: ['a', 'bcd'],
       points: [point(1), point(2)],
     });
   });

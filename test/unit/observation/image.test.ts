@@ -67,7 +67,7 @@ function noise(channels: 1 | 3 | 4): Sharp {
 }
 
 function compressed(data: Uint8Array, format = 'jpeg'): CompressedImage {
-  return { stamp: 5n, frameId: '', format, data };
+  return { stamp: 5n, format, data };
 }
 
 async function refused(data: Uint8Array, format?: string): Promise<Refusal> {

@@ -407,7 +407,6 @@ describe('compressed images', () => {
       .toBuffer();
   const message = async (stamp: bigint, shade: number) => ({
     stamp,
-    frameId: '',
     format: 'jpeg',
     data: await jpeg(shade),
   });

@@ -66,7 +66,7 @@ export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<Sch
 /** 4x4 rgb8 whose pixels differ by `shade`. */
 export function image(stamp: bigint, shade = 0, changes: Partial<RawImage> = {}): RawImage {
   const data = Uint8Array.from({ length: 48 }, (_, i) => (i * 5 + shade * 31) % 256);
-  return { stamp, frameId: '', width: 4, height: 4, step: 12, encoding: 'rgb8', isBigEndian: false, data, ...changes };
+  return { stamp, width: 4, height: 4, step: 12, encoding: 'rgb8', data, ...changes };
 }
 
 export function joints(stamp: bigint, values: Readonly<Record<string, number>> = { a: 0, b: 0 }): JointReading {

@@ -181,7 +181,7 @@ describe('a thumbnail', () => {
     const jpeg = await sharp(raw.data, { raw: { width: 40, height: 30, channels: 3 } })
       .jpeg()
       .toBuffer();
-    const compressed = { stamp: T0, frameId: '', format: 'jpeg', data: Uint8Array.from(jpeg) };
+    const compressed = { stamp: T0, format: 'jpeg', data: Uint8Array.from(jpeg) };
     const both = [thumbnail(raw), thumbnail(compressed)];
     raw.data.fill(0);
     compressed.data.fill(0);
@@ -195,7 +195,7 @@ describe('a thumbnail', () => {
     ['bytes_are_missing', plain([1, 2, 3], { data: new Uint8Array(10) })],
     ['the_encoding_is_unknown', plain([1, 2, 3], { encoding: 'bayer_rggb8' })],
     ['there_are_no_pixels', plain([1, 2, 3], { width: 0, height: 0 })],
-    ['a_file_is_no_picture', { stamp: T0, frameId: '', format: 'jpeg', data: Uint8Array.of(1, 2, 3) }],
+    ['a_file_is_no_picture', { stamp: T0, format: 'jpeg', data: Uint8Array.of(1, 2, 3) }],
   ])('is_not_there_where_%s', async (_, message) => {
     expect(await thumbnail(message)).toBeUndefined();
   });

@@ -1,6 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
-
-import { chunkMessage } from '../../../src/messages/builders.js';
+import { expect, test } from '@jest/globals';
 import { Publishers } from '../../../src/ros/publishers.js';
 import type { LifecycleNode } from '../../../src/ros/rcl.js';
 import { actionJoint, robot } from '../pipeline/robot.js';
@@ -13,37 +11,6 @@ const chunk = {
   period: 0.1,
 };
 
-describe('chunkMessage', () => {
-  test('has_the_observations_stamp_and_a_point_every_period', () => {
-    const message = chunkMessage(chunk, [false, false]);
-    expect(message.header.stamp).toEqual({ sec: 5, nanosec: 1 });
-    expect(message.joint_names).toEqual(['arm', 'gripper']);
-    expect(message.points.map((point) => point.time_from_start)).toEqual([
-      { sec: 0, nanosec: 0 },
-      { sec: 0, nanosec: 100_000_000 },
-    ]);
-  });
-
-  test('positions_alone_leave_velocities_empty', () => {
-    const [, last] = chunkMessage(chunk, [false, false]).points;
-    expect([...(last?.positions ?? [])]).toEqual([3, 4]);
-    expect(last?.velocities).toHaveLength(0);
-  });
-
-  test('where_kinds_are_mixed_a_joint_without_such_a_value_has_NaN', () => {
-    const [first] = chunkMessage(chunk, [true, false]).points;
-    expect([...(first?.positions ?? [])]).toEqual([NaN, 2]);
-    expect([...(first?.velocities ?? [])]).toEqual([1, NaN]);
-  });
-
-  test('its_arrays_begin_at_the_start_of_their_buffers', () => {
-    for (const { positions, velocities } of chunkMessage(chunk, [true, false]).points) {
-      expect([positions.byteOffset, positions.buffer.byteLength]).toEqual([0, 16]);
-      expect([velocities.byteOffset, velocities.buffer.byteLength]).toEqual([0, 16]);
-    }
-  });
-});
-
 test('an_integrated_velocity_goes_out_as_a_position_and_in_the_chunk_as_the_velocity_that_it_is', () => {
   const sent: [string, unknown][] = [];
   const node = {
@@ -53,11 +20,7 @@ test('an_integrated_velocity_goes_out_as_a_position_and_in_the_chunk_as_the_velo
   } as unknown as LifecycleNode;
   const joints = [actionJoint('arm', { kind: 'velocity', integrated: true }), actionJoint('gripper')];
   const output = { name: 'all', topic: 'out', type: 'joint_trajectory', joints: ['gripper', 'arm'] } as const;
-  const publishers = new Publishers(
-    node,
-    robot({ action: { joints, bound: 'none' }, outputs: [output] }),
-    100_000_000n,
-  );
+  const publishers = new Publishers(node, robot({ action: { joints, bound: 'none' }, outputs: [output] }));
   publishers.command({ time: 5n, reason: 'step', values: Float64Array.of(0.7, 0.04) });
   publishers.chunk(chunk);
   expect(sent).toMatchObject([

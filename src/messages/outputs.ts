@@ -1,0 +1,101 @@
+import type { OutputConfig, PolicyConfig } from '../config/config.js';
+import type { ActionChunk, Command } from '../frame/frame.js';
+import { tickPeriod } from '../time.js';
+import { chunkTrajectory, commandArray, commandTrajectory } from './builders.js';
+import { decodeFloat64MultiArray, decodeJointTrajectory } from './decode.js';
+import { encodeFloat64MultiArray, encodeJointTrajectory } from './encode.js';
+import { type Float64MultiArray, type JointTrajectory, ROS_TYPE } from './types.js';
+
+/** One topic that the policy publishes on, and how a value becomes a message on it. */
+export interface PolicyOutput<Value, Message> {
+  /** As configured: relative names, before namespace and remapping. */
+  readonly topic: string;
+  readonly type: string;
+  /** The message as plain data, for a live publisher. */
+  readonly build: (value: Value) => Message;
+  /** The same message as CDR, for a bag. */
+  readonly encode: (value: Value) => Uint8Array;
+}
+
+/** Joint values in a command message. */
+export interface JointCommand {
+  readonly joints: readonly string[];
+  /** [joints] in the units of the output: rad, rad/s, m … */
+  readonly values: Float64Array;
+}
+
+/** One command topic. */
+export interface CommandOutput extends PolicyOutput<Command, JointTrajectory | Float64MultiArray> {
+  /**
+   * Reads a command from a bag, whichever node published it: the values of an array in the output's joint order, or the
+   * positions of a trajectory's first point by joint name, copied. Undefined where the message has no such values.
+   * @throws Refusal MESSAGE_DATA.
+   */
+  readonly decode: (cdr: Uint8Array) => JointCommand | undefined;
+}
+
+export interface PolicyOutputs {
+  /** Each accepted chunk, once. */
+  readonly chunk: PolicyOutput<ActionChunk, JointTrajectory>;
+  /** At each control tick, one message on each. */
+  readonly commands: readonly CommandOutput[];
+}
+
+/** All topics that the policy publishes on: the live node's publishers, replay's output bag and the recorded commands it reads. */
+export function policyOutputs(config: PolicyConfig): PolicyOutputs {
+  const { action, chunkTopic, controlRate, outputs } = config;
+  const isVelocity = action.joints.map(({ kind }) => kind === 'velocity');
+  const names = action.joints.map(({ name }) => name);
+  const period = tickPeriod(controlRate);
+  const buildChunk = (chunk: ActionChunk): JointTrajectory => chunkTrajectory(chunk, isVelocity);
+  return {
+    chunk: {
+      topic: chunkTopic,
+      type: ROS_TYPE.JointTrajectory,
+      build: buildChunk,
+      encode: (chunk) => encodeJointTrajectory(buildChunk(chunk)),
+    },
+    commands: outputs.map((output) =>
+      output.type === 'joint_trajectory' ? trajectoryOutput(output, names, period) : arrayOutput(output, names),
+    ),
+  };
+}
+
+/** @param names the action joints, in the order of a command's values. @param period ns in which a position is to be reached. */
+function trajectoryOutput({ topic, joints }: OutputConfig, names: readonly string[], period: bigint): CommandOutput {
+  const select = selection(names, joints);
+  const build = (command: Command): JointTrajectory =>
+    commandTrajectory(command.time, joints, select(command.values), period);
+  return {
+    topic,
+    type: ROS_TYPE.JointTrajectory,
+    build,
+    encode: (command) => encodeJointTrajectory(build(command)),
+    decode: (cdr) => {
+      const { joint_names, points } = decodeJointTrajectory(cdr, topic);
+      const values = points[0]?.positions;
+      return values?.length === joint_names.length ? { joints: joint_names, values: values.slice() } : undefined;
+    },
+  };
+}
+
+function arrayOutput({ topic, joints }: OutputConfig, names: readonly string[]): CommandOutput {
+  const select = selection(names, joints);
+  const build = (command: Command): Float64MultiArray => commandArray(select(command.values));
+  return {
+    topic,
+    type: ROS_TYPE.Float64MultiArray,
+    build,
+    encode: (command) => encodeFloat64MultiArray(build(command)),
+    decode: (cdr) => {
+      const { data } = decodeFloat64MultiArray(cdr, topic);
+      return data.length === joints.length ? { joints, values: data.slice() } : undefined;
+    },
+  };
+}
+
+/** Picks the values of `joints` from values in the order of `names`, as a copy. */
+function selection(names: readonly string[], joints: readonly string[]): (values: Float64Array) => Float64Array {
+  const columns = joints.map((joint) => names.indexOf(joint));
+  return (values) => Float64Array.from(columns, (column) => values[column] ?? NaN);
+}

@@ -1,0 +1,42 @@
+import { describe, expect, test } from '@jest/globals';
+
+import { chunkTrajectory } from '../../../src/messages/builders.js';
+
+const chunk = {
+  stamp: 5_000_000_001n,
+  joints: ['arm', 'gripper'],
+  rows: 2,
+  values: Float64Array.from([1, 2, 3, 4]),
+  period: 0.1,
+};
+
+describe('chunkTrajectory', () => {
+  test('has_the_observations_stamp_and_a_point_every_period', () => {
+    const message = chunkTrajectory(chunk, [false, false]);
+    expect(message.header.stamp).toEqual({ sec: 5, nanosec: 1 });
+    expect(message.joint_names).toEqual(['arm', 'gripper']);
+    expect(message.points.map((point) => point.time_from_start)).toEqual([
+      { sec: 0, nanosec: 0 },
+      { sec: 0, nanosec: 100_000_000 },
+    ]);
+  });
+
+  test('positions_alone_leave_velocities_empty', () => {
+    const [, last] = chunkTrajectory(chunk, [false, false]).points;
+    expect([...(last?.positions ?? [])]).toEqual([3, 4]);
+    expect(last?.velocities).toHaveLength(0);
+  });
+
+  test('where_kinds_are_mixed_a_joint_without_such_a_value_has_NaN', () => {
+    const [first] = chunkTrajectory(chunk, [true, false]).points;
+    expect([...(first?.positions ?? [])]).toEqual([NaN, 2]);
+    expect([...(first?.velocities ?? [])]).toEqual([1, NaN]);
+  });
+
+  test('its_arrays_begin_at_the_start_of_their_buffers', () => {
+    for (const { positions, velocities } of chunkTrajectory(chunk, [true, false]).points) {
+      expect([positions.byteOffset, positions.buffer.byteLength]).toEqual([0, 16]);
+      expect([velocities.byteOffset, velocities.buffer.byteLength]).toEqual([0, 16]);
+    }
+  });
+});
