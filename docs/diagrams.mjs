@@ -62,7 +62,9 @@ function dataPath() {
   let y = 16;
   for (const [name, note, , height] of lanes) {
     tops.push(y);
-    body.push(rect(8, y, width - 16, height, tops.length % 2 ? '#f7f9fb' : '#ffffff', { stroke: '#e4e7eb', radius: 0 }));
+    body.push(
+      rect(8, y, width - 16, height, tops.length % 2 ? '#f7f9fb' : '#ffffff', { stroke: '#e4e7eb', radius: 0 }),
+    );
     body.push(text(20, y + 32, [name], { weight: 'bold' }), text(20, y + 50, [note], { size: 11, colour: MUTED }));
     y += height + 8;
   }
@@ -71,8 +73,15 @@ function dataPath() {
     const x = left + column;
     const top = tops[lane] + 9;
     body.push(rect(x, top, columns, 56, FILLS[fill]));
-    body.push(text(x + columns / 2, top + (lines.length === 1 ? 33 : 24), lines.slice(0, 1), { anchor: 'middle', size: 13, weight: 'bold' }));
-    if (lines.length > 1) body.push(text(x + columns / 2, top + 41, lines.slice(1), { anchor: 'middle', size: 11, colour: MUTED }));
+    body.push(
+      text(x + columns / 2, top + (lines.length === 1 ? 33 : 24), lines.slice(0, 1), {
+        anchor: 'middle',
+        size: 13,
+        weight: 'bold',
+      }),
+    );
+    if (lines.length > 1)
+      body.push(text(x + columns / 2, top + 41, lines.slice(1), { anchor: 'middle', size: 11, colour: MUTED }));
     return { left: x, right: x + columns, top, bottom: top + 56, middle: x + columns / 2, centre: top + 28 };
   };
   const receive = box(0, 0, 146, ['subscriptions', 'images, joints, prompt']);
@@ -108,7 +117,8 @@ function dataPath() {
 
 /** One chunk after the other in mode async: observation, inference, the steps dropped, executed and replaced. */
 function timeLine() {
-  const parameters = parse(readFileSync(new URL('../configs/pi05_droid.yaml', import.meta.url), 'utf8'))['/**'].ros__parameters;
+  const parameters = parse(readFileSync(new URL('../configs/pi05_droid.yaml', import.meta.url), 'utf8'))['/**']
+    .ros__parameters;
   const rate = parameters.control_rate;
   const replan = parameters['schedule.replan_steps'];
   const horizon = 15;
@@ -120,7 +130,8 @@ function timeLine() {
   const at = (tick) => left + tick * cell;
   const rows = { observation: 40, inference: 84, a: 138, b: 188, c: 238, command: 300 };
   const body = [];
-  const label = (y, name, note) => body.push(text(16, y + 16, [name], { weight: 'bold' }), text(16, y + 31, [note], { size: 11, colour: MUTED }));
+  const label = (y, name, note) =>
+    body.push(text(16, y + 16, [name], { weight: 'bold' }), text(16, y + 31, [note], { size: 11, colour: MUTED }));
   label(rows.observation, 'Observation', 'the newest aligned set');
   label(rows.inference, 'Inference', 'observation to chunk');
   label(rows.a, 'Chunk A', `${horizon} steps`);
@@ -139,7 +150,9 @@ function timeLine() {
       if (x >= width - 24) break;
       const used = step >= from && step < to;
       body.push(rect(x + 3, y, cell - 6, 32, used ? colours[name] : '#ffffff', { dash: used ? '' : '3 3', radius: 3 }));
-      body.push(text(x + cell / 2, y + 20, [`${name}${step}`], { anchor: 'middle', size: 11, colour: used ? INK : MUTED }));
+      body.push(
+        text(x + cell / 2, y + 20, [`${name}${step}`], { anchor: 'middle', size: 11, colour: used ? INK : MUTED }),
+      );
       if (used) executed.push([first + step - from, `${name}${step}`, colours[name]]);
     }
   };
@@ -183,7 +196,9 @@ for (const [name, draw] of Object.entries(DIAGRAMS)) {
   const file = new URL(`images/${name}`, import.meta.url);
   if (!process.argv.includes('--check')) writeFileSync(file, draw());
   else if (readFileSync(file, 'utf8') !== draw()) {
-    process.stderr.write(`Expected docs/images/${name} as docs/diagrams.mjs draws it, received another: run node docs/diagrams.mjs\n`);
+    process.stderr.write(
+      `Expected docs/images/${name} as docs/diagrams.mjs draws it, received another: run node docs/diagrams.mjs\n`,
+    );
     stale++;
   }
 }

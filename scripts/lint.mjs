@@ -35,6 +35,7 @@ const CHECKS = [
   ['eslint and the dependency rules of src/', () => node(bin('eslint', 'bin', 'eslint.js'), '.')],
   ['dependency rules of native/', checkNativeIncludes],
   ['figures of docs/performance.md', () => node(inRoot('bench', 'table.mjs'), '--check')],
+  ['the diagrams of docs/', () => node(inRoot('docs', 'diagrams.mjs'), '--check')],
   ['prettier', () => prettier('--check')],
   ['clang-format', () => clangFormat('--dry-run', '--Werror')],
 ];
