@@ -154,6 +154,18 @@ class TestBagsAndUsage:
         outcome = replay(damaged, "--strict")
         assert outcome.status == 1 and errors(outcome) == [f"BAG_DATA: {counts['damage']}"]
 
+    def test_a_damaged_database_of_a_split_bag_is_named_and_skipped(self, bags, replay, summary, tmp_path):
+        (whole,) = bags().glob("*.mcap")
+        (tmp_path / "split").mkdir()
+        (tmp_path / "split" / whole.name).symlink_to(whole)
+        damaged = tmp_path / "split" / "zz.db3"
+        damaged.write_bytes(b"SQLite format 3\0" + bytes(5000))
+        counts = summary(tmp_path / "split")
+        assert counts["chunks"] == summary(bags())["chunks"]
+        assert str(damaged) in counts["damage"] and "sqlite3 FILE .recover" in counts["damage"]
+        outcome = replay(tmp_path / "split", "--strict")
+        assert outcome.status == 1 and errors(outcome) == [f"BAG_DATA: {counts['damage']}"]
+
     @pytest.mark.parametrize("contents", [b"", b"this is no bag\n" * 100], ids=["empty", "foreign"])
     def test_what_is_no_bag_is_refused_with_one_sentence(self, contents, replay, tmp_path):
         file = tmp_path / "file.mcap"

@@ -67,7 +67,8 @@ class OpenBag implements Bag {
       if (startTime !== undefined && !(this.startTime! <= startTime)) this.startTime = startTime;
       if (endTime !== undefined && !(this.endTime! >= endTime)) this.endTime = endTime;
     }
-    this.damage = [damage, ...files.map((file) => file.damage)].find((sentence) => sentence !== undefined);
+    const damages = [damage, ...files.map((file) => file.damage)].filter((sentence) => sentence !== undefined);
+    if (damages.length > 0) this.damage = damages.join('; ');
     this.notes = [...notes, ...files.flatMap((file) => file.notes)];
     const topics = [...this.#topics.values()];
     if (!topics.some(({ count }) => count > 0)) {

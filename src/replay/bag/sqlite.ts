@@ -1,11 +1,9 @@
-import { copyFile, mkdtemp, open, rm, stat, symlink, type FileHandle } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import sqlite from 'node-sqlite3-wasm';
 import { Pi05Error } from '../../errors.js';
-import { readAt } from './file.js';
-import { readSqliteHeader, Salvage, type SalvagedRow } from './sqlite_salvage.js';
 import { addTopic, type BagFile, type BagMessage, type FileTopic } from './storage.js';
 
 type Row = Record<string, unknown>;
@@ -17,37 +15,22 @@ const ROWS_AT_ONCE = 32;
 type Topics = ReadonlyMap<number, { readonly topic: string; readonly type: string; readonly encoding: string }>;
 
 /**
- * Opens one SQLite file of a bag. @param path that leads to its bytes. @param name how errors call it.
- * @throws Pi05Error BAG_FILE where it is no bag or too little of one, BAG_DATA where a topic has messages of two types.
+ * Opens one SQLite file of a bag. A damaged one is returned too, without topics and with `damage` set, so that the other
+ * files of its bag can be read.
+ * @param path of the bytes. @param name of the file for error sentences.
+ * @throws Pi05Error BAG_FILE for the database of something else, BAG_DATA where a topic has messages of two types.
  */
 export async function openSqlite(path: string, name: string): Promise<BagFile> {
-  const handle = await open(path, 'r');
   let database: sqlite.Database | undefined;
   try {
-    const { size } = await handle.stat();
-    const header = readSqliteHeader(await readAt(handle, new Uint8Array(100), 0));
-    const expected = (header?.pages ?? 0) * (header?.pageSize ?? 0);
-    let damage = size < expected ? `Expected ${expected} bytes in ${name}, received ${size}: it was cut` : undefined;
     database = await openDatabase(path);
-    const topics = readTopics(database);
-    if (damage === undefined) {
-      try {
-        const file = new SqliteFile(database, topics, name);
-        await handle.close();
-        return file;
-      } catch (error) {
-        damage = `Expected a whole database in ${name}, received a damaged one (${(error as Error).message})`;
-      }
-    }
-    database.close();
-    const salvage = new Salvage(handle, header!, size);
-    return new SalvagedFile(handle, salvage, topics, await salvage.rows(), name, damage);
+    return new SqliteFile(database, readTopics(database), name);
   } catch (error) {
     if (database?.isOpen === true) database.close();
-    await handle.close();
     if (error instanceof Pi05Error) throw error;
-    const problem = `Expected the tables of a ROS 2 bag in ${name}, received none: ${(error as Error).message}`;
-    throw new Pi05Error('BAG_FILE', problem, name);
+    const { message } = error as Error;
+    if (!/^no such (table|column)/.test(message)) return new DamagedFile(name, message);
+    throw new Pi05Error('BAG_FILE', `Expected the tables of a ROS 2 bag in ${name}, received none: ${message}`, name);
   }
 }
 
@@ -64,8 +47,8 @@ async function openDatabase(path: string): Promise<sqlite.Database> {
     if (await stat(log).catch(() => undefined)) await copyFile(log, `${link}-wal`);
     const database = new sqlite.Database(link, { readOnly: true });
     try {
-      // The first lets a file be opened that is shorter than it says; the second keeps the lock, and a log without shared memory.
-      database.exec('PRAGMA writable_schema = ON; PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -16000');
+      // An exclusive lock is kept once taken, and lets a write-ahead log be read without shared memory.
+      database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -16000');
       database.get('SELECT count(*) FROM sqlite_master');
       return database;
     } catch (error) {
@@ -87,15 +70,6 @@ function readTopics(database: sqlite.Database): Topics {
   );
 }
 
-/** @throws Pi05Error BAG_DATA where a topic has messages of two types. */
-function countTopics(topics: Topics, counts: ReadonlyMap<number, number>, name: string): Map<string, FileTopic> {
-  const counted = new Map<string, FileTopic>();
-  for (const [id, { topic, type, encoding }] of topics) {
-    addTopic(counted, topic, { type, encoding, count: counts.get(id) ?? 0 }, name);
-  }
-  return counted;
-}
-
 /** A whole file: its rows come one by one, in the order of the index on their timestamps. */
 class SqliteFile implements BagFile {
   readonly #database: sqlite.Database;
@@ -113,7 +87,11 @@ class SqliteFile implements BagFile {
     this.#name = name;
     const counts = database.all('SELECT topic_id AS id, count(*) AS count FROM messages GROUP BY topic_id') as Row[];
     const byTopic = new Map(counts.map(({ id, count }) => [id as number, count as number]));
-    this.topics = countTopics(topics, byTopic, name);
+    const counted = new Map<string, FileTopic>();
+    for (const [id, { topic, type, encoding }] of topics) {
+      addTopic(counted, topic, { type, encoding, count: byTopic.get(id) ?? 0 }, name);
+    }
+    this.topics = counted;
     this.startTime = timeOf(database.get('SELECT min(timestamp) AS time FROM messages')?.time);
     this.endTime = timeOf(database.get('SELECT max(timestamp) AS time FROM messages')?.time);
   }
@@ -151,58 +129,24 @@ class SqliteFile implements BagFile {
   }
 }
 
-/** What is left of a file that was cut or damaged. */
-class SalvagedFile implements BagFile {
-  readonly #handle: FileHandle;
-  readonly #salvage: Salvage;
-  readonly #topics: Topics;
-  readonly #rows: readonly SalvagedRow[];
-  readonly #name: string;
-  readonly topics: ReadonlyMap<string, FileTopic>;
+/** A file that SQLite cannot read: it has no messages. */
+class DamagedFile implements BagFile {
+  readonly topics: ReadonlyMap<string, FileTopic> = new Map();
+  readonly startTime = undefined;
+  readonly endTime = undefined;
+  readonly damage: string;
   readonly notes: readonly string[] = [];
 
-  readonly damage: string;
-
-  constructor(
-    handle: FileHandle,
-    salvage: Salvage,
-    topics: Topics,
-    rows: readonly SalvagedRow[],
-    name: string,
-    damage: string,
-  ) {
-    this.#handle = handle;
-    this.#salvage = salvage;
-    this.#topics = topics;
-    this.#rows = rows;
-    this.#name = name;
-    this.damage = `${damage}, and the ${rows.length} messages that are left are read`;
-    const counts = new Map<number, number>();
-    for (const { topic } of rows) counts.set(topic, (counts.get(topic) ?? 0) + 1);
-    this.topics = countTopics(topics, counts, name);
+  constructor(name: string, reason: string) {
+    this.damage =
+      `Expected a complete SQLite database in ${name}, received a damaged one (${reason}): it is skipped; ` +
+      '`sqlite3 FILE .recover | sqlite3 NEW.db3` writes what can be recovered to a new file';
   }
 
-  get startTime(): bigint | undefined {
-    return this.#rows[0]?.timestamp;
-  }
+  async *messages(): AsyncGenerator<BagMessage, void, void> {}
 
-  get endTime(): bigint | undefined {
-    return this.#rows.at(-1)?.timestamp;
-  }
-
-  async *messages(topics: ReadonlySet<string>): AsyncGenerator<BagMessage, void, void> {
-    for (const row of this.#rows) {
-      const known = this.#topics.get(row.topic);
-      if (known === undefined || !topics.has(known.topic)) continue;
-      const data = await this.#salvage.data(row);
-      if (data === undefined)
-        throw new Pi05Error('BAG_DATA', `Expected all of row ${row.id} in ${this.#name}, received a part`);
-      yield { topic: known.topic, type: known.type, logTime: row.timestamp, data };
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.#handle.close();
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 }
 

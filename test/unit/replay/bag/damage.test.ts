@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Pi05Error } from '../../../../src/errors.js';
 import { BagWriter } from '../../../../src/replay/bag/writer.js';
@@ -10,17 +11,17 @@ beforeAll(() => {
 }, 120_000);
 afterAll(() => bags.remove());
 
-const FILES = [
+const MCAP_FILES = [
   'mcap_none/mcap_none.mcap',
   'mcap_storage/mcap_storage.mcap',
   'mcap_file/mcap_file.mcap.zstd',
   'mcap_message/mcap_message.mcap',
-  'sqlite3_none/sqlite3_none.db3',
-  'sqlite3_file/sqlite3_file.db3.zstd',
   'scan_plain.mcap',
   'scan_zstd.mcap',
   'scan_lz4.mcap',
 ];
+const SQLITE_FILES = ['sqlite3_none/sqlite3_none.db3', 'sqlite3_file/sqlite3_file.db3.zstd'];
+const FILES = [...MCAP_FILES, ...SQLITE_FILES];
 const CUTS = 16;
 /** For all of them on a busy machine. */
 const LIMIT = 120_000;
@@ -40,7 +41,7 @@ function firstWritten(count: number): Seen[] {
   return bags.expected.filter(([, , time]) => times.has(time));
 }
 
-test.each(FILES)(
+test.each(MCAP_FILES)(
   '%s cut anywhere gives the messages before the cut and says so',
   async (name) => {
     const whole = readFileSync(bags.path(name));
@@ -62,6 +63,33 @@ test.each(FILES)(
   },
   LIMIT,
 );
+
+const RECOVER = 'it is skipped; `sqlite3 FILE .recover | sqlite3 NEW.db3` writes what can be recovered to a new file';
+
+test.each(SQLITE_FILES)('%s cut anywhere is rejected and says how to recover it', async (name) => {
+  const whole = readFileSync(bags.path(name));
+  for (const share of [0.1, 0.5, 0.9, 0.99]) {
+    const { messages, error } = await outcome(whole.subarray(0, Math.floor(whole.length * share)));
+    expect(messages).toEqual([]);
+    expect(String(error)).toBe(
+      `BAG_FILE: Expected a complete SQLite database in ${bags.path('damaged')}, received a damaged one (database disk image is malformed): ${RECOVER}`,
+    );
+  }
+});
+
+test('a_damaged_database_of_a_split_bag_is_named_and_skipped', async () => {
+  const folder = bags.path('split_damaged');
+  mkdirSync(folder);
+  const whole = readFileSync(bags.path('sqlite3_none/sqlite3_none.db3'));
+  writeFileSync(join(folder, 'split_0.db3'), whole);
+  for (const name of ['split_1.db3', 'split_2.db3']) writeFileSync(join(folder, name), whole.subarray(0, 20_000));
+  const { messages, damage, error } = await readBag(folder);
+  expect(error).toBeUndefined();
+  expect(messages).toEqual(bags.expected);
+  const sentence = (name: string): string =>
+    `Expected a complete SQLite database in ${join(folder, name)}, received a damaged one (database disk image is malformed): ${RECOVER}`;
+  expect(damage).toBe(`${sentence('split_1.db3')}; ${sentence('split_2.db3')}`);
+});
 
 test.each(FILES)(
   '%s with bytes turned over anywhere ends, with what was read or with an error of one sentence',
