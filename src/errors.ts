@@ -1,9 +1,9 @@
 /**
- * Every way this project says no, with a code that stays the same from release to release.
- * One sentence: what was expected, what was received, and from where.
+ * Every error of this project. Its code stays the same from release to release; its message is one sentence that says what
+ * was expected, what was received and from where. docs/errors.md has the cause and the remedy of each code.
  */
 
-/** What an input can be refused for while the node runs. A refusal never stops the node. */
+/** Refusals: why an input message, or the set of inputs, is not used. A refusal never stops the node. */
 export const REFUSAL_CODES = [
   'CAMERA_MISSING',
   'CAMERA_STALE',
@@ -26,7 +26,7 @@ export const REFUSAL_CODES = [
   'MESSAGE_DATA',
 ] as const;
 
-/** What a configuration or a checkpoint can be refused for before anything moves. */
+/** Problems: what is wrong with a configuration or a checkpoint. They are found before the robot moves. */
 export const LOAD_CODES = [
   'CONFIG_UNKNOWN_KEY',
   'CONFIG_TYPE',
@@ -41,7 +41,7 @@ export const LOAD_CODES = [
   'OUT_OF_MEMORY',
 ] as const;
 
-/** What can go wrong between an accepted observation and a command, and around the node; none of these ends it. */
+/** Faults: what goes wrong between an observation and a command, or around the node. No fault ends the node. */
 export const RUN_CODES = [
   'ENGINE_FAILED',
   'ENGINE_LATE',
@@ -56,10 +56,10 @@ export const RUN_CODES = [
   'TOPIC_TYPE',
 ] as const;
 
-/** What the command line and the set-up can be refused for. */
+/** Errors of the command line and of the setup. */
 export const USAGE_CODES = ['USAGE', 'ENVIRONMENT', 'INVALID_ARGUMENT', 'INTERNAL'] as const;
 
-/** What a replay can be refused for, and how it can fail its expectations. */
+/** Errors of a replay: the bag cannot be used, or the results are not the expected ones. */
 export const REPLAY_CODES = ['BAG_FILE', 'BAG_DATA', 'BAG_TOPIC', 'CHUNKS_DIFFER', 'INPUT_REFUSED'] as const;
 
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
@@ -69,14 +69,14 @@ export type UsageCode = (typeof USAGE_CODES)[number];
 export type ReplayCode = (typeof REPLAY_CODES)[number];
 export type ErrorCode = RefusalCode | LoadCode | RunCode | UsageCode | ReplayCode;
 
-/** An error with a stable `code`; `message` is one sentence without the code. */
+/** An error with a stable `code`. `message` is one sentence and does not contain the code. */
 export class Pi05Error<C extends ErrorCode = ErrorCode> extends Error {
   override readonly name = 'Pi05Error';
 
   constructor(
     readonly code: C,
     message: string,
-    /** Where the bad input came from: a topic, a file, a parameter. */
+    /** Where the wrong input came from: a topic, a file or a parameter. */
     readonly source?: string,
   ) {
     super(message);
@@ -87,7 +87,7 @@ export class Pi05Error<C extends ErrorCode = ErrorCode> extends Error {
   }
 }
 
-/** An input refused while the node runs. `source` is the topic. */
+/** An input that was refused while the node runs. `source` is its topic. */
 export class Refusal extends Pi05Error<RefusalCode> {
   constructor(code: RefusalCode, message: string, source: string) {
     super(code, message, source);

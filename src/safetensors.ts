@@ -1,12 +1,12 @@
 /**
- * Reads and writes `.safetensors` files whole: golden cases, statistics, traces. Weights are the engine's business.
+ * Reads and writes complete `.safetensors` files: golden cases, statistics, traces. (Weights are read by the engine.)
  * Format: u64 little-endian header length, a JSON header, then the tensors' bytes without gaps.
  */
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { Pi05Error } from './errors.js';
 
-/** F16 and BF16 are kept as their bits. */
+/** The array of each dtype. F16 and BF16 are kept as their bit patterns. */
 export interface SafetensorsArrays {
   F64: Float64Array;
   F32: Float32Array;
@@ -19,7 +19,7 @@ export interface SafetensorsArrays {
 }
 export type SafetensorsDtype = keyof SafetensorsArrays;
 
-/** A tensor row by row; narrow on `dtype` to know the array. */
+/** A tensor, row-major. `dtype` narrows the type of `data`. */
 export type SafetensorsTensor = {
   readonly [D in SafetensorsDtype]: {
     readonly dtype: D;
@@ -49,12 +49,12 @@ const ARRAYS: Readonly<Record<SafetensorsDtype, ArrayType>> = {
   BOOL: Uint8Array,
 };
 
-/** As the format's own library limits it. */
+/** The limit of the reference implementation. */
 const MAX_HEADER_BYTES = 100_000_000;
 
 /**
- * Reads a file of up to 2 GiB. Tensors are views on the file's bytes where their offset is aligned, else copies.
- * Throws INVALID_ARGUMENT for a file that cannot be read or does not hold together in every byte.
+ * Reads a file of up to 2 GiB. Tensors are views on the file's bytes where their offset is aligned, otherwise copies.
+ * @throws Pi05Error INVALID_ARGUMENT for a file that cannot be read or is not valid in every byte.
  */
 export function readSafetensors(path: string): SafetensorsFile {
   let bytes: Buffer;
@@ -66,7 +66,7 @@ export function readSafetensors(path: string): SafetensorsFile {
   return parseSafetensors(bytes, path);
 }
 
-/** The same for bytes already in memory; `source` names them in errors. */
+/** As `readSafetensors`, from memory. @param source names the bytes in errors. */
 export function parseSafetensors(bytes: Uint8Array, source: string): SafetensorsFile {
   if (endianness() !== 'LE') throw invalid(source, 'Expected a little-endian machine to read .safetensors files');
   const { header, start } = parseHeader(bytes, source);
@@ -109,8 +109,8 @@ export function parseSafetensors(bytes: Uint8Array, source: string): Safetensors
 }
 
 /**
- * Writes tensors so that every one is aligned in the file: larger elements first, then in the order given.
- * Same input, same bytes. Throws INVALID_ARGUMENT where shape and data disagree, or the file cannot be written.
+ * Writes tensors so that each is aligned in the file: sorted by element size, largest first, otherwise in the given order.
+ * Deterministic. @throws Pi05Error INVALID_ARGUMENT where shape and data disagree, or the file cannot be written.
  */
 export function writeSafetensors(
   path: string,
@@ -126,7 +126,7 @@ export function writeSafetensors(
   for (const [name, tensor] of [...tensors].sort((a, b) => size(b[1]) - size(a[1]))) {
     const { dtype, shape, data } = tensor;
     if (name === '__metadata__' || name in header) {
-      throw invalid(path, `Expected one tensor of each name, received another ${name}`);
+      throw invalid(path, `Expected each tensor name once, received ${name} twice`);
     }
     if (elements(shape) !== data.length) {
       throw invalid(
@@ -192,7 +192,7 @@ function parseEntry(
   entry: unknown,
   source: string,
 ): { dtype: SafetensorsDtype; shape: number[]; begin: number; end: number } {
-  if (!isObject(entry) || !isNaturals(entry['shape']) || !isNaturals(entry['data_offsets'])) {
+  if (!isObject(entry) || !isArrayOfNaturals(entry['shape']) || !isArrayOfNaturals(entry['data_offsets'])) {
     throw invalid(source, `Expected dtype, shape and data_offsets for ${name}, received something else from ${source}`);
   }
   const { dtype, shape, data_offsets: offsets } = entry;
@@ -217,7 +217,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isNaturals(value: unknown): value is number[] {
+function isArrayOfNaturals(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0);
 }
 

@@ -4,10 +4,10 @@ import { toNanoseconds } from '../time.js';
 import type { ActionJoint, CameraConfig, OutputConfig, PolicyConfig, StateJoint } from './config.js';
 import type { Pattern, Value } from './schema.js';
 
-/** Returns a checked parameter's value; `member` is the camera, joint or output where the pattern has one. */
+/** Returns the value of a checked parameter. @param member the camera, joint or output, for patterns with one. */
 export type ReadParameter = <P extends Pattern>(pattern: P, member?: string) => Value<P>;
 
-/** Checked parameters as the structure that the rest of the house reads. */
+/** The configuration as a structure, from checked parameters. */
 export function buildConfig(read: ReadParameter): PolicyConfig {
   const outputs = read('outputs.names').map((name): OutputConfig => ({
     name,

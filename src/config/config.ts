@@ -2,13 +2,13 @@ import type { ImageSlot } from '../frame/frame.js';
 import type { Units } from './units.js';
 
 /**
- * The node's configuration after every check. ROS parameters are the only source (`schema.ts` declares them);
- * here they have their types and defaults, durations are nanoseconds, and the rules of `rules.ts` hold.
+ * The node's configuration, completely checked. It comes from ROS parameters only, which `schema.ts` declares. Here they have
+ * their types and defaults, durations are nanoseconds, and the rules of `rules.ts` hold.
  */
 export interface PolicyConfig {
   /** Checkpoint directory. */
   readonly checkpoint: string;
-  /** Which of an openpi checkpoint's assets/<asset_id>/norm_stats.json applies; '' = the only one there is. */
+  /** Selects assets/<asset_id>/norm_stats.json of an openpi checkpoint; '' = the only one. */
   readonly assetId: string;
   readonly backend: 'auto' | 'cpu' | 'cuda';
   /** CPU inference threads; 0 = one per core. */
@@ -19,17 +19,19 @@ export interface PolicyConfig {
   readonly prompt: string;
   readonly promptTopic: string;
   readonly autostart: boolean;
-  /** Control ticks per second. */
+  /** Control ticks per second, Hz. */
   readonly controlRate: number;
   readonly schedule: ScheduleConfig;
+  /** Largest difference between the stamps of one observation, ns. */
   readonly sync: { readonly maxSkew: bigint };
+  /** Smallest and largest side of an image, pixels. */
   readonly image: { readonly minSize: number; readonly maxSize: number };
-  /** One or more, in slot order. */
+  /** At least one, in slot order. */
   readonly cameras: readonly CameraConfig[];
   readonly state: StateConfig;
   readonly action: ActionConfig;
   readonly outputs: readonly OutputConfig[];
-  /** Topic of whole chunks as `trajectory_msgs/JointTrajectory`. */
+  /** Topic on which complete chunks are published as `trajectory_msgs/JointTrajectory`. */
   readonly chunkTopic: string;
 }
 
@@ -41,7 +43,7 @@ export interface ScheduleConfig {
   readonly engineTimeout: bigint;
   /** A control tick later than this is reported as TICK_LATE, ns. */
   readonly maxTickLateness: bigint;
-  /** A tick waits for the observation of its own time and the inference in flight; for simulation in lock-step. */
+  /** A tick waits for the observation of its own time and for the running inference; for lock-step simulation. */
   readonly lockstep: boolean;
 }
 
@@ -50,15 +52,15 @@ export interface CameraConfig {
   readonly topic: string;
   readonly transport: 'raw' | 'compressed';
   readonly slot: ImageSlot;
-  /** Degrees by which the pixels are turned before the model sees them. */
+  /** Degrees by which the image is rotated before inference. */
   readonly rotate: 0 | 180;
-  /** Older than this the stream is stale, ns. */
+  /** The stream is stale when its newest message is older, ns. */
   readonly maxAge: bigint;
 }
 
-/** The state vector, joint by joint in the model's order. */
+/** The state vector; its joints are in the model's order. */
 export interface StateConfig {
-  /** 'none': the checkpoint takes no state in its prompt (openpi's pi05_libero). */
+  /** 'none': the checkpoint's prompt has no state (openpi's pi05_libero). */
   readonly mode: 'joints' | 'none';
   readonly topic: string;
   readonly maxAge: bigint;
@@ -69,7 +71,7 @@ export interface StateConfig {
 export interface StateJoint extends Units {
   readonly name: string;
   readonly source: 'position' | 'velocity' | 'effort';
-  /** What the message can say of it, in the message's units; −Infinity and Infinity where anything. */
+  /** Range of valid readings in the message's units; −Infinity and Infinity = no limit. */
   readonly lower: number;
   readonly upper: number;
 }
@@ -77,28 +79,28 @@ export interface StateJoint extends Units {
 export interface ActionConfig {
   /** One per action dimension, in the model's order. */
   readonly joints: readonly ActionJoint[];
-  /** What happens to model values beyond ±1 in the velocity joints: nothing, each clipped, or the whole vector scaled. */
+  /** Model values beyond ±1 of the velocity joints: kept, each clipped, or the whole vector scaled down. */
   readonly bound: 'none' | 'clip' | 'scale';
 }
 
 /**
- * robot value = transform⁻¹(model value × scale + offset). A delta is added to the observation's state of that joint before that,
- * both in the model's units.
+ * robot value = transform⁻¹(model value × scale + offset). A delta is first added to the observation's state of that joint, in
+ * the model's units.
  */
 export interface ActionJoint extends Units {
   readonly name: string;
-  /** 'velocity' also for relative commands that the robot itself adds up: sent as they are, and 0 stops. */
+  /** 'velocity' is also used for relative commands that the robot adds up itself: they are sent unchanged, and 0 stops. */
   readonly kind: 'position' | 'delta' | 'velocity';
   /** A velocity in an output of type 'joint_trajectory': it is integrated to positions. Such a joint is in the state and has a finite `maxVelocity`. */
   readonly integrated: boolean;
-  /** Keeps its last command in the stop action. */
+  /** The stop action keeps its last command. */
   readonly gripper: boolean;
-  /** Model values above this become 1, others 0; undefined = as they are. */
+  /** Model values above this become 1 and others 0; undefined = not changed. */
   readonly binarize: number | undefined;
-  /** Position limits in the robot's units; −Infinity and Infinity where none. A velocity joint with limits is a state joint too. */
+  /** Position limits in the robot's units; −Infinity and Infinity = none. A velocity joint with limits must be in the state. */
   readonly lower: number;
   readonly upper: number;
-  /** Per second and per second squared; Infinity where none. */
+  /** In the robot's units per second and per second squared; Infinity = no limit. */
   readonly maxVelocity: number;
   readonly maxAcceleration: number;
 }
@@ -108,7 +110,7 @@ export function commandQuantity({ kind, integrated }: ActionJoint): 'position' |
   return kind === 'velocity' && !integrated ? 'velocity' : 'position';
 }
 
-/** One command topic: a group of action joints sent together. */
+/** One command topic, and the action joints that are sent there. */
 export interface OutputConfig {
   readonly name: string;
   readonly topic: string;

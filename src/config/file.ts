@@ -5,12 +5,12 @@ import type { PolicyConfig } from './config.js';
 import { configFromParameters } from './parameters.js';
 import { Problems } from './problems.js';
 
-/** The node's name, by which a parameter file may address it. */
+/** The node's name, as in parameter files. */
 export const NODE_NAME = 'policy_node';
 
 /**
- * The configuration in an ordinary ROS 2 parameter file: what it says to `/**`, `/*` and the policy node, in the
- * order of the file. Values have the types that ROS's own reader gives them.
+ * The configuration in a ROS 2 parameter file: the parameters for `/**`, `/*` and the policy node, applied in the order of
+ * the file. Values have the types that ROS's own parser gives them.
  * @param warn gets a sentence for each deprecated value. @throws ProblemsError with every problem.
  */
 export function configFromFile(path: string, warn?: (sentence: string) => void): PolicyConfig {
@@ -23,10 +23,10 @@ export function configFromFile(path: string, warn?: (sentence: string) => void):
   return configFromParameters(flat, where, warn);
 }
 
-/** The parameters in a ROS 2 parameter file by full name; `lines` is filled with where each was given. */
+/** The parameters in a ROS 2 parameter file by full name. @param lines is filled with the line of each. */
 export function parametersFromFile(path: string, lines = new Map<string, number>()): Map<string, unknown> {
   const counter = new LineCounter();
-  // The failsafe schema leaves every scalar a string: which type it has is ROS's to say, not YAML's.
+  // The failsafe schema keeps every scalar a string, because ROS's types differ from YAML's.
   const document = parseDocument(readText(path), { schema: 'failsafe', lineCounter: counter });
   const problems = new Problems();
   const flat = new Map<string, unknown>();
@@ -42,7 +42,7 @@ export function parametersFromFile(path: string, lines = new Map<string, number>
       return typed;
     }
     if (!isSeq(node)) {
-      addProblem(isAlias(node) ? 'no aliases, which ROS refuses,' : 'a value', offset);
+      addProblem(isAlias(node) ? 'no aliases, which ROS rejects,' : 'a value', offset);
       return undefined;
     }
     const items = node.items.map((item) => (isScalar(item) ? rosValue(item) : undefined));
@@ -67,15 +67,15 @@ export function parametersFromFile(path: string, lines = new Map<string, number>
       }
     }
   };
-  let addressed = false;
+  let found = false;
   /** Namespaces may be nested maps: `robot: {policy_node: {ros__parameters: …}}`. */
   const visit = (pairs: readonly Pair[], path: string): void => {
     for (const pair of pairs) {
       const key = keyText(pair);
       const offset = isScalar(pair.key) ? pair.key.range?.[0] : undefined;
       if (key === 'ros__parameters') {
-        if (!isOurs(path)) continue;
-        addressed = true;
+        if (!isPolicyNode(path)) continue;
+        found = true;
         if (isMap(pair.value)) flatten(pair.value.items, '');
         else addProblem('parameters under ros__parameters', offset);
       } else if (isMap(pair.value)) {
@@ -92,7 +92,7 @@ export function parametersFromFile(path: string, lines = new Map<string, number>
   problems.throwIfAny();
   if (isMap(document.contents)) visit(document.contents.items, '');
   problems.throwIfAny();
-  if (!addressed) {
+  if (!found) {
     throw new Pi05Error(
       'CONFIG_FILE',
       `Expected parameters for ${NODE_NAME} (${NODE_NAME}: or /**:, and below it ros__parameters:) in ${path}, received none`,
@@ -102,7 +102,7 @@ export function parametersFromFile(path: string, lines = new Map<string, number>
   return flat;
 }
 
-/** A value on the command line (`-p name:=TEXT`) as ROS types it; undefined where it is not one scalar. */
+/** A value of the command line (`-p name:=TEXT`), with the type that ROS gives it; undefined where it is not a scalar. */
 export function scalarFromText(text: string): string | boolean | bigint | number | undefined {
   const { contents, errors } = parseDocument(text, { schema: 'failsafe' });
   return errors.length === 0 && isScalar(contents) ? rosValue(contents) : undefined;
@@ -121,8 +121,8 @@ function keyText(pair: Pair): string {
   return isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
 }
 
-/** Whether a node path of the file means the policy node, in any namespace: a replay has none. */
-function isOurs(path: string): boolean {
+/** Whether a node path in the file applies to the policy node. The namespace is ignored, since a replay has none. */
+function isPolicyNode(path: string): boolean {
   return ['**', '*', NODE_NAME].includes(path.split('/').at(-1) ?? '');
 }
 
@@ -134,8 +134,8 @@ const NOT_A_NUMBER = /^(?:\.nan|\.NaN|\.NAN|[+-]?[Nn][Aa][Nn])$/;
 const DOUBLE = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
 
 /**
- * A scalar as ROS types it (`rcl_yaml_param_parser`, parse.c): quoted = string, then boolean, integer as strtol reads
- * it (0x and leading-0 forms too), double, string. Undefined where there is nothing.
+ * A scalar with the type that ROS gives it (`rcl_yaml_param_parser`, parse.c). Quoted = string; otherwise the first that
+ * matches of boolean, integer as `strtol` reads it (also 0x… and 0…), double, string. Undefined for an empty scalar.
  */
 function rosValue(scalar: Scalar): string | boolean | bigint | number | undefined {
   const text = scalar.value as string;

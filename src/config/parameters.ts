@@ -15,21 +15,21 @@ import {
 } from './schema.js';
 import { checkUnknown } from './unknown.js';
 
-/** How a parameter is declared to ROS. */
+/** The declaration of a parameter to ROS. */
 export interface ParameterDescriptor {
   readonly name: string;
   readonly type: ParameterType;
-  /** Absent = declared without a value: it must be given, or its absence means something. */
+  /** Absent = no default: the parameter must be given, or it is optional. */
   readonly default?: ParameterValue;
   readonly description: string;
   readonly readOnly: boolean;
-  /** Closed range, where the parameter has one. */
+  /** Closed range of legal numbers; absent = no range. */
   readonly range?: { readonly from: number; readonly to: number };
 }
 
 /**
- * What to declare, for the cameras, joints and outputs that `overrides` (parameter values by full name) lists.
- * Optional parameters are only declared where they are given.
+ * The parameters to declare, for the cameras, joints and outputs that `overrides` (parameter values by full name) lists.
+ * Optional parameters are declared only where they are given.
  */
 export function parameterDescriptors(overrides: ReadonlyMap<string, unknown>): ParameterDescriptor[] {
   return allParameters(overrides)
@@ -44,7 +44,7 @@ export function parameterDescriptors(overrides: ReadonlyMap<string, unknown>): P
     }));
 }
 
-/** ROS knows closed ranges only: what must be above a number is shown from there on, and refused by our own check. */
+/** ROS has closed ranges only. An open lower limit is declared as closed; `configFromParameters` rejects the limit itself. */
 function descriptorRange({ type, min, above, max }: Declaration): Pick<ParameterDescriptor, 'range'> {
   const from = min ?? above;
   if (from === undefined && max === undefined) return {};
@@ -83,7 +83,7 @@ export function configFromParameters(
   return config;
 }
 
-/** A legal value, or a stand-in of the right type after a problem was noted. */
+/** The value, or a placeholder of the right type where a problem was added. */
 function checkedValue(
   { name, declaration }: Parameter,
   given: unknown,
@@ -94,7 +94,7 @@ function checkedValue(
     if (declaration.default !== undefined) return declaration.default;
     if (declaration.optional !== undefined) return undefined;
     problems.add('CONFIG_TYPE', `Expected ${article(declaration.type)} for ${name}, received nothing`, name);
-    return STAND_IN[declaration.type];
+    return PLACEHOLDER[declaration.type];
   }
   const received = typeof given === 'object' && 'length' in given ? Array.from(given as ArrayLike<unknown>) : given;
   if (!hasType(received, declaration.type)) {
@@ -104,17 +104,17 @@ function checkedValue(
         `${remedy(received, declaration.type)}${place(name)}`,
       name,
     );
-    return STAND_IN[declaration.type];
+    return PLACEHOLDER[declaration.type];
   }
-  const fault = rangeFault(received, declaration);
-  if (fault !== undefined) {
-    problems.add('CONFIG_RANGE', `Expected ${fault} for ${name}, received ${shown(received)}${place(name)}`, name);
-    return STAND_IN[declaration.type];
+  const expected = expectedRange(received, declaration);
+  if (expected !== undefined) {
+    problems.add('CONFIG_RANGE', `Expected ${expected} for ${name}, received ${shown(received)}${place(name)}`, name);
+    return PLACEHOLDER[declaration.type];
   }
   return received;
 }
 
-const STAND_IN: Readonly<Record<ParameterType, ParameterValue>> = {
+const PLACEHOLDER: Readonly<Record<ParameterType, ParameterValue>> = {
   bool: false,
   integer: 0n,
   double: 0,
@@ -137,8 +137,8 @@ function hasType(value: unknown, type: ParameterType): value is ParameterValue {
   }
 }
 
-/** What a value of the right type should have been, or undefined if it is legal. */
-function rangeFault(value: ParameterValue, declaration: Declaration): string | undefined {
+/** Describes the legal values where this one, which has the right type, is not legal; otherwise undefined. */
+function expectedRange(value: ParameterValue, declaration: Declaration): string | undefined {
   const { min, max, above, choices, unit } = declaration;
   if (choices !== undefined && !Array.isArray(value) && !choices.some((choice) => choice === value)) {
     return `one of ${choices.join(', ')}`;
@@ -160,12 +160,12 @@ function rangeFault(value: ParameterValue, declaration: Declaration): string | u
   return undefined;
 }
 
-/** Infinity means that there is no limit, where that is the default. */
+/** Whether an infinite number is legal: it means "no limit" where it is the default. */
 function mayBeInfinite({ default: value }: Declaration): boolean {
   return typeof value === 'number' && !Number.isFinite(value);
 }
 
-/** The legal numbers in words. */
+/** Describes the legal numbers. */
 export function numberDescription(declaration: Declaration): string {
   const { min, max, above, nonZero } = declaration;
   if (nonZero !== undefined) return 'a finite number other than 0';
@@ -211,7 +211,7 @@ function described(value: unknown): string {
   return `a value of type ${typeof value}`;
 }
 
-/** A value as it is written in a parameter file. */
+/** A value in the notation of parameter files. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`;
@@ -221,7 +221,7 @@ export function shown(value: unknown): string {
   return Number.isInteger(value) && Math.abs(value) < 1e15 ? value.toFixed(1) : String(value);
 }
 
-/** How to write what was probably meant. */
+/** How to write the value that was probably meant. */
 function remedy(value: unknown, type: ParameterType): string {
   if (type === 'double' && typeof value === 'bigint') return ` (write ${String(value)}.0)`;
   if (type === 'integer' && typeof value === 'number' && Number.isInteger(value)) return ` (write ${String(value)})`;

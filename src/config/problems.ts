@@ -1,16 +1,17 @@
 import { type ErrorCode, Pi05Error } from '../errors.js';
 
+/** Something wrong with a configuration or a checkpoint. */
 export interface Problem {
   readonly code: ErrorCode;
   /** One sentence. */
   readonly message: string;
-  /** The parameters or the file that it is about. */
+  /** The parameters or the file concerned. */
   readonly about: readonly string[];
 }
 
 /**
- * Everything that is wrong with a configuration or a checkpoint, at once. `code` and `source` are the first
- * problem's; `message` has one sentence a line, from the second on with its code in front.
+ * All problems of a configuration or a checkpoint. `code` and `source` are those of the first problem. `message` has one
+ * sentence per line; from the second line on, the code comes first.
  */
 export class ProblemsError extends Pi05Error {
   constructor(readonly problems: readonly [Problem, ...Problem[]]) {
@@ -20,7 +21,7 @@ export class ProblemsError extends Pi05Error {
   }
 }
 
-/** Collects problems. */
+/** Collects problems, so that all of them are reported at once. */
 export class Problems {
   readonly #problems: Problem[] = [];
 
@@ -28,7 +29,7 @@ export class Problems {
     this.#problems.push({ code, message, about });
   }
 
-  /** Adds what `error` says if it is one of ours; rethrows anything else. */
+  /** Adds the problems of a Pi05Error; rethrows any other error. */
   addError(error: unknown): void {
     if (error instanceof ProblemsError) this.#problems.push(...error.problems);
     else if (error instanceof Pi05Error) {
@@ -37,7 +38,7 @@ export class Problems {
     } else throw error;
   }
 
-  /** Whether there is a problem with one of these parameters already. */
+  /** Whether there already is a problem with one of these parameters. */
   concerns(about: readonly string[]): boolean {
     return this.#problems.some((problem) => problem.about.some((name) => about.includes(name)));
   }

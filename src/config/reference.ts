@@ -3,15 +3,19 @@ import { type Declaration, type Pattern, SCHEMA } from './schema.js';
 
 const HEAD = `# Parameters
 
-Every parameter of \`policy_node\`, as \`src/config/schema.ts\` declares it; \`npm run docs\` writes this page. Types are
-ROS's: a double is written with a point (\`15.0\`), an integer without. A parameter without a default must be given, and all
-but those marked *live* are read-only once the node runs. \`<camera>\`, \`<joint>\` and \`<output>\` stand for each of the names
-that \`cameras.names\`, \`state.joints\`, \`action.joints\` and \`outputs.names\` list. "joint's own" is rad or m for a position,
-rad/s or m/s for a velocity, N m or N for an effort. Rules between parameters are checked at the start, all at once, each in
-one sentence; [errors.md](errors.md) says what the codes mean.
+All parameters of \`policy_node\`. This page is generated from \`src/config/schema.ts\` by \`npm run docs\`.
+
+- The types are ROS types: a double is written with a decimal point (\`15.0\`), an integer without one.
+- A parameter without a default must be given. Optional parameters have the default *absent*.
+- Parameters are read-only while the node runs, except those marked *live*.
+- \`<camera>\`, \`<joint>\` and \`<output>\` are placeholders for the names in \`cameras.names\`, \`state.joints\`, \`action.joints\` and
+  \`outputs.names\`.
+- The unit *joint's own* is rad or m for a position, rad/s or m/s for a velocity, N m or N for an effort.
+- Parameters are checked together when the node starts. All problems are reported at once; [errors.md](errors.md) explains
+  their codes.
 `;
 
-/** The parameter reference, Markdown. */
+/** The parameter reference in Markdown. */
 export function parameterReference(): string {
   const sections = new Map<string, Pattern[]>();
   for (const pattern of Object.keys(SCHEMA) as Pattern[]) {

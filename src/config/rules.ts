@@ -5,8 +5,8 @@ import { type Pattern, parameterName } from './schema.js';
 import { sameUnits, type Units } from './units.js';
 
 /**
- * What must hold between parameters. A rule about a parameter that already has a problem of its own is silent, since
- * what it sees there is a stand-in.
+ * Checks the rules between parameters. A rule does not report a parameter that already has a problem: its value here is a
+ * placeholder.
  */
 export function checkRules(config: PolicyConfig, problems: Problems): void {
   const report: Report = (code, message, ...about) => {
@@ -47,7 +47,7 @@ function checkCameras(config: PolicyConfig, report: Report): void {
       if (other.topic === camera.topic) {
         report(
           'CAMERA_DUPLICATE',
-          `Expected a topic of its own for each camera, received ${camera.topic} for ${other.name} and ${camera.name}`,
+          `Expected a different topic for each camera, received ${camera.topic} for ${other.name} and ${camera.name}`,
           parameterName('cameras.<camera>.topic', other.name),
           parameterName('cameras.<camera>.topic', camera.name),
         );
@@ -55,7 +55,7 @@ function checkCameras(config: PolicyConfig, report: Report): void {
       if (other.slot === camera.slot) {
         report(
           'CONFIG_RANGE',
-          `Expected a slot of its own for each camera, received ${camera.slot} for ${other.name} and ${camera.name}`,
+          `Expected a different slot for each camera, received ${camera.slot} for ${other.name} and ${camera.name}`,
           parameterName('cameras.<camera>.slot', other.name),
           parameterName('cameras.<camera>.slot', camera.name),
         );
@@ -105,11 +105,11 @@ function checkActionJoint(joint: ActionJoint, config: PolicyConfig, report: Repo
   const kind = parameter('action.<joint>.kind');
   const state = config.state.joints.find(({ name }) => name === joint.name);
   const measured = state?.source === 'position';
-  const needsState = (why: string, ...about: readonly string[]): void => {
+  const needsState = (reason: string, ...about: readonly string[]): void => {
     const received = state === undefined ? 'none' : `its ${state.source}`;
     report(
       'CONFIG_RANGE',
-      `Expected the position of ${joint.name} in the state, since ${why}, received ${received}`,
+      `Expected the position of ${joint.name} in the state, since ${reason}, received ${received}`,
       kind,
       'state.joints',
       parameterName('state.<joint>.source', joint.name),
@@ -157,7 +157,7 @@ function checkActionJoint(joint: ActionJoint, config: PolicyConfig, report: Repo
     if (joint.maxVelocity === Infinity) {
       report(
         'CONFIG_RANGE',
-        `Expected a finite max_velocity for ${joint.name}, which says how far its integrated velocity may run ahead of it, ` +
+        `Expected a finite max_velocity for ${joint.name}, which limits how far its integrated position may lead the measured one, ` +
           'received Infinity',
         parameter('action.<joint>.max_velocity'),
         kind,
@@ -208,7 +208,7 @@ function checkOutputs(config: PolicyConfig, report: Report): void {
     const users = config.outputs.filter((output) => output.topic === topic);
     report(
       'CONFIG_RANGE',
-      `Expected a topic of its own for each output and for chunk_topic, received ${topic} ${String(count)} times`,
+      `Expected different topics for all outputs and chunk_topic, received ${topic} ${String(count)} times`,
       'chunk_topic',
       ...users.map((output) => parameterName('outputs.<output>.topic', output.name)),
     );

@@ -1,6 +1,6 @@
 /**
- * Every parameter of the node, declared once. The TypeScript types, the ROS declarations, the checks of a parameter
- * file and the parameter reference all come from this table; what relates several parameters is in `rules.ts`.
+ * Every parameter of the node, declared once. The TypeScript types, the ROS declarations, the checks of parameter files and
+ * docs/parameters.md come from this table. Rules between parameters are in `rules.ts`.
  */
 
 import { IMAGE_SLOTS } from '../frame/frame.js';
@@ -8,36 +8,36 @@ import { TRANSFORMS } from './units.js';
 
 export type ParameterType = 'bool' | 'integer' | 'double' | 'string' | 'string_array';
 
-/** A parameter as ROS types it: an integer is a bigint, a double is a number. */
+/** A parameter value: an integer is a bigint, a double is a number. */
 export type ParameterValue = boolean | bigint | number | string | readonly string[];
 
 export interface Declaration {
   readonly type: ParameterType;
   /** Absent = the parameter must be given, unless `optional`. */
   readonly default?: ParameterValue;
-  /** May be absent, which means something that no value says. */
+  /** May be absent; what absence means is in `doc`. */
   readonly optional?: true;
-  /** Of numbers; absent = a pure number. "joint's own" = rad or m, rad/s or m/s, N m or N. */
+  /** Unit of a number; absent = dimensionless. "joint's own" = rad or m, rad/s or m/s, N m or N. */
   readonly unit?: string;
   /** Smallest and largest legal number. */
   readonly min?: number;
   readonly max?: number;
   /** Numbers must be larger than this. */
   readonly above?: number;
-  /** A number that must not be 0. */
+  /** The number must not be 0. */
   readonly nonZero?: true;
   /** The legal strings or integers. */
   readonly choices?: readonly (string | bigint)[];
-  /** A string that must not be empty. */
+  /** The string must not be empty. */
   readonly nonEmpty?: true;
-  /** Names listed here each have the parameters whose names begin with this pattern. */
+  /** Each name in this list has the parameters whose patterns begin with this prefix. */
   readonly members?: string;
   /** May be set while the node runs; every other parameter is read-only. */
   readonly live?: true;
   readonly doc: string;
 }
 
-const STALE_DOC = 'The stream is stale, and refused, once its newest message is older than this.';
+const STALE_DOC = 'Age of the newest message above which the stream is stale and not used.';
 
 export const SCHEMA = {
   checkpoint: {
@@ -48,13 +48,13 @@ export const SCHEMA = {
   asset_id: {
     type: 'string',
     default: '',
-    doc: "Which of an openpi checkpoint's assets/<asset_id>/norm_stats.json applies; empty = the only one there is.",
+    doc: 'Selects assets/<asset_id>/norm_stats.json of an openpi checkpoint; empty = the only one.',
   },
   backend: {
     type: 'string',
     default: 'auto',
     choices: ['auto', 'cpu', 'cuda'],
-    doc: 'Where the model runs; auto = a GPU if there is one.',
+    doc: 'Where the model runs; auto = on a GPU if one can be used, otherwise on the CPU.',
   },
   threads: {
     type: 'integer',
@@ -68,50 +68,50 @@ export const SCHEMA = {
     default: 0n,
     min: 0,
     max: 1000,
-    doc: "Steps of the flow from noise to actions; 0 = the checkpoint's own number.",
+    doc: "Flow-matching steps from noise to actions; 0 = the checkpoint's own number.",
   },
   seed: {
     type: 'integer',
     default: 0n,
     min: 0,
-    doc: 'Seed of the noise, which is a function of this and of the observation stamp alone.',
+    doc: 'Seed of the noise. The noise of an inference depends only on the seed and on the stamp of the observation.',
   },
   prompt: {
     type: 'string',
     default: '',
     live: true,
-    doc: 'What the robot shall do, in words; empty = wait for the prompt topic.',
+    doc: 'The task in words; empty = wait for the prompt topic.',
   },
   prompt_topic: {
     type: 'string',
     default: 'prompt',
     nonEmpty: true,
-    doc: 'std_msgs/String topic that replaces the prompt.',
+    doc: 'std_msgs/String topic; a message replaces the prompt.',
   },
   autostart: {
     type: 'bool',
     default: true,
-    doc: 'Configure and activate on start, without waiting for a lifecycle manager.',
+    doc: 'Configure and activate at start, without a lifecycle manager.',
   },
   control_rate: {
     type: 'double',
     unit: 'Hz',
     above: 0,
     max: 1000,
-    doc: 'Control ticks per second; one row of a chunk lasts one tick.',
+    doc: 'Control ticks per second; each step of a chunk is executed for one tick.',
   },
   'schedule.mode': {
     type: 'string',
     default: 'async',
     choices: ['sync', 'async'],
-    doc: 'sync: infer, execute, infer again; async: infer while executing.',
+    doc: 'sync = infer, execute, infer again; async = infer while executing.',
   },
   'schedule.replan_steps': {
     type: 'integer',
     unit: 'ticks',
     min: 1,
     max: 10000,
-    doc: 'A new chunk is wanted after this many executed steps; 1 = every control tick.',
+    doc: 'A new chunk is requested after this many executed steps; 1 = at every control tick.',
   },
   'schedule.engine_timeout': {
     type: 'double',
@@ -119,7 +119,7 @@ export const SCHEMA = {
     unit: 's',
     above: 0,
     max: 3600,
-    doc: 'An inference without an answer after this long is reported as ENGINE_LATE.',
+    doc: 'An inference that takes longer is reported as ENGINE_LATE, and its chunk is not used.',
   },
   'schedule.max_tick_lateness': {
     type: 'double',
@@ -132,7 +132,7 @@ export const SCHEMA = {
   'schedule.lockstep': {
     type: 'bool',
     default: false,
-    doc: 'Each tick waits for the observation of its own time and for the inference in flight; simulation only.',
+    doc: 'Each tick waits for the observation of its own time and for the running inference; for simulation only.',
   },
   'sync.max_skew': {
     type: 'double',
@@ -140,7 +140,7 @@ export const SCHEMA = {
     unit: 's',
     min: 0,
     max: 3600,
-    doc: 'Largest difference between the stamps of one observation.',
+    doc: 'Largest difference between the stamps of the inputs of one observation.',
   },
   'image.min_size': {
     type: 'integer',
@@ -148,7 +148,7 @@ export const SCHEMA = {
     unit: 'pixels',
     min: 1,
     max: 65536,
-    doc: 'Images with a side shorter than this are refused.',
+    doc: 'Images with a shorter side are refused.',
   },
   'image.max_size': {
     type: 'integer',
@@ -156,19 +156,19 @@ export const SCHEMA = {
     unit: 'pixels',
     min: 1,
     max: 65536,
-    doc: 'Images with a side longer than this are refused.',
+    doc: 'Images with a longer side are refused.',
   },
   'cameras.names': {
     type: 'string_array',
     members: 'cameras.<camera>.',
-    doc: 'The cameras, by names of your choice.',
+    doc: 'Names of the cameras, which you choose.',
   },
   'cameras.<camera>.topic': { type: 'string', nonEmpty: true, doc: 'Image topic.' },
   'cameras.<camera>.transport': {
     type: 'string',
     default: 'raw',
     choices: ['raw', 'compressed'],
-    doc: 'raw: sensor_msgs/Image; compressed: sensor_msgs/CompressedImage.',
+    doc: 'raw = sensor_msgs/Image; compressed = sensor_msgs/CompressedImage.',
   },
   'cameras.<camera>.slot': {
     type: 'string',
@@ -180,7 +180,7 @@ export const SCHEMA = {
     default: 0n,
     unit: 'degrees',
     choices: [0n, 180n],
-    doc: 'By how much the image is turned before the model sees it: 180 for a camera that is mounted upside down.',
+    doc: 'Rotation of the image before inference: 180 for a camera that is mounted upside down.',
   },
   'cameras.<camera>.max_age': {
     type: 'double',
@@ -194,7 +194,7 @@ export const SCHEMA = {
     type: 'string',
     default: 'joints',
     choices: ['joints', 'none'],
-    doc: 'none: there is no state, for checkpoints that take none in their prompt.',
+    doc: 'joints = the state is part of the prompt; none = for checkpoints without the state in their prompt.',
   },
   'state.topic': {
     type: 'string',
@@ -214,26 +214,26 @@ export const SCHEMA = {
     type: 'string_array',
     default: [],
     members: 'state.<joint>.',
-    doc: "Joints of the state vector by their names in the message, in the model's order.",
+    doc: "Joints of the state vector, in the model's order, with their names in the message.",
   },
   'state.<joint>.source': {
     type: 'string',
     default: 'position',
     choices: ['position', 'velocity', 'effort'],
-    doc: 'Field of the message.',
+    doc: 'Field of the message that is read.',
   },
   'state.<joint>.transform': {
     type: 'string',
     default: 'none',
     choices: TRANSFORMS,
-    doc: "What becomes of the message's value first; interbotix_gripper: a finger's position (m) becomes the angle of its motor (rad).",
+    doc: "Applied to the message's value first; interbotix_gripper = position of a finger (m) to angle of its motor (rad).",
   },
   'state.<joint>.scale': {
     type: 'double',
     default: 1,
     unit: "joint's own",
     nonZero: true,
-    doc: "The model's value = (message − offset) / scale, the message's value after its transform.",
+    doc: 'Model value = (transformed message value − offset) / scale.',
   },
   'state.<joint>.offset': {
     type: 'double',
@@ -245,13 +245,13 @@ export const SCHEMA = {
     type: 'double',
     default: -Infinity,
     unit: "joint's own",
-    doc: 'Lowest reading that the joint can give, with a margin, in the units of the message; a lower one is refused.',
+    doc: 'Lowest possible reading, with a margin, in the units of the message; lower readings are refused.',
   },
   'state.<joint>.upper': {
     type: 'double',
     default: Infinity,
     unit: "joint's own",
-    doc: 'Highest reading that the joint can give, with a margin, in the units of the message; a higher one is refused.',
+    doc: 'Highest possible reading, with a margin, in the units of the message; higher readings are refused.',
   },
   'action.joints': {
     type: 'string_array',
@@ -262,25 +262,25 @@ export const SCHEMA = {
     type: 'string',
     default: 'none',
     choices: ['none', 'clip', 'scale'],
-    doc: "The velocity joints' model values beyond ±1: none = as they are; clip = each alone; scale = the whole vector.",
+    doc: 'Model values of the velocity joints beyond ±1: none = not limited; clip = each is clipped; scale = all are scaled down together.',
   },
   'action.<joint>.kind': {
     type: 'string',
     choices: ['position', 'delta', 'velocity'],
-    doc: "position: absolute; delta: added to the observation's state of that joint; velocity: 0 stops.",
+    doc: "position = absolute; delta = added to the joint's state in the observation; velocity = 0 stops.",
   },
   'action.<joint>.transform': {
     type: 'string',
     default: 'none',
     choices: TRANSFORMS,
-    doc: "What becomes of the robot's value last, the inverse of the state's; interbotix_gripper: the angle of a gripper's motor (rad) becomes its finger's position (m).",
+    doc: "Applied to the robot's value last, the inverse of the state's transform; interbotix_gripper = angle of the motor (rad) to position of a finger (m).",
   },
   'action.<joint>.scale': {
     type: 'double',
     default: 1,
     unit: "joint's own",
     nonZero: true,
-    doc: "The robot's value = model value × scale + offset, before its transform.",
+    doc: 'Robot value = model value × scale + offset, before its transform.',
   },
   'action.<joint>.offset': {
     type: 'double',
@@ -296,60 +296,60 @@ export const SCHEMA = {
   'action.<joint>.binarize': {
     type: 'double',
     optional: true,
-    doc: 'Model values above this become 1, others 0; absent = as they are.',
+    doc: 'Model values above this become 1 and others 0; absent = not changed.',
   },
   'action.<joint>.lower': {
     type: 'double',
     default: -Infinity,
     unit: 'rad or m',
-    doc: 'Lowest position.',
+    doc: 'Lowest position of a command.',
   },
   'action.<joint>.upper': {
     type: 'double',
     default: Infinity,
     unit: 'rad or m',
-    doc: 'Highest position.',
+    doc: 'Highest position of a command.',
   },
   'action.<joint>.max_velocity': {
     type: 'double',
     default: Infinity,
     unit: 'rad/s or m/s',
     above: 0,
-    doc: 'Largest speed.',
+    doc: 'Largest speed of a command.',
   },
   'action.<joint>.max_acceleration': {
     type: 'double',
     default: Infinity,
     unit: 'rad/s² or m/s²',
     above: 0,
-    doc: 'Largest change of speed per second.',
+    doc: 'Largest acceleration of a command.',
   },
   'outputs.names': {
     type: 'string_array',
     default: [],
     members: 'outputs.<output>.',
-    doc: 'The command topics, by names of your choice; none = chunks only.',
+    doc: 'Names of the command topics, which you choose; none = only chunks are published.',
   },
   'outputs.<output>.topic': { type: 'string', nonEmpty: true, doc: 'Command topic.' },
   'outputs.<output>.type': {
     type: 'string',
     choices: ['joint_trajectory', 'float64_multi_array'],
-    doc: "joint_trajectory: trajectory_msgs/JointTrajectory of positions, velocities are integrated; float64_multi_array: std_msgs/Float64MultiArray of the joints' own kinds.",
+    doc: "joint_trajectory = trajectory_msgs/JointTrajectory with positions, velocities are integrated; float64_multi_array = std_msgs/Float64MultiArray with each joint's own kind.",
   },
   'outputs.<output>.joints': {
     type: 'string_array',
-    doc: 'The action joints sent there, in the order of the message.',
+    doc: 'The action joints that are sent, in the order of the message.',
   },
   chunk_topic: {
     type: 'string',
     default: '~/chunk',
     nonEmpty: true,
-    doc: 'trajectory_msgs/JointTrajectory topic of whole chunks.',
+    doc: 'trajectory_msgs/JointTrajectory topic for complete chunks.',
   },
 } as const satisfies Readonly<Record<string, Declaration>>;
 
 export type Schema = typeof SCHEMA;
-/** A parameter's name with `<camera>`, `<joint>` or `<output>` where the name of one stands. */
+/** A parameter's name with `<camera>`, `<joint>` or `<output>` in place of the actual name. */
 export type Pattern = keyof Schema;
 
 interface Types {
@@ -360,7 +360,7 @@ interface Types {
   string_array: readonly string[];
 }
 
-/** What a checked parameter of this pattern holds. */
+/** The type of a checked parameter. */
 export type Value<P extends Pattern> =
   | (Schema[P] extends { choices: readonly (infer Choice)[] } ? Choice : Types[Schema[P]['type']])
   | (Schema[P] extends { optional: true } ? undefined : never);
@@ -374,12 +374,12 @@ export interface Parameter {
 
 const PATTERNS = Object.keys(SCHEMA) as Pattern[];
 
-/** The full name of a pattern's parameter for one camera, joint or output. */
+/** The full name of the parameter for one camera, joint or output. */
 export function parameterName(pattern: Pattern, member?: string): string {
   return member === undefined ? pattern : pattern.replace(/<\w+>/, () => member);
 }
 
-/** Every parameter there is, for the cameras, joints and outputs that `flat` (parameter values by full name) lists. */
+/** All parameters, for the cameras, joints and outputs that `flat` (parameter values by full name) lists. */
 export function allParameters(flat: ReadonlyMap<string, unknown>): Parameter[] {
   return PATTERNS.flatMap((pattern) => {
     const declaration: Declaration = SCHEMA[pattern];

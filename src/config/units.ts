@@ -1,6 +1,6 @@
 /**
- * Between a joint's value in a message and the model's value, in and out. On the message's side there may be a transform
- * that no scale can express; scale and offset lie between it and the model.
+ * Conversion between a joint's value in a message and its value in the model, in both directions. A transform, for what scale
+ * and offset cannot express, is applied to the message's value; scale and offset convert its result to the model's value.
  */
 
 export const TRANSFORMS = ['none', 'interbotix_gripper'] as const;
@@ -13,24 +13,24 @@ export interface Units {
 }
 
 interface Transform {
-  /** The message's value as scale and offset see it. */
+  /** Message value → the value that scale and offset are applied to. */
   readonly in: (value: number) => number;
-  /** Its inverse. */
+  /** The inverse of `in`. */
   readonly out: (value: number) => number;
 }
 
-/** m: the gripper of Interbotix's X-series arms is a slider-crank, a horn on the motor and an arm from it to the finger. */
+/** The gripper of Interbotix's X-series arms is a slider-crank: a horn on the motor, and an arm from it to the finger. Lengths in m. */
 const HORN = 0.022;
 const ARM = 0.036;
 
-/** openpi writes it as `linear_to_radian` in aloha_policy.py; the geometry and both lengths are Interbotix's. */
+/** openpi's `linear_to_radian` (aloha_policy.py). The geometry and both lengths are Interbotix's. */
 const INTERBOTIX_GRIPPER: Transform = {
-  /** A finger's position (m) as the motor's angle (rad, −π/2 … π/2). */
+  /** Position of a finger (m) → angle of the motor (rad, −π/2 … π/2). */
   in: (finger) => {
     const sine = (HORN ** 2 + finger ** 2 - ARM ** 2) / (2 * HORN * finger);
     return Math.asin(Math.max(-1, Math.min(1, sine)));
   },
-  /** The motor's angle (rad) as its finger's position (m). */
+  /** Angle of the motor (rad) → position of a finger (m). */
   out: (angle) => {
     const within = Math.max(-Math.PI / 2, Math.min(Math.PI / 2, angle));
     return HORN * Math.sin(within) + Math.sqrt(ARM ** 2 - (HORN * Math.cos(within)) ** 2);
@@ -42,17 +42,17 @@ const BY_NAME: Readonly<Record<TransformName, Transform>> = {
   interbotix_gripper: INTERBOTIX_GRIPPER,
 };
 
-/** A joint's value in a message → the model's value before normalisation. */
+/** Value in a message → model value before normalisation. */
 export function toModel(value: number, { transform, scale, offset }: Units): number {
   return (BY_NAME[transform].in(value) - offset) / scale;
 }
 
-/** The model's unnormalised value → a joint's value in a message. */
+/** Unnormalised model value → value in a message. */
 export function toRobot(value: number, { transform, scale, offset }: Units): number {
   return BY_NAME[transform].out(value * scale + offset);
 }
 
-/** Whether the model's values of two joints mean the same. */
+/** Whether two conversions are equal. */
 export function sameUnits(one: Units, other: Units): boolean {
   return one.transform === other.transform && one.scale === other.scale && one.offset === other.offset;
 }

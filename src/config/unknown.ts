@@ -1,10 +1,10 @@
 import type { Problems } from './problems.js';
 import { type Declaration, type Parameter, SCHEMA } from './schema.js';
 
-/** Parameters that every ROS node has. */
+/** Parameters that ROS itself gives to every node. */
 const ROS_OWN = /^(use_sim_time|start_type_description_service|qos_overrides\..*)$/;
 
-/** Adds a problem for each name in `flat` that is none of `parameters`; each says which one is nearest. */
+/** Adds a problem for each name in `flat` that is not in `parameters`; it suggests the most similar one. */
 export function checkUnknown(
   flat: ReadonlyMap<string, unknown>,
   parameters: readonly Parameter[],
@@ -12,12 +12,12 @@ export function checkUnknown(
   place: (name: string) => string,
 ): void {
   const allowed = new Set(parameters.map(({ name }) => name));
-  // Where a list of names is itself wrong, nothing is known about the parameters of its members.
-  const unknowable = LISTS.filter(({ list }) => problems.concerns([list])).map(({ prefix }) => prefix);
+  // If a list of names is wrong, the parameters of its members cannot be judged.
+  const unjudged = LISTS.filter(({ list }) => problems.concerns([list])).map(({ prefix }) => prefix);
   for (const name of flat.keys()) {
-    if (allowed.has(name) || ROS_OWN.test(name) || unknowable.some((prefix) => name.startsWith(prefix))) continue;
-    const stranger = strangerIn(name);
-    const why = stranger === undefined ? '' : `${stranger.member} is not in ${stranger.list}; `;
+    if (allowed.has(name) || ROS_OWN.test(name) || unjudged.some((prefix) => name.startsWith(prefix))) continue;
+    const unlisted = unlistedMember(name);
+    const why = unlisted === undefined ? '' : `${unlisted.member} is not in ${unlisted.list}; `;
     problems.add(
       'CONFIG_UNKNOWN_KEY',
       `Expected a known parameter, received ${name}${place(name)} (${why}nearest: ${nearest(name, allowed)})`,
@@ -26,7 +26,7 @@ export function checkUnknown(
   }
 }
 
-/** The lists of names, and how the parameters of what they name begin and end. */
+/** The parameters that list names, with the prefix and the suffixes of the parameters of each listed name. */
 const LISTS = Object.entries<Declaration>(SCHEMA).flatMap(([list, { members }]) => {
   if (members === undefined) return [];
   const ends = Object.keys(SCHEMA).filter((pattern) => pattern.startsWith(members));
@@ -34,8 +34,8 @@ const LISTS = Object.entries<Declaration>(SCHEMA).flatMap(([list, { members }]) 
   return [{ list, prefix, suffixes: ends.map((pattern) => pattern.slice(members.length - 1)) }];
 });
 
-/** The camera, joint or output that a name would be right for if it were listed. */
-function strangerIn(name: string): { readonly list: string; readonly member: string } | undefined {
+/** The camera, joint or output whose parameter this would be if it were listed. */
+function unlistedMember(name: string): { readonly list: string; readonly member: string } | undefined {
   for (const { list, prefix, suffixes } of LISTS) {
     const suffix = suffixes.find((end) => name.startsWith(prefix) && name.endsWith(end));
     const member = suffix && name.slice(prefix.length, name.length - suffix.length);
@@ -54,7 +54,7 @@ function nearest(name: string, allowed: Iterable<string>): string {
   return best;
 }
 
-/** Levenshtein's: the fewest insertions, deletions and replacements of one character. */
+/** Levenshtein distance: the fewest insertions, deletions and replacements of one character. */
 function editDistance(from: string, to: string): number {
   let previous = Array.from({ length: to.length + 1 }, (_, column) => column);
   for (let row = 1; row <= from.length; row += 1) {

@@ -1,6 +1,6 @@
-/** The plain data that flows through the house. No logic; times are nanoseconds as `bigint`. */
+/** The data that modules pass to each other: plain values without logic. Times are nanoseconds as `bigint`. */
 
-/** Pixel layouts that the engine takes as they are; 8 bits a channel. */
+/** Pixel encodings that the engine accepts, named as in sensor_msgs/image_encodings. 8 bits per channel. */
 export type PixelEncoding = 'rgb8' | 'bgr8' | 'rgba8' | 'bgra8' | 'mono8';
 
 export const BYTES_PER_PIXEL: Readonly<Record<PixelEncoding, number>> = {
@@ -11,17 +11,17 @@ export const BYTES_PER_PIXEL: Readonly<Record<PixelEncoding, number>> = {
   mono8: 1,
 };
 
-/** Pi0.5's image slots, in the order in which the model sees them. */
+/** Pi0.5's image slots, in the model's order. */
 export const IMAGE_SLOTS = ['base_0_rgb', 'left_wrist_0_rgb', 'right_wrist_0_rgb'] as const;
 export type ImageSlot = (typeof IMAGE_SLOTS)[number];
 
-/** Pixels as they arrived: `height` rows of `step` bytes. */
+/** Pixels as the camera sent them: `height` rows of `step` bytes. */
 export interface Pixels {
   readonly width: number;
   readonly height: number;
   readonly step: number;
   readonly encoding: PixelEncoding;
-  /** [height, step] bytes; not to be written to after it was handed over. */
+  /** [height, step] bytes. Must not be written to once it was passed on. */
   readonly data: Uint8Array;
 }
 
@@ -31,7 +31,7 @@ export interface CameraFrame extends Pixels {
   readonly stamp: bigint;
 }
 
-/** `sensor_msgs/Image` as decoded from CDR, before any check but that the bytes are there. */
+/** `sensor_msgs/Image` as decoded from CDR. Nothing is checked yet, except that the message is complete. */
 export interface RawImage {
   readonly stamp: bigint;
   readonly width: number;
@@ -57,46 +57,46 @@ export interface JointReading {
   readonly effort: Float64Array;
 }
 
-/** One camera's view in an observation, bound to the model's slot. */
+/** One camera's image in an observation, and the model's slot that it fills. */
 export interface View {
   readonly camera: string;
   readonly slot: ImageSlot;
   readonly frame: CameraFrame;
 }
 
-/** Everything the policy sees at one instant; built only from inputs that passed every check. */
+/** The policy's input at one time. Every input in it passed all checks. */
 export interface Observation {
-  /** The newest stamp in the set, ns. */
+  /** The newest stamp of its inputs, ns. */
   readonly stamp: bigint;
   /** In slot order, one per configured camera. */
   readonly views: readonly View[];
-  /** [state joints] the model's units before normalisation: (message − offset) / scale. */
+  /** [state joints] in the model's units before normalisation: (message − offset) / scale. */
   readonly state: Float64Array;
   readonly prompt: string;
 }
 
-/** One inference's result in the robot's units. */
+/** The result of one inference, in the robot's units. */
 export interface ActionChunk {
-  /** Stamp of the observation it was computed from, ns. */
+  /** Stamp of its observation, ns. */
   readonly stamp: bigint;
-  /** Action joints, one per column. */
+  /** The action joints, one per column of `values`. */
   readonly joints: readonly string[];
-  /** Steps in `values`. */
+  /** Number of steps, one per row of `values`. */
   readonly rows: number;
-  /** [rows, joints] row by row; units per joint as configured (rad, rad/s, m …). */
+  /** [rows, joints], row-major; each joint in its own unit (rad, rad/s, m …). */
   readonly values: Float64Array;
-  /** Seconds between rows. */
+  /** Time between two rows, s. */
   readonly period: number;
 }
 
-/** Why a command has the values it has. */
+/** What a command is: a step of a chunk, a hold, or the stop action. */
 export type CommandReason = 'step' | 'hold' | 'stop';
 
-/** What the robot is told at one control tick. */
+/** The command of one control tick. */
 export interface Command {
   /** Time of the tick, ns. */
   readonly time: bigint;
   readonly reason: CommandReason;
-  /** [action joints] in the robot's units, as they go out: positions, or velocities where those are not integrated. */
+  /** [action joints] in the robot's units, as published: positions, or velocities for velocity joints that are not integrated. */
   readonly values: Float64Array;
 }

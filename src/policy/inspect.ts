@@ -11,33 +11,33 @@ import { dimensions, type Statistics } from './transforms/normalize.js';
 
 const ROWS = ['q01', 'q99', 'mean', 'std'] as const;
 
-/** Statistics of the state or of the actions. */
+/** The statistics of the state or of the actions, for `pi05 inspect`. */
 export interface VectorReport {
-  /** By which the policy normalises. */
+  /** How the policy normalises with them. */
   readonly kind: Statistics['kind'];
   readonly dimensions: number;
-  /** What the file holds, one number a dimension. */
+  /** The rows in the file, one number per dimension. */
   readonly rows: Readonly<Partial<Record<(typeof ROWS)[number], readonly number[]>>>;
 }
 
 export interface StatisticsReport {
-  /** openpi's; undefined for LeRobot's. */
+  /** The asset id in an openpi checkpoint; undefined in a LeRobot one. */
   readonly assetId: string | undefined;
-  /** Undefined where there is none or it is wrong. */
+  /** Undefined where there are no valid ones. */
   readonly state: VectorReport | undefined;
   readonly actions: VectorReport | undefined;
 }
 
 export interface TokenizerReport {
   readonly path: string;
-  /** BPE, Unigram. */
+  /** The model type: BPE or Unigram. */
   readonly kind: string;
-  /** One more than its largest id. */
+  /** Largest id + 1. */
   readonly vocab: number;
   readonly bos: number;
 }
 
-/** All statistics of a checkpoint; problems get everything wrong with them, whichever a configuration would use. */
+/** All statistics of a checkpoint. Adds every problem with them, including those that no configuration would use. */
 export function inspectStatistics(directory: string, model: PolicyModel, problems: Problems): StatisticsReport[] {
   if (model.family === 'lerobot') return [inspectLerobot(directory, model, problems)];
   const ids = assetIds(join(directory, 'assets'));
@@ -79,11 +79,11 @@ function inspectLerobot(directory: string, model: PolicyModel, problems: Problem
     if (read === undefined) return undefined;
     const path = join(directory, 'config.json');
     const length = dimensions(read.statistics);
-    const said = features[vector];
-    if (said !== undefined && length !== Infinity && said !== length) {
+    const declared = features[vector];
+    if (declared !== undefined && length !== Infinity && declared !== length) {
       problems.add(
         'CHECKPOINT_STATS',
-        `Expected statistics for the ${String(said)} numbers of the ${vector} in ${path}, received ${String(length)}`,
+        `Expected statistics for the ${String(declared)} numbers of the ${vector} in ${path}, received ${String(length)}`,
         directory,
       );
     }
@@ -93,7 +93,7 @@ function inspectLerobot(directory: string, model: PolicyModel, problems: Problem
   return { assetId: undefined, state: model.stateInPrompt ? report('state') : undefined, actions: report('actions') };
 }
 
-/** Mean and deviation are not used where quantiles are, but a file with wrong ones is not to be trusted. */
+/** Checks mean and std too. They are not used with quantiles, but wrong ones mean that the file cannot be trusted. */
 function checkRows(
   vector: string,
   rows: ReadonlyMap<string, Float64Array | string>,

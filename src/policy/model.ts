@@ -2,10 +2,10 @@ import type { PolicyConfig } from '../config/config.js';
 import type { Problems } from '../config/problems.js';
 import { IMAGE_SLOTS } from '../frame/frame.js';
 
-/** What the policy needs to know of a loaded model; the engine's ModelInfo is one. */
+/** The properties of a loaded model that the policy needs; a subset of the engine's ModelInfo. */
 export interface PolicyModel {
   readonly family: 'openpi' | 'lerobot';
-  /** Whether the prompt holds the state. */
+  /** Whether the state is part of the prompt. */
   readonly stateInPrompt: boolean;
   readonly slots: number;
   readonly actionDim: number;
@@ -14,7 +14,7 @@ export interface PolicyModel {
   readonly vocab: number;
 }
 
-/** What must hold between a configuration and a model. */
+/** Checks a configuration against a model: slots, number of actions, horizon, state. */
 export function checkModel(config: PolicyConfig, model: PolicyModel, problems: Problems): void {
   const { action, cameras, schedule, state } = config;
   for (const { name, slot } of cameras) {

@@ -1,10 +1,10 @@
 /**
- * Noise as a pure function of seed and stamp: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as
- * 1, 2, 3", SC 2011), then Box–Muller.
+ * Noise as a pure function of seed and stamp: the counter-based generator Philox4x32-10 (Salmon et al., "Parallel random
+ * numbers: as easy as 1, 2, 3", SC 2011) and the Box–Muller transform.
  */
 
 const ROUNDS = 10;
-/** The paper's multipliers, and Weyl increments of the key. */
+/** The multipliers and the key's Weyl increments of the paper. */
 const MULTIPLIER_0 = 0xd2511f53;
 const MULTIPLIER_1 = 0xcd9e8d57;
 const WEYL_0 = 0x9e3779b9;
@@ -12,7 +12,7 @@ const WEYL_1 = 0xbb67ae85;
 
 export type Block = readonly [number, number, number, number];
 
-/** One block of four random u32 for a counter of four u32 and a key of two. */
+/** Four random u32, from a counter of four u32 and a key of two. */
 export function philox4x32(counter: Block, key: readonly [number, number]): Block {
   let [c0, c1, c2, c3] = counter;
   let [k0, k1] = key;
@@ -26,7 +26,7 @@ export function philox4x32(counter: Block, key: readonly [number, number]): Bloc
   return [c0, c1, c2, c3];
 }
 
-/** High and low half of a u32 product, from 16-bit halves so that every step is exact in a double. */
+/** High and low half of a u32 product. Computed from 16-bit halves, so that every step is exact in a double. */
 function multiply(a: number, b: number): readonly [number, number] {
   const low = (a & 0xffff) * b;
   const high = (a >>> 16) * b + Math.floor(low / 0x10000);
@@ -34,8 +34,8 @@ function multiply(a: number, b: number): readonly [number, number] {
 }
 
 /**
- * `count` standard normal values. The key is the seed; the counter is the block's index and the stamp (ns), so that
- * the same observation gets the same noise whatever came before.
+ * `count` standard normal values. The key is the seed; the counter is the block index and the stamp (ns). The noise of an
+ * observation therefore does not depend on the inferences before it.
  */
 export function noise(seed: bigint, stamp: bigint, count: number): Float32Array {
   const key = halves(seed);
@@ -48,7 +48,7 @@ export function noise(seed: bigint, stamp: bigint, count: number): Float32Array 
   return values;
 }
 
-/** Box–Muller; the first uniform lies in (0, 1], so that its logarithm is finite. */
+/** Box–Muller transform of two u32. The first uniform number is in (0, 1], so that its logarithm is finite. */
 function normalPair(a: number, b: number): readonly [number, number] {
   const radius = Math.sqrt(-2 * Math.log((a + 1) / 2 ** 32));
   const angle = (2 * Math.PI * b) / 2 ** 32;

@@ -11,18 +11,19 @@ import {
   type Statistics,
 } from './transforms/normalize.js';
 
-/** A checkpoint's units. */
+/** The normalisation of a checkpoint. */
 export interface Normalizers {
-  /** Undefined where the prompt holds no state: nothing then needs it normalised. */
+  /** Undefined where the state is not part of the prompt and is not normalised. */
   readonly state: Normalizer | undefined;
   readonly actions: Normalizer;
-  /** Columns of the model's actions that `actions` takes. */
+  /** How many of the model's action columns `actions` takes. */
   readonly columns: number;
 }
 
 /**
- * Reads a checkpoint's statistics and checks them against the configured joints. Undefined after problems were noted:
- * nothing is ever left unnormalised because statistics are missing.
+ * Reads a checkpoint's statistics and checks them against the configured joints. Missing statistics are a problem; values
+ * are never left unnormalised because of them.
+ * @returns undefined where a problem was added.
  */
 export function loadNormalizers(
   directory: string,
@@ -77,7 +78,7 @@ export function loadNormalizers(
   };
 }
 
-/** `relation` '' = exactly as many, 'up to' = fewer will do. */
+/** @param relation '' = exactly as many names as statistics, 'up to' = fewer are allowed. */
 function checkLength(
   parameter: string,
   received: number,
@@ -95,7 +96,7 @@ function checkLength(
   );
 }
 
-/** Notes statistics for more actions than the model has. */
+/** Adds a problem where there are statistics for more actions than the model has. */
 export function checkColumns(actions: Statistics, model: PolicyModel, problems: Problems): void {
   const length = dimensions(actions);
   if (length === Infinity || length <= model.actionDim) return;

@@ -9,20 +9,20 @@ import { loadNormalizers, type Normalizers } from './normalizers.js';
 import { TokenizerWorkerClient } from './tokenizer/tokenizer-thread.js';
 import { loadTokenizer } from './tokenizer/load.js';
 import { binarize, bound, toAbsolute } from './transforms/actions.js';
-import { turned } from './transforms/images.js';
+import { rotated } from './transforms/images.js';
 import { cleanPrompt, promptWithoutState, promptWithState, pythonStrip, stateBins } from './transforms/prompt.js';
 
-/** What the engine needs for one inference. */
+/** The engine's inputs for one inference. */
 export interface PolicyInputs {
-  /** One per model slot; undefined = no camera there. */
+  /** One per model slot; undefined = no camera in that slot. */
   readonly images: (Pixels | undefined)[];
-  /** Valid ids, BOS first. */
+  /** Token ids, BOS first, without padding. */
   readonly tokens: Int32Array;
   /** [horizon, action dim] */
   readonly noise: Float32Array;
 }
 
-/** The transforms between observations and the model, and between the model and the robot. */
+/** Converts observations to model inputs, and model outputs to actions in the robot's units. */
 export class Policy {
   readonly #model: PolicyModel;
   readonly #config: PolicyConfig;
@@ -42,8 +42,8 @@ export class Policy {
   }
 
   /**
-   * Reads a checkpoint directory's tokenizer and statistics, and checks both and the model against the configuration.
-   * Throws a ProblemsError with everything wrong: CONFIG_RANGE, CHECKPOINT_STATS, CHECKPOINT_TOKENIZER.
+   * Reads the tokenizer and the statistics of a checkpoint directory, and checks them and the model against the configuration.
+   * @throws ProblemsError with every problem: CONFIG_RANGE, CHECKPOINT_STATS, CHECKPOINT_TOKENIZER.
    */
   static async load(directory: string, model: PolicyModel, config: PolicyConfig): Promise<Policy> {
     const problems = new Problems();
@@ -63,12 +63,12 @@ export class Policy {
     }
   }
 
-  /** Throws a Refusal PROMPT_EMPTY or PROMPT_TOO_LONG. */
+  /** The model inputs for an observation. @throws Refusal PROMPT_EMPTY, PROMPT_TOO_LONG. */
   prepare(observation: Observation): PolicyInputs {
     const images = Array.from({ length: this.#model.slots }, (_, index) => {
       const view = observation.views.find(({ slot }) => IMAGE_SLOTS.indexOf(slot) === index);
       const camera = this.#config.cameras.find(({ name }) => name === view?.camera);
-      return view && turned(view.frame, camera?.rotate ?? 0);
+      return view && rotated(view.frame, camera?.rotate ?? 0);
     });
     return {
       images,
@@ -77,7 +77,7 @@ export class Policy {
     };
   }
 
-  /** `actions`: [horizon, action dim] as the engine returns them, computed from this observation. */
+  /** @param actions [horizon, action dim], the engine's result for this observation. */
   finish(actions: Float32Array, observation: Observation): ActionChunk {
     const { horizon, actionDim } = this.#model;
     const { joints, bound: mode } = this.#config.action;
@@ -110,7 +110,7 @@ export class Policy {
     };
   }
 
-  /** Ends the tokenizer's thread; nothing can be prepared any more. */
+  /** Ends the tokenizer's thread. `prepare` cannot be called afterwards. */
   async close(): Promise<void> {
     await this.#tokenizer.close();
   }
@@ -140,7 +140,7 @@ export class Policy {
         promptTopic,
       );
     };
-    // A text so long takes seconds to tokenise.
+    // Checked before tokenising, which takes seconds for a very long text.
     const least = Math.ceil(cleaned.length / this.#tokenizer.longest);
     if (least > maxTokens) throw tooLong(`${String(least)} or more`);
     const tokens = Int32Array.from([this.#tokenizer.bos, ...texts.flatMap((text) => this.#tokenizer.encode(text))]);
@@ -153,7 +153,7 @@ export class Policy {
   }
 }
 
-/** The first columns of a matrix that is stored row by row. */
+/** The first columns of a row-major matrix. */
 function firstColumns(values: Float32Array, width: number, columns: number): Float32Array {
   if (columns === width) return values;
   const rows = values.length / width;

@@ -7,8 +7,9 @@ import { loadNormalizers } from './normalizers.js';
 import { lerobotFeatures } from './statistics/lerobot.js';
 
 /**
- * Why a configuration does not fit a checkpoint, or nothing where it does: what loading it would refuse, and what it would
- * let pass but was hardly meant, as a robot with fewer joints than the checkpoint was trained with.
+ * Why a configuration is not compatible with a checkpoint: the problems that loading would report, and others that loading
+ * accepts but that are probably a mistake, such as a robot with fewer joints than the checkpoint was trained with.
+ * @returns an empty list where it is compatible.
  */
 export function incompatibilities(
   directory: string,
@@ -22,14 +23,19 @@ export function incompatibilities(
   const { assetId } = config;
   const used = statistics.find(({ assetId: id }) => id === undefined || id === assetId || assetId === '');
   if (model.family === 'openpi' && used !== undefined) {
-    if (model.stateInPrompt) checkUsed('state.joints', config.state.joints.length, used.state, problems);
-    checkUsed('action.joints', config.action.joints.length, used.actions, problems);
+    if (model.stateInPrompt) checkJointCount('state.joints', config.state.joints.length, used.state, problems);
+    checkJointCount('action.joints', config.action.joints.length, used.actions, problems);
   }
   if (model.family === 'lerobot') checkCameras(directory, config, problems);
   return problems.list;
 }
 
-function checkUsed(parameter: string, received: number, report: VectorReport | undefined, problems: Problems): void {
+function checkJointCount(
+  parameter: string,
+  received: number,
+  report: VectorReport | undefined,
+  problems: Problems,
+): void {
   const expected = report === undefined ? 0 : usedDimensions(report);
   if (received >= expected || problems.concerns([parameter])) return;
   problems.add(
@@ -40,11 +46,11 @@ function checkUsed(parameter: string, received: number, report: VectorReport | u
   );
 }
 
-/** Without what only fills the row up: constants, and at the end of made-up statistics -1 … 1. */
+/** Dimensions without the padding at the end: constants, and the range −1 … 1 of statistics that were made up. */
 function usedDimensions({ rows: { q01 = [], q99 = [] } }: VectorReport): number {
-  const fills = (i: number): boolean => q01[i] === q99[i] || (q01[i] === -1 && q99[i] === 1);
+  const isPadding = (i: number): boolean => q01[i] === q99[i] || (q01[i] === -1 && q99[i] === 1);
   let length = q01.length;
-  while (length > 0 && fills(length - 1)) length -= 1;
+  while (length > 0 && isPadding(length - 1)) length -= 1;
   return length;
 }
 

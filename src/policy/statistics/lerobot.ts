@@ -6,10 +6,10 @@ import { readSafetensors, type SafetensorsFile } from '../../safetensors.js';
 import type { Statistics } from '../transforms/normalize.js';
 import { checkQuantiles, finiteRow } from './row.js';
 
-/** LeRobot's default where the processor's configuration names no other. */
+/** LeRobot's default, where the processor's configuration does not set one. */
 const EPSILON = 1e-8;
 
-/** What one of LeRobot's processor files says about the vector it normalises. */
+/** The normalisation in one of LeRobot's processor files. */
 export interface LerobotStatistics {
   readonly statistics: Statistics;
   readonly epsilon: number;
@@ -33,8 +33,8 @@ const VECTORS = {
 } as const;
 
 /**
- * Statistics as LeRobot saves them: a processor's json names the mode (QUANTILES, MEAN_STD, IDENTITY) and the
- * safetensors file that holds `observation.state.*` or `action.*`. Problems get a CHECKPOINT_STATS for everything missing.
+ * Statistics as LeRobot saves them: a processor's JSON file names the mode (QUANTILES, MEAN_STD, IDENTITY) and the
+ * safetensors file with `observation.state.*` or `action.*`. Adds a CHECKPOINT_STATS problem for everything missing or wrong.
  */
 export function readLerobotStatistics(
   directory: string,
@@ -54,8 +54,8 @@ export function readLerobotStatistics(
   const config = step.config ?? {};
   const epsilon = typeof config['eps'] === 'number' ? config['eps'] : EPSILON;
   const keys = config['normalize_observation_keys'];
-  const left = vector === 'state' && Array.isArray(keys) && !keys.includes(feature);
-  const mode = left ? 'IDENTITY' : (config['norm_map'] as Record<string, unknown> | undefined)?.[type];
+  const isExcluded = vector === 'state' && Array.isArray(keys) && !keys.includes(feature);
+  const mode = isExcluded ? 'IDENTITY' : (config['norm_map'] as Record<string, unknown> | undefined)?.[type];
   if (mode === 'IDENTITY') return { statistics: { kind: 'identity' }, epsilon };
   if (mode !== 'QUANTILES' && mode !== 'MEAN_STD') {
     return addProblem(
@@ -93,7 +93,7 @@ export function readLerobotStatistics(
   };
 }
 
-/** Every statistic of a vector that its file holds, by name, for people to look at: mean, std, q01, q99 and others. */
+/** Every statistic of a vector in its file, by name (mean, std, q01, q99 …), for display. */
 export function lerobotRows(directory: string, vector: keyof typeof VECTORS): Map<string, Float64Array> {
   const { json, step: stepName, feature } = VECTORS[vector];
   const rows = new Map<string, Float64Array>();
@@ -111,9 +111,9 @@ export function lerobotRows(directory: string, vector: keyof typeof VECTORS): Ma
   return rows;
 }
 
-/** What LeRobot's config.json says went in and out; members are undefined where it says nothing. */
+/** The model's inputs and outputs in LeRobot's config.json; members are undefined where it does not state them. */
 export interface LerobotFeatures {
-  /** Names of the camera images in slot order, without empty ones. */
+  /** Names of the camera images in slot order, without empty cameras. */
   readonly cameras: readonly string[] | undefined;
   readonly state: number | undefined;
   readonly actions: number | undefined;
@@ -125,7 +125,7 @@ export function lerobotFeatures(directory: string): LerobotFeatures {
   try {
     config = JSON.parse(readFileSync(join(directory, 'config.json'), 'utf8')) as typeof config;
   } catch {
-    // Whether it is one is the engine's business.
+    // The engine reports a missing or invalid config.json.
   }
   const { input_features: inputs, output_features: outputs } = config;
   const size = (features: Features | undefined, name: string): number | undefined => {
@@ -140,13 +140,13 @@ export function lerobotFeatures(directory: string): LerobotFeatures {
   };
 }
 
-/** Whether LeRobot's post-processor adds the state to the actions, so that they are deltas. */
+/** Whether LeRobot's post-processor adds the state to the actions: then the model's actions are deltas. */
 export function hasRelativeActions(directory: string): boolean {
   const steps = readSteps(join(directory, VECTORS.actions.json), undefined) ?? [];
   return steps.some((step) => step.registry_name === 'absolute_actions_processor' && step.config?.['enabled'] === true);
 }
 
-/** What LeRobot's preprocessor calls its tokenizer: a folder beside it, or a name on the Hugging Face hub. */
+/** The tokenizer that LeRobot's preprocessor names: a directory in the checkpoint, or a name on the Hugging Face hub. */
 export function lerobotTokenizer(directory: string): string | undefined {
   const steps = readSteps(join(directory, VECTORS.state.json), undefined) ?? [];
   const step = steps.find(({ registry_name: name }) => name === 'tokenizer_processor');
@@ -154,7 +154,7 @@ export function lerobotTokenizer(directory: string): string | undefined {
   return typeof name === 'string' ? name : undefined;
 }
 
-/** The steps of a processor file; undefined, and a problem for the caller who wants one, where there is none. */
+/** The steps of a processor file; undefined where there are none, with a problem if `problems` is given. */
 function readSteps(path: string, problems: Problems | undefined): readonly Step[] | undefined {
   if (problems === undefined && !existsSync(path)) return undefined;
   try {

@@ -8,8 +8,8 @@ import { checkQuantiles, finiteRow } from './row.js';
 export const OPENPI_FILE = 'norm_stats.json';
 
 /**
- * Statistics as openpi saves them: `assets/<asset_id>/norm_stats.json`. Pi0.5 is always normalised by quantiles
- * (openpi, training/config.py: everything but Pi0). Problems get a CHECKPOINT_STATS for everything missing.
+ * Statistics as openpi saves them: `assets/<asset_id>/norm_stats.json`. Pi0.5 is always normalised with quantiles (openpi,
+ * training/config.py: every model type except Pi0). Adds a CHECKPOINT_STATS problem for everything that is missing or wrong.
  */
 export function readOpenpiStatistics(
   directory: string,
@@ -51,13 +51,13 @@ function findFile(directory: string, assetId: string, problems: Problems): strin
   };
   if (only === undefined) addProblem(`statistics in assets/<asset_id>/${OPENPI_FILE}`);
   else if (assetId !== '' && !ids.includes(assetId))
-    addProblem(`statistics for asset_id ${assetId}`, ' (say with asset_id which of those to use)');
+    addProblem(`statistics for asset_id ${assetId}`, ' (choose one of them with asset_id)');
   else if (assetId === '' && ids.length > 1) addProblem('asset_id to name one of several statistics');
   else return join(assets, assetId === '' ? only : assetId, OPENPI_FILE);
   return undefined;
 }
 
-/** The asset ids in a checkpoint's `assets`; they may have slashes, so the files can lie at any depth. */
+/** The asset ids in a checkpoint's `assets` directory. They may have slashes, so the files may be at any depth. */
 export function assetIds(assets: string): string[] {
   let entries: string[];
   try {
@@ -71,10 +71,10 @@ export function assetIds(assets: string): string[] {
     .sort();
 }
 
-/** What the file has under norm_stats. */
+/** The value of `norm_stats` in the file; undefined, with a problem, where the file cannot be read. */
 export function readJson(path: string, problems: Problems | undefined): unknown {
   try {
-    // Python writes NaN and Infinity, which are no JSON; which number it is, is then said with the others.
+    // Python writes NaN and Infinity, which are not JSON. As null they are reported with the other wrong numbers.
     const text = readFileSync(path, 'utf8').replaceAll(/-?\b(?:NaN|Infinity)\b/g, 'null');
     return (JSON.parse(text) as { norm_stats?: unknown }).norm_stats ?? {};
   } catch (error) {
@@ -84,7 +84,7 @@ export function readJson(path: string, problems: Problems | undefined): unknown 
   }
 }
 
-/** Notes a problem where it is no row of finite numbers. */
+/** Undefined, with a problem, where it is not a row of finite numbers. */
 function numbers(
   stats: unknown,
   vector: string,

@@ -1,6 +1,6 @@
 import type { Problems } from '../../config/problems.js';
 
-/** A row of finite numbers, or what was received instead. */
+/** A row of finite numbers, or a description of what was received instead. */
 export function finiteRow(received: unknown): Float64Array | string {
   if (received === undefined || received === null) return 'nothing';
   if (!Array.isArray(received)) return `a value of type ${typeof received}`;
@@ -12,7 +12,7 @@ export function finiteRow(received: unknown): Float64Array | string {
   return `${shown} at index ${String(bad)}`;
 }
 
-/** Notes columns in which the upper quantile is below the lower. */
+/** Adds a problem where the upper quantile of a column is below the lower one. */
 export function checkQuantiles(
   name: string,
   q01: Float64Array,

@@ -3,7 +3,7 @@ import type { PolicyModel } from '../model.js';
 import { lerobotTokenizer } from '../statistics/lerobot.js';
 import type { Tokenizer } from './tokenizer.js';
 
-/** A checkpoint's tokenizer, checked against its model. Undefined after a CHECKPOINT_TOKENIZER was noted. */
+/** A checkpoint's tokenizer, checked against its model. Undefined, with a CHECKPOINT_TOKENIZER problem, where it cannot be loaded. */
 export async function loadTokenizer<T extends Pick<Tokenizer, 'vocab'>>(
   load: (...where: Parameters<typeof Tokenizer.load>) => Promise<T>,
   directory: string,

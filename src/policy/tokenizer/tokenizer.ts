@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as huggingFace from '@huggingface/tokenizers';
 import { Pi05Error } from '../../errors.js';
 
-/** What is used of the library, whose own declarations leave out the extensions that module resolution asks for. */
+/** The part of the library that is used. Its own declarations do not resolve: they import without file extensions. */
 interface HuggingFaceTokenizer {
   encode(text: string, options: { readonly add_special_tokens: boolean }): { readonly ids: number[] };
 }
@@ -22,16 +22,16 @@ interface TokenizerJson {
   readonly model: { readonly type?: string; readonly vocab: Readonly<Record<string, number>> };
 }
 
-/** Text to token ids as SentencePiece splits it: nothing is added, stripped or cut off. */
+/** Converts text to token ids as SentencePiece does: nothing is added, stripped or truncated. */
 export class Tokenizer {
   readonly #tokenizer: HuggingFaceTokenizer;
-  /** The id that begins every prompt. */
+  /** The id of `<bos>`, the first token of every prompt. */
   readonly bos: number;
   /** One more than the largest id that `encode` can return, or `bos`. */
   readonly vocab: number;
-  /** The file's own name for what it is: BPE, Unigram. */
+  /** The model type in the file: BPE or Unigram. */
   readonly kind: string;
-  /** UTF-16 units of the longest piece: a text of n units has n / longest tokens or more. */
+  /** UTF-16 units of the longest piece: a text of n units has at least n / longest tokens. */
   readonly longest: number;
 
   private constructor(
@@ -39,8 +39,8 @@ export class Tokenizer {
     bos: number,
     readonly path: string,
   ) {
-    // Control tokens are not text: SentencePiece tokenises a literal "<eos>" as the characters that it is, while this
-    // library would turn it into the token. So it is not told of them.
+    // Control tokens are not text. SentencePiece tokenises a literal "<eos>" as characters; this library would make it the
+    // control token. So control tokens are left out of what the library gets.
     const added = json.added_tokens.filter(({ special }) => special !== true);
     const control = new Set(json.added_tokens.filter(({ special }) => special === true).map(({ content }) => content));
     this.#tokenizer = new HuggingFaceTokenizer({ ...json, added_tokens: added, post_processor: null }, {});
@@ -58,8 +58,8 @@ export class Tokenizer {
   }
 
   /**
-   * Reads `tokenizer.json`, or the one in `tokenizer/` or in `folder`, of a checkpoint directory. Gemma's is 17 MB and
-   * takes a second, so once a process. Throws CHECKPOINT_TOKENIZER; `hint` ends the sentence where there is none.
+   * Reads `tokenizer.json` from a checkpoint directory, its `tokenizer/` or its `folder`. Gemma's has 17 MB and takes about
+   * a second. @param hint is the end of the error sentence where there is none. @throws Pi05Error CHECKPOINT_TOKENIZER.
    */
   static async load(directory: string, folder = 'tokenizer', hint = ''): Promise<Tokenizer> {
     const paths = [...new Set(['.', 'tokenizer', folder])].map((part) => join(directory, part, 'tokenizer.json'));

@@ -1,11 +1,11 @@
-/** From unnormalised actions to those that the robot's units are applied to (`config/units.ts`), one row at a time. */
+/** Transforms of one row of unnormalised actions, before the conversion to the robot's units (`config/units.ts`). */
 
-/** One a column. */
+/** One per column. */
 export type Flags = readonly boolean[];
 
 /**
- * Model values above the threshold become 1, others 0, as DROID's client does with the gripper at 0.5
- * (openpi, examples/droid/main.py). NaN stays: it is for the checks to see.
+ * Values above the threshold become 1 and others 0, as in DROID's client for the gripper at 0.5 (openpi,
+ * examples/droid/main.py). NaN stays NaN, so that later checks see it. Undefined = the column is not changed.
  */
 export function binarize(row: Float64Array, thresholds: readonly (number | undefined)[]): Float64Array {
   return row.map((value, i) => {
@@ -16,9 +16,9 @@ export function binarize(row: Float64Array, thresholds: readonly (number | undef
 }
 
 /**
- * Values beyond ±1 in the flagged columns. `clip`, each alone, is what openpi's DROID client does before it calls the
- * robot (`np.clip(action, -1, 1)`, examples/droid/main.py); `scale`, all by the largest, is what DROID's own robot does
- * with velocities that nobody clipped (`joint_velocity_to_delta`, droid/robot_ik/robot_ik_solver.py).
+ * Limits the flagged columns to ±1. `clip` limits each value, as openpi's DROID client does before it calls the robot
+ * (`np.clip(action, -1, 1)`, examples/droid/main.py). `scale` divides all flagged values by the largest, as DROID's robot
+ * does with velocities that were not clipped (`joint_velocity_to_delta`, droid/robot_ik/robot_ik_solver.py).
  */
 export function bound(row: Float64Array, mode: 'none' | 'clip' | 'scale', flagged: Flags): Float64Array {
   if (mode === 'none') return row.slice();
@@ -27,7 +27,7 @@ export function bound(row: Float64Array, mode: 'none' | 'clip' | 'scale', flagge
   return row.map((value, i) => (flagged[i] === true ? value / largest : value));
 }
 
-/** Adds each delta to its state (openpi's AbsoluteActions); undefined = the column is not a delta. */
+/** Adds the state to each delta (openpi's AbsoluteActions). Undefined = the column is not a delta. */
 export function toAbsolute(row: Float64Array, states: readonly (number | undefined)[]): Float64Array {
   return row.map((value, i) => value + (states[i] ?? 0));
 }

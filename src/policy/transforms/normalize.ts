@@ -1,28 +1,29 @@
 /**
- * Between a dataset's units and the model's, each family exactly as its reference computes: openpi in float64
- * (`transforms.py`, Normalize and Unnormalize), LeRobot in float32 (`normalize_processor.py`).
+ * Normalisation between the dataset's units and the model's. Each family computes exactly as its reference does: openpi in
+ * float64 (`transforms.py`, Normalize and Unnormalize), LeRobot in float32 (`normalize_processor.py`).
  */
 import { Pi05Error } from '../../errors.js';
 
-/** One number a dimension, each. */
+/** One number per dimension. */
 export type Statistics =
   | { readonly kind: 'quantile'; readonly q01: Float64Array; readonly q99: Float64Array }
   | { readonly kind: 'zscore'; readonly mean: Float64Array; readonly std: Float64Array }
-  /** The checkpoint itself says that these values are not normalised. */
+  /** The checkpoint declares that these values are not normalised. */
   | { readonly kind: 'identity' };
 
 export interface Normalizer {
-  /** [dimensions] → [dimensions]. Throws CHECKPOINT_STATS where the reference refuses the length. */
+  /** [dimensions] → [dimensions]. @throws Pi05Error CHECKPOINT_STATS where the reference rejects the length. */
   normalize(values: Float64Array): Float64Array;
-  /** [rows, columns] row by row → the same shape. Throws CHECKPOINT_STATS where the reference refuses the columns. */
+  /** [rows, columns], row-major → the same shape. @throws Pi05Error CHECKPOINT_STATS where the reference rejects the columns. */
   unnormalize(values: Float32Array | Float64Array, columns: number): Float64Array;
 }
 
 const OPENPI_EPSILON = 1e-6;
 
 /**
- * openpi's. A state shorter than the statistics uses the first of them; columns beyond them, the model's padding, pass
- * through quantiles unchanged and z-scores as if their deviation were 1. float32 rows widen only where numpy widens them.
+ * openpi's normalisation. A state shorter than the statistics uses the first of them. Columns beyond the statistics (the
+ * model's padding) are not changed by quantiles, and have std 1 with z-scores. float32 rows are widened to float64 only
+ * where numpy widens them.
  */
 export function openpiNormalizer(statistics: Statistics): Normalizer {
   const length = dimensions(statistics);
@@ -56,7 +57,10 @@ export function openpiNormalizer(statistics: Statistics): Normalizer {
   }
 }
 
-/** LeRobot's: only a quantile range of exactly zero is replaced; lengths must agree. Every step rounds to float32. */
+/**
+ * LeRobot's normalisation. Lengths must agree; epsilon replaces only a quantile range of exactly 0; every step rounds to
+ * float32.
+ */
 export function lerobotNormalizer(statistics: Statistics, epsilon: number): Normalizer {
   const f = Math.fround;
   const length = dimensions(statistics);
@@ -92,7 +96,7 @@ export function lerobotNormalizer(statistics: Statistics, epsilon: number): Norm
   };
 }
 
-/** Dimensions that statistics exist for; Infinity for identity. */
+/** The number of dimensions that have statistics; Infinity for identity. */
 export function dimensions(statistics: Statistics): number {
   if (statistics.kind === 'identity') return Infinity;
   return statistics.kind === 'zscore' ? statistics.mean.length : statistics.q01.length;

@@ -1,20 +1,20 @@
 /**
- * Prompt and state as text, exactly as openpi writes them (`models/tokenizer.py`); LeRobot writes the same.
+ * Prompt and state as text, exactly as in openpi (`models/tokenizer.py`) and LeRobot.
  */
 
-/** What Python's `str.strip` removes: not JavaScript's `trim`, which keeps U+001C…1F and U+0085 and removes U+FEFF. */
+/** The characters that Python's `str.strip` removes. JavaScript's `trim` keeps U+001C…1F and U+0085, and removes U+FEFF. */
 const PYTHON_SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 const SPACE = new RegExp(`[${PYTHON_SPACE}]`, 'u');
 
 export function pythonStrip(text: string): string {
-  // An expression for the end would try every run of spaces in between.
+  // A loop, because a regular expression for the end is quadratic in a text with many spaces.
   let [start, end] = [0, text.length];
   while (start < end && SPACE.test(text.charAt(start))) start += 1;
   while (end > start && SPACE.test(text.charAt(end - 1))) end -= 1;
   return text.slice(start, end);
 }
 
-/** `prompt.strip().replace("_", " ").replace("\n", " ")`: stripped first, so a leading underscore leaves a space. */
+/** `prompt.strip().replace("_", " ").replace("\n", " ")`. It strips first, so a leading underscore becomes a space. */
 export function cleanPrompt(prompt: string): string {
   return pythonStrip(prompt).replaceAll('_', ' ').replaceAll('\n', ' ');
 }
@@ -22,8 +22,8 @@ export function cleanPrompt(prompt: string): string {
 const BINS = 256;
 
 /**
- * `numpy.digitize(state, numpy.linspace(-1, 1, 257)[:-1]) - 1` for normalised values: how many of the edges
- * k/128 − 1 are not above the value, less one. Nothing is clamped: below −1 gives −1; 1 and more, and NaN, give 255.
+ * `numpy.digitize(state, numpy.linspace(-1, 1, 257)[:-1]) - 1` for normalised values: the number of edges k/128 − 1 at or
+ * below the value, minus 1. Not clamped: values below −1 give −1; values of 1 and above, and NaN, give 255.
  */
 export function stateBins(normalized: Float64Array): Int32Array {
   return Int32Array.from(normalized, (value) => {
@@ -33,12 +33,12 @@ export function stateBins(normalized: Float64Array): Int32Array {
   });
 }
 
-/** The prompt of a checkpoint that reads the state from it; `bins` one a state dimension, never padded. */
+/** The prompt of a checkpoint with the state in its prompt. @param bins one per state dimension, not padded. */
 export function promptWithState(cleaned: string, bins: Int32Array): string {
   return `Task: ${cleaned}, State: ${bins.join(' ')};\nAction: `;
 }
 
-/** The prompt of a checkpoint without state: two texts, tokenised apart. */
+/** The prompt of a checkpoint without the state in its prompt: two texts, which are tokenised separately. */
 export function promptWithoutState(cleaned: string): readonly [string, string] {
   return [cleaned, '\n'];
 }

@@ -221,7 +221,7 @@ describe('which presets fit', () => {
     const aloha = told.presets.find(({ name }) => name === 'pi05_aloha');
     expect(aloha?.reasons.map(({ message }) => message)).toEqual([
       "Expected schedule.replan_steps up to the checkpoint's horizon of 10, received 25",
-      `Expected statistics for asset_id trossen, received droid in ${join(directory, 'assets')} (say with asset_id which of those to use)`,
+      `Expected statistics for asset_id trossen, received droid in ${join(directory, 'assets')} (choose one of them with asset_id)`,
     ]);
   });
 

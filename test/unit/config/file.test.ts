@@ -134,7 +134,7 @@ describe('a parameter file', () => {
     [
       'has_an_alias',
       '/**:\n  ros__parameters:\n    a: &x 1\n    b: *x\n',
-      /^CONFIG_FILE: Expected no aliases, which ROS refuses, at .* line 4$/,
+      /^CONFIG_FILE: Expected no aliases, which ROS rejects, at .* line 4$/,
     ],
   ])('that_%s_is_refused', (_, text, sentence) => {
     const [first] = problems(() => read(text));

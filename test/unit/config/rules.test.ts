@@ -44,12 +44,12 @@ describe('refuses', () => {
     [
       'two_cameras_on_one_topic',
       { 'cameras.wrist.topic': 'front/image' },
-      ['CAMERA_DUPLICATE: Expected a topic of its own for each camera, received front/image for front and wrist'],
+      ['CAMERA_DUPLICATE: Expected a different topic for each camera, received front/image for front and wrist'],
     ],
     [
       'two_cameras_in_one_slot',
       { 'cameras.wrist.slot': 'base_0_rgb' },
-      ['CONFIG_RANGE: Expected a slot of its own for each camera, received base_0_rgb for front and wrist'],
+      ['CONFIG_RANGE: Expected a different slot for each camera, received base_0_rgb for front and wrist'],
     ],
     [
       'a_camera_named_twice',
@@ -149,7 +149,7 @@ describe('refuses', () => {
       'velocities_as_positions_that_may_run_ahead_without_end',
       { 'outputs.arm.type': 'joint_trajectory' },
       [
-        'CONFIG_RANGE: Expected a finite max_velocity for j1, which says how far its integrated velocity may run ahead of it, received Infinity',
+        'CONFIG_RANGE: Expected a finite max_velocity for j1, which limits how far its integrated position may lead the measured one, received Infinity',
       ],
     ],
     [
@@ -170,12 +170,12 @@ describe('refuses', () => {
     [
       'two_outputs_on_one_topic',
       { 'outputs.hand.topic': 'arm/commands' },
-      ['CONFIG_RANGE: Expected a topic of its own for each output and for chunk_topic, received arm/commands 2 times'],
+      ['CONFIG_RANGE: Expected different topics for all outputs and chunk_topic, received arm/commands 2 times'],
     ],
     [
       'an_output_on_the_chunk_topic',
       { 'outputs.hand.topic': '~/chunk' },
-      ['CONFIG_RANGE: Expected a topic of its own for each output and for chunk_topic, received ~/chunk 2 times'],
+      ['CONFIG_RANGE: Expected different topics for all outputs and chunk_topic, received ~/chunk 2 times'],
     ],
   ])('%s', (_, changes, sentences) => expect(problemsWith(changes)).toEqual(sentences));
 });

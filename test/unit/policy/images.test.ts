@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { BYTES_PER_PIXEL, type PixelEncoding, type Pixels } from '../../../src/frame/frame.js';
-import { turned } from '../../../src/policy/transforms/images.js';
+import { rotated } from '../../../src/policy/transforms/images.js';
 
 const CHANNELS: Readonly<Record<PixelEncoding, readonly number[]>> = {
   rgb8: [0, 1, 2],
@@ -25,7 +25,7 @@ describe.each(Object.keys(CHANNELS) as PixelEncoding[])('%s', (encoding) => {
   test.each([0, 5])('turned_by_180_shows_each_colour_at_the_opposite_place_with_a_gap_of_%i', (gap) => {
     const given = image(encoding, gap);
     const before = given.data.slice();
-    const result = turned(given, 180);
+    const result = rotated(given, 180);
     for (let y = 0; y < 2; y += 1) {
       for (let x = 0; x < 3; x += 1) expect(pixel(result, x, y)).toEqual(pixel(given, 2 - x, 1 - y));
     }
@@ -35,6 +35,6 @@ describe.each(Object.keys(CHANNELS) as PixelEncoding[])('%s', (encoding) => {
 
   test('not_turned_is_the_image_itself', () => {
     const given = image(encoding, 5);
-    expect(turned(given, 0)).toBe(given);
+    expect(rotated(given, 0)).toBe(given);
   });
 });

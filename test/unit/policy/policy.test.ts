@@ -214,7 +214,7 @@ describe('an openpi checkpoint', () => {
       `CHECKPOINT_STATS: Expected asset_id to name one of several statistics, received droid, trossen in ${directory}/assets`,
     ]);
     expect(await problemsOf(directory, OPENPI_MODEL, policyConfig(7, { assetId: 'libero' }))).toEqual([
-      `CHECKPOINT_STATS: Expected statistics for asset_id libero, received droid, trossen in ${directory}/assets (say with asset_id which of those to use)`,
+      `CHECKPOINT_STATS: Expected statistics for asset_id libero, received droid, trossen in ${directory}/assets (choose one of them with asset_id)`,
     ]);
     expect(await problemsOf(directory, OPENPI_MODEL, policyConfig(7, { assetId: 'droid' }))).toEqual([]);
   });
