@@ -287,7 +287,7 @@ describe('the ROS declarations', () => {
       name: 'control_rate',
       type: 'double',
       description:
-        'Control ticks per second; one row of a chunk lasts one tick. Must be a number above 0 and at most 1000. Unit: Hz.',
+        'Control ticks per second; each step of a chunk is executed for one tick. Must be a number above 0 and at most 1000. Unit: Hz.',
       readOnly: true,
       range: { from: 0, to: 1000 },
     });
