@@ -4,6 +4,7 @@
  */
 
 import { IMAGE_SLOTS } from '../frame/frame.js';
+import { ENGINE_LIMITS } from './engine-limits.js';
 import { TRANSFORMS } from './units.js';
 
 export type ParameterType = 'bool' | 'integer' | 'double' | 'string' | 'string_array';
@@ -60,14 +61,14 @@ export const SCHEMA = {
     type: 'integer',
     default: 0n,
     min: 0,
-    max: 1024,
+    max: ENGINE_LIMITS.maxThreads,
     doc: 'Inference threads of the CPU backend; 0 = one per core.',
   },
   flow_steps: {
     type: 'integer',
     default: 0n,
     min: 0,
-    max: 1000,
+    max: ENGINE_LIMITS.maxFlowSteps,
     doc: "Flow-matching steps from noise to actions; 0 = the checkpoint's own number.",
   },
   seed: {
@@ -147,7 +148,7 @@ export const SCHEMA = {
     default: 32n,
     unit: 'pixels',
     min: 1,
-    max: 65536,
+    max: ENGINE_LIMITS.maxImageSide,
     doc: 'Images with a shorter side are refused.',
   },
   'image.max_size': {
@@ -155,7 +156,7 @@ export const SCHEMA = {
     default: 8192n,
     unit: 'pixels',
     min: 1,
-    max: 65536,
+    max: ENGINE_LIMITS.maxImageSide,
     doc: 'Images with a longer side are refused.',
   },
   'cameras.names': {

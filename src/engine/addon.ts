@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import type { EngineLimits } from '../config/engine-limits.js';
 import { LOAD_CODES, Pi05Error, RUN_CODES, USAGE_CODES, type ErrorCode } from '../errors.js';
 import type { Pixels } from '../frame/frame.js';
 import { packageRoot, setupCommand } from '../package-root.js';
 import type { CheckpointDescription, InferRequest, ModelInfo } from './engine.js';
 
-/** The surface of `native/addon`. Every promise rejects, and every call throws, an Error with a status name as `code`. */
+/** The functions of `native/addon`. What they reject with or throw is an Error with a status name as its `code`. */
 export interface Addon {
   limits(): EngineLimits;
   open(options: {
@@ -15,32 +16,22 @@ export interface Addon {
     readonly threads: number;
     readonly lowPriority: boolean;
   }): Promise<{ session: NativeSession; info: ModelInfo }>;
-  /** Fills `actions`; it and every array of the request are borrowed until the promise settles. */
+  /** Writes `actions`, [horizon, action dim]. It and all arrays of the request are borrowed until the promise settles. */
   infer(session: NativeSession, request: InferRequest, actions: Float32Array): Promise<NativeResult>;
-  /** Gets ready for requests of such images, steps and chunking; the request's arrays are borrowed likewise. */
+  /** Prepares for requests with these image sizes, steps and RTC mode. Borrows the request's arrays as `infer` does. */
   prepare(session: NativeSession, request: InferRequest): Promise<void>;
-  /** Frees the session after what was asked of it before. */
+  /** Frees the session when its pending calls are done. */
   close(session: NativeSession): Promise<void>;
-  /** Reads headers only. */
+  /** Reads only the headers of the weight files. */
   inspect(directory: string): Promise<CheckpointDescription>;
   makeCheckpoint(directory: string, size: 'tiny' | 'demo' | 'full', seed: bigint): Promise<void>;
-  /** out: [size, size, 3] */
+  /** @param out [size, size, 3]. */
   resizePillow(image: Pixels, size: number, out: Uint8Array): void;
-  /** out: [size, size, 3] 0…1, padding 0 */
+  /** @param out [size, size, 3], values 0…1, padding 0. */
   resizeLerobot(image: Pixels, size: number, out: Float32Array): void;
 }
 
-/** Limits of the engine, the same for every checkpoint. */
-export interface EngineLimits {
-  /** Largest number of flow steps of a request. */
-  readonly maxFlowSteps: number;
-  /** Largest width and height of an image, in pixels. `ModelInfo.imageSize` limits its aspect ratio. */
-  readonly maxImageSide: number;
-  /** Largest number of CPU threads. */
-  readonly maxThreads: number;
-}
-
-/** Opaque. */
+/** An opaque handle. */
 export type NativeSession = { readonly pi05Session: unique symbol };
 
 export interface NativeResult {
@@ -50,7 +41,7 @@ export interface NativeResult {
 
 let loaded: Addon | undefined;
 
-/** The addon, loaded on first use. Throws ENVIRONMENT with the remedy where it is missing or does not load. */
+/** The addon, which is loaded on first use. @throws Pi05Error ENVIRONMENT where it is not built or does not load. */
 export function addon(): Addon {
   loaded ??= load(join(packageRoot, 'build', 'native', 'Release', 'pi05.node'));
   return loaded;
@@ -72,7 +63,7 @@ function load(path: string): Addon {
 
 const CODES: ReadonlySet<string> = new Set([...LOAD_CODES, ...RUN_CODES, ...USAGE_CODES]);
 
-/** What the addon threw, as this project's error. `source` is what it was about: a directory, a file. */
+/** An error of the addon as a Pi05Error. @param source the directory or file concerned. */
 export function nativeError(error: unknown, source?: string): Pi05Error {
   const { code, message } = error as { code?: unknown; message?: unknown };
   const known = typeof code === 'string' && CODES.has(code);

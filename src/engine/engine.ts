@@ -1,16 +1,16 @@
 import type { Pixels } from '../frame/frame.js';
 
-/** What a loaded checkpoint is; from `pi05_model.json`, or Pi0.5's standard dimensions without it. */
+/** The properties of a loaded checkpoint: from `pi05_model.json`, or Pi0.5's standard dimensions without that file. */
 export interface ModelInfo {
   readonly family: 'openpi' | 'lerobot';
-  /** Why that family was concluded, one clause. */
+  /** How the family was recognised, one clause. */
   readonly familyReason: string;
   readonly resize: 'pillow' | 'lerobot';
   readonly backend: 'cpu' | 'cuda';
-  /** Why `auto` did not take the GPU, one sentence; empty where it did or another was asked for. */
+  /** Why `auto` did not choose the GPU, one sentence; otherwise empty. */
   readonly backendReason: string;
   readonly stateInPrompt: boolean;
-  /** Image slots of the model. */
+  /** Number of image slots. */
   readonly slots: number;
   /**
    * Side of the square that images are resized to, in pixels. The longer side of an image is at most this many times the
@@ -22,39 +22,39 @@ export interface ModelInfo {
   readonly flowSteps: number;
   readonly maxTokens: number;
   readonly vocab: number;
-  /** Training-time RTC: the longest delay it was trained with; 0 = not trained for it. */
+  /** Longest delay that training-time RTC was trained with, steps; 0 = not trained for RTC. */
   readonly rtcTrainedMaxDelay: number;
   readonly parameters: number;
   readonly weightBytes: number;
 }
 
-/** Real-time chunking: the new chunk agrees with what is still going to be executed (execution.md's terms). */
+/** Real-time chunking (RTC): makes the new chunk agree with the steps of the previous one that are still executed. */
 export interface RtcRequest {
   readonly mode: 'guided' | 'trained';
-  /** [rows ≤ horizon, action dim] normalised unexecuted rest of the previous chunk. */
+  /** [previousRows, action dim] steps of the previous chunk that are not yet executed, normalised. previousRows ≤ horizon. */
   readonly previous: Float32Array;
   readonly previousRows: number;
-  /** Delay d in steps. */
+  /** Inference delay d, steps. */
   readonly delay: number;
   /** Guided only. */
   readonly schedule?: 'linear' | 'exp' | 'ones' | 'zeros';
-  /** Guided only: the row from which weights are 0. */
+  /** Guided only: the step from which the guidance weights are 0. */
   readonly executionHorizon?: number;
-  /** Guided only: β. */
+  /** Guided only: largest guidance weight β. */
   readonly maxWeight?: number;
 }
 
 export interface InferRequest {
-  /** One entry per model slot, in slot order; undefined = no camera there, left out of the prefix. */
+  /** One entry per model slot, in slot order; undefined = no camera, the slot is left out of the prefix. */
   readonly images: readonly (Pixels | undefined)[];
-  /** Valid prompt ids only. */
+  /** Token ids of the prompt, without padding. */
   readonly tokens: Int32Array;
-  /** [horizon, action dim] standard normal. */
+  /** [horizon, action dim] standard normal noise. */
   readonly noise: Float32Array;
-  /** Flow steps; the checkpoint's own number where absent. */
+  /** Number of flow steps; absent = the checkpoint's own number. */
   readonly steps?: number;
   readonly rtc?: RtcRequest;
-  /** Also return the intermediates that the golden fixtures hold. */
+  /** Whether to return intermediate tensors too, those of the golden fixtures. */
   readonly trace?: boolean;
 }
 
@@ -68,18 +68,18 @@ export interface InferResult {
   readonly actions: Float32Array;
   /** Native time of the inference, ms. */
   readonly milliseconds: number;
-  /** By fixture name (`siglip_0`, `prefix_k_0`, …); empty unless asked for. */
+  /** Intermediate tensors by fixture name (`siglip_0`, `prefix_k_0` …); empty unless requested. */
   readonly trace: ReadonlyMap<string, Tensor>;
 }
 
 /**
- * The native engine. Inference runs on native low-priority threads; buffers are borrowed until the promise settles.
- * One inference at a time a session: a second call while one runs rejects with INVALID_ARGUMENT.
+ * A loaded model. Inference runs on native threads; the buffers of a request are borrowed until the promise settles.
+ * One inference at a time: a second call while one runs rejects with INVALID_ARGUMENT.
  */
 export interface Engine {
   readonly info: ModelInfo;
   infer(request: InferRequest): Promise<InferResult>;
-  /** Frees the weights after the inference in flight; further calls reject. */
+  /** Frees the weights once the running inference is done; further calls reject. */
   close(): Promise<void>;
 }
 
@@ -93,19 +93,19 @@ interface Stored {
   readonly bytes: number;
 }
 
-/** What the headers of a checkpoint's weights and its JSON files say. */
+/** A checkpoint as described by the headers of its weight files and by its JSON files. */
 export interface CheckpointDescription {
-  /** As far as it could be known; `backend` says nothing, since there is no engine. */
+  /** As far as it could be determined; `backend` has no meaning, since no engine was opened. */
   readonly info: ModelInfo;
   readonly patch: number;
   readonly vision: Tower;
   readonly prefix: Tower;
   readonly expert: Tower;
-  /** What the files hold, by type. */
+  /** Tensors in the files, by type. */
   readonly dtypes: Readonly<Record<'F32' | 'BF16' | 'F16' | 'other', Stored>>;
   readonly usedParameters: number;
-  /** What every inference reads of the weights as they are stored. */
+  /** Bytes of weights, as stored, that every inference reads. */
   readonly readBytes: number;
-  /** Everything that is wrong, where a message may have details a line each. */
+  /** All problems; a message may have further lines with details. */
   readonly faults: readonly { readonly code: string; readonly message: string }[];
 }

@@ -1,7 +1,7 @@
 import { addon, nativeError } from './addon.js';
 import type { CheckpointDescription } from './engine.js';
 
-/** Reads no weight, so it is quick at any size. Rejects with CHECKPOINT_MISSING where there is no such directory. */
+/** Reads headers, not weights, so it is fast at any size. @throws Pi05Error CHECKPOINT_MISSING where the directory does not exist. */
 export async function describeCheckpoint(directory: string): Promise<CheckpointDescription> {
   const native = addon();
   try {

@@ -1,7 +1,6 @@
-import { Pi05Error } from '../errors.js';
 import type { Pixels } from '../frame/frame.js';
 import { addon, nativeError, type NativeSession } from './addon.js';
-import { checkPixels, checkRequest } from './checks.js';
+import { checkRequest } from './checks.js';
 import type { Engine, InferRequest, InferResult, ModelInfo, Tensor } from './engine.js';
 
 export interface EngineOptions {
@@ -11,24 +10,22 @@ export interface EngineOptions {
   /** CPU inference threads; 0 = one per core. */
   readonly threads: number;
   /**
-   * Whether the first inference with images of new sizes gets ready for every prompt length: it takes longer on a GPU then
-   * (an inference of each length is recorded), and no later one does.
+   * Whether the first inference with new image sizes prepares for all prompt lengths. On a GPU it captures a CUDA graph for
+   * each length and takes longer; later inferences do not have to.
    */
   readonly prepare?: boolean;
-  /** Whether CPU inference gives way to everything else, as beside control ticks; by default it does. */
+  /** Whether CPU inference has the lowest priority, so that control ticks come first; true by default. */
   readonly lowPriority?: boolean;
 }
 
 /**
- * Loads a checkpoint without blocking the event loop. Rejects with CHECKPOINT_MISSING, CHECKPOINT_TENSORS (everything
- * wrong with its tensors, a line each), BACKEND_UNAVAILABLE, DRIVER_TOO_OLD, OUT_OF_MEMORY, DEVICE_LOST (by an earlier
- * session of this process), or ENVIRONMENT where the addon is not built.
+ * Loads a checkpoint without blocking the event loop.
+ * @throws Pi05Error INVALID_ARGUMENT (threads), CHECKPOINT_MISSING, CHECKPOINT_TENSORS (every problem with the tensors, one per line),
+ * BACKEND_UNAVAILABLE, DRIVER_TOO_OLD, OUT_OF_MEMORY, DEVICE_LOST (in an earlier session of this process), ENVIRONMENT (the
+ * addon is not built).
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { checkpoint, backend, threads, prepare = false, lowPriority = true } = options;
-  if (!Number.isSafeInteger(threads) || threads < 0 || threads > 1024) {
-    throw new Pi05Error('INVALID_ARGUMENT', `Expected 0 to 1024 threads, received ${threads}`, 'threads');
-  }
   const native = addon();
   try {
     const { session, info } = await native.open({ checkpoint, backend, threads, lowPriority });
@@ -41,15 +38,15 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 class NativeEngine implements Engine {
   readonly info: ModelInfo;
   #session: NativeSession;
-  readonly #prepare: boolean;
-  /** What it is ready for. */
+  readonly #preparesAhead: boolean;
+  /** The request shape that `prepare` was last called with. */
   #prepared: string | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(session: NativeSession, info: ModelInfo, prepare: boolean) {
     this.#session = session;
     this.info = Object.freeze(info);
-    this.#prepare = prepare;
+    this.#preparesAhead = prepare;
   }
 
   async infer(request: InferRequest): Promise<InferResult> {
@@ -57,7 +54,7 @@ class NativeEngine implements Engine {
     const actions = new Float32Array(this.info.horizon * this.info.actionDim);
     const shape = shapeOf(request);
     try {
-      if (this.#prepare && shape !== this.#prepared) {
+      if (this.#preparesAhead && shape !== this.#prepared) {
         await addon().prepare(this.#session, request);
         this.#prepared = shape;
       }
@@ -75,15 +72,16 @@ class NativeEngine implements Engine {
   }
 }
 
-/** What an inference depends on beyond its data and the prompt's length. */
+/** The properties of a request that need a new preparation when they change. The prompt length does not. */
 function shapeOf({ images, steps, rtc }: InferRequest): string {
   const sizes = images.map((image) => image && [image.width, image.height, image.step, image.encoding]);
   return JSON.stringify([sizes, steps, rtc?.mode === 'trained' && rtc.delay > 0]);
 }
 
 /**
- * Writes `model.safetensors` and `pi05_model.json` with random weights into an existing directory; same size and seed,
- * same bytes. Rejects with INVALID_ARGUMENT or ENGINE_FAILED.
+ * Writes `model.safetensors` and `pi05_model.json` with random weights into an existing directory. The bytes depend only on
+ * size and seed.
+ * @throws Pi05Error INVALID_ARGUMENT, ENGINE_FAILED.
  */
 export async function writeRandomWeights(
   directory: string,
@@ -98,9 +96,8 @@ export async function writeRandomWeights(
   }
 }
 
-/** openpi's resize with padding, as the engine does it: [size, size, 3] uint8. */
+/** The engine's resize with padding for openpi checkpoints: [size, size, 3] uint8. */
 export function resizePillow(image: Pixels, size: number): Uint8Array {
-  checkPixels(image, 'the image');
   const out = new Uint8Array(size * size * 3);
   try {
     addon().resizePillow(image, size, out);
@@ -110,9 +107,8 @@ export function resizePillow(image: Pixels, size: number): Uint8Array {
   return out;
 }
 
-/** LeRobot's resize with padding, as the engine does it: [size, size, 3] 0…1, padding 0. */
+/** The engine's resize with padding for LeRobot checkpoints: [size, size, 3] float32, values 0…1, padding 0. */
 export function resizeLerobot(image: Pixels, size: number): Float32Array {
-  checkPixels(image, 'the image');
   const out = new Float32Array(size * size * 3);
   try {
     addon().resizeLerobot(image, size, out);
