@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# rcl reads these when it starts: this machine only, a domain of our own, the profile that the node uses too.
+# rcl reads these at its start: this machine only, a separate domain, the Fast DDS profile of the node.
 os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 sys.path.insert(0, str(Path(__file__).parent))
@@ -13,7 +13,7 @@ import pytest
 import rclpy
 from harness import PI05, ROOT, PolicyProcess, Robot, parameters
 from replay_runs import bags, params, replay, summary  # fixtures
-from refusals import show
+from refusal_checks import check_refusals
 
 os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(ROOT / "configs" / "fastdds.xml"))
 
@@ -35,7 +35,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture
 def namespace(request):
-    """One for each test, so that no test hears another's node."""
+    """A namespace per test, so that no test receives messages of another test's node."""
     return "/" + re.sub(r"\W+|_+", "_", request.node.name).strip("_")[:60]
 
 
@@ -48,7 +48,7 @@ def robot(context, namespace):
 
 @pytest.fixture
 def start(tmp_path, checkpoint, namespace):
-    """Starts nodes: `start(schedule__mode="sync")`; whatever still runs at the end is ended."""
+    """Starts nodes: `start(schedule__mode="sync")`. Ends those that still run after the test."""
     started = []
 
     def start(*arguments, namespace=namespace, **changes):
@@ -64,7 +64,7 @@ def start(tmp_path, checkpoint, namespace):
 
 @pytest.fixture
 def sim_node(start, robot):
-    """An active node whose time is the robot's clock."""
+    """Starts a node with use_sim_time, whose clock is that of `robot`, and waits until it is active."""
 
     def sim_node(**changes):
         node = start(use_sim_time=True, **changes)
@@ -76,10 +76,10 @@ def sim_node(start, robot):
 
 
 @pytest.fixture
-def refused(sim_node, robot):
-    """`refused(code, topic, (bad, words), …)`: as `show`, with a node of its own."""
+def assert_refused(sim_node, robot):
+    """`assert_refused(code, topic, (send_bad, words), …)`: `check_refusals` with a new node."""
 
-    def refused(code, topic, *cases, **changes):
-        show(sim_node(schedule__replan_steps=1, **changes), robot, code, topic, *cases)
+    def assert_refused(code, topic, *cases, **changes):
+        check_refusals(sim_node(schedule__replan_steps=1, **changes), robot, code, topic, *cases)
 
-    return refused
+    return assert_refused

@@ -1,4 +1,4 @@
-"""The other side of the tests: the real node in a process of its own, and a robot made of rclpy."""
+"""The two sides of the tests: the process of the real node, and a robot made with rclpy."""
 
 import base64
 import io
@@ -27,7 +27,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 ROOT = Path(__file__).resolve().parents[2]
 PI05 = str(ROOT / "bin" / "pi05")
-# How long anything may take before a test gives up; nothing waits this long that works.
+# s after which a waiting test fails. A test that passes never waits this long.
 DEADLINE = 60.0
 
 ARM = [f"panda_joint{i}" for i in range(1, 8)]
@@ -39,14 +39,14 @@ RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durabil
 
 
 class PlainYaml(yaml.SafeDumper):
-    """rcl's reader knows no aliases."""
+    """Writes no aliases, which the YAML parser of rcl does not support."""
 
     def ignore_aliases(self, data):
         return True
 
 
 def parameters(checkpoint, **changes):
-    """A DROID-like configuration; keys of `changes` are parameter names with `__` for the dots, None removes one."""
+    """Parameters like those of pi05_droid. `changes`: parameters with `__` for each dot; None removes one."""
     finger = {"scale": -0.04, "offset": 0.04}
     flat = {
         "checkpoint": str(checkpoint),
@@ -81,7 +81,7 @@ def parameters(checkpoint, **changes):
 
 
 class PolicyProcess:
-    """`pi05 node` as a user starts it; its log is collected line by line."""
+    """The process of `pi05 node`, as a user starts it. `lines` is its log."""
 
     def __init__(self, directory, values, *arguments, namespace="/"):
         self.namespace = namespace
@@ -92,32 +92,32 @@ class PolicyProcess:
         command = [PI05, "node", "--ros-args", "--params-file", str(file), "-r", f"__ns:={namespace}", *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines = []
-        self._news = threading.Condition()
+        self._line_added = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self):
         for line in self.process.stdout:
-            with self._news:
+            with self._line_added:
                 self.lines.append(line.rstrip("\n"))
-                self._news.notify_all()
-        with self._news:
-            self._news.notify_all()
+                self._line_added.notify_all()
+        with self._line_added:
+            self._line_added.notify_all()
 
     @property
     def log(self):
         return "\n".join(self.lines)
 
     def wait_for_log(self, text):
-        """Waits until a line of the log has `text`."""
-        with self._news:
-            found = self._news.wait_for(
+        """Waits until a line of the log contains `text`."""
+        with self._line_added:
+            found = self._line_added.wait_for(
                 lambda: any(text in line for line in self.lines) or not self._reader.is_alive(), DEADLINE
             )
         assert found and text in self.log, f"no {text!r} in the log:\n{self.log}"
 
     def wait(self):
-        """Waits for the end; returns the exit status."""
+        """Waits for the end of the process; returns its exit status."""
         status = self.process.wait(DEADLINE)
         self._reader.join(DEADLINE)
         return status
@@ -127,7 +127,7 @@ class PolicyProcess:
         return self.wait()
 
     def end(self):
-        """Ends it as a user would, for a killed process leaves its shared memory behind; kills it where that fails."""
+        """Ends the process with SIGTERM, since a killed process leaves its shared memory behind. Kills it if that fails."""
         if self.process.poll() is None:
             self.process.terminate()
         try:
@@ -139,9 +139,9 @@ class PolicyProcess:
 
 
 class Robot:
-    """Cameras, joints, clock and a recorder of everything that the node says, in one namespace.
+    """Cameras, joint states, clock, and lists of all messages from the node, in one namespace.
 
-    Time is what the test says: `now` (ns) stamps every message and is what `tick` publishes on /clock.
+    The test controls the time: `now` (ns) is the stamp of every message and the time that `send_clock` publishes.
     """
 
     def __init__(self, context, namespace="/", qos=RELIABLE, compressed=()):
@@ -164,75 +164,80 @@ class Robot:
         self.joints = self.ros.create_publisher(JointState, "joint_states", qos)
         self.prompt = self.ros.create_publisher(String, "prompt", 10)
         self.clock = self.ros.create_publisher(Clock, "/clock", RELIABLE)
-        self._listen(JointTrajectory, "policy_node/chunk", self.chunks)
-        self._listen(Float64MultiArray, "arm_velocity_controller/commands", self.arm)
-        self._listen(Float64MultiArray, "gripper_controller/commands", self.gripper)
-        self._listen(JointTrajectory, "arm_controller/joint_trajectory", self.trajectories)
-        self._listen(DiagnosticArray, "/diagnostics", self.diagnostics)
+        self.record(JointTrajectory, "policy_node/chunk", self.chunks)
+        self.record(Float64MultiArray, "arm_velocity_controller/commands", self.arm)
+        self.record(Float64MultiArray, "gripper_controller/commands", self.gripper)
+        self.record(JointTrajectory, "arm_controller/joint_trajectory", self.trajectories)
+        self.record(DiagnosticArray, "/diagnostics", self.diagnostics)
 
-    def _listen(self, kind, topic, into):
-        self.ros.create_subscription(kind, topic, into.append, RELIABLE)
+    def record(self, kind, topic, messages):
+        """Subscribes to a topic; appends its messages to a list."""
+        self.ros.create_subscription(kind, topic, messages.append, RELIABLE)
 
     def close(self):
         self.executor.shutdown()
         self.ros.destroy_node()
 
-    # Waiting: by events, with one generous deadline.
+    # Waiting. Every wait ends with an event or fails after DEADLINE.
 
-    def until(self, condition, what, again=None):
-        """Spins until `condition()` is true and returns its value; calls `again` about ten times a second meanwhile."""
+    def wait_until(self, condition, what, repeat=None):
+        """Spins until `condition()` is true and returns its value. Calls `repeat` about ten times per second meanwhile."""
         deadline = time.monotonic() + DEADLINE
-        repeat = 0.0
+        next_call = 0.0
         while not (value := condition()):
             now = time.monotonic()
-            assert now < deadline, f"waited in vain for {what}"
-            if again is not None and now >= repeat:
-                again()
-                repeat = now + 0.1
+            assert now < deadline, f"{what} did not happen within {DEADLINE:g} s"
+            if repeat is not None and now >= next_call:
+                repeat()
+                next_call = now + 0.1
             self.executor.spin_once(timeout_sec=0.02)
         return value
 
-    def call(self, kind, service, request, again=True):
-        """The answer; asks `again` where none came, which a middleware that has not yet found the asker is known to do."""
+    def call(self, kind, service, request, retry=True):
+        """Calls a service and returns the response.
+
+        With `retry` it calls again after 2 s without a response: a server that has not yet discovered this client loses it.
+        """
         if service not in self.clients:
             self.clients[service] = self.ros.create_client(kind, service)
         client = self.clients[service]
-        self.until(client.service_is_ready, f"service {service}")
+        self.wait_until(client.service_is_ready, f"service {service}")
         futures = []
 
-        def ask():
-            if not futures or again and time.monotonic() > asked[-1] + 2:
+        def send():
+            if not futures or retry and time.monotonic() > sent[-1] + 2:
                 futures.append(client.call_async(request))
-                asked.append(time.monotonic())
+                sent.append(time.monotonic())
 
-        asked = []
-        answered = self.until(lambda: [f for f in futures if f.done()], f"an answer from {service}", ask)
-        return answered[0].result()
+        sent = []
+        done = self.wait_until(lambda: [f for f in futures if f.done()], f"a response of {service}", send)
+        return done[0].result()
 
     # Lifecycle.
 
     def change_state(self, transition):
         service = "policy_node/change_state"
         if service not in self.clients:
-            # One that does not exist and so may be asked for more than once: after it the two know each other.
+            # A transition that does not exist may be sent twice. After its response the client and the server have discovered
+            # each other, so that the real transition is sent only once.
             assert not self.call(ChangeState, service, ChangeState.Request(transition=Transition(id=250))).success
         number = getattr(Transition, f"TRANSITION_{transition.upper()}")
         request = ChangeState.Request(transition=Transition(id=number))
-        return self.call(ChangeState, service, request, again=False).success
+        return self.call(ChangeState, service, request, retry=False).success
 
     def state(self):
         return self.call(GetState, "policy_node/get_state", GetState.Request()).current_state.label
 
     def wait_for_state(self, label):
-        self.until(lambda: self.state() == label, f"state {label}")
+        self.wait_until(lambda: self.state() == label, f"state {label}")
 
     def wait_until_connected(self):
-        """Until the node's subscriptions and publishers and ours have found each other."""
+        """Waits until the subscriptions and publishers of the node and the robot have discovered each other."""
         publishers = [*self.cameras.values(), self.joints]
         names = [p.topic_name for p in publishers]
-        self.until(lambda: all(p.get_subscription_count() > 0 for p in publishers), f"subscribers of {names}")
+        self.wait_until(lambda: all(p.get_subscription_count() > 0 for p in publishers), f"subscribers of {names}")
         topics = ["policy_node/chunk", "gripper_controller/commands"]
-        self.until(lambda: all(self.ros.count_publishers(t) > 0 for t in topics), f"publishers of {topics}")
+        self.wait_until(lambda: all(self.ros.count_publishers(t) > 0 for t in topics), f"publishers of {topics}")
 
     # Messages.
 
@@ -263,58 +268,60 @@ class Robot:
         self.joints.publish(message)
 
     def send_set(self, exterior=None, wrist=None, positions=None):
-        """One good set of everything, stamped now."""
-        pictures = {"exterior": picture(1) if exterior is None else exterior, "wrist": picture(2) if wrist is None else wrist}
-        for camera, pixels in pictures.items():
+        """Sends a valid image of each camera and valid joint states, with the stamp `now`."""
+        exterior = random_image(1) if exterior is None else exterior
+        wrist = random_image(2) if wrist is None else wrist
+        images = {"exterior": exterior, "wrist": wrist}
+        for camera, pixels in images.items():
             if camera in self.compressed:
-                self.send_compressed(camera, encoded(pixels))
+                self.send_compressed(camera, encoded_image(pixels))
             else:
                 self.send_image(camera, pixels)
         self.send_joints(REST if positions is None else positions)
 
-    # Ticks: the node's time is what the clock says, so exactly these happen.
+    # Ticks. The time of the node is /clock, so that it has exactly these control ticks.
 
     def advance(self, ticks=1):
-        """One control tick after the other; the node has taken each when this returns."""
+        """Advances by control ticks, each after the node has processed the one before."""
         for _ in range(ticks):
             self.now += PERIOD
             self.send_clock()
-            self.settle()
+            self.wait_until_processed()
 
-    def feed(self, **contents):
-        """A good set a millisecond later."""
+    def send_next_set(self, **contents):
+        """Advances by 1 ms and sends a valid set."""
         self.now += 1_000_000
         self.send_clock()
         self.send_set(**contents)
 
     def first_chunk(self, **contents):
-        """Feeds until a chunk comes: from then on every topic is known to work in both directions."""
-        self.until(lambda: self.chunks, "a chunk", again=lambda: self.feed(**contents))
-        self.settle()
+        """Sends sets until there is a chunk. After it, every topic is known to work in both directions."""
+        self.wait_until(lambda: self.chunks, "a chunk", repeat=lambda: self.send_next_set(**contents))
+        self.wait_until_processed()
         return self.chunks[-1]
 
-    def settle(self):
-        """Until the node has taken what was sent: it looks at messages before it answers."""
+    def wait_until_processed(self):
+        """Waits until the node has processed all messages sent so far: it does so before it answers a service call."""
         self.state()
         self.state()
 
     def next_chunk(self, **contents):
-        """Ticks and sends sets until there is a chunk of one of them, and returns it."""
+        """Advances by ticks and sends sets until there is a chunk of one of them, and returns it."""
         stamps = []
 
-        def again():
+        def repeat():
             self.advance()
             self.send_set(**contents)
             stamps.append(self.stamp())
 
-        return self.until(
-            lambda: next((c for c in self.chunks if c.header.stamp in stamps), None), "a chunk of these contents", again
+        return self.wait_until(
+            lambda: next((c for c in self.chunks if c.header.stamp in stamps), None), "a chunk of this set", repeat
         )
 
     # Diagnostics.
 
     def statuses(self, node):
-        """Every status of `node` heard so far, oldest first: (concern, level, message, values)."""
+        """All statuses of `node` so far, oldest first: (concern, level, message, values)."""
         prefix = f"{node}: "
         return [
             (s.name.removeprefix(prefix), s.level, s.message, {v.key: v.value for v in s.values})
@@ -324,12 +331,12 @@ class Robot:
         ]
 
     def values(self, node):
-        """The newest diagnostic values of `node`, all concerns in one dictionary."""
+        """The newest diagnostic values of `node`, of all concerns in one dictionary."""
         return {key: value for _, _, _, values in self.statuses(node) for key, value in values.items()}
 
 
-def reference(node, stamp, exterior, wrist, positions, prompt="pick up the red block"):
-    """The chunk that policy and engine alone compute: an array [rows, joints]."""
+def reference_chunk(node, stamp, exterior, wrist, positions, prompt="pick up the red block"):
+    """The chunk that policy and engine compute without the node: an array [rows, joints]."""
     state = [*positions[:7], (positions[7] - 0.04) / -0.04]
     views = {
         name: {"width": p.shape[1], "height": p.shape[0], "pixels": base64.b64encode(p.tobytes()).decode()}
@@ -345,22 +352,22 @@ def reference(node, stamp, exterior, wrist, positions, prompt="pick up the red b
     return np.array(chunk["values"]).reshape(chunk["rows"], -1)
 
 
-def values(chunk):
-    """A chunk message's numbers, [rows, joints]: velocities of the arm, positions of the gripper."""
+def chunk_values(chunk):
+    """The numbers of a chunk message, [rows, joints]: velocities of the arm, positions of the gripper."""
     return np.array([[*p.velocities[:7], p.positions[7]] for p in chunk.points])
 
 
 REST = [0.0, -0.7, 0.0, -2.3, 0.0, 1.6, 0.8, 0.04]
 
 
-def picture(seed, width=64, height=48):
-    """A picture that no other seed gives."""
+def random_image(seed, width=64, height=48):
+    """Random pixels, uint8 [height, width, 3], different for each seed."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def encoded(pixels, kind="JPEG", mode=None, **options):
-    """A picture as a file's bytes; `mode` is one of Pillow's."""
-    picture = PillowImage.fromarray(pixels)
+def encoded_image(pixels, kind="JPEG", mode=None, **options):
+    """The image as the bytes of a file. `mode`: a mode of Pillow to convert to."""
+    image = PillowImage.fromarray(pixels)
     file = io.BytesIO()
-    (picture if mode is None else picture.convert(mode)).save(file, kind, **options)
+    (image if mode is None else image.convert(mode)).save(file, kind, **options)
     return file.getvalue()

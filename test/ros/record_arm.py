@@ -1,9 +1,9 @@
-"""Records the simulated arm into a rosbag2 bag with the independent `rosbags` package; no ROS takes part.
+"""Records the simulated arm into a rosbag2 bag with the independent `rosbags` package, without ROS.
 
     python test/ros/record_arm.py OUT [--seconds 2] [--lockstep] [--compressed jpeg|png] [--storage mcap|sqlite3] [--namespace NS]
 
-Pictures at 30 Hz, joint states at 100 Hz, `/clock` at 300 Hz, commands at 15 Hz; with --lockstep one of each a tick, as
-`sim.robot --lockstep` publishes them. Stamps are simulation time, which starts at START; messages are recorded a little later.
+Images at 30 Hz, joint states at 100 Hz, `/clock` at 300 Hz, commands at 15 Hz. With --lockstep there is one of each per tick,
+as `sim.robot --lockstep` publishes them. Stamps are simulation time, which starts at START; log times are DELAY later.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as Picture
+from PIL import Image as PillowImage
 from rosbags.rosbag2 import Writer
 from rosbags.rosbag2.enums import StoragePlugin
 from rosbags.typesys import Stores, get_typestore
@@ -22,14 +22,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 SECOND = 1_000_000_000
 START = 1000 * SECOND
 PERIOD = round(SECOND / 15)
-# From stamp to record, ns: messages of one instant keep this order.
+# From stamp to log time, ns. Messages of one stamp keep this order.
 DELAY = {"exterior": 200_000, "wrist": 300_000, "joints": 400_000, "clock": 500_000, "command": 900_000}
 STORE = get_typestore(Stores.ROS2_JAZZY)
 TYPES = STORE.types
 
 
 class Recorder:
-    """A bag to write ROS messages into; `namespace` is '' or '/left'."""
+    """Writes ROS messages into a bag. `namespace`: '' or one like '/left'."""
 
     def __init__(self, path, storage="mcap", namespace=""):
         plugin = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}[storage]
@@ -50,7 +50,7 @@ class Recorder:
         self.copy(topic, kind, time, STORE.serialize_cdr(TYPES[kind](*fields), kind))
 
     def copy(self, topic, kind, time, data):
-        """A message as it is in another bag."""
+        """Writes a serialised message of another bag."""
         if topic not in self.connections:
             self.connections[topic] = self.writer.add_connection(topic, kind, typestore=STORE)
         self.writer.write(self.connections[topic], time, data)
@@ -58,7 +58,7 @@ class Recorder:
     def clock(self, stamp):
         self.write("/clock", "rosgraph_msgs/msg/Clock", stamp + DELAY["clock"], ros_time(stamp))
 
-    def picture(self, camera, stamp, pixels):
+    def image(self, camera, stamp, pixels):
         height, width = pixels.shape[:2]
         fields = (header(stamp, camera), height, width, "rgb8", 0, 3 * width, pixels.reshape(-1))
         self.write(f"{camera}_camera/image_raw", "sensor_msgs/msg/Image", stamp + DELAY[camera], *fields)
@@ -86,9 +86,9 @@ def header(stamp, frame):
     return TYPES["std_msgs/msg/Header"](ros_time(stamp), frame)
 
 
-def encoded(pixels, kind):
+def encoded_image(pixels, kind):
     out = io.BytesIO()
-    Picture.fromarray(pixels).save(out, kind, **({"quality": 90} if kind == "jpeg" else {"compress_level": 1}))
+    PillowImage.fromarray(pixels).save(out, kind, **({"quality": 90} if kind == "jpeg" else {"compress_level": 1}))
     return out.getvalue()
 
 
@@ -100,15 +100,15 @@ def record(path, seconds=2.0, lockstep=False, compressed=None, storage="mcap", n
 
     arm = Arm()
     cameras = Cameras(arm.model)
-    pictures = {camera: np.zeros((HEIGHT, WIDTH, 3), np.uint8) for camera in ("exterior", "wrist")}
+    images = {camera: np.zeros((HEIGHT, WIDTH, 3), np.uint8) for camera in ("exterior", "wrist")}
 
-    def shoot(stamp):
-        cameras.render(arm.data.qpos, pictures)
-        for camera, pixels in pictures.items():
+    def render(stamp):
+        cameras.render(arm.data.qpos, images)
+        for camera, pixels in images.items():
             if compressed:
-                recorder.compressed(camera, stamp, encoded(pixels, compressed), compressed)
+                recorder.compressed(camera, stamp, encoded_image(pixels, compressed), compressed)
             else:
-                recorder.picture(camera, stamp, pixels)
+                recorder.image(camera, stamp, pixels)
 
     def command(stamp):
         t = (stamp - START) / SECOND
@@ -124,7 +124,7 @@ def record(path, seconds=2.0, lockstep=False, compressed=None, storage="mcap", n
             recorder.clock(START)
             for tick in range(1, round(seconds * SECOND / PERIOD) + 1):
                 stamp = START + tick * PERIOD
-                shoot(stamp)
+                render(stamp)
                 recorder.joints(stamp, JOINTS + FINGERS, arm.read())
                 recorder.clock(stamp)
                 command(stamp)
@@ -133,7 +133,7 @@ def record(path, seconds=2.0, lockstep=False, compressed=None, storage="mcap", n
             for tick in range(round(seconds * 300)):
                 stamp, after = (START + k * SECOND // 300 for k in (tick, tick + 1))
                 if tick % 10 == 0:
-                    shoot(stamp)
+                    render(stamp)
                 if tick % 3 == 0:
                     recorder.joints(stamp, JOINTS + FINGERS, arm.read())
                 recorder.clock(stamp)

@@ -1,4 +1,4 @@
-"""Runs of `pi05 replay` on recordings of the simulated arm; the fixtures are in reach of every test here."""
+"""Runs `pi05 replay` on recordings of the simulated arm. The fixtures are imported by conftest.py."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ def compressed(*cameras):
 
 @pytest.fixture(scope="session")
 def bags(tmp_path_factory):
-    """Records on demand, each kind once: `bags("--compressed", "png")`."""
+    """Records a bag on demand, once for each set of arguments: `bags("--compressed", "png")`."""
     directory, known = tmp_path_factory.mktemp("bags"), {}
 
     def bags(*arguments):
@@ -64,7 +64,7 @@ def replay(params):
 
 @pytest.fixture
 def summary(replay):
-    """The JSON of a replay that must succeed."""
+    """The JSON summary of a replay, which must succeed."""
 
     def summary(bag, *arguments):
         status, stdout, stderr = replay(bag, "--json", "-", *arguments)
@@ -85,7 +85,7 @@ def read(bag, topic):
 
 
 def edit(bag, out, change):
-    """A copy of a bag; `change` gives what becomes of a message: one, or none."""
+    """Copies a bag. `change` returns the message to write, or None to leave it out."""
     with Recorder(out) as recorder:
         for message in filter(None, map(change, messages(bag))):
             recorder.copy(*message)
@@ -97,5 +97,5 @@ def nanoseconds(time):
 
 
 def errors(outcome):
-    """What is on stderr beside the progress."""
+    """The lines on stderr except the progress."""
     return [line for line in outcome.stderr.splitlines() if ": " in line]

@@ -2,14 +2,14 @@ import io
 
 import numpy as np
 import pytest
-from harness import ARM, JOINTS, PERIOD, RATE, REST, Robot, picture, reference, values
-from PIL import Image as Picture
+from harness import ARM, JOINTS, PERIOD, RATE, REST, Robot, random_image, reference_chunk, chunk_values
+from PIL import Image as PillowImage
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.qos import ReliabilityPolicy
 from std_msgs.msg import String
 
-EXTERIOR, WRIST = picture(11), picture(12, 80, 60)
+EXTERIOR, WRIST = random_image(11), random_image(12, 80, 60)
 EVERY_TICK = {"schedule__replan_steps": 1}
 
 
@@ -18,7 +18,7 @@ def test_a_chunk_is_what_policy_and_engine_compute_bit_for_bit(sim_node, robot):
     robot.first_chunk()
     robot.advance(4)
     chunk = robot.next_chunk(exterior=EXTERIOR, wrist=WRIST)
-    assert np.array_equal(values(chunk), reference(node, chunk.header.stamp, EXTERIOR, WRIST, REST))
+    assert np.array_equal(chunk_values(chunk), reference_chunk(node, chunk.header.stamp, EXTERIOR, WRIST, REST))
 
 
 def test_a_chunk_has_the_observations_stamp_names_and_a_point_every_period(sim_node, robot):
@@ -41,42 +41,42 @@ def test_the_stamp_is_the_newest_of_the_set(sim_node, robot):
     robot.send_joints(REST, offset=-20_000_000)
     robot.send_image("wrist", WRIST, offset=-10_000_000)
     newest = robot.stamp(-10_000_000)
-    robot.until(lambda: robot.chunks[-1].header.stamp == newest, "the chunk of the newest stamp")
+    robot.wait_until(lambda: robot.chunks[-1].header.stamp == newest, "the chunk of the newest stamp")
 
 
-def test_each_camera_goes_to_its_own_slot(sim_node, robot):
+def test_each_camera_is_used_in_its_slot(sim_node, robot):
     node = sim_node(**EVERY_TICK)
     robot.first_chunk()
     straight = robot.next_chunk(exterior=EXTERIOR, wrist=WRIST)
     swapped = robot.next_chunk(exterior=WRIST, wrist=EXTERIOR)
     for chunk, views in ((straight, (EXTERIOR, WRIST)), (swapped, (WRIST, EXTERIOR))):
         stamp = chunk.header.stamp
-        assert np.array_equal(values(chunk), reference(node, stamp, *views, REST))
-        assert not np.array_equal(values(chunk), reference(node, stamp, *reversed(views), REST))
+        assert np.array_equal(chunk_values(chunk), reference_chunk(node, stamp, *views, REST))
+        assert not np.array_equal(chunk_values(chunk), reference_chunk(node, stamp, *reversed(views), REST))
 
 
-def test_both_cameras_reach_the_model(sim_node, robot):
+def test_both_cameras_are_inputs_of_the_model(sim_node, robot):
     node = sim_node(**EVERY_TICK)
     robot.first_chunk()
     chunk = robot.next_chunk(exterior=EXTERIOR, wrist=WRIST)
-    for views in ((picture(13), WRIST), (EXTERIOR, picture(13))):
-        assert not np.array_equal(values(chunk), reference(node, chunk.header.stamp, *views, REST))
+    for views in ((random_image(13), WRIST), (EXTERIOR, random_image(13))):
+        assert not np.array_equal(chunk_values(chunk), reference_chunk(node, chunk.header.stamp, *views, REST))
 
 
 def test_swapping_the_slots_in_the_configuration_swaps_the_views(sim_node, robot):
     node = sim_node(cameras__exterior__slot="left_wrist_0_rgb", cameras__wrist__slot="base_0_rgb", **EVERY_TICK)
     robot.first_chunk()
     chunk = robot.next_chunk(exterior=EXTERIOR, wrist=WRIST)
-    # The same configuration, then the one with the slots the other way round.
-    assert np.array_equal(values(chunk), reference(node, chunk.header.stamp, EXTERIOR, WRIST, REST))
+    # First with the same configuration, then with the slots swapped.
+    assert np.array_equal(chunk_values(chunk), reference_chunk(node, chunk.header.stamp, EXTERIOR, WRIST, REST))
     text = node.file.read_text()
     straight = text.replace("left_wrist_0_rgb", "X").replace("base_0_rgb", "left_wrist_0_rgb").replace("X", "base_0_rgb")
     node.file.write_text(straight)
-    assert np.array_equal(values(chunk), reference(node, chunk.header.stamp, WRIST, EXTERIOR, REST))
-    assert not np.array_equal(values(chunk), reference(node, chunk.header.stamp, EXTERIOR, WRIST, REST))
+    assert np.array_equal(chunk_values(chunk), reference_chunk(node, chunk.header.stamp, WRIST, EXTERIOR, REST))
+    assert not np.array_equal(chunk_values(chunk), reference_chunk(node, chunk.header.stamp, EXTERIOR, WRIST, REST))
 
 
-def test_the_gripper_reaches_the_model_and_joints_are_found_by_name(sim_node, robot):
+def test_the_gripper_is_an_input_of_the_model_and_joints_are_found_by_name(sim_node, robot):
     node = sim_node(**EVERY_TICK)
     robot.first_chunk()
     robot.advance()
@@ -88,22 +88,22 @@ def test_the_gripper_reaches_the_model_and_joints_are_found_by_name(sim_node, ro
         [9.9, *(closed[i] for i in order)], names=["some_other_joint", *(JOINTS[i] for i in order)]
     )
     stamp = robot.stamp()
-    chunk = robot.until(lambda: next((c for c in robot.chunks if c.header.stamp == stamp), None), "the chunk")
-    assert np.array_equal(values(chunk), reference(node, stamp, EXTERIOR, WRIST, closed))
-    assert not np.array_equal(values(chunk), reference(node, stamp, EXTERIOR, WRIST, REST))
+    chunk = robot.wait_until(lambda: next((c for c in robot.chunks if c.header.stamp == stamp), None), "the chunk")
+    assert np.array_equal(chunk_values(chunk), reference_chunk(node, stamp, EXTERIOR, WRIST, closed))
+    assert not np.array_equal(chunk_values(chunk), reference_chunk(node, stamp, EXTERIOR, WRIST, REST))
 
 
-def test_every_tick_sends_one_command_a_row_of_the_chunk_each(sim_node, robot):
+def test_every_tick_publishes_one_command_which_is_the_next_row_of_the_chunk(sim_node, robot):
     sim_node(schedule__replan_steps=12)
-    robot.until(lambda: robot.chunks, "a chunk", again=robot.feed)
-    robot.settle()
-    rows = values(robot.chunks[0])
+    robot.wait_until(lambda: robot.chunks, "a chunk", repeat=robot.send_next_set)
+    robot.wait_until_processed()
+    rows = chunk_values(robot.chunks[0])
     before = len(robot.arm)
     for tick in range(1, 6):
         robot.advance()
         robot.send_joints(REST)
-        robot.until(lambda: len(robot.arm) >= before + tick and len(robot.gripper) >= before + tick, f"tick {tick}")
-    robot.settle()
+        robot.wait_until(lambda: len(robot.arm) >= before + tick and len(robot.gripper) >= before + tick, f"tick {tick}")
+    robot.wait_until_processed()
     assert len(robot.chunks) == 1
     assert len(robot.arm) == len(robot.gripper) == before + 5
     sent = np.array([[*arm.data, *gripper.data] for arm, gripper in zip(robot.arm, robot.gripper, strict=True)])
@@ -120,11 +120,11 @@ def test_position_outputs_are_trajectories_with_the_ticks_stamp(sim_node, robot)
         **positions,
         **EVERY_TICK,
     )
-    robot.until(lambda: robot.trajectories, "a trajectory", again=lambda: (robot.advance(), robot.send_set()))
-    robot.settle()
+    robot.wait_until(lambda: robot.trajectories, "a trajectory", repeat=lambda: (robot.advance(), robot.send_set()))
+    robot.wait_until_processed()
     before = len(robot.trajectories)
     robot.advance()
-    robot.until(lambda: len(robot.trajectories) > before, "a trajectory")
+    robot.wait_until(lambda: len(robot.trajectories) > before, "a trajectory")
     message = robot.trajectories[-1]
     assert message.header.stamp == robot.stamp()
     assert message.joint_names == ARM
@@ -133,7 +133,7 @@ def test_position_outputs_are_trajectories_with_the_ticks_stamp(sim_node, robot)
     assert point.time_from_start.nanosec == PERIOD
 
 
-def test_the_prompt_topic_changes_what_the_model_is_told_and_the_parameter_follows(sim_node, robot):
+def test_the_prompt_topic_changes_the_prompt_of_the_model_and_the_parameter(sim_node, robot):
     node = sim_node(**EVERY_TICK)
     robot.first_chunk()
 
@@ -141,19 +141,19 @@ def test_the_prompt_topic_changes_what_the_model_is_told_and_the_parameter_follo
         request = GetParameters.Request(names=["prompt"])
         return robot.call(GetParameters, "policy_node/get_parameters", request).values[0].string_value
 
-    robot.until(lambda: prompt() == "open it", "the prompt", again=lambda: robot.prompt.publish(String(data="open it")))
+    robot.wait_until(lambda: prompt() == "open it", "the prompt", repeat=lambda: robot.prompt.publish(String(data="open it")))
     chunk = robot.next_chunk(exterior=EXTERIOR, wrist=WRIST)
-    assert np.array_equal(values(chunk), reference(node, chunk.header.stamp, EXTERIOR, WRIST, REST, "open it"))
+    assert np.array_equal(chunk_values(chunk), reference_chunk(node, chunk.header.stamp, EXTERIOR, WRIST, REST, "open it"))
     text = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value="close it")
     request = SetParameters.Request(parameters=[Parameter(name="prompt", value=text)])
     assert robot.call(SetParameters, "policy_node/set_parameters", request).results[0].successful
     chunk = robot.next_chunk(exterior=EXTERIOR, wrist=WRIST)
-    assert np.array_equal(values(chunk), reference(node, chunk.header.stamp, EXTERIOR, WRIST, REST, "close it"))
+    assert np.array_equal(chunk_values(chunk), reference_chunk(node, chunk.header.stamp, EXTERIOR, WRIST, REST, "close it"))
 
 
-def encoded(pixels, kind):
+def encoded_image(pixels, kind):
     buffer = io.BytesIO()
-    Picture.fromarray(pixels).save(buffer, kind, **({"quality": 90} if kind == "jpeg" else {}))
+    PillowImage.fromarray(pixels).save(buffer, kind, **({"quality": 90} if kind == "jpeg" else {}))
     return buffer.getvalue()
 
 
@@ -169,27 +169,27 @@ def test_compressed_images_are_decoded(kind, start, context, namespace):
         )
         robot.wait_for_state("active")
         robot.wait_until_connected()
-        pictures = {"exterior": EXTERIOR, "wrist": WRIST}
+        images = {"exterior": EXTERIOR, "wrist": WRIST}
 
         def send():
             robot.send_clock()
-            for camera, pixels in pictures.items():
-                robot.send_compressed(camera, encoded(pixels, kind), kind=f"rgb8; {kind} compressed bgr8")
+            for camera, pixels in images.items():
+                robot.send_compressed(camera, encoded_image(pixels, kind), kind=f"rgb8; {kind} compressed bgr8")
             robot.send_joints(REST)
 
-        def feed():
+        def send_next():
             robot.now += 1_000_000
             send()
 
-        robot.until(lambda: robot.chunks, "a chunk", again=feed)
+        robot.wait_until(lambda: robot.chunks, "a chunk", repeat=send_next)
         chunk = robot.chunks[0]
         if kind == "png":
-            expected = pictures
+            expected = images
         else:
-            expected = {c: np.array(Picture.open(io.BytesIO(encoded(p, kind)))) for c, p in pictures.items()}
-        wanted = reference(node, chunk.header.stamp, expected["exterior"], expected["wrist"], REST)
-        # Two JPEG decoders may differ in a pixel's last bit.
-        assert np.allclose(values(chunk), wanted, rtol=0, atol=0 if kind == "png" else 0.05)
+            expected = {c: np.array(PillowImage.open(io.BytesIO(encoded_image(p, kind)))) for c, p in images.items()}
+        wanted = reference_chunk(node, chunk.header.stamp, expected["exterior"], expected["wrist"], REST)
+        # Two JPEG decoders may differ in the last bit of a pixel.
+        assert np.allclose(chunk_values(chunk), wanted, rtol=0, atol=0 if kind == "png" else 0.05)
     finally:
         robot.close()
 
@@ -203,11 +203,11 @@ def test_two_namespaces_are_two_robots(start, context, namespace):
         for robot in (left, right):
             robot.wait_for_state("active")
             robot.wait_until_connected()
-        # One clock for both; each robot's stamps are its own.
-        left.until(lambda: left.chunks, "a chunk on the left", again=left.feed)
+        # /clock is shared; the stamps of the robots differ.
+        left.wait_until(lambda: left.chunks, "a chunk on the left", repeat=left.send_next_set)
         right.executor.spin_once(timeout_sec=0.1)
         assert right.chunks == []
-        right.until(lambda: right.chunks, "a chunk on the right", again=right.feed)
+        right.wait_until(lambda: right.chunks, "a chunk on the right", repeat=right.send_next_set)
         stamps = {robot: {(c.header.stamp.sec, c.header.stamp.nanosec) for c in robot.chunks} for robot in (left, right)}
         assert not stamps[left] & stamps[right]
     finally:
@@ -229,14 +229,15 @@ def test_inputs_have_sensor_data_qos_and_are_reliable_in_lockstep(lockstep, want
         assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
 
 
-def test_in_real_time_commands_come_tick_after_tick(start, robot):
+def test_in_real_time_every_tick_publishes_commands(start, robot):
     start()
     robot.wait_for_state("active")
     robot.wait_until_connected()
 
-    def feed():
+    def send_now():
         robot.now = robot.ros.get_clock().now().nanoseconds
         robot.send_set()
 
-    robot.until(lambda: len(robot.arm) >= 20 and len(robot.gripper) >= 20 and len(robot.chunks) >= 2, "commands", again=feed)
-    robot.until(lambda: "tick_lateness_ms_p99" in robot.values(f"{robot.namespace}/policy_node"), "its lateness")
+    enough = lambda: len(robot.arm) >= 20 and len(robot.gripper) >= 20 and len(robot.chunks) >= 2
+    robot.wait_until(enough, "commands", repeat=send_now)
+    robot.wait_until(lambda: "tick_lateness_ms_p99" in robot.values(f"{robot.namespace}/policy_node"), "the tick lateness")

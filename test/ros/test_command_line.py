@@ -11,7 +11,7 @@ def pi05(*arguments, **changes):
 
 
 @pytest.mark.parametrize("command", ["node", "demo"])
-def test_help_says_how_to_use_it(command):
+def test_help_prints_the_usage(command):
     result = pi05(command, "--help")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith(f"Usage: pi05 {command} ")
@@ -38,7 +38,7 @@ def test_wrong_usage_is_one_sentence_and_status_2(arguments):
     assert len(errors) == 1 and errors[0].startswith("USAGE: Expected "), result.stderr
 
 
-def test_a_node_without_parameters_names_each_that_must_be_given():
+def test_a_node_without_parameters_names_all_required_ones():
     result = pi05("node", "--ros-args")
     assert result.returncode == 2
     first = result.stderr.splitlines()[0]
@@ -47,14 +47,14 @@ def test_a_node_without_parameters_names_each_that_must_be_given():
         assert any(line.startswith("CONFIG_TYPE: ") and name in line for line in result.stderr.splitlines())
 
 
-def test_without_a_home_it_starts_all_the_same():
+def test_it_starts_without_a_home_directory():
     result = pi05("node", "--ros-args", HOME=None)
     assert all(line.startswith("CONFIG_") for line in result.stderr.splitlines()), result.stderr
 
 
-def test_without_ros_it_says_what_to_source():
-    gone = {"AMENT_PREFIX_PATH": None, "ROS_DISTRO": None}
-    environment = {k: v for k, v in os.environ.items() if k not in gone}
+def test_without_ros_it_names_what_to_source():
+    removed = {"AMENT_PREFIX_PATH": None, "ROS_DISTRO": None}
+    environment = {k: v for k, v in os.environ.items() if k not in removed}
     command = ["node", str(ROOT / "dist" / "cli" / "main.js"), "node", "--ros-args"]
     result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
     assert result.returncode == 2

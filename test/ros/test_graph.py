@@ -1,4 +1,4 @@
-"""What other nodes do that this one cannot work with is said at the activation and for as long as it lasts."""
+"""Conflicts with other nodes are reported when the node is activated and until they end."""
 
 from std_msgs.msg import Float64MultiArray
 
@@ -8,7 +8,7 @@ def newest(robot, node, concern):
     return next((s[1:] for s in reversed(robot.statuses(node)) if s[0] == concern), (b"", "", {}))
 
 
-def test_another_commander_and_another_type_are_named_until_they_are_gone(start, robot):
+def test_another_publisher_of_commands_and_another_message_type_are_reported_until_they_are_gone(start, robot):
     topic = f"{robot.namespace}/arm_velocity_controller/commands"
     other = robot.ros.create_publisher(Float64MultiArray, topic, 1)
     node = start(cameras__wrist__transport="compressed")
@@ -17,19 +17,19 @@ def test_another_commander_and_another_type_are_named_until_they_are_gone(start,
     assert names in node.log
     node.wait_for_log("TOPIC_TYPE: Expected sensor_msgs/msg/CompressedImage on ")
 
-    robot.until(lambda: "OUTPUT_SHARED" in newest(robot, node.node, "control")[1], "a warning")
+    robot.wait_until(lambda: "OUTPUT_SHARED" in newest(robot, node.node, "control")[1], "a warning")
     assert newest(robot, node.node, "control")[0] == b"\x01"
     types = lambda: newest(robot, node.node, "inputs")[2].get("present.TOPIC_TYPE", "")
-    robot.until(lambda: "received publishers of sensor_msgs/msg/Image" in types(), "a warning")
+    robot.wait_until(lambda: "received publishers of sensor_msgs/msg/Image" in types(), "a warning")
 
     robot.ros.destroy_publisher(other)
     robot.ros.destroy_publisher(robot.cameras["wrist"])
-    robot.until(lambda: "OUTPUT_SHARED" not in newest(robot, node.node, "control")[1] and not types(), "their end")
+    robot.wait_until(lambda: "OUTPUT_SHARED" not in newest(robot, node.node, "control")[1] and not types(), "their end")
 
 
-def test_two_nodes_of_one_name_both_say_so(start, robot):
+def test_two_nodes_of_one_name_both_report_it(start, robot):
     nodes = [start(), start()]
     for node in nodes:
         node.wait_for_log(f"NODE_DUPLICATE: Expected one node of the name {node.node}, received 2")
     assert nodes[1].stop() == 0
-    robot.until(lambda: newest(robot, nodes[0].node, "control")[1] == "no fault", "the end of the warning")
+    robot.wait_until(lambda: newest(robot, nodes[0].node, "control")[1] == "no fault", "the end of the warning")

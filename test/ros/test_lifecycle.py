@@ -32,7 +32,7 @@ def test_without_autostart_it_stays_unconfigured_and_goes_through_every_state(st
     assert node.stop() == 0
 
 
-def test_a_transition_that_the_state_does_not_allow_is_refused_and_the_node_lives(start, robot):
+def test_a_transition_that_the_state_does_not_allow_is_rejected_and_the_node_keeps_running(start, robot):
     node = start(autostart=False)
     assert robot.state() == "unconfigured"
     for transition in ("activate", "deactivate", "cleanup", "active_shutdown"):
@@ -45,29 +45,29 @@ def test_a_transition_that_the_state_does_not_allow_is_refused_and_the_node_live
     assert node.process.poll() is None
 
 
-def test_configure_is_answered_when_the_checkpoint_is_loaded(start, robot):
+def test_configure_returns_when_the_checkpoint_is_loaded(start, robot):
     node = start(autostart=False)
     assert robot.change_state("configure")
     assert "loaded" in node.log
     assert robot.change_state("activate")
 
 
-def test_a_checkpoint_that_is_missing_refuses_configure_and_says_so(start, robot):
+def test_with_a_missing_checkpoint_configure_fails_and_reports_it(start, robot):
     node = start(autostart=False, checkpoint="/nowhere/to/be/found")
     assert not robot.change_state("configure")
     assert robot.state() == "unconfigured"
     node.wait_for_log("CHECKPOINT_MISSING: ")
-    robot.until(lambda: any("CHECKPOINT_MISSING" in m for _, _, m, _ in robot.statuses(node.node)), "its diagnostics")
+    robot.wait_until(lambda: any("CHECKPOINT_MISSING" in m for _, _, m, _ in robot.statuses(node.node)), "its diagnostics")
 
 
-def test_a_checkpoint_that_is_missing_ends_an_autostarted_node(start):
+def test_with_a_missing_checkpoint_an_autostarted_node_ends(start):
     node = start(checkpoint="/nowhere/to/be/found")
     assert node.wait() == 2
-    said = [line for line in node.lines if "CHECKPOINT_MISSING: " in line]
-    assert len(said) == 1 and said[0].startswith("CHECKPOINT_MISSING: "), node.log
+    errors = [line for line in node.lines if "CHECKPOINT_MISSING: " in line]
+    assert len(errors) == 1 and errors[0].startswith("CHECKPOINT_MISSING: "), node.log
 
 
-def test_it_offers_the_standard_states_and_transitions(start, robot):
+def test_it_has_the_standard_states_and_transitions(start, robot):
     start(autostart=False)
     states = robot.call(GetAvailableStates, "policy_node/get_available_states", GetAvailableStates.Request())
     labels = {state.label for state in states.available_states}
@@ -139,7 +139,7 @@ def set_parameter(robot, name, **value):
     return result
 
 
-def test_only_the_prompt_can_be_set_and_a_bad_request_does_no_harm(start, robot):
+def test_only_the_prompt_can_be_set_and_a_bad_request_changes_nothing(start, robot):
     node = start(autostart=False)
     string = ParameterType.PARAMETER_STRING
     assert set_parameter(robot, "prompt", type=string, string_value="open the drawer").successful
@@ -178,26 +178,26 @@ def test_the_command_line_overrides_a_file_that_names_the_node(start, robot, tmp
     assert (prompt.string_value, seed.integer_value) == ("from the command line", 5)
 
 
-def test_two_cameras_remapped_to_one_topic_are_refused_at_configure(start, robot):
+def test_with_two_cameras_remapped_to_one_topic_configure_fails(start, robot):
     node = start("-r", "wrist_camera/image_raw:=exterior_camera/image_raw", autostart=False)
     assert not robot.change_state("configure")
     node.wait_for_log("CAMERA_DUPLICATE: ")
 
 
-def test_two_cameras_on_one_topic_are_a_wrong_configuration(start):
+def test_with_two_cameras_on_one_topic_an_autostarted_node_ends_with_status_2(start):
     node = start("-r", "wrist_camera/image_raw:=exterior_camera/image_raw")
     assert node.process.wait(DEADLINE) == node.wait() == 2
     assert node.lines[-1].startswith("CAMERA_DUPLICATE: "), node.log
 
 
-def test_without_a_clock_it_says_why_the_robot_gets_no_commands(start, robot):
+def test_without_a_clock_it_reports_why_there_are_no_commands(start, robot):
     node = start(use_sim_time=True)
-    said = "Expected /clock to advance (use_sim_time is true), received no new time in "
-    node.wait_for_log(said)
+    sentence = "Expected /clock to advance (use_sim_time is true), received no new time in "
+    node.wait_for_log(sentence)
 
     def control():
         return next((s for s in reversed(robot.statuses(node.node)) if s[0] == "control"), None)
 
-    robot.until(lambda: control() and control()[2].startswith(f"CLOCK_STILL: {said}"), "a warning in /diagnostics")
+    robot.wait_until(lambda: control() and control()[2].startswith(f"CLOCK_STILL: {sentence}"), "a warning in /diagnostics")
     assert control()[1] == b"\x01"
-    robot.until(lambda: "CLOCK_STILL" not in control()[2], "the end of the warning", robot.advance)
+    robot.wait_until(lambda: "CLOCK_STILL" not in control()[2], "the end of the warning", robot.advance)

@@ -1,4 +1,4 @@
-"""What one message is refused for, end to end."""
+"""Refusals of a single message, end to end."""
 
 import io
 import math
@@ -6,15 +6,15 @@ import struct
 
 import numpy as np
 import pytest
-from harness import JOINTS, REST, Robot, encoded, picture
+from harness import JOINTS, REST, Robot, encoded_image, random_image
 from PIL import Image as PillowImage
 from rclpy.serialization import serialize_message
-from refusals import EXTERIOR, WRIST, count, show
+from refusal_checks import EXTERIOR, WRIST, refusal_count, check_refusals
 from sensor_msgs.msg import Image, JointState
 
 
 def serialized(message, *changes):
-    """A message's bytes with each `(old, new)` replaced, the last that there is."""
+    """The serialised message, with the last occurrence of each `old` replaced by `new`."""
     data = serialize_message(message)
     for old, new in changes:
         at = data.rindex(old)
@@ -22,49 +22,49 @@ def serialized(message, *changes):
     return data
 
 
-def test_image_encoding(refused, robot):
+def test_image_encoding(assert_refused, robot):
     def case(encoding):
         words = ("rgb8", "bgra8", EXTERIOR, encoding or "no encoding")
-        return lambda: robot.send_image("exterior", picture(3), encoding=encoding), words
+        return lambda: robot.send_image("exterior", random_image(3), encoding=encoding), words
 
-    refused("IMAGE_ENCODING", EXTERIOR, *map(case, ("yuv422", "32FC1", "", "RGB8")))
+    assert_refused("IMAGE_ENCODING", EXTERIOR, *map(case, ("yuv422", "32FC1", "", "RGB8")))
 
 
-def test_image_size(refused, robot):
+def test_image_size(assert_refused, robot):
     def case(size):
         width, height = size
         pixels = np.zeros((max(height, 1), max(width, 1), 3), np.uint8)
         words = ("32", "8192", f"{width}x{height}", WRIST)
         return lambda: robot.send_image("wrist", pixels, width=width, height=height), words
 
-    refused("IMAGE_SIZE", WRIST, *map(case, ((31, 48), (64, 31), (8193, 32), (0, 0))))
+    assert_refused("IMAGE_SIZE", WRIST, *map(case, ((31, 48), (64, 31), (8193, 32), (0, 0))))
 
 
-def test_image_data(refused, robot):
+def test_image_data(assert_refused, robot):
     def case(fields):
-        return lambda: robot.send_image("exterior", picture(3), **fields), (EXTERIOR,)
+        return lambda: robot.send_image("exterior", random_image(3), **fields), (EXTERIOR,)
 
     def raw(data):
         return lambda: robot.cameras["exterior"].publish(data), (EXTERIOR,)
 
-    image = Image(height=48, width=64, encoding="rgb8", step=192, data=picture(3).tobytes())
+    image = Image(height=48, width=64, encoding="rgb8", step=192, data=random_image(3).tobytes())
     image.header.stamp = robot.stamp()
     length = struct.pack("<I", 48 * 192)
-    whole = serialized(image)
-    refused(
+    valid = serialized(image)
+    assert_refused(
         "IMAGE_DATA",
         EXTERIOR,
         *map(case, ({"data": b"\1" * 100}, {"step": 10}, {"height": 4000}, {"data": b""}, {"step": 2**32 - 1})),
-        *map(raw, (whole[:5000], whole[:20], whole[:4], serialized(image, (length, b"\xf0\xff\xff\xff")))),
-        # Parameter lists instead of plain CDR; a name of the encoding that is longer than the message.
-        raw(b"\x00\x03" + whole[2:]),
+        *map(raw, (valid[:5000], valid[:20], valid[:4], serialized(image, (length, b"\xf0\xff\xff\xff")))),
+        # A CDR parameter list instead of plain CDR; an encoding string that is longer than the message.
+        raw(b"\x00\x03" + valid[2:]),
         raw(serialized(image, (b"\x05\0\0\0rgb8", b"\xff\xff\xff\x7frgb8"))),
     )
 
 
 @pytest.fixture
 def compressed_node(start, context, namespace):
-    """A node whose wrist camera sends files, and its robot."""
+    """A node with a compressed wrist camera, and its robot."""
     robot = Robot(context, namespace, compressed=("wrist",))
     node = start(
         use_sim_time=True,
@@ -79,14 +79,14 @@ def compressed_node(start, context, namespace):
 
 
 def test_compressed_images(compressed_node):
-    """What is no whole file, what is of the wrong size, and what has another meaning than 8 bits of grey or colour."""
+    """Files that cannot be decoded, images of a wrong size, and pixels that are not 8 bits of grey or colour."""
     node, robot = compressed_node
     topic = f"{WRIST}/compressed"
 
     def case(data, *words):
         return lambda: robot.send_compressed("wrist", data), (topic, *words)
 
-    jpeg, png = encoded(picture(3)), encoded(picture(3), "PNG")
+    jpeg, png = encoded_image(random_image(3)), encoded_image(random_image(3), "PNG")
     sixteen = io.BytesIO()
     PillowImage.fromarray(np.full((48, 64), 40000, np.uint16)).save(sixteen, "PNG")
     upside_down = PillowImage.Exif()
@@ -95,46 +95,46 @@ def test_compressed_images(compressed_node):
         b"",
         b"no picture at all",
         b"\xff\xd8\xff\xe0" + b"\0" * 200,
-        picture(3).tobytes(),
+        random_image(3).tobytes(),
         jpeg[: len(jpeg) // 2],
         png[:-20],
         png[:60] + bytes(40) + png[100:],
-        encoded(picture(3), "GIF"),
+        encoded_image(random_image(3), "GIF"),
         b"\0" * 12 + png,
     )
-    show(node, robot, "IMAGE_DECODE", topic, *map(case, broken))
+    check_refusals(node, robot, "IMAGE_DECODE", topic, *map(case, broken))
     sizes = ((16, 48), (64, 31), (9000, 32))
-    small = [case(encoded(np.zeros((h, w, 3), np.uint8)), f"{w}x{h}", "32", "8192") for w, h in sizes]
-    show(node, robot, "IMAGE_SIZE", topic, *small)
+    small = [case(encoded_image(np.zeros((h, w, 3), np.uint8)), f"{w}x{h}", "32", "8192") for w, h in sizes]
+    check_refusals(node, robot, "IMAGE_SIZE", topic, *small)
     strange = (
-        (encoded(picture(3), mode="CMYK"), "CMYK"),
+        (encoded_image(random_image(3), mode="CMYK"), "CMYK"),
         (sixteen.getvalue(), "8 bits", "ushort"),
-        (encoded(picture(3), exif=upside_down), "upright", "3"),
+        (encoded_image(random_image(3), exif=upside_down), "upright", "3"),
     )
-    show(node, robot, "IMAGE_ENCODING", topic, *(case(*each) for each in strange))
-    show(node, robot, "CAMERA_FROZEN", topic, case(encoded(picture(8)), "the same again"))
+    check_refusals(node, robot, "IMAGE_ENCODING", topic, *(case(*each) for each in strange))
+    check_refusals(node, robot, "CAMERA_FROZEN", topic, case(encoded_image(random_image(8)), "the same again"))
 
 
-def test_joint_missing(refused, robot):
+def test_joint_missing(assert_refused, robot):
     bad = lambda: robot.send_joints(REST[:7], names=JOINTS[:7])
-    refused("JOINT_MISSING", "joint_states", (bad, ("8 values", "received 7", "missing: panda_finger_joint1")))
+    assert_refused("JOINT_MISSING", "joint_states", (bad, ("8 values", "received 7", "missing: panda_finger_joint1")))
 
 
-def test_joint_count(refused, robot):
+def test_joint_count(assert_refused, robot):
     def case(joints):
         return lambda: robot.send_joints(joints[0], names=joints[1]), ("joint_states",)
 
     cases = ((REST[:7], JOINTS), ([], JOINTS), ([*REST, 0.5], JOINTS), (REST, ["", *JOINTS]))
-    refused("JOINT_COUNT", "joint_states", *map(case, cases))
+    assert_refused("JOINT_COUNT", "joint_states", *map(case, cases))
 
 
-def test_joint_duplicate(refused, robot):
+def test_joint_duplicate(assert_refused, robot):
     bad = lambda: robot.send_joints([*REST, 0.5], names=[*JOINTS, JOINTS[0]])
-    refused("JOINT_DUPLICATE", "joint_states", (bad, ("each joint once", JOINTS[0])))
+    assert_refused("JOINT_DUPLICATE", "joint_states", (bad, ("each joint once", JOINTS[0])))
 
 
-def test_joint_range(refused, robot):
-    """Refused beyond the limits, and not at them."""
+def test_joint_range(assert_refused, robot):
+    """Values outside the limits are refused; values at the limits are not."""
 
     def case(index, value, *words):
         joints = [*REST[:index], value, *REST[index + 1 :]]
@@ -142,33 +142,34 @@ def test_joint_range(refused, robot):
 
     limits = {"state__panda_joint1__lower": -3.0, "state__panda_joint1__upper": 3.0, "state__panda_finger_joint1__upper": 0.05}
     cases = (case(0, 3.25, "from -3 to 3"), case(0, -180.0), case(7, 0.06, "from -Infinity to 0.05"))
-    refused("JOINT_RANGE", "joint_states", *cases, **limits)
-    before = count(robot, "JOINT_RANGE")
+    assert_refused("JOINT_RANGE", "joint_states", *cases, **limits)
+    before = refusal_count(robot, "JOINT_RANGE")
     robot.next_chunk(positions=[3.0, *REST[1:7], 0.05])
-    assert count(robot, "JOINT_RANGE") == before
+    assert refusal_count(robot, "JOINT_RANGE") == before
 
 
-def test_message_data(refused, robot):
+def test_message_data(assert_refused, robot):
     reading = JointState(name=JOINTS, position=REST)
     reading.header.stamp = robot.stamp()
-    whole = serialized(reading)
+    valid = serialized(reading)
     names, values = (struct.pack("<I", 8) + part for part in (b"\x0d\0\0\0panda_joint1", struct.pack("<d", REST[0])))
-    absurd = b"\xff\xff\xff\xff"
+    too_long = b"\xff\xff\xff\xff"
     broken = (
-        whole[:4],
-        whole[:11],
-        whole[:-80],
-        b"\x12\x34" + whole[2:],
-        serialized(reading, (names, absurd + names[4:])),
-        serialized(reading, (b"\x0d\0\0\0panda_joint7", absurd + b"panda_joint7")),
-        whole[:8] + struct.pack("<I", 2_000_000_000) + whole[12:],
+        valid[:4],
+        valid[:11],
+        valid[:-80],
+        b"\x12\x34" + valid[2:],
+        serialized(reading, (names, too_long + names[4:])),
+        serialized(reading, (b"\x0d\0\0\0panda_joint7", too_long + b"panda_joint7")),
+        valid[:8] + struct.pack("<I", 2_000_000_000) + valid[12:],
     )
     assert len(values) == 12
-    refused("MESSAGE_DATA", "joint_states", *((lambda data=data: robot.joints.publish(data), ("Expected",)) for data in broken))
+    cases = ((lambda data=data: robot.joints.publish(data), ("Expected",)) for data in broken)
+    assert_refused("MESSAGE_DATA", "joint_states", *cases)
 
 
-def test_joint_not_finite(refused, robot):
+def test_joint_not_finite(assert_refused, robot):
     def case(value):
         return lambda: robot.send_joints([*REST[:6], value, REST[7]]), ("finite", "panda_joint7")
 
-    refused("JOINT_NOT_FINITE", "joint_states", *map(case, (math.nan, math.inf, -math.inf)))
+    assert_refused("JOINT_NOT_FINITE", "joint_states", *map(case, (math.nan, math.inf, -math.inf)))

@@ -1,4 +1,4 @@
-"""`pi05 replay` on bags that the independent `rosbags` package wrote from the simulated arm: what comes out of it."""
+"""The output of `pi05 replay`, on bags of the simulated arm written with the independent `rosbags` package."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ class TestExpectations:
         return out
 
     def perturbed(self, baseline, out, change):
-        """The baseline with its second chunk changed; returns its stamp too."""
+        """Copies the baseline with its second chunk changed. Returns the path and the stamp of the chunk."""
         seen = []
 
         def edited(message):
@@ -104,7 +104,7 @@ class TestExpectations:
         assert replay(bags(), "--expect", other).status == 1
         assert replay(bags(), "--expect", other, "--tolerance", "0.0100001").status == 0
 
-    def test_what_is_not_a_number_agrees_with_nothing(self, bags, replay, baseline, tmp_path):
+    def test_nan_is_always_a_difference(self, bags, replay, baseline, tmp_path):
         def change(chunk):
             chunk.points[0].positions[7] = np.nan
             return True
@@ -115,7 +115,7 @@ class TestExpectations:
         assert errors(outcome)[0].startswith("CHUNKS_DIFFER: Expected a position of NaN")
         assert f"{FINGER} in step 0 of the chunk stamped {stamp}" in outcome.stderr
 
-    def test_a_baseline_must_be_whole(self, bags, replay, baseline, tmp_path):
+    def test_a_damaged_baseline_is_an_error(self, bags, replay, baseline, tmp_path):
         cut = tmp_path / "cut.mcap"
         cut.write_bytes(baseline.read_bytes()[:-2000])
         outcome = replay(bags(), "--expect", cut)
@@ -131,7 +131,7 @@ class TestExpectations:
         (line,) = errors(outcome)
         assert line.startswith("BAG_DATA: Expected ") and line.endswith(f" from {CHUNK} in {spoiled}")
 
-    def test_a_bag_that_tests_nothing_does_not_pass_strictly(self, bags, replay, tmp_path):
+    def test_a_bag_without_chunks_and_refusals_fails_with_strict(self, bags, replay, tmp_path):
         short = edit(bags(), tmp_path / "short", lambda m: m if m.time < START + SECOND // 100 else None)
         sim = ("-p", "use_sim_time:=true", "-p", "schedule.lockstep:=true")
         assert replay(short, *sim).status == 0
@@ -174,7 +174,7 @@ class TestExpectations:
 class TestRefusals:
     @pytest.fixture
     def faulty(self, bags, tmp_path):
-        """The tenth joint message lacks a joint."""
+        """A bag in which the tenth joint state lacks a joint."""
         seen = []
 
         def change(message):
@@ -203,7 +203,7 @@ class TestRefusals:
         assert line.startswith("INPUT_REFUSED: Expected no refusal, received JOINT_MISSING 1 times, the first at 0.0")
         assert "panda_joint1" in line
 
-    def test_of_bytes_that_are_no_message_and_of_pictures_that_are_no_picture(self, bags, summary, tmp_path):
+    def test_of_messages_that_cannot_be_read_and_of_images_that_cannot_be_decoded(self, bags, summary, tmp_path):
         def cut(message):
             return message._replace(data=message.data[:1000]) if "image" in message.topic else message
 
@@ -213,9 +213,9 @@ class TestRefusals:
         def spoil(message):
             if "image" not in message.topic:
                 return message
-            picture = STORE.deserialize_cdr(message.data, message.kind)
-            picture.data = picture.data[: len(picture.data) // 2]
-            return message._replace(data=bytes(STORE.serialize_cdr(picture, message.kind)))
+            image = STORE.deserialize_cdr(message.data, message.kind)
+            image.data = image.data[: len(image.data) // 2]
+            return message._replace(data=bytes(STORE.serialize_cdr(image, message.kind)))
 
         spoiled = edit(bags("--compressed", "jpeg"), tmp_path / "jpeg", spoil)
         counts = summary(spoiled, *compressed(*CAMERAS))

@@ -1,4 +1,4 @@
-"""What `pi05 replay` writes: whole or not at all, never over what it reads, whoever ends it and wherever it goes."""
+"""The files that `pi05 replay` writes are complete or absent, and never replace its inputs, also after a signal or an error."""
 
 import hashlib
 import json
@@ -15,42 +15,42 @@ from replay_runs import CHUNK, errors, messages
 
 @pytest.fixture
 def copy(bags, params, tmp_path):
-    """A bag and its parameters to be hurt: (folder, its file, parameters)."""
-    folder = tmp_path / "bag of ä"
-    shutil.copytree(bags(), folder)
+    """Copies of a bag and its parameters: (directory, its file, parameter file)."""
+    directory = tmp_path / "bag of ä"
+    shutil.copytree(bags(), directory)
     own = tmp_path / "params.yaml"
     shutil.copy(params, own)
-    (file,) = folder.glob("*.mcap")
-    return folder, file, own
+    (file,) = directory.glob("*.mcap")
+    return directory, file, own
 
 
 def digest(path):
     return hashlib.sha256(path.read_bytes()).digest()
 
 
-class TestNeverOverWhatIsRead:
+class TestInputsAreNeverOverwritten:
     @pytest.mark.parametrize("flag", ["--out", "--json", "--report"])
-    def test_bag_its_folders_files_a_link_to_it_or_the_parameters(self, copy, replay, tmp_path, flag):
-        folder, file, own = copy
+    def test_neither_the_bag_nor_its_directory_nor_a_link_nor_the_parameters(self, copy, replay, tmp_path, flag):
+        directory, file, own = copy
         link = tmp_path / "link"
         link.symlink_to(file)
-        before = digest(file), digest(folder / "metadata.yaml"), digest(own)
-        for bag, target in [(file, file), (file, link), (link, file), (folder, file), (folder, folder / "metadata.yaml")]:
+        before = digest(file), digest(directory / "metadata.yaml"), digest(own)
+        for bag, target in [(file, file), (file, link), (link, file), (directory, file), (directory, directory / "metadata.yaml")]:
             outcome = replay(bag, flag, target)
             assert outcome.status == 2
             assert errors(outcome)[0].startswith(f"USAGE: Expected {flag} other than what is read, received {target}")
         assert replay(file, "--params", own, flag, own).status == 2
-        assert before == (digest(file), digest(folder / "metadata.yaml"), digest(own))
+        assert before == (digest(file), digest(directory / "metadata.yaml"), digest(own))
 
-    def test_nor_two_of_them_into_one_file(self, bags, replay, tmp_path):
+    def test_two_outputs_cannot_be_the_same_file(self, bags, replay, tmp_path):
         outcome = replay(bags(), "--json", tmp_path / "a", "--report", tmp_path / "." / "a")
         assert outcome.status == 2 and "Expected --report other than --json" in errors(outcome)[0]
         assert not (tmp_path / "a").exists()
 
 
-class TestWholeOrNotAtAll:
+class TestFilesAreCompleteOrAbsent:
     @pytest.mark.parametrize("flag", ["--out", "--json", "--report"])
-    def test_a_place_that_cannot_be_written_is_told_before_anything_runs(self, bags, replay, tmp_path, flag):
+    def test_a_path_that_cannot_be_written_is_reported_before_anything_runs(self, bags, replay, tmp_path, flag):
         for target in (tmp_path / "none" / "file", tmp_path):
             outcome = replay(bags(), flag, target)
             assert (outcome.status, outcome.stdout) == (2, "")
@@ -86,7 +86,7 @@ class TestWholeOrNotAtAll:
         assert [path.name for path in tmp_path.iterdir()] == ["out.mcap"]
         assert out.read_text() == "an earlier one"
 
-    def test_devices_and_pipes_stay_what_they_are(self, bags, replay, tmp_path):
+    def test_devices_and_pipes_are_written_to_and_not_replaced(self, bags, replay, tmp_path):
         pipe, received = tmp_path / "pipe", []
         os.mkfifo(pipe)
         reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
@@ -99,7 +99,7 @@ class TestWholeOrNotAtAll:
 
 
 class TestStdout:
-    def test_that_nobody_reads_changes_nothing(self, bags, params, tmp_path):
+    def test_without_a_reader_does_not_matter(self, bags, params, tmp_path):
         read, write = os.pipe()
         os.close(read)
         command = [PI05, "replay", str(bags()), "--params", str(params), "--json", "-"]
@@ -115,6 +115,6 @@ class TestStdout:
         last = done.stderr.splitlines()[-1]
         assert last == "ENVIRONMENT: Expected to write to stdout: ENOSPC: no space left on device, write"
 
-    def test_json_on_it_is_all_there_is(self, bags, replay):
+    def test_with_json_contains_nothing_else(self, bags, replay):
         outcome = replay(bags(), "--json", "-")
         assert json.loads(outcome.stdout)["chunks"] > 4

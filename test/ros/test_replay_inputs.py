@@ -1,4 +1,4 @@
-"""`pi05 replay` on bags that the independent `rosbags` package wrote: pictures, time, topics, faults of bags and of usage."""
+"""The inputs of `pi05 replay`: images, time, topics, damaged bags and wrong usage."""
 
 import shutil
 
@@ -8,8 +8,8 @@ from record_arm import SECOND, START, Recorder
 from replay_runs import CAMERAS, CHUNK, LAST, SECONDS, compressed, edit, errors, messages, nanoseconds, read
 
 
-class TestPictures:
-    def test_png_gives_the_chunks_of_the_raw_pictures(self, bags, replay, tmp_path):
+class TestImages:
+    def test_png_gives_the_chunks_of_the_raw_images(self, bags, replay, tmp_path):
         out = tmp_path / "out.mcap"
         assert replay(bags(), "--out", out).status == 0
         outcome = replay(bags("--compressed", "png"), *compressed(*CAMERAS), "--strict", "--expect", out)
@@ -23,14 +23,14 @@ class TestPictures:
 
 
 class TestLatency:
-    def test_a_chunk_comes_that_much_bag_time_after_its_question(self, bags, summary, tmp_path):
+    def test_a_chunk_is_published_that_much_bag_time_after_its_request(self, bags, summary, tmp_path):
         out = tmp_path / "out.mcap"
         counts = summary(bags(), "--latency-ms", "90.5", "--out", out)
         chunks = read(out, CHUNK)
         assert len(chunks) == counts["chunks"] > 4
-        behind = {time - nanoseconds(chunk.header.stamp) for time, chunk in chunks}
-        assert min(behind) >= 90_500_000 and max(behind) < 91_500_000 + PERIOD
-        assert counts["latency_ms"]["p99"] == max(behind) / 1e6
+        delays = {time - nanoseconds(chunk.header.stamp) for time, chunk in chunks}
+        assert min(delays) >= 90_500_000 and max(delays) < 91_500_000 + PERIOD
+        assert counts["latency_ms"]["p99"] == max(delays) / 1e6
 
     def test_beyond_the_engines_timeout_is_too_late(self, bags, summary):
         counts = summary(bags(), "--latency-ms", "1400", "-p", "schedule.engine_timeout:=1.0")
@@ -47,8 +47,8 @@ class TestLatency:
 class TestTime:
     SIM = ("-p", "use_sim_time:=true")
 
-    def test_is_that_of_the_bags_clock_where_the_parameters_say_so(self, bags, summary, tmp_path):
-        """Recorded years later than its stamps, as simulations are."""
+    def test_is_the_clock_in_the_bag_with_use_sim_time(self, bags, summary, tmp_path):
+        """The log times are years later than the stamps, as in a recording of a simulation."""
         later = 10**18
         bag = edit(bags(), tmp_path / "later", lambda message: message._replace(time=message.time + later))
         out = tmp_path / "out.mcap"
@@ -58,7 +58,7 @@ class TestTime:
         counts = summary(bag)
         assert counts["chunks"] == 0 and counts["refusals"].keys() >= {"CAMERA_STALE", "STATE_STALE"}
 
-    def test_needs_a_clock_then(self, bags, replay, tmp_path):
+    def test_needs_a_clock_in_the_bag_with_use_sim_time(self, bags, replay, tmp_path):
         bag = edit(bags(), tmp_path / "still", lambda message: None if message.topic == "/clock" else message)
         assert replay(bag).status == 0
         outcome = replay(bag, *self.SIM)
@@ -66,8 +66,8 @@ class TestTime:
         assert errors(outcome)[0].startswith("BAG_TOPIC: Expected rosgraph_msgs/msg/Clock on /clock in")
         assert errors(outcome)[0].endswith("-p use_sim_time:=false goes by the time of recording")
 
-    def test_that_goes_back_starts_anew(self, bags, summary, tmp_path):
-        """A simulation that was reset after its first run."""
+    def test_that_goes_back_resets_the_policy(self, bags, summary, tmp_path):
+        """As after a reset of the simulation."""
         first = list(messages(bags("--lockstep")))
         shift = first[-1].time - first[0].time + SECOND
         with Recorder(tmp_path / "twice") as recorder:
@@ -80,13 +80,13 @@ class TestTime:
         stamps = [nanoseconds(chunk.header.stamp) for _, chunk in read(once, CHUNK)]
         assert [nanoseconds(chunk.header.stamp) for _, chunk in read(twice, CHUNK)] == stamps * 2
 
-    def test_stands_during_an_inference_in_lockstep(self, bags, replay):
+    def test_does_not_advance_during_an_inference_in_lockstep(self, bags, replay):
         outcome = replay(bags("--lockstep"), *self.SIM, "-p", "schedule.lockstep:=true", "--latency-ms", "10")
         assert outcome.status == 2 and errors(outcome)[0].startswith("USAGE: Expected --latency-ms 0")
 
 
 class TestTopics:
-    def test_that_the_bag_lacks_are_named_with_what_it_has(self, bags, replay):
+    def test_that_the_bag_lacks_are_named_with_those_that_it_has(self, bags, replay):
         outcome = replay(bags(), "-p", "state.topic:=arm/joints", "-p", "cameras.wrist.topic:=joint_states")
         assert outcome.status == 2
         (line,) = errors(outcome)
@@ -108,13 +108,13 @@ class TestTopics:
             "/left/gripper_controller/commands",
         }
 
-    def test_of_compressed_pictures_are_proposed(self, bags, replay):
+    def test_of_compressed_images_are_suggested(self, bags, replay):
         bag = bags("--compressed", "jpeg")
         outcome = replay(bag)
         assert outcome.status == 2
         assert "-p cameras.exterior.topic:=/exterior_camera/image_raw/compressed" in errors(outcome)[0]
 
-    def test_a_prompt_must_come_from_somewhere(self, bags, replay, summary, tmp_path):
+    def test_a_prompt_is_required_as_parameter_or_topic(self, bags, replay, summary, tmp_path):
         outcome = replay(bags(), "-p", "prompt:=''")
         assert outcome.status == 2 and errors(outcome)[0].startswith("BAG_TOPIC: Expected a prompt")
         middle = START + round(SECONDS * SECOND / 2)
@@ -130,10 +130,10 @@ class TestTopics:
 
 
 class TestBagsAndUsage:
-    def test_a_truncated_bag_is_replayed_as_far_as_it_goes(self, bags, replay, summary, tmp_path):
-        (whole,) = bags().glob("*.mcap")
+    def test_a_truncated_bag_is_replayed_up_to_its_end(self, bags, replay, summary, tmp_path):
+        (complete,) = bags().glob("*.mcap")
         part = tmp_path / "part.mcap"
-        part.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+        part.write_bytes(complete.read_bytes()[: complete.stat().st_size // 2])
         counts = summary(part)
         assert 0 < counts["chunks"] < summary(bags())["chunks"]
         assert counts["damage"]
@@ -141,9 +141,9 @@ class TestBagsAndUsage:
         assert "only in part: " in outcome.stdout
         assert replay(part, "--strict").status == 1
 
-    def test_a_bag_that_is_damaged_in_the_middle_is_replayed_up_to_there(self, bags, replay, summary, tmp_path):
-        (whole,) = bags().glob("*.mcap")
-        data = bytearray(whole.read_bytes())
+    def test_a_bag_with_damage_in_the_middle_is_replayed_up_to_the_damage(self, bags, replay, summary, tmp_path):
+        (complete,) = bags().glob("*.mcap")
+        data = bytearray(complete.read_bytes())
         middle = len(data) // 2
         data[middle : middle + 2_000_000] = b"\xff" * 2_000_000
         damaged, out = tmp_path / "damaged.mcap", tmp_path / "out.mcap"
@@ -167,7 +167,7 @@ class TestBagsAndUsage:
         assert outcome.status == 1 and errors(outcome) == [f"BAG_DATA: {counts['damage']}"]
 
     @pytest.mark.parametrize("contents", [b"", b"this is no bag\n" * 100], ids=["empty", "foreign"])
-    def test_what_is_no_bag_is_refused_with_one_sentence(self, contents, replay, tmp_path):
+    def test_a_file_that_is_not_a_bag_is_rejected_with_one_sentence(self, contents, replay, tmp_path):
         file = tmp_path / "file.mcap"
         file.write_bytes(contents)
         for path in (file, tmp_path / "nowhere"):
@@ -194,7 +194,7 @@ class TestBagsAndUsage:
         assert outcome.status == 2 and outcome.stdout == ""
         assert len(outcome.stderr.splitlines()) == 1 and "Expected" in outcome.stderr or "nknown" in outcome.stderr
 
-    def test_never_writes_over_what_it_reads(self, bags, replay):
+    def test_never_overwrites_its_input(self, bags, replay):
         (file,) = bags().glob("*.mcap")
         assert replay(file, "--out", file).status == 2
 

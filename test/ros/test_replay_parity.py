@@ -1,4 +1,4 @@
-"""One bag through `pi05 replay` and over real DDS into the live node: the same chunks and commands, bit for bit."""
+"""`pi05 replay` and the live node over real DDS give the same chunks and commands for one bag, bit for bit."""
 
 import json
 import subprocess
@@ -29,13 +29,13 @@ def record(directory, *arguments):
 
 
 def messages(path):
-    """(topic, type, log time, CDR) of a bag in the order of recording, read by the `rosbags` package."""
+    """Yields (topic, type, log time, CDR) of each message in the bag in order, read with the `rosbags` package."""
     with AnyReader([Path(path)], default_typestore=STORE) as reader:
         yield from ((c.topic, c.msgtype, time, data) for c, time, data in reader.messages())
 
 
 def replay(bag, params, directory):
-    """Chunks by stamp, and the commands of each topic with their log times."""
+    """Runs a replay. Returns its chunks by stamp, and the commands of each topic with their log times."""
     out, summary = directory / "out.mcap", directory / "out.json"
     subprocess.run([PI05, "replay", bag, "--params", params, "--strict", "--out", out, "--json", summary], check=True)
     chunks, commands = {}, {}
@@ -54,18 +54,21 @@ def nanoseconds(time):
 
 
 def play(bag, robot, times):
-    """Publishes the bag's own bytes, each message once the node has given the commands that replay gave before it."""
+    """Publishes the serialised messages of the bag, each after the node has published the commands that replay had before it.
+
+    `times`: log times of the commands in replay, ns.
+    """
     publishers = {f"/{p.topic_name.removeprefix(robot.namespace + '/')}": p for p in [*robot.cameras.values(), robot.joints]}
     publishers["/clock"] = robot.clock
     for topic, _, time, data in messages(bag):
         if topic not in publishers:
             continue
         due = sum(t < time for t in times)
-        robot.until(lambda due=due: len(robot.gripper) >= due, f"{due} commands")
+        robot.wait_until(lambda due=due: len(robot.gripper) >= due, f"{due} commands")
         publishers[topic].publish(bytes(data))
         if time < START + 1_000_000:
-            robot.settle()  # what comes before the first time is not heard
-    robot.until(lambda: len(robot.gripper) >= len(times), "all commands")
+            robot.wait_until_processed()  # messages before the first /clock are not used
+    robot.wait_until(lambda: len(robot.gripper) >= len(times), "all commands")
 
 
 def shape(message):
@@ -97,7 +100,7 @@ def test_a_bag_gives_the_same_chunks_in_replay_and_live_bit_for_bit(
         robot.wait_for_state("active")
         robot.wait_until_connected()
         play(bag, robot, times)
-        robot.until(lambda: len(robot.chunks) >= len(expected), "the last chunk")
+        robot.wait_until(lambda: len(robot.chunks) >= len(expected), "the last chunk")
     finally:
         robot.close()
 
@@ -108,8 +111,8 @@ def test_a_bag_gives_the_same_chunks_in_replay_and_live_bit_for_bit(
     for stamp, chunk in expected.items():
         assert live[stamp].joint_names == chunk.joint_names
         assert shape(live[stamp]) == shape(chunk)
-    assert len({shape(chunk)[0] for chunk in expected.values()}) == len(expected), "every chunk is another"
-    for topic, heard in (("arm_velocity_controller", robot.arm), ("gripper_controller", robot.gripper)):
+    assert len({shape(chunk)[0] for chunk in expected.values()}) == len(expected), "all chunks differ"
+    for topic, received in (("arm_velocity_controller", robot.arm), ("gripper_controller", robot.gripper)):
         replayed = [data.tobytes() for _, data in commands[f"/{topic}/commands"]]
         assert len(replayed) >= ticks
-        assert [np.array(message.data).tobytes() for message in heard][: len(replayed)] == replayed
+        assert [np.array(message.data).tobytes() for message in received][: len(replayed)] == replayed

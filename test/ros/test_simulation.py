@@ -1,4 +1,4 @@
-"""The node with the simulated arm of sim/, which is a process of its own that knows nothing of it."""
+"""The node with the simulated arm of sim/, which is an independent process."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from harness import ARM, DEADLINE, PERIOD, PI05, RATE, ROOT, Robot, values
+from harness import ARM, DEADLINE, PERIOD, PI05, RATE, ROOT, Robot, chunk_values
 from sensor_msgs.msg import JointState
 
 CHUNKS = 6
@@ -16,7 +16,7 @@ CHUNKS = 6
 
 @pytest.fixture
 def simulation(namespace):
-    """The arm in lock-step; it has rendered its first pictures when it is there."""
+    """Starts the arm in lock-step and waits until it has rendered its first images."""
     processes = []
 
     def simulation():
@@ -30,7 +30,7 @@ def simulation(namespace):
 
     yield simulation
     for process in processes:
-        process.send_signal(signal.SIGINT)  # killed, it would leave its shared memory behind
+        process.send_signal(signal.SIGINT)  # a killed process leaves its shared memory behind
         process.communicate(timeout=30)
 
 
@@ -42,14 +42,14 @@ def test_two_runs_in_lockstep_give_the_same_chunks_bit_for_bit(simulation, start
             node = start(use_sim_time=True, schedule__lockstep=True, schedule__replan_steps=3)
             robot.wait_for_state("active")
             topics = ["policy_node/chunk", "arm_velocity_controller/commands", "gripper_controller/commands"]
-            robot.until(lambda: all(robot.ros.count_publishers(t) for t in topics), "its publishers")
+            robot.wait_until(lambda: all(robot.ros.count_publishers(t) for t in topics), "its publishers")
             arm = simulation()
-            robot.until(lambda: len(robot.chunks) >= CHUNKS, "chunks")
+            robot.wait_until(lambda: len(robot.chunks) >= CHUNKS, "chunks")
             assert node.stop() == 0
             arm.send_signal(signal.SIGINT)
             arm.wait(DEADLINE)
             chunks = robot.chunks[:CHUNKS]
-            return [(c.header.stamp.sec, c.header.stamp.nanosec) for c in chunks], [values(c) for c in chunks]
+            return [(c.header.stamp.sec, c.header.stamp.nanosec) for c in chunks], [chunk_values(c) for c in chunks]
         finally:
             robot.close()
 
@@ -65,7 +65,7 @@ def nanoseconds(time):
 
 def test_a_joint_trajectory_controller_follows_integrated_velocities(simulation, start, robot):
     states, fastest, replan = [], 0.3, 3
-    robot._listen(JointState, "joint_states", states)
+    robot.record(JointState, "joint_states", states)
     speeds = {"scale": fastest, "max_velocity": 0.5}
     limits = {f"action__{joint}__{key}": value for joint in ARM for key, value in speeds.items()}
     arm = simulation()
@@ -79,15 +79,15 @@ def test_a_joint_trajectory_controller_follows_integrated_velocities(simulation,
         outputs__arm__type="joint_trajectory",
         **limits,
     )
-    # The arm offers its first tick again and again until the node, which is active only once everything is heard, answers.
+    # The arm repeats its first tick until the node answers. Activate the node only when all subscriptions have matched.
     assert robot.change_state("configure")
     topics = ["joint_states", "policy_node/chunk", "arm_controller/joint_trajectory"]
-    heard = [s for s in robot.ros.subscriptions if any(s.topic_name.endswith(f"/{topic}") for topic in topics)]
-    assert len(heard) == len(topics)
-    robot.until(lambda: states and all(s.get_publisher_count() > 0 for s in heard), f"publishers of {topics}")
+    subscriptions = [s for s in robot.ros.subscriptions if any(s.topic_name.endswith(f"/{topic}") for topic in topics)]
+    assert len(subscriptions) == len(topics)
+    robot.wait_until(lambda: states and all(s.get_publisher_count() > 0 for s in subscriptions), f"publishers of {topics}")
     assert robot.change_state("activate")
     steps = CHUNKS * replan
-    robot.until(lambda: len(robot.chunks) > CHUNKS, "chunks")
+    robot.wait_until(lambda: len(robot.chunks) > CHUNKS, "chunks")
     assert node.stop() == 0
     arm.send_signal(signal.SIGINT)
     arm.wait(DEADLINE)
@@ -100,11 +100,11 @@ def test_a_joint_trajectory_controller_follows_integrated_velocities(simulation,
     times = [nanoseconds(c.header.stamp) for c in commands]
     positions = np.array([c.points[0].positions for c in commands])
 
-    # From the first chunk on each tick is a step: the first rows of one chunk after the other, added to where the arm was.
-    velocities = np.concatenate([values(chunk)[:replan, :7] for chunk in robot.chunks[:CHUNKS]])
+    # From the first chunk on, each tick executes a row: the first rows of each chunk, integrated from the measured position.
+    velocities = np.concatenate([chunk_values(chunk)[:replan, :7] for chunk in robot.chunks[:CHUNKS]])
     np.testing.assert_allclose(positions, measured[begin] + np.cumsum(velocities, axis=0) / RATE, rtol=0, atol=1e-9)
 
-    # The arm is never a whole tick of the largest velocity behind; had it stood still, it would have been.
+    # The arm lags by less than one tick at the largest velocity. An arm that does not move would lag by more.
     behind = [np.abs(here - measured[then]).max() for here, then in zip(positions, times[1:], strict=False)]
     assert max(behind) < fastest / RATE
     assert np.abs(positions[:-1] - measured[begin]).max() > 2 * fastest / RATE
@@ -116,7 +116,7 @@ def demo(directory, *arguments):
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_two_demos_at_once_do_not_meet_and_each_says_what_happened(tmp_path):
+def test_two_demos_at_once_use_different_domains_and_each_prints_its_summary(tmp_path):
     directories = [tmp_path / "one", tmp_path / "two"]
     for directory in directories:
         directory.mkdir()
@@ -148,7 +148,7 @@ def alive(pid):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
-def test_a_demo_that_is_interrupted_leaves_nothing_behind(number, tmp_path):
+def test_a_demo_that_is_interrupted_leaves_no_process_running(number, tmp_path):
     process = demo(tmp_path, "--duration", "600")
     children = []
     for line in process.stdout:
@@ -163,12 +163,12 @@ def test_a_demo_that_is_interrupted_leaves_nothing_behind(number, tmp_path):
     assert not [child for child in children if alive(child)]
 
 
-def test_a_part_that_dies_ends_the_demo_with_its_last_words(tmp_path):
+def test_a_process_that_is_killed_ends_the_demo_with_an_error(tmp_path):
     process = demo(tmp_path, "--duration", "600")
     for line in process.stdout:
         if "chunks" in line:
             break
-    # The arm was started first.
+    # The arm is started first.
     os.kill(min(descendants(process.pid)), signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1

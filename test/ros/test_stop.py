@@ -9,7 +9,7 @@ ZEROS = [0.0] * 7
 
 @pytest.fixture
 def moving(sim_node, robot):
-    """A node that has sent some steps; its clock stands still, so that it sends nothing by itself."""
+    """A node that has published some commands. Its clock does not advance, so it publishes no more by itself."""
 
     def moving(**changes):
         node = sim_node(schedule__replan_steps=2, **changes)
@@ -17,41 +17,41 @@ def moving(sim_node, robot):
         for _ in range(4):
             robot.advance()
             robot.send_set()
-            robot.settle()
+            robot.wait_until_processed()
         return node
 
     return moving
 
 
-def everything(robot, topic, kind=Float64MultiArray):
-    """Spins until a message of our own on `topic` has come back: what the node had sent before came first."""
+def all_commands(robot, topic, kind=Float64MultiArray):
+    """All commands of the node on `topic`: spins until a sentinel published by the test arrives after them."""
     publisher = robot.ros.create_publisher(kind, topic, 10)
-    robot.until(lambda: publisher.get_subscription_count() > 0, "ourselves")
+    robot.wait_until(lambda: publisher.get_subscription_count() > 0, "our own subscription")
     sentinel = kind(data=[123.0])
-    heard = robot.arm
-    robot.until(lambda: sentinel in heard, "the sentinel", again=lambda: publisher.publish(sentinel))
+    received = robot.arm
+    robot.wait_until(lambda: sentinel in received, "the sentinel", repeat=lambda: publisher.publish(sentinel))
     robot.ros.destroy_publisher(publisher)
-    return [list(m.data) for m in heard if m != sentinel]
+    return [list(m.data) for m in received if m != sentinel]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
-def test_a_signal_ends_it_with_status_0_and_the_stop_action_last_and_once(number, moving, robot):
+def test_a_signal_ends_it_with_status_0_after_exactly_one_stop_action(number, moving, robot):
     node = moving()
     before = [list(m.data) for m in robot.arm]
     assert before and before[-1] != ZEROS
     gripper = [list(m.data) for m in robot.gripper]
     assert node.stop(number) == 0
-    assert everything(robot, "arm_velocity_controller/commands") == [*before, ZEROS]
-    robot.until(lambda: len(robot.gripper) > len(gripper), "the gripper's last command")
+    assert all_commands(robot, "arm_velocity_controller/commands") == [*before, ZEROS]
+    robot.wait_until(lambda: len(robot.gripper) > len(gripper), "the gripper's last command")
     assert [list(m.data) for m in robot.gripper] == [*gripper, gripper[-1]]
 
 
-def test_a_signal_that_comes_twice_at_once_ends_it_as_one_does(moving, robot):
+def test_two_signals_at_once_have_the_effect_of_one(moving, robot):
     node = moving()
     before = [list(m.data) for m in robot.arm]
     node.process.send_signal(signal.SIGINT)
     assert node.stop() == 0
-    assert everything(robot, "arm_velocity_controller/commands") == [*before, ZEROS]
+    assert all_commands(robot, "arm_velocity_controller/commands") == [*before, ZEROS]
 
 
 def test_deactivate_stops_once_and_a_signal_after_it_sends_nothing_more(moving, robot):
@@ -62,36 +62,36 @@ def test_deactivate_stops_once_and_a_signal_after_it_sends_nothing_more(moving, 
     robot.send_set()
     assert robot.change_state("cleanup")
     assert node.stop() == 0
-    assert everything(robot, "arm_velocity_controller/commands") == [*before, ZEROS]
+    assert all_commands(robot, "arm_velocity_controller/commands") == [*before, ZEROS]
 
 
-def test_it_moves_again_after_a_new_activation(moving, robot):
+def test_after_a_new_activation_it_publishes_commands_again(moving, robot):
     moving()
     assert robot.change_state("deactivate")
-    robot.settle()
+    robot.wait_until_processed()
     count, chunks = len(robot.arm), len(robot.chunks)
     robot.advance(3)
     robot.send_set()
-    robot.settle()
+    robot.wait_until_processed()
     assert (len(robot.arm), len(robot.chunks)) == (count, chunks)
     assert robot.change_state("activate")
-    robot.until(lambda: len(robot.chunks) > chunks, "a chunk", again=robot.feed)
-    robot.until(
-        lambda: list(robot.arm[-1].data) != ZEROS, "a step", again=lambda: (robot.advance(), robot.send_joints(REST))
+    robot.wait_until(lambda: len(robot.chunks) > chunks, "a chunk", repeat=robot.send_next_set)
+    robot.wait_until(
+        lambda: list(robot.arm[-1].data) != ZEROS, "a step", repeat=lambda: (robot.advance(), robot.send_joints(REST))
     )
 
 
-def test_the_lifecycle_shutdown_stops_too(moving, robot):
+def test_the_lifecycle_shutdown_publishes_the_stop_action(moving, robot):
     node = moving()
     before = [list(m.data) for m in robot.arm]
     assert robot.change_state("active_shutdown")
     assert robot.state() == "finalized"
     assert node.stop() == 0
-    assert everything(robot, "arm_velocity_controller/commands") == [*before, ZEROS]
+    assert all_commands(robot, "arm_velocity_controller/commands") == [*before, ZEROS]
 
 
 @pytest.mark.parametrize("kind", [{"kind": "position"}, {"kind": "velocity", "max_velocity": 3.0}], ids=lambda k: k["kind"])
-def test_positions_are_held_where_they_are_measured(kind, sim_node, robot):
+def test_position_outputs_hold_the_measured_positions(kind, sim_node, robot):
     positions = {f"action__{joint}__{key}": value for joint in ARM for key, value in kind.items()}
     node = sim_node(
         outputs__arm__topic="arm_controller/joint_trajectory",
@@ -99,20 +99,20 @@ def test_positions_are_held_where_they_are_measured(kind, sim_node, robot):
         schedule__replan_steps=2,
         **positions,
     )
-    robot.until(lambda: robot.trajectories, "a trajectory", again=lambda: (robot.advance(), robot.send_set()))
+    robot.wait_until(lambda: robot.trajectories, "a trajectory", repeat=lambda: (robot.advance(), robot.send_set()))
     measured = [0.1, -0.6, 0.2, -2.1, 0.05, 1.5, 0.7, 0.01]
     robot.now += 1_000_000
     robot.send_joints(measured)
-    robot.settle()
+    robot.wait_until_processed()
     count = len(robot.trajectories)
     assert node.stop() == 0
-    robot.until(lambda: len(robot.trajectories) > count, "the stop action")
+    robot.wait_until(lambda: len(robot.trajectories) > count, "the stop action")
     assert len(robot.trajectories) == count + 1
     (point,) = robot.trajectories[-1].points
     assert list(point.positions) == measured[:7]
 
 
-def test_a_signal_before_anything_came_ends_it_as_well(start, robot):
+def test_a_signal_before_the_first_message_ends_it_with_status_0(start, robot):
     node = start()
     robot.wait_for_state("active")
     assert node.stop() == 0

@@ -1,0 +1,57 @@
+"""Checks refusals: a bad message is in /diagnostics within one control tick, and the next good one is accepted.
+
+The clock of the test is the time of the node. It does not advance while a test waits for a refusal, so the refusal was
+published at that time. The node answers a service call after all messages that it published before it.
+"""
+
+import time
+
+EXTERIOR, WRIST = "exterior_camera/image_raw", "wrist_camera/image_raw"
+CAMERA_AGE, STATE_AGE = 200_000_000, 100_000_000
+
+
+def refusal_count(robot, code):
+    """How many refusals of a code the node has reported."""
+    return int(robot.values(f"{robot.namespace}/policy_node").get(f"refused.{code}", 0))
+
+
+class RefusalCheck:
+    """Waits for the next refusal with a code."""
+
+    def __init__(self, robot, code):
+        self.robot, self.code, self.before = robot, code, refusal_count(robot, code)
+        self.node = f"{robot.namespace}/policy_node"
+
+    def wait(self, topic, *words):
+        """Checks that the refusal is reported before the clock advances, and its topic and sentence.
+
+        The time limit is longer than a busy machine needs, and shorter than the second between periodic diagnostics.
+        """
+        end = time.monotonic() + 0.6
+        while refusal_count(self.robot, self.code) <= self.before and time.monotonic() < end:
+            self.robot.wait_until_processed()
+        assert refusal_count(self.robot, self.code) > self.before, f"no {self.code} in time: {self.robot.values(self.node)}"
+        inputs = [s for s in self.robot.statuses(self.node) if s[0] == "inputs"]
+        level, message, values = next(
+            (level, message, values)
+            for _, level, message, values in inputs
+            if values.get("last_refusal.code") == self.code and int(values[f"refused.{self.code}"]) > self.before
+        )
+        assert level == b"\x01"
+        assert message == f"{self.code}: {values['last_refusal.message']}"
+        assert values["last_refusal.topic"] == f"{self.robot.namespace}/{topic}"
+        sentence = values["last_refusal.message"]
+        for word in ("Expected", "received", *words):
+            assert word in sentence, sentence
+
+
+def check_refusals(node, robot, code, topic, *cases):
+    """A good set is accepted; each case `(send_bad, words)` is refused with these words; then a good set is accepted at once."""
+    robot.first_chunk()
+    for send_bad, words in cases:
+        robot.next_chunk()
+        check = RefusalCheck(robot, code)
+        send_bad()
+        check.wait(topic, *words)
+    robot.next_chunk()
+    node.wait_for_log(f"{code}: ")
