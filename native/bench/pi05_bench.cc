@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "backend/cuda/cuda_backend.h"
+#include "bench/ceilings.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/make_checkpoint.h"
 #include "model/model.h"
@@ -259,7 +260,7 @@ void write(FILE* file, const Figures& f, bool stages) {
 struct Run {
   double load = 0, prepare = 0;
   int64_t memory = 0, prepared_memory = 0;
-  pi05::CudaCeilings ceilings{};
+  pi05::Ceilings ceilings{};
   std::vector<Figures> figures;
 };
 
@@ -269,8 +270,8 @@ void write(const Options& options, const std::string& device, const Run& run) {
   std::fprintf(file, "{\"device\":\"%s\",\"commit\":\"%s\",\"warmup\":%lld,\"settle_s\":%lld,\"requests\":%lld,\n",
                device.c_str(), options.commit.c_str(), static_cast<long long>(options.warmup[0]),
                static_cast<long long>(options.settle[0]), static_cast<long long>(options.requests[0]));
-  std::fprintf(file, "\"ceilings\":{\"bf16_tflops\":%.1f,\"copy_tb_per_s\":%.3f},\n", run.ceilings.tflops,
-               run.ceilings.terabytes);
+  std::fprintf(file, "\"ceilings\":{\"bf16_tflops\":%.1f,\"copy_tb_per_s\":%.3f},\n", run.ceilings.bf16_tflops,
+               run.ceilings.copy_tb_per_s);
   std::fprintf(file, "\"load_ms\":%.0f,\"gpu_bytes\":%lld,\"prepare_ms\":%.0f,\"prepare_gpu_bytes\":%lld,\n\"cases\":[",
                run.load, static_cast<long long>(run.memory), run.prepare, static_cast<long long>(run.prepared_memory));
   for (size_t i = 0; i < run.figures.size(); i++) {
@@ -313,8 +314,8 @@ void run(const Options& options) {
               run.load, static_cast<double>(run.memory) / 1e9, run.prepare,
               static_cast<double>(run.prepared_memory) / 1e9);
   if (options.ceilings[0])
-    std::printf("ceilings: %.0f TFLOP/s (bf16 8192^3), %.2f TB/s (copy)\n", run.ceilings.tflops,
-                run.ceilings.terabytes);
+    std::printf("ceilings: %.0f TFLOP/s (bf16 8192^3), %.2f TB/s (copy)\n", run.ceilings.bf16_tflops,
+                run.ceilings.copy_tb_per_s);
   if (!options.json.empty()) write(options, device, run);
 }
 

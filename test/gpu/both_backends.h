@@ -1,4 +1,4 @@
-// The CPU's and the GPU's operations side by side, with equal inputs: bf16 or fp16 values that the CPU reads as fp32.
+// The CPU's and the GPU's operations on equal inputs: bf16 or fp16 values, which the CPU reads as fp32.
 #pragma once
 
 #include <cmath>
@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "backend/cpu/cpu_ops.h"
+#include "backend/cuda/cuda_ops.h"
+#include "backend/cuda/launch_log.h"
 #include "checkpoint/make_checkpoint.h"
 #include "fixtures.h"
 #include "gpu.h"
@@ -17,15 +19,15 @@ using pi05::DType;
 using pi05::Matrix;
 using pi05::Tensor;
 
-// Rounding of a bf16 result is 2^-9 of its value, of an fp16 result 2^-12; what follows compares with the largest
-// value.
+// Tolerances of the error relative to the largest value. Rounding to bf16 changes a value by up to 2^-9 of it, to fp16
+// by up to 2^-12.
 constexpr double kBf16 = 4e-3, kF16 = 5e-4, kF32 = 2e-6;
 
 inline float rounded(float value, DType to) {
-  const int lost = to == DType::BF16 ? 16 : 13;  // bits
+  const int dropped = to == DType::BF16 ? 16 : 13;  // bits
   uint32_t bits = 0;
   std::memcpy(&bits, &value, 4);
-  bits = (bits + (1u << (lost - 1)) - 1 + (bits >> lost & 1)) >> lost << lost;
+  bits = (bits + (1u << (dropped - 1)) - 1 + (bits >> dropped & 1)) >> dropped << dropped;
   std::memcpy(&value, &bits, 4);
   return value;
 }
@@ -39,12 +41,12 @@ struct Both {
 };
 
 // Both backends, with activations of one type.
-class Bench {
+class Harness {
  public:
-  explicit Bench(DType activation_type, pi05::Dimensions dims = pi05::dimensions_of(PI05_SIZE_TINY))
+  explicit Harness(DType activation_type, pi05::Dimensions dims = pi05::dimensions_of(PI05_SIZE_TINY))
       : type(activation_type),
         cpu(std::make_unique<pi05::CpuOps>(dims, 2, false)),
-        gpu(pi05::make_cuda_ops(dims, type == DType::F32 ? CudaPrecision::F32 : CudaPrecision::BF16)) {
+        gpu(std::make_unique<pi05::CudaOps>(dims, type == DType::F32 ? CudaPrecision::F32 : CudaPrecision::BF16)) {
     gpu->reserve();
   }
 
@@ -52,7 +54,7 @@ class Bench {
     return of == DType::BF16 ? kBf16 : of == DType::F16 ? kF16 : type == DType::F32 ? kF32 : 2e-5;
   }
 
-  // Random values around 0, of about `size`.
+  // Uniform random values within 1.7 * size of 0.
   Both make(int64_t rows, int64_t cols, DType of, float size = 1) {
     std::vector<float> values(static_cast<size_t>(rows * cols));
     for (float& value : values) {
@@ -73,14 +75,23 @@ class Bench {
     cpu->download(both.cpu, expected.data());
     gpu->download(both.gpu, actual.data());
     const double error = fixtures::relative_error(actual, expected);
-    std::printf("  %-5s %-46s %.1e (at most %.0e)\n", name_of(type), what.c_str(), error, tolerance);
+    std::printf("  %-5s %-46s %.1e (at most %.0e)  [%s]\n", name_of(type), what.c_str(), error, tolerance, ran.c_str());
     CHECK(error <= tolerance);
   }
   void compare(const std::string& what, const Both& both) { compare(what, both, tolerance(both.gpu.dtype)); }
 
+  // Runs `launch`, and keeps the names of the kernels that ran, which compare() prints.
+  template <typename Launch>
+  void on_gpu(Launch launch) {
+    pi05::LaunchLog log;
+    launch();
+    ran = log.names();
+  }
+
   const DType type;
+  std::string ran;  // kernels of the last on_gpu(), of those that LaunchLog counts
   std::unique_ptr<pi05::CpuOps> cpu;
-  std::unique_ptr<pi05::Ops> gpu;
+  std::unique_ptr<pi05::CudaOps> gpu;
 
  private:
   uint64_t state_ = 1;
@@ -94,9 +105,9 @@ inline std::string sizes(int64_t m, int64_t k, int64_t n) {
 
 inline const DType kTypes[] = {DType::BF16, DType::F16, DType::F32};
 
-// The two calls with the operands of one backend each.
+// Calls `call(ops, own)` for each backend; own() picks that backend's operand of a Both.
 template <typename Call>
-void on_both(Bench& bench, Call call) {
-  call(static_cast<pi05::Ops&>(*bench.cpu), [](const Both& both) { return both.cpu; });
-  call(*bench.gpu, [](const Both& both) { return both.gpu; });
+void on_both(Harness& harness, Call call) {
+  call(*harness.cpu, [](const Both& both) { return both.cpu; });
+  harness.on_gpu([&] { call(*harness.gpu, [](const Both& both) { return both.gpu; }); });
 }

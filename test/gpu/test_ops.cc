@@ -1,4 +1,4 @@
-// Every primitive on the GPU against its twin on the CPU.
+// Every operation on the GPU against its CPU twin.
 #include <array>
 #include <cmath>
 
@@ -9,19 +9,19 @@
 
 using pi05::Affine;
 
-TEST(products) {
+TEST(linear_in_all_variants) {
   const int64_t shapes[][3] = {{1, 64, 160},  {15, 1024, 2560}, {33, 300, 144},
                                {10, 160, 64}, {512, 588, 1152}, {281, 128, 192}};
   for (const DType type : kTypes)
     for (const auto& [m, k, n] : shapes) {
-      Bench bench(type);
+      Harness harness(type);
       const float size = 1 / std::sqrt(static_cast<float>(k));
-      const Both x = bench.activations(m, k), weight = bench.activations(n, k, size),
-                 up = bench.activations(n, k, size);
-      const Both bias = bench.activations(1, n), long_bias = bench.exact(1, n);
-      const Both out = bench.activations(m, n), act = bench.activations(m, n), gated = bench.activations(m, n);
-      const Both plain = bench.exact(m, n), sum = bench.exact(m, n);
-      on_both(bench, [&](pi05::Ops& ops, auto own) {
+      const Both x = harness.activations(m, k), weight = harness.activations(n, k, size),
+                 up = harness.activations(n, k, size);
+      const Both bias = harness.activations(1, n), long_bias = harness.exact(1, n);
+      const Both out = harness.activations(m, n), act = harness.activations(m, n), gated = harness.activations(m, n);
+      const Both plain = harness.exact(m, n), sum = harness.exact(m, n);
+      on_both(harness, [&](auto& ops, auto own) {
         const Tensor w = tensor(own(weight)), b = tensor(own(bias)), lb = tensor(own(long_bias));
         ops.linear(own(x), w, &b, own(out));
         ops.linear(own(x), w, nullptr, own(plain));
@@ -29,117 +29,159 @@ TEST(products) {
         ops.gated_linear(own(x), w, tensor(own(up)), own(gated));
         ops.linear_add(own(x), w, &lb, own(sum));
       });
-      bench.compare("linear" + sizes(m, k, n), out);
-      bench.compare("linear into fp32" + sizes(m, k, n), plain);
-      bench.compare("linear_gelu" + sizes(m, k, n), act);
-      bench.compare("gated_linear" + sizes(m, k, n), gated, 2 * bench.tolerance(gated.gpu.dtype));
-      bench.compare("linear_add" + sizes(m, k, n), sum);
+      harness.compare("linear" + sizes(m, k, n), out);
+      harness.compare("linear into fp32" + sizes(m, k, n), plain);
+      harness.compare("linear_gelu" + sizes(m, k, n), act);
+      harness.compare("gated_linear" + sizes(m, k, n), gated, 2 * harness.tolerance(gated.gpu.dtype));
+      harness.compare("linear_add" + sizes(m, k, n), sum);
     }
 }
 
-// Gate and up in one matrix, 8 rows of each in turn: one kernel for both on some GPUs.
-TEST(gated_products_by_turns) {
+// Gate and up in one matrix, interleaved by 8 rows: one kernel for both on compute capability 9.0.
+TEST(gated_linear_with_interleaved_weights) {
   const int64_t shapes[][3] = {{1, 2048, 128},   {63, 64, 96},     {276, 320, 1024}, {300, 72, 40},    {512, 128, 264},
                                {572, 512, 2048}, {576, 64, 136},   {577, 192, 256},  {968, 128, 1032}, {316, 64, 16384},
                                {456, 64, 16384}, {528, 64, 16384}, {550, 64, 16384}, {499, 64, 16384}};
-  constexpr int64_t kInterleave = 8;
+  using pi05::kernels::kInterleave;
   for (const DType type : kTypes)
     for (const auto& [m, k, n] : shapes) {
-      Bench bench(type);
-      const Both x = bench.activations(m, k), turns = bench.activations(2 * n, k, 2 / std::sqrt(static_cast<float>(k)));
-      const Both above = bench.activations(m + 1, n), below = bench.activations(1, n);
+      Harness harness(type);
+      const Both x = harness.activations(m, k),
+                 gate_up = harness.activations(2 * n, k, 2 / std::sqrt(static_cast<float>(k)));
+      const Both above = harness.activations(m + 1, n), below = harness.activations(1, n);
       std::vector<float> values(static_cast<size_t>(2 * n * k)), parts[2];
-      bench.cpu->download(turns.cpu, values.data());
+      harness.cpu->download(gate_up.cpu, values.data());
       for (int64_t row = 0; row < 2 * n; row++)
         parts[row / kInterleave % 2].insert(parts[row / kInterleave % 2].end(), values.begin() + row * k,
                                             values.begin() + (row + 1) * k);
-      Matrix gate = bench.cpu->allocate(n, k, DType::F32), up = bench.cpu->allocate(n, k, DType::F32);
-      bench.cpu->upload(gate, parts[0].data()), bench.cpu->upload(up, parts[1].data());
+      Matrix gate = harness.cpu->allocate(n, k, DType::F32), up = harness.cpu->allocate(n, k, DType::F32);
+      harness.cpu->upload(gate, parts[0].data()), harness.cpu->upload(up, parts[1].data());
       const Matrix out = above.cpu.rows_from(0, m), last = above.gpu.rows_from(m, 1);
-      bench.cpu->gated_linear(x.cpu, tensor(gate), tensor(up), out);
-      bench.gpu->copy(below.gpu, last);
-      const Tensor both{turns.gpu.data, turns.gpu.dtype, n, turns.gpu.stride};
-      bench.gpu->gated_linear(x.gpu, both, both, above.gpu.rows_from(0, m));
-      bench.compare("gated_linear by turns" + sizes(m, k, n), {out, above.gpu.rows_from(0, m)},
-                    2 * bench.tolerance(bench.type));
-      bench.compare("the row after", {below.cpu, last}, 0);
+      harness.cpu->gated_linear(x.cpu, tensor(gate), tensor(up), out);
+      harness.gpu->copy(below.gpu, last);
+      const Tensor both{gate_up.gpu.data, gate_up.gpu.dtype, n, gate_up.gpu.stride};
+      harness.on_gpu([&] { harness.gpu->gated_linear(x.gpu, both, both, above.gpu.rows_from(0, m)); });
+      if (type == DType::BF16 && pi05::kernels::gpu().is_hopper()) CHECK(harness.ran == "geglu_gemm");
+      harness.compare("gated_linear, interleaved" + sizes(m, k, n), {out, above.gpu.rows_from(0, m)},
+                      2 * harness.tolerance(harness.type));
+      harness.compare("the row after", {below.cpu, last}, 0);
     }
 }
 
-TEST(products_of_bf16_rows_with_fp32_weights) {
-  Bench bench(DType::BF16);
-  const Both x = bench.activations(15, 1024), weight = bench.exact(32, 1024, 0.03f), bias = bench.exact(1, 32);
-  const Both out = bench.exact(15, 32);
-  on_both(bench, [&](pi05::Ops& ops, auto own) {
+TEST(linear_of_bf16_rows_with_fp32_weights) {
+  Harness harness(DType::BF16);
+  const Both x = harness.activations(15, 1024), weight = harness.exact(32, 1024, 0.03f), bias = harness.exact(1, 32);
+  const Both out = harness.exact(15, 32);
+  on_both(harness, [&](auto& ops, auto own) {
     const Tensor b = tensor(own(bias));
     ops.linear(own(x), tensor(own(weight)), &b, own(out));
   });
-  bench.compare("linear" + sizes(15, 1024, 32), out);
+  harness.compare("linear" + sizes(15, 1024, 32), out);
 }
 
-// Rows of a modulation table, by an index that lies where the backend keeps its inputs.
-TEST(modulated) {
+// Inputs that only have a time_row: (r % 3) for action row r.
+template <typename Run>
+void run_with_time_rows(pi05::Ops& ops, Run run) {
+  const auto rows = static_cast<size_t>(ops.dims.horizon);
+  const std::vector<float> zeros(rows * static_cast<size_t>(ops.dims.action_dim));
+  std::vector<int32_t> time_row(rows);
+  for (size_t i = 0; i < rows; i++) time_row[i] = static_cast<int32_t>(i % 3);
+  pi05::Shape shape;
+  shape.tokens = shape.steps = 1;
+  pi05::Inputs inputs;
+  inputs.tokens = inputs.time_row = time_row.data();
+  inputs.noise = inputs.prev_chunk = inputs.prefix_weights = inputs.frozen_mask = inputs.guidance_weights =
+      inputs.times = zeros.data();
+  const pi05::Inputs& in = ops.upload(shape, inputs);
+  ops.run(shape, [&] { run(in.time_row); });
+}
+
+// A modulation row per action row, chosen by an index in the backend's memory. The GPU leaves a gated residual to the
+// norm that reads it next.
+TEST(adaptive_norms_and_gated_residuals) {
   for (const DType type : kTypes) {
-    Bench bench(type);
-    const int64_t rows = bench.cpu->dims.horizon, width = 64;
-    const Both x = bench.exact(rows, width, 3), modulation = bench.exact(3, 6 * width),
-               stream = bench.exact(rows, width);
-    const Both norm = bench.activations(rows, width), weight = bench.activations(width, width, 0.12f);
-    on_both(bench, [&](pi05::Ops& ops, auto own) {
-      const std::vector<float> zeros(static_cast<size_t>(rows * ops.dims.action_dim));
-      std::vector<int32_t> time_row(static_cast<size_t>(rows));
-      for (size_t i = 0; i < time_row.size(); i++) time_row[i] = static_cast<int32_t>(i % 3);
-      pi05::Shape shape;
-      shape.tokens = shape.steps = 1;
-      pi05::Inputs inputs;
-      inputs.tokens = inputs.time_row = time_row.data();
-      inputs.noise = inputs.prev_chunk = inputs.prefix_weights = inputs.frozen_mask = inputs.guidance_weights =
-          inputs.times = zeros.data();
-      const pi05::Inputs& in = ops.upload(shape, inputs);
-      ops.run(shape, [&] {
-        ops.adaptive_rms_norm(own(x), own(modulation), in.time_row, own(norm));
-        ops.linear_gated_add(own(norm), tensor(own(weight)), own(modulation).cols_from(2 * width, width), in.time_row,
-                             own(stream));
+    Harness harness(type);
+    const int64_t rows = harness.cpu->dims.horizon, width = 64;
+    const Both x = harness.exact(rows, width, 3), modulation = harness.exact(3, 6 * width),
+               stream = harness.exact(rows, width);
+    const Both norm = harness.activations(rows, width), weight = harness.activations(width, width, 0.12f);
+    const Both next = harness.activations(rows, width), gate = modulation.cols_from(2 * width, width);
+    const Both next_modulation = modulation.cols_from(3 * width, 3 * width);
+    run_with_time_rows(*harness.cpu, [&](const int32_t* time_row) {
+      harness.cpu->adaptive_rms_norm(x.cpu, modulation.cpu, time_row, norm.cpu);
+      harness.cpu->linear_gated_add(norm.cpu, tensor(weight.cpu), gate.cpu, time_row, stream.cpu);
+      harness.cpu->adaptive_rms_norm(stream.cpu, next_modulation.cpu, time_row, next.cpu);
+    });
+    harness.on_gpu([&] {
+      run_with_time_rows(*harness.gpu, [&](const int32_t* time_row) {
+        harness.gpu->adaptive_rms_norm(x.gpu, modulation.gpu, time_row, norm.gpu);
+        const auto pending = harness.gpu->gated_residual(norm.gpu, tensor(weight.gpu), gate.gpu);
+        harness.gpu->adaptive_rms_norm(stream.gpu, next_modulation.gpu, time_row, next.gpu, pending);
       });
     });
-    bench.compare("adaptive_rms_norm", norm);
-    bench.compare("linear_gated_add", stream, 2 * bench.tolerance(norm.gpu.dtype));
+    harness.compare("adaptive_rms_norm", norm);
+    harness.compare("gated residual", stream, 2 * harness.tolerance(norm.gpu.dtype));
+    harness.compare("adaptive_rms_norm of it", next, 4 * harness.tolerance(norm.gpu.dtype));
   }
 }
 
-TEST(norms) {
+// A captured graph has the addresses of its scratch memory.
+TEST(graphs_are_captured_again_when_scratch_memory_grows) {
+  Harness harness(DType::BF16);
+  const Both x = harness.activations(10, 64), gate = harness.activations(96, 64, 0.2f),
+             up = harness.activations(96, 64, 0.2f), out = harness.activations(10, 96);
+  const Both large_x = harness.activations(512, 64), large = harness.activations(4096, 64, 0.2f),
+             large_up = harness.activations(4096, 64, 0.2f);
+  const Matrix large_out = harness.gpu->allocate(512, 4096, DType::BF16);
+  const auto run = [&] {
+    harness.on_gpu([&] {
+      run_with_time_rows(*harness.gpu, [&](const int32_t*) {
+        harness.gpu->gated_linear(x.gpu, tensor(gate.gpu), tensor(up.gpu), out.gpu);
+      });
+    });
+    return harness.ran;
+  };
+  CHECK(run() == "cublaslt");
+  CHECK(run().empty());  // launched without a new capture
+  harness.gpu->gated_linear(large_x.gpu, tensor(large.gpu), tensor(large_up.gpu), large_out);
+  CHECK(run() == "cublaslt");
+  harness.cpu->gated_linear(x.cpu, tensor(gate.cpu), tensor(up.cpu), out.cpu);
+  harness.compare("gated_linear after it", out, 2 * kBf16);
+}
+
+TEST(layer_norm_and_rms_norm) {
   for (const DType type : kTypes)
     for (const auto& [rows, width] : {std::pair<int64_t, int64_t>{10, 64}, {33, 144}, {512, 1152}, {300, 2048}}) {
-      Bench bench(type);
-      const Both x = bench.exact(rows, width, 3), weight = bench.exact(1, width), bias = bench.exact(1, width);
-      const Both layer = bench.activations(rows, width), rms = bench.activations(rows, width);
-      on_both(bench, [&](pi05::Ops& ops, auto own) {
+      Harness harness(type);
+      const Both x = harness.exact(rows, width, 3), weight = harness.exact(1, width), bias = harness.exact(1, width);
+      const Both layer = harness.activations(rows, width), rms = harness.activations(rows, width);
+      on_both(harness, [&](auto& ops, auto own) {
         ops.layer_norm(own(x), {tensor(own(weight)), tensor(own(bias))}, own(layer));
         ops.rms_norm(own(x), tensor(own(weight)), own(rms));
       });
-      bench.compare("layer_norm" + sizes(rows, width, 1), layer);
-      bench.compare("rms_norm" + sizes(rows, width, 1), rms);
+      harness.compare("layer_norm" + sizes(rows, width, 1), layer);
+      harness.compare("rms_norm" + sizes(rows, width, 1), rms);
     }
 }
 
-TEST(norms_that_add_a_product_in_parts) {
-  Bench bench(DType::BF16);
+TEST(norms_that_add_split_k_partials) {
+  Harness harness(DType::BF16);
   const pi05::Stream stream;
   pi05::Gemm gemm;
   const auto good = [](cudaError_t result) { CHECK(result == cudaSuccess); };
   for (const auto& [m, k, n] : {std::array<int64_t, 3>{33, 192, 144}, {276, 384, 2048}, {572, 1152, 1152}})
     for (const int64_t count : {1, 2, 3, 4}) {
-      const Both x = bench.activations(m, k), w = bench.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
-      const Both bias = bench.exact(1, n), scale = bench.exact(1, n), shift = bench.exact(1, n);
-      const Both rms = bench.exact(m, n, 3), layer = bench.exact(m, n, 3);
-      const Both rms_out = bench.activations(m, n), layer_out = bench.activations(m, n);
+      const Both x = harness.activations(m, k), w = harness.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
+      const Both bias = harness.exact(1, n), scale = harness.exact(1, n), shift = harness.exact(1, n);
+      const Both rms = harness.exact(m, n, 3), layer = harness.exact(m, n, 3);
+      const Both rms_out = harness.activations(m, n), layer_out = harness.activations(m, n);
       const Tensor cpu_bias = tensor(bias.cpu);
-      bench.cpu->linear_add(x.cpu, tensor(w.cpu), nullptr, rms.cpu);
-      bench.cpu->rms_norm(rms.cpu, tensor(scale.cpu), rms_out.cpu);
-      bench.cpu->linear_add(x.cpu, tensor(w.cpu), &cpu_bias, layer.cpu);
-      bench.cpu->layer_norm(layer.cpu, {tensor(scale.cpu), tensor(shift.cpu)}, layer_out.cpu);
+      harness.cpu->linear_add(x.cpu, tensor(w.cpu), nullptr, rms.cpu);
+      harness.cpu->rms_norm(rms.cpu, tensor(scale.cpu), rms_out.cpu);
+      harness.cpu->linear_add(x.cpu, tensor(w.cpu), &cpu_bias, layer.cpu);
+      harness.cpu->layer_norm(layer.cpu, {tensor(scale.cpu), tensor(shift.cpu)}, layer_out.cpu);
 
-      const Matrix parts = bench.gpu->allocate(count * m, n, DType::F32);
+      const Matrix parts = harness.gpu->allocate(count * m, n, DType::F32);
       gemm.run_split_k(x.gpu, tensor(w.gpu), count, parts, stream);
       const auto added = [&](const void* with) { return pi05::kernels::split_k_partials(parts, count, with); };
       good(pi05::kernels::rms_norm(rms.gpu, tensor(scale.gpu), rms_out.gpu, added(nullptr), stream));
@@ -147,14 +189,14 @@ TEST(norms_that_add_a_product_in_parts) {
       good(pi05::kernels::layer_norm(layer.gpu, affine, layer_out.gpu, added(bias.gpu.data), stream));
       good(cudaStreamSynchronize(stream));
       const std::string what = sizes(m, k, n) + " in " + std::to_string(count);
-      bench.compare("sum" + what, rms), bench.compare("rms_norm of a sum" + what, rms_out);
-      bench.compare("sum with bias" + what, layer), bench.compare("layer_norm of a sum" + what, layer_out);
+      harness.compare("sum" + what, rms), harness.compare("rms_norm of a sum" + what, rms_out);
+      harness.compare("sum with bias" + what, layer), harness.compare("layer_norm of a sum" + what, layer_out);
     }
 }
 
-// Some GPUs have a kernel for as many rows and columns as their multiprocessors take at once: by SigLIP's sizes with
-// one, two and three cameras, and others.
-TEST(products_in_one_round) {
+// SigLIP's products on compute capability 9.0, where all thread blocks run in one wave: SigLIP's sizes with one, two
+// and three cameras, and others.
+TEST(siglip_gemm_in_all_variants) {
   namespace kernels = pi05::kernels;
   const pi05::Stream stream;
   const bool hopper = kernels::gpu().is_hopper(), whole_gpu = hopper && kernels::gpu().multiprocessors >= 132;
@@ -166,67 +208,77 @@ TEST(products_in_one_round) {
                                {63, 588, 264},    {300, 2056, 1160}, {513, 2120, 136},  {129, 2048, 72}};
   for (const DType type : {DType::BF16, DType::F16}) {
     for (const auto& [m, k, n] : whole) {
-      Bench bench(type);
-      const Both x = bench.activations(m, k), w = bench.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
-      const Both bias = bench.activations(1, n), below = bench.activations(1, n);
+      Harness harness(type);
+      const Both x = harness.activations(m, k), w = harness.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
+      const Both bias = harness.activations(1, n), below = harness.activations(1, n);
       const Tensor weight = tensor(w.cpu), added = tensor(bias.cpu);
-      const bool here = kernels::siglip_gemm_supported(x.gpu, tensor(w.gpu));
-      CHECK(here ? hopper : !whole_gpu);
+      const bool supported = kernels::siglip_gemm_supported(x.gpu, tensor(w.gpu));
+      CHECK(supported ? hopper : !whole_gpu);
       for (const bool gelu : {false, true}) {
-        if (!here) continue;
-        const Matrix out = bench.cpu->allocate(m, n, DType::F32), above = bench.gpu->allocate(m + 1, n, type);
-        gelu ? bench.cpu->linear_gelu(x.cpu, weight, &added, out) : bench.cpu->linear(x.cpu, weight, &added, out);
-        bench.gpu->copy(below.gpu, above);
+        if (!supported) continue;
+        const Matrix out = harness.cpu->allocate(m, n, DType::F32), above = harness.gpu->allocate(m + 1, n, type);
+        gelu ? harness.cpu->linear_gelu(x.cpu, weight, &added, out) : harness.cpu->linear(x.cpu, weight, &added, out);
+        harness.gpu->copy(below.gpu, above);
         good(cudaDeviceSynchronize());
         const Matrix rows = above.rows_from(0, m);
-        good(kernels::siglip_gemm(x.gpu, tensor(w.gpu), bias.gpu.data, gelu, rows, stream));
+        harness.on_gpu([&] { good(kernels::siglip_gemm(x.gpu, tensor(w.gpu), bias.gpu.data, gelu, rows, stream)); });
+        CHECK(harness.ran == "siglip_gemm");
         good(cudaStreamSynchronize(stream));
-        bench.compare((gelu ? "a round and GELU" : "a round") + sizes(m, k, n), {out, rows});
-        bench.compare("the row after", {below.cpu, above.rows_from(m, 1)}, 0);
+        harness.compare((gelu ? "siglip_gemm and GELU" : "siglip_gemm") + sizes(m, k, n), {out, rows});
+        harness.compare("the row after", {below.cpu, above.rows_from(m, 1)}, 0);
       }
     }
     for (const auto& [m, k, n] : parted) {
-      Bench bench(type);
-      const Both x = bench.activations(m, k), w = bench.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
-      const Both bias = bench.exact(1, n), scale = bench.exact(1, n), shift = bench.exact(1, n);
-      const Both sum = bench.exact(m, n, 3), out = bench.activations(m, n), below = bench.exact(1, n);
+      Harness harness(type);
+      const Both x = harness.activations(m, k), w = harness.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
+      const Both bias = harness.exact(1, n), scale = harness.exact(1, n), shift = harness.exact(1, n);
+      const Both sum = harness.exact(m, n, 3), out = harness.activations(m, n), below = harness.exact(1, n);
       const int64_t count = kernels::siglip_gemm_splits(x.gpu, tensor(w.gpu));
       CHECK(count == 0 ? !whole_gpu : hopper && count == (k > 2048 ? 3 : 1));
       if (count == 0) continue;
       const Tensor added = tensor(bias.cpu);
-      bench.cpu->linear_add(x.cpu, tensor(w.cpu), &added, sum.cpu);
-      bench.cpu->layer_norm(sum.cpu, {tensor(scale.cpu), tensor(shift.cpu)}, out.cpu);
-      const Matrix above = bench.gpu->allocate(count * m + 1, n, DType::F32), parts = above.rows_from(0, count * m);
-      bench.gpu->copy(below.gpu, above);
+      harness.cpu->linear_add(x.cpu, tensor(w.cpu), &added, sum.cpu);
+      harness.cpu->layer_norm(sum.cpu, {tensor(scale.cpu), tensor(shift.cpu)}, out.cpu);
+      const Matrix above = harness.gpu->allocate(count * m + 1, n, DType::F32), parts = above.rows_from(0, count * m);
+      harness.gpu->copy(below.gpu, above);
       good(cudaDeviceSynchronize());
-      good(kernels::siglip_gemm_split_k(x.gpu, tensor(w.gpu), parts, stream));
+      harness.on_gpu([&] { good(kernels::siglip_gemm_split_k(x.gpu, tensor(w.gpu), parts, stream)); });
+      CHECK(harness.ran == "siglip_gemm");
       good(kernels::layer_norm(sum.gpu, {tensor(scale.gpu), tensor(shift.gpu)}, out.gpu,
                                kernels::split_k_partials(parts, count, bias.gpu.data), stream));
       good(cudaStreamSynchronize(stream));
       const std::string what = sizes(m, k, n) + " in " + std::to_string(count);
-      bench.compare("a round's sum" + what, sum), bench.compare("its layer_norm" + what, out);
-      bench.compare("the row after", {below.cpu, above.rows_from(count * m, 1)}, 0);
+      harness.compare("siglip_gemm, sum" + what, sum),
+          harness.compare("siglip_gemm, layer_norm of the sum" + what, out);
+      harness.compare("the row after", {below.cpu, above.rows_from(count * m, 1)}, 0);
     }
-    Bench bench(type);
-    const Both x = bench.activations(768, 2056), wide = bench.activations(1152, 2056);
-    CHECK(kernels::siglip_gemm_splits(x.gpu, tensor(wide.gpu)) == 0);  // more than a round
+    Harness harness(type);
+    const Both x = harness.activations(768, 2056), wide = harness.activations(1152, 2056);
+    CHECK(kernels::siglip_gemm_splits(x.gpu, tensor(wide.gpu)) == 0);  // more than one wave
   }
 }
 
-TEST(rotations) {
+TEST(rope_split_rotates_q_and_k_and_copies_v) {
   for (const DType type : kTypes) {
     pi05::Dimensions dims = pi05::dimensions_of(PI05_SIZE_TINY);
     for (const int64_t head_dim : {32, 256}) {
+      constexpr int64_t kRows = 200, kHeads = 3, kFirst = 500;
       dims.prefix.head_dim = dims.expert.head_dim = head_dim;
-      Bench bench(type, dims);
-      const Both x = bench.activations(200, 3 * head_dim);
-      on_both(bench, [&](pi05::Ops& ops, auto own) { ops.rope(own(x), 3, 500); });
-      bench.compare("rope" + sizes(200, 3, head_dim), x);
+      Harness harness(type, dims);
+      const Both qkv = harness.activations(kRows, (kHeads + 2) * head_dim), q = qkv.cols_from(0, kHeads * head_dim);
+      const Both k = harness.activations(kRows, head_dim), v = harness.activations(kRows, head_dim);
+      harness.cpu->copy(qkv.cpu.cols_from(kHeads * head_dim, head_dim), k.cpu);
+      harness.cpu->copy(qkv.cpu.cols_from((kHeads + 1) * head_dim, head_dim), v.cpu);
+      harness.cpu->rope(q.cpu, kHeads, kFirst), harness.cpu->rope(k.cpu, 1, kFirst);
+      harness.on_gpu([&] { harness.gpu->rope_split(qkv.gpu, kHeads, 1, kFirst, k.gpu, v.gpu); });
+      const std::string what = sizes(kRows, kHeads, head_dim);
+      harness.compare("rope_split, q" + what, q), harness.compare("rope_split, k" + what, k);
+      harness.compare("rope_split, v" + what, v, 0);
     }
   }
 }
 
-TEST(attentions) {
+TEST(attention_at_all_head_sizes) {
   struct Case {
     int64_t queries, keys;
     pi05::AttentionShape shape;
@@ -241,31 +293,34 @@ TEST(attentions) {
   };
   for (const DType type : kTypes)
     for (const Case& c : cases) {
-      Bench bench(type);
+      Harness harness(type);
       const int64_t b = c.shape.batch, width = c.shape.heads * c.shape.head_dim;
       const int64_t kv_width = c.shape.kv_heads * c.shape.head_dim;
-      // Operands as they lie in practice: columns of one wider matrix.
-      const Both all = bench.activations(b * c.queries, width + 8, 2), q = all.cols_from(8, width);
-      const Both k = bench.activations(b * c.keys, kv_width), v = bench.activations(b * c.keys, kv_width);
-      const Both out = bench.activations(b * c.queries, width);
-      on_both(bench, [&](pi05::Ops& ops, auto own) { ops.attention(own(q), own(k), own(v), c.shape, own(out)); });
-      bench.compare("attention of " + std::to_string(b) + " x " + std::to_string(c.queries) + " on " +
-                        std::to_string(c.keys) + ", " + std::to_string(c.shape.heads) + " heads of " +
-                        std::to_string(c.shape.head_dim),
-                    out, 2 * bench.tolerance(out.gpu.dtype));
+      // q as in the model: columns of a wider matrix.
+      const Both all = harness.activations(b * c.queries, width + 8, 2), q = all.cols_from(8, width);
+      const Both k = harness.activations(b * c.keys, kv_width), v = harness.activations(b * c.keys, kv_width);
+      const Both out = harness.activations(b * c.queries, width);
+      on_both(harness, [&](auto& ops, auto own) { ops.attention(own(q), own(k), own(v), c.shape, own(out)); });
+      const bool sm90 = pi05::kernels::gpu().is_hopper() && pi05::kernels::gpu().multiprocessors >= 132 &&
+                        pi05::kernels::attention_sm90_supported(k.gpu, c.shape);
+      CHECK(harness.ran == (type == DType::F32 ? "attention_f32" : sm90 ? "attention_sm90" : "attention"));
+      harness.compare("attention of " + std::to_string(b) + " x " + std::to_string(c.queries) + " on " +
+                          std::to_string(c.keys) + ", " + std::to_string(c.shape.heads) + " heads of " +
+                          std::to_string(c.shape.head_dim),
+                      out, 2 * harness.tolerance(out.gpu.dtype));
     }
 }
 
-TEST(conversions) {
+TEST(copies_and_silu) {
   for (const DType type : kTypes) {
-    Bench bench(type);
-    const Both one = bench.exact(3, 33), many = bench.exact(9, 33), x = bench.exact(5, 70, 4);
-    on_both(bench, [&](pi05::Ops& ops, auto own) {
+    Harness harness(type);
+    const Both one = harness.exact(3, 33), many = harness.exact(9, 33), x = harness.exact(5, 70, 4);
+    on_both(harness, [&](auto& ops, auto own) {
       ops.copy(own(one), own(many));
       ops.silu(own(x));
     });
-    bench.compare("copy, repeated", many, 0);
-    bench.compare("silu", x);
+    harness.compare("copy, repeated", many, 0);
+    harness.compare("silu", x);
   }
 }
 

@@ -11,7 +11,7 @@
 namespace pi05 {
 
 CpuOps::CpuOps(const Dimensions& dimensions, int threads, bool low_priority)
-    : Ops(dimensions), pool_(threads, low_priority) {
+    : ReferenceOps(dimensions), pool_(threads, low_priority) {
   const int64_t half = dims.prefix.head_dim / 2;
   for (int64_t position = 0; position < dims.max_prefix() + dims.horizon; position++)
     for (int64_t i = 0; i < half; i++) {
@@ -70,7 +70,7 @@ void CpuOps::upload(const Matrix& to, const float* host) {
   copy({const_cast<float*>(host), DType::F32, to.rows, to.cols, to.cols}, to);
 }
 
-void CpuOps::run(const Shape&, const std::function<void()>& record) { record(); }
+void CpuOps::run(const Shape&, const std::function<void()>& enqueue) { enqueue(); }
 
 void CpuOps::download(const Matrix& from, float* host) {
   copy(from, {host, DType::F32, from.rows, from.cols, from.cols});

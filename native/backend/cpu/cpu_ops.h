@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "backend/cpu/threads.h"
-#include "backend/ops.h"
+#include "backend/reference_ops.h"
 
 namespace pi05 {
 
-class CpuOps final : public Ops {
+class CpuOps final : public ReferenceOps {
  public:
   CpuOps(const Dimensions& dimensions, int threads, bool low_priority);
 
@@ -19,7 +19,7 @@ class CpuOps final : public Ops {
   DType activation_type() const override { return DType::F32; }
   const Inputs& upload(const Shape& shape, const Inputs& host) override;
   void upload(const Matrix& to, const float* host) override;
-  void run(const Shape& shape, const std::function<void()>& record) override;
+  void run(const Shape& shape, const std::function<void()>& enqueue) override;
   void download(const Matrix& from, float* host) override;
 
   void patches(const std::vector<pi05_image>& images, pi05_resize resize, const Matrix& out) override;

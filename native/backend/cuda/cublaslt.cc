@@ -11,15 +11,15 @@ namespace pi05::cublaslt {
 namespace {
 
 void* open_library() {
-  std::vector<std::string> folders;
+  std::vector<std::string> directories;
   if (const char* root = std::getenv("PI05_CUBLAS_ROOT"))
-    for (const char* below : {"/", "/lib/", "/lib64/"}) folders.push_back(std::string(root) + below);
-  folders.push_back("");
-  folders.push_back(PI05_CUDA_LIBRARIES "/");
+    for (const char* sub : {"/", "/lib/", "/lib64/"}) directories.push_back(std::string(root) + sub);
+  directories.push_back("");
+  directories.push_back(PI05_CUDA_LIBRARIES "/");
   const std::string major = std::to_string(CUDART_VERSION / 1000);
-  for (const std::string& folder : folders)
+  for (const std::string& directory : directories)
     for (const std::string& name : {"libcublasLt.so." + major, std::string("libcublasLt.so")})
-      if (void* found = dlopen((folder + name).c_str(), RTLD_NOW | RTLD_LOCAL)) return found;
+      if (void* found = dlopen((directory + name).c_str(), RTLD_NOW | RTLD_LOCAL)) return found;
   return nullptr;
 }
 

@@ -1,5 +1,5 @@
-// The few calls of cuBLASLt that products need, found at run time: neither a build nor a CPU-only machine needs the
-// library. Types, names and values are those of cuBLASLt's C interface, which has kept them since version 10.1.
+// The few cuBLASLt calls that Gemm needs, loaded at run time: neither a build nor a CPU-only machine needs the library.
+// Types and values are those of cuBLASLt's C API, unchanged since version 10.1.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -36,7 +36,7 @@ constexpr int kBatchCount = 5, kBatchOffset = 6;
 // cublasLtMatmulPreferenceAttributes_t; the alignments of A, B, C and D follow one another
 constexpr int kWorkspaceBytes = 1, kReductionSchemes = 3, kAlignment = 5;
 // cublasLtReductionScheme_t: partial sums in workspace, added in a fixed order
-constexpr uint32_t kComputeTypeSums = 2;
+constexpr uint32_t kReduceInComputeType = 2;
 
 struct Library {
   int (*create)(Handle*);
@@ -56,8 +56,8 @@ struct Library {
                 const void* c, Layout, void* d, Layout, const Algorithm*, void* workspace, size_t bytes, cudaStream_t);
 };
 
-// Loaded once. Looks in $PI05_CUBLAS_ROOT (that folder, its lib and lib64), then where the loader looks, then beside
-// the toolkit that built this. Null where there is none.
+// Loaded once. Searches $PI05_CUBLAS_ROOT (that directory, its lib and lib64), then the loader's path, then the library
+// directory of the toolkit that built this. Null if not found.
 const Library* library();
 
 }  // namespace pi05::cublaslt

@@ -3,7 +3,6 @@
 #include <cuda_runtime.h>
 
 #include <cstdlib>
-#include <vector>
 
 #include "backend/cuda/check.h"
 #include "backend/cuda/cublaslt.h"
@@ -14,7 +13,7 @@
 namespace pi05 {
 namespace {
 
-constexpr int kOldest = 8;  // compute capability: bf16 on tensor cores
+constexpr int kMinMajor = 8;  // compute capability 8.0: bf16 tensor cores
 
 }  // namespace
 
@@ -22,7 +21,7 @@ std::optional<Error> cuda_unavailable_reason() {
   const auto missing = [](const std::string& sentence) { return Error(PI05_BACKEND_UNAVAILABLE, sentence); };
   int count = 0, driver = 0;
   const cudaError_t result = cudaGetDeviceCount(&count);
-  if (result == cudaErrorInsufficientDriver) cudaDriverGetVersion(&driver);  // 0 where there is none
+  if (result == cudaErrorInsufficientDriver) cudaDriverGetVersion(&driver);  // 0 without a driver
   if (driver > 0 && driver < CUDART_VERSION) {
     const auto version = [](int number) {
       return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
@@ -41,13 +40,13 @@ std::optional<Error> cuda_unavailable_reason() {
   }
   const kernels::Gpu& gpu = kernels::gpu();
   const std::string capability = std::to_string(gpu.major) + "." + std::to_string(gpu.minor);
-  if (gpu.major < kOldest)
+  if (gpu.major < kMinMajor)
     return missing("Expected a GPU of compute capability 8.0 or newer for the cuda backend, received " + capability +
                    " (use auto or cpu)");
   if (!cublaslt::library())
     return missing("Expected libcublasLt.so." + std::to_string(CUDART_VERSION / 1000) +
-                   " for the cuda backend, received none (install CUDA's libraries, or the Python package "
-                   "nvidia-cublas and name its folder in PI05_CUBLAS_ROOT, or use auto or cpu)");
+                   " for the cuda backend, received none (install the CUDA libraries, or the Python package "
+                   "nvidia-cublas and set PI05_CUBLAS_ROOT to its directory, or use auto or cpu)");
   const cudaError_t code = kernels::check_kernel_image();
   cudaGetLastError();
   switch (code) {
@@ -55,11 +54,12 @@ std::optional<Error> cuda_unavailable_reason() {
     case cudaErrorInvalidDeviceFunction:
     case cudaErrorUnsupportedPtxVersion:
       return missing("Expected the cuda backend built for a GPU of compute capability " + capability +
-                     ", received a build for others (build with it among PI05_CUDA_ARCHS, or use auto or cpu)");
+                     ", received a build for others (add it to PI05_CUDA_ARCHS and rebuild, or use auto or cpu)");
     case cudaErrorDevicesUnavailable:
-      return missing("Expected a GPU for the cuda backend, received one that others have taken (use auto or cpu)");
+      return missing(
+          "Expected a GPU for the cuda backend, received one in exclusive use by another process (use auto or cpu)");
     default:
-      return std::nullopt;  // or what the first allocation will say
+      return std::nullopt;  // other errors: the first allocation reports them
   }
 }
 
@@ -107,54 +107,14 @@ std::array<float, kStages> stage_times(Ops& ops) { return dynamic_cast<CudaOps&>
 
 CudaMemory cuda_memory() {
   size_t free = 0, total = 0;
-  check(cudaMemGetInfo(&free, &total), "a look at its memory");
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
   return {static_cast<int64_t>(total - free), static_cast<int64_t>(total)};
 }
 
 std::string cuda_device_name() {
   cudaDeviceProp properties{};
-  check(cudaGetDeviceProperties(&properties, 0), "a look at its name");
+  check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
   return properties.name;
-}
-
-CudaCeilings measure_ceilings() {
-  constexpr int64_t kSide = 8192, kCopy = int64_t{2} << 30;
-  constexpr int kRepeats = 20;
-  std::vector<uint16_t> values(kSide * kSide);
-  uint32_t state = 1;
-  for (uint16_t& value : values) {  // -2..2: random signs, exponents and mantissas
-    state = state * 1664525 + 1013904223;
-    value = static_cast<uint16_t>((state >> 16 & 0x80ff) | 0x3f00);
-  }
-  const auto bytes = static_cast<int64_t>(values.size() * 2);
-  DeviceMemory a(bytes), b(bytes), c(bytes), from(kCopy), to(kCopy);
-  check(cudaMemcpy(a.as<void>(), values.data(), static_cast<size_t>(bytes), cudaMemcpyHostToDevice), "a copy");
-  check(cudaMemcpy(b.as<void>(), values.data(), static_cast<size_t>(bytes), cudaMemcpyHostToDevice), "a copy");
-  const Matrix x{a.as<void>(), DType::BF16, kSide, kSide, kSide}, out{c.as<void>(), DType::BF16, kSide, kSide, kSide};
-  const Tensor weight{b.as<void>(), DType::BF16, kSide, kSide};
-
-  Gemm gemm;
-  const Stream stream;
-  cudaEvent_t begin = nullptr, end = nullptr;
-  check(cudaEventCreate(&begin), "an event");
-  check(cudaEventCreate(&end), "an event");
-  const auto seconds = [&](auto work) {
-    for (int i = 0; i < 3; i++) work();
-    check(cudaEventRecord(begin, stream), "a timestamp");
-    for (int i = 0; i < kRepeats; i++) work();
-    check(cudaEventRecord(end, stream), "a timestamp");
-    check(cudaEventSynchronize(end), "a measurement");
-    float milliseconds = 0;
-    check(cudaEventElapsedTime(&milliseconds, begin, end), "a measurement");
-    return static_cast<double>(milliseconds) / 1e3 / kRepeats;
-  };
-  const double product = seconds([&] { gemm.run(x, weight, {}, out, stream); });
-  const double copy = seconds([&] {
-    check(cudaMemcpyAsync(to.as<void>(), from.as<void>(), static_cast<size_t>(kCopy), cudaMemcpyDeviceToDevice, stream),
-          "a copy");
-  });
-  cudaEventDestroy(begin), cudaEventDestroy(end);
-  return {2.0 * kSide * kSide * kSide / product / 1e12, 2.0 * static_cast<double>(kCopy) / copy / 1e12};
 }
 
 }  // namespace pi05

@@ -1,4 +1,4 @@
-// What the rest of the engine knows of the CUDA backend. No CUDA header is needed to include this one.
+// The CUDA backend as the rest of the engine sees it. Includes no CUDA header.
 #pragma once
 
 #include <array>
@@ -14,41 +14,36 @@ namespace pi05 {
 
 enum class CudaPrecision {
   BF16,  // products of bf16 values, SigLIP's of fp16 ones, summed in fp32
-  F32,   // fp32 throughout, TF32 off: for finding out what rounding does
+  F32,   // fp32 throughout, no TF32: to tell rounding errors from mistakes
 };
 
-// Nothing where an inference can run on a GPU here, otherwise why not: PI05_BACKEND_UNAVAILABLE, PI05_DRIVER_TOO_OLD.
+// Empty if this machine's GPU can run inferences, otherwise the reason: PI05_BACKEND_UNAVAILABLE or
+// PI05_DRIVER_TOO_OLD.
 std::optional<Error> cuda_unavailable_reason();
-// Nothing where the kernels take a model of these sizes, otherwise why not: PI05_BACKEND_UNAVAILABLE. Needs no GPU.
+// Empty if the kernels support a model of these sizes, otherwise the reason: PI05_BACKEND_UNAVAILABLE. Needs no GPU.
 std::optional<Error> unsupported_model_reason(const Dimensions& dimensions);
 
-// The precision that the environment asks for: PI05_CUDA_PRECISION is bf16 (or unset) or fp32. Throws Error.
+// From the environment variable PI05_CUDA_PRECISION: bf16 (the default) or fp32. Throws Error for other values.
 CudaPrecision cuda_precision();
 
 // Throws Error: cuda_unavailable_reason(), unsupported_model_reason(), PI05_OUT_OF_MEMORY with the bytes wanted and
 // free.
 std::unique_ptr<Ops> make_cuda_ops(const Dimensions& dimensions, CudaPrecision precision);
 
-// The parts of an inference between whose ends the backend can take the time.
+// The stages of an inference, for timing.
 enum class Stage { Upload, Resize, Vision, Prefix, Flow, Download };
 constexpr int kStages = 6;
 constexpr const char* kStageNames[kStages] = {"upload", "resize", "siglip", "prefix", "expert", "download"};
 
-// From now on inferences are recorded with events at the ends of their stages. `ops` is make_cuda_ops'.
+// From now on inferences are captured with events at the ends of their stages. `ops` comes from make_cuda_ops().
 void measure_stages(Ops& ops);
-// Milliseconds of the latest inference by Stage.
+// Milliseconds of each Stage in the latest inference.
 std::array<float, kStages> stage_times(Ops& ops);
 
 struct CudaMemory {
-  int64_t used, total;  // bytes of the GPU, by all who use it
+  int64_t used, total;  // bytes; used by all processes
 };
 CudaMemory cuda_memory();
 std::string cuda_device_name();
-
-struct CudaCeilings {
-  double tflops;     // 8192³ product of random bf16 values
-  double terabytes;  // a second, read and written by a copy of 4 GB
-};
-CudaCeilings measure_ceilings();
 
 }  // namespace pi05

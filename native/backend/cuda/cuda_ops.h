@@ -1,17 +1,17 @@
-// The CUDA backend: 16-bit products with fp32 sums, fp32 residual streams, one CUDA graph an inference. One stream;
-// what is called outside run() is enqueued there at once.
+// The CUDA backend: 16-bit matrix products with fp32 sums, fp32 residual streams, one CUDA graph per inference on one
+// stream. Operations called outside run() are enqueued on that stream at once.
 #pragma once
 
 #include <cuda_runtime.h>
 
 #include <array>
-#include <list>
-#include <map>
 #include <memory>
 #include <vector>
 
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/gemm.h"
+#include "backend/cuda/graph_cache.h"
+#include "backend/cuda/input_staging.h"
 #include "backend/cuda/kernels/kernels.h"
 #include "backend/cuda/memory.h"
 #include "backend/cuda/weights.h"
@@ -27,120 +27,118 @@ class CudaOps final : public Ops {
   void load(const Weights& host) override;
   Matrix allocate(int64_t rows, int64_t cols, DType dtype) override;
   DType activation_type() const override { return type_; }
-  // fp16 keeps three bits more than bf16 of what SigLIP has, whose values are small
+  // SigLIP's values are small, and fp16 has three more bits than bf16 for them.
   DType vision_type() const override { return type_ == DType::BF16 ? DType::F16 : type_; }
   void reserve() override;
   const Inputs& upload(const Shape& shape, const Inputs& host) override;
   void upload(const Matrix& to, const float* host) override;
-  void run(const Shape& shape, const std::function<void()>& record) override;
+  void run(const Shape& shape, const std::function<void()>& enqueue) override;
   bool captures_graphs() const override { return true; }
-  void prepare(const Shape& shape, const std::function<void()>& record) override;
+  void prepare(const Shape& shape, const std::function<void()>& enqueue) override;
   void download(const Matrix& from, float* host) override;
 
+  void conditioning(const Matrix& embedding, const Matrix& condition, const Matrix& modulation) override;
   void patches(const std::vector<pi05_image>& images, pi05_resize resize, const Matrix& out) override;
   void vision(const Matrix& patches, int64_t cameras, const Matrix& out) override;
   void embed(const int32_t* tokens, const Matrix& out) override;
   void prefix(const Matrix& x, const Cache& cache) override;
   void flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const Cache& cache, const Matrix& modulation,
             const Matrix& x, const Matrix& velocities) override;
-  void flow_step(const Inputs& in, int64_t step, int64_t steps, int64_t prefix_tokens, const Cache& cache,
-                 const Matrix& modulation, const Matrix& x, const Matrix& velocity) override;
-
-  void linear(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out) override;
-  void linear_gelu(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out) override;
-  void gated_linear(const Matrix& x, const Tensor& gate, const Tensor& up, const Matrix& out) override;
-  void linear_add(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& stream) override;
-  void linear_gated_add(const Matrix& x, const Tensor& weight, const Matrix& gate, const int32_t* time_row,
-                        const Matrix& stream) override;
-  void layer_norm(const Matrix& x, const Affine& norm, const Matrix& out) override;
-  void rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out) override;
-  void adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row,
-                         const Matrix& out) override;
-  void rope(const Matrix& x, int64_t heads, int64_t first) override;
-  void attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
-                 const Matrix& out) override;
-  void silu(const Matrix& x) override;
   void copy(const Matrix& from, const Matrix& to) override;
-  void start(const Inputs& in, const Matrix& x) override;
-  void euler_step(const Inputs& in, int64_t step, int64_t steps, const Matrix& velocity, const Matrix& x) override;
 
+  // ---- operations of the stages; ReferenceOps documents those of the same name ----
+
+  // The output of an attention or MLP block of the expert that has not been added to the residual stream yet: the norm
+  // that reads the stream next adds gate[time_row[r]] times the sum of the partial products.
+  struct PendingResidual {
+    kernels::SplitKPartials partials;
+    const float* gate = nullptr;  // (times, width) with the row stride of the modulation table
+  };
+
+  void linear(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out);
+  void linear_gelu(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out);
+  // gate and up share one matrix: interleaved by kernels::kInterleave rows if up.data == gate.data, otherwise up may
+  // follow gate, or be a matrix of its own.
+  void gated_linear(const Matrix& x, const Tensor& gate, const Tensor& up, const Matrix& out);
+  void linear_add(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& stream);
+  // stream += x · weightᵀ. Either adds at once and returns no partials, or returns partial products in scratch memory
+  // for the next norm to add.
+  kernels::SplitKPartials linear_add_split_k(const Matrix& x, const Tensor& weight, const Matrix& stream);
+  // gate · (x · weightᵀ), for the next adaptive norm to add; in scratch memory.
+  PendingResidual gated_residual(const Matrix& x, const Tensor& weight, const Matrix& gate);
+
+  // The norms add `partials` or `pending` to x first.
+  void layer_norm(const Matrix& x, const Affine& norm, const Matrix& out, const kernels::SplitKPartials& partials = {});
+  void rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, const kernels::SplitKPartials& partials = {});
+  void adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out,
+                         const PendingResidual& pending);
+  void adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out) {
+    adaptive_rms_norm(x, modulation, time_row, out, {});
+  }
+  // qkv (rows, (heads + 2 * kv_heads) * head_dim): RoPE on q in place; k with RoPE to `k`, v to `v`.
+  void rope_split(const Matrix& qkv, int64_t heads, int64_t kv_heads, int64_t first, const Matrix& k, const Matrix& v);
+  void attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape, const Matrix& out);
+  void silu(const Matrix& x);
+  void start(const Inputs& in, const Matrix& x);
+  void euler_step(const Inputs& in, int64_t step, int64_t steps, const Matrix& velocity, const Matrix& x);
+
+  // From now on inferences are captured with events at the ends of their stages.
   void measure_stages();
   std::array<float, kStages> stage_times();
 
  private:
-  // A recorded inference. The latest is first in the list.
-  struct Recording {
-    Shape shape;
-    bool free;  // no row was held
-    cudaGraphExec_t graph;
-  };
-  struct Axis {
-    DeviceMemory memory;
-    kernels::PillowAxis pillow;
-    kernels::LinearAxis linear;
-  };
+  // Valid until the next call. Memory is reserved for the stages; a larger request outside a graph's capture
+  // reallocates, which discards all graphs.
+  Matrix scratch(int64_t rows, int64_t cols, DType type);
+  Matrix qkv_buffer(int64_t rows, int64_t cols, DType type) const;
+  void enqueue_inference(const std::function<void()>& enqueue);
+  void mark(int event);  // the end of a stage, if stages are measured
 
-  // Of this shape and the inputs uploaded last; the first in the list from then on.
-  cudaGraphExec_t recorded(const Shape& shape, const std::function<void()>& record);
-  Matrix scratch(int64_t rows, int64_t cols, DType type);  // valid until the next call
-  // x · weightᵀ, to be added to `stream` by the norm that reads it next, or added already. Lies in scratch.
-  kernels::SplitKPartials linear_split_k(const Matrix& x, const Tensor& weight, const Matrix& stream);
-  // The same of a layer of SigLIP with its bias; and out = x · weightᵀ + bias, after a GELU where `gelu`.
-  kernels::SplitKPartials vision_parts(const Matrix& x, const Affine& layer, const Matrix& stream);
-  void vision_linear(const Matrix& x, const Tensor& weight, const Tensor& bias, bool gelu, const Matrix& out);
-  // Adds `before` to x first; returns what is left to add to it.
-  kernels::SplitKPartials layer_of_prefix(int64_t layer, const Matrix& x, const Cache& cache,
-                                          const kernels::SplitKPartials& before);
-  // What a layer's out or down product leaves to the norm that reads the stream next: gate[time_row[r]] times the
-  // parts.
-  struct PendingResidual {
-    kernels::SplitKPartials parts;
-    const float* gate = nullptr;
-  };
-  PendingResidual gated_split_k(const Matrix& x, const Tensor& weight, const Matrix& gate);
-  PendingResidual layer_of_expert(int64_t layer, const int32_t* time_row, int64_t prefix_tokens, const Cache& cache,
-                                  const Matrix& modulation, const Matrix& h, const PendingResidual& before);
-  void adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out,
-                         const PendingResidual& before);
-  void mark(int event);  // the end of a stage, where they are measured
-
-  // inputs.cc
-  void lay_out_inputs();
-  void fit_image(size_t index, const pi05_image& image);
-  const Axis& axis(int64_t in, int64_t out);
-  void forget_recordings();
+  // layers.cc. A layer adds what the layer before has left in scratch memory, and returns what it leaves.
+  void siglip_linear(const Matrix& x, const Tensor& weight, const Tensor& bias, bool gelu, const Matrix& out);
+  kernels::SplitKPartials siglip_add_split_k(const Matrix& x, const Affine& layer, const Matrix& stream);
+  kernels::SplitKPartials prefix_layer(int64_t layer, const Matrix& x, const Cache& cache,
+                                       const kernels::SplitKPartials& before);
+  void flow_step(const Inputs& in, int64_t step, int64_t steps, int64_t prefix_tokens, const Cache& cache,
+                 const Matrix& modulation, const Matrix& x, const Matrix& velocity);
+  PendingResidual expert_layer(int64_t layer, const int32_t* time_row, int64_t prefix_tokens, const Cache& cache,
+                               const Matrix& modulation, const Matrix& h, const PendingResidual& before);
 
   DType type_;
   Stream stream_;
   Gemm gemm_;
   std::vector<DeviceMemory> memory_;
   std::shared_ptr<const CudaWeights> loaded_;
-  DeviceMemory scratch_, partial_;
-  DeviceMemory exchange_;  // of the persistent kernel, where it fits
-  DeviceMemory cos_sin_;   // (max_prefix + horizon, head_dim / 2) cosine and sine
-  Matrix qkv_;             // (largest of all rows, largest of all columns)
-  Matrix qkv(int64_t rows, int64_t cols, DType type) const;
+  Weights weights_;  // where loaded_ has put them
+  DeviceMemory scratch_;
+  DeviceMemory attention_workspace_;
+  DeviceMemory expert_exchange_;  // of the persistent kernel, if it is supported
+  DeviceMemory cos_sin_;          // (max_prefix + horizon, head_dim / 2) float2
+  Matrix qkv_;                    // q, k and v of one layer: (most rows, most columns)
 
-  // Inputs: small ones packed in one block, images each in a buffer of its own, host and device side by side.
-  struct Image {
-    PinnedMemory host;
-    DeviceMemory device, narrow;
-    int64_t used = 0;  // bytes
-  };
-  PinnedMemory host_inputs_;
-  DeviceMemory device_inputs_;
-  int64_t input_bytes_ = 0;
-  Inputs inputs_;
-  bool free_ = true;  // no action row is held: all share their step's time
-  std::vector<Image> images_;
-  std::map<std::pair<int64_t, int64_t>, Axis> axes_;  // by length in and out
+  struct {
+    Matrix x;          // (slots * patches, hidden) F32
+    Matrix norm, att;  // (slots * patches, hidden)
+    Matrix mid;        // (slots * patches, mlp)
+  } vision_;
+  struct {
+    Matrix norm;  // (max_prefix, width)
+    Matrix att;   // (max_prefix, heads * head_dim)
+    Matrix mid;   // (max_prefix, mlp)
+  } prefix_;
+  struct {
+    Matrix h;     // (horizon, width) F32
+    Matrix norm;  // (horizon, width)
+    Matrix att;   // (horizon, heads * head_dim)
+    Matrix mid;   // (horizon, mlp)
+  } expert_;
+
+  InputStaging staging_;
   PinnedMemory result_;
-
-  std::list<Recording> recordings_;
-  bool recording_ = false;
 
   std::array<cudaEvent_t, kStages + 1> events_{};
   bool measuring_ = false;
+  GraphCache graphs_;  // last: destroyed before the memory that graphs use
 };
 
 }  // namespace pi05

@@ -1,5 +1,5 @@
-// Matrix products through cuBLASLt: one plan a shape, chosen once by its heuristics, so that equal inputs give equal
-// bits in every run.
+// Matrix products through cuBLASLt. The algorithm for each shape is chosen once, by cuBLASLt's heuristics, so equal
+// inputs give equal bits in every run.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -15,6 +15,7 @@ namespace pi05 {
 
 class Gemm {
  public:
+  // Throws Error(PI05_BACKEND_UNAVAILABLE) without cuBLASLt.
   Gemm();
   ~Gemm();
   Gemm(const Gemm&) = delete;
@@ -23,26 +24,27 @@ class Gemm {
   struct Epilogue {
     const void* bias = nullptr;  // (n) of out's type
     bool gelu = false;
-    bool add = false;  // to what out holds
+    bool add = false;  // out += instead of out =
   };
-  // out (m, n) = x (m, k) · weight (n, k)ᵀ, then `epilogue`. x and weight have one type, out that type or F32.
-  // A weight may have more columns than x where x's rows go on with zeros.
+  // out (m, n) = x (m, k) · weight (n, k)ᵀ, then the epilogue. x and weight have one type, out has that type or F32.
+  // weight may have more columns than x if x's rows are followed by zeros up to x.stride.
   void run(const Matrix& x, const Tensor& weight, const Epilogue& epilogue, const Matrix& out, cudaStream_t stream);
-  // The same in `count` parts of equal numbers of weight's columns, whose sum the product is. parts (count * m, n) F32.
-  void run_split_k(const Matrix& x, const Tensor& weight, int64_t count, const Matrix& parts, cudaStream_t stream);
+  // partials (splits * m, n) F32, whose sum is x · weightᵀ: each over an equal number of columns, a multiple of 8.
+  void run_split_k(const Matrix& x, const Tensor& weight, int64_t splits, const Matrix& partials, cudaStream_t stream);
 
  private:
   struct Plan {
     cublaslt::Descriptor descriptor = nullptr;
     cublaslt::Layout a = nullptr, b = nullptr, d = nullptr;
     cublaslt::Algorithm algorithm{};
-    bool found = false;
+    bool found = false;  // cuBLASLt has an algorithm for the shape
   };
   using Key = std::array<int64_t, 11>;
 
   Plan make_plan(const Key& key, bool bias) const;
   void destroy(Plan& plan) const;
-  bool matmul(const Matrix& x, const Tensor& weight, int64_t parts, const Epilogue& epilogue, const Matrix& out,
+  // False where cuBLASLt has no algorithm.
+  bool matmul(const Matrix& x, const Tensor& weight, int64_t splits, const Epilogue& epilogue, const Matrix& out,
               cudaStream_t stream);
 
   const cublaslt::Library& api_;

@@ -1,5 +1,5 @@
-// The stacks of layers: q, k and v as one product, the position embedding and the cache's copy as one kernel or with
-// that product, and sums of products in parts that the next norm adds.
+// The stages SigLIP, prefix and flow. A layer's q, k and v are one matrix product; RoPE and the copy into the KV cache
+// are one kernel, or part of that product; and a split-K product leaves its sum to the norm that follows.
 #include "backend/cuda/check.h"
 #include "backend/cuda/cuda_ops.h"
 #include "backend/cuda/kernels/expert.h"
@@ -11,7 +11,7 @@ void CudaOps::vision(const Matrix& patches, int64_t cameras, const Matrix& out) 
   const int64_t rows = patches.rows;
   const Matrix x = vision_.x.rows_from(0, rows), norm = vision_.norm.rows_from(0, rows);
   const Matrix att = vision_.att.rows_from(0, rows), mid = vision_.mid.rows_from(0, rows);
-  const Matrix all = qkv(rows, 3 * d.hidden, vision_type());
+  const Matrix qkv = qkv_buffer(rows, 3 * d.hidden, vision_type());
   const AttentionShape shape{cameras, d.heads, d.heads, d.head_dim()};
   const Weights& w = weights_;
 
@@ -19,87 +19,97 @@ void CudaOps::vision(const Matrix& patches, int64_t cameras, const Matrix& out) 
                         w.position.cols};
   copy(position, x);
   linear_add(patches, w.patch.weight, &w.patch.bias, x);
-  kernels::SplitKPartials left;
+  kernels::SplitKPartials partials;
   for (size_t i = 0; i < w.vision.size(); i++) {
     const VisionLayer& layer = w.vision[i];
-    check(kernels::layer_norm(x, layer.norm1, norm, left, stream_), "a LayerNorm");
-    vision_linear(norm, loaded_->vision_qkv()[i].weight, loaded_->vision_qkv()[i].bias, false, all);
-    attention(all.cols_from(0, d.hidden), all.cols_from(d.hidden, d.hidden), all.cols_from(2 * d.hidden, d.hidden),
+    layer_norm(x, layer.norm1, norm, partials);
+    siglip_linear(norm, loaded_->vision_qkv()[i].weight, loaded_->vision_qkv()[i].bias, false, qkv);
+    attention(qkv.cols_from(0, d.hidden), qkv.cols_from(d.hidden, d.hidden), qkv.cols_from(2 * d.hidden, d.hidden),
               shape, att);
-    left = vision_parts(att, layer.out, x);
-    check(kernels::layer_norm(x, layer.norm2, norm, left, stream_), "a LayerNorm");
-    vision_linear(norm, layer.fc1.weight, layer.fc1.bias, true, mid);
-    left = vision_parts(mid, layer.fc2, x);
+    partials = siglip_add_split_k(att, layer.out, x);
+    layer_norm(x, layer.norm2, norm, partials);
+    siglip_linear(norm, layer.fc1.weight, layer.fc1.bias, true, mid);
+    partials = siglip_add_split_k(mid, layer.fc2, x);
   }
-  check(kernels::layer_norm(x, w.vision_norm, norm, left, stream_), "a LayerNorm");
+  layer_norm(x, w.vision_norm, norm, partials);
   linear(norm, w.projector.weight, &w.projector.bias, out);
   mark(static_cast<int>(Stage::Vision));
 }
 
-void CudaOps::vision_linear(const Matrix& x, const Tensor& weight, const Tensor& bias, bool gelu, const Matrix& out) {
+void CudaOps::siglip_linear(const Matrix& x, const Tensor& weight, const Tensor& bias, bool gelu, const Matrix& out) {
   if (kernels::siglip_gemm_supported(x, weight))
-    check(kernels::siglip_gemm(x, weight, bias.data, gelu, out, stream_), "a product of SigLIP");
+    check(kernels::siglip_gemm(x, weight, bias.data, gelu, out, stream_), "kernel siglip_gemm");
+  else if (gelu)
+    linear_gelu(x, weight, &bias, out);
   else
-    gemm_.run(x, weight, {bias.data, gelu, false}, out, stream_);
+    linear(x, weight, &bias, out);
 }
 
-kernels::SplitKPartials CudaOps::vision_parts(const Matrix& x, const Affine& layer, const Matrix& stream) {
-  const int64_t count = kernels::siglip_gemm_splits(x, layer.weight);
-  if (count == 0) {
+kernels::SplitKPartials CudaOps::siglip_add_split_k(const Matrix& x, const Affine& layer, const Matrix& stream) {
+  const int64_t splits = kernels::siglip_gemm_splits(x, layer.weight);
+  if (splits == 0) {
     linear_add(x, layer.weight, &layer.bias, stream);
     return {};
   }
-  const Matrix parts = scratch(count * x.rows, layer.weight.rows, DType::F32);
-  check(kernels::siglip_gemm_split_k(x, layer.weight, parts, stream_), "a product of SigLIP in parts");
-  return kernels::split_k_partials(parts, count, layer.bias.data);
+  const Matrix partials = scratch(splits * x.rows, layer.weight.rows, DType::F32);
+  check(kernels::siglip_gemm_split_k(x, layer.weight, partials, stream_), "kernel siglip_gemm_split_k");
+  return kernels::split_k_partials(partials, splits, layer.bias.data);
 }
 
 void CudaOps::prefix(const Matrix& x, const Cache& cache) {
-  kernels::SplitKPartials left;
-  for (int64_t layer = 0; layer < dims.prefix.layers; layer++) left = layer_of_prefix(layer, x, cache, left);
+  kernels::SplitKPartials partials;
+  for (int64_t layer = 0; layer < dims.prefix.layers; layer++) partials = prefix_layer(layer, x, cache, partials);
   mark(static_cast<int>(Stage::Prefix));
 }
 
-kernels::SplitKPartials CudaOps::layer_of_prefix(int64_t layer, const Matrix& x, const Cache& cache,
-                                                 const kernels::SplitKPartials& before) {
+kernels::SplitKPartials CudaOps::prefix_layer(int64_t layer, const Matrix& x, const Cache& cache,
+                                              const kernels::SplitKPartials& before) {
   const auto& d = dims.prefix;
   const PrefixLayer& w = weights_.prefix[static_cast<size_t>(layer)];
   const int64_t q_cols = d.heads * d.head_dim, kv_cols = d.kv_heads * d.head_dim;
   const Matrix norm = prefix_.norm.rows_from(0, x.rows);
   const Matrix k = cache.k.rows_from(layer * cache.capacity, x.rows);
   const Matrix v = cache.v.rows_from(layer * cache.capacity, x.rows);
-  const Tensor& weight = loaded_->prefix_qkv()[static_cast<size_t>(layer)].weight;
+  const Tensor& qkv_weight = loaded_->prefix_qkv()[static_cast<size_t>(layer)].weight;
 
-  check(kernels::rms_norm(x, w.input_norm, norm, before, stream_), "an RMSNorm");
-  if (layer == d.layers - 1) {  // keys and values alone: the last rows of the weight
-    const Matrix both = qkv(x.rows, 2 * kv_cols, type_);
-    linear(norm, {w.k.data, weight.dtype, 2 * kv_cols, weight.cols}, nullptr, both);
-    check(kernels::rope_split(both, 0, d.kv_heads, 0, cos_sin_.as<float2>(), k, v, stream_), "a position embedding");
+  rms_norm(x, w.input_norm, norm, before);
+  if (layer == d.layers - 1) {  // keys and values only: the last rows of the weight
+    const Matrix kv = qkv_buffer(x.rows, 2 * kv_cols, type_);
+    linear(norm, {w.k.data, qkv_weight.dtype, 2 * kv_cols, qkv_weight.cols}, nullptr, kv);
+    rope_split(kv, 0, d.kv_heads, 0, k, v);
     return {};
   }
-  const Matrix all = qkv(x.rows, q_cols + 2 * kv_cols, type_), att = prefix_.att.rows_from(0, x.rows);
+  const Matrix qkv = qkv_buffer(x.rows, q_cols + 2 * kv_cols, type_), att = prefix_.att.rows_from(0, x.rows);
   const Matrix mid = prefix_.mid.rows_from(0, x.rows);
-  linear(norm, weight, nullptr, all);
-  check(kernels::rope_split(all, d.heads, d.kv_heads, 0, cos_sin_.as<float2>(), k, v, stream_), "a position embedding");
-  attention(all.cols_from(0, q_cols), k, v, {1, d.heads, d.kv_heads, d.head_dim}, att);
+  linear(norm, qkv_weight, nullptr, qkv);
+  rope_split(qkv, d.heads, d.kv_heads, 0, k, v);
+  attention(qkv.cols_from(0, q_cols), k, v, {1, d.heads, d.kv_heads, d.head_dim}, att);
   linear_add(att, w.o, nullptr, x);
   rms_norm(x, w.post_norm, norm);
   gated_linear(norm, w.gate, w.up, mid);
-  return linear_split_k(mid, w.down, x);
+  return linear_add_split_k(mid, w.down, x);
 }
 
 void CudaOps::flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const Cache& cache, const Matrix& modulation,
                    const Matrix& x, const Matrix& velocities) {
   const Weights& w = weights_;
   const auto values = [](const Tensor& tensor) { return static_cast<const float*>(tensor.data); };
-  if (loaded_->packed_expert().bytes() > 0 && free_)
-    check(kernels::expert_flow({loaded_->packed_expert().as<void>(), exchange_.as<void>(), dims.expert.layers, steps,
-                                prefix_tokens, values(w.action_in.weight), values(w.action_in.bias),
-                                values(w.action_out.weight), values(w.action_out.bias)},
-                               in, cache, modulation, x, velocities, stream_),
-          "the flow");
-  else
-    Ops::flow(in, steps, prefix_tokens, cache, modulation, x, velocities);
+  if (loaded_->packed_expert().bytes() > 0 && !staging_.frozen_rows()) {
+    const kernels::ExpertFlow expert{loaded_->packed_expert().as<void>(),
+                                     expert_exchange_.as<void>(),
+                                     dims.expert.layers,
+                                     steps,
+                                     prefix_tokens,
+                                     values(w.action_in.weight),
+                                     values(w.action_in.bias),
+                                     values(w.action_out.weight),
+                                     values(w.action_out.bias)};
+    check(kernels::expert_flow(expert, in, cache, modulation, x, velocities, stream_), "kernel expert_flow");
+  } else {
+    start(in, x);
+    for (int64_t step = 0; step < steps; step++)
+      flow_step(in, step, steps, prefix_tokens, cache, modulation, x, velocities.rows_from(step * x.rows, x.rows));
+  }
   mark(static_cast<int>(Stage::Flow));
 }
 
@@ -109,18 +119,18 @@ void CudaOps::flow_step(const Inputs& in, int64_t step, int64_t steps, int64_t p
   const int32_t* time_row = in.time_row + step * dims.horizon;
   const int64_t columns = 3 * dims.expert.width, layers = dims.expert.layers;
   linear(x, w.action_in.weight, &w.action_in.bias, expert_.h);
-  PendingResidual left;
+  PendingResidual pending;
   for (int64_t layer = 0; layer < layers; layer++)
-    left = layer_of_expert(layer, time_row, prefix_tokens, cache,
-                           modulation.cols_from(2 * layer * columns, 2 * columns), expert_.h, left);
-  adaptive_rms_norm(expert_.h, modulation.cols_from(2 * layers * columns, columns), time_row, expert_.norm, left);
+    pending = expert_layer(layer, time_row, prefix_tokens, cache,
+                           modulation.cols_from(2 * layer * columns, 2 * columns), expert_.h, pending);
+  adaptive_rms_norm(expert_.h, modulation.cols_from(2 * layers * columns, columns), time_row, expert_.norm, pending);
   linear(expert_.norm, w.action_out.weight, &w.action_out.bias, velocity);
   euler_step(in, step, steps, velocity, x);
 }
 
-CudaOps::PendingResidual CudaOps::layer_of_expert(int64_t layer, const int32_t* time_row, int64_t prefix_tokens,
-                                                  const Cache& cache, const Matrix& modulation, const Matrix& h,
-                                                  const PendingResidual& before) {
+CudaOps::PendingResidual CudaOps::expert_layer(int64_t layer, const int32_t* time_row, int64_t prefix_tokens,
+                                               const Cache& cache, const Matrix& modulation, const Matrix& h,
+                                               const PendingResidual& before) {
   const auto& d = dims.expert;
   const ExpertLayer& w = weights_.expert[static_cast<size_t>(layer)];
   const Tensor& qkv_weight = loaded_->expert_qkv()[static_cast<size_t>(layer)].weight;
@@ -129,25 +139,24 @@ CudaOps::PendingResidual CudaOps::layer_of_expert(int64_t layer, const int32_t* 
   const Matrix v = cache.v.rows_from(layer * cache.capacity, prefix_tokens + h.rows);
   const Matrix own_k = k.rows_from(prefix_tokens, h.rows), own_v = v.rows_from(prefix_tokens, h.rows);
   const Matrix &norm = expert_.norm, &att = expert_.att, &mid = expert_.mid;
-  const Matrix all = qkv(h.rows, q_cols + 2 * kv_cols, type_), q = all.cols_from(0, q_cols);
+  const Matrix qkv = qkv_buffer(h.rows, q_cols + 2 * kv_cols, type_), q = qkv.cols_from(0, q_cols);
 
   adaptive_rms_norm(h, modulation, time_row, norm, before);
   if (kernels::skinny_gemm_supported(norm, qkv_weight) && d.head_dim % 64 == 0) {
     check(kernels::skinny_gemm_qkv_rope(norm, qkv_weight, d.heads, d.kv_heads, prefix_tokens, cos_sin_.as<float2>(), q,
                                         own_k, own_v, stream_),
-          "queries, keys and values");
+          "kernel skinny_gemm_qkv_rope");
   } else {
-    linear(norm, qkv_weight, nullptr, all);
-    check(kernels::rope_split(all, d.heads, d.kv_heads, prefix_tokens, cos_sin_.as<float2>(), own_k, own_v, stream_),
-          "a position embedding");
+    linear(norm, qkv_weight, nullptr, qkv);
+    rope_split(qkv, d.heads, d.kv_heads, prefix_tokens, own_k, own_v);
   }
   attention(q, k, v, {1, d.heads, d.kv_heads, d.head_dim}, att);
-  const PendingResidual out = gated_split_k(att, w.o, modulation.cols_from(2 * d.width, d.width));
+  const PendingResidual attention_out = gated_residual(att, w.o, modulation.cols_from(2 * d.width, d.width));
 
   const Matrix post = modulation.cols_from(3 * d.width, 3 * d.width);
-  adaptive_rms_norm(h, post, time_row, norm, out);
+  adaptive_rms_norm(h, post, time_row, norm, attention_out);
   gated_linear(norm, w.gate, w.up, mid);
-  return gated_split_k(mid, w.down, post.cols_from(2 * d.width, d.width));
+  return gated_residual(mid, w.down, post.cols_from(2 * d.width, d.width));
 }
 
 }  // namespace pi05

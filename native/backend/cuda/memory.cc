@@ -8,8 +8,8 @@
 namespace pi05 {
 namespace {
 
-// After these every further call of the process fails.
-bool is_loss(cudaError_t result) {
+// After one of these, every further call of the process fails.
+bool is_device_lost(cudaError_t result) {
   switch (result) {
     case cudaErrorIllegalAddress:
     case cudaErrorLaunchFailure:
@@ -32,16 +32,16 @@ bool is_loss(cudaError_t result) {
 
 }  // namespace
 
-void fail(cudaError_t result, const char* what) {
-  cudaGetLastError();  // a failed launch is not the next call's failure
+void fail(cudaError_t result, const char* call) {
+  cudaGetLastError();  // clear it: the next launch must not report it
   static std::atomic<bool> lost{false};
-  if (is_loss(result)) lost = true;
-  const std::string sentence = "Expected the GPU to do " + std::string(what) + ", received " +
-                               cudaGetErrorName(result) + ": " + cudaGetErrorString(result);
-  if (lost) throw Error(PI05_DEVICE_LOST, sentence + " (the GPU is lost to this process: start it anew)");
+  if (is_device_lost(result)) lost = true;
+  const std::string sentence =
+      std::string(call) + " failed: " + cudaGetErrorString(result) + " (" + cudaGetErrorName(result);
+  if (lost) throw Error(PI05_DEVICE_LOST, sentence + "; this process can no longer use the GPU: restart it)");
   if (result == cudaErrorMemoryAllocation)
-    throw Error(PI05_OUT_OF_MEMORY, sentence + " (nvidia-smi names who holds its memory)");
-  throw Error(PI05_ENGINE_FAILED, sentence);
+    throw Error(PI05_OUT_OF_MEMORY, sentence + "; nvidia-smi shows which processes hold GPU memory)");
+  throw Error(PI05_ENGINE_FAILED, sentence + ")");
 }
 
 DeviceMemory::DeviceMemory(int64_t bytes) : bytes_(bytes) {
@@ -51,27 +51,27 @@ DeviceMemory::DeviceMemory(int64_t bytes) : bytes_(bytes) {
     cudaGetLastError();
     size_t free = 0, total = 0;
     cudaMemGetInfo(&free, &total);
-    throw Error(PI05_OUT_OF_MEMORY, "Expected " + std::to_string(bytes) + " more bytes of GPU memory, received " +
-                                        std::to_string(free) + " free of " + std::to_string(total));
+    throw Error(PI05_OUT_OF_MEMORY, "cudaMalloc failed: out of memory (" + std::to_string(bytes) + " bytes wanted, " +
+                                        std::to_string(free) + " of " + std::to_string(total) + " free)");
   }
-  check(result, "an allocation");
+  check(result, "cudaMalloc");
   cudaError_t zeroed = cudaMemset(data_, 0, static_cast<size_t>(bytes));
-  if (zeroed == cudaSuccess) zeroed = cudaStreamSynchronize(nullptr);  // our stream does not wait for the default one
+  if (zeroed == cudaSuccess) zeroed = cudaStreamSynchronize(nullptr);  // non-blocking streams do not wait for it
   if (zeroed != cudaSuccess) {
     cudaFree(data_);
-    check(zeroed, "an allocation");
+    check(zeroed, "cudaMemset");
   }
 }
 
 DeviceMemory::~DeviceMemory() { cudaFree(data_); }
 
-Stream::Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a stream"); }
+Stream::Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"); }
 
 Stream::~Stream() { cudaStreamDestroy(stream_); }
 
 PinnedMemory::PinnedMemory(int64_t bytes) : bytes_(bytes) {
   void* data = nullptr;
-  check(cudaHostAlloc(&data, static_cast<size_t>(bytes), cudaHostAllocDefault), "an allocation of pinned memory");
+  check(cudaHostAlloc(&data, static_cast<size_t>(bytes), cudaHostAllocDefault), "cudaHostAlloc");
   data_ = static_cast<char*>(data);
 }
 

@@ -1,4 +1,4 @@
-// Memory that gives itself back.
+// Owners of GPU memory, pinned memory and streams.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -8,7 +8,7 @@
 
 namespace pi05 {
 
-// GPU memory, zeroed. Throws Error(PI05_OUT_OF_MEMORY) with the bytes wanted and free.
+// GPU memory, zeroed. Throws Error(PI05_OUT_OF_MEMORY) with the bytes wanted and the bytes free.
 class DeviceMemory {
  public:
   DeviceMemory() = default;
@@ -32,7 +32,7 @@ class DeviceMemory {
   int64_t bytes_ = 0;
 };
 
-// A stream that no other waits for. Converts to what CUDA calls one.
+// A non-blocking stream: it does not synchronise with the default stream.
 class Stream {
  public:
   Stream();
@@ -45,7 +45,7 @@ class Stream {
   cudaStream_t stream_ = nullptr;
 };
 
-// Host memory that the GPU copies from and to by itself.
+// Page-locked host memory, for asynchronous copies.
 class PinnedMemory {
  public:
   PinnedMemory() = default;

@@ -1,5 +1,6 @@
-// Weights onto the GPU: matrices in the type of what they multiply, q, k, v of a layer one below the other; gate and up
-// likewise in the expert, in the prefix by turns; norms, the time MLP, modulation and action projections in fp32.
+// Copies weights to the GPU. Matrices have the type of the activations they multiply. A layer's q, k and v are stacked
+// into one matrix; so are gate and up in the expert, while the prefix interleaves them. Norms, the time MLP, modulation
+// and action projections are fp32.
 #include "backend/cuda/weights.h"
 
 #include <algorithm>
@@ -21,9 +22,9 @@ int64_t padded(int64_t cols) { return (cols + 7) / 8 * 8; }
 }  // namespace
 
 // Fills a CudaWeights.
-class CudaWeights::Loading {
+class CudaWeights::Loader {
  public:
-  Loading(CudaWeights& into, const Dimensions& dims, DType type, DType vision_type, cudaStream_t stream)
+  Loader(CudaWeights& into, const Dimensions& dims, DType type, DType vision_type, cudaStream_t stream)
       : into_(into), dims_(dims), type_(type), vision_type_(vision_type), stream_(stream) {}
   void load(const Weights& host);
 
@@ -41,11 +42,11 @@ class CudaWeights::Loading {
   const Dimensions& dims_;
   const DType type_, vision_type_;
   const cudaStream_t stream_;
-  DeviceMemory staging_, in_order_;
+  DeviceMemory staging_, stacked_;
 };
 
-// Converts on the GPU, a block of rows at a time. `to`: where to, or new memory.
-Tensor CudaWeights::Loading::place(const Tensor& host, DType type, const Matrix* to) {
+// Converts on the GPU, a block of rows at a time, into `to` or into new memory.
+Tensor CudaWeights::Loader::place(const Tensor& host, DType type, const Matrix* to) {
   const int64_t cols = host.rows == 1 || type == DType::F32 ? host.cols : padded(host.cols);
   Matrix target;
   if (to) {
@@ -57,7 +58,7 @@ Tensor CudaWeights::Loading::place(const Tensor& host, DType type, const Matrix*
   if (host.dtype == type && target.cols == host.cols) {
     check(cudaMemcpyAsync(target.data, host.data, static_cast<size_t>(host.rows * row_bytes), cudaMemcpyHostToDevice,
                           stream_),
-          "a copy of weights");
+          "cudaMemcpyAsync (weights)");
   } else {
     const int64_t block = std::max<int64_t>(1, kStagingBytes / row_bytes);
     if (staging_.bytes() < std::max(row_bytes, kStagingBytes))
@@ -66,15 +67,15 @@ Tensor CudaWeights::Loading::place(const Tensor& host, DType type, const Matrix*
       const int64_t rows = std::min(block, host.rows - row);
       check(cudaMemcpyAsync(staging_.as<void>(), static_cast<const char*>(host.data) + row * row_bytes,
                             static_cast<size_t>(rows * row_bytes), cudaMemcpyHostToDevice, stream_),
-            "a copy of weights");
+            "cudaMemcpyAsync (weights)");
       check(kernels::pad(staging_.as<void>(), host.dtype, rows, host.cols, target.rows_from(row, rows), stream_),
-            "a conversion of weights");
+            "kernel pad (weights)");
     }
   }
   return {target.data, type, target.rows, target.cols};
 }
 
-CudaWeights::Fused CudaWeights::Loading::fuse(std::vector<const Affine*> parts, DType type) {
+CudaWeights::Fused CudaWeights::Loader::fuse(std::vector<const Affine*> parts, DType type) {
   int64_t rows = 0;
   for (const Affine* part : parts) rows += part->weight.rows;
   const int64_t cols = parts[0]->weight.cols, stride = padded(cols);
@@ -86,31 +87,31 @@ CudaWeights::Fused CudaWeights::Loading::fuse(std::vector<const Affine*> parts, 
   fused.bias = {bias.data, type, 1, rows};
   int64_t first = 0;
   for (const Affine* part : parts) {
-    const Matrix below = weight.rows_from(first, part->weight.rows);
-    const Matrix place_for{below.data, type, below.rows, weight.stride, weight.stride};
-    place(part->weight, type, &place_for);
+    Matrix rows_of_part = weight.rows_from(first, part->weight.rows);
+    rows_of_part.cols = weight.stride;
+    place(part->weight, type, &rows_of_part);
     if (biased) {
-      const Matrix beside = bias.cols_from(first, part->bias.cols);
-      place(part->bias, type, &beside);
+      const Matrix bias_of_part = bias.cols_from(first, part->bias.cols);
+      place(part->bias, type, &bias_of_part);
     }
     first += part->weight.rows;
   }
   return fused;
 }
 
-void CudaWeights::Loading::interleave(Tensor& gate, Tensor& up) {
+void CudaWeights::Loader::interleave(Tensor& gate, Tensor& up) {
   const int64_t rows = 2 * gate.rows, stride = padded(gate.cols), bytes = rows * stride * bytes_of(type_);
-  if (in_order_.bytes() < bytes) in_order_ = DeviceMemory(bytes);
-  const Matrix both{in_order_.as<void>(), type_, rows, stride, stride};
+  if (stacked_.bytes() < bytes) stacked_ = DeviceMemory(bytes);
+  const Matrix both{stacked_.as<void>(), type_, rows, stride, stride};
   const Matrix first = both.rows_from(0, gate.rows), second = both.rows_from(gate.rows, gate.rows);
-  const Matrix turns{memory(bytes), type_, rows, gate.cols, stride};
-  check(
-      kernels::interleave(place(gate, type_, &first), place(up, type_, &second), kernels::kInterleave, turns, stream_),
-      "an order of weights");
-  gate = up = {turns.data, type_, gate.rows, stride};
+  const Matrix interleaved{memory(bytes), type_, rows, gate.cols, stride};
+  check(kernels::interleave(place(gate, type_, &first), place(up, type_, &second), kernels::kInterleave, interleaved,
+                            stream_),
+        "kernel interleave (weights)");
+  gate = up = {interleaved.data, type_, gate.rows, stride};
 }
 
-void CudaWeights::Loading::load(const Weights& host) {
+void CudaWeights::Loader::load(const Weights& host) {
   into_.placed_ = host;
   Weights& w = into_.placed_;
   const auto part = [](const Fused& all, int64_t first, int64_t rows) {
@@ -123,7 +124,7 @@ void CudaWeights::Loading::load(const Weights& host) {
   const auto exact = [this](Tensor& tensor) { tensor = place(tensor, DType::F32); };
   const auto exact_both = [&](Affine& affine) { exact(affine.weight), exact(affine.bias); };
   const auto matrix = [this](Tensor& tensor) { tensor = place(tensor, type_); };
-  // A bias has the type of what it is added to.
+  // A bias has the type of the matrix it is added to.
   const auto affine = [&](Affine& both, DType bias_type) {
     both.weight = place(both.weight, vision_type_);
     both.bias = place(both.bias, bias_type);
@@ -143,7 +144,7 @@ void CudaWeights::Loading::load(const Weights& host) {
   affine(w.projector, DType::F32);
   matrix(w.embedding);
 
-  // What prefix and expert layers share.
+  // The matrices that prefix and expert layers have in common.
   const auto gemma = [&](auto& layer, std::vector<Fused>& fused) {
     const Affine q{layer.q, {}}, k{layer.k, {}}, v{layer.v, {}};
     const Fused qkv = fuse({&q, &k, &v}, type_);
@@ -174,17 +175,17 @@ void CudaWeights::Loading::load(const Weights& host) {
   for (Affine* projection : {&w.final_norm, &w.action_in, &w.action_out, &w.time_in, &w.time_out})
     exact_both(*projection);
   if (type_ == DType::BF16 && kernels::expert_flow_supported(dims_)) pack_expert();
-  check(cudaStreamSynchronize(stream_), "the weights' copy");
+  check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize (weights)");
 }
 
-void CudaWeights::Loading::pack_expert() {
+void CudaWeights::Loader::pack_expert() {
   into_.packed_expert_ = DeviceMemory(kernels::expert_weight_bytes(dims_.expert.layers));
   for (int64_t i = 0; i < dims_.expert.layers; i++) {
     const ExpertLayer& layer = into_.placed_.expert[static_cast<size_t>(i)];
     const Tensor gate_up{layer.gate.data, type_, 2 * layer.gate.rows, layer.gate.cols};
     check(kernels::pack_expert(i, into_.expert_qkv_[static_cast<size_t>(i)].weight, layer.o, gate_up, layer.down,
                                into_.packed_expert_.as<void>(), stream_),
-          "a packing of weights");
+          "kernel pack_expert");
   }
 }
 
@@ -197,7 +198,7 @@ std::shared_ptr<const CudaWeights> CudaWeights::of(const Weights& host, const Di
   if (!host.source.empty())
     if (std::shared_ptr<const CudaWeights> loaded = in_use[key].lock()) return loaded;
   const auto weights = std::make_shared<CudaWeights>();
-  Loading(*weights, dims, type, vision_type, stream).load(host);
+  Loader(*weights, dims, type, vision_type, stream).load(host);
   if (!host.source.empty()) in_use[key] = weights;
   return weights;
 }

@@ -13,26 +13,26 @@ namespace pi05 {
 
 class CudaWeights {
  public:
-  // Matrices one below the other, as one; bias may be empty.
+  // Matrices stacked by rows into one, and their biases; the bias may be empty.
   struct Fused {
     Tensor weight, bias;
   };
 
-  // Those in use that were loaded from weights of the same source, dimensions and types, otherwise new ones.
-  // vision_type: of SigLIP's and the projector's matrices, which goes with `type`. Throws Error(PI05_OUT_OF_MEMORY).
+  // Weights already on the GPU that were loaded from the same source with the same dimensions and types, otherwise new
+  // ones. vision_type: of SigLIP's and the projector's matrices. Throws Error(PI05_OUT_OF_MEMORY).
   static std::shared_ptr<const CudaWeights> of(const Weights& host, const Dimensions& dims, DType type,
                                                DType vision_type, cudaStream_t stream);
 
   const Weights& placed() const { return placed_; }
-  // q, k and v of each layer, in that order
+  // q, k and v of each layer, in this order
   const std::vector<Fused>& vision_qkv() const { return vision_qkv_; }
   const std::vector<Fused>& prefix_qkv() const { return prefix_qkv_; }
   const std::vector<Fused>& expert_qkv() const { return expert_qkv_; }
-  // As the persistent kernel reads them; empty where it does not fit.
+  // The expert's matrices as the persistent kernel streams them; empty where it is not supported.
   const DeviceMemory& packed_expert() const { return packed_expert_; }
 
  private:
-  class Loading;
+  class Loader;
 
   Weights placed_;
   std::vector<Fused> vision_qkv_, prefix_qkv_, expert_qkv_;

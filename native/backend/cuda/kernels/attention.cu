@@ -8,6 +8,7 @@
 #include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/kernels/kernels.h"
 #include "backend/cuda/kernels/mma.cuh"
+#include "backend/cuda/launch_log.h"
 
 namespace pi05::kernels {
 namespace {
@@ -293,7 +294,7 @@ cudaError_t launch_for(const Problem& p, int64_t batches, void* workspace, int64
 
 cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape, const Matrix& out,
                       void* workspace, int64_t workspace_bytes, cudaStream_t stream) {
-  if (q.dtype == DType::F32) return attention_f32(q, k, v, shape, out, stream);
+  if (q.dtype == DType::F32) return launched("attention_f32", attention_f32(q, k, v, shape, out, stream));
   const auto aligned = [](const Matrix& m) {
     return m.stride % 8 == 0 && reinterpret_cast<uintptr_t>(m.data) % 16 == 0;
   };
@@ -303,7 +304,7 @@ cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const A
       out.rows != q.rows || q.rows == 0 || k.rows == 0)
     return cudaErrorInvalidValue;
   if (aligned(out) && attention_sm90_supported(k, shape)) {
-    const cudaError_t result = attention_sm90(q, k, v, shape, out, stream);
+    const cudaError_t result = launched("attention_sm90", attention_sm90(q, k, v, shape, out, stream));
     if (result != cudaErrorNotSupported) return result;
     cudaGetLastError();
   }
@@ -314,8 +315,8 @@ cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const A
   p.kv_heads = static_cast<int>(shape.kv_heads), p.group = static_cast<int>(shape.heads / shape.kv_heads);
   p.dim = static_cast<int>(shape.head_dim);
   p.scale = 1.4426950408889634f / sqrtf(static_cast<float>(shape.head_dim));
-  return (q.dtype == DType::F16 ? launch_for<fp16> : launch_for<bf16>)(p, shape.batch, workspace, workspace_bytes,
-                                                                       stream);
+  const auto launch = q.dtype == DType::F16 ? launch_for<fp16> : launch_for<bf16>;
+  return launched("attention", launch(p, shape.batch, workspace, workspace_bytes, stream));
 }
 
 }  // namespace pi05::kernels

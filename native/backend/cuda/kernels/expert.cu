@@ -1,4 +1,5 @@
 #include "backend/cuda/kernels/expert.h"
+#include "backend/cuda/launch_log.h"
 
 #include <algorithm>
 
@@ -168,7 +169,7 @@ cudaError_t expert_flow(const ExpertFlow& flow, const Inputs& in, const Cache& c
   if (result != cudaSuccess) return result;
   Launch launch(shared);
   launch.config.stream = stream;
-  return cudaLaunchKernelEx(&launch.config, expert::kernel<kTiles>, p);
+  return launched("expert_flow", cudaLaunchKernelEx(&launch.config, expert::kernel<kTiles>, p));
 }
 
 }  // namespace pi05::kernels

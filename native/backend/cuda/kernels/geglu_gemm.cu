@@ -9,6 +9,7 @@
 #include "backend/cuda/kernels/kernels.h"
 #include "backend/cuda/kernels/tensor_map.h"
 #include "backend/cuda/kernels/wgmma.cuh"
+#include "backend/cuda/launch_log.h"
 
 namespace pi05::kernels {
 namespace {
@@ -189,7 +190,7 @@ cudaError_t geglu_gemm(const Matrix& x, const Tensor& weight, const Matrix& out,
   };
   const Choice* best = std::min_element(std::begin(kChoices), std::end(kChoices),
                                         [&](const auto& a, const auto& b) { return cost(a) < cost(b); });
-  return best->launch(x, rows, out, stream);
+  return launched("geglu_gemm", best->launch(x, rows, out, stream));
 }
 
 }  // namespace pi05::kernels

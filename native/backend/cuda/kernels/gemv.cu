@@ -1,6 +1,7 @@
 // Products with few outputs and fp32 weights: a warp an output.
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/kernels.h"
+#include "backend/cuda/launch_log.h"
 
 namespace pi05::kernels {
 namespace {
@@ -30,11 +31,12 @@ cudaError_t gemv(const Matrix& x, const Tensor& weight, const float* bias, const
   if (weight.dtype != DType::F32 || out.dtype != DType::F32 || weight.cols != x.cols || weight.rows != out.cols ||
       x.rows != out.rows || x.rows <= 0 || x.rows > 65535)
     return cudaErrorInvalidValue;
-  return by_type(x.dtype, [&](auto* type) {
+  const cudaError_t result = by_type(x.dtype, [&](auto* type) {
     const dim3 grid(blocks_for(out.cols, kWarps), static_cast<unsigned>(x.rows));
     return launch_pdl(gemv_kernel<std::remove_pointer_t<decltype(type)>>, grid, 32 * kWarps, 0, stream, x.data,
                       x.stride, weight.data, bias, out.data, out.stride, out.cols, x.cols);
   });
+  return launched("gemv", result);
 }
 
 }  // namespace pi05::kernels

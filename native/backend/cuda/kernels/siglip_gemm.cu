@@ -10,6 +10,7 @@
 #include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/kernels/kernels.h"
 #include "backend/cuda/kernels/tensor_map.h"
+#include "backend/cuda/launch_log.h"
 
 namespace pi05::kernels {
 namespace {
@@ -241,7 +242,7 @@ cudaError_t run(const Choice* choice, const Matrix& x, const Tensor& weight, con
       reinterpret_cast<uintptr_t>(out.data) % 16 != 0)
     return cudaErrorInvalidValue;
   const Matrix rows{const_cast<void*>(weight.data), weight.dtype, weight.rows, x.cols, weight.cols};
-  return choice->launch(x, rows, bias, parts, out, stream);
+  return launched("siglip_gemm", choice->launch(x, rows, bias, parts, out, stream));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "backend/cuda/kernels/kernels.h"
 #include "backend/cuda/kernels/mma.cuh"
 #include "backend/cuda/kernels/skinny_gemm.cuh"
+#include "backend/cuda/launch_log.h"
 
 namespace pi05::kernels {
 namespace {
@@ -153,9 +154,9 @@ cudaError_t go(int64_t rows, int64_t parts, Place place, const Finish& finish, c
   if (gpu().is_hopper() && p.steps % (kSm90Step / kStep) == 0) {
     p.steps /= kSm90Step / kStep;
     const cudaError_t result = launch_sm90(p, rows / (2 * kSm90Run), parts, finish, stream);
-    if (result != cudaErrorNotSupported) return result;
+    if (result != cudaErrorNotSupported) return launched("skinny_gemm_sm90", result);
   }
-  return launch<T>(place(T::kRun), rows / (2 * T::kRun), parts, finish, stream);
+  return launched("skinny_gemm", launch<T>(place(T::kRun), rows / (2 * T::kRun), parts, finish, stream));
 }
 
 using Narrow = Tile<8, 2, 4, 2>;

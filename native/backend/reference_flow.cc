@@ -1,38 +1,22 @@
-// The action expert and the flow's Euler steps, of primitives.
-#include "backend/ops.h"
+// The action expert and the Euler steps of the flow, made of primitives.
+#include "backend/conditioning.h"
+#include "backend/reference_ops.h"
 
 namespace pi05 {
 
-void Ops::conditioning(const Matrix& embedding, const Matrix& condition, const Matrix& modulation) {
-  const Weights& w = weights_;
-  const int64_t columns = 3 * dims.expert.width;
-  const Matrix hidden = modulation.cols_from(0, dims.expert.width);  // free until the first norm is written
-  linear(embedding, w.time_in.weight, &w.time_in.bias, hidden);
-  silu(hidden);
-  linear(hidden, w.time_out.weight, &w.time_out.bias, condition);
-  silu(condition);
-
-  int64_t first = 0;
-  const auto project = [&](const Affine& norm) {
-    linear(condition, norm.weight, &norm.bias, modulation.cols_from(first, columns));
-    first += columns;
-  };
-  for (const ExpertLayer& layer : w.expert) {
-    project(layer.input_norm);
-    project(layer.post_norm);
-  }
-  project(w.final_norm);
+void ReferenceOps::conditioning(const Matrix& embedding, const Matrix& condition, const Matrix& modulation) {
+  compute_conditioning(*this, weights_, embedding, condition, modulation);
 }
 
-void Ops::flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const Cache& cache, const Matrix& modulation,
-               const Matrix& x, const Matrix& velocities) {
+void ReferenceOps::flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const Cache& cache,
+                        const Matrix& modulation, const Matrix& x, const Matrix& velocities) {
   start(in, x);
   for (int64_t step = 0; step < steps; step++)
     flow_step(in, step, steps, prefix_tokens, cache, modulation, x, velocities.rows_from(step * x.rows, x.rows));
 }
 
-void Ops::flow_step(const Inputs& in, int64_t step, int64_t steps, int64_t prefix_tokens, const Cache& cache,
-                    const Matrix& modulation, const Matrix& x, const Matrix& velocity) {
+void ReferenceOps::flow_step(const Inputs& in, int64_t step, int64_t steps, int64_t prefix_tokens, const Cache& cache,
+                             const Matrix& modulation, const Matrix& x, const Matrix& velocity) {
   const Weights& w = weights_;
   const int32_t* time_row = in.time_row + step * dims.horizon;
   const int64_t norm_columns = 3 * dims.expert.width;
@@ -47,8 +31,8 @@ void Ops::flow_step(const Inputs& in, int64_t step, int64_t steps, int64_t prefi
   euler_step(in, step, steps, velocity, x);
 }
 
-void Ops::expert_layer(int64_t layer, const int32_t* time_row, int64_t prefix_tokens, const Cache& cache,
-                       const Matrix& modulation, const Matrix& h) {
+void ReferenceOps::expert_layer(int64_t layer, const int32_t* time_row, int64_t prefix_tokens, const Cache& cache,
+                                const Matrix& modulation, const Matrix& h) {
   const auto& d = dims.expert;
   const ExpertLayer& w = weights_.expert[static_cast<size_t>(layer)];
   const Matrix k = cache.k.rows_from(layer * cache.capacity, prefix_tokens + h.rows);

@@ -1,9 +1,9 @@
-// SigLIP and the projector, of primitives.
-#include "backend/ops.h"
+// SigLIP and the projector, made of primitives.
+#include "backend/reference_ops.h"
 
 namespace pi05 {
 
-void Ops::vision(const Matrix& patches, int64_t cameras, const Matrix& out) {
+void ReferenceOps::vision(const Matrix& patches, int64_t cameras, const Matrix& out) {
   const int64_t rows = patches.rows;
   const Matrix x = vision_.x.rows_from(0, rows), norm = vision_.norm.rows_from(0, rows);
   const Matrix q = vision_.q.rows_from(0, rows), k = vision_.k.rows_from(0, rows), v = vision_.v.rows_from(0, rows);

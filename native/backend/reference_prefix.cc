@@ -1,13 +1,13 @@
-// The Gemma prefix, of primitives.
-#include "backend/ops.h"
+// The Gemma prefix, made of primitives.
+#include "backend/reference_ops.h"
 
 namespace pi05 {
 
-void Ops::prefix(const Matrix& x, const Cache& cache) {
+void ReferenceOps::prefix(const Matrix& x, const Cache& cache) {
   for (int64_t layer = 0; layer < dims.prefix.layers; layer++) prefix_layer(layer, x, cache);
 }
 
-void Ops::prefix_layer(int64_t layer, const Matrix& x, const Cache& cache) {
+void ReferenceOps::prefix_layer(int64_t layer, const Matrix& x, const Cache& cache) {
   const auto& d = dims.prefix;
   const PrefixLayer& w = weights_.prefix[static_cast<size_t>(layer)];
   const Matrix norm = prefix_.norm.rows_from(0, x.rows);
