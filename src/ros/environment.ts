@@ -4,14 +4,15 @@ import { dirname, join } from 'node:path';
 
 import { Pi05Error } from '../errors.js';
 import { setupCommand } from '../package-root.js';
-import type { NativeRcl, Rcl } from './rcl.js';
+import type { Rcl } from './rcl.js';
+import { bindingFiles, GENERATED_MESSAGES, importNative, type NativeRcl } from './rclnodejs-internals.js';
 
 const REMEDY = `start it with \`bin/pi05\`, or source a ROS 2 setup file first; \`${setupCommand}\` installs what is missing`;
 
 /**
- * Checks that a ROS 2 environment is there. rclnodejs must not be imported without one: it would then rebuild itself
- * at run time and break the build that it has.
- * @throws Pi05Error ENVIRONMENT
+ * Checks that a ROS 2 environment is set up. rclnodejs must not be imported without one: it would rebuild itself at run
+ * time and break its existing build.
+ * @throws Pi05Error ENVIRONMENT.
  */
 export function checkEnvironment(environment: NodeJS.ProcessEnv): void {
   const missing = ['AMENT_PREFIX_PATH', 'ROS_DISTRO'].filter((name) => !environment[name]);
@@ -20,12 +21,14 @@ export function checkEnvironment(environment: NodeJS.ProcessEnv): void {
   }
 }
 
-/** Checks that rclnodejs is built (or brings a binary for this Ubuntu) and its messages are generated, for the same reason. */
+/**
+ * Checks that rclnodejs has a binding for this system, built here or prebuilt, and its generated messages: without them,
+ * importing it rebuilds it as well.
+ */
 function checkBuild(distro: string): void {
-  const root = rclnodejsFolder();
-  const prebuilt = `prebuilds/linux-${process.arch}/${distro}-${ubuntuCodename()}-${process.arch}-node-rclnodejs.node`;
-  const binary = ['build/Release/rclnodejs.node', prebuilt].some((file) => existsSync(join(root, file)));
-  if (!binary || !existsSync(join(root, 'generated/generator.json'))) {
+  const root = rclnodejsDirectory();
+  const binary = bindingFiles(process.arch, distro, ubuntuCodename()).some((file) => existsSync(join(root, file)));
+  if (!binary || !existsSync(join(root, GENERATED_MESSAGES))) {
     throw new Pi05Error(
       'ENVIRONMENT',
       `Expected rclnodejs to be built, found no ${binary ? 'generated messages' : 'binary'} in ${root}: run \`${setupCommand}\``,
@@ -33,8 +36,8 @@ function checkBuild(distro: string): void {
   }
 }
 
-/** npm leaves rclnodejs out where its own build fails. */
-function rclnodejsFolder(): string {
+/** rclnodejs is an optional dependency: npm leaves it out where its build fails. */
+function rclnodejsDirectory(): string {
   try {
     return dirname(createRequire(import.meta.url).resolve('rclnodejs/package.json'));
   } catch {
@@ -47,15 +50,16 @@ function ubuntuCodename(): string {
   return /^UBUNTU_CODENAME=(\w+)/m.exec(release)?.[1] ?? 'none';
 }
 
-/** rclnodejs, once the environment was checked. Its own SIGINT handler is removed. */
+/**
+ * Imports rclnodejs after checking the environment, and removes its SIGINT handler.
+ * @throws Pi05Error ENVIRONMENT.
+ */
 export async function loadRcl(environment: NodeJS.ProcessEnv): Promise<{ rcl: Rcl; native: NativeRcl }> {
   checkEnvironment(environment);
   checkBuild(environment['ROS_DISTRO'] ?? '');
   try {
     const { default: rcl } = (await import('rclnodejs')) as unknown as { default: Rcl };
-    // The binding itself has no types; it is the only way to the order in which overrides were given.
-    const binding: string = 'rclnodejs/lib/native_loader.js';
-    const { default: native } = (await import(binding)) as { default: NativeRcl };
+    const native = await importNative();
     rcl.removeSignalHandlers();
     return { rcl, native };
   } catch (error) {

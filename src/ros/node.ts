@@ -14,11 +14,12 @@ import { SECOND, tickPeriod, toSeconds } from '../time.js';
 import { NodeTime, SteadyTicker } from './clock.js';
 import { Diagnostics, type Report } from './diagnostics.js';
 import { graphFaults } from './graph.js';
-import { createLifecycleNode, registerTransitions, transition, type Transitions } from './lifecycle_node.js';
+import { createLifecycleNode, runTransition, type Transitions } from './lifecycle-node.js';
 import { Log } from './log.js';
 import { declareParameters } from './parameters.js';
 import { Publishers } from './publishers.js';
-import { type LifecycleNode, type NativeRcl, PARAMETER_TYPE, type Rcl, type Subscription } from './rcl.js';
+import { type LifecycleNode, PARAMETER_TYPE, type Rcl, type Subscription } from './rcl.js';
+import type { NativeRcl } from './rclnodejs-internals.js';
 import { qos, subscribe } from './subscriptions.js';
 
 /** Simulated time that stands still for longer is worth a word, ns. */
@@ -69,7 +70,7 @@ export class PolicyNode implements Transitions {
   constructor(rcl: Rcl, native: NativeRcl, argv: readonly string[]) {
     this.#rcl = rcl;
     const onError = (error: unknown): void => this.#onError(error);
-    const node = createLifecycleNode(rcl, native, NODE_NAME, argv, onError);
+    const { node, register } = createLifecycleNode(rcl, native, NODE_NAME, argv, onError);
     this.#node = node;
     this.#log = new Log(node.getLogger());
     this.#config = declareParameters(rcl, node, (sentence) => this.#log.warn(sentence));
@@ -90,7 +91,7 @@ export class PolicyNode implements Transitions {
       const prompt = parameters.find(({ name }) => name === 'prompt')?.value;
       if (typeof prompt === 'string') this.#guard(() => this.#running?.pipeline.setPrompt(prompt, this.#time.now()));
     });
-    registerTransitions(rcl, node, this, onError, () => this.#diagnostics.change());
+    register(this, () => this.#diagnostics.change());
     node.spin();
   }
 
@@ -98,12 +99,12 @@ export class PolicyNode implements Transitions {
   async start(): Promise<void> {
     if (!this.#config.autostart) return;
     this.#starting = true;
-    const configured = transition(this.#rcl, (result) => this.#node.configure(result)) && (await this.configured());
+    const configured = runTransition(this.#rcl, (result) => this.#node.configure(result)) && (await this.configured());
     this.#starting = false;
     if (this.#failure !== undefined) throw this.#failure;
     // A lifecycle manager may have been faster.
     if (configured && this.#node.currentState.label === 'inactive') {
-      transition(this.#rcl, (result) => this.#node.activate(result));
+      runTransition(this.#rcl, (result) => this.#node.activate(result));
     }
   }
 

@@ -1,31 +1,21 @@
-import {
-  configFromParameters,
-  type ParameterDescriptor as Declared,
-  parameterDescriptors,
-} from '../config/parameters.js';
+import { configFromParameters, parameterDescriptors } from '../config/parameters.js';
 import type { PolicyConfig } from '../config/config.js';
 import { replaceDeprecated } from '../config/deprecated.js';
 import { scalarFromText } from '../config/file.js';
 import { Problems } from '../config/problems.js';
 import type { ParameterType } from '../config/schema.js';
 import { Pi05Error } from '../errors.js';
-import {
-  type LifecycleNode,
-  type NodeOverrides,
-  type Parameter,
-  type ParameterDescriptor,
-  PARAMETER_TYPE,
-  type Rcl,
-} from './rcl.js';
-
-/** A parameter override for one node, as the command line and parameter files give it. */
-export type Override = NodeOverrides['parameters'][number];
+import { type LifecycleNode, type Parameter, PARAMETER_TYPE, type Rcl } from './rcl.js';
+import { type NodeOverrides, type Override, setRange } from './rclnodejs-internals.js';
 
 /**
  * The overrides that apply to a node, by parameter name. As in rclcpp, entries apply in the order of the command line
- * and the last one wins; a pattern's `*` stands for one part of the name and `**` for any number of parts. Beyond rclcpp,
- * a name without a slash means that node in any namespace, and `-p name:=value` wins over files that name the node
- * and has its own type: where a file gave the name with another type, rcl keeps both values and reads the file's.
+ * and the last one wins; `*` in a pattern matches one part of the name and `**` any number of parts. Unlike in rclcpp,
+ * a name without a slash matches that node in any namespace, and `-p name:=value` wins over parameter files that name the
+ * node. Its type is that of its own text: where a file gives the same name with another type, rcl keeps both values and
+ * returns the file's.
+ * @param fullyQualifiedName of the node, `/left/policy_node`.
+ * @param entries in the order of the command line, as rcl parsed it.
  */
 export function overridesFor(
   fullyQualifiedName: string,
@@ -37,29 +27,29 @@ export function overridesFor(
     if (!matches(fullyQualifiedName, name)) continue;
     for (const parameter of parameters) result.set(parameter.name, parameter);
   }
-  const given = parametersGiven(argv);
+  const texts = commandLineTexts(argv);
   for (const { name, parameters } of entries) {
     if (name !== '/**') continue;
     for (const parameter of parameters) {
-      const text = given.get(parameter.name);
-      if (text !== undefined) result.set(parameter.name, ofTheTypeGiven(parameter, text));
+      const text = texts.get(parameter.name);
+      if (text !== undefined) result.set(parameter.name, withTypeOf(text, parameter));
     }
   }
   return result;
 }
 
-/** What `-p name:=value` says, by name; rcl files it under `/**`. */
-function parametersGiven(argv: readonly string[]): Map<string, string> {
-  const given = new Map<string, string>();
+/** The values of `-p name:=value`, by name. rcl lists these parameters under `/**`. */
+function commandLineTexts(argv: readonly string[]): Map<string, string> {
+  const texts = new Map<string, string>();
   for (const [index, argument] of argv.entries()) {
     const rule = ['-p', '--param'].includes(argument) ? argv[index + 1] : undefined;
     const [, name, text] = /^([^:]+):=(.*)$/s.exec(rule ?? '') ?? [];
-    if (name !== undefined && text !== undefined) given.set(name, text);
+    if (name !== undefined && text !== undefined) texts.set(name, text);
   }
-  return given;
+  return texts;
 }
 
-function ofTheTypeGiven(parameter: Override, text: string): Override {
+function withTypeOf(text: string, parameter: Override): Override {
   const value = scalarFromText(text);
   if (value === undefined) return parameter;
   const { bool, integer, double, string } = PARAMETER_TYPE;
@@ -79,8 +69,8 @@ function matches(fullyQualifiedName: string, pattern: string): boolean {
 }
 
 /**
- * The values of ROS parameters as the configuration takes them.
- * @throws Pi05Error CONFIG_RANGE for an integer that rclnodejs already rounded
+ * The values of ROS parameters as the configuration takes them: integers as bigint, empty lists (without a type) left out.
+ * @throws Pi05Error CONFIG_RANGE for an integer so large that rclnodejs has rounded it.
  */
 export function plainValues(overrides: Iterable<Parameter | Override>): Map<string, unknown> {
   const values = new Map<string, unknown>();
@@ -115,23 +105,27 @@ const TYPE_OF: Readonly<Record<ParameterType, number>> = {
 };
 
 /**
- * Checks the node's parameters and declares every one with its descriptor.
- * @param warn gets a sentence for each deprecated value. @throws Pi05Error CONFIG_*, one sentence a line
+ * Checks the parameter overrides and declares all parameters with their descriptors.
+ * @param warn called with one sentence per deprecated value.
+ * @throws Pi05Error CONFIG_* with all problems, one sentence per line.
  */
 export function declareParameters(rcl: Rcl, node: LifecycleNode, warn: (sentence: string) => void): PolicyConfig {
   const overrides = replaceDeprecated(plainValues(node.getParameterOverrides()), warn);
-  const config = checked(overrides, node.getFullyQualifiedName());
+  const config = checkedConfig(overrides, node.getFullyQualifiedName());
   for (const declared of parameterDescriptors(overrides)) {
     const value = overrides.get(declared.name) ?? declared.default;
     if (value === undefined) continue;
+    const { name, description, readOnly, range } = declared;
     const type = TYPE_OF[declared.type];
-    node.declareParameter(new rcl.Parameter(declared.name, type, value), descriptor(rcl, declared, type), true);
+    const descriptor = new rcl.ParameterDescriptor(name, type, description, readOnly);
+    setRange(descriptor, range);
+    node.declareParameter(new rcl.Parameter(name, type, value), descriptor, true);
   }
   return config;
 }
 
-/** The configuration; where no robot is described at all, the sentence that helps comes first. */
-function checked(overrides: ReadonlyMap<string, unknown>, node: string): PolicyConfig {
+/** Where no robot is described at all, the first sentence says how to give a parameter file. */
+function checkedConfig(overrides: ReadonlyMap<string, unknown>, node: string): PolicyConfig {
   const problems = new Problems();
   if (!overrides.has('cameras.names') && !overrides.has('action.joints')) {
     const remedy = 'give --ros-args --params-file FILE, such as configs/pi05_droid.yaml';
@@ -146,28 +140,17 @@ function checked(overrides: ReadonlyMap<string, unknown>, node: string): PolicyC
   }
 }
 
-/** rclnodejs's own descriptor loses its range on the way to `describe_parameters`. */
-function descriptor(rcl: Rcl, declared: Declared, type: number): ParameterDescriptor {
-  const { range } = declared;
-  const result = new rcl.ParameterDescriptor(declared.name, type, declared.description, declared.readOnly);
-  const message = result.toMessage();
-  const integer = type === PARAMETER_TYPE.integer;
-  result.toMessage = () => ({
-    ...message,
-    integer_range: range && integer ? [{ from_value: BigInt(range.from), to_value: BigInt(range.to), step: 1n }] : [],
-    floating_point_range: range && !integer ? [{ from_value: range.from, to_value: range.to, step: 0 }] : [],
-  });
-  return result;
-}
-
-/** Why a parameter may not be changed so while the node runs, as rclcpp would have it; undefined = it may. */
-export function changeFault(
+/**
+ * Why a running node rejects a new value: an unknown or read-only parameter, another type or deletion, as in rclcpp.
+ * @returns a sentence, or undefined where the change is allowed.
+ */
+export function rejectChange(
   node: Pick<LifecycleNode, 'hasParameter' | 'getParameter' | 'getParameterDescriptor'>,
   { name, type }: Parameter,
 ): string | undefined {
   if (!node.hasParameter(name)) return `Expected a parameter of this node, received ${name}`;
   if (node.getParameterDescriptor(name).readOnly) {
-    return `Expected ${name} to stay as it is, for it is read-only: set it in the parameter file`;
+    return `Expected no change of ${name}, which is read-only: set it in the parameter file`;
   }
   const declared = node.getParameter(name).type;
   if (type === declared) return undefined;

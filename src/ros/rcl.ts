@@ -71,18 +71,9 @@ export interface State {
   readonly label: string;
 }
 
-/** A handle of the native binding; opaque. */
-export interface Handle {
-  readonly release: () => void;
-}
-
 export interface ServiceResponse {
   readonly template: Record<string, unknown>;
   send(response: object): void;
-}
-
-export interface ChangeStateRequest {
-  readonly transition: { readonly id: number; readonly label: string };
 }
 
 /** rmw's topic endpoint, the part that is used. */
@@ -93,8 +84,6 @@ export interface EndpointInfo {
 }
 
 export interface LifecycleNode {
-  readonly handle: Handle;
-  readonly context: { readonly handle: Handle };
   readonly currentState: State;
   name(): string;
   namespace(): string;
@@ -138,12 +127,6 @@ export interface LifecycleNode {
   deactivate(result?: CallbackReturnValue): State;
   cleanup(result?: CallbackReturnValue): State;
   shutdown(result?: CallbackReturnValue): State;
-
-  /** Dispatches what became ready; called by the executor. */
-  execute(handles: readonly unknown[]): void;
-  _onChangeState(request: ChangeStateRequest, response: ServiceResponse): void;
-  _getNativeParameterOverrides(): Map<string, Parameter>;
-  _validateParameters(parameters: readonly Parameter[], declaring?: boolean): SetParametersResult;
 }
 
 export interface CallbackReturnValue {
@@ -184,17 +167,6 @@ export interface Rcl {
     };
     readonly DurabilityPolicy: { readonly RMW_QOS_POLICY_DURABILITY_VOLATILE: number };
   };
-}
-
-/** Parameters as the native binding gives them, one entry a node name or pattern, in the order of the command line. */
-export interface NodeOverrides {
-  readonly name: string;
-  readonly parameters: readonly { readonly name: string; readonly type: number; readonly value: unknown }[];
-}
-
-/** The part of the native binding that is used. */
-export interface NativeRcl {
-  getParameterOverrides(context: Handle): readonly NodeOverrides[] | undefined;
 }
 
 /** rcl_interfaces/ParameterType. */

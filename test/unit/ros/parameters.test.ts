@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 
-import { changeFault, overridesFor, plainValues } from '../../../src/ros/parameters.js';
+import { rejectChange, overridesFor, plainValues } from '../../../src/ros/parameters.js';
 
 const entry = (name: string, value: unknown) => ({ name, parameters: [{ name: 'x', type: 4, value }] });
 
@@ -73,7 +73,7 @@ describe('plainValues', () => {
   });
 });
 
-describe('changeFault', () => {
+describe('rejectChange', () => {
   const parameters = new Map([
     ['prompt', { name: 'prompt', type: 4, value: 'wave' }],
     ['seed', { name: 'seed', type: 2, value: 1n }],
@@ -88,9 +88,9 @@ describe('changeFault', () => {
     ['prompt', 4, 'x', undefined],
     ['prompt', 2, 5n, 'Expected a string for prompt, received an integer'],
     ['prompt', 0, undefined, 'Expected a string for prompt, received its deletion'],
-    ['seed', 2, 5n, 'Expected seed to stay as it is, for it is read-only: set it in the parameter file'],
+    ['seed', 2, 5n, 'Expected no change of seed, which is read-only: set it in the parameter file'],
     ['promt', 4, 'x', 'Expected a parameter of this node, received promt'],
   ])('%s_of_type_%s', (name, type, value, fault) => {
-    expect(changeFault(node, { name, type, value })).toBe(fault);
+    expect(rejectChange(node, { name, type, value })).toBe(fault);
   });
 });

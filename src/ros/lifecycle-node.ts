@@ -1,0 +1,86 @@
+import { overridesFor, rejectChange } from './parameters.js';
+import type { CallbackReturnValue, LifecycleNode, Rcl } from './rcl.js';
+import { createHookedNode, type NativeRcl } from './rclnodejs-internals.js';
+
+/** `lifecycle_msgs/msg/Transition.TRANSITION_CONFIGURE`. */
+const CONFIGURE = 1;
+
+/** What a node does at each transition: true is SUCCESS, false FAILURE; a thrown error is ERROR, which runs `cleanup`. */
+export interface Transitions {
+  configure(): boolean;
+  /** Whether the loading that `configure` started has succeeded. `change_state` is answered when this resolves. */
+  configured(): Promise<boolean>;
+  activate(): boolean;
+  deactivate(): boolean;
+  cleanup(): boolean;
+  shutdown(): boolean;
+}
+
+/** A lifecycle node and what connects it to its transitions. */
+export interface ManagedNode {
+  readonly node: LifecycleNode;
+  /** Registers the callbacks of all transitions. @param onChange called after the node has reached its new state. */
+  readonly register: (transitions: Transitions, onChange: () => void) => void;
+}
+
+/**
+ * rclnodejs's lifecycle node with five differences: an error thrown in a callback goes to `onError` instead of aborting the
+ * process; a transition that the state does not allow is answered with `success: false`; `change_state` to configure is
+ * answered when the loading has ended; parameter overrides apply in rclcpp's order; a parameter keeps its type and cannot
+ * be deleted.
+ */
+export function createLifecycleNode(
+  rcl: Rcl,
+  native: NativeRcl,
+  name: string,
+  argv: readonly string[],
+  onError: (error: unknown) => void,
+): ManagedNode {
+  let registered: Transitions | undefined;
+  const node = createHookedNode(rcl, native, name, {
+    onError,
+    parameterOverrides: (fullyQualifiedName, given) => [...overridesFor(fullyQualifiedName, given, argv).values()],
+    rejectParameter: rejectChange,
+    transitionResult: ({ transition: { id, label } }, success) => {
+      const configuring = success && (label === 'configure' || (label === '' && id === CONFIGURE));
+      return configuring && registered !== undefined ? registered.configured() : success;
+    },
+  });
+  const register = (transitions: Transitions, onChange: () => void): void => {
+    registered = transitions;
+    registerCallbacks(rcl, node, transitions, onError, onChange);
+  };
+  return { node, register };
+}
+
+function registerCallbacks(
+  rcl: Rcl,
+  node: LifecycleNode,
+  transitions: Transitions,
+  onError: (error: unknown) => void,
+  onChange: () => void,
+): void {
+  const { SUCCESS, FAILURE, ERROR } = rcl.lifecycle.CallbackReturnCode;
+  const callback = (run: () => boolean) => (): number => {
+    setImmediate(onChange);
+    try {
+      return run() ? SUCCESS : FAILURE;
+    } catch (error) {
+      onError(error);
+      return ERROR;
+    }
+  };
+  node.registerOnConfigure(callback(() => transitions.configure()));
+  node.registerOnActivate(callback(() => transitions.activate()));
+  node.registerOnDeactivate(callback(() => transitions.deactivate()));
+  node.registerOnCleanup(callback(() => transitions.cleanup()));
+  node.registerOnShutdown(callback(() => transitions.shutdown()));
+  node.registerOnError(callback(() => transitions.cleanup()));
+}
+
+/** Runs a transition of the node from within. @returns whether its callback returned SUCCESS. */
+export function runTransition(rcl: Rcl, start: (result: CallbackReturnValue) => unknown): boolean {
+  const result = new rcl.lifecycle.CallbackReturnValue();
+  start(result);
+  return result.isSuccess();
+}

@@ -1,0 +1,204 @@
+import {
+  type LifecycleNode,
+  type Parameter,
+  type ParameterDescriptor,
+  PARAMETER_TYPE,
+  type Rcl,
+  type ServiceResponse,
+  type SetParametersResult,
+} from './rcl.js';
+
+/**
+ * Everything that this package uses of rclnodejs beyond its documented API (its `types/`), with where rclnodejs 2.2.0
+ * has it. No other file may. `test/unit/ros/rclnodejs-internals.test.ts` fails when the installed version lacks a member
+ * or no longer calls it, since an override that nothing calls would be ignored silently.
+ */
+
+/** A class method that this file overrides. */
+export interface OverriddenMethod {
+  readonly class: string;
+  readonly method: string;
+  /** Of rclnodejs, where the class is declared. */
+  readonly file: string;
+  /** What upstream passes. */
+  readonly parameters: readonly string[];
+  /** A file and the text in it by which upstream calls the method. */
+  readonly caller: readonly [file: string, text: string];
+}
+
+export const OVERRIDDEN_METHODS: readonly OverriddenMethod[] = [
+  // Takes what became ready and calls the callbacks of timers, subscriptions and services; called by the executor.
+  {
+    class: 'Node',
+    method: 'execute',
+    file: 'lib/node.js',
+    parameters: ['handles'],
+    caller: ['src/shadow_node.cpp', 'Get("execute")'],
+  },
+  // Reads the overrides of the command line and its files: those of `/**`, then those of the node's base name.
+  {
+    class: 'Node',
+    method: '_getNativeParameterOverrides',
+    file: 'lib/node.js',
+    parameters: [],
+    caller: ['lib/node.js', 'this._parameterOverrides = this._getNativeParameterOverrides()'],
+  },
+  // Checks parameters that are declared or set; `declareParameterMode` is true while they are declared.
+  {
+    class: 'Node',
+    method: '_validateParameters',
+    file: 'lib/node.js',
+    parameters: ['parameters', 'declareParameterMode'],
+    caller: ['lib/node.js', 'this._validateParameters(parameters, declareParameterMode)'],
+  },
+  // Serves `change_state`: runs the transition and sends the response in the same call. Throws where the state has no
+  // such transition.
+  {
+    class: 'LifecycleNode',
+    method: '_onChangeState',
+    file: 'lib/lifecycle.js',
+    parameters: ['request', 'response'],
+    caller: ['lib/lifecycle.js', 'this._onChangeState(request, response)'],
+  },
+  // Public, but that `describe_parameters` calls it on the object that was declared is not documented.
+  {
+    class: 'ParameterDescriptor',
+    method: 'toMessage',
+    file: 'lib/parameter.js',
+    parameters: [],
+    caller: ['lib/parameter_service.js', 'descriptor.toMessage()'],
+  },
+];
+
+/** The module whose default export is the native binding. */
+export const NATIVE_MODULE = 'lib/native_loader.js';
+
+/** The function of the binding that is used, as src/rcl_node_bindings.cpp exports it. */
+export const NATIVE_FUNCTION = 'getParameterOverrides';
+
+/** Written by `scripts/generate_messages.cjs` when message classes have been generated; index.js reads it. */
+export const GENERATED_MESSAGES = 'generated/generator.json';
+
+/** Where `NATIVE_MODULE` looks for the binding: one built here, then one that the package brings. */
+export function bindingFiles(architecture: string, distro: string, ubuntuCodename: string): string[] {
+  const prebuilt = `${distro}-${ubuntuCodename}-${architecture}-node-rclnodejs.node`;
+  return ['build/Release/rclnodejs.node', `prebuilds/linux-${architecture}/${prebuilt}`];
+}
+
+/** A handle of the native binding; opaque. */
+interface Handle {
+  readonly release: () => void;
+}
+
+/** Parameter overrides of one node name or name pattern. */
+export interface NodeOverrides {
+  readonly name: string;
+  readonly parameters: readonly { readonly name: string; readonly type: number; readonly value: unknown }[];
+}
+
+export type Override = NodeOverrides['parameters'][number];
+
+/** The part of the native binding that is used. */
+export interface NativeRcl {
+  /** One entry per node name or pattern, in the order of the command line. */
+  getParameterOverrides(context: Handle): readonly NodeOverrides[] | undefined;
+}
+
+export async function importNative(): Promise<NativeRcl> {
+  const module: string = `rclnodejs/${NATIVE_MODULE}`;
+  const { default: native } = (await import(module)) as { default: NativeRcl };
+  return native;
+}
+
+export interface ChangeStateRequest {
+  readonly transition: { readonly id: number; readonly label: string };
+}
+
+type Internals = LifecycleNode & {
+  readonly context: { readonly handle: Handle };
+  execute(handles: readonly unknown[]): void;
+  _getNativeParameterOverrides(): Map<string, Parameter>;
+  _validateParameters(parameters: readonly Parameter[], declareParameterMode?: boolean): SetParametersResult;
+  _onChangeState(request: ChangeStateRequest, response: ServiceResponse): void;
+};
+
+/** What the overrides call. */
+export interface NodeHooks {
+  /** Receives everything that a callback throws; in the executor it would abort the process. */
+  readonly onError: (error: unknown) => void;
+  /** Which overrides apply to the node, of all that were given. Called by the constructor. */
+  readonly parameterOverrides: (fullyQualifiedName: string, given: readonly NodeOverrides[]) => readonly Override[];
+  /** Why a declared parameter may not be set so; undefined where it may. */
+  readonly rejectParameter: (node: LifecycleNode, parameter: Parameter) => string | undefined;
+  /** What `change_state` answers once the transition has run; a rejection is reported and never answered. */
+  readonly transitionResult: (request: ChangeStateRequest, success: boolean) => boolean | Promise<boolean>;
+}
+
+/** Creates rclnodejs's lifecycle node with `hooks`. The logger level services are on. */
+export function createHookedNode(rcl: Rcl, native: NativeRcl, name: string, hooks: NodeHooks): LifecycleNode {
+  const Base = rcl.lifecycle.LifecycleNode as new (...parameters: unknown[]) => Internals;
+
+  class HookedNode extends Base {
+    override execute(handles: readonly unknown[]): void {
+      try {
+        super.execute(handles);
+      } catch (error) {
+        hooks.onError(error);
+      }
+    }
+
+    override _getNativeParameterOverrides(): Map<string, Parameter> {
+      const given = native.getParameterOverrides(this.context.handle) ?? [];
+      const overrides = hooks
+        .parameterOverrides(this.getFullyQualifiedName(), given)
+        .filter(({ value }) => value !== undefined);
+      return new Map(overrides.map(({ name, type, value }) => [name, new rcl.Parameter(name, type, value)]));
+    }
+
+    override _validateParameters(parameters: readonly Parameter[], declareParameterMode = false): SetParametersResult {
+      const reasons = declareParameterMode ? [] : parameters.map((parameter) => hooks.rejectParameter(this, parameter));
+      const reason = reasons.find((one) => one !== undefined);
+      if (reason !== undefined) return { successful: false, reason };
+      return super._validateParameters(parameters, declareParameterMode);
+    }
+
+    override _onChangeState(request: ChangeStateRequest, response: ServiceResponse): void {
+      const answer = (success: boolean): void => response.send({ ...response.template, success });
+      try {
+        super._onChangeState(request, {
+          template: response.template,
+          send: (sent) => {
+            const { success } = sent as { success: boolean };
+            const result = hooks.transitionResult(request, success);
+            if (typeof result === 'boolean') answer(result);
+            else result.then(answer, hooks.onError);
+          },
+        });
+      } catch (error) {
+        hooks.onError(error);
+        answer(false);
+      }
+    }
+  }
+
+  const options = new rcl.NodeOptions();
+  options.enableLoggerService = true;
+  return new HookedNode(name, '', undefined, options);
+}
+
+/**
+ * Makes `describe_parameters` report a closed range for a number, and none where there is none. A range that is given to
+ * rclnodejs's own descriptor is lost on the way to the message.
+ */
+export function setRange(
+  descriptor: ParameterDescriptor,
+  range: { readonly from: number; readonly to: number } | undefined,
+): void {
+  const message = descriptor.toMessage();
+  const integer = descriptor.type === PARAMETER_TYPE.integer;
+  descriptor.toMessage = () => ({
+    ...message,
+    integer_range: range && integer ? [{ from_value: BigInt(range.from), to_value: BigInt(range.to), step: 1n }] : [],
+    floating_point_range: range && !integer ? [{ from_value: range.from, to_value: range.to, step: 0 }] : [],
+  });
+}
