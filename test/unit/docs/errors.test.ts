@@ -21,10 +21,10 @@ function sections(): Map<string, Map<string, string>> {
 }
 
 const GROUPS = {
-  'Inputs refused while the node runs': REFUSAL_CODES,
-  'Wrong before anything moves': LOAD_CODES,
+  'Refusals: inputs that are not used': REFUSAL_CODES,
+  'Problems with the configuration or the checkpoint': LOAD_CODES,
   'Faults while the node runs': RUN_CODES,
-  'The command line and the set-up': USAGE_CODES,
+  'Command line and setup': USAGE_CODES,
   Replay: REPLAY_CODES,
 } as const;
 
