@@ -58,11 +58,11 @@ export class Tokenizer {
   }
 
   /**
-   * Reads `tokenizer.json` from a checkpoint directory, its `tokenizer/` or its `folder`. Gemma's has 17 MB and takes about
+   * Reads `tokenizer.json` from a checkpoint directory, its `tokenizer/` or its `subdirectory`. Gemma's has 17 MB and takes about
    * a second. @param hint is the end of the error sentence where there is none. @throws Pi05Error CHECKPOINT_TOKENIZER.
    */
-  static async load(directory: string, folder = 'tokenizer', hint = ''): Promise<Tokenizer> {
-    const paths = [...new Set(['.', 'tokenizer', folder])].map((part) => join(directory, part, 'tokenizer.json'));
+  static async load(directory: string, subdirectory = 'tokenizer', hint = ''): Promise<Tokenizer> {
+    const paths = [...new Set(['.', 'tokenizer', subdirectory])].map((part) => join(directory, part, 'tokenizer.json'));
     for (const path of paths) {
       let text: string;
       try {

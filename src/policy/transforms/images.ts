@@ -16,7 +16,7 @@ export function rotated(image: Pixels, degrees: 0 | 180): Pixels {
   for (let y = 0; y < height; y += 1) data.set(image.data.subarray(y * step, y * step + row), y * row);
   const reversed = REVERSED[encoding];
   // Reversing all bytes rotates the image and swaps its channels, which the new encoding states. Four-byte pixels are
-  // reversed as words.
+  // reversed as 32-bit values.
   if (reversed === undefined) new Uint32Array(data.buffer).reverse();
   else data.reverse();
   return { width, height, step: row, encoding: reversed ?? encoding, data };

@@ -9,15 +9,15 @@ import { packageRoot } from '../root.js';
 const page = readFileSync(join(packageRoot, 'docs', 'custom-robot.md'), 'utf8');
 const yaml = /```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
 
-let folder: string;
+let directory: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'pi05-six-'));
+  directory = mkdtempSync(join(tmpdir(), 'pi05-six-'));
 });
-afterEach(() => rmSync(folder, { recursive: true }));
+afterEach(() => rmSync(directory, { recursive: true }));
 
 function load(text: string): PolicyConfig {
-  writeFileSync(join(folder, 'six.yaml'), text);
-  return configFromFile(join(folder, 'six.yaml'));
+  writeFileSync(join(directory, 'six.yaml'), text);
+  return configFromFile(join(directory, 'six.yaml'));
 }
 
 describe('docs/custom-robot.md', () => {
@@ -37,15 +37,15 @@ describe('docs/custom-robot.md', () => {
     ['control_rate: 10.0', 'control_rate: 10'],
     ['topic: hand/image_raw', 'topic: overhead/image_raw'],
     ['slot: left_wrist_0_rgb', 'slot: wrist'],
-  ])('says_what_comes_of_%j_written_as_%j', (right, wrong) => {
+  ])('quotes_the_error_when_%j_is_written_as_%j', (right, wrong) => {
     expect(yaml).toContain(right);
-    let said = '';
+    let message = '';
     try {
       load(yaml.replace(right, wrong));
     } catch (error) {
-      said = (error as Error).message.replaceAll(join(folder, 'six.yaml'), 'six.yaml');
+      message = (error as Error).message.replaceAll(join(directory, 'six.yaml'), 'six.yaml');
     }
-    const sentences = said.split('\n').map((line) => line.replace(/^CONFIG_\w+: /, ''));
+    const sentences = message.split('\n').map((line) => line.replace(/^CONFIG_\w+: /, ''));
     expect(sentences.some((sentence) => page.includes(`| ${sentence} |`))).toBe(true);
   });
 });

@@ -136,12 +136,12 @@ describe('a parameter file', () => {
       '/**:\n  ros__parameters:\n    a: &x 1\n    b: *x\n',
       /^CONFIG_FILE: Expected no aliases, which ROS rejects, at .* line 4$/,
     ],
-  ])('that_%s_is_refused', (_, text, sentence) => {
+  ])('that_%s_is_rejected', (_, text, sentence) => {
     const [first] = problems(() => read(text));
     expect(first).toMatch(sentence);
   });
 
-  test('that_does_not_exist_is_refused', () => {
+  test('that_does_not_exist_is_rejected', () => {
     expect(problems(() => configFromFile(join(directory, 'none.yaml')))[0]).toMatch(
       /^CONFIG_FILE: Expected a parameter file at .*none\.yaml, received: .*ENOENT/,
     );
@@ -180,7 +180,7 @@ describe('the configurations that ship', () => {
     ]);
   });
 
-  test('pi05_droid_jointpos: the same robot told positions, 7 deltas and a binary gripper', () => {
+  test('pi05_droid_jointpos: the same robot with position commands, 7 deltas and a binary gripper', () => {
     const droid = load('pi05_droid.yaml');
     const { cameras, state, action, outputs, schedule } = load('pi05_droid_jointpos.yaml');
     expect([cameras, state, schedule]).toEqual([droid.cameras, droid.state, droid.schedule]);
@@ -192,7 +192,7 @@ describe('the configurations that ship', () => {
     expect(outputs.map(({ type }) => type)).toEqual(['joint_trajectory', 'float64_multi_array']);
   });
 
-  test('pi05_libero: 2 cameras turned by 180 degrees, no state, 7 numbers in one array', () => {
+  test('pi05_libero: 2 cameras rotated by 180 degrees, no state, 7 numbers in one message', () => {
     const { cameras, state, action, outputs, schedule } = load('pi05_libero.yaml');
     expect(cameras.map(({ slot, rotate }) => [slot, rotate])).toEqual([
       ['base_0_rgb', 180],

@@ -4,7 +4,7 @@ import { configFromParameters, parameterDescriptors } from '../../../src/config/
 import type { ProblemsError } from '../../../src/config/problems.js';
 import { SCHEMA } from '../../../src/config/schema.js';
 
-/** The least that a node must be told. */
+/** The smallest configuration that is legal. */
 const LEAST: Readonly<Record<string, unknown>> = {
   checkpoint: '/checkpoint',
   control_rate: 15,
@@ -242,7 +242,7 @@ describe('each parameter alone', () => {
     ]);
   });
 
-  test('says_where_it_was_given', () => {
+  test('names_the_file_and_line_where_it_was_given', () => {
     const flat = new Map(Object.entries({ ...LEAST, threads: 1.5 }));
     expect(() => configFromParameters(flat, (name) => `robot.yaml line ${String(name.length)}`)).toThrow(
       'Expected an integer for threads, received the double 1.5 in robot.yaml line 7',

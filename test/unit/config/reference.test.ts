@@ -5,7 +5,7 @@ import { parameterReference } from '../../../src/config/reference.js';
 import { SCHEMA } from '../../../src/config/schema.js';
 import { packageRoot } from '../root.js';
 
-test('docs_parameters_md_is_what_the_schema_says_else_run_npm_run_docs', () => {
+test('docs_parameters_md_is_up_to_date_with_the_schema_otherwise_run_npm_run_docs', () => {
   expect(readFileSync(join(packageRoot, 'docs/parameters.md'), 'utf8')).toBe(parameterReference());
 });
 

@@ -39,7 +39,7 @@ function problemsWith(changes: Readonly<Record<string, unknown>>): string[] {
 
 test('the_base_of_these_tests_breaks_no_rule', () => expect(problemsWith({})).toEqual([]));
 
-describe('refuses', () => {
+describe('rejects', () => {
   test.each<[string, Record<string, unknown>, string[]]>([
     [
       'two_cameras_on_one_topic',

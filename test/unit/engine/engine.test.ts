@@ -24,11 +24,11 @@ const request = caseRequest(tensors);
 /** The most steps the engine takes: long enough for anything to happen meanwhile. */
 const long: InferRequest = { ...request, steps: 100 };
 
-let folder: string;
+let root: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'pi05-engine-'));
+  root = mkdtempSync(join(tmpdir(), 'pi05-engine-'));
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(root, { recursive: true }));
 
 describe('an open engine', () => {
   let engine: Engine;
@@ -51,7 +51,7 @@ describe('an open engine', () => {
     expect(ticks).toBeGreaterThan(2 * inferences);
   });
 
-  test('refuses_a_second_inference_while_one_runs_and_takes_the_next_one_after', async () => {
+  test('rejects_a_second_inference_while_one_runs_and_takes_the_next_one_after', async () => {
     const first = engine.infer(request);
     await expect(engine.infer(request)).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
@@ -61,7 +61,7 @@ describe('an open engine', () => {
     expect((await engine.infer(request)).actions).toEqual(actions);
   });
 
-  test('takes_the_next_inference_in_the_very_turn_in_which_one_settles', async () => {
+  test('accepts_the_next_inference_as_soon_as_one_has_settled', async () => {
     const steps = 1;
     for (let i = 0; i < 3; i += 1) await engine.infer({ ...request, steps });
     await expect(engine.infer({ ...request, tokens: Int32Array.of(100_000) })).rejects.toBeDefined();
@@ -140,7 +140,7 @@ describe('an open engine', () => {
       /Expected schedule/,
     ],
     ['an_unknown_schedule', { rtc: { ...guided, schedule: 'cubic' as 'exp' } }, /received cubic/],
-  ])('refuses_%s', async (_claim, change, sentence) => {
+  ])('rejects_%s', async (_claim, change, sentence) => {
     await expect(engine.infer({ ...request, ...change })).rejects.toMatchObject({
       name: 'Pi05Error',
       code: 'INVALID_ARGUMENT',
@@ -155,7 +155,7 @@ test('keeps_the_buffers_of_a_request_that_nobody_else_holds', async () => {
   const collect = runInNewContext('gc') as () => void;
   const native = addon();
   const { session } = await native.open({ ...tiny, lowPriority: true });
-  // Not async, so that no frame of its own holds the request either.
+  // Not async, so that no async frame holds the request.
   const infer = (given: InferRequest): Promise<Float32Array> => {
     const actions = new Float32Array(320);
     return native.infer(session, given, actions).then(() => actions);
@@ -198,7 +198,7 @@ function threads(): { id: number; nice: number; policy: number }[] {
 }
 
 describe('closing', () => {
-  test('waits_for_the_inference_in_flight_and_refuses_what_comes_after', async () => {
+  test('waits_for_the_inference_in_flight_and_rejects_later_ones', async () => {
     const engine = await openEngine(tiny);
     const inference = engine.infer(long);
     const closed = engine.close();
@@ -215,15 +215,15 @@ describe('closing', () => {
 
 describe('opening', () => {
   test('names_a_directory_that_is_not_there', async () => {
-    await expect(openEngine({ ...tiny, checkpoint: join(folder, 'absent') })).rejects.toMatchObject({
+    await expect(openEngine({ ...tiny, checkpoint: join(root, 'absent') })).rejects.toMatchObject({
       code: 'CHECKPOINT_MISSING',
       message: expect.stringContaining('absent'),
-      source: join(folder, 'absent'),
+      source: join(root, 'absent'),
     });
   });
 
-  test('refuses_weights_that_are_no_safetensors_file', async () => {
-    const checkpoint = join(folder, 'garbage');
+  test('rejects_weights_that_are_no_safetensors_file', async () => {
+    const checkpoint = join(root, 'garbage');
     mkdirSync(checkpoint);
     writeFileSync(join(checkpoint, 'model.safetensors'), 'not a model');
     await expect(openEngine({ ...tiny, checkpoint })).rejects.toMatchObject({
@@ -232,11 +232,11 @@ describe('opening', () => {
     });
   });
 
-  test.each([-1, 1.5, NaN, 2000])('refuses_%d_threads', async (threads) => {
+  test.each([-1, 1.5, NaN, 2000])('rejects_%d_threads', async (threads) => {
     await expect(openEngine({ ...tiny, threads })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
-  test('refuses_an_unknown_backend', async () => {
+  test('rejects_an_unknown_backend', async () => {
     await expect(openEngine({ ...tiny, backend: 'tpu' as 'cpu' })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: 'Expected backend of auto, cpu, cuda, received tpu',
@@ -246,7 +246,7 @@ describe('opening', () => {
 
 describe('random weights', () => {
   async function checkpoint(name: string, size: 'tiny' | 'demo', seed: bigint): Promise<string> {
-    const directory = join(folder, name);
+    const directory = join(root, name);
     mkdirSync(directory);
     await writeRandomWeights(directory, size, seed);
     return directory;
@@ -264,15 +264,15 @@ describe('random weights', () => {
     expect(deviation).toBeLessThan(5);
   });
 
-  test('refuse_a_directory_that_is_not_there', async () => {
-    await expect(writeRandomWeights(join(folder, 'nowhere'), 'tiny', 0n)).rejects.toMatchObject({
+  test('reject_a_directory_that_is_not_there', async () => {
+    await expect(writeRandomWeights(join(root, 'nowhere'), 'tiny', 0n)).rejects.toMatchObject({
       name: 'Pi05Error',
-      source: join(folder, 'nowhere'),
+      source: join(root, 'nowhere'),
     });
   });
 
-  test('refuse_a_seed_beyond_64_bits', async () => {
-    await expect(writeRandomWeights(folder, 'tiny', 1n << 64n)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  test('reject_a_seed_beyond_64_bits', async () => {
+    await expect(writeRandomWeights(root, 'tiny', 1n << 64n)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 });
 

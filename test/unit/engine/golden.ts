@@ -35,7 +35,7 @@ export function caseRequest(tensors: Tensors, rtc?: RtcRequest): InferRequest {
   const images = Array.from(ints(tensors, 'image_mask'), (use, slot) => {
     const image = tensors.get(`image_${slot}`);
     if (use === 0) return undefined;
-    if (image?.dtype !== 'U8') throw new Error(`no picture for slot ${slot}`);
+    if (image?.dtype !== 'U8') throw new Error(`no image for slot ${slot}`);
     return { width: 224, height: 224, step: 224 * 3, encoding: 'rgb8' as const, data: image.data };
   });
   const request = { images, tokens: ints(tensors, 'tokens'), noise: floats(tensors, 'noise') };

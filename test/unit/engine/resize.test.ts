@@ -38,7 +38,7 @@ async function decode(name: string): Promise<Pixels> {
   return rgb(info.width, info.height, data);
 }
 
-/** The fixtures' own picture, so that no PNG decoder is needed. */
+/** The fixture's image, so that no PNG decoder is needed. */
 function formula(width: number, height: number): Pixels {
   const data = new Uint8Array(width * height * 3);
   for (let y = 0; y < height; y += 1) {
@@ -65,12 +65,12 @@ function differences(actual: ArrayLike<number>, wanted: ArrayLike<number>, toler
 }
 
 describe("openpi's resize", () => {
-  test('has_a_golden_picture_for_every_png', () => {
-    const pictures = readdirSync(fixture('pi05', 'resize')).filter((name) => name.endsWith('.png'));
-    expect(pictures.sort()).toEqual(index.files.map(({ name }) => `${name}.png`).sort());
+  test('has_a_golden_image_for_every_png', () => {
+    const pngs = readdirSync(fixture('pi05', 'resize')).filter((name) => name.endsWith('.png'));
+    expect(pngs.sort()).toEqual(index.files.map(({ name }) => `${name}.png`).sort());
   });
 
-  test.each(index.files)('matches_Pillow_bit_for_bit_on_the_picture_$name', async ({ name }) => {
+  test.each(index.files)('matches_Pillow_bit_for_bit_on_the_image_$name', async ({ name }) => {
     const image = await decode(`${name}.png`);
     expect(differences(resizePillow(image, 224), expected(name, 'expected'))).toBe(0);
   });
@@ -100,14 +100,14 @@ describe("openpi's resize", () => {
   );
 
   test.each(index.more_geometry.filter(({ error }) => error !== undefined))(
-    'refuses_as_the_reference_does_$width×$height',
+    'rejects_as_the_reference_does_$width×$height',
     ({ width, height }) => {
       const image = rgb(width, height, new Uint8Array(width * height * 3));
       expect(() => resizePillow(image, 224)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
     },
   );
 
-  test('reads_every_encoding_and_padded_rows_to_the_same_picture', () => {
+  test('reads_every_encoding_and_padded_rows_to_the_same_image', () => {
     const [width, height] = [64, 48];
     const plain = formula(width, height);
     const wanted = resizePillow(plain, 224);

@@ -22,7 +22,7 @@ function pixel({ data, step, encoding }: Pixels, x: number, y: number): (number 
 }
 
 describe.each(Object.keys(CHANNELS) as PixelEncoding[])('%s', (encoding) => {
-  test.each([0, 5])('turned_by_180_shows_each_colour_at_the_opposite_place_with_a_gap_of_%i', (gap) => {
+  test.each([0, 5])('rotated_by_180_has_each_colour_at_the_opposite_position_with_a_row_padding_of_%i', (gap) => {
     const given = image(encoding, gap);
     const before = given.data.slice();
     const result = rotated(given, 180);
@@ -33,7 +33,7 @@ describe.each(Object.keys(CHANNELS) as PixelEncoding[])('%s', (encoding) => {
     expect(given.data).toEqual(before);
   });
 
-  test('not_turned_is_the_image_itself', () => {
+  test('not_rotated_is_the_same_object', () => {
     const given = image(encoding, 5);
     expect(rotated(given, 0)).toBe(given);
   });

@@ -61,7 +61,7 @@ describe("LeRobot's case from end to end", () => {
     expect(chunk).toMatchObject({ stamp: given.stamp, joints: jointNames(7), rows: 10, period: 0.05 });
   });
 
-  test('each_camera_lies_in_its_slot_and_the_third_is_empty', () => {
+  test('each_camera_fills_its_slot_and_the_third_slot_is_empty', () => {
     const images: readonly (Pixels | undefined)[] = policy.prepare(given).images;
     expect(images.map((image) => image?.data[0])).toEqual([1, 2, undefined]);
   });
@@ -86,7 +86,7 @@ describe("LeRobot's case from end to end", () => {
     );
   });
 
-  test('refuses_a_prompt_that_the_reference_would_cut_and_says_the_lengths', () => {
+  test('refuses_a_prompt_that_the_reference_would_truncate_and_reports_both_lengths', () => {
     const prompt = 'q'.repeat(60);
     let refusal: unknown;
     try {
@@ -120,7 +120,7 @@ describe("LeRobot's case from end to end", () => {
     expect(() => tight.prepare(given)).toThrow(expect.objectContaining({ code: 'PROMPT_TOO_LONG' }));
   });
 
-  test('refuses_actions_of_another_size', () => {
+  test('rejects_actions_of_another_size', () => {
     expect(() => policy.finish(new Float32Array(7), given)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
     );
@@ -192,7 +192,7 @@ describe('an openpi checkpoint', () => {
     expect(values[5]).toBe(0.04);
   });
 
-  test('without_statistics_is_refused_with_everything_else_that_is_wrong', async () => {
+  test('without_statistics_is_rejected_with_everything_else_that_is_wrong', async () => {
     rmSync(join(directory, 'tokenizer.json'));
     const schedule = { ...policyConfig(33).schedule, replanSteps: 11 };
     const config = policyConfig(33, { schedule, state: { ...policyConfig(1).state, mode: 'none', joints: [] } });
@@ -239,7 +239,7 @@ describe('an openpi checkpoint', () => {
       { state: { q01: row(7, 0), q99: row(6, 1) }, actions: range(7) },
       ['as many numbers in norm_stats.state.q01 as in q99, received 7 and 6'],
     ],
-  ])('with_%s_is_refused', async (_, statistics, sentences) => {
+  ])('with_%s_is_rejected', async (_, statistics, sentences) => {
     writeStatistics(statistics);
     const path = join(directory, 'assets', 'robot', 'norm_stats.json');
     expect(await problemsOf(directory, OPENPI_MODEL, policyConfig(7))).toEqual(
@@ -247,7 +247,7 @@ describe('an openpi checkpoint', () => {
     );
   });
 
-  test('with_fewer_statistics_than_joints_is_refused', async () => {
+  test('with_fewer_statistics_than_joints_is_rejected', async () => {
     writeStatistics({ state: range(6), actions: range(5) });
     expect(await problemsOf(directory, OPENPI_MODEL, policyConfig(7))).toEqual([
       'CHECKPOINT_STATS: Expected up to 6 names in state.joints, as many as the checkpoint has statistics for, received 7',
@@ -255,7 +255,7 @@ describe('an openpi checkpoint', () => {
     ]);
   });
 
-  test('with_more_tokens_than_the_model_is_refused', async () => {
+  test('with_more_tokens_than_the_model_is_rejected', async () => {
     writeStatistics({ state: range(7), actions: range(7) });
     expect(await problemsOf(directory, { ...OPENPI_MODEL, vocab: 511 }, policyConfig(7))).toEqual([
       `CHECKPOINT_TOKENIZER: Expected a tokenizer of up to the model's 511 tokens, received 512 from ${directory}`,
@@ -311,7 +311,7 @@ describe('a LeRobot checkpoint', () => {
   test.each([
     ['MIN_MAX', 'MIN_MAX'],
     [undefined, 'nothing'],
-  ])('with_the_mode_%s_is_refused', async (mode, received) => {
+  ])('with_the_mode_%s_is_rejected', async (mode, received) => {
     change('policy_preprocessor.json', 'normalizer_processor', (step) => {
       step.config['norm_map'] = mode === undefined ? {} : { STATE: mode };
     });
@@ -321,7 +321,7 @@ describe('a LeRobot checkpoint', () => {
     ]);
   });
 
-  test('without_statistics_is_refused_for_each_file', async () => {
+  test('without_statistics_is_rejected_for_each_file', async () => {
     rmSync(join(directory, files[0]));
     rmSync(join(directory, states[1]));
     const problems = await problemsOf(directory, TINY_MODEL, policyConfig(7));
@@ -331,7 +331,7 @@ describe('a LeRobot checkpoint', () => {
     ]);
   });
 
-  test.each([6, 8])('refuses_%i_joints_for_statistics_of_7', async (count) => {
+  test.each([6, 8])('rejects_%i_joints_for_statistics_of_7', async (count) => {
     expect(await problemsOf(directory, TINY_MODEL, policyConfig(count))).toEqual(
       ['state.joints', 'action.joints'].map(
         (list) =>

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import { fixture } from '../root.js';
 import { outcomes, PRESETS, type Outcome } from './presets.js';
 
-/** Of values around 1, both sides computed in float64 but for the same roundings to float32. */
+/** Of values around 1, both sides computed in float64, with the same roundings to float32. */
 const TOLERANCE = 1e-12;
 
 describe.each(PRESETS)("%s gives what openpi's own transforms give", (preset) => {
@@ -26,7 +26,7 @@ describe.each(PRESETS)("%s gives what openpi's own transforms give", (preset) =>
     expect(results.map(({ received }) => received.tokens)).toEqual(results.map(({ expected }) => expected.tokens));
   });
 
-  test('what_the_robot_is_told', () => {
+  test('the_commands', () => {
     for (const { received, expected } of results) {
       expect(received.robot.length).toBe(expected.robot.length);
       expect(largestDifference(received.robot, expected.robot)).toBeLessThan(TOLERANCE);

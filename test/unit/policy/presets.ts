@@ -17,7 +17,7 @@ import { fixture, packageRoot } from '../root.js';
 interface Case {
   readonly prompt: string;
   readonly cameras: Readonly<Record<string, { readonly width: number; readonly height: number }>>;
-  /** What the joint message says; absent where there is no state. */
+  /** The joint message; absent where there is no state. */
   readonly joints?: { readonly name: readonly string[]; readonly position: readonly number[] };
   /** The state after openpi's Normalize. */
   readonly normalized?: readonly number[];
@@ -121,13 +121,13 @@ function observe(given: Case, config: PolicyConfig): Observation {
     const size = given.cameras[name];
     if (size === undefined) throw new Error(`no image for ${name}`);
     const salt = Object.keys(given.cameras).indexOf(name);
-    return { camera: name, slot, frame: { ...picture(size.width, size.height, salt), stamp: 1n } };
+    return { camera: name, slot, frame: { ...testImage(size.width, size.height, salt), stamp: 1n } };
   });
   return { stamp: 1n, views, state, prompt };
 }
 
-/** The picture that the README beside the golden cases describes. */
-function picture(width: number, height: number, salt: number): Omit<View['frame'], 'stamp'> {
+/** The image that the README of the golden cases describes. */
+function testImage(width: number, height: number, salt: number): Omit<View['frame'], 'stamp'> {
   const data = new Uint8Array(height * width * 3);
   let at = 0;
   for (let y = 0; y < height; y += 1) {

@@ -58,13 +58,13 @@ describe("Gemma's tokenizer", () => {
 });
 
 describe('loading', () => {
-  test('finds_the_tokenizer_folder_of_a_LeRobot_checkpoint', async () => {
+  test('finds_the_tokenizer_directory_of_a_LeRobot_checkpoint', async () => {
     const tokenizer = await Tokenizer.load(fixture('pi05', 'tiny-lerobot'));
     expect(tokenizer.bos).toBe(2);
     expect(tokenizer.vocab).toBe(512);
   });
 
-  test('says_where_a_tokenizer_was_expected', async () => {
+  test('names_the_paths_where_a_tokenizer_was_expected', async () => {
     const directory = fixture('pi05', 'tiny-openpi');
     await expect(Tokenizer.load(directory)).rejects.toMatchObject({
       code: 'CHECKPOINT_TOKENIZER',
@@ -76,7 +76,7 @@ describe('loading', () => {
     ['no JSON', '{'],
     ['another JSON', '[]'],
     ['no begin token', JSON.stringify({ added_tokens: [], model: { vocab: {} } })],
-  ])('refuses_a_file_that_holds_%s', async (_, text) => {
+  ])('rejects_a_file_that_contains_%s', async (_, text) => {
     const directory = mkdtempSync(join(tmpdir(), 'pi05-tokenizer-'));
     try {
       writeFileSync(join(directory, 'tokenizer.json'), text);

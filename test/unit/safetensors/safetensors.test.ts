@@ -11,11 +11,11 @@ import {
 } from '../../../src/safetensors.js';
 import { fixture } from '../root.js';
 
-let folder: string;
+let directory: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'pi05-safetensors-'));
+  directory = mkdtempSync(join(tmpdir(), 'pi05-safetensors-'));
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 /** A file's bytes from a header and a body, however wrong. */
 function file(header: string | Uint8Array | object, body: Uint8Array = new Uint8Array(), length?: number): Uint8Array {
@@ -26,7 +26,7 @@ function file(header: string | Uint8Array | object, body: Uint8Array = new Uint8
   return Buffer.concat([head, json, body]);
 }
 
-function refusal(bytes: Uint8Array): string {
+function rejection(bytes: Uint8Array): string {
   try {
     parseSafetensors(bytes, 'given.safetensors');
   } catch (error) {
@@ -35,7 +35,7 @@ function refusal(bytes: Uint8Array): string {
     expect((error as Pi05Error).source).toBe('given.safetensors');
     return (error as Pi05Error).message;
   }
-  throw new Error('was not refused');
+  throw new Error('was not rejected');
 }
 
 const EVERY_DTYPE: [string, SafetensorsTensor][] = [
@@ -67,7 +67,7 @@ describe('readSafetensors', () => {
   });
 
   test('gives_back_what_was_written_in_every_dtype', () => {
-    const path = join(folder, 'every.safetensors');
+    const path = join(directory, 'every.safetensors');
     writeSafetensors(path, EVERY_DTYPE, { rtc: 'guided', 'rtc-delay': '2' });
     const { tensors, metadata } = readSafetensors(path);
     expect(metadata).toEqual({ rtc: 'guided', 'rtc-delay': '2' });
@@ -85,7 +85,7 @@ describe('readSafetensors', () => {
   });
 
   test('names_a_file_that_is_not_there', () => {
-    const path = join(folder, 'absent.safetensors');
+    const path = join(directory, 'absent.safetensors');
     expect(() => readSafetensors(path)).toThrow(/Expected a readable .* ENOENT/);
   });
 
@@ -137,35 +137,35 @@ describe('readSafetensors', () => {
       ),
       /Expected b to begin at byte 2/,
     ],
-  ])('refuses_%s', (_claim, bytes, sentence) => {
-    expect(refusal(bytes)).toMatch(sentence);
+  ])('rejects_%s', (_claim, bytes, sentence) => {
+    expect(rejection(bytes)).toMatch(sentence);
   });
 });
 
 describe('writeSafetensors', () => {
   test('writes_the_same_bytes_for_the_same_input', () => {
-    const a = join(folder, 'a.safetensors');
-    const b = join(folder, 'b.safetensors');
+    const a = join(directory, 'a.safetensors');
+    const b = join(directory, 'b.safetensors');
     writeSafetensors(a, EVERY_DTYPE);
     writeSafetensors(b, new Map(EVERY_DTYPE));
     expect(readFileSync(b).equals(readFileSync(a))).toBe(true);
   });
 
-  test('refuses_data_that_does_not_fill_its_shape', () => {
+  test('rejects_data_that_does_not_fill_its_shape', () => {
     const short: SafetensorsTensor = { dtype: 'F32', shape: [2, 2], data: new Float32Array(3) };
-    const path = join(folder, 'short.safetensors');
+    const path = join(directory, 'short.safetensors');
     expect(() => writeSafetensors(path, [['x', short]])).toThrow('Expected 4 values for x [2, 2], received 3');
   });
 
-  test('names_a_folder_that_is_not_there', () => {
-    const path = join(folder, 'absent', 'x.safetensors');
+  test('names_a_directory_that_does_not_exist', () => {
+    const path = join(directory, 'absent', 'x.safetensors');
     expect(() => writeSafetensors(path, [])).toThrow(/Expected a writable .* ENOENT/);
   });
 
-  test('refuses_to_write_a_name_twice', () => {
+  test('rejects_to_write_a_name_twice', () => {
     const tensor: SafetensorsTensor = { dtype: 'U8', shape: [1], data: Uint8Array.of(1) };
     expect(() =>
-      writeSafetensors(join(folder, 'c'), [
+      writeSafetensors(join(directory, 'c'), [
         ['x', tensor],
         ['x', tensor],
       ]),
