@@ -3,13 +3,13 @@ export interface Stamped {
   readonly stamp: bigint;
 }
 
-/** The recent items of one stream in the order of their stamps; what is kept is bounded by age and by weight. */
+/** The recent items of one stream, sorted by stamp. Bounded by age (`removeBefore`) and by the sum of the items' sizes. */
 export class History<T extends Stamped> {
   readonly #items: T[] = [];
-  readonly #weights: number[] = [];
-  #weight = 0;
+  readonly #sizes: number[] = [];
+  #totalSize = 0;
 
-  /** Keeps at most `capacity` by the sum of weights, but never fewer than two items. */
+  /** @param capacity largest sum of sizes; the two newest items are kept whatever their size. */
   constructor(readonly capacity: number) {}
 
   /** Oldest first. */
@@ -21,28 +21,28 @@ export class History<T extends Stamped> {
     return this.#items.at(-1);
   }
 
-  /** An item with a stamp that is already there takes its place. */
-  add(item: T, weight: number): void {
+  /** Replaces an item with the same stamp. */
+  add(item: T, size: number): void {
     let at = this.#items.length;
     while (at > 0 && this.#items[at - 1]!.stamp > item.stamp) at--;
-    const replaces = at > 0 && this.#items[at - 1]!.stamp === item.stamp ? 1 : 0;
-    this.#items.splice(at - replaces, replaces, item);
-    const [old = 0] = this.#weights.splice(at - replaces, replaces, weight);
-    this.#weight += weight - old;
-    while (this.#weight > this.capacity && this.#items.length > 2) this.#dropOldest();
+    const replaced = at > 0 && this.#items[at - 1]!.stamp === item.stamp ? 1 : 0;
+    this.#items.splice(at - replaced, replaced, item);
+    const [oldSize = 0] = this.#sizes.splice(at - replaced, replaced, size);
+    this.#totalSize += size - oldSize;
+    while (this.#totalSize > this.capacity && this.#items.length > 2) this.#removeOldest();
   }
 
-  /** Forgets everything stamped before `oldest`. */
-  expire(oldest: bigint): void {
-    while (this.#items.length > 0 && this.#items[0]!.stamp < oldest) this.#dropOldest();
+  /** Removes all items with a stamp before `oldest`. */
+  removeBefore(oldest: bigint): void {
+    while (this.#items.length > 0 && this.#items[0]!.stamp < oldest) this.#removeOldest();
   }
 
   clear(): void {
-    this.expire(1n << 64n);
+    this.removeBefore(1n << 64n);
   }
 
-  #dropOldest(): void {
+  #removeOldest(): void {
     this.#items.shift();
-    this.#weight -= this.#weights.shift()!;
+    this.#totalSize -= this.#sizes.shift()!;
   }
 }

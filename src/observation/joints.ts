@@ -1,10 +1,10 @@
 import type { PolicyConfig, StateJoint } from '../config/config.js';
 import { toModel } from '../config/units.js';
 import { Refusal } from '../errors.js';
+import { excerpt } from '../format.js';
 import type { JointReading } from '../frame/frame.js';
-import { excerpt } from './words.js';
 
-/** What one joint message says, in the orders of the configuration. */
+/** The values of one joint message, in the order of the configuration. */
 export interface JointSample {
   readonly stamp: bigint;
   /** [state joints] the model's units before normalisation (`config/units.ts`). */
@@ -16,14 +16,17 @@ export interface JointSample {
 type Source = 'position' | 'velocity' | 'effort';
 const PLURAL = { position: 'positions', velocity: 'velocities', effort: 'efforts' } as const;
 
-/** Picks the configured joints out of joint messages, by name; whatever else a message holds is none of its business. */
+/** Reads the configured joints from joint messages by name and checks them. Other joints in a message are ignored. */
 export class JointReader {
   readonly #config: PolicyConfig;
-  /** Joints whose value is needed, by source. */
+  /** Names of the joints whose value is needed, by source. */
   readonly #needed = new Map<Source, string[]>();
+  /** The same names without their sources, each once. */
+  readonly #neededNames: readonly string[];
+  /** State joints with limits. */
   readonly #limited: readonly StateJoint[];
+  /** Action joints whose measured position is needed. */
   readonly #measured: ReadonlySet<string>;
-  readonly #names: readonly string[];
 
   constructor(config: PolicyConfig) {
     this.#config = config;
@@ -31,21 +34,21 @@ export class JointReader {
     this.#measured = new Set(measuredJoints(config));
     for (const { name, source } of config.state.joints) this.#need(name, source);
     for (const name of this.#measured) this.#need(name, 'position');
-    this.#names = [...new Set([...this.#needed.values()].flat())];
+    this.#neededNames = [...new Set([...this.#needed.values()].flat())];
   }
 
   /**
-   * @throws Refusal JOINT_COUNT where a needed array has not one value per name, JOINT_DUPLICATE where a needed joint
-   * comes twice, JOINT_MISSING where needed joints are absent, JOINT_NOT_FINITE, JOINT_RANGE where a value of the state is
-   * beyond its configured limits; each names the joints.
+   * @throws Refusal JOINT_COUNT where a needed array does not have one value per name, JOINT_DUPLICATE where a needed joint
+   * appears twice, JOINT_MISSING where needed joints are absent, JOINT_NOT_FINITE, JOINT_RANGE where a value of the state
+   * is beyond its configured limits; each names the joints.
    */
   read(reading: JointReading): JointSample {
     const { topic } = this.#config.state;
-    const index = this.#index(reading, topic);
+    const indices = this.#indicesByName(reading, topic);
     for (const [source, names] of this.#needed) {
-      const bad = names.filter((name) => !Number.isFinite(reading[source][index.get(name)!]));
+      const bad = names.filter((name) => !Number.isFinite(reading[source][indices.get(name)!]));
       if (bad.length > 0) {
-        const received = bad.map((name) => `${reading[source][index.get(name)!]} for ${name}`).join(', ');
+        const received = bad.map((name) => `${reading[source][indices.get(name)!]} for ${name}`).join(', ');
         throw new Refusal(
           'JOINT_NOT_FINITE',
           `Expected finite ${PLURAL[source]}, received ${received} from ${topic}`,
@@ -53,14 +56,14 @@ export class JointReader {
         );
       }
     }
-    const value = (name: string, source: Source): number => reading[source][index.get(name)!]!;
-    const beyond = this.#limited.filter((joint) => {
-      const read = value(joint.name, joint.source);
-      return read < joint.lower || read > joint.upper;
+    const value = (name: string, source: Source): number => reading[source][indices.get(name)!]!;
+    const outOfRange = this.#limited.filter((joint) => {
+      const measured = value(joint.name, joint.source);
+      return measured < joint.lower || measured > joint.upper;
     });
-    if (beyond.length > 0) {
-      const limits = beyond.map(({ name, lower, upper }) => `${name} from ${lower} to ${upper}`).join(', ');
-      const received = beyond.map(({ name, source }) => `${value(name, source)} for ${name}`).join(', ');
+    if (outOfRange.length > 0) {
+      const limits = outOfRange.map(({ name, lower, upper }) => `${name} from ${lower} to ${upper}`).join(', ');
+      const received = outOfRange.map(({ name, source }) => `${value(name, source)} for ${name}`).join(', ');
       throw new Refusal('JOINT_RANGE', `Expected ${limits}, received ${received} from ${topic}`, topic);
     }
     return {
@@ -78,50 +81,50 @@ export class JointReader {
     this.#needed.set(source, names);
   }
 
-  #index({ name, ...arrays }: JointReading, topic: string): ReadonlyMap<string, number> {
+  #indicesByName({ name, ...arrays }: JointReading, topic: string): ReadonlyMap<string, number> {
     for (const source of this.#needed.keys()) {
       const received = arrays[source].length;
       if (received !== name.length) {
-        const without = name.slice(received);
-        const missing = without.length > 0 ? ` (no value for: ${excerpt(without.join(', '))})` : '';
-        const what = PLURAL[source];
+        const withoutValue = name.slice(received);
+        const missing = withoutValue.length > 0 ? ` (no value for: ${excerpt(withoutValue.join(', '))})` : '';
+        const values = PLURAL[source];
         throw new Refusal(
           'JOINT_COUNT',
-          `Expected ${name.length} ${what} for ${name.length} names, received ${received} from ${topic}${missing}`,
+          `Expected ${name.length} ${values} for ${name.length} names, received ${received} from ${topic}${missing}`,
           topic,
         );
       }
     }
-    const index = new Map<string, number>();
-    const needed = new Set(this.#names);
-    const twice = new Set<string>();
+    const indices = new Map<string, number>();
+    const needed = new Set(this.#neededNames);
+    const duplicates = new Set<string>();
     name.forEach((joint, i) => {
-      if (index.has(joint) && needed.has(joint)) twice.add(joint);
-      index.set(joint, i);
+      if (indices.has(joint) && needed.has(joint)) duplicates.add(joint);
+      indices.set(joint, i);
     });
-    if (twice.size > 0) {
+    if (duplicates.size > 0) {
       throw new Refusal(
         'JOINT_DUPLICATE',
-        `Expected each joint once, received more than one value from ${topic} for: ${[...twice].join(', ')}`,
+        `Expected each joint once, received more than one value from ${topic} for: ${[...duplicates].join(', ')}`,
         topic,
       );
     }
-    const missing = this.#names.filter((joint) => !index.has(joint));
+    const missing = this.#neededNames.filter((joint) => !indices.has(joint));
     if (missing.length > 0) {
-      const expected = this.#names.length;
+      const expected = this.#neededNames.length;
       throw new Refusal(
         'JOINT_MISSING',
         `Expected ${expected} values for state, received ${expected - missing.length} from ${topic} (missing: ${missing.join(', ')})`,
         topic,
       );
     }
-    return index;
+    return indices;
   }
 }
 
 /**
- * Action joints whose measured position the schedule needs: where to hold, where to start from, how far to a limit.
- * Velocities that go out as such and have no position limits need none, nor does a robot whose state is not in joint space.
+ * Action joints whose measured position the schedule needs: to hold it, to start from it, or for the distance to a limit.
+ * Not needed for velocities that are sent as such without position limits, or where the state is not in joint space.
  */
 function measuredJoints(config: PolicyConfig): string[] {
   if (config.state.mode === 'none') return [];

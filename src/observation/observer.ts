@@ -1,95 +1,105 @@
 import type { CameraConfig, PolicyConfig } from '../config/config.js';
 import { Refusal } from '../errors.js';
 import type { RefusalCode } from '../errors.js';
-import type { CameraFrame, CompressedImage, JointReading, Observation, RawImage, View } from '../frame/frame.js';
+import { excerpt } from '../format.js';
+import type { CameraFrame, JointReading, Observation, View } from '../frame/frame.js';
 import { ReportThrottle } from '../report-throttle.js';
 import { formatSeconds, SECOND, tickPeriod } from '../time.js';
-import { newestSet, stampOf } from './align.js';
-import { History, type Stamped } from './history.js';
-import { checkImage, decodeCompressed, isDuplicate } from './image.js';
+import { approximateTimeSync, newestStamp } from './approximate-time-sync.js';
+import { isDuplicate } from './duplicate.js';
+import { History } from './history.js';
+import type { Stamped } from './history.js';
 import { JointReader } from './joints.js';
 import type { JointSample } from './joints.js';
-import { Order } from './order.js';
-import { excerpt } from './words.js';
+import { StampChecker } from './stamp-checker.js';
 
 const FRAME_HISTORY_BYTES = 128 * 1024 * 1024;
 const JOINT_HISTORY_ITEMS = 4096;
-const A_DAY = 86_400n * SECOND;
-/** Neither white space nor a control or format character. */
+const DAY = 86_400n * SECOND;
+/** Any character but white space, control and format characters. */
 const VISIBLE = /[^\s\p{C}]/u;
 
-type Input = CameraFrame | JointSample;
+/** What offering an input led to. Neither accepted nor refused: the input was ignored, or its refusal was reported already. */
+export interface OfferResult {
+  readonly accepted: boolean;
+  readonly refusals: readonly Refusal[];
+}
 
-/** One input and what is known of it. */
-interface Stream<T extends Input> {
+/** The observation, where there is a new one, and the refusals to report. */
+export interface ObservationResult {
+  readonly observation: Observation | undefined;
+  readonly refusals: readonly Refusal[];
+}
+
+const IGNORED: OfferResult = { accepted: false, refusals: [] };
+const ACCEPTED: OfferResult = { accepted: true, refusals: [] };
+const NO_OBSERVATION: ObservationResult = { observation: undefined, refusals: [] };
+
+type Item = CameraFrame | JointSample;
+
+/** One input and its state. */
+interface Stream<T extends Item> {
   readonly topic: string;
   readonly maxAge: bigint;
   readonly history: History<T>;
-  readonly missing: RefusalCode;
-  readonly stale: RefusalCode;
-  /** Whether any message came since the start. */
-  seen: boolean;
-  /** When it last gave something new: the newest stamp, or its arrival where the stamp is ahead; at first the start. */
-  alive: bigint;
-  readonly order: Order;
+  readonly missingCode: RefusalCode;
+  readonly staleCode: RefusalCode;
+  readonly stampChecker: StampChecker;
+  /** Whether any message arrived since the reset. */
+  received: boolean;
+  /** Time of the newest valid data, ns: its stamp, or its arrival where the stamp is ahead; before that the reset. */
+  lastData: bigint;
 }
 
 interface CameraStream extends Stream<CameraFrame> {
   readonly camera: CameraConfig;
-  decoding: boolean;
-  waiting: { readonly image: CompressedImage; readonly decoded: Promise<CameraFrame> | undefined } | undefined;
+}
+
+/** The newest set whose frames were compared with each other. */
+interface CheckedSet {
+  readonly stamp: bigint;
+  readonly views: readonly View[];
+  /** Two views with the same pixels. */
+  readonly duplicates: readonly View[] | undefined;
 }
 
 /**
- * Turns messages into observations, or into refusals. Messages that pass their checks enter a short history per stream;
- * the newest set of them whose stamps agree becomes an observation when one is asked for. A bad message is refused and
- * touches nothing else. What a single message is refused for is reported for each; conditions that last are reported
- * when they begin and once a second (`ReportThrottle`).
+ * Builds observations from frames and joint readings. Inputs that pass their checks enter a short history per stream. The
+ * newest set of them whose stamps agree becomes an observation on request. A refused input changes nothing else.
+ *
+ * Synchronous: every call returns the refusals that it led to. What is wrong with a single message is returned for each
+ * message; conditions that last (missing, stale, skewed …) are returned on onset, then at most once per second until
+ * cleared.
  */
 export class Observer {
   readonly #config: PolicyConfig;
-  readonly #report: (refusal: Refusal) => void;
-  readonly #changed: () => void;
-  readonly #clock: () => bigint;
   readonly #cameras: ReadonlyMap<string, CameraStream>;
   readonly #joints: Stream<JointSample> | undefined;
-  readonly #streams: readonly Stream<Input>[];
-  readonly #reader: JointReader;
+  /** The cameras in the order of the configuration, then the joints. */
+  readonly #streams: readonly Stream<Item>[];
+  readonly #jointReader: JointReader;
   readonly #throttle = new ReportThrottle();
-  readonly #decodes = new Set<Promise<void>>();
-  /** Counts starts: what was decoded for an earlier one is dropped. */
-  #start = 0;
-  /** Stamp of the newest set that was handed out, and of the newest that was looked at. */
-  #built: readonly Stamped[] | undefined;
-  #judged:
-    { readonly stamp: bigint; readonly views: readonly View[]; readonly pair: readonly View[] | undefined } | undefined;
+  /** The stamps of the last observation's inputs. */
+  #lastSet: readonly Stamped[] | undefined;
+  #checked: CheckedSet | undefined;
   #prompt: string;
-  /** How far ahead of the clock a good stamp may be: in lock-step messages come before the clock of their tick. */
-  readonly #lead: bigint;
+  /** How far ahead of the clock a valid stamp may be, beyond the maximum age: in lock-step messages precede their tick. */
+  readonly #maxLead: bigint;
 
-  /**
-   * @param report gets each refusal. @param changed is called when a message was accepted outside a call of `offer…`,
-   * that is when a decode is done. @param clock ROS time, ns.
-   */
-  constructor(config: PolicyConfig, report: (refusal: Refusal) => void, changed: () => void, clock: () => bigint) {
+  constructor(config: PolicyConfig) {
     this.#config = config;
-    this.#report = report;
-    this.#changed = changed;
-    this.#clock = clock;
     this.#prompt = config.prompt;
     const period = tickPeriod(config.controlRate);
-    this.#lead = config.schedule.lockstep ? period : 0n;
-    this.#reader = new JointReader(config);
+    this.#maxLead = config.schedule.lockstep ? period : 0n;
+    this.#jointReader = new JointReader(config);
     const cameras = config.cameras.map((camera): CameraStream => ({
-      ...stream<CameraFrame>(camera, 'CAMERA_MISSING', 'CAMERA_STALE', new History(FRAME_HISTORY_BYTES), period),
+      ...createStream<CameraFrame>(camera, 'CAMERA_MISSING', 'CAMERA_STALE', FRAME_HISTORY_BYTES, period),
       camera,
-      decoding: false,
-      waiting: undefined,
     }));
-    this.#cameras = new Map(cameras.map((c) => [c.camera.name, c]));
+    this.#cameras = new Map(cameras.map((stream) => [stream.camera.name, stream]));
     this.#joints =
       config.state.mode === 'joints'
-        ? stream<JointSample>(config.state, 'STATE_STALE', 'STATE_STALE', new History(JOINT_HISTORY_ITEMS), period)
+        ? createStream<JointSample>(config.state, 'STATE_STALE', 'STATE_STALE', JOINT_HISTORY_ITEMS, period)
         : undefined;
     this.#streams = [...cameras, ...(this.#joints ? [this.#joints] : [])];
   }
@@ -98,7 +108,7 @@ export class Observer {
     return this.#prompt;
   }
 
-  /** A prompt that is empty again is said again. */
+  /** An empty prompt is reported again for each new prompt that is empty. */
   set prompt(text: string) {
     this.#prompt = text;
     this.#throttle.clear(`PROMPT_EMPTY ${this.#config.promptTopic}`);
@@ -106,115 +116,85 @@ export class Observer {
 
   /** Forgets all inputs; ages count from `now`. */
   reset(now: bigint): void {
-    this.#start++;
-    this.#built = undefined;
-    this.#judged = undefined;
+    this.#lastSet = undefined;
+    this.#checked = undefined;
     this.#throttle.clearAll();
     for (const stream of this.#streams) {
       stream.history.clear();
-      stream.seen = false;
-      stream.alive = now;
-      stream.order.reset();
+      stream.received = false;
+      stream.lastData = now;
+      stream.stampChecker.reset();
     }
-    for (const camera of this.#cameras.values()) camera.waiting = undefined;
   }
 
-  /** Whether the image was accepted. `image.data` is kept, not copied. */
-  offerImage(camera: string, image: RawImage, now: bigint): boolean {
+  /** A message of this camera arrived and is being decoded: the camera is not missing. */
+  announceFrame(camera: string): void {
+    this.#camera(camera).received = true;
+  }
+
+  /** @param frame kept without a copy of its pixels, or why the camera's message gave no frame. */
+  offerFrame(camera: string, frame: CameraFrame | Refusal, now: bigint): OfferResult {
     const stream = this.#camera(camera);
-    return this.#attempt(() => this.#accept(stream, checkImage(image, stream.topic, this.#config.image), now), stream);
+    stream.received = true;
+    if (frame instanceof Refusal) return { accepted: false, refusals: [frame] };
+    return catchRefusal(() => this.#accept(stream, frame, now));
   }
 
-  /**
-   * Decodes off this thread, one image at a time per camera; while one is decoded only the newest other one waits.
-   * @param decoded what `decodeCompressed` gives for it, where that was called ahead.
-   */
-  offerCompressed(camera: string, image: CompressedImage, decoded?: Promise<CameraFrame>): void {
-    const stream = this.#camera(camera);
-    stream.seen = true;
-    stream.waiting = { image, decoded };
-    if (stream.decoding) return;
-    stream.decoding = true;
-    const decode = this.#decode(stream).finally(() => {
-      this.#decodes.delete(decode);
-    });
-    this.#decodes.add(decode);
-  }
-
-  /** Whether the reading was accepted. */
-  offerJoints(reading: JointReading, now: bigint): boolean {
+  offerJoints(reading: JointReading, now: bigint): OfferResult {
     const stream = this.#joints;
-    if (stream === undefined) return false;
-    return this.#attempt(() => this.#accept(stream, this.#reader.read(reading), now), stream);
+    if (stream === undefined) return IGNORED;
+    stream.received = true;
+    return catchRefusal(() => this.#accept(stream, this.#jointReader.read(reading), now));
   }
 
-  /** Whether a frame with these bytes is kept. */
-  holds(data: Uint8Array): boolean {
+  /** Whether a frame with these pixels is kept. */
+  isInUse(data: Uint8Array): boolean {
     return [...this.#cameras.values()].some(({ history }) => history.items.some((frame) => frame.data === data));
   }
 
   /** Whether there is a set of inputs that are all stamped `since` or later. */
   isComplete(now: bigint, since: bigint): boolean {
-    return this.#align(now)?.every(({ stamp }) => stamp >= since) ?? false;
+    return this.#newestSet(now)?.every(({ stamp }) => stamp >= since) ?? false;
   }
 
   /**
-   * The newest set that is newer than the last one given, as an observation; undefined where there is none or it was refused.
-   * @param whole whether every one of its inputs has to be newer, not just one of them.
+   * The newest set as an observation, where it is newer than the last one returned and passes the checks.
+   * @param requireAllNew whether each input has to be newer than in the last observation, not just one of them.
    */
-  take(now: bigint, whole = false): Observation | undefined {
-    if (this.#promptless) return undefined;
-    const set = this.#align(now);
-    if (set === undefined) return undefined;
-    const stamp = stampOf(set);
-    const last = this.#built;
-    if (last !== undefined && stamp <= stampOf(last)) return undefined;
-    if (whole && last !== undefined && !set.every((input, i) => input.stamp > last[i]!.stamp)) return undefined;
-    this.#built = set.map(({ stamp }) => ({ stamp }));
-    if (!this.#judge(set, stamp, now)) return undefined;
-    return {
-      stamp,
-      views: this.#views(set),
-      state: this.#sample(set)?.state ?? new Float64Array(0),
-      prompt: this.prompt,
-    };
-  }
-
-  /** Reports the conditions that hold at `now`; to be called once a control tick. */
-  watch(now: bigint): void {
-    for (const stream of this.#streams) this.#watchAge(stream, now);
-    const { promptTopic } = this.#config;
-    this.#condition(
-      'PROMPT_EMPTY',
-      promptTopic,
-      this.#promptless,
-      now,
-      () => `Expected a prompt, received ${JSON.stringify(excerpt(this.prompt))} from ${promptTopic}`,
-    );
-    const previous = this.#judged?.stamp;
-    const set = this.#align(now);
-    if (set !== undefined && (previous === undefined || stampOf(set) > previous)) {
-      this.#judge(set, stampOf(set), now);
-      return;
+  takeObservation(now: bigint, requireAllNew = false): ObservationResult {
+    if (this.#isPromptEmpty) return NO_OBSERVATION;
+    const set = this.#newestSet(now);
+    if (set === undefined) return NO_OBSERVATION;
+    const stamp = newestStamp(set);
+    const last = this.#lastSet;
+    if (last !== undefined && stamp <= newestStamp(last)) return NO_OBSERVATION;
+    if (requireAllNew && last !== undefined && !set.every((item, i) => item.stamp > last[i]!.stamp)) {
+      return NO_OBSERVATION;
     }
-    const newest = this.#streams.map(({ history }) => history.newest?.stamp);
-    if (newest.every((stamp) => stamp !== undefined && (previous === undefined || stamp > previous)))
-      this.#reportSkew(now);
+    this.#lastSet = set.map(({ stamp }) => ({ stamp }));
+    const refusals = this.#checkDuplicates(set, now);
+    if (this.#checked?.duplicates !== undefined) return { observation: undefined, refusals };
+    const state = this.#joints === undefined ? new Float64Array(0) : (set.at(-1) as JointSample).state;
+    return { observation: { stamp, views: this.#views(set), state, prompt: this.prompt }, refusals };
   }
 
-  /** Newest measured positions, [action joints] in the robot's units, NaN where none is needed; undefined when stale. */
-  measured(now: bigint): Float64Array | undefined {
+  /** The conditions to report at `now`. Call this once per control tick. */
+  checkConditions(now: bigint): Refusal[] {
+    return [
+      ...this.#streams.flatMap((stream) => this.#checkAge(stream, now)),
+      ...this.#checkPrompt(now),
+      ...this.#checkNewestSet(now),
+    ];
+  }
+
+  /** The newest measured positions, [action joints] in the robot's units, NaN where none is needed; undefined when stale. */
+  measuredPositions(now: bigint): Float64Array | undefined {
     if (this.#joints === undefined) return new Float64Array(this.#config.action.joints.length).fill(NaN);
     const newest = this.#joints.history.newest;
     return newest !== undefined && newest.stamp >= now - this.#joints.maxAge ? newest.measured : undefined;
   }
 
-  /** Resolves when no decode is in flight. */
-  async idle(): Promise<void> {
-    while (this.#decodes.size > 0) await Promise.all(this.#decodes);
-  }
-
-  get #promptless(): boolean {
+  get #isPromptEmpty(): boolean {
     return !VISIBLE.test(this.prompt);
   }
 
@@ -224,67 +204,34 @@ export class Observer {
     return stream;
   }
 
-  #attempt(accept: () => boolean, stream: { seen: boolean }): boolean {
-    stream.seen = true;
-    try {
-      return accept();
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      this.#report(error);
-      return false;
-    }
-  }
-
-  async #decode(stream: CameraStream): Promise<void> {
-    for (let next = stream.waiting; next !== undefined; next = stream.waiting) {
-      stream.waiting = undefined;
-      const start = this.#start;
-      const decoded = next.decoded ?? decodeCompressed(next.image, stream.topic, this.#config.image);
-      const result = await decoded.catch((error: unknown) => error as Refusal);
-      if (start !== this.#start) continue;
-      if (result instanceof Refusal) this.#report(result);
-      else if (this.#attempt(() => this.#accept(stream, result, this.#clock()), stream)) this.#changed();
-    }
-    stream.decoding = false;
-  }
-
   /** @throws Refusal TIME_BACKWARDS, CAMERA_FROZEN. */
-  #accept<T extends Input>(stream: Stream<T>, item: T, now: bigint): boolean {
-    if (stream.order.isRedelivery(item, stream.history.items, now)) return false;
+  #accept<T extends Item>(stream: Stream<T>, item: T, now: bigint): OfferResult {
+    const { topic, maxAge, history, stampChecker } = stream;
+    if (stampChecker.isDuplicate(item, history.items, now)) return IGNORED;
     const age = now - item.stamp;
-    if (age > stream.maxAge || -age > stream.maxAge + this.#lead) {
-      const apart = age < 0n ? -age : age;
-      const said = `${formatSeconds(apart)} s ${age < 0n ? 'ahead of' : 'behind'} the clock`;
-      // Wall time and simulated time are years apart.
-      const years = apart > A_DAY ? ' (does use_sim_time agree with the publisher?)' : '';
-      const hint = item.stamp === 0n ? ' (its stamp is 0)' : years;
-      this.#condition(
-        stream.stale,
-        stream.topic,
-        true,
-        now,
-        () =>
-          `Expected a stamp within ${formatSeconds(stream.maxAge)} s, received one ${said} from ${stream.topic}${hint}`,
-      );
-      return false;
+    if (age > maxAge || -age > maxAge + this.#maxLead) {
+      return {
+        accepted: false,
+        refusals: this.#condition(stream.staleCode, topic, true, now, () => badStamp(stream, item, now)),
+      };
     }
-    stream.order.accept(item, now);
-    stream.history.add(item, 'data' in item ? item.data.byteLength : 1);
-    const latest = now + this.#lead;
-    const alive = item.stamp < latest ? item.stamp : latest;
-    if (alive > stream.alive) stream.alive = alive;
-    return true;
+    stampChecker.accept(item, now);
+    history.add(item, 'data' in item ? item.data.byteLength : 1);
+    const latest = now + this.#maxLead;
+    const dataTime = item.stamp < latest ? item.stamp : latest;
+    if (dataTime > stream.lastData) stream.lastData = dataTime;
+    return ACCEPTED;
   }
 
-  #align(now: bigint): Input[] | undefined {
-    for (const { history, maxAge } of this.#streams) history.expire(now - maxAge);
-    return newestSet(
+  #newestSet(now: bigint): Item[] | undefined {
+    for (const { history, maxAge } of this.#streams) history.removeBefore(now - maxAge);
+    return approximateTimeSync(
       this.#streams.map(({ history }) => history.items),
       this.#config.sync.maxSkew,
     );
   }
 
-  #views(set: readonly Input[]): View[] {
+  #views(set: readonly Item[]): View[] {
     return [...this.#cameras.values()].map(({ camera }, i) => ({
       camera: camera.name,
       slot: camera.slot,
@@ -292,69 +239,118 @@ export class Observer {
     }));
   }
 
-  #sample(set: readonly Input[]): JointSample | undefined {
-    return this.#joints && (set.at(-1) as JointSample);
+  /** Compares the frames of a set with each other, once for the same frames. */
+  #checkDuplicates(set: readonly Item[], now: bigint): Refusal[] {
+    const stamp = newestStamp(set);
+    const previous = this.#checked;
+    if (previous?.stamp === stamp) return [];
+    const views = this.#views(set);
+    const sameFrames = previous !== undefined && views.every(({ frame }, i) => frame === previous.views[i]!.frame);
+    const duplicates = sameFrames ? previous.duplicates : findDuplicates(views);
+    this.#checked = { stamp, views, duplicates };
+    this.#throttle.clear('CAMERA_SKEW');
+    const topics = (duplicates ?? []).map(({ camera }) => this.#camera(camera).topic);
+    return this.#condition('CAMERA_DUPLICATE', topics.at(-1) ?? '', duplicates !== undefined, now, () => {
+      const slots = duplicates!.map(({ slot }) => slot).join(' and ');
+      return `Expected different views for ${slots}, received identical pixels from ${topics.join(' and ')}`;
+    });
   }
 
-  /** Whether the set is good as a whole; checked once for the same frames. */
-  #judge(set: readonly Input[], stamp: bigint, now: bigint): boolean {
-    if (this.#judged?.stamp !== stamp) {
-      const views = this.#views(set);
-      const before = this.#judged;
-      const same = before !== undefined && views.every(({ frame }, i) => frame === before.views[i]!.frame);
-      const pair = same ? before.pair : duplicates(views);
-      const topics = (pair ?? []).map(({ camera }) => this.#camera(camera).topic);
-      this.#condition('CAMERA_DUPLICATE', topics.at(-1) ?? '', pair !== undefined, now, () => {
-        const slots = pair!.map(({ slot }) => slot).join(' and ');
-        return `Expected different views for ${slots}, received identical pixels from ${topics.join(' and ')}`;
-      });
-      this.#throttle.clear('CAMERA_SKEW');
-      this.#judged = { stamp, views, pair };
-    }
-    return this.#judged.pair === undefined;
-  }
-
-  #watchAge(stream: Stream<Input>, now: bigint): void {
-    const { topic, maxAge, seen } = stream;
-    const late = now - stream.alive > maxAge;
-    const code = seen ? stream.stale : stream.missing;
-    this.#condition(code, topic, late, now, () =>
-      seen
-        ? `Expected valid data at most ${formatSeconds(maxAge)} s old on ${topic}, received the last ${formatSeconds(now - stream.alive)} s ago`
-        : `Expected messages on ${topic}, received none in ${formatSeconds(now - stream.alive)} s`,
+  #checkAge(stream: Stream<Item>, now: bigint): Refusal[] {
+    const { topic, maxAge, received } = stream;
+    const age = now - stream.lastData;
+    const code = received ? stream.staleCode : stream.missingCode;
+    return this.#condition(code, topic, age > maxAge, now, () =>
+      received
+        ? `Expected valid data at most ${formatSeconds(maxAge)} s old on ${topic}, received the last ${formatSeconds(age)} s ago`
+        : `Expected messages on ${topic}, received none in ${formatSeconds(age)} s`,
     );
   }
 
-  #reportSkew(now: bigint): void {
-    const byAge = this.#streams.toSorted((a, b) => Number(a.history.newest!.stamp - b.history.newest!.stamp));
-    const oldest = byAge[0]!;
-    const newest = byAge.at(-1)!;
-    const apart = newest.history.newest!.stamp - oldest.history.newest!.stamp;
-    this.#condition('CAMERA_SKEW', oldest.topic, true, now, () => {
-      const received = `${formatSeconds(apart)} s between ${newest.topic} and ${oldest.topic}`;
+  #checkPrompt(now: bigint): Refusal[] {
+    const { promptTopic } = this.#config;
+    return this.#condition(
+      'PROMPT_EMPTY',
+      promptTopic,
+      this.#isPromptEmpty,
+      now,
+      () => `Expected a prompt, received ${JSON.stringify(excerpt(this.prompt))} from ${promptTopic}`,
+    );
+  }
+
+  /** Checks a set that is new; where every stream has new items but no set agrees, that is skew. */
+  #checkNewestSet(now: bigint): Refusal[] {
+    const checkedStamp = this.#checked?.stamp;
+    const isNew = (stamp: bigint): boolean => checkedStamp === undefined || stamp > checkedStamp;
+    const set = this.#newestSet(now);
+    if (set !== undefined && isNew(newestStamp(set))) return this.#checkDuplicates(set, now);
+    const newest = this.#streams.map(({ history }) => history.newest?.stamp);
+    return newest.every((stamp) => stamp !== undefined && isNew(stamp)) ? this.#checkSkew(now) : [];
+  }
+
+  /** To be called where every stream has an item. */
+  #checkSkew(now: bigint): Refusal[] {
+    const stampOf = ({ history }: Stream<Item>): bigint => history.newest!.stamp;
+    const byStamp = this.#streams.toSorted((a, b) => Number(stampOf(a) - stampOf(b)));
+    const oldest = byStamp[0]!;
+    const newest = byStamp.at(-1)!;
+    return this.#condition('CAMERA_SKEW', oldest.topic, true, now, () => {
+      const skew = formatSeconds(stampOf(newest) - stampOf(oldest));
+      const received = `${skew} s between ${newest.topic} and ${oldest.topic}`;
       return `Expected stamps within ${formatSeconds(this.#config.sync.maxSkew)} s of each other, received ${received}`;
     });
   }
 
-  #condition(code: RefusalCode, source: string, holds: boolean, now: bigint, sentence: () => string): void {
+  /** The refusal of a condition where it is present and due to be reported. */
+  #condition(code: RefusalCode, source: string, present: boolean, now: bigint, sentence: () => string): Refusal[] {
     const key = code === 'CAMERA_SKEW' || code === 'CAMERA_DUPLICATE' ? code : `${code} ${source}`;
-    if (!holds) this.#throttle.clear(key);
-    else if (this.#throttle.shouldReport(key, now)) this.#report(new Refusal(code, sentence(), source));
+    if (!present) this.#throttle.clear(key);
+    else if (this.#throttle.shouldReport(key, now)) return [new Refusal(code, sentence(), source)];
+    return [];
   }
 }
 
-function stream<T extends Input>(
+function createStream<T extends Item>(
   { topic, maxAge }: { readonly topic: string; readonly maxAge: bigint },
-  missing: RefusalCode,
-  stale: RefusalCode,
-  history: History<T>,
+  missingCode: RefusalCode,
+  staleCode: RefusalCode,
+  capacity: number,
   period: bigint,
 ): Stream<T> {
-  const order = new Order(topic, maxAge, period);
-  return { topic, maxAge, history, order, missing, stale, seen: false, alive: 0n };
+  const stampChecker = new StampChecker(topic, maxAge, period);
+  return {
+    topic,
+    maxAge,
+    history: new History(capacity),
+    stampChecker,
+    missingCode,
+    staleCode,
+    received: false,
+    lastData: 0n,
+  };
 }
 
-function duplicates(views: readonly View[]): readonly View[] | undefined {
+function catchRefusal(accept: () => OfferResult): OfferResult {
+  try {
+    return accept();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return { accepted: false, refusals: [error] };
+  }
+}
+
+/** Sentence for an item whose stamp is too far from the clock. */
+function badStamp({ topic, maxAge }: Stream<Item>, { stamp }: Item, now: bigint): string {
+  const age = now - stamp;
+  const distance = age < 0n ? -age : age;
+  const received = `${formatSeconds(distance)} s ${age < 0n ? 'ahead of' : 'behind'} the clock`;
+  // Wall time and simulated time are years apart.
+  const clockHint = distance > DAY ? ' (does use_sim_time agree with the publisher?)' : '';
+  const hint = stamp === 0n ? ' (its stamp is 0)' : clockHint;
+  return `Expected a stamp within ${formatSeconds(maxAge)} s, received one ${received} from ${topic}${hint}`;
+}
+
+function findDuplicates(views: readonly View[]): readonly View[] | undefined {
   for (const [i, second] of views.entries()) {
     for (const first of views.slice(0, i)) if (isDuplicate(first.frame, second.frame)) return [first, second];
   }

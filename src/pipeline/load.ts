@@ -5,8 +5,9 @@ import { Policy } from '../policy/policy.js';
 
 /**
  * Loads the checkpoint, its statistics and its tokenizer.
- * @param realTime whether time goes on while it infers: then inference gives way to everything else, and no prompt's first
- * inference is to be slower than the next. @throws Pi05Error CHECKPOINT_*, CONFIG_* and the engine's
+ * @param realTime whether a robot waits for the results: inference then runs at low priority, so that it delays no control
+ * tick, and the engine prepares for all prompt lengths at load, so that the first inference is not slower than the others.
+ * @throws Pi05Error CHECKPOINT_*, CONFIG_* and those of `openEngine`.
  */
 export async function loadPolicy(config: PolicyConfig, realTime = true): Promise<{ engine: Engine; policy: Policy }> {
   const { checkpoint, backend, threads } = config;

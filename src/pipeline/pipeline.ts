@@ -2,19 +2,12 @@ import type { PolicyConfig } from '../config/config.js';
 import type { Engine, InferRequest } from '../engine/engine.js';
 import { Pi05Error, Refusal } from '../errors.js';
 import type { RunCode } from '../errors.js';
-import type {
-  ActionChunk,
-  CameraFrame,
-  Command,
-  CompressedImage,
-  JointReading,
-  Observation,
-  RawImage,
-} from '../frame/frame.js';
+import type { ActionChunk, CameraFrame, Command, JointReading, Observation } from '../frame/frame.js';
 import { Observer } from '../observation/observer.js';
+import type { OfferResult } from '../observation/observer.js';
 import { ReportThrottle } from '../report-throttle.js';
 import { Schedule } from '../schedule/schedule.js';
-import type { Ticket } from '../schedule/schedule.js';
+import type { InferenceTicket } from '../schedule/schedule.js';
 import { SECOND, toMilliseconds } from '../time.js';
 import { Counters } from './statistics.js';
 import type { PipelineStatistics } from './statistics.js';
@@ -27,37 +20,43 @@ export interface PolicyLike {
   finish(actions: Float32Array, observation: Observation): ActionChunk;
 }
 
-/** Where results go. A sink that throws on a chunk counts as a failed engine: the robot is stopped. `fault` must not throw. */
+/**
+ * Receives the results. A `chunk` that throws counts as an engine failure: the robot is stopped. `fault` must not throw.
+ */
 export interface PipelineSink {
-  /** Once for each accepted chunk, when it is accepted. */
+  /** Called once for each accepted chunk, when it is accepted. */
   chunk(chunk: ActionChunk, timing: ChunkTiming): void;
   command(command: Command): void;
-  /** Each refused message; a condition that lasts when it begins and once a second after. */
+  /** Each refused message. A condition that lasts: on onset, then at most once per second until cleared. */
   refusal(refusal: Refusal): void;
+  /** As for `refusal`. */
   fault(fault: Pi05Error<RunCode>): void;
 }
 
 export interface ChunkTiming {
+  /** Time that the engine took. */
   readonly inferenceMs: number;
-  /** From the observation's stamp to now. */
+  /** From the observation's stamp to the acceptance of the chunk. */
   readonly latencyMs: number;
 }
 
+/** Time without inference after an engine failure or a refused prompt, ns. */
 const RETRY_AFTER = SECOND;
 /** A clock that goes back by more than this has jumped, ns; by less it was corrected. */
-const BACK = 50_000_000n;
+const CLOCK_JUMP = 50_000_000n;
 
 /**
- * Observation → policy → engine → schedule. Knows nothing of ROS: messages come in decoded, every event carries `now`
- * (ROS time, ns), results go to a sink. What is offered while inactive is ignored, but for the prompt.
+ * Observation → policy → engine → schedule. Knows nothing of ROS: inputs are decoded, every event carries `now` (ROS
+ * time, ns), results go to a sink. Inputs are ignored while the pipeline is inactive, except for the prompt.
  *
- * An inference starts when the schedule wants one and every stream has something new, so that cameras that share their
- * stamps are seen together; a tick later the newest set will do, for a stream may be slower than the ticks. One is in
- * flight at a time and the newest observation wins. After an engine failure the stop action is sent and the engine is
- * tried again a second later.
+ * An inference starts when the schedule wants one and every stream has something new, so that cameras with the same stamps
+ * are used together. One control tick later the newest set is enough, because a stream may be slower than the ticks. One
+ * inference is in flight at a time, and the newest observation is used for the next. After an engine failure the stop
+ * action is sent and the engine is tried again one second later.
  *
- * In lock-step a tick keeps its command back until every input of its own time is there and the inference is done that is
- * wanted then or still in flight. A refusal, a fault or the next tick releases it, so that no bad input can stop the simulation.
+ * In lock-step a tick withholds its command until every input of the tick's time has arrived and the inference is done
+ * that is wanted then or in flight. A refusal, a fault or the next tick releases it, so no bad input can stop the
+ * simulation.
  */
 export class Pipeline {
   readonly #config: PolicyConfig;
@@ -70,19 +69,20 @@ export class Pipeline {
   readonly #counters = new Counters();
   readonly #throttle = new ReportThrottle();
   #active = false;
+  #generation = 0;
   /** The newest `now` of any event. */
-  #latest = 0n;
+  #latestTime = 0n;
   #inference: Promise<void> | undefined;
-  /** No inference before this, ns. */
+  /** No inference starts before this time, ns. */
   #retryAt = 0n;
-  /** Whether an inference was wanted at the last tick, and none was under way after it. */
-  #waiting = false;
-  /** Lock-step: the tick whose command is still owed. */
-  #owed: bigint | undefined;
+  /** Whether at the last tick an inference was wanted but could not start. */
+  #wantedAtLastTick = false;
+  /** Lock-step: time of the tick whose command is withheld. */
+  #pendingTick: bigint | undefined;
 
   /**
-   * @param clock ROS time now, ns, for what happens between events (a chunk or a decoded image arriving); without one the
-   * time of the latest event stands for it.
+   * @param clock ROS time, ns, for what happens between events, such as the arrival of a chunk; without one the time of the
+   * latest event is used.
    */
   constructor(config: PolicyConfig, policy: PolicyLike, engine: Engine, sink: PipelineSink, clock?: () => bigint) {
     this.#config = config;
@@ -91,128 +91,139 @@ export class Pipeline {
     this.#sink = sink;
     this.#clock = clock;
     this.#schedule = new Schedule(config);
-    this.#observer = new Observer(
-      config,
-      (refusal) => this.#refuse(refusal),
-      () => this.#consider(this.#now()),
-      () => this.#now(),
-    );
+    this.#observer = new Observer(config);
   }
 
   get statistics(): PipelineStatistics {
     return this.#counters.snapshot(this.#active);
   }
 
-  offerImage(camera: string, image: RawImage, now: bigint): void {
-    if (this.#advance(now) && this.#observer.offerImage(camera, image, now)) this.#consider(now);
+  /** Changes whenever the inputs are forgotten: at activation and when the clock jumps back. */
+  get generation(): number {
+    return this.#generation;
   }
 
-  /** @param decoded its decode, where that is under way already. */
-  offerCompressed(camera: string, image: CompressedImage, now: bigint, decoded?: Promise<CameraFrame>): void {
-    if (this.#advance(now)) this.#observer.offerCompressed(camera, image, decoded);
+  /**
+   * A message of this camera arrived and its decode begins; `offerFrame` follows.
+   * @returns whether the frame is wanted: false while the pipeline is inactive.
+   */
+  announceFrame(camera: string, now: bigint): boolean {
+    if (!this.#advanceTime(now)) return false;
+    this.#observer.announceFrame(camera);
+    return true;
+  }
+
+  /** @param frame its pixels are kept, not copied; or why the camera's message gave no frame. */
+  offerFrame(camera: string, frame: CameraFrame | Refusal, now: bigint): void {
+    if (this.#advanceTime(now)) this.#handleOffer(this.#observer.offerFrame(camera, frame, now), now);
   }
 
   offerJoints(reading: JointReading, now: bigint): void {
-    if (this.#advance(now) && this.#observer.offerJoints(reading, now)) this.#consider(now);
+    if (this.#advanceTime(now)) this.#handleOffer(this.#observer.offerJoints(reading, now), now);
   }
 
-  /** A message that was refused before it could be offered. */
+  /** Reports a message that could not be read. */
   refuse(refusal: Refusal, now: bigint): void {
-    if (this.#advance(now)) this.#refuse(refusal);
+    if (this.#advanceTime(now)) this.#refuse(refusal);
   }
 
-  /** A new prompt ends what is executed of the old one: the robot holds until a chunk for the new prompt arrives. */
+  /** A new prompt ends the execution of the old one: the robot holds until a chunk for the new prompt arrives. */
   setPrompt(text: string, now: bigint): void {
     if (text === this.#observer.prompt) return;
     this.#observer.prompt = text;
-    if (!this.#advance(now)) return;
+    if (!this.#advanceTime(now)) return;
     this.#schedule.reset();
     this.#retryAt = now;
-    this.#consider(now, false);
+    this.#startInferenceIfReady(now, false);
   }
 
   activate(now: bigint): void {
     if (this.#active) return;
     this.#active = true;
-    this.#latest = now;
-    this.#retryAt = now;
-    this.#throttle.clearAll();
-    this.#observer.reset(now);
+    this.#resetInputs(now);
     this.#schedule.activate();
   }
 
-  /** Sends the stop action, once; a chunk still being computed is dropped. */
+  /** Sends the stop action, once; a chunk that is still being computed is dropped. */
   deactivate(now: bigint): void {
-    if (!this.#advance(now)) return;
+    if (!this.#advanceTime(now)) return;
     this.#active = false;
-    this.#owed = undefined;
-    this.#send(this.#schedule.deactivate(now, this.#observer.measured(now)));
+    this.#pendingTick = undefined;
+    this.#send(this.#schedule.deactivate(now, this.#observer.measuredPositions(now)));
   }
 
-  /** One control tick. @param latenessNs how much later than due it comes. */
+  /** One control tick. @param latenessNs time from when it was due to `now`. */
   tick(now: bigint, latenessNs: bigint): void {
-    if (!this.#advance(now)) return;
+    if (!this.#advanceTime(now)) return;
     this.#counters.tickLatenessMs.add(toMilliseconds(latenessNs));
-    this.#watchTick(now, latenessNs);
-    if (this.#owed !== undefined) this.#command(this.#owed);
-    if (this.#config.schedule.lockstep) this.#owed = now;
-    else this.#command(now);
-    this.#observer.watch(now);
-    this.#lasting('ENGINE_LATE', this.#schedule.watch(now), now);
-    this.#consider(now, !this.#waiting);
-    this.#waiting = this.#inference === undefined && this.#schedule.wantsInference;
+    this.#checkTickLateness(now, latenessNs);
+    this.#releaseTick();
+    if (this.#config.schedule.lockstep) this.#pendingTick = now;
+    else this.#sendCommand(now);
+    for (const refusal of this.#observer.checkConditions(now)) this.#refuse(refusal);
+    this.#reportCondition('ENGINE_LATE', this.#schedule.checkEngine(now), now);
+    this.#startInferenceIfReady(now, !this.#wantedAtLastTick);
+    this.#wantedAtLastTick = this.#inference === undefined && this.#schedule.wantsInference;
   }
 
-  /** Whether pixels that were offered are still to be looked at; those of the inference in flight apart. */
-  holds(data: Uint8Array): boolean {
-    return this.#observer.holds(data);
+  /** Whether the pixels of an offered frame are still needed. Those of the inference in flight are not counted. */
+  isInUse(data: Uint8Array): boolean {
+    return this.#observer.isInUse(data);
   }
 
-  /** Resolves when no decode is in flight. */
-  decoded(): Promise<void> {
-    return this.#observer.idle();
-  }
-
-  /** Resolves when no inference and no decode is in flight. */
+  /** Resolves when no inference is in flight. */
   async idle(): Promise<void> {
-    do {
-      await this.#observer.idle();
-      await this.#inference;
-    } while (this.#inference !== undefined);
+    while (this.#inference !== undefined) await this.#inference;
   }
 
   #now(): bigint {
-    return this.#clock?.() ?? this.#latest;
+    return this.#clock?.() ?? this.#latestTime;
   }
 
-  /** Whether the pipeline is active; starts over with the inputs when time has jumped back (a simulation's reset). */
-  #advance(now: bigint): boolean {
-    if (this.#active && now < this.#latest - BACK) {
-      this.#observer.reset(now);
+  /** Whether the pipeline is active. Forgets the inputs and the plan when the clock has jumped back (a simulation's reset). */
+  #advanceTime(now: bigint): boolean {
+    if (this.#active && now < this.#latestTime - CLOCK_JUMP) {
+      this.#resetInputs(now);
       this.#schedule.reset();
-      this.#throttle.clearAll();
-      this.#retryAt = now;
-      this.#latest = now;
     }
-    if (now > this.#latest) this.#latest = now;
+    if (now > this.#latestTime) this.#latestTime = now;
     return this.#active;
   }
 
-  /**
-   * Starts an inference where one is wanted and possible; in lock-step, gives the owed command where there is none.
-   * @param whole whether every stream must have something new, not just one.
-   */
-  #consider(now: bigint, whole = true): void {
-    if (!this.#active || this.#inference !== undefined) return;
-    const { lockstep } = this.#config.schedule;
-    if (lockstep && (this.#owed === undefined || !this.#observer.isComplete(now, this.#owed))) return;
-    const wanted = this.#schedule.wantsInference && now >= this.#retryAt;
-    const observation = wanted ? this.#observer.take(now, whole && !lockstep) : undefined;
-    if (observation !== undefined) this.#start(observation, now);
-    else this.#release();
+  #resetInputs(now: bigint): void {
+    this.#generation++;
+    this.#latestTime = now;
+    this.#retryAt = now;
+    this.#throttle.clearAll();
+    this.#observer.reset(now);
   }
 
-  #start(observation: Observation, now: bigint): void {
+  #handleOffer({ accepted, refusals }: OfferResult, now: bigint): void {
+    for (const refusal of refusals) this.#refuse(refusal);
+    if (accepted) this.#startInferenceIfReady(now);
+  }
+
+  /**
+   * Starts an inference where one is wanted and possible; in lock-step, sends the withheld command where there is none.
+   * @param requireAllNew whether every stream must have something new, not just one.
+   */
+  #startInferenceIfReady(now: bigint, requireAllNew = true): void {
+    if (!this.#active || this.#inference !== undefined) return;
+    const { lockstep } = this.#config.schedule;
+    if (lockstep && (this.#pendingTick === undefined || !this.#observer.isComplete(now, this.#pendingTick))) return;
+    const wanted = this.#schedule.wantsInference && now >= this.#retryAt;
+    const observation = wanted ? this.#takeObservation(now, requireAllNew && !lockstep) : undefined;
+    if (observation !== undefined) this.#startInference(observation, now);
+    else this.#releaseTick();
+  }
+
+  #takeObservation(now: bigint, requireAllNew: boolean): Observation | undefined {
+    const { observation, refusals } = this.#observer.takeObservation(now, requireAllNew);
+    for (const refusal of refusals) this.#refuse(refusal);
+    return observation;
+  }
+
+  #startInference(observation: Observation, now: bigint): void {
     let request: InferRequest;
     try {
       const { flowSteps } = this.#config;
@@ -223,34 +234,36 @@ export class Pipeline {
       return;
     }
     this.#counters.observations++;
-    const ticket = this.#schedule.ask(now);
+    const ticket = this.#schedule.requestInference(now);
     this.#inference = this.#infer(request, observation, ticket)
-      .then((settle) => {
+      .then((handleResult) => {
         this.#inference = undefined;
-        settle();
-        this.#consider(this.#now());
+        handleResult();
+        this.#startInferenceIfReady(this.#now());
       })
       .catch((error: unknown) => this.#fail(error, this.#now()));
   }
 
-  /** Said, and tried again, once a second: the numbers of the state are part of the prompt. A new prompt is tried at once. */
+  /**
+   * Tries again one second later, because the digits of the state are part of the prompt. A new prompt is tried at once.
+   */
   #refusePrompt(refusal: Refusal, now: bigint): void {
     this.#retryAt = now + RETRY_AFTER;
     this.#refuse(refusal);
   }
 
-  /** Never rejects; what is to be done about the outcome is the result. */
-  async #infer(request: InferRequest, observation: Observation, ticket: Ticket): Promise<() => void> {
+  /** Never rejects. @returns what to do with the result. */
+  async #infer(request: InferRequest, observation: Observation, ticket: InferenceTicket): Promise<() => void> {
     try {
       const { actions, milliseconds } = await this.#engine.infer(request);
       const chunk = this.#policy.finish(actions, observation);
-      return () => this.#arrive(chunk, milliseconds, ticket);
+      return () => this.#handleChunk(chunk, milliseconds, ticket);
     } catch (error) {
       return () => this.#fail(error, this.#now());
     }
   }
 
-  #arrive(chunk: ActionChunk, inferenceMs: number, ticket: Ticket): void {
+  #handleChunk(chunk: ActionChunk, inferenceMs: number, ticket: InferenceTicket): void {
     const now = this.#now();
     const verdict = this.#schedule.accept(ticket, chunk, now);
     if (verdict === 'outdated') this.#counters.outdated++;
@@ -267,7 +280,7 @@ export class Pipeline {
   #fail(error: unknown, now: bigint): void {
     const reason = error instanceof Error ? error.message : String(error);
     this.#retryAt = now + RETRY_AFTER;
-    this.#send(this.#schedule.stop(now, this.#observer.measured(now)));
+    this.#send(this.#schedule.stop(now, this.#observer.measuredPositions(now)));
     const lost = error instanceof Pi05Error && error.code === 'DEVICE_LOST';
     this.#fault(
       new Pi05Error(
@@ -278,32 +291,33 @@ export class Pipeline {
     );
   }
 
-  #watchTick(now: bigint, latenessNs: bigint): void {
+  #checkTickLateness(now: bigint, latenessNs: bigint): void {
     const { maxTickLateness } = this.#config.schedule;
     const [received, expected] = [latenessNs, maxTickLateness].map((ns) => toMilliseconds(ns).toFixed(1));
     const sentence = `Expected a control tick at most ${expected} ms late, received one ${received} ms late`;
     const late = latenessNs > maxTickLateness ? new Pi05Error('TICK_LATE', sentence, 'tick') : undefined;
-    this.#lasting('TICK_LATE', late, now);
+    this.#reportCondition('TICK_LATE', late, now);
   }
 
-  #command(now: bigint): void {
-    this.#owed = undefined;
-    const { command, fault } = this.#schedule.next(now, this.#observer.measured(now));
+  #sendCommand(now: bigint): void {
+    this.#pendingTick = undefined;
+    const { command, fault } = this.#schedule.tick(now, this.#observer.measuredPositions(now));
     this.#send(command);
-    const starved = fault?.code === 'COMMAND_STARVED' ? fault : undefined;
-    this.#lasting('COMMAND_STARVED', starved, now);
-    if (fault !== undefined && starved === undefined) this.#fault(fault);
+    const underrun = fault?.code === 'COMMAND_STARVED' ? fault : undefined;
+    this.#reportCondition('COMMAND_STARVED', underrun, now);
+    if (fault !== undefined && underrun === undefined) this.#fault(fault);
   }
 
-  /** A fault that holds at `now`, or none: said when it begins and once a second. */
-  #lasting(code: RunCode, fault: Pi05Error<RunCode> | undefined, now: bigint): void {
+  /** @param fault undefined where the condition is not present at `now`. */
+  #reportCondition(code: RunCode, fault: Pi05Error<RunCode> | undefined, now: bigint): void {
     if (fault === undefined) this.#throttle.clear(code);
     else if (this.#throttle.shouldReport(code, now)) this.#fault(fault);
-    else this.#release();
+    else this.#releaseTick();
   }
 
-  #release(): void {
-    if (this.#owed !== undefined) this.#command(this.#owed);
+  /** Sends the command that a tick withheld, if there is one. */
+  #releaseTick(): void {
+    if (this.#pendingTick !== undefined) this.#sendCommand(this.#pendingTick);
   }
 
   #send(command: Command | undefined): void {
@@ -315,12 +329,12 @@ export class Pipeline {
   #refuse(refusal: Refusal): void {
     this.#counters.refused(refusal);
     this.#sink.refusal(refusal);
-    this.#release();
+    this.#releaseTick();
   }
 
   #fault(fault: Pi05Error<RunCode>): void {
     this.#counters.failed(fault);
     this.#sink.fault(fault);
-    this.#release();
+    this.#releaseTick();
   }
 }

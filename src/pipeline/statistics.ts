@@ -1,56 +1,58 @@
 import type { Pi05Error, Refusal, RefusalCode, RunCode } from '../errors.js';
 import type { CommandReason } from '../frame/frame.js';
-import { type Percentiles, percentilesOfSorted } from '../statistics.js';
+import { percentilesOfSorted } from '../statistics.js';
+import type { Percentiles } from '../statistics.js';
 
 export interface PipelineStatistics {
   readonly active: boolean;
-  /** Observations built and given to the policy. */
+  /** Observations for which an inference was started. */
   readonly observations: number;
-  /** Chunks accepted, and chunks that came too late for a reset, a stop or the time-out. */
+  /** Accepted chunks. */
   readonly chunks: number;
+  /** Chunks that were dropped because of a reset, a stop or the timeout. */
   readonly outdated: number;
   readonly commands: Readonly<Record<CommandReason, number>>;
   readonly refusals: Readonly<Partial<Record<RefusalCode, number>>>;
   readonly faults: Readonly<Partial<Record<RunCode, number>>>;
   readonly lastRefusal: Refusal | undefined;
   readonly lastFault: Pi05Error<RunCode> | undefined;
-  /** Native time of an inference, ms; like the other times of the most recent 4096. */
+  /** Time that the engine took; as the other times, of the most recent 4096 samples. */
   readonly inferenceMs: Percentiles;
-  /** From an observation's stamp to its accepted chunk. */
+  /** From an observation's stamp to the acceptance of its chunk. */
   readonly latencyMs: Percentiles;
   readonly tickLatenessMs: Percentiles;
 }
 
-const SAMPLES = 4096;
+const WINDOW = 4096;
 
-/** The last samples of one quantity, put in order as they come, so that a look at the percentiles costs nothing. */
-export class Samples {
-  /** In the order of arrival, a ring. */
-  readonly #recent = new Float64Array(SAMPLES);
+/** The most recent samples of one quantity. They are sorted on insertion, so that reading percentiles is cheap. */
+export class RecentSamples {
+  /** Ring buffer in the order of arrival. */
+  readonly #recent = new Float64Array(WINDOW);
   #next = 0;
-  /** The same in the order of their values. */
-  readonly #sorted = new Float64Array(SAMPLES);
+  /** The same samples in ascending order. */
+  readonly #sorted = new Float64Array(WINDOW);
   #count = 0;
 
   add(value: number): void {
     const sorted = this.#sorted;
-    if (this.#count === SAMPLES) {
-      const oldest = this.#place(this.#recent[this.#next]!);
-      sorted.copyWithin(oldest, oldest + 1, this.#count--);
+    if (this.#count === WINDOW) {
+      const oldestRank = this.#rank(this.#recent[this.#next]!);
+      sorted.copyWithin(oldestRank, oldestRank + 1, this.#count--);
     }
-    const place = this.#place(value);
-    sorted.copyWithin(place + 1, place, this.#count++);
-    sorted[place] = value;
+    const rank = this.#rank(value);
+    sorted.copyWithin(rank + 1, rank, this.#count++);
+    sorted[rank] = value;
     this.#recent[this.#next] = value;
-    this.#next = (this.#next + 1) % SAMPLES;
+    this.#next = (this.#next + 1) % WINDOW;
   }
 
   get percentiles(): Percentiles {
     return percentilesOfSorted(this.#sorted.subarray(0, this.#count));
   }
 
-  /** How many of the samples are smaller. */
-  #place(value: number): number {
+  /** Number of samples that are smaller. */
+  #rank(value: number): number {
     let [low, high] = [0, this.#count];
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -61,15 +63,15 @@ export class Samples {
   }
 }
 
-/** Counts what the pipeline does, in bounded memory. */
+/** Counters of the pipeline, in bounded memory. */
 export class Counters {
   observations = 0;
   chunks = 0;
   outdated = 0;
   readonly commands: Record<CommandReason, number> = { step: 0, hold: 0, stop: 0 };
-  readonly inferenceMs = new Samples();
-  readonly latencyMs = new Samples();
-  readonly tickLatenessMs = new Samples();
+  readonly inferenceMs = new RecentSamples();
+  readonly latencyMs = new RecentSamples();
+  readonly tickLatenessMs = new RecentSamples();
   readonly #refusals: Partial<Record<RefusalCode, number>> = {};
   readonly #faults: Partial<Record<RunCode, number>> = {};
   #lastRefusal: Refusal | undefined;

@@ -1,15 +1,15 @@
-/** Calls at control rate; `now` is ROS time, `lateness` how long after its due time the call comes; both ns. */
+/** Called at control rate. @param now ROS time, ns. @param lateness time since the tick was due, ns. */
 export type OnTick = (now: bigint, lateness: bigint) => void;
 
-/** Control ticks from activation to deactivation. */
+/** Source of control ticks. */
 export interface Ticker {
   start(): void;
   stop(): void;
 }
 
 /**
- * Ticks on simulated time: whenever `/clock` reaches the next due time, counted from the first time seen after the
- * start. A clock that goes back starts anew.
+ * Ticks on simulated time: whenever `/clock` reaches the next due time, counted from the first time received after `start`.
+ * When the clock goes back, due times are counted from its new time.
  */
 export class SimulatedTicker implements Ticker {
   #running = false;
@@ -17,7 +17,7 @@ export class SimulatedTicker implements Ticker {
   #last: bigint | undefined;
 
   constructor(
-    /** ns; 0 = a tick for every new time, as lock-step wants it. */
+    /** ns; 0 for a tick at every new time, which lock-step needs. */
     private readonly period: bigint,
     private readonly onTick: OnTick,
   ) {}
@@ -32,14 +32,14 @@ export class SimulatedTicker implements Ticker {
     this.#running = false;
   }
 
-  /** Takes a time from `/clock`, ns. */
+  /** Call this with each time from `/clock`, ns. */
   advance(now: bigint): void {
     if (!this.#running) return;
     const last = this.#last;
     this.#last = now;
     if (now === last) return;
     if (this.#due === undefined || (last !== undefined && now < last)) this.#due = now;
-    // Publishers round their stamps: a thousandth of a period early is on time.
+    // Publishers round their stamps, so a thousandth of a period early is on time.
     if (now + this.period / 1000n < this.#due) return;
     const lateness = now > this.#due ? now - this.#due : 0n;
     const missed = this.period > 0n ? lateness / this.period : 0n;

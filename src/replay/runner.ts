@@ -7,19 +7,19 @@ import { SimulatedTicker } from '../pipeline/ticker.js';
 import { type Percentiles, percentiles } from '../statistics.js';
 import { SECOND, tickPeriod, toSeconds } from '../time.js';
 import type { Bag, BagMessage } from './bag/bag.js';
-import { BagTimeEngine } from './engine.js';
+import { BagTimeEngine } from './bag-time-engine.js';
 import { type ReplayEvent, replayEvents } from './events.js';
 import type { ReplayInput } from './inputs.js';
 import type { ReplayListener } from './listener.js';
-import { PixelBuffers } from './pixels.js';
+import { PixelBufferPool } from './pixel-buffer-pool.js';
 
 export interface ReplayOptions {
   readonly bag: Bag;
-  /** What is read of it, from `replayInputs`. */
+  /** The topics to read, from `replayInputs`. */
   readonly inputs: ReadonlyMap<string, ReplayInput>;
   /** With resolved topics. */
   readonly config: PolicyConfig;
-  /** Time is what `/clock` says in the bag; else when messages were recorded. */
+  /** Whether time is that of the bag's `/clock`; else it is the time of recording. */
   readonly simulated: boolean;
   readonly policy: PolicyLike;
   readonly engine: Engine;
@@ -33,9 +33,9 @@ export interface ReplayOptions {
 export interface ReplayProgress {
   /** Bag time replayed so far, s. */
   readonly seconds: number;
-  /** Of the whole bag; undefined where it has no index. */
+  /** Bag time of the whole bag, s; undefined where it has no index. */
   readonly total: number | undefined;
-  /** Bag time over real time, so far. */
+  /** Bag time over real time so far. */
   readonly rate: number;
   readonly chunks: number;
   readonly refusals: number;
@@ -43,24 +43,25 @@ export interface ReplayProgress {
 
 export interface ReplayOutcome {
   readonly statistics: PipelineStatistics;
-  /** Of all chunks, ms. */
+  /** Time that the engine took, of all chunks. */
   readonly inferenceMs: Percentiles;
-  /** From an observation's stamp to its chunk, ms of bag time. */
+  /** Bag time from an observation's stamp to its chunk, of all chunks. */
   readonly latencyMs: Percentiles;
   /** Bag time replayed, s. */
   readonly seconds: number;
-  /** Real time it took, and the part of it that was spent waiting for the engine, s. */
+  /** Real time that the replay took, s. */
   readonly wallSeconds: number;
+  /** The part of it that was spent waiting for the engine, s. */
   readonly engineSeconds: number;
-  /** Why the bag could not be read to its end, one sentence. */
+  /** Why the bag could not be read to its end: one sentence. */
   readonly damage: string | undefined;
-  /** A failed engine, which ended the replay. */
+  /** The engine failure that ended the replay. */
   readonly failure: Pi05Error<RunCode> | undefined;
 }
 
-/** A recorder that was silent for longer was paused: no ticks in between, ns. */
-const PAUSE = 60n * SECOND;
-const PROGRESS_MS = 100;
+/** A longer gap between messages is a pause of the recorder, without control ticks, ns. */
+const RECORDER_PAUSE = 60n * SECOND;
+const PROGRESS_INTERVAL_MS = 100;
 
 /** Replays a bag. The same bag and parameters give the same results, however fast the machine is. */
 export async function replay(options: ReplayOptions): Promise<ReplayOutcome> {
@@ -73,15 +74,15 @@ class Replay {
   readonly #pipeline: Pipeline;
   readonly #ticker: SimulatedTicker;
   readonly #period: bigint;
-  readonly #pixels = new PixelBuffers((data) => this.#pipeline.holds(data) || this.#engine.holds(data));
+  readonly #pool = new PixelBufferPool((data) => this.#pipeline.isInUse(data) || this.#engine.isInUse(data));
   readonly #inferenceMs: number[] = [];
   readonly #latencyMs: number[] = [];
   /** Bag time, ns. */
   #now = 0n;
   /** Whether there is a time yet: simulated time begins with the first message of `/clock`. */
-  #known = false;
-  /** The next control tick by the time of recording. */
-  #due = 0n;
+  #timeKnown = false;
+  /** When the next control tick is due, where time is the time of recording, ns. */
+  #nextTick = 0n;
   #refusals = 0;
   #damage: string | undefined;
   #failure: Pi05Error<RunCode> | undefined;
@@ -104,39 +105,40 @@ class Replay {
     const messages = this.#readable(bag.messages(new Set(inputs.keys())));
     let first: bigint | undefined;
     let last = 0n;
-    let shown = started;
-    for await (const event of replayEvents(messages, inputs, config, this.#pixels)) {
+    let lastProgress = started;
+    for await (const event of replayEvents(messages, inputs, config, this.#pool)) {
       first ??= event.logTime;
       last = event.logTime;
-      if (simulated) this.#at(last);
-      else await this.#reach(last);
-      await this.#take(event);
-      if (event.kind === 'image') this.#pixels.offered(event.image.data);
-      await this.#settle();
+      if (simulated) this.#setLogTime(last);
+      else await this.#advanceTo(last);
+      await this.#handle(event);
+      if (event.kind === 'frame' && event.borrowed !== undefined) this.#pool.release(event.borrowed);
+      await this.#deliverDueChunks(this.#now);
+      await this.#drainListeners();
       if (this.#failure !== undefined) break;
       const now = performance.now();
-      if (now - shown < PROGRESS_MS) continue;
-      shown = now;
-      this.#show(bag.startTime ?? first, last, now - started);
+      if (now - lastProgress < PROGRESS_INTERVAL_MS) continue;
+      lastProgress = now;
+      this.#reportProgress(bag.startTime ?? first, last, now - started);
     }
-    // What was recorded at the very end is before a tick at the end.
-    if (!simulated && this.#known && this.#failure === undefined) await this.#reach(last + 1n);
-    await this.#drain();
+    // A tick that is due at the very end comes after the last message.
+    if (!simulated && this.#timeKnown && this.#failure === undefined) await this.#advanceTo(last + 1n);
+    await this.#drainListeners();
     const now = performance.now();
-    if (first !== undefined) this.#show(bag.startTime ?? first, last, now - started);
+    if (first !== undefined) this.#reportProgress(bag.startTime ?? first, last, now - started);
     return {
       statistics: this.#pipeline.statistics,
       inferenceMs: percentiles(this.#inferenceMs),
       latencyMs: percentiles(this.#latencyMs),
       seconds: toSeconds(last - (first ?? last)),
       wallSeconds: (now - started) / 1e3,
-      engineSeconds: this.#engine.waited / 1e3,
+      engineSeconds: this.#engine.waitedMs / 1e3,
       damage: bag.damage ?? this.#damage,
       failure: this.#failure,
     };
   }
 
-  /** The messages before the place where the bag is damaged. */
+  /** The messages before the first damage of the bag. */
   async *#readable(messages: AsyncIterable<BagMessage>): AsyncGenerator<BagMessage, void, void> {
     try {
       for await (const message of messages) yield message;
@@ -146,81 +148,75 @@ class Replay {
     }
   }
 
-  /** By the time of recording: everything that happens before `time`; a message comes before a tick of the same time. */
-  async #reach(time: bigint): Promise<void> {
-    if (!this.#known) {
-      this.#known = true;
-      this.#set(time);
-      this.#due = time + this.#period;
+  /**
+   * Where time is the time of recording: ticks and chunks that are due before `time`, and chunks that are due at it. A tick
+   * that is due at the time of a message comes after the message.
+   */
+  async #advanceTo(time: bigint): Promise<void> {
+    if (!this.#timeKnown) {
+      this.#timeKnown = true;
+      this.#setNow(time);
+      this.#nextTick = time + this.#period;
       this.#pipeline.activate(time);
     }
-    if (time - this.#due > PAUSE) this.#due = time;
-    while (this.#due < time) {
-      await this.#arrive(this.#due);
-      this.#set(this.#due);
-      this.#due += this.#period;
+    if (time - this.#nextTick > RECORDER_PAUSE) this.#nextTick = time;
+    while (this.#nextTick < time) {
+      await this.#deliverDueChunks(this.#nextTick);
+      this.#setNow(this.#nextTick);
+      this.#nextTick += this.#period;
       this.#pipeline.tick(this.#now, 0n);
-      await this.#settle();
+      await this.#deliverDueChunks(this.#now);
+      await this.#drainListeners();
       if (this.#failure !== undefined) return;
     }
-    await this.#arrive(time);
-    this.#set(time);
+    await this.#deliverDueChunks(time);
+    this.#setNow(time);
   }
 
-  /** Chunks that are due at `time` or before it. */
-  async #arrive(time: bigint): Promise<void> {
+  /** Delivers the chunks that are due at `time` or before. */
+  async #deliverDueChunks(time: bigint): Promise<void> {
     for (let due = this.#engine.due; due !== undefined && due <= time; due = this.#engine.due) {
-      if (due > this.#now) this.#set(due);
+      if (due > this.#now) this.#setNow(due);
       await this.#engine.deliver();
-      await this.#drain();
+      await this.#drainListeners();
     }
   }
 
-  /** Whatever the last event caused and is due at once. */
-  async #settle(): Promise<void> {
-    await this.#arrive(this.#now);
-    await this.#drain();
-  }
-
-  async #take(event: ReplayEvent): Promise<void> {
+  async #handle(event: ReplayEvent): Promise<void> {
     const { listeners } = this.#options;
     const pipeline = this.#pipeline;
     const now = this.#now;
     switch (event.kind) {
       case 'clock':
-        return await this.#setTime(event.time);
+        return await this.#setSimulatedTime(event.time);
       case 'prompt':
         return pipeline.setPrompt(event.text, now);
     }
-    // Without a time there is no age: the node is not active then either.
-    if (!this.#known) return;
+    // Without a time there are no ages, so the pipeline is not active yet, as in the node.
+    if (!this.#timeKnown) return;
     switch (event.kind) {
-      case 'image':
+      case 'frame':
         for (const listener of listeners) listener.image?.(event.camera, event.image, now);
-        return pipeline.offerImage(event.camera, event.image, now);
-      case 'compressed_image':
-        for (const listener of listeners) listener.image?.(event.camera, event.image, now);
-        pipeline.offerCompressed(event.camera, event.image, now, event.decoded);
-        return await pipeline.decoded();
+        return pipeline.offerFrame(event.camera, event.frame, now);
       case 'joint_state':
         for (const listener of listeners) listener.joints?.(event.reading, now);
         return pipeline.offerJoints(event.reading, now);
       case 'action':
         for (const listener of listeners) listener.action?.({ ...event.action, time: now }, now);
         return;
-      case 'refused':
+      case 'refusal':
         return pipeline.refuse(event.refusal, now);
     }
   }
 
-  /** A message of `/clock`; ticks come as in the node. */
-  async #setTime(time: bigint): Promise<void> {
-    const back = this.#known && time < this.#now;
-    if (this.#known && !back) await this.#arrive(time);
+  /** Handles a message of `/clock`, with control ticks as in the node. */
+  async #setSimulatedTime(time: bigint): Promise<void> {
+    const wentBack = this.#timeKnown && time < this.#now;
+    if (this.#timeKnown && !wentBack) await this.#deliverDueChunks(time);
     this.#now = time;
-    if (back) this.#engine.postpone();
-    if (!this.#known) this.#pipeline.activate(time);
-    this.#known = true;
+    if (wentBack) this.#engine.postpone();
+    if (!this.#timeKnown) this.#pipeline.activate(time);
+    this.#timeKnown = true;
     this.#ticker.advance(time);
   }
 
@@ -246,20 +242,20 @@ class Replay {
     };
   }
 
-  #set(now: bigint): void {
+  #setNow(now: bigint): void {
     this.#now = now;
-    if (!this.#options.simulated) this.#at(now);
+    if (!this.#options.simulated) this.#setLogTime(now);
   }
 
-  #at(logTime: bigint): void {
+  #setLogTime(logTime: bigint): void {
     for (const listener of this.#options.listeners) listener.at?.(logTime);
   }
 
-  async #drain(): Promise<void> {
+  async #drainListeners(): Promise<void> {
     for (const listener of this.#options.listeners) await listener.drain?.();
   }
 
-  #show(start: bigint, time: bigint, wallMs: number): void {
+  #reportProgress(start: bigint, time: bigint, wallMs: number): void {
     const { progress, bag } = this.#options;
     const seconds = toSeconds(time - start);
     progress?.({

@@ -4,6 +4,7 @@ import { NODE_NAME } from '../config/file.js';
 import type { Engine, ModelInfo } from '../engine/engine.js';
 import { Pi05Error, Refusal, type RunCode } from '../errors.js';
 import { loadPolicy } from '../pipeline/load.js';
+import { LiveFrames } from '../pipeline/live-frames.js';
 import { Pipeline, type PipelineSink } from '../pipeline/pipeline.js';
 import { SimulatedTicker, type Ticker } from '../pipeline/ticker.js';
 import type { InputMessage } from '../messages/inputs.js';
@@ -215,20 +216,20 @@ export class PolicyNode implements Transitions {
     };
     const pipeline = new Pipeline(resolved, policy, engine, sink, () => this.#time.now());
     pipeline.setPrompt(String(this.#node.getParameter('prompt').value), this.#time.now());
+    const frames = new LiveFrames(pipeline, resolved, () => this.#time.now());
     const subscriptions = subscribe(this.#rcl, this.#node, this.#config, {
       active: () => this.#active,
-      onMessage: (message) => this.#onMessage(pipeline, message),
+      onMessage: (message) => this.#onMessage(pipeline, frames, message),
       onError: (error) => this.#onError(error),
     });
     return { engine, policy, resolved, pipeline, publishers, subscriptions };
   }
 
-  #onMessage(pipeline: Pipeline, message: InputMessage): void {
+  #onMessage(pipeline: Pipeline, frames: LiveFrames, message: InputMessage): void {
     switch (message.kind) {
       case 'image':
-        return pipeline.offerImage(message.camera, message.image, this.#time.now());
       case 'compressed_image':
-        return pipeline.offerCompressed(message.camera, message.image, this.#time.now());
+        return frames.offer(message.camera, message.image);
       case 'joint_state':
         return pipeline.offerJoints(message.reading, this.#time.now());
       case 'prompt':

@@ -1,18 +1,18 @@
 import type { ActionJoint } from '../config/config.js';
 
-/** What one joint was last told, and where it is. */
+/** State of one joint, in the robot's units. */
 export interface JointMotion {
-  /** Position from which the limits are counted: the last commanded one, or the measured one where velocities are sent. */
+  /** The last commanded position, or the measured one where velocities are sent. */
   readonly position: number;
-  /** Of the last command, per second. */
+  /** Velocity of the last command, units per second. */
   readonly velocity: number;
 }
 
 /**
- * The velocity nearest to `wanted` that the joint's limits allow for the next `period` seconds. In this order:
- * position limits (it must still be able to brake before them), velocity limit, acceleration limit against the last command.
- * Where a disturbance made that impossible together, the position limit wins over the acceleration limit: no command moves
- * a joint past its limit, nor further out once it is there.
+ * The velocity nearest to `wanted` that the joint's limits allow for the next `period` seconds. The limits apply in this
+ * order: position (the joint must still be able to brake before it), velocity, acceleration relative to the last command.
+ * Where a disturbance has made it impossible to keep all of them, the position limit takes precedence over the acceleration
+ * limit: no command moves a joint past its limit, or further out when it is beyond it.
  */
 export function limitVelocity(
   wanted: number,
@@ -20,16 +20,16 @@ export function limitVelocity(
   { position, velocity }: JointMotion,
   period: number,
 ): number {
-  const up = joint.upper === Infinity ? Infinity : room(joint.upper - position);
-  const down = joint.lower === -Infinity ? Infinity : room(position - joint.lower);
-  let v = clamp(wanted, -braking(down, joint, period), braking(up, joint, period));
+  const up = joint.upper === Infinity ? Infinity : distanceToLimit(joint.upper - position);
+  const down = joint.lower === -Infinity ? Infinity : distanceToLimit(position - joint.lower);
+  let v = clamp(wanted, -brakingVelocity(down, joint, period), brakingVelocity(up, joint, period));
   v = clamp(v, -joint.maxVelocity, joint.maxVelocity);
-  const change = joint.maxAcceleration * period;
-  v = clamp(v, velocity - change, velocity + change);
+  const maxChange = joint.maxAcceleration * period;
+  v = clamp(v, velocity - maxChange, velocity + maxChange);
   return clamp(v, -down / period, up / period);
 }
 
-/** The position nearest to `wanted` that the limits allow one `period` after the last command. */
+/** The position nearest to `wanted` that the limits allow one `period` (seconds) after the last command. */
 export function limitPosition(wanted: number, joint: ActionJoint, last: JointMotion, period: number): number {
   const target = clamp(wanted, joint.lower, joint.upper);
   const velocity = (target - last.position) / period;
@@ -38,14 +38,14 @@ export function limitPosition(wanted: number, joint: ActionJoint, last: JointMot
 }
 
 /**
- * The position one `period` after the last command at the velocity nearest to `wanted` that the limits allow.
+ * The position one `period` (seconds) after the last command, at the velocity nearest to `wanted` that the limits allow.
  *
- * It counts from the last command. DROID's own client adds each step to the measured position instead (`update_joints`
- * in droid/franka/robot.py); an arm that lags is then slower than it was told, and one that sags sinks at velocity 0.
- * What DROID's way bounds is bounded here as well: no command leads further away than the joint can be when it is due. A
- * measurement counts until it is `maxAge` seconds old, and in that time and the period a joint moves by at most
- * maxVelocity × (maxAge + period). So a blocked joint is not wound up, and one whose position is unknown (NaN) stays
- * where it was sent.
+ * The velocity is integrated from the last commanded position. DROID's client adds each step to the measured position
+ * instead (`update_joints` in droid/franka/robot.py): an arm that lags is then slower than commanded, and an arm that sags
+ * sinks at velocity 0. As with DROID's method, the command cannot run away from the joint: it is at most as far from the
+ * measured position as the joint can move until the command is due, maxVelocity × (maxAge + period), since a measurement
+ * is used until it is `maxAge` seconds old. So there is no windup while a joint is blocked. A joint whose position is
+ * unknown (`measured` is NaN) keeps its last command.
  */
 export function integrateVelocity(
   wanted: number,
@@ -62,7 +62,7 @@ export function integrateVelocity(
   return clamp(next, Math.min(position, measured - reach), Math.max(position, measured + reach));
 }
 
-/** `position` one period on. Rounding must not carry it past a limit. */
+/** `position` after one period. Rounding must not move it past a limit. */
 function advance(velocity: number, joint: ActionJoint, position: number, period: number): number {
   const next = position + velocity * period;
   const inside = position >= joint.lower && position <= joint.upper;
@@ -70,16 +70,16 @@ function advance(velocity: number, joint: ActionJoint, position: number, period:
 }
 
 /**
- * The fastest velocity v for one period after which braking at a = maxAcceleration still ends within `distance`:
- * v·T + v²/(2a) = distance. A joint that keeps to it can keep to it in every later period, braking by a·T each.
+ * The highest velocity v for one period T after which braking at a = maxAcceleration ends within `distance`:
+ * v·T + v²/(2a) = distance. A joint that obeys it can obey it in every later period, slowing down by a·T in each.
  */
-function braking(distance: number, { maxAcceleration: a }: ActionJoint, period: number): number {
+function brakingVelocity(distance: number, { maxAcceleration: a }: ActionJoint, period: number): number {
   if (distance === 0 || distance === Infinity) return distance;
   return (2 * distance) / (period + Math.sqrt(period * period + (2 * distance) / a));
 }
 
-/** Distance to a limit: 0 beyond it, and 0 where the position is not known but a limit is. */
-function room(distance: number): number {
+/** 0 beyond the limit, and 0 where the position is unknown (NaN). */
+function distanceToLimit(distance: number): number {
   return distance > 0 ? distance : 0;
 }
 

@@ -3,56 +3,55 @@ import { Pi05Error } from '../errors.js';
 import type { RunCode } from '../errors.js';
 import type { ActionChunk, Command, CommandReason } from '../frame/frame.js';
 import { toSeconds } from '../time.js';
-import { LatencyEstimate } from './latency.js';
+import { mergeStrategies } from './chunk-merge.js';
+import type { Plan } from './chunk-merge.js';
+import { LatencyEstimate } from './latency-estimate.js';
 import { integrateVelocity, limitPosition, limitVelocity } from './limits.js';
-import { MERGES } from './merge.js';
-import type { Plan } from './merge.js';
 
-/** One question to the engine. */
-export interface Ticket {
-  readonly epoch: number;
-  /** When it was asked, ns. */
-  readonly asked: bigint;
+/** Identifies one inference; returned with its chunk. */
+export interface InferenceTicket {
+  /** When the inference started, ns. */
+  readonly requestedAt: bigint;
 }
 
-/** What one control tick gives. No command: there is nothing safe to say yet, or the robot was stopped. */
-export interface Step {
+/** The result of one control tick. No command: there is no safe command yet, or the robot was stopped. */
+export interface TickResult {
   readonly command?: Command;
   readonly fault?: Pi05Error<RunCode>;
 }
 
-const CONSUMED_HISTORY = 1024;
+const MAX_STEP_TIMES = 1024;
 
 /**
- * Decides when a chunk is wanted and what the robot is told at each control tick. One row of a chunk is one tick.
- * Pure: time and measured positions are passed in, nothing is published from here.
+ * Decides when a chunk is wanted and which command is sent at each control tick. One row of a chunk is one tick.
+ * Pure: time and measured positions are arguments, and nothing is published from here.
  *
- * `sync` executes `replan_steps` rows, holds, and goes on with the next chunk; `async` asks for the next chunk once
- * `replan_steps` rows have passed and executes the rest meanwhile. Every command passes the joints' limits.
- * A chunk asked for before a reset, a stop or the engine's time-out is never executed.
+ * `sync` executes `replan_steps` rows, holds, and continues with the next chunk. `async` wants the next chunk after
+ * `replan_steps` rows and executes the remaining rows meanwhile. The joints' limits apply to every command. A chunk that
+ * was requested before a reset or a stop, or that arrives after the engine's timeout, is never executed.
  */
 export class Schedule {
   readonly #config: PolicyConfig;
   readonly #joints: readonly ActionJoint[];
   /** Seconds between ticks. */
   readonly #period: number;
-  /** Seconds for which a measured position counts. */
+  /** Seconds for which a measured position is used. */
   readonly #maxAge: number;
   readonly #latency = new LatencyEstimate();
   #active = false;
-  #epoch = 0;
-  #ticket: Ticket | undefined;
-  /** The inference that is asked for is late. */
-  #late = false;
+  /** The inference in flight; undefined also where its chunk is not wanted any more. */
+  #ticket: InferenceTicket | undefined;
+  /** The inference in flight has exceeded the timeout. */
+  #engineLate = false;
   #plan: Plan | undefined;
   /** A step of a chunk was sent since the robot was last stopped. */
   #started = false;
-  /** Nothing is sent after the stop action until there is a plan again. */
-  #silent = false;
+  /** The stop action was sent; nothing follows it until there is a new plan. */
+  #stopped = false;
   /** [action joints] last commanded positions (NaN where velocities are sent) and velocities; undefined when nothing was sent. */
   #last: { readonly positions: Float64Array; readonly velocities: Float64Array } | undefined;
-  /** Times of the ticks whose step came from a chunk, oldest first. */
-  #consumed: bigint[] = [];
+  /** Times of the ticks that executed a step of a chunk, oldest first. */
+  #stepTimes: bigint[] = [];
 
   constructor(config: PolicyConfig) {
     this.#config = config;
@@ -64,15 +63,14 @@ export class Schedule {
   activate(): void {
     this.#active = true;
     this.reset();
-    this.#silent = false;
+    this.#stopped = false;
   }
 
-  /** Drops the plan and every chunk still to come; motion goes on from the last command. */
+  /** Drops the plan and the chunk of the inference in flight; motion continues from the last command. */
   reset(): void {
-    this.#epoch++;
     this.#ticket = undefined;
     this.#plan = undefined;
-    this.#consumed = [];
+    this.#stepTimes = [];
   }
 
   /** Whether an inference should start as soon as there is an observation. */
@@ -80,22 +78,22 @@ export class Schedule {
     return (
       this.#active &&
       this.#ticket === undefined &&
-      (this.#plan === undefined || this.#plan.next >= this.#replanRow(this.#plan))
+      (this.#plan === undefined || this.#plan.nextRow >= this.#replanRow(this.#plan))
     );
   }
 
-  /** To be called when an inference starts; its ticket comes back with the chunk. */
-  ask(now: bigint): Ticket {
-    this.#late = false;
-    this.#ticket = { epoch: this.#epoch, asked: now };
+  /** Call this when an inference starts, and `accept` with the ticket and the chunk when it is done. */
+  requestInference(now: bigint): InferenceTicket {
+    this.#engineLate = false;
+    this.#ticket = { requestedAt: now };
     return this.#ticket;
   }
 
   /**
-   * Takes a chunk as the new plan.
-   * @returns 'outdated' where it must not be executed any more, a fault CHUNK_NOT_FINITE where it can not.
+   * Makes a chunk the new plan.
+   * @returns 'outdated' where it must not be executed any more, a fault CHUNK_NOT_FINITE where it cannot be executed.
    */
-  accept(ticket: Ticket, chunk: ActionChunk, now: bigint): 'accepted' | 'outdated' | Pi05Error<RunCode> {
+  accept(ticket: InferenceTicket, chunk: ActionChunk, now: bigint): 'accepted' | 'outdated' | Pi05Error<RunCode> {
     const late = this.#isLate(ticket, now);
     if (ticket !== this.#ticket) return 'outdated';
     this.#ticket = undefined;
@@ -112,38 +110,39 @@ export class Schedule {
     }
     const latency = now - chunk.stamp;
     this.#latency.add(latency);
-    this.#consumed = this.#consumed.filter((time) => time >= chunk.stamp);
-    const estimate = Math.ceil(toSeconds(this.#latency.p95) / chunk.period);
-    this.#plan = MERGES[this.#config.schedule.mode](chunk, Math.min(estimate, this.#consumed.length));
-    this.#silent = false;
+    this.#stepTimes = this.#stepTimes.filter((time) => time >= chunk.stamp);
+    // Never skips more steps than were executed since the observation.
+    const estimatedSteps = Math.ceil(toSeconds(this.#latency.p95) / chunk.period);
+    this.#plan = mergeStrategies[this.#config.schedule.mode](chunk, Math.min(estimatedSteps, this.#stepTimes.length));
+    this.#stopped = false;
     return 'accepted';
   }
 
-  /** ENGINE_LATE for as long as an inference has had no answer for too long. */
-  watch(now: bigint): Pi05Error<RunCode> | undefined {
+  /** ENGINE_LATE while the inference in flight exceeds the timeout. */
+  checkEngine(now: bigint): Pi05Error<RunCode> | undefined {
     const ticket = this.#ticket;
     if (ticket === undefined || !this.#isLate(ticket, now)) return undefined;
-    this.#late = true;
+    this.#engineLate = true;
     const timeout = toSeconds(this.#config.schedule.engineTimeout);
-    const waited = toSeconds(now - ticket.asked);
+    const waited = toSeconds(now - ticket.requestedAt);
     return new Pi05Error(
       'ENGINE_LATE',
-      `Expected a chunk within ${timeout} s, received none in ${waited.toFixed(3)} s; it is dropped when it comes`,
+      `Expected a chunk within ${timeout} s, received none in ${waited.toFixed(3)} s; it is dropped when it arrives`,
       'engine',
     );
   }
 
   /**
    * The command of the control tick at `now`.
-   * @param measured [action joints] positions in the robot's units, NaN where there is none to measure; undefined where
-   * they are not known at present.
+   * @param measured [action joints] positions in the robot's units, NaN where none is needed; undefined where they are
+   * unknown at present.
    */
-  next(now: bigint, measured: Float64Array | undefined): Step {
-    if (!this.#active || this.#silent) return {};
+  tick(now: bigint, measured: Float64Array | undefined): TickResult {
+    if (!this.#active || this.#stopped) return {};
     const row = this.#nextRow();
     if (!this.#started) {
       if (measured === undefined || (row === undefined && !this.#canHold(measured))) return {};
-      const jump = row && this.#jump(row, measured);
+      const jump = row && this.#checkJump(row, measured);
       if (jump !== undefined) {
         this.#plan = undefined;
         return { command: this.#send(now, 'hold', undefined, measured), fault: jump };
@@ -151,40 +150,40 @@ export class Schedule {
       if (row !== undefined || this.#last === undefined) this.#startFrom(measured);
     }
     if (row === undefined) {
-      const fault = this.#starve();
+      const fault = this.#underrun();
       const command = this.#send(now, 'hold', undefined, measured);
       return fault ? { command, fault } : { command };
     }
     this.#started = true;
-    this.#plan!.next++;
-    this.#consumed.push(now);
-    if (this.#consumed.length > CONSUMED_HISTORY) this.#consumed.shift();
+    this.#plan!.nextRow++;
+    this.#stepTimes.push(now);
+    if (this.#stepTimes.length > MAX_STEP_TIMES) this.#stepTimes.shift();
     return { command: this.#send(now, 'step', row, measured) };
   }
 
   /**
-   * The stop action: measured positions (the last command where they are not known), zero velocities, grippers as last
-   * commanded. Nothing follows it until a chunk that is asked for after it arrives. Undefined where it was already
-   * sent, or where a position joint was never commanded nor measured: then there is no motion to stop.
+   * The stop action: measured positions (the last command where they are unknown), zero velocities, grippers as last
+   * commanded. No command follows it until a chunk arrives that was requested after it. Undefined where it was sent
+   * already, or where a position joint was neither commanded nor measured yet: then there is no motion to stop.
    */
   stop(now: bigint, measured: Float64Array | undefined): Command | undefined {
-    const sent = this.#silent;
+    const alreadySent = this.#stopped;
     const last = this.#last?.positions;
     this.reset();
-    this.#silent = true;
+    this.#stopped = true;
     this.#started = false;
     this.#last = undefined;
-    if (!this.#active || sent) return undefined;
-    const known = (value: number | undefined): value is number => value !== undefined && !Number.isNaN(value);
+    if (!this.#active || alreadySent) return undefined;
+    const isKnown = (value: number | undefined): value is number => value !== undefined && !Number.isNaN(value);
     const values = Float64Array.from(this.#joints, (joint, j) => {
       if (sendsVelocity(joint)) return 0;
       const sources = joint.gripper ? [last?.[j], measured?.[j]] : [measured?.[j], last?.[j]];
-      return sources.find(known) ?? NaN;
+      return sources.find(isKnown) ?? NaN;
     });
     return values.some(Number.isNaN) ? undefined : { time: now, reason: 'stop', values };
   }
 
-  /** As `stop`; nothing is wanted or executed until the next activation. */
+  /** Like `stop`; no inference is wanted and no command is sent until the next activation. */
   deactivate(now: bigint, measured: Float64Array | undefined): Command | undefined {
     const command = this.stop(now, measured);
     this.#active = false;
@@ -203,17 +202,18 @@ export class Schedule {
   #nextRow(): Float64Array | undefined {
     const plan = this.#plan;
     if (plan === undefined) return undefined;
-    const { chunk, next } = plan;
+    const { chunk, nextRow } = plan;
     const end = this.#config.schedule.mode === 'sync' ? this.#replanRow(plan) : chunk.rows;
-    return next < end ? chunk.values.subarray(next * chunk.joints.length, (next + 1) * chunk.joints.length) : undefined;
+    const columns = chunk.joints.length;
+    return nextRow < end ? chunk.values.subarray(nextRow * columns, (nextRow + 1) * columns) : undefined;
   }
 
-  #isLate({ asked }: Ticket, now: bigint): boolean {
-    return now - asked > this.#config.schedule.engineTimeout;
+  #isLate({ requestedAt }: InferenceTicket, now: bigint): boolean {
+    return now - requestedAt > this.#config.schedule.engineTimeout;
   }
 
-  /** A position step further from where the robot is than one period at full speed; grippers are free to snap. */
-  #jump(row: Float64Array, measured: Float64Array): Pi05Error<RunCode> | undefined {
+  /** COMMAND_JUMP for a position further from the measured one than one period at full speed. Grippers are exempt. */
+  #checkJump(row: Float64Array, measured: Float64Array): Pi05Error<RunCode> | undefined {
     for (const [j, { name, kind, gripper, lower, upper, maxVelocity }] of this.#joints.entries()) {
       if (kind === 'velocity' || gripper) continue;
       const target = Math.min(Math.max(row[j]!, lower), upper);
@@ -231,18 +231,18 @@ export class Schedule {
     this.#last = { positions, velocities: new Float64Array(positions.length) };
   }
 
-  /** COMMAND_STARVED for as long as a chunk has run out without the next one. Waiting is sync's way. */
-  #starve(): Pi05Error<RunCode> | undefined {
-    const waits = this.#config.schedule.mode === 'sync' && this.#ticket !== undefined && !this.#late;
-    if (this.#plan === undefined || waits) return undefined;
+  /** COMMAND_STARVED while the last chunk has run out. In `sync` that is normal while an inference is in flight. */
+  #underrun(): Pi05Error<RunCode> | undefined {
+    const waiting = this.#config.schedule.mode === 'sync' && this.#ticket !== undefined && !this.#engineLate;
+    if (this.#plan === undefined || waiting) return undefined;
     return new Pi05Error(
       'COMMAND_STARVED',
-      `Expected a chunk before the last one's ${this.#plan.next} steps ran out, received none; holding`,
+      `Expected a chunk before the last one's ${this.#plan.nextRow} steps ran out, received none; holding`,
       'engine',
     );
   }
 
-  /** Limits `wanted` (undefined: stand still) and remembers what became of it. */
+  /** Applies the limits to `wanted` (undefined: no motion) and remembers the result. */
   #send(
     time: bigint,
     reason: CommandReason,
@@ -255,18 +255,18 @@ export class Schedule {
     const velocities = new Float64Array(this.#joints.length);
     for (const [j, joint] of this.#joints.entries()) {
       const velocity = last.velocities[j]!;
-      const where = measured?.[j] ?? NaN;
+      const measuredPosition = measured?.[j] ?? NaN;
       if (sendsVelocity(joint)) {
-        const motion = { position: where, velocity };
+        const motion = { position: measuredPosition, velocity };
         values[j] = velocities[j] = limitVelocity(wanted?.[j] ?? 0, joint, motion, this.#period);
         continue;
       }
-      const before = last.positions[j]!;
-      // Without a measured start the first command is the start.
-      const position = Number.isNaN(before) ? (wanted?.[j] ?? before) : before;
+      const lastPosition = last.positions[j]!;
+      // Without a measured start position the first command is the start position.
+      const position = Number.isNaN(lastPosition) ? (wanted?.[j] ?? lastPosition) : lastPosition;
       const motion = { position, velocity };
       values[j] = joint.integrated
-        ? integrateVelocity(wanted?.[j] ?? 0, joint, motion, where, this.#period, this.#maxAge)
+        ? integrateVelocity(wanted?.[j] ?? 0, joint, motion, measuredPosition, this.#period, this.#maxAge)
         : limitPosition(wanted?.[j] ?? position, joint, motion, this.#period);
       velocities[j] = (values[j] - position) / this.#period;
     }

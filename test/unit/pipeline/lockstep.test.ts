@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { Refusal } from '../../../src/errors.js';
-import { Bench, TICK, watchRejections } from './bench.js';
+import { Harness, TICK, watchRejections } from './harness.js';
 import { image, joints, MS, robot, SECOND, T0 } from './robot.js';
 
 watchRejections();
@@ -9,47 +9,47 @@ describe('lock-step', () => {
   const config = robot({}, { lockstep: true, mode: 'sync', replanSteps: 2 });
 
   test('a_tick_waits_for_every_input_of_its_time_and_for_the_inference_on_them', async () => {
-    const bench = new Bench(config);
-    expect(bench.tick(T0)).toEqual([]);
-    bench.pipeline.offerJoints(joints(T0), T0);
-    bench.pipeline.offerImage('exterior', image(T0, 1), T0);
-    expect(bench.engine.busy).toBe(false);
-    bench.pipeline.offerImage('wrist', image(T0, 2), T0);
-    expect(bench.said()).toEqual([]);
-    await bench.engine.answer(10);
-    expect(bench.said()).toEqual(['chunk', 'step 10']);
-    expect(bench.commands[0]?.time).toBe(T0);
+    const harness = new Harness(config);
+    expect(harness.tick(T0)).toEqual([]);
+    harness.pipeline.offerJoints(joints(T0), T0);
+    harness.offerImage('exterior', image(T0, 1), T0);
+    expect(harness.engine.busy).toBe(false);
+    harness.offerImage('wrist', image(T0, 2), T0);
+    expect(harness.takeLog()).toEqual([]);
+    await harness.engine.answer(10);
+    expect(harness.takeLog()).toEqual(['chunk', 'step 10']);
+    expect(harness.commands[0]?.time).toBe(T0);
   });
 
   test('a_tick_that_wants_no_inference_still_waits_for_its_inputs_and_ends_with_one_command', async () => {
-    const bench = new Bench(config);
-    bench.offer(T0);
-    bench.tick(T0);
-    await bench.engine.answer(10);
-    bench.said();
-    expect(bench.tick(T0 + TICK)).toEqual([]);
-    bench.offer(T0 + TICK);
-    expect(bench.said()).toEqual(['step 11']);
-    bench.offer(T0 + 2n * TICK);
-    expect(bench.engine.busy).toBe(false);
-    bench.tick(T0 + 2n * TICK);
-    expect(bench.engine.busy).toBe(true);
-    await bench.engine.answer(20);
-    expect(bench.said()).toEqual(['chunk', 'step 20']);
-    expect(bench.chunks.map(({ stamp }) => stamp)).toEqual([T0, T0 + 2n * TICK]);
+    const harness = new Harness(config);
+    harness.offer(T0);
+    harness.tick(T0);
+    await harness.engine.answer(10);
+    harness.takeLog();
+    expect(harness.tick(T0 + TICK)).toEqual([]);
+    harness.offer(T0 + TICK);
+    expect(harness.takeLog()).toEqual(['step 11']);
+    harness.offer(T0 + 2n * TICK);
+    expect(harness.engine.busy).toBe(false);
+    harness.tick(T0 + 2n * TICK);
+    expect(harness.engine.busy).toBe(true);
+    await harness.engine.answer(20);
+    expect(harness.takeLog()).toEqual(['chunk', 'step 20']);
+    expect(harness.chunks.map(({ stamp }) => stamp)).toEqual([T0, T0 + 2n * TICK]);
   });
 
   test.each(['sync', 'async'] as const)('in_%s_every_tick_has_one_command_and_no_step_is_dropped', async (mode) => {
-    const bench = new Bench(robot({}, { lockstep: true, mode, replanSteps: 3 }));
+    const harness = new Harness(robot({}, { lockstep: true, mode, replanSteps: 3 }));
     const steps: string[] = [];
     for (let i = 0n; i < 9n; i++) {
       const now = T0 + i * TICK;
-      if (i % 2n === 0n) bench.offer(now);
-      bench.tick(now);
-      if (i % 2n === 1n) bench.offer(now);
-      if (bench.engine.busy) await bench.engine.answer(Number(i) * 10);
+      if (i % 2n === 0n) harness.offer(now);
+      harness.tick(now);
+      if (i % 2n === 1n) harness.offer(now);
+      if (harness.engine.busy) await harness.engine.answer(Number(i) * 10);
       steps.push(
-        ...bench.commands.splice(0).map(({ reason, time, values }) => `${(time - T0) / TICK} ${reason} ${values[0]}`),
+        ...harness.commands.splice(0).map(({ reason, time, values }) => `${(time - T0) / TICK} ${reason} ${values[0]}`),
       );
     }
     expect(steps).toEqual([
@@ -66,72 +66,72 @@ describe('lock-step', () => {
   });
 
   test('messages_of_a_tick_may_come_before_its_clock_however_long_its_period', async () => {
-    const bench = new Bench(robot({ controlRate: 2 }, { lockstep: true, mode: 'sync', replanSteps: 1 }));
+    const harness = new Harness(robot({ controlRate: 2 }, { lockstep: true, mode: 'sync', replanSteps: 1 }));
     for (let now = T0; now < T0 + 3n * SECOND; now += 500n * MS) {
-      bench.offer(now + 500n * MS, now);
-      bench.pipeline.tick(now + 500n * MS, 0n);
-      await bench.engine.answer(0);
+      harness.offer(now + 500n * MS, now);
+      harness.pipeline.tick(now + 500n * MS, 0n);
+      await harness.engine.answer(0);
     }
-    expect(bench.refusals).toEqual([]);
-    expect(bench.commands).toHaveLength(6);
+    expect(harness.refusals).toEqual([]);
+    expect(harness.commands).toHaveLength(6);
   });
 
   test('a_command_owed_at_deactivation_is_never_given', async () => {
-    const bench = new Bench(config);
-    bench.offer(T0);
-    bench.tick(T0);
-    bench.pipeline.deactivate(T0 + 1n);
-    expect(bench.said()).toEqual(['stop 0']);
-    bench.pipeline.activate(T0 + TICK);
-    bench.offer(T0 + TICK);
-    expect(bench.tick(T0 + TICK)).toEqual([]);
-    await bench.engine.answer(10);
-    await bench.engine.answer(20);
-    expect(bench.commands.slice(1).map(({ time }) => time)).toEqual([T0 + TICK]);
+    const harness = new Harness(config);
+    harness.offer(T0);
+    harness.tick(T0);
+    harness.pipeline.deactivate(T0 + 1n);
+    expect(harness.takeLog()).toEqual(['stop 0']);
+    harness.pipeline.activate(T0 + TICK);
+    harness.offer(T0 + TICK);
+    expect(harness.tick(T0 + TICK)).toEqual([]);
+    await harness.engine.answer(10);
+    await harness.engine.answer(20);
+    expect(harness.commands.slice(1).map(({ time }) => time)).toEqual([T0 + TICK]);
   });
 
   test('a_failure_ends_the_tick_with_the_stop_action', async () => {
-    const bench = new Bench(config);
-    bench.offer(T0);
-    bench.tick(T0);
-    await bench.engine.fail('device lost');
-    expect(bench.said()).toEqual(['stop 0', 'ENGINE_FAILED']);
+    const harness = new Harness(config);
+    harness.offer(T0);
+    harness.tick(T0);
+    await harness.engine.fail('device lost');
+    expect(harness.takeLog()).toEqual(['stop 0', 'ENGINE_FAILED']);
   });
 
   test('a_refusal_releases_the_tick', async () => {
-    const bench = new Bench(config);
-    bench.offer(T0);
-    bench.tick(T0);
-    await bench.engine.answer(10);
-    bench.tick(T0 + TICK);
-    bench.said();
-    bench.pipeline.offerJoints(joints(T0 + TICK, { a: NaN, b: 0 }), T0 + TICK);
-    expect(bench.said()).toEqual(['JOINT_NOT_FINITE', 'step 11']);
+    const harness = new Harness(config);
+    harness.offer(T0);
+    harness.tick(T0);
+    await harness.engine.answer(10);
+    harness.tick(T0 + TICK);
+    harness.takeLog();
+    harness.pipeline.offerJoints(joints(T0 + TICK, { a: NaN, b: 0 }), T0 + TICK);
+    expect(harness.takeLog()).toEqual(['JOINT_NOT_FINITE', 'step 11']);
   });
 
   test('the_next_tick_releases_one_whose_inputs_never_came', async () => {
-    const bench = new Bench(config);
-    bench.offer(T0);
-    bench.tick(T0);
-    await bench.engine.answer(10);
-    bench.said();
-    expect(bench.tick(T0 + 40n * MS)).toEqual([]);
-    expect(bench.tick(T0 + 80n * MS)).toEqual(['step 11']);
+    const harness = new Harness(config);
+    harness.offer(T0);
+    harness.tick(T0);
+    await harness.engine.answer(10);
+    harness.takeLog();
+    expect(harness.tick(T0 + 40n * MS)).toEqual([]);
+    expect(harness.tick(T0 + 80n * MS)).toEqual(['step 11']);
   });
 
-  test.each<[string, (bench: Bench) => void]>([
-    ['an empty prompt', (bench) => bench.pipeline.setPrompt('', T0)],
-    ['a prompt too long', (bench) => (bench.policy.refuse = new Refusal('PROMPT_TOO_LONG', 'too long', 'prompt'))],
-    ['an engine that is not finite', (bench) => (bench.engine.broken = true)],
+  test.each<[string, (harness: Harness) => void]>([
+    ['an empty prompt', (harness) => harness.pipeline.setPrompt('', T0)],
+    ['a prompt too long', (harness) => (harness.policy.refuse = new Refusal('PROMPT_TOO_LONG', 'too long', 'prompt'))],
+    ['an engine that is not finite', (harness) => (harness.engine.broken = true)],
   ])('every_tick_has_its_command_whatever_lasts: %s', async (_, spoil) => {
-    const bench = new Bench(config);
-    spoil(bench);
+    const harness = new Harness(config);
+    spoil(harness);
     for (let i = 0n; i < 5n; i++) {
-      bench.offer(T0 + i * TICK);
-      bench.tick(T0 + i * TICK);
-      if (bench.engine.busy) await bench.engine.answer(0);
-      expect(bench.commands.map(({ reason, time }) => [reason, time])).toEqual([['hold', T0 + i * TICK]]);
-      bench.commands.length = 0;
+      harness.offer(T0 + i * TICK);
+      harness.tick(T0 + i * TICK);
+      if (harness.engine.busy) await harness.engine.answer(0);
+      expect(harness.commands.map(({ reason, time }) => [reason, time])).toEqual([['hold', T0 + i * TICK]]);
+      harness.commands.length = 0;
     }
   });
 });

@@ -1,238 +1,238 @@
 import { describe, expect, test } from '@jest/globals';
 import { Refusal } from '../../../src/errors.js';
-import { Bench, ROWS, TICK, turns, watchRejections } from './bench.js';
+import { Harness, ROWS, TICK, flushPromises, watchRejections } from './harness.js';
 import { image, joints, MS, robot, SECOND, T0 } from './robot.js';
 
 watchRejections();
 
 describe('from messages to commands', () => {
   test('an_inference_starts_with_the_message_that_completes_the_set_not_on_the_tick', async () => {
-    const bench = new Bench();
-    bench.pipeline.offerImage('exterior', image(T0, 1), T0);
-    bench.pipeline.offerJoints(joints(T0), T0);
-    expect(bench.engine.busy).toBe(false);
-    bench.pipeline.offerImage('wrist', image(T0, 2), T0);
-    expect(bench.engine.busy).toBe(true);
-    expect(bench.engine.requests[0]?.images).toHaveLength(2);
-    await bench.engine.answer(10);
-    expect(bench.said()).toEqual(['chunk']);
-    expect(bench.tick(T0 + TICK)).toEqual(['step 10']);
-    expect(bench.tick(T0 + 2n * TICK)).toContain('step 11');
+    const harness = new Harness();
+    harness.offerImage('exterior', image(T0, 1), T0);
+    harness.pipeline.offerJoints(joints(T0), T0);
+    expect(harness.engine.busy).toBe(false);
+    harness.offerImage('wrist', image(T0, 2), T0);
+    expect(harness.engine.busy).toBe(true);
+    expect(harness.engine.requests[0]?.images).toHaveLength(2);
+    await harness.engine.answer(10);
+    expect(harness.takeLog()).toEqual(['chunk']);
+    expect(harness.tick(T0 + TICK)).toEqual(['step 10']);
+    expect(harness.tick(T0 + 2n * TICK)).toContain('step 11');
   });
 
   test('a_chunk_is_handed_on_once_with_its_times', async () => {
-    const bench = new Bench();
-    bench.offer(T0);
-    bench.pipeline.offerJoints(joints(T0 + 30n * MS), T0 + 30n * MS);
-    await bench.engine.answer(10);
-    expect(bench.chunks).toHaveLength(1);
-    expect(bench.chunks[0]).toMatchObject({
+    const harness = new Harness();
+    harness.offer(T0);
+    harness.pipeline.offerJoints(joints(T0 + 30n * MS), T0 + 30n * MS);
+    await harness.engine.answer(10);
+    expect(harness.chunks).toHaveLength(1);
+    expect(harness.chunks[0]).toMatchObject({
       stamp: T0,
       rows: ROWS,
       joints: ['a', 'b'],
       inferenceMs: 12,
       latencyMs: 30,
     });
-    expect([...bench.chunks[0]!.values.subarray(0, 4)]).toEqual([10, 10, 11, 11]);
+    expect([...harness.chunks[0]!.values.subarray(0, 4)]).toEqual([10, 10, 11, 11]);
   });
 
   test('latency_is_counted_on_the_clock_where_there_is_one', async () => {
     let now = T0;
-    const bench = new Bench(robot(), () => now);
-    bench.offer(T0);
+    const harness = new Harness(robot(), () => now);
+    harness.offer(T0);
     now = T0 + 45n * MS;
-    await bench.engine.answer(10);
-    expect(bench.chunks[0]?.latencyMs).toBe(45);
+    await harness.engine.answer(10);
+    expect(harness.chunks[0]?.latencyMs).toBe(45);
   });
 
   test('one_inference_is_in_flight_and_the_newest_observation_is_next', async () => {
-    const bench = new Bench(robot({}, { replanSteps: 1 }));
-    bench.offer(T0);
-    for (let i = 1n; i <= 5n; i++) bench.offer(T0 + i * 10n * MS);
-    expect(bench.engine.requests).toHaveLength(1);
-    await bench.engine.answer(10);
-    bench.tick(T0 + 60n * MS);
-    expect(bench.engine.requests).toHaveLength(2);
-    await bench.engine.answer(20);
-    expect(bench.chunks.map(({ stamp }) => stamp)).toEqual([T0, T0 + 50n * MS]);
+    const harness = new Harness(robot({}, { replanSteps: 1 }));
+    harness.offer(T0);
+    for (let i = 1n; i <= 5n; i++) harness.offer(T0 + i * 10n * MS);
+    expect(harness.engine.requests).toHaveLength(1);
+    await harness.engine.answer(10);
+    harness.tick(T0 + 60n * MS);
+    expect(harness.engine.requests).toHaveLength(2);
+    await harness.engine.answer(20);
+    expect(harness.chunks.map(({ stamp }) => stamp)).toEqual([T0, T0 + 50n * MS]);
   });
 
   test('a_complete_set_is_used_as_soon_as_the_tick_wants_one', async () => {
-    const bench = new Bench(robot({}, { mode: 'sync', replanSteps: 2 }));
-    bench.offer(T0);
-    await bench.engine.answer(10);
-    bench.offer(T0 + 10n * MS);
-    expect(bench.engine.busy).toBe(false);
-    bench.tick(T0 + 20n * MS);
-    expect(bench.engine.busy).toBe(false);
-    bench.tick(T0 + 120n * MS);
-    expect(bench.engine.busy).toBe(false);
-    bench.offer(T0 + 130n * MS);
-    expect(bench.engine.busy).toBe(true);
+    const harness = new Harness(robot({}, { mode: 'sync', replanSteps: 2 }));
+    harness.offer(T0);
+    await harness.engine.answer(10);
+    harness.offer(T0 + 10n * MS);
+    expect(harness.engine.busy).toBe(false);
+    harness.tick(T0 + 20n * MS);
+    expect(harness.engine.busy).toBe(false);
+    harness.tick(T0 + 120n * MS);
+    expect(harness.engine.busy).toBe(false);
+    harness.offer(T0 + 130n * MS);
+    expect(harness.engine.busy).toBe(true);
   });
 
   test('cameras_that_share_their_stamps_are_seen_together', async () => {
-    const bench = new Bench(robot({}, { replanSteps: 1 }));
-    bench.offer(T0);
-    await bench.engine.answer(10);
-    bench.tick(T0 + 5n * MS);
+    const harness = new Harness(robot({}, { replanSteps: 1 }));
+    harness.offer(T0);
+    await harness.engine.answer(10);
+    harness.tick(T0 + 5n * MS);
     const next = T0 + 20n * MS;
-    bench.pipeline.offerJoints(joints(T0 + 15n * MS), T0 + 15n * MS);
-    bench.pipeline.offerImage('exterior', image(next, 1), next);
-    expect(bench.engine.busy).toBe(false);
-    bench.pipeline.offerImage('wrist', image(next, 2), next);
-    expect(bench.engine.busy).toBe(true);
-    await bench.engine.answer(20);
-    expect(bench.chunks.map(({ stamp }) => stamp)).toEqual([T0, next]);
+    harness.pipeline.offerJoints(joints(T0 + 15n * MS), T0 + 15n * MS);
+    harness.offerImage('exterior', image(next, 1), next);
+    expect(harness.engine.busy).toBe(false);
+    harness.offerImage('wrist', image(next, 2), next);
+    expect(harness.engine.busy).toBe(true);
+    await harness.engine.answer(20);
+    expect(harness.chunks.map(({ stamp }) => stamp)).toEqual([T0, next]);
   });
 
   test('a_stream_slower_than_the_ticks_holds_an_inference_up_for_one_tick_at_most', async () => {
-    const bench = new Bench(robot({}, { replanSteps: 1 }));
-    bench.offer(T0);
-    await bench.engine.answer(10);
-    bench.tick(T0 + 5n * MS);
-    bench.pipeline.offerJoints(joints(T0 + 15n * MS), T0 + 15n * MS);
-    expect(bench.engine.busy).toBe(false);
-    bench.tick(T0 + 25n * MS);
-    expect(bench.engine.busy).toBe(true);
-    await bench.engine.answer(20);
-    expect(bench.chunks.at(-1)?.stamp).toBe(T0 + 15n * MS);
+    const harness = new Harness(robot({}, { replanSteps: 1 }));
+    harness.offer(T0);
+    await harness.engine.answer(10);
+    harness.tick(T0 + 5n * MS);
+    harness.pipeline.offerJoints(joints(T0 + 15n * MS), T0 + 15n * MS);
+    expect(harness.engine.busy).toBe(false);
+    harness.tick(T0 + 25n * MS);
+    expect(harness.engine.busy).toBe(true);
+    await harness.engine.answer(20);
+    expect(harness.chunks.at(-1)?.stamp).toBe(T0 + 15n * MS);
   });
 
   test('flow_steps_are_passed_on_only_where_configured', async () => {
-    const [own, given] = [new Bench(), new Bench(robot({ flowSteps: 5 }))];
-    for (const bench of [own, given]) bench.offer(T0);
+    const [own, given] = [new Harness(), new Harness(robot({ flowSteps: 5 }))];
+    for (const harness of [own, given]) harness.offer(T0);
     expect([own.engine.requests[0]!.steps, given.engine.requests[0]!.steps]).toEqual([undefined, 5]);
-    for (const bench of [own, given]) await bench.engine.answer(0);
+    for (const harness of [own, given]) await harness.engine.answer(0);
   });
 
   test('nothing_happens_while_inactive_but_the_prompt_is_kept', async () => {
-    const bench = new Bench(robot({ prompt: '' }));
-    bench.pipeline.deactivate(T0);
-    bench.said();
-    bench.offer(T0 + 1n);
-    bench.pipeline.offerImage('wrist', image(T0, 1, { encoding: 'nv12' }), T0);
-    bench.pipeline.tick(T0 + SECOND, 0n);
-    bench.pipeline.setPrompt('go', T0 + SECOND);
-    expect([bench.said(), bench.engine.busy]).toEqual([[], false]);
-    bench.pipeline.activate(T0 + SECOND);
-    bench.offer(T0 + SECOND);
-    expect(bench.engine.busy).toBe(true);
-    await bench.engine.answer(0);
+    const harness = new Harness(robot({ prompt: '' }));
+    harness.pipeline.deactivate(T0);
+    harness.takeLog();
+    harness.offer(T0 + 1n);
+    harness.offerImage('wrist', image(T0, 1, { encoding: 'nv12' }), T0);
+    harness.pipeline.tick(T0 + SECOND, 0n);
+    harness.pipeline.setPrompt('go', T0 + SECOND);
+    expect([harness.takeLog(), harness.engine.busy]).toEqual([[], false]);
+    harness.pipeline.activate(T0 + SECOND);
+    harness.offer(T0 + SECOND);
+    expect(harness.engine.busy).toBe(true);
+    await harness.engine.answer(0);
   });
 });
 
 describe('refusals', () => {
   test('good_bad_good_recovers_at_once', async () => {
-    const bench = new Bench(robot({}, { replanSteps: 1 }));
-    bench.offer(T0);
-    await bench.engine.answer(10);
-    bench.tick(T0 + 10n * MS);
-    bench.pipeline.offerImage('wrist', image(T0 + 20n * MS, 2, { step: 1 }), T0 + 20n * MS);
-    expect(bench.said()).toEqual(['IMAGE_DATA']);
-    bench.offer(T0 + 21n * MS);
-    expect(bench.engine.busy).toBe(true);
-    await bench.engine.answer(20);
-    expect(bench.chunks.map(({ stamp }) => stamp)).toEqual([T0, T0 + 21n * MS]);
+    const harness = new Harness(robot({}, { replanSteps: 1 }));
+    harness.offer(T0);
+    await harness.engine.answer(10);
+    harness.tick(T0 + 10n * MS);
+    harness.offerImage('wrist', image(T0 + 20n * MS, 2, { step: 1 }), T0 + 20n * MS);
+    expect(harness.takeLog()).toEqual(['IMAGE_DATA']);
+    harness.offer(T0 + 21n * MS);
+    expect(harness.engine.busy).toBe(true);
+    await harness.engine.answer(20);
+    expect(harness.chunks.map(({ stamp }) => stamp)).toEqual([T0, T0 + 21n * MS]);
   });
 
   test('silence_is_reported_by_the_tick_after_the_age_and_never_stalls_the_ticks', async () => {
-    const bench = new Bench();
-    bench.offer(T0);
-    await bench.engine.answer(10);
-    bench.said();
-    expect(bench.tick(T0 + 100n * MS)).toEqual(['step 10']);
-    expect(bench.tick(T0 + 200n * MS)).toEqual(['step 11', 'STATE_STALE']);
-    expect(bench.tick(T0 + 300n * MS)).toEqual(['step 12', 'CAMERA_STALE', 'CAMERA_STALE']);
-    expect(bench.tick(T0 + 400n * MS)).toEqual(['step 13']);
+    const harness = new Harness();
+    harness.offer(T0);
+    await harness.engine.answer(10);
+    harness.takeLog();
+    expect(harness.tick(T0 + 100n * MS)).toEqual(['step 10']);
+    expect(harness.tick(T0 + 200n * MS)).toEqual(['step 11', 'STATE_STALE']);
+    expect(harness.tick(T0 + 300n * MS)).toEqual(['step 12', 'CAMERA_STALE', 'CAMERA_STALE']);
+    expect(harness.tick(T0 + 400n * MS)).toEqual(['step 13']);
   });
 
   test('what_was_refused_before_it_could_be_offered_is_counted_too', () => {
-    const bench = new Bench();
-    bench.pipeline.refuse(
+    const harness = new Harness();
+    harness.pipeline.refuse(
       new Refusal('MESSAGE_DATA', 'Expected 4 bytes, received 3 from joint_states', 'joint_states'),
       T0,
     );
-    expect(bench.said()).toEqual(['MESSAGE_DATA']);
-    expect(bench.pipeline.statistics.refusals).toEqual({ MESSAGE_DATA: 1 });
+    expect(harness.takeLog()).toEqual(['MESSAGE_DATA']);
+    expect(harness.pipeline.statistics.refusals).toEqual({ MESSAGE_DATA: 1 });
   });
 
   test('a_prompt_the_policy_refuses_is_tried_and_said_once_a_second_and_the_next_prompt_at_once', async () => {
-    const bench = new Bench();
-    bench.policy.refuse = new Refusal('PROMPT_TOO_LONG', 'Expected at most 200 tokens, received 300', 'prompt');
+    const harness = new Harness();
+    harness.policy.refuse = new Refusal('PROMPT_TOO_LONG', 'Expected at most 200 tokens, received 300', 'prompt');
     for (let t = T0; t < T0 + 2n * SECOND; t += 10n * MS) {
-      bench.offer(t);
-      if ((t - T0) % TICK === 0n) bench.pipeline.tick(t, 0n);
+      harness.offer(t);
+      if ((t - T0) % TICK === 0n) harness.pipeline.tick(t, 0n);
     }
-    expect(bench.refusals.map(({ code }) => code)).toEqual(['PROMPT_TOO_LONG', 'PROMPT_TOO_LONG']);
-    expect(bench.policy.prepared).toBe(2);
-    bench.policy.refuse = undefined;
-    bench.pipeline.setPrompt('shorter', T0 + 2n * SECOND);
-    expect(bench.engine.busy).toBe(true);
-    await bench.engine.answer(0);
+    expect(harness.refusals.map(({ code }) => code)).toEqual(['PROMPT_TOO_LONG', 'PROMPT_TOO_LONG']);
+    expect(harness.policy.prepared).toBe(2);
+    harness.policy.refuse = undefined;
+    harness.pipeline.setPrompt('shorter', T0 + 2n * SECOND);
+    expect(harness.engine.busy).toBe(true);
+    await harness.engine.answer(0);
   });
 });
 
 describe('a new prompt', () => {
   test('ends_the_old_motion_and_drops_the_chunk_asked_for_before', async () => {
-    const bench = new Bench(robot({}, { replanSteps: 1 }));
-    bench.offer(T0);
-    await bench.engine.answer(10);
-    bench.tick(T0 + 10n * MS);
-    bench.offer(T0 + 20n * MS);
-    bench.pipeline.setPrompt('something else', T0 + 30n * MS);
-    bench.said();
-    expect(bench.tick(T0 + 40n * MS)).toEqual(['hold 10']);
-    await bench.engine.answer(20);
-    expect(bench.said()).toEqual([]);
-    expect(bench.pipeline.statistics.outdated).toBe(1);
-    bench.offer(T0 + 50n * MS);
-    await bench.engine.answer(30);
-    expect(bench.tick(T0 + 60n * MS)).toEqual(['chunk', 'step 30']);
+    const harness = new Harness(robot({}, { replanSteps: 1 }));
+    harness.offer(T0);
+    await harness.engine.answer(10);
+    harness.tick(T0 + 10n * MS);
+    harness.offer(T0 + 20n * MS);
+    harness.pipeline.setPrompt('something else', T0 + 30n * MS);
+    harness.takeLog();
+    expect(harness.tick(T0 + 40n * MS)).toEqual(['hold 10']);
+    await harness.engine.answer(20);
+    expect(harness.takeLog()).toEqual([]);
+    expect(harness.pipeline.statistics.outdated).toBe(1);
+    harness.offer(T0 + 50n * MS);
+    await harness.engine.answer(30);
+    expect(harness.tick(T0 + 60n * MS)).toEqual(['chunk', 'step 30']);
   });
 
   test('the_same_again_changes_nothing', async () => {
-    const bench = new Bench();
-    bench.offer(T0);
-    bench.pipeline.setPrompt('pick up the red block', T0);
-    await bench.engine.answer(10);
-    expect(bench.said()).toEqual(['chunk']);
+    const harness = new Harness();
+    harness.offer(T0);
+    harness.pipeline.setPrompt('pick up the red block', T0);
+    await harness.engine.answer(10);
+    expect(harness.takeLog()).toEqual(['chunk']);
   });
 });
 
 describe('deactivation', () => {
   test('sends_the_stop_action_once_and_last_and_drops_the_inference_in_flight', async () => {
-    const bench = new Bench(robot({}, { replanSteps: 1 }));
-    bench.offer(T0);
-    await bench.engine.answer(10);
-    bench.tick(T0 + 10n * MS);
-    bench.offer(T0 + 20n * MS);
-    expect(bench.engine.busy).toBe(true);
-    bench.said();
-    bench.pipeline.deactivate(T0 + 30n * MS);
-    bench.pipeline.deactivate(T0 + 30n * MS);
-    bench.pipeline.tick(T0 + 40n * MS, 0n);
+    const harness = new Harness(robot({}, { replanSteps: 1 }));
+    harness.offer(T0);
+    await harness.engine.answer(10);
+    harness.tick(T0 + 10n * MS);
+    harness.offer(T0 + 20n * MS);
+    expect(harness.engine.busy).toBe(true);
+    harness.takeLog();
+    harness.pipeline.deactivate(T0 + 30n * MS);
+    harness.pipeline.deactivate(T0 + 30n * MS);
+    harness.pipeline.tick(T0 + 40n * MS, 0n);
     let idle = false;
-    const waiting = bench.pipeline.idle().then(() => (idle = true));
-    await turns();
+    const waiting = harness.pipeline.idle().then(() => (idle = true));
+    await flushPromises();
     expect(idle).toBe(false);
-    await bench.engine.answer(20);
+    await harness.engine.answer(20);
     await waiting;
-    expect(bench.said()).toEqual(['stop 0']);
+    expect(harness.takeLog()).toEqual(['stop 0']);
   });
 
   test('reactivated_while_the_old_inference_runs_it_waits_for_it_and_starts_its_own', async () => {
-    const bench = new Bench();
-    bench.offer(T0);
-    bench.pipeline.deactivate(T0);
-    bench.pipeline.activate(T0 + 10n * MS);
-    bench.offer(T0 + 10n * MS);
-    expect(bench.engine.requests).toHaveLength(1);
-    await bench.engine.answer(10);
-    expect(bench.chunks).toHaveLength(0);
-    expect(bench.engine.requests).toHaveLength(2);
-    await bench.engine.answer(20);
-    expect(bench.chunks.map(({ stamp }) => stamp)).toEqual([T0 + 10n * MS]);
+    const harness = new Harness();
+    harness.offer(T0);
+    harness.pipeline.deactivate(T0);
+    harness.pipeline.activate(T0 + 10n * MS);
+    harness.offer(T0 + 10n * MS);
+    expect(harness.engine.requests).toHaveLength(1);
+    await harness.engine.answer(10);
+    expect(harness.chunks).toHaveLength(0);
+    expect(harness.engine.requests).toHaveLength(2);
+    await harness.engine.answer(20);
+    expect(harness.chunks.map(({ stamp }) => stamp)).toEqual([T0 + 10n * MS]);
   });
 });
 
@@ -242,38 +242,38 @@ describe('time that jumps back', () => {
     [60n * MS, 0n],
     [60n * SECOND, 3600n * SECOND],
   ])('by_%d_ns_starts_over_with_the_inputs_whatever_the_skew', async (back, maxSkew) => {
-    const bench = new Bench(robot({ sync: { maxSkew } }, { replanSteps: 1 }));
-    bench.offer(T0);
-    await bench.engine.answer(10);
-    bench.tick(T0);
+    const harness = new Harness(robot({ sync: { maxSkew } }, { replanSteps: 1 }));
+    harness.offer(T0);
+    await harness.engine.answer(10);
+    harness.tick(T0);
     const again = T0 - back;
-    bench.offer(again);
-    expect(bench.engine.requests).toHaveLength(2);
-    await bench.engine.answer(20);
-    expect(bench.said()).toEqual(['chunk']);
-    expect(bench.tick(again + MS)).toEqual(['step 20']);
+    harness.offer(again);
+    expect(harness.engine.requests).toHaveLength(2);
+    await harness.engine.answer(20);
+    expect(harness.takeLog()).toEqual(['chunk']);
+    expect(harness.tick(again + MS)).toEqual(['step 20']);
   });
 
   test('by_a_correction_of_the_clock_does_not', async () => {
-    const bench = new Bench();
-    bench.offer(T0);
-    bench.pipeline.offerJoints(joints(T0), T0 - 10n * MS);
-    await bench.engine.answer(10);
-    expect(bench.said()).toEqual(['chunk']);
+    const harness = new Harness();
+    harness.offer(T0);
+    harness.pipeline.offerJoints(joints(T0), T0 - 10n * MS);
+    await harness.engine.answer(10);
+    expect(harness.takeLog()).toEqual(['chunk']);
   });
 });
 
 test('statistics_count_what_happened', async () => {
-  const bench = new Bench(robot({}, { replanSteps: 1 }));
+  const harness = new Harness(robot({}, { replanSteps: 1 }));
   for (let i = 0n; i < 3n; i++) {
     const now = T0 + i * TICK;
-    bench.offer(now);
-    bench.pipeline.tick(now, (i + 1n) * MS);
-    await bench.engine.answer(Number(i));
+    harness.offer(now);
+    harness.pipeline.tick(now, (i + 1n) * MS);
+    await harness.engine.answer(Number(i));
   }
-  bench.pipeline.offerJoints(joints(T0 + SECOND, { a: 1 }), T0 + 300n * MS);
-  bench.pipeline.deactivate(T0 + 300n * MS);
-  const { lastRefusal, ...counted } = bench.pipeline.statistics;
+  harness.pipeline.offerJoints(joints(T0 + SECOND, { a: 1 }), T0 + 300n * MS);
+  harness.pipeline.deactivate(T0 + 300n * MS);
+  const { lastRefusal, ...counted } = harness.pipeline.statistics;
   expect(lastRefusal?.code).toBe('JOINT_MISSING');
   expect(counted).toEqual({
     active: false,
@@ -291,8 +291,8 @@ test('statistics_count_what_happened', async () => {
 });
 
 test('statistics_keep_to_the_most_recent_samples', () => {
-  const bench = new Bench();
-  for (let i = 0; i < 4096; i++) bench.pipeline.tick(T0, 1000n * MS);
-  for (let i = 0; i < 4096; i++) bench.pipeline.tick(T0, 1n * MS);
-  expect(bench.pipeline.statistics.tickLatenessMs).toEqual({ p50: 1, p95: 1, p99: 1 });
+  const harness = new Harness();
+  for (let i = 0; i < 4096; i++) harness.pipeline.tick(T0, 1000n * MS);
+  for (let i = 0; i < 4096; i++) harness.pipeline.tick(T0, 1n * MS);
+  expect(harness.pipeline.statistics.tickLatenessMs).toEqual({ p50: 1, p95: 1, p99: 1 });
 });

@@ -1,14 +1,14 @@
 import { expect, test } from '@jest/globals';
-import { Samples } from '../../../src/pipeline/statistics.js';
+import { RecentSamples } from '../../../src/pipeline/statistics.js';
 import { percentiles } from '../../../src/statistics.js';
 import { random } from './robot.js';
 
 test('before_the_first_sample_there_are_no_percentiles', () => {
-  expect(new Samples().percentiles).toEqual({ p50: undefined, p95: undefined, p99: undefined });
+  expect(new RecentSamples().percentiles).toEqual({ p50: undefined, p95: undefined, p99: undefined });
 });
 
 test('percentiles_are_those_of_the_last_4096_samples_in_whatever_order_they_come', () => {
-  const [samples, all, next] = [new Samples(), [] as number[], random(7)];
+  const [samples, all, next] = [new RecentSamples(), [] as number[], random(7)];
   for (let i = 0; i < 10_000; i++) {
     // Many are equal, and the size drifts, so that what is dropped matters.
     const value = Math.floor(next() * 50) + Math.floor(i / 1000);

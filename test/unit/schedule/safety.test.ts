@@ -1,28 +1,30 @@
 import { describe, expect, test } from '@jest/globals';
 import { actionJoint, random, T0 } from '../pipeline/robot.js';
-import { Bench, chunk, config, counting, positions, velocities } from './bench.js';
+import { Harness, chunk, config, counting, positions, velocities } from './harness.js';
 
 const starved = (value: number, ticks: number): string[] => Array<string>(ticks).fill(`hold ${value} COMMAND_STARVED`);
 
 describe('starving', () => {
   test('steps_are_executed_while_they_remain_then_it_holds_and_says_so_until_there_is_a_chunk', () => {
-    const bench = new Bench(config(positions));
-    bench.give(counting(T0, 10, 2));
-    expect(bench.ticks(5)).toEqual(['step 10', 'step 11', ...starved(11, 3)]);
-    bench.give(counting(bench.now, 20, 1));
-    expect(bench.ticks(3)).toEqual(['step 20', ...starved(20, 2)]);
+    const harness = new Harness(config(positions));
+    harness.executeChunk(counting(T0, 10, 2));
+    expect(harness.ticks(5)).toEqual(['step 10', 'step 11', ...starved(11, 3)]);
+    harness.executeChunk(counting(harness.now, 20, 1));
+    expect(harness.ticks(3)).toEqual(['step 20', ...starved(20, 2)]);
   });
 
   test('velocities_stop_at_once_or_as_fast_as_they_may', () => {
     const joints = [actionJoint('a', { kind: 'velocity', maxAcceleration: 4 }), actionJoint('b', { kind: 'velocity' })];
-    const bench = new Bench(config(joints));
-    bench.give(
+    const harness = new Harness(config(joints));
+    harness.executeChunk(
       chunk(T0, [
         [0.4, 1],
         [0.8, 1],
       ]),
     );
-    const values = Array.from({ length: 5 }, () => [...bench.tick().command!.values].map((v) => Number(v.toFixed(9))));
+    const values = Array.from({ length: 5 }, () =>
+      [...harness.tick().command!.values].map((v) => Number(v.toFixed(9))),
+    );
     expect(values).toEqual([
       [0.4, 1],
       [0.8, 1],
@@ -35,28 +37,28 @@ describe('starving', () => {
 
 describe('before the first chunk', () => {
   test('it_holds_where_the_robot_was_first_measured', () => {
-    const bench = new Bench(config([actionJoint('a'), actionJoint('b', { kind: 'velocity' })]));
-    bench.measured = Float64Array.of(0.3, NaN);
-    expect(bench.tick().command).toMatchObject({ time: T0, reason: 'hold', values: Float64Array.of(0.3, 0) });
-    bench.measured = Float64Array.of(0.2, NaN);
-    expect(bench.ticks(1)).toEqual(['hold 0.3']);
+    const harness = new Harness(config([actionJoint('a'), actionJoint('b', { kind: 'velocity' })]));
+    harness.measured = Float64Array.of(0.3, NaN);
+    expect(harness.tick().command).toMatchObject({ time: T0, reason: 'hold', values: Float64Array.of(0.3, 0) });
+    harness.measured = Float64Array.of(0.2, NaN);
+    expect(harness.ticks(1)).toEqual(['hold 0.3']);
   });
 
   test('nothing_is_sent_while_nothing_is_measured', () => {
-    const bench = new Bench(config(positions));
-    bench.measured = undefined;
-    bench.give(counting(T0, 0));
-    expect(bench.ticks(2)).toEqual(['nothing', 'nothing']);
-    bench.measured = Float64Array.of(0, 0);
-    expect(bench.ticks(1)).toEqual(['step 0']);
+    const harness = new Harness(config(positions));
+    harness.measured = undefined;
+    harness.executeChunk(counting(T0, 0));
+    expect(harness.ticks(2)).toEqual(['nothing', 'nothing']);
+    harness.measured = Float64Array.of(0, 0);
+    expect(harness.ticks(1)).toEqual(['step 0']);
   });
 
   test('without_joint_space_state_nothing_is_held_but_steps_go_out', () => {
-    const bench = new Bench(config(positions));
-    bench.measured = Float64Array.of(NaN, NaN);
-    expect(bench.ticks(1)).toEqual(['nothing']);
-    bench.give(counting(T0, 7, 1));
-    expect(bench.ticks(2)).toEqual(['step 7', 'hold 7 COMMAND_STARVED']);
+    const harness = new Harness(config(positions));
+    harness.measured = Float64Array.of(NaN, NaN);
+    expect(harness.ticks(1)).toEqual(['nothing']);
+    harness.executeChunk(counting(T0, 7, 1));
+    expect(harness.ticks(2)).toEqual(['step 7', 'hold 7 COMMAND_STARVED']);
   });
 });
 
@@ -64,77 +66,81 @@ describe('the first command', () => {
   const limited = [actionJoint('a', { maxVelocity: 2 }), actionJoint('b', { maxVelocity: 2 })];
 
   test('within_one_periods_reach_of_the_measured_state_it_is_sent', () => {
-    const bench = new Bench(config(limited));
-    bench.measured = Float64Array.of(1, 1);
-    bench.give(
+    const harness = new Harness(config(limited));
+    harness.measured = Float64Array.of(1, 1);
+    harness.executeChunk(
       chunk(T0, [
         [1.2, 0.8],
         [1.4, 0.6],
       ]),
     );
-    expect(bench.ticks(2)).toEqual(['step 1.2', 'step 1.4']);
+    expect(harness.ticks(2)).toEqual(['step 1.2', 'step 1.4']);
   });
 
   test('a_jump_is_refused_naming_the_joint_and_the_robot_holds_where_it_is', () => {
-    const bench = new Bench(config(limited));
-    bench.measured = Float64Array.of(1, 1);
-    bench.give(
+    const harness = new Harness(config(limited));
+    harness.measured = Float64Array.of(1, 1);
+    harness.executeChunk(
       chunk(T0, [
         [1.1, 0.7],
         [1.1, 0.7],
       ]),
     );
-    const { command, fault } = bench.tick();
+    const { command, fault } = harness.tick();
     expect(command).toMatchObject({ reason: 'hold', values: Float64Array.of(1, 1) });
     expect(String(fault)).toBe('COMMAND_JUMP: Expected a first command within 0.2 of 1 for b, received 0.7; holding');
-    expect(bench.schedule.wantsInference).toBe(true);
-    expect(bench.ticks(1)).toEqual(['hold 1']);
-    bench.give(chunk(bench.now, [[1.1, 0.9]]));
-    expect(bench.ticks(1)).toEqual(['step 1.1']);
+    expect(harness.schedule.wantsInference).toBe(true);
+    expect(harness.ticks(1)).toEqual(['hold 1']);
+    harness.executeChunk(chunk(harness.now, [[1.1, 0.9]]));
+    expect(harness.ticks(1)).toEqual(['step 1.1']);
   });
 
   test('after_it_a_far_step_is_approached_at_the_limit', () => {
-    const bench = new Bench(config(limited));
-    bench.give(
+    const harness = new Harness(config(limited));
+    harness.executeChunk(
       chunk(T0, [
         [0.1, 0],
         [5, 0],
         [5, 0],
       ]),
     );
-    expect(bench.ticks(3).map((s) => Number(s.split(' ')[1]).toFixed(6))).toEqual(['0.100000', '0.300000', '0.500000']);
+    expect(harness.ticks(3).map((s) => Number(s.split(' ')[1]).toFixed(6))).toEqual([
+      '0.100000',
+      '0.300000',
+      '0.500000',
+    ]);
   });
 
   test('a_gripper_may_start_from_anywhere', () => {
-    const bench = new Bench(config([actionJoint('a', { maxVelocity: 0.1, gripper: true })]));
-    bench.measured = Float64Array.of(0.04);
-    bench.give(chunk(T0, [[0], [0]], ['a']));
-    expect(bench.ticks(1)).toEqual(['step 0.03']);
+    const harness = new Harness(config([actionJoint('a', { maxVelocity: 0.1, gripper: true })]));
+    harness.measured = Float64Array.of(0.04);
+    harness.executeChunk(chunk(T0, [[0], [0]], ['a']));
+    expect(harness.ticks(1)).toEqual(['step 0.03']);
   });
 
   test('it_is_judged_anew_after_every_activation', () => {
-    const bench = new Bench(config(limited));
-    bench.give(chunk(T0, [[0.1, 0]]));
-    bench.ticks(1);
-    bench.schedule.deactivate(bench.now, bench.measured);
-    bench.schedule.activate();
-    bench.give(chunk(bench.now, [[0.5, 0]]));
-    expect(bench.ticks(1)).toEqual(['hold 0 COMMAND_JUMP']);
+    const harness = new Harness(config(limited));
+    harness.executeChunk(chunk(T0, [[0.1, 0]]));
+    harness.ticks(1);
+    harness.schedule.deactivate(harness.now, harness.measured);
+    harness.schedule.activate();
+    harness.executeChunk(chunk(harness.now, [[0.5, 0]]));
+    expect(harness.ticks(1)).toEqual(['hold 0 COMMAND_JUMP']);
   });
 
   test('velocities_start_from_rest', () => {
-    const bench = new Bench(config([actionJoint('a', { kind: 'velocity', maxAcceleration: 10 })]));
-    bench.give(chunk(T0, [[3], [3]], ['a']));
-    expect(bench.ticks(2)).toEqual(['step 1', 'step 2']);
+    const harness = new Harness(config([actionJoint('a', { kind: 'velocity', maxAcceleration: 10 })]));
+    harness.executeChunk(chunk(T0, [[3], [3]], ['a']));
+    expect(harness.ticks(2)).toEqual(['step 1', 'step 2']);
   });
 });
 
 describe('the stop action', () => {
   const arm = [actionJoint('a'), actionJoint('v', { kind: 'velocity' }), actionJoint('g', { gripper: true })];
-  const moved = (): Bench => {
-    const bench = new Bench(config(arm));
-    bench.measured = Float64Array.of(1, NaN, 0.04);
-    bench.give(
+  const moved = (): Harness => {
+    const harness = new Harness(config(arm));
+    harness.measured = Float64Array.of(1, NaN, 0.04);
+    harness.executeChunk(
       chunk(
         T0,
         [
@@ -144,9 +150,9 @@ describe('the stop action', () => {
         ['a', 'v', 'g'],
       ),
     );
-    bench.ticks(1);
-    bench.measured = Float64Array.of(1.5, NaN, 0.02);
-    return bench;
+    harness.ticks(1);
+    harness.measured = Float64Array.of(1.5, NaN, 0.02);
+    return harness;
   };
 
   test('holds_measured_positions_zeroes_velocities_and_leaves_the_gripper_as_commanded', () => {
@@ -159,38 +165,38 @@ describe('the stop action', () => {
   });
 
   test('comes_exactly_once_and_nothing_after_it', () => {
-    const bench = moved();
-    expect(bench.schedule.stop(bench.now, bench.measured)).toBeDefined();
-    expect(bench.schedule.stop(bench.now, bench.measured)).toBeUndefined();
-    expect(bench.ticks(2)).toEqual(['nothing', 'nothing']);
-    expect(bench.schedule.deactivate(bench.now, bench.measured)).toBeUndefined();
-    expect(bench.schedule.deactivate(bench.now, bench.measured)).toBeUndefined();
-    expect(bench.ticks(1)).toEqual(['nothing']);
-    expect(bench.schedule.wantsInference).toBe(false);
+    const harness = moved();
+    expect(harness.schedule.stop(harness.now, harness.measured)).toBeDefined();
+    expect(harness.schedule.stop(harness.now, harness.measured)).toBeUndefined();
+    expect(harness.ticks(2)).toEqual(['nothing', 'nothing']);
+    expect(harness.schedule.deactivate(harness.now, harness.measured)).toBeUndefined();
+    expect(harness.schedule.deactivate(harness.now, harness.measured)).toBeUndefined();
+    expect(harness.ticks(1)).toEqual(['nothing']);
+    expect(harness.schedule.wantsInference).toBe(false);
   });
 
   test('a_gripper_never_commanded_stays_where_it_is_measured', () => {
-    const bench = new Bench(config(arm));
-    bench.measured = Float64Array.of(1, NaN, 0.03);
-    expect(bench.schedule.deactivate(T0, bench.measured)?.values).toEqual(Float64Array.of(1, 0, 0.03));
+    const harness = new Harness(config(arm));
+    harness.measured = Float64Array.of(1, NaN, 0.03);
+    expect(harness.schedule.deactivate(T0, harness.measured)?.values).toEqual(Float64Array.of(1, 0, 0.03));
   });
 
   test('without_a_measurement_positions_stay_as_commanded', () => {
-    const bench = moved();
-    expect(bench.schedule.deactivate(bench.now, undefined)?.values).toEqual(Float64Array.of(2, 0, 0.01));
+    const harness = moved();
+    expect(harness.schedule.deactivate(harness.now, undefined)?.values).toEqual(Float64Array.of(2, 0, 0.01));
   });
 
   test('a_robot_never_commanded_nor_measured_is_left_alone', () => {
-    expect(new Bench(config(arm)).schedule.deactivate(T0, undefined)).toBeUndefined();
-    expect(new Bench(config(velocities)).schedule.deactivate(T0, undefined)?.values).toEqual(Float64Array.of(0, 0));
+    expect(new Harness(config(arm)).schedule.deactivate(T0, undefined)).toBeUndefined();
+    expect(new Harness(config(velocities)).schedule.deactivate(T0, undefined)?.values).toEqual(Float64Array.of(0, 0));
   });
 
   test('a_new_chunk_ends_the_silence_after_a_stop', () => {
-    const bench = moved();
-    bench.schedule.stop(bench.now, bench.measured);
-    bench.give(chunk(bench.now, [[1.6, 0, 0.01]], ['a', 'v', 'g']));
-    expect(bench.ticks(1)).toEqual(['step 1.6']);
-    expect(bench.schedule.deactivate(bench.now, bench.measured)?.reason).toBe('stop');
+    const harness = moved();
+    harness.schedule.stop(harness.now, harness.measured);
+    harness.executeChunk(chunk(harness.now, [[1.6, 0, 0.01]], ['a', 'v', 'g']));
+    expect(harness.ticks(1)).toEqual(['step 1.6']);
+    expect(harness.schedule.deactivate(harness.now, harness.measured)?.reason).toBe('stop');
   });
 });
 
@@ -201,18 +207,18 @@ test('whatever_chunks_come_no_command_exceeds_a_limit', () => {
   for (let round = 0; round < 60; round++) {
     const limits = { lower: -0.5, upper: 0.7, maxVelocity: 1 + next(), maxAcceleration: 5 + next() * 20 };
     const joints = [actionJoint('a', limits), actionJoint('b', { ...limits, kind: 'velocity' })];
-    const bench = new Bench(
+    const harness = new Harness(
       config(joints, { mode: next() < 0.5 ? 'sync' : 'async', replanSteps: 1 + Math.floor(next() * 4) }),
     );
     const position = [0, 0];
     const velocity = [0, 0];
     for (let tick = 0; tick < 100; tick++) {
-      if (bench.schedule.wantsInference && next() < 0.7) {
+      if (harness.schedule.wantsInference && next() < 0.7) {
         const wild = Array.from({ length: 5 }, () => [(next() - 0.5) * 4, (next() - 0.5) * 10]);
-        bench.give(chunk(bench.now - BigInt(Math.floor(next() * 2e8)), [[position[0]!, 0], ...wild]));
+        harness.executeChunk(chunk(harness.now - BigInt(Math.floor(next() * 2e8)), [[position[0]!, 0], ...wild]));
       }
-      if (next() < 0.02) bench.schedule.reset();
-      const { reason, values } = bench.tick().command!;
+      if (next() < 0.02) harness.schedule.reset();
+      const { reason, values } = harness.tick().command!;
       if (reason === 'step') steps++;
       // The robot follows: positions arrive, velocities are integrated.
       for (const j of [0, 1]) {
@@ -225,7 +231,7 @@ test('whatever_chunks_come_no_command_exceeds_a_limit', () => {
         if (!(change <= limits.maxAcceleration + 1e-6)) exceeded.push(`acceleration of ${j}`);
         if (!(where >= -0.5 - 1e-12 && where <= 0.7 + 1e-12)) exceeded.push(`position of ${j}`);
       }
-      bench.measured = Float64Array.from(position);
+      harness.measured = Float64Array.from(position);
     }
   }
   expect(exceeded).toEqual([]);

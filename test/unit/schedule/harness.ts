@@ -1,7 +1,7 @@
 import type { ActionJoint, PolicyConfig, ScheduleConfig } from '../../../src/config/config.js';
 import type { ActionChunk } from '../../../src/frame/frame.js';
 import { Schedule } from '../../../src/schedule/schedule.js';
-import type { Step } from '../../../src/schedule/schedule.js';
+import type { TickResult } from '../../../src/schedule/schedule.js';
 import { actionJoint, MS, robot, T0 } from '../pipeline/robot.js';
 
 export const TICK = 100n * MS;
@@ -24,7 +24,7 @@ export function counting(stamp: bigint, from: number, rows = 6): ActionChunk {
 }
 
 /** A schedule at work: its clock, measured positions, and what it said. */
-export class Bench {
+export class Harness {
   readonly schedule: Schedule;
   now = T0;
   measured: Float64Array | undefined;
@@ -38,8 +38,8 @@ export class Bench {
   }
 
   /** One tick; then the clock goes on by one period. */
-  tick(): Step {
-    const step = this.schedule.next(this.now, this.measured);
+  tick(): TickResult {
+    const step = this.schedule.tick(this.now, this.measured);
     this.now += TICK;
     return step;
   }
@@ -54,8 +54,8 @@ export class Bench {
   }
 
   /** An observation now whose chunk arrives now. */
-  give(made: ActionChunk): unknown {
-    return this.schedule.accept(this.schedule.ask(this.now), made, this.now);
+  executeChunk(made: ActionChunk): unknown {
+    return this.schedule.accept(this.schedule.requestInference(this.now), made, this.now);
   }
 }
 

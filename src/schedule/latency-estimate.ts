@@ -1,12 +1,14 @@
 import { percentile } from '../statistics.js';
 
+/** Number of recent inferences that count. */
 const WINDOW = 64;
 
-/** How long an observation takes to become a chunk: the p95 of the last inferences, without the first, cold one. */
+/** Estimates the time from an observation to its chunk as the p95 of recent inferences. The first, cold one does not count. */
 export class LatencyEstimate {
   readonly #window: bigint[] = [];
   #cold = true;
 
+  /** @param latency ns. */
   add(latency: bigint): void {
     if (this.#cold) {
       this.#cold = false;
@@ -16,7 +18,7 @@ export class LatencyEstimate {
     if (this.#window.length > WINDOW) this.#window.shift();
   }
 
-  /** Nearest-rank p95, ns; 0 before the first warm inference. */
+  /** Nearest-rank p95, ns; 0 before the second inference. */
   get p95(): bigint {
     const sorted = this.#window.toSorted((a, b) => Number(a - b));
     return percentile(sorted, 0.95) ?? 0n;

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { newestSet, stampOf } from '../../../src/observation/align.js';
+import { approximateTimeSync, newestStamp } from '../../../src/observation/approximate-time-sync.js';
 import { History } from '../../../src/observation/history.js';
 import type { Stamped } from '../../../src/observation/history.js';
 import { random } from '../pipeline/robot.js';
@@ -33,7 +33,7 @@ test('the_newest_set_is_the_one_that_trying_every_combination_finds', () => {
       return [...stamps].toSorted((a, b) => Number(a - b)).map((stamp) => ({ stamp }));
     });
     const maxSkew = BigInt(Math.floor(next() * 20));
-    const set = newestSet(streams, maxSkew);
+    const set = approximateTimeSync(streams, maxSkew);
     if (set) found++;
     if (String(set?.map(({ stamp }) => stamp)) !== String(oracle(streams, maxSkew))) wrong.push({ streams, maxSkew });
   }
@@ -44,12 +44,12 @@ test('the_newest_set_is_the_one_that_trying_every_combination_finds', () => {
 
 test('skew_of_exactly_the_maximum_agrees_and_one_nanosecond_more_does_not', () => {
   const streams = [[{ stamp: 0n }], [{ stamp: 50n }]];
-  expect(newestSet(streams, 50n)).toHaveLength(2);
-  expect(newestSet(streams, 49n)).toBeUndefined();
+  expect(approximateTimeSync(streams, 50n)).toHaveLength(2);
+  expect(approximateTimeSync(streams, 49n)).toBeUndefined();
 });
 
 test('a_sets_stamp_is_its_newest', () => {
-  expect(stampOf([{ stamp: 3n }, { stamp: 9n }, { stamp: 5n }])).toBe(9n);
+  expect(newestStamp([{ stamp: 3n }, { stamp: 9n }, { stamp: 5n }])).toBe(9n);
 });
 
 test('a_history_is_in_the_order_of_stamps_whatever_the_order_of_arrival', () => {
@@ -87,6 +87,6 @@ test('a_history_drops_its_oldest_beyond_its_capacity_but_keeps_two', () => {
 test('a_history_expires_what_is_older_than_asked', () => {
   const history = new History<Stamped>(100);
   for (let stamp = 1n; stamp <= 4n; stamp++) history.add({ stamp }, 1);
-  history.expire(3n);
+  history.removeBefore(3n);
   expect(history.items.map(({ stamp }) => stamp)).toEqual([3n, 4n]);
 });

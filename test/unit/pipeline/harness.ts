@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect } from '@jest/globals';
 import type { PolicyConfig } from '../../../src/config/config.js';
+import { decodeRawFrame } from '../../../src/decode/image.js';
 import type { Engine, InferRequest, InferResult, ModelInfo } from '../../../src/engine/engine.js';
 import type { Pi05Error, Refusal, RunCode } from '../../../src/errors.js';
-import type { ActionChunk, Command, Observation } from '../../../src/frame/frame.js';
+import type { ActionChunk, Command, Observation, RawImage } from '../../../src/frame/frame.js';
 import { Pipeline } from '../../../src/pipeline/pipeline.js';
 import type { ChunkTiming, PipelineSink, PolicyLike } from '../../../src/pipeline/pipeline.js';
 import { image, joints, MS, robot, T0 } from './robot.js';
@@ -16,11 +17,11 @@ interface Settle {
   readonly reject: (error: Error) => void;
 }
 
-/** An engine whose answers come when the test says so. */
-class HandEngine implements Engine {
+/** An engine whose results are given by the test. */
+class ManualEngine implements Engine {
   readonly info = {} as ModelInfo;
   readonly requests: InferRequest[] = [];
-  /** Every answer is NaN. */
+  /** Every action is NaN. */
   broken = false;
   #settle: Settle | undefined;
 
@@ -34,25 +35,25 @@ class HandEngine implements Engine {
     return this.#settle !== undefined;
   }
 
-  /** Every action is `value`, plus the step's number. */
+  /** Completes the inference: each action is `value` plus the number of its step. */
   async answer(value: number): Promise<void> {
-    const settle = this.#take();
+    const settle = this.#takeSettle();
     settle.resolve({
       actions: Float32Array.from({ length: ROWS }, (_, i) => (this.broken ? NaN : value + i)),
       milliseconds: 12,
       trace: new Map(),
     });
-    await turns();
+    await flushPromises();
   }
 
   async fail(error: string | Error): Promise<void> {
-    this.#take().reject(typeof error === 'string' ? new Error(error) : error);
-    await turns();
+    this.#takeSettle().reject(typeof error === 'string' ? new Error(error) : error);
+    await flushPromises();
   }
 
   async close(): Promise<void> {}
 
-  #take(): Settle {
+  #takeSettle(): Settle {
     const settle = this.#settle;
     if (!settle) throw new Error('no inference in flight');
     this.#settle = undefined;
@@ -60,12 +61,21 @@ class HandEngine implements Engine {
   }
 }
 
-/** Lets every promise that can go on go on. */
-export function turns(): Promise<void> {
+/** Runs all pending microtasks. */
+export function flushPromises(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** One action dimension for both joints; the observation's stamp goes along as noise. */
+/** Resolves when `condition` holds, which other threads may have to work for; rejects where it never does. */
+export async function until(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 4000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error('the condition never held');
+    await flushPromises();
+  }
+}
+
+/** One action dimension for both joints. */
 export class PlainPolicy implements PolicyLike {
   refuse: Refusal | undefined;
   prepared = 0;
@@ -80,21 +90,21 @@ export class PlainPolicy implements PolicyLike {
   }
 }
 
-/** Makes every test of a file fail that leaves a rejected promise unhandled. */
+/** Makes a test fail that leaves a rejected promise unhandled. Call it once per file. */
 export function watchRejections(): void {
   const unhandled: unknown[] = [];
   const note = (error: unknown): void => void unhandled.push(error);
   beforeEach(() => void process.on('unhandledRejection', note));
   afterEach(async () => {
-    await turns();
+    await flushPromises();
     process.off('unhandledRejection', note);
     expect(unhandled.splice(0)).toEqual([]);
   });
 }
 
-/** A pipeline at work and everything that came out of it, in order. */
-export class Bench {
-  readonly engine = new HandEngine();
+/** An active pipeline and its results in order. */
+export class Harness {
+  readonly engine = new ManualEngine();
   readonly policy = new PlainPolicy();
   readonly log: string[] = [];
   readonly chunks: (ActionChunk & ChunkTiming)[] = [];
@@ -103,8 +113,10 @@ export class Bench {
   readonly faults: Pi05Error<RunCode>[] = [];
   readonly sink: PipelineSink;
   readonly pipeline: Pipeline;
+  readonly #config: PolicyConfig;
 
   constructor(config: PolicyConfig = robot(), clock?: () => bigint) {
+    this.#config = config;
     this.sink = {
       chunk: (chunk: ActionChunk, timing: ChunkTiming) => {
         this.chunks.push({ ...chunk, ...timing });
@@ -127,19 +139,26 @@ export class Bench {
     this.pipeline.activate(T0);
   }
 
+  offerImage(camera: string, image: RawImage, now: bigint): void {
+    const { cameras, image: limits } = this.#config;
+    const topic = cameras.find(({ name }) => name === camera)?.topic ?? '';
+    this.pipeline.offerFrame(camera, decodeRawFrame(image, topic, limits), now);
+  }
+
+  /** One message of each stream. */
   offer(stamp: bigint, now = stamp): void {
-    this.pipeline.offerImage('exterior', image(stamp, 1), now);
-    this.pipeline.offerImage('wrist', image(stamp, 2), now);
+    this.offerImage('exterior', image(stamp, 1), now);
+    this.offerImage('wrist', image(stamp, 2), now);
     this.pipeline.offerJoints(joints(stamp), now);
   }
 
-  /** What was said since the last call. */
-  said(): string[] {
+  /** The log since the last call: chunks, commands with their first value, codes. */
+  takeLog(): string[] {
     return this.log.splice(0);
   }
 
   tick(now: bigint, lateness = 0n): string[] {
     this.pipeline.tick(now, lateness);
-    return this.said();
+    return this.takeLog();
   }
 }

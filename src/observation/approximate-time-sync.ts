@@ -1,12 +1,16 @@
 import type { Stamped } from './history.js';
 
 /**
- * One item per stream, stamps within `maxSkew` of each other (ns), chosen as the newest such set: its newest stamp is as
- * new as can be, and every other stream gives its newest item that is not newer than that.
+ * Picks one item of each stream so that all stamps are within `maxSkew` (ns) of each other. Like `ApproximateTime` of
+ * message_filters, but it picks the newest such set: its newest stamp is as new as possible, and each other stream
+ * contributes its newest item that is not newer than that.
  * @param streams each sorted by stamp, oldest first.
- * @returns undefined where no set agrees.
+ * @returns one item per stream, in the order of `streams`; undefined where no set agrees.
  */
-export function newestSet<T extends Stamped>(streams: readonly (readonly T[])[], maxSkew: bigint): T[] | undefined {
+export function approximateTimeSync<T extends Stamped>(
+  streams: readonly (readonly T[])[],
+  maxSkew: bigint,
+): T[] | undefined {
   const set: T[] = [];
   for (const stream of streams) {
     const newest = stream.at(-1);
@@ -15,7 +19,7 @@ export function newestSet<T extends Stamped>(streams: readonly (readonly T[])[],
   }
   const positions = streams.map((stream) => stream.length - 1);
   for (;;) {
-    // No set can hold an item newer than this: its oldest item is at most the oldest of the items considered here.
+    // No set can contain an item newer than this: its oldest item is not newer than the oldest of the current items.
     const limit = set.reduce((low, item) => (item.stamp < low ? item.stamp : low), set[0]!.stamp) + maxSkew;
     let moved = false;
     for (const [s, stream] of streams.entries()) {
@@ -30,7 +34,7 @@ export function newestSet<T extends Stamped>(streams: readonly (readonly T[])[],
   }
 }
 
-/** The newest stamp in a set, which is the set's own. */
-export function stampOf(set: readonly Stamped[]): bigint {
+/** The newest stamp of a set; an observation made of the set has this stamp. */
+export function newestStamp(set: readonly Stamped[]): bigint {
   return set.reduce((high, item) => (item.stamp > high ? item.stamp : high), set[0]!.stamp);
 }

@@ -7,11 +7,13 @@ import { decodeCompressedImage, decodeImage, decodeJointState, decodeString } fr
 import type { Engine, InferRequest } from '../../../src/engine/engine.js';
 import { openEngine } from '../../../src/engine/native.js';
 import type { ActionChunk, Command, Observation } from '../../../src/frame/frame.js';
+import { LiveFrames } from '../../../src/pipeline/live-frames.js';
 import { Pipeline } from '../../../src/pipeline/pipeline.js';
 import type { PolicyLike } from '../../../src/pipeline/pipeline.js';
 import { Policy } from '../../../src/policy/policy.js';
 import { floats, readCaseTensors, relativeError } from '../engine/golden.js';
 import { fixture } from '../root.js';
+import { until } from './harness.js';
 import { actionJoint, exterior, header, robot, SECOND, stateJoint, T0, wrist } from './robot.js';
 
 /** The golden case as ROS messages, through the real decoder, policy and engine. */
@@ -97,23 +99,24 @@ class GoldenPolicy implements PolicyLike {
 class Robot {
   readonly chunks: ActionChunk[] = [];
   readonly commands: Command[] = [];
-  readonly complaints: string[] = [];
+  readonly problems: string[] = [];
   readonly pipeline: Pipeline;
 
-  constructor(with_: PolicyLike, schedule: Partial<ScheduleConfig> = {}) {
-    this.pipeline = new Pipeline(config(schedule), with_, engine, {
+  constructor(policyLike: PolicyLike, schedule: Partial<ScheduleConfig> = {}) {
+    this.pipeline = new Pipeline(config(schedule), policyLike, engine, {
       chunk: (chunk) => this.chunks.push(chunk),
       command: (command) => this.commands.push(command),
-      refusal: (refusal) => this.complaints.push(String(refusal)),
-      fault: (fault) => this.complaints.push(String(fault)),
+      refusal: (refusal) => this.problems.push(String(refusal)),
+      fault: (fault) => this.problems.push(String(fault)),
     });
     this.pipeline.setPrompt(decodeString(promptMessage(golden.task), 'prompt'), T0);
     this.pipeline.activate(T0);
   }
 
   async step(now: bigint): Promise<void> {
-    this.pipeline.offerImage('exterior', decodeImage(imageMessage(0, now), exterior.topic), now);
-    this.pipeline.offerImage('wrist', decodeImage(imageMessage(1, now), wrist.topic), now);
+    const frames = new LiveFrames(this.pipeline, config(), () => now);
+    frames.offer('exterior', decodeImage(imageMessage(0, now), exterior.topic));
+    frames.offer('wrist', decodeImage(imageMessage(1, now), wrist.topic));
     this.pipeline.offerJoints(decodeJointState(jointMessage(now), 'joint_states'), now);
     this.pipeline.tick(now, 0n);
     await this.pipeline.idle();
@@ -122,11 +125,11 @@ class Robot {
 
 describe('the golden case as ROS messages', () => {
   test('gives_the_references_tokens_and_actions_in_the_robots_units', async () => {
-    const with_ = new GoldenPolicy();
-    const robot = new Robot(with_);
+    const policyLike = new GoldenPolicy();
+    const robot = new Robot(policyLike);
     await robot.step(T0);
-    expect(robot.complaints).toEqual([]);
-    expect([...with_.prepared!.tokens]).toEqual(golden.tokens);
+    expect(robot.problems).toEqual([]);
+    expect([...policyLike.prepared!.tokens]).toEqual(golden.tokens);
     const [chunk] = robot.chunks;
     expect(chunk).toMatchObject({ stamp: T0, joints: NAMES, rows: 10, period: 1 / 20 });
     expect(relativeError(Float32Array.from(chunk!.values), floats(tensors, 'actions_robot'))).toBeLessThanOrEqual(1e-5);
@@ -137,12 +140,14 @@ describe('the golden case as ROS messages', () => {
     const [raw, compressed] = [new Robot(policy), new Robot(policy)];
     await raw.step(T0);
     const { pipeline } = compressed;
-    pipeline.offerCompressed('exterior', decodeCompressedImage(await pngMessage(0, T0), exterior.topic), T0);
-    pipeline.offerCompressed('wrist', decodeCompressedImage(await pngMessage(1, T0), wrist.topic), T0);
+    const frames = new LiveFrames(pipeline, config(), () => T0);
+    frames.offer('exterior', decodeCompressedImage(await pngMessage(0, T0), exterior.topic));
+    frames.offer('wrist', decodeCompressedImage(await pngMessage(1, T0), wrist.topic));
     pipeline.offerJoints(decodeJointState(jointMessage(T0), 'joint_states'), T0);
     pipeline.tick(T0, 0n);
+    await until(() => pipeline.statistics.observations > 0 || compressed.problems.length > 0);
     await pipeline.idle();
-    expect(compressed.complaints).toEqual([]);
+    expect(compressed.problems).toEqual([]);
     expect(compressed.chunks).toHaveLength(1);
     expect(compressed.chunks).toEqual(raw.chunks);
   });

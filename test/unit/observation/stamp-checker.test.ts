@@ -1,70 +1,56 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import type { Refusal } from '../../../src/errors.js';
-import { Observer } from '../../../src/observation/observer.js';
-import { image, joints, MS, robot, SECOND, T0 } from '../pipeline/robot.js';
+import { image, joints, MS, SECOND, T0 } from '../pipeline/robot.js';
+import { Harness } from './harness.js';
 
-let said: Refusal[];
-let from: Observer;
+let harness: Harness;
 
 beforeEach(() => {
-  said = [];
-  from = new Observer(
-    robot(),
-    (refusal) => said.push(refusal),
-    () => {},
-    () => T0,
-  );
-  from.reset(T0);
+  harness = new Harness();
 });
-
-/** Codes reported since the last call. */
-function codes(): string[] {
-  return said.splice(0).map(({ code }) => code);
-}
 
 /** Offers a wrist image `at` ms with the stamp of `stamped` ms; whether it was accepted. */
 function wrist(at: number, stamped: number = at, shade: number = stamped): boolean {
-  return from.offerImage('wrist', image(T0 + BigInt(stamped) * MS, shade), T0 + BigInt(at) * MS);
+  return harness.offerImage('wrist', image(T0 + BigInt(stamped) * MS, shade), T0 + BigInt(at) * MS);
 }
 
 describe('CAMERA_FROZEN', () => {
   test('a_camera_whose_stamp_stands_still_is_refused_until_it_goes_on', () => {
     expect(wrist(0)).toBe(true);
     expect([wrist(100, 0), wrist(133, 0), wrist(500, 0)]).toEqual([false, false, false]);
-    expect(said[0]).toMatchObject({
+    expect(harness.refusals[0]).toMatchObject({
       code: 'CAMERA_FROZEN',
       source: 'wrist/image_raw',
       message: 'Expected a stamp after 1000.000000000, received the same again 0.100 s later from wrist/image_raw',
     });
-    expect(codes()).toEqual(['CAMERA_FROZEN', 'CAMERA_FROZEN', 'CAMERA_FROZEN']);
+    expect(harness.takeCodes()).toEqual(['CAMERA_FROZEN', 'CAMERA_FROZEN', 'CAMERA_FROZEN']);
     expect(wrist(533)).toBe(true);
-    expect(codes()).toEqual([]);
+    expect(harness.takeCodes()).toEqual([]);
   });
 
   test('the_same_pixels_under_new_stamps_are_a_still_scene', () => {
     expect([wrist(0, 0, 1), wrist(33, 33, 1), wrist(66, 66, 1)]).toEqual([true, true, true]);
-    expect(codes()).toEqual([]);
+    expect(harness.takeCodes()).toEqual([]);
   });
 
   test('one_message_delivered_twice_is_ignored_however_often_that_happens', () => {
     for (let at = 0; at < 1000; at += 33) expect([wrist(at), wrist(at + 2, at)]).toEqual([true, false]);
-    expect(codes()).toEqual([]);
+    expect(harness.takeCodes()).toEqual([]);
   });
 
   test('a_third_delivery_or_one_of_other_pixels_is_refused', () => {
     wrist(0);
     wrist(1, 0);
     wrist(2, 0);
-    expect(codes()).toEqual(['CAMERA_FROZEN']);
+    expect(harness.takeCodes()).toEqual(['CAMERA_FROZEN']);
     wrist(33);
     wrist(34, 33, 5);
-    expect(codes()).toEqual(['CAMERA_FROZEN']);
+    expect(harness.takeCodes()).toEqual(['CAMERA_FROZEN']);
   });
 
   test('joint_readings_may_share_a_stamp', () => {
-    for (const a of [1, 2, 3]) from.offerJoints(joints(T0, { a, b: 0 }), T0);
-    expect([...from.measured(T0)!]).toEqual([3, 0]);
-    expect(codes()).toEqual([]);
+    for (const a of [1, 2, 3]) harness.offerJoints(joints(T0, { a, b: 0 }), T0);
+    expect([...harness.observer.measuredPositions(T0)!]).toEqual([3, 0]);
+    expect(harness.takeCodes()).toEqual([]);
   });
 });
 
@@ -72,7 +58,7 @@ describe('TIME_BACKWARDS', () => {
   test('a_stamp_older_than_the_one_before_is_refused_with_both', () => {
     wrist(50);
     expect(wrist(51, 20)).toBe(false);
-    expect(said[0]).toMatchObject({
+    expect(harness.refusals[0]).toMatchObject({
       code: 'TIME_BACKWARDS',
       source: 'wrist/image_raw',
       message:
@@ -83,14 +69,14 @@ describe('TIME_BACKWARDS', () => {
 
   test('a_stamp_before_the_epoch_is_written_as_one', () => {
     wrist(0);
-    from.offerImage('wrist', image(-1_500_000_000n), T0);
-    expect(said[0]?.message).toContain('received -1.500000000 (1001.500 s before it)');
+    harness.offerImage('wrist', image(-1_500_000_000n), T0);
+    expect(harness.refusals[0]?.message).toContain('received -1.500000000 (1001.500 s before it)');
   });
 
   test('messages_that_overtake_each_other_cost_only_those_that_come_late', () => {
     const order = [0, 33, 99, 66, 132, 198, 165, 231];
     expect(order.map((at) => wrist(at))).toEqual([true, true, true, false, true, true, false, true]);
-    expect(codes()).toEqual(['TIME_BACKWARDS', 'TIME_BACKWARDS']);
+    expect(harness.takeCodes()).toEqual(['TIME_BACKWARDS', 'TIME_BACKWARDS']);
   });
 
   test('a_publisher_whose_clock_went_back_costs_one_message', () => {
@@ -106,20 +92,20 @@ describe('TIME_BACKWARDS', () => {
   test('a_stamp_from_the_future_does_not_make_those_of_today_old', () => {
     wrist(0);
     wrist(33, 3_600_000);
-    expect(codes()).toEqual(['CAMERA_STALE']);
+    expect(harness.takeCodes()).toEqual(['CAMERA_STALE']);
     expect(wrist(66)).toBe(true);
   });
 
   test('once_the_stamp_before_is_itself_out_of_date_an_older_one_is_judged_by_its_age', () => {
     wrist(0);
-    from.offerImage('wrist', image(0n), T0 + SECOND);
-    expect(said[0]?.message).toContain('its stamp is 0');
-    expect(codes()).toEqual(['CAMERA_STALE']);
+    harness.offerImage('wrist', image(0n), T0 + SECOND);
+    expect(harness.refusals[0]?.message).toContain('its stamp is 0');
+    expect(harness.takeCodes()).toEqual(['CAMERA_STALE']);
   });
 
   test('a_reset_forgets_what_came_before', () => {
     wrist(100);
-    from.reset(T0 - SECOND);
-    expect(from.offerImage('wrist', image(T0 - SECOND), T0 - SECOND)).toBe(true);
+    harness.observer.reset(T0 - SECOND);
+    expect(harness.offerImage('wrist', image(T0 - SECOND), T0 - SECOND)).toBe(true);
   });
 });

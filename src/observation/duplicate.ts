@@ -1,0 +1,43 @@
+import { BYTES_PER_PIXEL } from '../frame/frame.js';
+import type { PixelEncoding, Pixels } from '../frame/frame.js';
+
+/** Whether two images have the same colour in each pixel. Images of one colour, such as dark ones, are no duplicates. */
+export function isDuplicate(a: Pixels, b: Pixels): boolean {
+  if (a.width !== b.width || a.height !== b.height) return false;
+  const sameBytes = a.encoding === b.encoding && a.step === b.step && Buffer.compare(a.data, b.data) === 0;
+  if (sameBytes) return !isUniform(a);
+  for (let y = 0; y < a.height; y++) {
+    for (let x = 0; x < a.width; x++) if (colourAt(a, x, y) !== colourAt(b, x, y)) return false;
+    // Two dark images end after the first row, not after a comparison of all pixels.
+    if (y === 0 && isUniform(a)) return false;
+  }
+  return true;
+}
+
+/** Compares whole rows: pixel by pixel, a large image would take longer than the time between two images. */
+function isUniform(image: Pixels): boolean {
+  const { width, height, step, encoding, data } = image;
+  const row = (y: number): Uint8Array => data.subarray(y * step, y * step + width * BYTES_PER_PIXEL[encoding]);
+  const first = colourAt(image, 0, 0);
+  for (let y = 0; y < height; y++) {
+    if (y > 0 && Buffer.compare(row(y), row(0)) === 0) continue;
+    for (let x = 0; x < width; x++) if (colourAt(image, x, y) !== first) return false;
+  }
+  return true;
+}
+
+/** Offsets of red, green and blue in a pixel, bytes. */
+const CHANNEL_OFFSETS: Readonly<Record<PixelEncoding, readonly [number, number, number]>> = {
+  rgb8: [0, 1, 2],
+  bgr8: [2, 1, 0],
+  rgba8: [0, 1, 2],
+  bgra8: [2, 1, 0],
+  mono8: [0, 0, 0],
+};
+
+/** The colour as 0xRRGGBB. */
+function colourAt(image: Pixels, x: number, y: number): number {
+  const [r, g, b] = CHANNEL_OFFSETS[image.encoding];
+  const at = y * image.step + x * BYTES_PER_PIXEL[image.encoding];
+  return (image.data[at + r]! << 16) | (image.data[at + g]! << 8) | image.data[at + b]!;
+}
