@@ -71,13 +71,13 @@ describe('a parameter file', () => {
       'two cameras on one topic',
       'wrist_camera/image_raw',
       'exterior_camera/image_raw',
-      'CAMERA_DUPLICATE: Expected a topic of its own',
+      'CAMERA_DUPLICATE: Expected a different topic for each camera',
     ],
     [
       'two cameras in one slot',
       'slot: left_wrist_0_rgb',
       'slot: base_0_rgb',
-      'CONFIG_RANGE: Expected a slot of its own',
+      'CONFIG_RANGE: Expected a different slot for each camera',
     ],
     [
       'a joint twice',
