@@ -61,8 +61,20 @@ export interface Mark {
   readonly text: string;
 }
 
-/** The part of it that is drawn inside the page, where JSON has made null of NaN. */
+/** `counts` of equal bins from `from` to `to`, ms. */
+export interface Histogram {
+  readonly from: number;
+  readonly to: number;
+  readonly counts: readonly number[];
+  /** Whether the last bin also counts everything above `to`. */
+  readonly overflow: boolean;
+  readonly marks: readonly { readonly value: number; readonly label: string }[];
+}
+
+/** The data of the page's script, in which JSON has replaced NaN by null. */
 export type PageData = Pick<ReportData, 'duration' | 'cameras' | 'joints' | 'events'> & {
+  /** In the order of their figures in the page. */
+  readonly histograms: readonly Histogram[];
   readonly chunks: readonly (Omit<ShownChunk, 'values'> & {
     readonly values: readonly (readonly (number | null)[])[];
   })[];

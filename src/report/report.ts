@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import type { PolicyConfig } from '../config/config.js';
 import { percentile } from '../statistics.js';
 import { formatTime, formatNumber } from './format.js';
-import type { Evaluation, PageData, ReportData } from './data.js';
+import type { Evaluation, Histogram, PageData, ReportData } from './data.js';
 import { histogram } from './histogram.js';
 import { Html, html, json } from './html.js';
 import { STYLE } from './style.js';
@@ -36,7 +37,15 @@ export function renderReport(
   summary: ReportSummary,
 ): string {
   const { duration, cameras, joints, chunks, events, inferenceMs, latencyMs } = data;
-  const drawn: PageData = { duration, cameras, joints, chunks, events };
+  const histograms = [histogram(inferenceMs), histogram(latencyMs)];
+  const drawn: PageData = {
+    duration,
+    cameras,
+    joints,
+    chunks,
+    events,
+    histograms: histograms.filter((one) => one !== undefined),
+  };
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -45,7 +54,7 @@ export function renderReport(
         <meta http-equiv="Content-Security-Policy" content="${new Html(POLICY)}" />
         <title>Replay of ${summary.bag}</title>
         <style>
-          ${new Html(STYLE)}
+          ${new Html(uPlotFile('uPlot.min.css'))} ${new Html(STYLE)}
         </style>
       </head>
       <body>
@@ -61,10 +70,12 @@ export function renderReport(
           ${eventTable(events)}
           <h2>Latency</h2>
           <div class="pair">
-            ${histogram('Inference', inferenceMs)}${histogram('From stamp to chunk, in the time of the bag', latencyMs)}
+            ${histogramFigure('Inference', inferenceMs, histograms[0])}
+            ${histogramFigure('From stamp to chunk, in the time of the bag', latencyMs, histograms[1])}
           </div>
           <h2>Predicted against recorded actions (open loop)</h2>
           ${evaluationSection(evaluation)}
+          <div class="tip" hidden></div>
         </main>
         <script type="application/json" id="data">
           ${json(drawn)}
@@ -126,9 +137,7 @@ function timeSection({ chunks, chunkCount, events, joints }: ReportData): Html {
   const none = joints.every(({ recorded }) => recorded.length === 0) ? ' (none in the bag)' : '';
   const thinned = chunks.length < chunkCount ? `, ${chunks.length} of ${chunkCount} drawn` : '';
   return html`<noscript
-      ><p class="banner">
-        What lies on the time axis is drawn by a script in this page, which is switched off here.
-      </p></noscript
+      ><p class="banner">The charts are drawn by a script in this page, and scripts are disabled here.</p></noscript
     >
     <div id="time">
       <div class="toolbar">
@@ -138,7 +147,7 @@ function timeSection({ chunks, chunkCount, events, joints }: ReportData): Html {
           ><button value="later" title="later">▶</button> <span id="range"></span
           ><span class="hint">drag to zoom, double click for all</span>
         </p>
-        <svg id="axis"></svg>
+        <div id="axis"></div>
       </div>
       <div id="cameras"></div>
       <h3>Events</h3>
@@ -151,15 +160,39 @@ function timeSection({ chunks, chunkCount, events, joints }: ReportData): Html {
         <li>${swatch('predicted')}predicted chunks, each from its stamp on${thinned}</li>
       </ul>
       <div id="joints"></div>
-      <div class="cursor" hidden></div>
-      <div class="selection" hidden></div>
-      <div class="tip" hidden></div>
     </div>`;
 }
 
-/** The compiled script with what it imports before it. */
+/** The place of a histogram, which the script draws. */
+function histogramFigure(title: string, sorted: readonly number[], drawn: Histogram | undefined): Html {
+  if (drawn === undefined)
+    return html`<figure>
+      <figcaption><b>${title}</b> no chunks</figcaption>
+    </figure>`;
+  const overflow = drawn.overflow ? `, up to ${formatNumber(sorted.at(-1)!)} ms in the last bar` : '';
+  return html`<figure class="histogram">
+    <figcaption><b>${title}</b> ms, ${sorted.length} chunks${overflow}</figcaption>
+  </figure>`;
+}
+
+const require = createRequire(import.meta.url);
+
+/** A file of uPlot, without the comment at its beginning, which holds an address: uPlot's licence stands before the script. */
+function uPlotFile(name: string): string {
+  return readFileSync(require.resolve(`uplot/dist/${name}`), 'utf8').replace(/^\/\*![^]*?\*\//, '');
+}
+
+/** uPlot reads this name for the pixels of a canvas. Two per CSS pixel at least keep a printed chart sharp. */
+const PIXEL_RATIO = 'const devicePixelRatio = Math.max(2, window.devicePixelRatio);';
+
+/** uPlot with its licence, then the compiled script with its imports before it, all in one scope. */
 function script(): Html {
-  const read = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8');
-  const text = `${read('./format.js')}\n${read('./client.js')}`;
-  return new Html(text.replaceAll(/^import .*$|^export (?=function|const)|^\/\/# sourceMappingURL=.*$/gm, ''));
+  const license = readFileSync(require.resolve('uplot/LICENSE'), 'utf8').trim();
+  const own = ['format.js', 'client/charts.js', 'client/lanes.js', 'client/main.js'].map((name) =>
+    readFileSync(new URL(name, import.meta.url), 'utf8'),
+  );
+  const joined = own
+    .join('\n')
+    .replaceAll(/^import [^;]*;$|^export (?=function|const)|^\/\/# sourceMappingURL=.*$/gm, '');
+  return new Html(`/* uPlot. ${license} */\n${PIXEL_RATIO}\n${uPlotFile('uPlot.iife.min.js')}\n${joined}`);
 }

@@ -3,12 +3,9 @@ export const STYLE = `
 :root { color-scheme: light dark; --page: #fff; --ink: #1b1f24; --soft: #5d6670; --rule: #d9dee3; --panel: #f5f7f9;
   --measured: #6b7580; --recorded: #0072b2; --predicted: #d55e00; --refusal: #d55e00; --fault: #a3387a; --command: #6b7580;
   --heat: #0072b2; --strong: #fff; --middle: #1b1f24; --warn: #fff4d6; --warn-edge: #b58900; }
-@media (prefers-color-scheme: dark) { :root { --page: #14171a; --ink: #e6e9ec; --soft: #9aa4ae; --rule: #2f363d; --panel: #1d2126;
+@media screen and (prefers-color-scheme: dark) { :root:not(.printing) { --page: #14171a; --ink: #e6e9ec; --soft: #9aa4ae; --rule: #2f363d; --panel: #1d2126;
   --measured: #a7b0b9; --recorded: #56b4e9; --predicted: #e69f00; --refusal: #e69f00; --fault: #e58fc4; --command: #a7b0b9;
   --heat: #56b4e9; --strong: #0b0d0f; --middle: #0b0d0f; --warn: #33290d; --warn-edge: #c9a227; } }
-@media print { :root { color-scheme: light; --page: #fff; --ink: #1b1f24; --soft: #5d6670; --rule: #d9dee3; --panel: #f5f7f9;
-  --measured: #6b7580; --recorded: #0072b2; --predicted: #d55e00; --refusal: #d55e00; --fault: #a3387a; --command: #6b7580;
-  --heat: #0072b2; --strong: #fff; --middle: #1b1f24; --warn: #fff4d6; --warn-edge: #b58900; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 20px 20px 60px; max-width: 1280px; background: var(--page); color: var(--ink);
   font: 14px/1.45 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
@@ -35,36 +32,22 @@ figure { margin: 8px 0 0; }
 figcaption { display: flex; flex-wrap: wrap; gap: 0 10px; font-size: 13px; }
 figcaption span { color: var(--soft); }
 .readout { margin-left: auto; font-variant-numeric: tabular-nums; }
-svg { display: block; overflow: visible; }
-svg svg { overflow: hidden; }
-svg text { font-size: 11.5px; fill: var(--soft); font-variant-numeric: tabular-nums; }
-text.x { text-anchor: middle; }
-text.y { text-anchor: end; }
 path { fill: none; }
-.grid { stroke: var(--rule); }
-.zero, .tick { stroke: var(--soft); }
+.u-over svg { display: block; pointer-events: none; width: 100%; height: 100%; }
+.u-hz .u-cursor-x { border-right: 1px solid var(--soft); }
+.u-select { background: var(--recorded); opacity: 0.15; }
 .measured { stroke: var(--measured); stroke-width: 1.2; stroke-dasharray: 5 3; }
 .recorded { stroke: var(--recorded); stroke-width: 2; }
 .predicted { stroke: var(--predicted); stroke-width: 1; opacity: 0.75; }
-.starts { stroke: var(--predicted); stroke-width: 4.5; stroke-linecap: round; }
 .highlight { stroke: var(--predicted); stroke-width: 3; }
-rect.refusal { fill: var(--refusal); }
-rect.fault { fill: var(--fault); }
-rect.command { fill: var(--command); }
 #events figure { margin-top: 4px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 4px 0; padding: 0; list-style: none; }
 .legend svg { display: inline-block; vertical-align: middle; margin-right: 6px; }
-.cursor { position: absolute; top: 0; bottom: 0; width: 1px; background: var(--soft); pointer-events: none; z-index: 1; }
-.selection { position: absolute; top: 0; bottom: 0; background: var(--recorded); opacity: 0.15; pointer-events: none; }
-.tip { position: absolute; z-index: 3; max-width: min(420px, 90%); background: var(--panel); border: 1px solid var(--soft);
+.tip { position: fixed; z-index: 3; max-width: min(420px, 90%); background: var(--panel); border: 1px solid var(--soft);
   border-radius: 5px; padding: 6px 10px; pointer-events: none; font-size: 13px; overflow-wrap: anywhere; }
 .tip img { display: block; max-width: 100%; }
 [hidden] { display: none; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); gap: 10px 30px; }
-.histogram { width: 100%; height: auto; max-width: 640px; }
-.bar { fill: var(--recorded); opacity: 0.75; }
-.mark { stroke: var(--ink); stroke-dasharray: 3 2; }
-.histogram text { fill: var(--ink); paint-order: stroke; stroke: var(--page); stroke-width: 3px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 13px; }
 th, td { text-align: left; padding: 3px 12px 3px 0; border-bottom: 1px solid var(--rule); font-weight: normal; vertical-align: top; }
@@ -80,7 +63,7 @@ th { white-space: nowrap; }
 .scale { color: var(--soft); font-size: 12.5px; margin: 4px 0 12px; }
 .scale span { display: inline-block; width: 140px; height: 10px; margin: 0 6px; background: linear-gradient(to right, var(--panel), var(--heat)); }
 @media (max-width: 600px) { body { padding: 12px 10px 40px; } .hint { display: none; } dl { grid-template-columns: 1fr; } dt { margin-top: 4px; } }
-@media print { body { max-width: none; padding: 0; font-size: 12px; } button, .hint, .cursor, .tip { display: none; } .readout { display: none; } .toolbar { position: static; }
+@media print { body { max-width: none; padding: 0; font-size: 12px; } button, .hint, .tip, .u-over { display: none; } .readout { display: none; } .toolbar { position: static; }
   .scroll { overflow: visible; } table { font-size: 10.5px; } .heat { font-size: 8.5px; } .heat td, .heat th { padding: 2px; } .cell { min-width: 8px; height: 16px; }
   figure, tr, .cards li { break-inside: avoid; } h2, h3 { break-after: avoid; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 `;

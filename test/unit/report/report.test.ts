@@ -3,7 +3,7 @@ import { Script } from 'node:vm';
 import type { PolicyConfig } from '../../../src/config/config.js';
 import { Refusal } from '../../../src/errors.js';
 import { OpenLoopEvaluation } from '../../../src/replay/evaluation.js';
-import { formatNumber, formatTime, ticks, timeTicks } from '../../../src/report/format.js';
+import { formatNumber, formatTime } from '../../../src/report/format.js';
 import { ReportCollector } from '../../../src/report/collector.js';
 import type { PageData } from '../../../src/report/data.js';
 import { histogram } from '../../../src/report/histogram.js';
@@ -55,6 +55,7 @@ describe('the page', () => {
       joints: expect.anything() as unknown,
       chunks: expect.anything() as unknown,
       events,
+      histograms: [expect.objectContaining({ from: 12, to: 13 }), expect.objectContaining({ from: 39.5, to: 40.5 })],
     });
     expect(data.cameras[0]?.frames[0]?.source).toMatch(/^data:image\/jpeg;base64,/);
     // Seven digits are kept.
@@ -89,8 +90,16 @@ describe('the page', () => {
     const { text } = await report();
     const script = inlined(text);
     expect(() => new Script(script)).not.toThrow();
-    for (const name of ['formatTime', 'formatNumber', 'ticks', 'timeTicks'])
+    for (const name of ['formatTime', 'formatNumber', 'timeChart', 'jointLane'])
       expect(script).toContain(`function ${name}(`);
+  });
+
+  test('carries_the_licence_of_the_chart_library', async () => {
+    const { text } = await report();
+    expect(text).toContain('uPlot=function()');
+    expect(inlined(text)).toMatch(
+      /^\s*\/\* uPlot\. The MIT License \(MIT\)[^]*Copyright \(c\) \d+ Leon Sorokin[^]*AS IS/,
+    );
   });
 
   test('shows_whatever_a_bag_or_a_file_says_as_text', async () => {
@@ -142,22 +151,36 @@ describe('the page', () => {
 });
 
 describe('a histogram', () => {
-  const bars = (sorted: readonly number[]): number[] =>
-    [...histogram('Inference', sorted).text.matchAll(/: (\d+)<\/title>/g)].map(([, count]) => Number(count));
+  const bars = (sorted: readonly number[]): readonly number[] => histogram(sorted)!.counts;
 
   test('counts_every_sample', () => {
     const sorted = Array.from({ length: 1000 }, (_, index) => 10 + index / 100);
     expect(bars(sorted).reduce((a, b) => a + b)).toBe(1000);
     expect(Math.max(...bars(sorted))).toBe(25);
     expect(bars([5, 5, 5]).filter((count) => count > 0)).toEqual([3]);
-    expect(histogram('Inference', []).text).toContain('no chunks');
+    expect(histogram([])).toBeUndefined();
   });
 
-  test('puts_what_is_far_out_into_its_last_bar_and_says_so', () => {
+  test('puts_what_is_far_out_into_its_last_bar_and_says_so', async () => {
     const sorted = [...Array.from({ length: 999 }, (_, index) => 10 + index / 100), 5000];
     expect(bars(sorted).reduce((a, b) => a + b)).toBe(1000);
     expect(bars(sorted).filter((count) => count > 0).length).toBeGreaterThan(25);
-    expect(histogram('Inference', sorted).text).toContain('up to 5000 ms in the last bar');
+    expect(histogram(sorted)!.overflow).toBe(true);
+    const { collector } = await report();
+    const data = { ...(await collector.data()), inferenceMs: sorted, latencyMs: [] };
+    const evaluation = new OpenLoopEvaluation(collector.config).result();
+    const text = renderReport(collector.config, data, evaluation, SUMMARY).replaceAll(/\s+/g, ' ');
+    expect(text).toContain('<b>Inference</b> ms, 1000 chunks, up to 5000 ms in the last bar');
+    expect(text).toContain('<b>From stamp to chunk, in the time of the bag</b> no chunks');
+  });
+
+  test('marks_its_percentiles', () => {
+    const sorted = Array.from({ length: 100 }, (_, index) => index + 1);
+    expect(histogram(sorted)!.marks).toEqual([
+      { value: 50, label: 'p50 50 ms' },
+      { value: 95, label: 'p95 95 ms' },
+      { value: 99, label: 'p99 99 ms' },
+    ]);
   });
 
   test('has_percentiles_by_nearest_rank', () => {
@@ -169,14 +192,6 @@ describe('a histogram', () => {
 });
 
 describe('an axis', () => {
-  test('has_round_ticks_inside_its_ends', () => {
-    expect(ticks(0, 1, 5).map(formatNumber)).toEqual(['0', '0.2', '0.4', '0.6', '0.8', '1']);
-    expect(ticks(-0.13, 0.27, 4).map(formatNumber)).toEqual(['-0.1', '0', '0.1', '0.2']);
-    expect(ticks(3, 3, 4)).toEqual([3]);
-    expect(timeTicks(0, 3600, 12).map((time) => formatTime(time, 300, true))).toContain('25:00');
-    expect(timeTicks(0, 100, 7)).toEqual([0, 15, 30, 45, 60, 75, 90]);
-  });
-
   test('writes_times_as_people_do', () => {
     expect([
       formatTime(12.34, 0.1),
