@@ -1,4 +1,4 @@
-/** Percentiles by the nearest rank: the smallest sample that at least the given share of the samples does not exceed. */
+/** Percentiles by the nearest-rank method: the smallest sample such that at least the given share of all samples is not larger. */
 
 /** Undefined where there is no sample. */
 export interface Percentiles {

@@ -37,9 +37,9 @@ export interface PolicyConfig {
 
 export interface ScheduleConfig {
   readonly mode: 'sync' | 'async';
-  /** A new chunk is wanted after this many executed steps; 1 = every control tick. */
+  /** A new chunk is requested after this many executed steps; 1 = at every control tick. */
   readonly replanSteps: number;
-  /** An inference without an answer after this long is reported as ENGINE_LATE, ns. */
+  /** An inference that takes longer is reported as ENGINE_LATE, ns. */
   readonly engineTimeout: bigint;
   /** A control tick later than this is reported as TICK_LATE, ns. */
   readonly maxTickLateness: bigint;
@@ -91,7 +91,7 @@ export interface ActionJoint extends Units {
   readonly name: string;
   /** 'velocity' is also used for relative commands that the robot adds up itself: they are sent unchanged, and 0 stops. */
   readonly kind: 'position' | 'delta' | 'velocity';
-  /** A velocity in an output of type 'joint_trajectory': it is integrated to positions. Such a joint is in the state and has a finite `maxVelocity`. */
+  /** A velocity in an output of type 'joint_trajectory' is integrated to positions. The joint must be in the state and have a finite `maxVelocity`. */
   readonly integrated: boolean;
   /** The stop action keeps its last command. */
   readonly gripper: boolean;
@@ -105,7 +105,7 @@ export interface ActionJoint extends Units {
   readonly maxAcceleration: number;
 }
 
-/** What the commands of a joint are: velocities that are integrated go out as positions. */
+/** Whether a joint's commands are positions or velocities. Integrated velocities are published as positions. */
 export function commandQuantity({ kind, integrated }: ActionJoint): 'position' | 'velocity' {
   return kind === 'velocity' && !integrated ? 'velocity' : 'position';
 }
