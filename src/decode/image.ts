@@ -3,10 +3,13 @@ import { excerpt } from '../format.js';
 import { BYTES_PER_PIXEL } from '../frame/frame.js';
 import type { CameraFrame, CompressedImage, PixelEncoding, RawImage } from '../frame/frame.js';
 
-/** Limits of an image's width and height in pixels, both inclusive. */
+/** Limits of an image's width and height, all inclusive. */
 export interface SizeLimits {
+  /** Pixels. */
   readonly minSize: number;
   readonly maxSize: number;
+  /** Longer side over shorter side. */
+  readonly maxAspectRatio: number;
 }
 
 const ENCODINGS = Object.keys(BYTES_PER_PIXEL) as PixelEncoding[];
@@ -96,13 +99,13 @@ export async function decodeCompressedFrame(
 }
 
 function checkSize(width: number, height: number, topic: string, limits: SizeLimits): Refusal | undefined {
-  const { minSize, maxSize } = limits;
-  if (Math.min(width, height) >= minSize && Math.max(width, height) <= maxSize) return undefined;
-  return new Refusal(
-    'IMAGE_SIZE',
-    `Expected ${minSize} to ${maxSize} pixels a side, received ${width}x${height} from ${topic}`,
-    topic,
-  );
+  const { minSize, maxSize, maxAspectRatio } = limits;
+  const [shorter, longer] = [Math.min(width, height), Math.max(width, height)];
+  let expected: string;
+  if (shorter < minSize || longer > maxSize) expected = `${minSize} to ${maxSize} pixels a side`;
+  else if (longer > shorter * maxAspectRatio) expected = `an aspect ratio of at most ${maxAspectRatio}:1`;
+  else return undefined;
+  return new Refusal('IMAGE_SIZE', `Expected ${expected}, received ${width}x${height} from ${topic}`, topic);
 }
 
 function badEncoding(expectedReceived: string, topic: string): Refusal {

@@ -15,19 +15,17 @@ interface LiveCamera {
  */
 export class LiveFrames {
   readonly #pipeline: Pipeline;
-  readonly #config: PolicyConfig;
   readonly #now: () => bigint;
   readonly #cameras: ReadonlyMap<string, LiveCamera>;
 
   /** @param config with resolved topics. @param now ROS time, ns. */
   constructor(pipeline: Pipeline, config: PolicyConfig, now: () => bigint) {
     this.#pipeline = pipeline;
-    this.#config = config;
     this.#now = now;
     this.#cameras = new Map(
       config.cameras.map(({ name, topic }) => {
         const decoder = new LatestFrameDecoder({
-          decode: (image) => decodeCompressedFrame(image, topic, config.image),
+          decode: (image) => decodeCompressedFrame(image, topic, pipeline.imageLimits),
           generation: () => pipeline.generation,
           deliver: (frame) => pipeline.offerFrame(name, frame, now()),
         });
@@ -43,7 +41,7 @@ export class LiveFrames {
     if ('format' in image) {
       if (this.#pipeline.announceFrame(camera, this.#now())) live.decoder.offer(image);
     } else {
-      this.#pipeline.offerFrame(camera, decodeRawFrame(image, live.topic, this.#config.image), this.#now());
+      this.#pipeline.offerFrame(camera, decodeRawFrame(image, live.topic, this.#pipeline.imageLimits), this.#now());
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { PolicyConfig } from '../config/config.js';
+import type { SizeLimits } from '../decode/image.js';
 import type { Engine, InferRequest } from '../engine/engine.js';
 import { Pi05Error, Refusal } from '../errors.js';
 import type { RunCode } from '../errors.js';
@@ -96,6 +97,14 @@ export class Pipeline {
 
   get statistics(): PipelineStatistics {
     return this.#counters.snapshot(this.#active);
+  }
+
+  /**
+   * Limits of the camera images. Beyond an aspect ratio of the model's image size, the shorter side would be resized to 0
+   * pixels.
+   */
+  get imageLimits(): SizeLimits {
+    return { ...this.#config.image, maxAspectRatio: this.#engine.info.imageSize };
   }
 
   /** Changes whenever the inputs are forgotten: at activation and when the clock jumps back. */

@@ -1,5 +1,4 @@
-import type { PolicyConfig } from '../config/config.js';
-import { decodeCompressedFrame, decodeRawFrame } from '../decode/image.js';
+import { decodeCompressedFrame, decodeRawFrame, type SizeLimits } from '../decode/image.js';
 import { prefetch } from '../decode/prefetch.js';
 import { Refusal } from '../errors.js';
 import type { CameraFrame, CompressedImage, JointReading, RawImage } from '../frame/frame.js';
@@ -33,10 +32,10 @@ export type ReplayEvent = {
 export async function* replayEvents(
   messages: AsyncIterable<BagMessage>,
   inputs: ReadonlyMap<string, ReplayInput>,
-  config: PolicyConfig,
+  limits: SizeLimits,
   pool: PixelBufferPool,
 ): AsyncGenerator<ReplayEvent, void, void> {
-  for await (const event of prefetch(messages, (message) => decodeMessage(message, inputs, config, pool))) {
+  for await (const event of prefetch(messages, (message) => decodeMessage(message, inputs, limits, pool))) {
     if (event !== undefined) yield event;
   }
 }
@@ -45,7 +44,7 @@ export async function* replayEvents(
 function decodeMessage(
   { topic, data, logTime }: BagMessage,
   inputs: ReadonlyMap<string, ReplayInput>,
-  config: PolicyConfig,
+  limits: SizeLimits,
   pool: PixelBufferPool,
 ): ReplayEvent | undefined | Promise<ReplayEvent> {
   const input = inputs.get(topic);
@@ -56,13 +55,13 @@ function decodeMessage(
     switch (message.kind) {
       case 'image': {
         const image = { ...message.image, data: pool.borrowCopy(message.image.data) };
-        const frame = decodeRawFrame(image, topic, config.image);
+        const frame = decodeRawFrame(image, topic, limits);
         return { logTime, kind: 'frame', camera: message.camera, image, frame, borrowed: image.data };
       }
       case 'compressed_image': {
         const { camera } = message;
         const image = { ...message.image, data: message.image.data.slice() };
-        return decodeCompressedFrame(image, topic, config.image).then((frame) => {
+        return decodeCompressedFrame(image, topic, limits).then((frame) => {
           return { logTime, kind: 'frame', camera, image, frame };
         });
       }

@@ -100,13 +100,13 @@ class Replay {
   }
 
   async run(): Promise<ReplayOutcome> {
-    const { bag, inputs, config, simulated } = this.#options;
+    const { bag, inputs, simulated } = this.#options;
     const started = performance.now();
     const messages = this.#readable(bag.messages(new Set(inputs.keys())));
     let first: bigint | undefined;
     let last = 0n;
     let lastProgress = started;
-    for await (const event of replayEvents(messages, inputs, config, this.#pool)) {
+    for await (const event of replayEvents(messages, inputs, this.#pipeline.imageLimits, this.#pool)) {
       first ??= event.logTime;
       last = event.logTime;
       if (simulated) this.#setLogTime(last);

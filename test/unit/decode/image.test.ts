@@ -7,7 +7,7 @@ import { BYTES_PER_PIXEL } from '../../../src/frame/frame.js';
 import { decodeCompressedFrame, decodeRawFrame } from '../../../src/decode/image.js';
 import { image, random } from '../pipeline/robot.js';
 
-const LIMITS = { minSize: 4, maxSize: 64 };
+const LIMITS = { minSize: 4, maxSize: 64, maxAspectRatio: 8 };
 const ENCODINGS = Object.keys(BYTES_PER_PIXEL) as PixelEncoding[];
 
 function accepted(result: CameraFrame | Refusal): CameraFrame {
@@ -42,6 +42,12 @@ describe('raw images', () => {
     ['a width below the limit', { width: 3 }, 'IMAGE_SIZE', 'Expected 4 to 64 pixels a side, received 3x4 from camera'],
     ['no rows', { height: 0 }, 'IMAGE_SIZE', 'received 4x0'],
     ['a height above the limit', { height: 65 }, 'IMAGE_SIZE', 'received 4x65'],
+    [
+      'a longer side of more than the largest aspect ratio',
+      { height: 33 },
+      'IMAGE_SIZE',
+      'Expected an aspect ratio of at most 8:1, received 4x33 from camera',
+    ],
     [
       'rows that overlap',
       { step: 11 },

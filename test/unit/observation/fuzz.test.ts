@@ -99,7 +99,8 @@ test('whatever_is_changed_in_a_file_is_decoded_or_refused_and_good_is_accepted_a
     header().string('jpeg').sequenceLength(data.length).uint8Array(data).data;
   const offerFile = async (data: Uint8Array): Promise<boolean> => {
     const image = decodeCompressedImage(message(data), 'wrist/image_raw');
-    return harness.offerFrame('wrist', await decodeCompressedFrame(image, 'wrist/image_raw', robot().image), now);
+    const limits = { ...robot().image, maxAspectRatio: 8 };
+    return harness.offerFrame('wrist', await decodeCompressedFrame(image, 'wrist/image_raw', limits), now);
   };
   for (let i = 0; i < 400; i++) {
     const file = files[i % 2]!;

@@ -26,7 +26,7 @@ export class Harness {
   /** Whether the image passed its checks and the frame was accepted. */
   offerImage(camera: string, image: RawImage, now: bigint): boolean {
     const topic = this.#config.cameras.find(({ name }) => name === camera)?.topic ?? '';
-    return this.offerFrame(camera, decodeRawFrame(image, topic, this.#config.image), now);
+    return this.offerFrame(camera, decodeRawFrame(image, topic, { ...this.#config.image, maxAspectRatio: 8 }), now);
   }
 
   offerFrame(camera: string, frame: CameraFrame | Refusal, now: bigint): boolean {

@@ -19,7 +19,7 @@ interface Settle {
 
 /** An engine whose results are given by the test. */
 class ManualEngine implements Engine {
-  readonly info = {} as ModelInfo;
+  readonly info = { imageSize: 8 } as ModelInfo;
   readonly requests: InferRequest[] = [];
   /** Every action is NaN. */
   broken = false;
@@ -140,9 +140,8 @@ export class Harness {
   }
 
   offerImage(camera: string, image: RawImage, now: bigint): void {
-    const { cameras, image: limits } = this.#config;
-    const topic = cameras.find(({ name }) => name === camera)?.topic ?? '';
-    this.pipeline.offerFrame(camera, decodeRawFrame(image, topic, limits), now);
+    const topic = this.#config.cameras.find(({ name }) => name === camera)?.topic ?? '';
+    this.pipeline.offerFrame(camera, decodeRawFrame(image, topic, this.pipeline.imageLimits), now);
   }
 
   /** One message of each stream. */

@@ -89,7 +89,7 @@ class PlainPolicy implements PolicyLike {
 
 /** Answers, after `turns` turns of the event loop, with what the first picture shows by then. */
 class ShadeEngine implements Engine {
-  readonly info = {} as ModelInfo;
+  readonly info = { imageSize: 8 } as ModelInfo;
   asked = 0;
   constructor(
     readonly turns: (question: number) => number,
