@@ -27,7 +27,7 @@ export const REFUSAL_CODES = [
 ] as const;
 
 /** Problems: what is wrong with a configuration or a checkpoint. They are found before the robot moves. */
-export const LOAD_CODES = [
+export const PROBLEM_CODES = [
   'CONFIG_UNKNOWN_KEY',
   'CONFIG_TYPE',
   'CONFIG_RANGE',
@@ -42,7 +42,7 @@ export const LOAD_CODES = [
 ] as const;
 
 /** Faults: what goes wrong between an observation and a command, or around the node. No fault ends the node. */
-export const RUN_CODES = [
+export const FAULT_CODES = [
   'ENGINE_FAILED',
   'ENGINE_LATE',
   'DEVICE_LOST',
@@ -63,11 +63,11 @@ export const USAGE_CODES = ['USAGE', 'ENVIRONMENT', 'INVALID_ARGUMENT', 'INTERNA
 export const REPLAY_CODES = ['BAG_FILE', 'BAG_DATA', 'BAG_TOPIC', 'CHUNKS_DIFFER', 'INPUT_REFUSED'] as const;
 
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
-export type LoadCode = (typeof LOAD_CODES)[number];
-export type RunCode = (typeof RUN_CODES)[number];
+export type ProblemCode = (typeof PROBLEM_CODES)[number];
+export type FaultCode = (typeof FAULT_CODES)[number];
 export type UsageCode = (typeof USAGE_CODES)[number];
 export type ReplayCode = (typeof REPLAY_CODES)[number];
-export type ErrorCode = RefusalCode | LoadCode | RunCode | UsageCode | ReplayCode;
+export type ErrorCode = RefusalCode | ProblemCode | FaultCode | UsageCode | ReplayCode;
 
 /** An error with a stable `code`. `message` is one sentence and does not contain the code. */
 export class Pi05Error<C extends ErrorCode = ErrorCode> extends Error {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../package-root.js';
-import { LOAD_CODES, Pi05Error, USAGE_CODES, type ErrorCode } from '../errors.js';
+import { PROBLEM_CODES, Pi05Error, USAGE_CODES, type ErrorCode } from '../errors.js';
 
 /** A command's module: `run` gets what follows the command and resolves with the exit status. */
 interface Command {
@@ -33,7 +33,7 @@ Errors go to stderr as "CODE: sentence". Exit status: 0 done, 1 failed while run
 
 /** Codes of what was wrong before anything ran; two cameras may be bound to one topic before they show the same. */
 const GIVEN_WRONG: ReadonlySet<ErrorCode> = new Set(
-  ([...LOAD_CODES, ...USAGE_CODES, 'CAMERA_DUPLICATE', 'BAG_FILE', 'BAG_DATA', 'BAG_TOPIC'] as const).filter(
+  ([...PROBLEM_CODES, ...USAGE_CODES, 'CAMERA_DUPLICATE', 'BAG_FILE', 'BAG_DATA', 'BAG_TOPIC'] as const).filter(
     (code) => code !== 'OUT_OF_MEMORY' && code !== 'INTERNAL',
   ),
 );

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { EngineLimits } from '../config/engine-limits.js';
-import { LOAD_CODES, Pi05Error, RUN_CODES, USAGE_CODES, type ErrorCode } from '../errors.js';
+import { PROBLEM_CODES, Pi05Error, FAULT_CODES, USAGE_CODES, type ErrorCode } from '../errors.js';
 import type { Pixels } from '../frame/frame.js';
 import { packageRoot, setupCommand } from '../package-root.js';
 import type { CheckpointDescription, InferRequest, ModelInfo } from './engine.js';
@@ -61,7 +61,7 @@ function load(path: string): Addon {
   }
 }
 
-const CODES: ReadonlySet<string> = new Set([...LOAD_CODES, ...RUN_CODES, ...USAGE_CODES]);
+const CODES: ReadonlySet<string> = new Set([...PROBLEM_CODES, ...FAULT_CODES, ...USAGE_CODES]);
 
 /** An error of the addon as a Pi05Error. @param source the directory or file concerned. */
 export function nativeError(error: unknown, source?: string): Pi05Error {

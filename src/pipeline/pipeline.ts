@@ -2,7 +2,7 @@ import type { PolicyConfig } from '../config/config.js';
 import type { SizeLimits } from '../decode/image.js';
 import type { Engine, InferRequest } from '../engine/engine.js';
 import { Pi05Error, Refusal } from '../errors.js';
-import type { RunCode } from '../errors.js';
+import type { FaultCode } from '../errors.js';
 import type { ActionChunk, CameraFrame, Command, JointReading, Observation } from '../frame/frame.js';
 import { Observer } from '../observation/observer.js';
 import type { OfferResult } from '../observation/observer.js';
@@ -31,7 +31,7 @@ export interface PipelineSink {
   /** Each refused message. A condition that lasts: on onset, then at most once per second until cleared. */
   refusal(refusal: Refusal): void;
   /** As for `refusal`. */
-  fault(fault: Pi05Error<RunCode>): void;
+  fault(fault: Pi05Error<FaultCode>): void;
 }
 
 export interface ChunkTiming {
@@ -318,7 +318,7 @@ export class Pipeline {
   }
 
   /** @param fault undefined where the condition is not present at `now`. */
-  #reportCondition(code: RunCode, fault: Pi05Error<RunCode> | undefined, now: bigint): void {
+  #reportCondition(code: FaultCode, fault: Pi05Error<FaultCode> | undefined, now: bigint): void {
     if (fault === undefined) this.#throttle.clear(code);
     else if (this.#throttle.shouldReport(code, now)) this.#fault(fault);
     else this.#releaseTick();
@@ -341,7 +341,7 @@ export class Pipeline {
     this.#releaseTick();
   }
 
-  #fault(fault: Pi05Error<RunCode>): void {
+  #fault(fault: Pi05Error<FaultCode>): void {
     this.#counters.failed(fault);
     this.#sink.fault(fault);
     this.#releaseTick();

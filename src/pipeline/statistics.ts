@@ -1,4 +1,4 @@
-import type { Pi05Error, Refusal, RefusalCode, RunCode } from '../errors.js';
+import type { Pi05Error, Refusal, RefusalCode, FaultCode } from '../errors.js';
 import type { CommandReason } from '../frame/frame.js';
 import { percentilesOfSorted } from '../statistics.js';
 import type { Percentiles } from '../statistics.js';
@@ -13,9 +13,9 @@ export interface PipelineStatistics {
   readonly outdated: number;
   readonly commands: Readonly<Record<CommandReason, number>>;
   readonly refusals: Readonly<Partial<Record<RefusalCode, number>>>;
-  readonly faults: Readonly<Partial<Record<RunCode, number>>>;
+  readonly faults: Readonly<Partial<Record<FaultCode, number>>>;
   readonly lastRefusal: Refusal | undefined;
-  readonly lastFault: Pi05Error<RunCode> | undefined;
+  readonly lastFault: Pi05Error<FaultCode> | undefined;
   /** Time that the engine took; as the other times, of the most recent 4096 samples. */
   readonly inferenceMs: Percentiles;
   /** From an observation's stamp to the acceptance of its chunk. */
@@ -73,16 +73,16 @@ export class Counters {
   readonly latencyMs = new RecentSamples();
   readonly tickLatenessMs = new RecentSamples();
   readonly #refusals: Partial<Record<RefusalCode, number>> = {};
-  readonly #faults: Partial<Record<RunCode, number>> = {};
+  readonly #faults: Partial<Record<FaultCode, number>> = {};
   #lastRefusal: Refusal | undefined;
-  #lastFault: Pi05Error<RunCode> | undefined;
+  #lastFault: Pi05Error<FaultCode> | undefined;
 
   refused(refusal: Refusal): void {
     this.#refusals[refusal.code] = (this.#refusals[refusal.code] ?? 0) + 1;
     this.#lastRefusal = refusal;
   }
 
-  failed(fault: Pi05Error<RunCode>): void {
+  failed(fault: Pi05Error<FaultCode>): void {
     this.#faults[fault.code] = (this.#faults[fault.code] ?? 0) + 1;
     this.#lastFault = fault;
   }

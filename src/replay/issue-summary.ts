@@ -1,9 +1,9 @@
-import type { Pi05Error, Refusal, RefusalCode, RunCode } from '../errors.js';
+import type { Pi05Error, Refusal, RefusalCode, FaultCode } from '../errors.js';
 import { toSeconds } from '../time.js';
 import type { ReplayListener } from './listener.js';
 
 export interface Issue {
-  readonly code: RefusalCode | RunCode;
+  readonly code: RefusalCode | FaultCode;
   count: number;
   /** The first one's sentence, and when it came: s from the bag's first message. */
   readonly message: string;
@@ -34,11 +34,11 @@ export class IssueSummary implements ReplayListener {
     this.#count(this.#refusals, refusal);
   }
 
-  fault(fault: Pi05Error<RunCode>): void {
+  fault(fault: Pi05Error<FaultCode>): void {
     this.#count(this.#faults, fault);
   }
 
-  #count(issues: Map<string, Issue>, { code, message }: Pi05Error<RefusalCode | RunCode>): void {
+  #count(issues: Map<string, Issue>, { code, message }: Pi05Error<RefusalCode | FaultCode>): void {
     const known = issues.get(code);
     const seconds = toSeconds(this.#latest - (this.#start ?? this.#latest));
     if (known === undefined) issues.set(code, { code, count: 1, message, seconds });

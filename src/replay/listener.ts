@@ -1,4 +1,4 @@
-import type { Pi05Error, Refusal, RunCode } from '../errors.js';
+import type { Pi05Error, Refusal, FaultCode } from '../errors.js';
 import type { ActionChunk, Command, CompressedImage, JointReading, RawImage } from '../frame/frame.js';
 import type { JointCommand } from '../messages/outputs.js';
 import type { ChunkTiming } from '../pipeline/pipeline.js';
@@ -20,7 +20,7 @@ export interface ReplayListener {
   chunk?(chunk: ActionChunk, timing: ChunkTiming, now: bigint): void;
   command?(command: Command, now: bigint): void;
   refusal?(refusal: Refusal, now: bigint): void;
-  fault?(fault: Pi05Error<RunCode>, now: bigint): void;
+  fault?(fault: Pi05Error<FaultCode>, now: bigint): void;
   /** Work to finish before the replay continues, such as writing; called after each event. */
   drain?(): Promise<void> | undefined;
 }

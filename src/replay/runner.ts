@@ -1,6 +1,6 @@
 import type { PolicyConfig } from '../config/config.js';
 import type { Engine } from '../engine/engine.js';
-import { Pi05Error, type RunCode } from '../errors.js';
+import { Pi05Error, type FaultCode } from '../errors.js';
 import { Pipeline, type PolicyLike } from '../pipeline/pipeline.js';
 import type { PipelineStatistics } from '../pipeline/statistics.js';
 import { SimulatedTicker } from '../pipeline/ticker.js';
@@ -56,7 +56,7 @@ export interface ReplayOutcome {
   /** Why the bag could not be read to its end: one sentence. */
   readonly damage: string | undefined;
   /** The engine failure that ended the replay. */
-  readonly failure: Pi05Error<RunCode> | undefined;
+  readonly failure: Pi05Error<FaultCode> | undefined;
 }
 
 /** A longer gap between messages is a pause of the recorder, without control ticks, ns. */
@@ -85,7 +85,7 @@ class Replay {
   #nextTick = 0n;
   #refusals = 0;
   #damage: string | undefined;
-  #failure: Pi05Error<RunCode> | undefined;
+  #failure: Pi05Error<FaultCode> | undefined;
 
   constructor(options: ReplayOptions) {
     this.#options = options;

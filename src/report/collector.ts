@@ -1,5 +1,5 @@
 import { commandQuantity, type PolicyConfig } from '../config/config.js';
-import type { Pi05Error, Refusal, RunCode } from '../errors.js';
+import type { Pi05Error, Refusal, FaultCode } from '../errors.js';
 import type { ActionChunk, Command, CommandReason, CompressedImage, JointReading, RawImage } from '../frame/frame.js';
 import { toSeconds } from '../time.js';
 import type { CameraStrip, EventRow, Mark, ReportData, ShownChunk } from './data.js';
@@ -91,7 +91,7 @@ export class ReportCollector {
     this.#event(refusal.code, 'refusal', this.#arrive(now), refusal.message);
   }
 
-  fault(fault: Pi05Error<RunCode>, now: bigint): void {
+  fault(fault: Pi05Error<FaultCode>, now: bigint): void {
     this.#event(fault.code, 'fault', this.#arrive(now), fault.message);
   }
 

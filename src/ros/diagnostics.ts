@@ -1,4 +1,4 @@
-import type { Pi05Error, Refusal, RunCode } from '../errors.js';
+import type { Pi05Error, Refusal, FaultCode } from '../errors.js';
 import { ROS_TYPE } from '../messages/types.js';
 import type { PipelineStatistics } from '../pipeline/statistics.js';
 import type { Percentiles } from '../statistics.js';
@@ -10,7 +10,7 @@ export const LEVEL = { ok: 0, warn: 1, error: 2 } as const;
 export type Level = (typeof LEVEL)[keyof typeof LEVEL];
 
 /** How bad a fault is: an error where it holds or stops the robot. */
-const FAULT_LEVEL: Readonly<Record<RunCode, Level>> = {
+const FAULT_LEVEL: Readonly<Record<FaultCode, Level>> = {
   ENGINE_FAILED: LEVEL.error,
   ENGINE_LATE: LEVEL.warn,
   DEVICE_LOST: LEVEL.error,
@@ -45,13 +45,13 @@ export interface Report {
   /** Absent where no checkpoint is loaded. */
   readonly statistics: PipelineStatistics | undefined;
   /** What is wrong at this moment, beside what the pipeline reports. */
-  readonly present: readonly Pi05Error<RunCode>[];
+  readonly present: readonly Pi05Error<FaultCode>[];
 }
 
 /** What went wrong lately. */
 export interface Recent {
   readonly refusal: Refusal | undefined;
-  readonly faults: readonly Pi05Error<RunCode>[];
+  readonly faults: readonly Pi05Error<FaultCode>[];
 }
 
 export interface KeyValue {
@@ -132,7 +132,7 @@ export function statuses(name: string, report: Report, recent: Recent): Diagnost
   return [node, inputs, engine, control];
 }
 
-function worst(faults: readonly Pi05Error<RunCode>[]): [Level, string] {
+function worst(faults: readonly Pi05Error<FaultCode>[]): [Level, string] {
   let result: [Level, string] = [LEVEL.ok, 'no fault'];
   for (const fault of faults) {
     const level = FAULT_LEVEL[fault.code];
@@ -153,7 +153,7 @@ function percentiles(key: string, { p50, p99 }: Percentiles): KeyValue[] {
 /** What went wrong in one second. */
 export class RecentEvents {
   refusal: Refusal | undefined;
-  readonly faults = new Map<RunCode, Pi05Error<RunCode>>();
+  readonly faults = new Map<FaultCode, Pi05Error<FaultCode>>();
 }
 
 /** Of two seconds, so that what is said again about once a second is there until it has ended. */
@@ -205,7 +205,7 @@ export class Diagnostics {
     this.change();
   }
 
-  fault(fault: Pi05Error<RunCode>): void {
+  fault(fault: Pi05Error<FaultCode>): void {
     this.#now.faults.set(fault.code, fault);
     this.change();
   }

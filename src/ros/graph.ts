@@ -1,5 +1,5 @@
 import type { PolicyConfig } from '../config/config.js';
-import { Pi05Error, type RunCode } from '../errors.js';
+import { Pi05Error, type FaultCode } from '../errors.js';
 import { policyInputs } from '../messages/inputs.js';
 import type { LifecycleNode } from './rcl.js';
 
@@ -9,11 +9,11 @@ type Graph = Pick<LifecycleNode, 'getFullyQualifiedName' | 'getNodeNamesAndNames
  * What other nodes do that this one cannot work with: command the same robot, have the same name, or send another type than
  * is listened for. `resolved` has the topics by their full names. Nodes that have not found each other yet are not seen.
  */
-export function graphFaults(node: Graph, resolved: PolicyConfig): Pi05Error<RunCode>[] {
+export function graphFaults(node: Graph, resolved: PolicyConfig): Pi05Error<FaultCode>[] {
   return [...namesakes(node), ...sharedOutputs(node, resolved), ...differentTypes(node, resolved)];
 }
 
-function namesakes(node: Graph): Pi05Error<RunCode>[] {
+function namesakes(node: Graph): Pi05Error<FaultCode>[] {
   const own = node.getFullyQualifiedName();
   const count = node
     .getNodeNamesAndNamespaces()
@@ -27,7 +27,7 @@ function namesakes(node: Graph): Pi05Error<RunCode>[] {
 const UNNAMED = '_NODE_NAME_UNKNOWN_';
 
 /** Publishers count whether they are active or not: whoever configured one may use it at any time. */
-function sharedOutputs(node: Graph, { outputs }: PolicyConfig): Pi05Error<RunCode>[] {
+function sharedOutputs(node: Graph, { outputs }: PolicyConfig): Pi05Error<FaultCode>[] {
   return outputs.flatMap(({ topic }) => {
     const publishers = node.getPublishersInfoByTopic(topic).filter(({ node_name }) => node_name !== UNNAMED);
     if (publishers.length < 2) return [];
@@ -37,7 +37,7 @@ function sharedOutputs(node: Graph, { outputs }: PolicyConfig): Pi05Error<RunCod
   });
 }
 
-function differentTypes(node: Graph, resolved: PolicyConfig): Pi05Error<RunCode>[] {
+function differentTypes(node: Graph, resolved: PolicyConfig): Pi05Error<FaultCode>[] {
   return policyInputs(resolved).flatMap(({ resolvedTopic: topic, type }) => {
     const others = node.getPublishersInfoByTopic(topic).filter(({ topic_type }) => topic_type !== type);
     if (others.length === 0) return [];

@@ -2,7 +2,7 @@ import { decodeClock } from '../messages/decode.js';
 import type { PolicyConfig } from '../config/config.js';
 import { NODE_NAME } from '../config/file.js';
 import type { Engine, ModelInfo } from '../engine/engine.js';
-import { Pi05Error, Refusal, type RunCode } from '../errors.js';
+import { Pi05Error, Refusal, type FaultCode } from '../errors.js';
 import { loadPolicy } from '../pipeline/load.js';
 import { LiveFrames } from '../pipeline/live-frames.js';
 import { Pipeline, type PipelineSink } from '../pipeline/pipeline.js';
@@ -63,8 +63,8 @@ export class PolicyNode implements Transitions {
   #starting = false;
   #active = false;
   /** What is wrong beside what the pipeline reports, and when the graph was looked at last (ms). */
-  #present: readonly Pi05Error<RunCode>[] = [];
-  #graph: { readonly at: number; readonly faults: readonly Pi05Error<RunCode>[] } | undefined;
+  #present: readonly Pi05Error<FaultCode>[] = [];
+  #graph: { readonly at: number; readonly faults: readonly Pi05Error<FaultCode>[] } | undefined;
   #closing: Promise<void> = Promise.resolve();
 
   /** @throws Pi05Error CONFIG_* for parameters that are wrong, all of them at once */
@@ -258,7 +258,7 @@ export class PolicyNode implements Transitions {
   }
 
   /** Without ticks the robot is told nothing; in lock-step the clock stands while an inference runs. */
-  #stillClock(): Pi05Error<RunCode>[] {
+  #stillClock(): Pi05Error<FaultCode>[] {
     const { still, known } = this.#time;
     if (still <= CLOCK_PATIENCE || (known && this.#config.schedule.lockstep)) return [];
     const received = `no new time in ${toSeconds(still).toFixed(1)} s; no commands`;
@@ -266,7 +266,7 @@ export class PolicyNode implements Transitions {
     return [new Pi05Error('CLOCK_STILL', sentence, '/clock')];
   }
 
-  #graphFaults(resolved: PolicyConfig): readonly Pi05Error<RunCode>[] {
+  #graphFaults(resolved: PolicyConfig): readonly Pi05Error<FaultCode>[] {
     const now = performance.now();
     if (this.#graph === undefined || now - this.#graph.at >= GRAPH_PERIOD) {
       this.#graph = { at: now, faults: [] };
@@ -276,7 +276,7 @@ export class PolicyNode implements Transitions {
   }
 
   /** What is wrong at this moment, beside what the pipeline reports; logged when it begins. */
-  #lookAround(): readonly Pi05Error<RunCode>[] {
+  #lookAround(): readonly Pi05Error<FaultCode>[] {
     const running = this.#active ? this.#running : undefined;
     const present = running === undefined ? [] : [...this.#stillClock(), ...this.#graphFaults(running.resolved)];
     const same = (one: Pi05Error) => (other: Pi05Error) => one.code === other.code && one.source === other.source;
@@ -312,7 +312,7 @@ export class PolicyNode implements Transitions {
     this.#diagnostics.refusal(refusal);
   }
 
-  #onFault(fault: Pi05Error<RunCode>): void {
+  #onFault(fault: Pi05Error<FaultCode>): void {
     this.#log.coded('error', fault.code, fault.message);
     this.#diagnostics.fault(fault);
   }

@@ -1,6 +1,6 @@
 import type { ActionJoint, PolicyConfig } from '../config/config.js';
 import { Pi05Error } from '../errors.js';
-import type { RunCode } from '../errors.js';
+import type { FaultCode } from '../errors.js';
 import type { ActionChunk, Command, CommandReason } from '../frame/frame.js';
 import { toSeconds } from '../time.js';
 import { mergeStrategies } from './chunk-merge.js';
@@ -17,7 +17,7 @@ export interface InferenceTicket {
 /** The result of one control tick. No command: there is no safe command yet, or the robot was stopped. */
 export interface TickResult {
   readonly command?: Command;
-  readonly fault?: Pi05Error<RunCode>;
+  readonly fault?: Pi05Error<FaultCode>;
 }
 
 const MAX_STEP_TIMES = 1024;
@@ -93,7 +93,7 @@ export class Schedule {
    * Makes a chunk the new plan.
    * @returns 'outdated' where it must not be executed any more, a fault CHUNK_NOT_FINITE where it cannot be executed.
    */
-  accept(ticket: InferenceTicket, chunk: ActionChunk, now: bigint): 'accepted' | 'outdated' | Pi05Error<RunCode> {
+  accept(ticket: InferenceTicket, chunk: ActionChunk, now: bigint): 'accepted' | 'outdated' | Pi05Error<FaultCode> {
     const late = this.#isLate(ticket, now);
     if (ticket !== this.#ticket) return 'outdated';
     this.#ticket = undefined;
@@ -119,7 +119,7 @@ export class Schedule {
   }
 
   /** ENGINE_LATE while the inference in flight exceeds the timeout. */
-  checkEngine(now: bigint): Pi05Error<RunCode> | undefined {
+  checkEngine(now: bigint): Pi05Error<FaultCode> | undefined {
     const ticket = this.#ticket;
     if (ticket === undefined || !this.#isLate(ticket, now)) return undefined;
     this.#engineLate = true;
@@ -213,7 +213,7 @@ export class Schedule {
   }
 
   /** COMMAND_JUMP for a position further from the measured one than one period at full speed. Grippers are exempt. */
-  #checkJump(row: Float64Array, measured: Float64Array): Pi05Error<RunCode> | undefined {
+  #checkJump(row: Float64Array, measured: Float64Array): Pi05Error<FaultCode> | undefined {
     for (const [j, { name, kind, gripper, lower, upper, maxVelocity }] of this.#joints.entries()) {
       if (kind === 'velocity' || gripper) continue;
       const target = Math.min(Math.max(row[j]!, lower), upper);
@@ -232,7 +232,7 @@ export class Schedule {
   }
 
   /** COMMAND_STARVED while the last chunk has run out. In `sync` that is normal while an inference is in flight. */
-  #underrun(): Pi05Error<RunCode> | undefined {
+  #underrun(): Pi05Error<FaultCode> | undefined {
     const waiting = this.#config.schedule.mode === 'sync' && this.#ticket !== undefined && !this.#engineLate;
     if (this.#plan === undefined || waiting) return undefined;
     return new Pi05Error(

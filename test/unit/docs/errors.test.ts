@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { LOAD_CODES, REFUSAL_CODES, REPLAY_CODES, RUN_CODES, USAGE_CODES } from '../../../src/errors.js';
+import { PROBLEM_CODES, REFUSAL_CODES, REPLAY_CODES, FAULT_CODES, USAGE_CODES } from '../../../src/errors.js';
 import { packageRoot } from '../root.js';
 
 /** Sections of docs/errors.md: entries by code, each the text below its heading. */
@@ -22,8 +22,8 @@ function sections(): Map<string, Map<string, string>> {
 
 const GROUPS = {
   'Refusals: inputs that are not used': REFUSAL_CODES,
-  'Problems with the configuration or the checkpoint': LOAD_CODES,
-  'Faults while the node runs': RUN_CODES,
+  'Problems with the configuration or the checkpoint': PROBLEM_CODES,
+  'Faults while the node runs': FAULT_CODES,
   'Command line and setup': USAGE_CODES,
   Replay: REPLAY_CODES,
 } as const;

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect } from '@jest/globals';
 import type { PolicyConfig } from '../../../src/config/config.js';
 import { decodeRawFrame } from '../../../src/decode/image.js';
 import type { Engine, InferRequest, InferResult, ModelInfo } from '../../../src/engine/engine.js';
-import type { Pi05Error, Refusal, RunCode } from '../../../src/errors.js';
+import type { Pi05Error, Refusal, FaultCode } from '../../../src/errors.js';
 import type { ActionChunk, Command, Observation, RawImage } from '../../../src/frame/frame.js';
 import { Pipeline } from '../../../src/pipeline/pipeline.js';
 import type { ChunkTiming, PipelineSink, PolicyLike } from '../../../src/pipeline/pipeline.js';
@@ -110,7 +110,7 @@ export class Harness {
   readonly chunks: (ActionChunk & ChunkTiming)[] = [];
   readonly commands: Command[] = [];
   readonly refusals: Refusal[] = [];
-  readonly faults: Pi05Error<RunCode>[] = [];
+  readonly faults: Pi05Error<FaultCode>[] = [];
   readonly sink: PipelineSink;
   readonly pipeline: Pipeline;
   readonly #config: PolicyConfig;
@@ -130,7 +130,7 @@ export class Harness {
         this.refusals.push(refusal);
         this.log.push(refusal.code);
       },
-      fault: (fault: Pi05Error<RunCode>) => {
+      fault: (fault: Pi05Error<FaultCode>) => {
         this.faults.push(fault);
         this.log.push(fault.code);
       },
