@@ -7,7 +7,7 @@
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/kernels/kernels.h"
-#include "backend/cuda/kernels/mma.cuh"
+#include "backend/cuda/kernels/ptx_sm80.cuh"
 #include "backend/cuda/launch_log.h"
 
 namespace pi05::kernels {
@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
     attention_kernel(const __grid_constant__ Problem p) {
   using T = Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>;
   extern __shared__ __align__(128) uint8_t shared[];
-  const uint32_t q_tile = shared_address(shared), tiles = q_tile + T::kQueryBytes;  // (stage, keys | values)
+  const uint32_t q_tile = ptx::smem_address(shared), tiles = q_tile + T::kQueryBytes;  // (stage, keys | values)
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
   const int row_part = warp % RowParts, key_part = warp / RowParts;
   const int rows = p.queries * p.group, row0 = static_cast<int>(blockIdx.x) * T::kRows;
@@ -72,17 +72,17 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
       const int row = i / kChunks, chunk = i % kChunks, key = first + row;
       const bool there = chunk < chunks && key < key_end;
       const int at = row * T::kStride + chunk * 8;
-      copy16(k_tile + at * 2, keys + (there ? key * k_stride + chunk * 8 : 0), there);
-      copy16(v_tile + at * 2, values + (there ? key * v_stride + chunk * 8 : 0), there);
+      ptx::cp_async_16_zfill(k_tile + at * 2, keys + (there ? key * k_stride + chunk * 8 : 0), there);
+      ptx::cp_async_16_zfill(v_tile + at * 2, values + (there ? key * v_stride + chunk * 8 : 0), there);
     }
-    commit();
+    ptx::cp_async_commit_group();
   };
 
   for (int i = thread; i < T::kRows * kChunks; i += T::kThreads) {
     const int row = row0 + i / kChunks, chunk = i % kChunks;
     const bool there = chunk < chunks && row < rows;
     const int at = place_of(row, q_stride) + chunk * 8;
-    copy16(q_tile + (i / kChunks * T::kStride + chunk * 8) * 2, queries + (there ? at : 0), there);
+    ptx::cp_async_16_zfill(q_tile + (i / kChunks * T::kStride + chunk * 8) * 2, queries + (there ? at : 0), there);
   }
   for (int stage = 0; stage < Stages - 1; stage++) load(stage, key0 + stage * T::kKeys);  // the first with the queries
 
@@ -97,10 +97,10 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
     if (Stages == 1) {
       __syncthreads();  // the last turn has been read
       load(0, key);
-      wait<0>();
+      ptx::cp_async_wait_group<0>();
       __syncthreads();
     } else {
-      wait<(Stages > 2 ? Stages - 2 : 0)>();
+      ptx::cp_async_wait_group<(Stages > 2 ? Stages - 2 : 0)>();
       __syncthreads();  // this turn is there, and the one before it has been read
       load(stage == 0 ? Stages - 1 : stage - 1, key + (Stages - 1) * T::kKeys);
     }
@@ -112,13 +112,13 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
 #pragma unroll
     for (int d = 0; d < Dim; d += 16) {
       uint32_t a[4];
-      load_tiles(a, q_at + d * 2);
+      ptx::ldmatrix(a, q_at + d * 2);
 #pragma unroll
       for (int n = 0; n < OwnKeys / 16; n++) {
         uint32_t b[4];
-        load_tiles(b, k_at + (n * 16 * T::kStride + d) * 2);
-        multiply<Value>(score[2 * n], a, b[0], b[1]);
-        multiply<Value>(score[2 * n + 1], a, b[2], b[3]);
+        ptx::ldmatrix(b, k_at + (n * 16 * T::kStride + d) * 2);
+        ptx::mma<Value>(score[2 * n], a, b[0], b[1]);
+        ptx::mma<Value>(score[2 * n + 1], a, b[2], b[3]);
       }
     }
 
@@ -157,13 +157,13 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
 #pragma unroll
       for (int d = 0; d < Dim; d += 16) {
         uint32_t b[4];
-        load_tiles_turned(b, v_at + (k * 16 * T::kStride + d) * 2);
-        multiply<Value>(out[d / 8], a, b[0], b[1]);
-        multiply<Value>(out[d / 8 + 1], a, b[2], b[3]);
+        ptx::ldmatrix_trans(b, v_at + (k * 16 * T::kStride + d) * 2);
+        ptx::mma<Value>(out[d / 8], a, b[0], b[1]);
+        ptx::mma<Value>(out[d / 8 + 1], a, b[2], b[3]);
       }
     }
   }
-  wait<0>();
+  ptx::cp_async_wait_group<0>();
 #pragma unroll
   for (int side = 0; side < 2; side++) {
     sum[side] += __shfl_xor_sync(~0u, sum[side], 1);

@@ -6,12 +6,10 @@
 // it up, while it multiplies the next. Parts travel weighted, as fp16: three bits more than the result keeps.
 #pragma once
 
-#include "backend/cuda/kernels/attention_ptx.cuh"
 #include "backend/cuda/kernels/device.cuh"
+#include "backend/cuda/kernels/ptx_sm90.cuh"
 
 namespace pi05::kernels::attention_sm90_detail {
-
-using namespace hopper;
 
 constexpr int kMostSplits = 8;  // blocks a cluster
 constexpr int kUnits = 8;       // (64 columns, warpgroup): unit 2 * panel + warpgroup
@@ -75,7 +73,7 @@ __global__ void __launch_bounds__(128 * Groups, 1)
   const int splits = p.splits, rank = static_cast<int>(blockIdx.x) % splits;
   const int batch = static_cast<int>(blockIdx.y) / p.kv_heads, kv = static_cast<int>(blockIdx.y) % p.kv_heads;
   const int token0 = static_cast<int>(blockIdx.x) / splits * Groups * p.tokens, key0 = rank * T::kKeys;
-  const uint32_t control = smem_u32(shared), tiles = control + control_bytes(splits);
+  const uint32_t control = ptx::smem_address(shared), tiles = control + control_bytes(splits);
   const uint32_t q_own = tiles + group * T::kQueries, k_tile = tiles + T::kKeysAt, v_tile = tiles + T::kValuesAt;
   const int first = T::kPanels == 1 ? 0 : rank + 1;  // each rank takes the columns that it adds up last
   const auto panel_of = [&](int i) { return (first + i) % T::kPanels; };
@@ -85,73 +83,76 @@ __global__ void __launch_bounds__(128 * Groups, 1)
     return k_tile;
   };
   const auto load_values = [&](int i) {
-    tma_load(home_of(i), &maps.v, panel_of(i) * 64, kv, key0, batch, barrier(control, kValues + i));
+    ptx::tma_load_4d(home_of(i), &maps.v, panel_of(i) * 64, kv, key0, batch, barrier(control, kValues + i));
   };
 
   pdl_trigger();
   if (thread == 0) {
-    tma_prefetch(&maps.q), tma_prefetch(&maps.k), tma_prefetch(&maps.v);
-    if (T::kRest) tma_prefetch(&maps.q_rest), tma_prefetch(&maps.k_rest), tma_prefetch(&maps.v_rest);
+    ptx::prefetch_tensormap(&maps.q), ptx::prefetch_tensormap(&maps.k), ptx::prefetch_tensormap(&maps.v);
+    if (T::kRest)
+      ptx::prefetch_tensormap(&maps.q_rest), ptx::prefetch_tensormap(&maps.k_rest),
+          ptx::prefetch_tensormap(&maps.v_rest);
     for (int i = 0; i < T::kPanels; i++)
-      mbar_init(barrier(control, kScores + i), 1), mbar_init(barrier(control, kValues + i), 1);
-    mbar_init_for_tma();
+      ptx::mbarrier_init(barrier(control, kScores + i), 1), ptx::mbarrier_init(barrier(control, kValues + i), 1);
+    ptx::fence_proxy_async_shared();
     pdl_wait();
     const int query_row = 2 * p.group * p.tokens;  // bytes of a column
     for (int i = 0; i < T::kPanels; i++) {
       const uint32_t bar = barrier(control, kScores + i);
-      mbar_expect(bar, Groups * query_row * (T::kRest ? 80 : 64) + T::kKeyPanel + T::kKeyRest);
+      ptx::mbarrier_arrive_expect_tx(bar, Groups * query_row * (T::kRest ? 80 : 64) + T::kKeyPanel + T::kKeyRest);
       for (int g = 0; g < Groups; g++)
-        tma_load(tiles + g * T::kQueries + i * T::kQueryPanel, &maps.q, i * 64, kv * p.group, token0 + g * p.tokens,
-                 batch, bar);
-      tma_load(k_tile + i * T::kKeyPanel, &maps.k, i * 64, kv, key0, batch, bar);
+        ptx::tma_load_4d(tiles + g * T::kQueries + i * T::kQueryPanel, &maps.q, i * 64, kv * p.group,
+                         token0 + g * p.tokens, batch, bar);
+      ptx::tma_load_4d(k_tile + i * T::kKeyPanel, &maps.k, i * 64, kv, key0, batch, bar);
       if (T::kRest) {
-        tma_load(tiles + T::kQueryPanel, &maps.q_rest, 64, kv * p.group, token0, batch, bar);
-        tma_load(k_tile + T::kKeyPanel, &maps.k_rest, 64, kv, key0, batch, bar);
+        ptx::tma_load_4d(tiles + T::kQueryPanel, &maps.q_rest, 64, kv * p.group, token0, batch, bar);
+        ptx::tma_load_4d(k_tile + T::kKeyPanel, &maps.k_rest, 64, kv, key0, batch, bar);
       }
     }
-    for (int i = 0; i < T::kPanels; i++) mbar_expect(barrier(control, kValues + i), T::kKeyPanel + T::kKeyRest);
+    for (int i = 0; i < T::kPanels; i++)
+      ptx::mbarrier_arrive_expect_tx(barrier(control, kValues + i), T::kKeyPanel + T::kKeyRest);
     for (int i = 0; i < T::kEarly; i++) load_values(i);
-    if (T::kRest) tma_load(v_tile + T::kKeyPanel, &maps.v_rest, 64, kv, key0, batch, barrier(control, kValues));
+    if (T::kRest) ptx::tma_load_4d(v_tile + T::kKeyPanel, &maps.v_rest, 64, kv, key0, batch, barrier(control, kValues));
   }
   if (Dim == 256 && thread == 32) {
     for (int g = 0; g < 2; g++) {
-      mbar_init(barrier(control, kSums + g), 1);
-      mbar_expect(barrier(control, kSums + g), (splits - 1) * 256);
+      ptx::mbarrier_init(barrier(control, kSums + g), 1);
+      ptx::mbarrier_arrive_expect_tx(barrier(control, kSums + g), (splits - 1) * 256);
     }
 #pragma unroll 1
     for (uint32_t left = p.owned[rank], bar = barrier(control, kParts); left != 0; left >>= 4, bar += 8) {
-      mbar_init(bar, 5);  // this, and the warps of this block's part
-      mbar_expect(bar, (splits - 1) * kUnitBytes);
+      ptx::mbarrier_init(bar, 5);  // this, and the warps of this block's part
+      ptx::mbarrier_arrive_expect_tx(bar, (splits - 1) * kUnitBytes);
     }
-    mbar_init_for_cluster();
+    ptx::fence_mbarrier_init();
   }
   __syncthreads();
 
   // The second warpgroup follows the first: one has its softmax while the other multiplies.
   float score[32 * Blocks];
-  if (group == 1) named_sync(3, 256);
+  if (group == 1) ptx::bar_sync(3, 256);
 #pragma unroll
   for (int i = 0; i < T::kPanels; i++) {
-    mbar_wait(barrier(control, kScores + i), 0);
-    if (i == 0) wgmma_begin();
+    ptx::mbarrier_wait(barrier(control, kScores + i), 0);
+    if (i == 0) ptx::wgmma_fence();
 #pragma unroll
     for (int k = 0; k < 4; k++)
-      wgmma<Value, T::kKeys>(score, tile_of(q_own + i * T::kQueryPanel + k * 32),
-                             tile_of(k_tile + i * T::kKeyPanel + k * 32), i + k > 0);
+      ptx::wgmma<Value, T::kKeys>(score, ptx::wgmma_descriptor_128b(q_own + i * T::kQueryPanel + k * 32),
+                                  ptx::wgmma_descriptor_128b(k_tile + i * T::kKeyPanel + k * 32), i + k > 0);
     if (T::kRest)
-      wgmma<Value, T::kKeys>(score, narrow_tile_of(q_own + T::kQueryPanel), narrow_tile_of(k_tile + T::kKeyPanel),
-                             true);
+      ptx::wgmma<Value, T::kKeys>(score, ptx::wgmma_descriptor_32b(q_own + T::kQueryPanel),
+                                  ptx::wgmma_descriptor_32b(k_tile + T::kKeyPanel), true);
   }
-  wgmma_commit();
-  if (Groups == 2 && group == 0) named_arrive(3, 256);
-  wgmma_wait<0>();
-  wgmma_done(score);
+  ptx::wgmma_commit_group();
+  if (Groups == 2 && group == 0) ptx::bar_arrive(3, 256);
+  ptx::wgmma_wait_group<0>();
+  ptx::wgmma_fence_operand(score);
 
   if (T::kEarly < T::kPanels) {  // queries have been read
-    named_sync(1 + group, 128);
+    ptx::bar_sync(1 + group, 128);
     if (own == 0 && T::kEarly + group < T::kPanels) load_values(T::kEarly + group);
     __syncwarp();
-    cluster_arrive();  // keys too, and this block's barriers are there
+    ptx::barrier_cluster_arrive_relaxed();  // keys too, and this block's barriers are there
   }
 
   if (key0 + T::kKeys > p.keys) {
@@ -177,7 +178,7 @@ __global__ void __launch_bounds__(128 * Groups, 1)
     }
 #pragma unroll
     for (int i = 0; i < 32 * Blocks; i++) {
-      score[i] = exp2_fast(fmaf(score[i], p.scale, -most[i / 2 % 2][0]));
+      score[i] = ptx::ex2_approx_ftz(fmaf(score[i], p.scale, -most[i / 2 % 2][0]));
       float& s = sum[i / 2 % 2][i / 4 % 2 * 2 + i % 2];
       s = i < 8 ? score[i] : s + score[i];
     }
@@ -198,14 +199,16 @@ __global__ void __launch_bounds__(128 * Groups, 1)
 
   float sum[T::kPanels][32], rest[8];
   const auto multiply = [&](int i) {
-    mbar_wait(barrier(control, kValues + i), 0);
-    wgmma_begin();
+    ptx::mbarrier_wait(barrier(control, kValues + i), 0);
+    ptx::wgmma_fence();
 #pragma unroll
     for (int k = 0; k < 4 * Blocks; k++) {
-      wgmma_turned<Value, 64>(sum[i], share[k], tile_of(home_of(i) + k * 2048), k > 0);
-      if (T::kRest) wgmma_turned<Value, 16>(rest, share[k], narrow_tile_of(v_tile + T::kKeyPanel + k * 512), k > 0);
+      ptx::wgmma_trans_b<Value, 64>(sum[i], share[k], ptx::wgmma_descriptor_128b(home_of(i) + k * 2048), k > 0);
+      if (T::kRest)
+        ptx::wgmma_trans_b<Value, 16>(rest, share[k], ptx::wgmma_descriptor_32b(v_tile + T::kKeyPanel + k * 512),
+                                      k > 0);
     }
-    wgmma_commit();
+    ptx::wgmma_commit_group();
   };
   const int row = own / 32 * 16 + lane / 4;  // of the warpgroup; and 8 rows below
 
@@ -214,60 +217,60 @@ __global__ void __launch_bounds__(128 * Groups, 1)
     const uint32_t sent = tiles + T::kSentAt + group * T::kSending * kUnitBytes + own_warp;
     const uint32_t matrix_row = (lane % 8 + lane / 8 % 2 * 8) * 128;  // of four: above, below, above, below
     const auto send = [&](int i) {
-      wgmma_done(sum[i]);
+      ptx::wgmma_fence_operand(sum[i]);
       const int unit = 2 * panel_of(i) + group, to = p.owner >> 4 * unit & 15, slot = p.slot >> 4 * unit & 15;
       const uint32_t part = parts + (slot * splits + rank) * kUnitBytes + own_warp;
       const uint32_t at = to == rank ? part : sent + i % T::kSending * kUnitBytes;
       if (i >= T::kSending) {
-        if (lane == 0) bulk_read<T::kSending - 1>();
+        if (lane == 0) ptx::cp_async_bulk_wait_group_read<T::kSending - 1>();
         __syncwarp();
       }
 #pragma unroll
       for (int j = 0; j < 4; j++) {
         const float* const c = sum[i] + 8 * j;
-        store_matrices(
+        ptx::stmatrix(
             at + matrix_row + ((2 * j + lane / 16) ^ lane % 8) * 16, packed<fp16>(c[0] * factor[0], c[1] * factor[0]),
             packed<fp16>(c[2] * factor[1], c[3] * factor[1]), packed<fp16>(c[4] * factor[0], c[5] * factor[0]),
             packed<fp16>(c[6] * factor[1], c[7] * factor[1]));
       }
-      tma_written();
+      ptx::fence_proxy_async_shared();
       __syncwarp();
       if (lane == 0) {
         const uint32_t bar = barrier(control, kParts + slot);
         if (to == rank)
-          mbar_arrive(bar);
+          ptx::mbarrier_arrive(bar);
         else
-          bulk_send(map_rank(part, to), at, 2048, map_rank(bar, to));
-        bulk_commit();
+          ptx::cp_async_bulk_s2cluster(ptx::mapa(part, to), at, 2048, ptx::mapa(bar, to));
+        ptx::cp_async_bulk_commit_group();
       }
     };
 
     multiply(0);
-    cluster_wait();
+    ptx::barrier_cluster_wait();
     if (T::kEarly + Groups < T::kPanels && thread == 0) load_values(3);
 #pragma unroll 1
     for (int to = lane % 4; to < splits; to += 4)
       if (to != rank) {
-        const uint32_t at = map_rank(control + kSumsAt + (rank - (rank > to)) * 512 + (group * 64 + row) * 4, to);
-        const uint32_t bar = map_rank(barrier(control, kSums + group), to);
-        st_async(at, log_sum[0], bar), st_async(at + 32, log_sum[1], bar);
+        const uint32_t at = ptx::mapa(control + kSumsAt + (rank - (rank > to)) * 512 + (group * 64 + row) * 4, to);
+        const uint32_t bar = ptx::mapa(barrier(control, kSums + group), to);
+        ptx::st_async(at, log_sum[0], bar), ptx::st_async(at + 32, log_sum[1], bar);
       }
     __syncwarp();
     multiply(1);
-    mbar_wait_cluster(barrier(control, kSums + group), 0);
+    ptx::mbarrier_wait_cluster(barrier(control, kSums + group), 0);
 #pragma unroll
     for (int side = 0; side < 2; side++) {  // the weight of this part among the others
       float others = 1;
 #pragma unroll 1
       for (int s = 0; s < splits - 1; s++)
-        others +=
-            exp2_fast(load_shared(control + kSumsAt + s * 512 + (group * 64 + row + 8 * side) * 4) - log_sum[side]);
+        others += ptx::ex2_approx_ftz(
+            ptx::ld_shared_f32(control + kSumsAt + s * 512 + (group * 64 + row + 8 * side) * 4) - log_sum[side]);
       factor[side] = __fdividef(factor[side], others);
     }
-    wgmma_wait<1>(), send(0), multiply(2);
-    wgmma_wait<1>(), send(1), multiply(3);
-    wgmma_wait<1>(), send(2);
-    wgmma_wait<0>(), send(3);
+    ptx::wgmma_wait_group<1>(), send(0), multiply(2);
+    ptx::wgmma_wait_group<1>(), send(1), multiply(3);
+    ptx::wgmma_wait_group<1>(), send(2);
+    ptx::wgmma_wait_group<0>(), send(3);
 
     // The units of both warpgroups: 8 columns a thread, of rows thread / 8 and 32 below.
     int64_t at[2];
@@ -284,11 +287,11 @@ __global__ void __launch_bounds__(128 * Groups, 1)
 #pragma unroll 1
     for (uint32_t left = p.owned[rank]; left != 0; left >>= 4, bar += 8) {
       const int panel = left >> 1 & 3, ahead = left & 1 ? p.tokens : 0;
-      mbar_wait_cluster(bar, 0);
+      ptx::mbarrier_wait_cluster(bar, 0);
       __half2 total[2][4]{};
 #pragma unroll 1
       for (int s = 0; s < splits; s++, from += kUnitBytes) {
-        const uint4 part[2] = {load_shared4(from), load_shared4(from + 4096)};
+        const uint4 part[2] = {ptx::ld_shared_v4(from), ptx::ld_shared_v4(from + 4096)};
 #pragma unroll
         for (int half = 0; half < 2; half++) {
           const uint32_t values[4] = {part[half].x, part[half].y, part[half].z, part[half].w};
@@ -309,11 +312,11 @@ __global__ void __launch_bounds__(128 * Groups, 1)
               make_uint4(values[0], values[1], values[2], values[3]);
       }
     }
-    if (lane == 0) bulk_read<0>();
+    if (lane == 0) ptx::cp_async_bulk_wait_group_read<0>();
   } else {
     multiply(0);
-    wgmma_wait<0>();
-    wgmma_done(sum[0]), wgmma_done(rest);
+    ptx::wgmma_wait_group<0>();
+    ptx::wgmma_fence_operand(sum[0]), ptx::wgmma_fence_operand(rest);
 #pragma unroll
     for (int side = 0; side < 2; side++) {
       const int r = row + 8 * side, of_group = r * p.group_inverse >> 16, token = token0 + of_group;

@@ -4,6 +4,8 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include "backend/cuda/kernels/pdl.cuh"
+#include "backend/cuda/kernels/ptx_sm80.cuh"
 #include "backend/ops.h"
 
 namespace pi05::kernels {
@@ -28,9 +30,7 @@ __device__ __forceinline__ bf16 narrow<bf16>(float x) {
 // fp16's largest value is 65504: larger ones become that.
 template <>
 __device__ __forceinline__ fp16 narrow<fp16>(float x) {
-  fp16 result;
-  asm("cvt.rn.satfinite.f16.f32 %0, %1;" : "=h"(*reinterpret_cast<uint16_t*>(&result)) : "f"(x));
-  return result;
+  return __ushort_as_half(ptx::cvt_f16_satfinite(x));
 }
 
 // Two values in 32 bits, the first in the lower half.
@@ -43,9 +43,7 @@ __device__ __forceinline__ uint32_t packed<bf16>(float low, float high) {
 }
 template <>
 __device__ __forceinline__ uint32_t packed<fp16>(float low, float high) {
-  uint32_t both;
-  asm("cvt.rn.satfinite.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
-  return both;
+  return ptx::cvt_f16x2_satfinite(low, high);
 }
 
 __device__ __forceinline__ float2 load2(const float* p) { return *reinterpret_cast<const float2*>(p); }
@@ -65,23 +63,20 @@ __device__ __forceinline__ void store4(Value* p, float4 v) {
   *reinterpret_cast<uint2*>(p) = make_uint2(packed<Value>(v.x, v.y), packed<Value>(v.z, v.w));
 }
 
+// GELU with the tanh approximation, x * (1 + tanh(u)) / 2 with u = sqrt(2 / pi) * (x + 0.044715 x³). Three forms,
+// because results must not change: each is used where the bits of its results are part of the reference.
 __device__ __forceinline__ float gelu_tanh(float x) {
   return 0.5f * x * (1.0f + tanhf(0.7978845608028654f * (x + 0.044715f * x * x * x)));
 }
-
-// The same to within what bf16 keeps: x / (1 + exp(-2 u)).
+// For 16-bit results: x / (1 + exp(-2 u)) with approximate instructions, exact to within bf16 rounding.
 __device__ __forceinline__ float gelu_tanh_fast(float x) {
-  float power, inverse;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x * fmaf(x * x, -0.10294324f, -2.3022082f)));
-  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(inverse) : "f"(1.0f + power));
-  return x * inverse;
+  const float power = ptx::ex2_approx_ftz(x * fmaf(x * x, -0.10294324f, -2.3022082f));
+  return x * ptx::rcp_approx_ftz(1.0f + power);
 }
-
-// 2 to the x, to within what bf16 keeps many times over.
-__device__ __forceinline__ float exp2_fast(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
+// The persistent expert's: x - x / (exp(2 u) + 1).
+__device__ __forceinline__ float gelu_tanh_expf(float x) {
+  const float u = 0.7978845608028654f * (x + 0.044715f * x * x * x);
+  return x - x / (__expf(2.f * u) + 1.f);
 }
 
 // The sum over all threads of a block of at most 1024, known to each of them.
@@ -95,38 +90,6 @@ __device__ __forceinline__ float block_sum(float x) {
   float sum = 0;
   for (int i = 0; i < warps; i++) sum += parts[i];
   return sum;
-}
-
-// The next kernel may be started while this one runs, if it waits by itself for this one's end (Hopper).
-__device__ __forceinline__ void pdl_trigger() {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.launch_dependents;");
-#endif
-}
-// What the kernels before this one have written is there, and they have read what they read. Every block of a kernel
-// that launch_pdl() starts waits so before it reads what they write and before it writes: then it does not end before
-// they do, and who waits for it has waited for all. Weights, and what was written before a kernel that began late (an
-// inference's inputs, the modulation), may be read without.
-__device__ __forceinline__ void pdl_wait() {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
-}
-
-// Where the kernel's code can wait, it may begin before its predecessor ends.
-template <typename... Parameters, typename... Arguments>
-cudaError_t launch_pdl(void (*kernel)(Parameters...), dim3 grid, dim3 block, int64_t shared, cudaStream_t stream,
-                       Arguments... arguments) {
-  cudaFuncAttributes code{};
-  const cudaError_t result = cudaFuncGetAttributes(&code, kernel);
-  if (result != cudaSuccess) return result;
-  cudaLaunchAttribute early{};
-  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  early.val.programmaticStreamSerializationAllowed = 1;
-  cudaLaunchConfig_t launch{};
-  launch.gridDim = grid, launch.blockDim = block, launch.dynamicSmemBytes = static_cast<size_t>(shared);
-  launch.stream = stream, launch.attrs = &early, launch.numAttrs = code.ptxVersion >= 90;
-  return cudaLaunchKernelEx(&launch, kernel, (Parameters)(arguments)...);
 }
 
 inline unsigned blocks_for(int64_t items, int64_t threads) {

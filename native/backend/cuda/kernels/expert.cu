@@ -82,7 +82,7 @@ int stages_for(int shared) { return std::min(expert::kMaxStages, (shared - Ring:
 // How TMA sees one layer's keys or values after another: a box is a page of all 256 columns, 64 at a time. Rows behind
 // the prefix read as zeros.
 bool page_map(void* cache, int64_t capacity, const ExpertFlow& flow, CUtensorMap* map) {
-  const auto encode = hopper::tensor_map_encoder();
+  const auto encode = tensor_map_encoder();
   const cuuint64_t sizes[] = {64, static_cast<cuuint64_t>(flow.prefix_tokens), 4, static_cast<cuuint64_t>(flow.layers)};
   const cuuint64_t strides[] = {512, 128, static_cast<cuuint64_t>(capacity) * 512};
   const cuuint32_t box[] = {64, static_cast<cuuint32_t>(expert::kPage), 4, 1}, steps[] = {1, 1, 1, 1};
@@ -101,7 +101,7 @@ bool expert_flow_supported(const Dimensions& dims) {
       e.mlp != expert::kMlp || dims.action_dim != expert::kActionDim || dims.horizon > expert::kRows ||
       dims.max_prefix() > kMostPrefix)
     return false;
-  if (!gpu().is_hopper() || !hopper::tensor_map_encoder()) return false;
+  if (!gpu().is_hopper() || !tensor_map_encoder()) return false;
   const int stages = stages_for(gpu().shared_memory_per_block);
   const int64_t keys = (dims.max_prefix() + 7) / 8 + 2;  // of a block: its part of the prefix, two action rows
   if (stages < (keys + expert::kPage - 1) / expert::kPage) return false;

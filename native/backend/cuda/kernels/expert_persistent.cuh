@@ -26,7 +26,8 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
   float* recv = reinterpret_cast<float*>(smem + L::kRecv);
   Small& s = *reinterpret_cast<Small*>(smem + L::kSmall);
   uint8_t* ring = smem + Ring<T>::kOffset;
-  const uint32_t ring_a = smem_u32(ring), act_a = smem_u32(act), query_a = smem_u32(smem + L::kQuery);
+  const uint32_t ring_a = ptx::smem_address(ring), act_a = ptx::smem_address(act),
+                 query_a = ptx::smem_address(smem + L::kQuery);
   int tid = threadIdx.x, warp = tid >> 5, lane = tid & 31;
   const int cta = blockIdx.x, rank = cta & 7, cluster = cta >> 3, clusters = p.clusters, ctas = clusters * 8;
   const bool has_head = cluster < kHeads;
@@ -38,14 +39,15 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
   const int own_slots = (T - 1 - rank) / 8 + 1;                               // owned tiles: slots rank, rank + 8
 
   if (tid == 0) {
-    for (int i = 0; i < p.stages; ++i) mbar_init(smem_u32(&s.full[i]), 1), mbar_init(smem_u32(&s.empty[i]), 8);
-    mbar_init(smem_u32(&s.recv_q), 1);
-    mbar_init(smem_u32(&s.recv_o), 1);
-    mbar_init(smem_u32(&s.recv_c), 1);
-    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-    mbar_expect(smem_u32(&s.recv_q), 8192);
-    mbar_expect(smem_u32(&s.recv_o), kRecvOBytes);
-    mbar_expect(smem_u32(&s.recv_c), own_slots * 4096);
+    for (int i = 0; i < p.stages; ++i)
+      ptx::mbarrier_init(ptx::smem_address(&s.full[i]), 1), ptx::mbarrier_init(ptx::smem_address(&s.empty[i]), 8);
+    ptx::mbarrier_init(ptx::smem_address(&s.recv_q), 1);
+    ptx::mbarrier_init(ptx::smem_address(&s.recv_o), 1);
+    ptx::mbarrier_init(ptx::smem_address(&s.recv_c), 1);
+    ptx::fence_mbarrier_init();
+    ptx::mbarrier_arrive_expect_tx(ptx::smem_address(&s.recv_q), 8192);
+    ptx::mbarrier_arrive_expect_tx(ptx::smem_address(&s.recv_o), kRecvOBytes);
+    ptx::mbarrier_arrive_expect_tx(ptx::smem_address(&s.recv_c), own_slots * 4096);
   }
   // rows of a page that no copy fills must be finite: their weight is zero
   for (int i = tid; i < p.stages * L::kStage / 16; i += kThreads)
@@ -61,29 +63,27 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
     s.rope[pair][row][1] = (float)sn;
   }
   for (int i = tid; i < kRows * kActionDim; i += kThreads) s.xt[0][i] = i < p.rows * kActionDim ? p.noise[i] : 0.f;
-  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-  asm volatile("barrier.cluster.arrive.aligned;\nbarrier.cluster.wait.aligned;" ::: "memory");
+  ptx::fence_proxy_async_shared();
+  ptx::barrier_cluster_arrive(), ptx::barrier_cluster_wait();
 
   if (warp >= 8) {  // ---- producer, one warp ----
-    asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
+    ptx::setmaxnreg_dec<40>();
     if (warp == 8) {
-      uint64_t stream_policy, keep_policy;
-      asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(stream_policy));
-      asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(keep_policy));
+      const uint64_t stream_policy = ptx::createpolicy_evict_first(), keep_policy = ptx::createpolicy_evict_last();
       Cursor at, landed;
       at.parity = 1;  // the first round waits for nothing
       int flying = 0;
       auto open = [&](uint32_t bytes) {
         if (flying == p.inflight) {
-          mbar_wait(smem_u32(&s.full[landed.stage]), landed.parity);
+          ptx::mbarrier_wait(ptx::smem_address(&s.full[landed.stage]), landed.parity);
           landed.advance(p.stages);
         } else {
           ++flying;
         }
         const uint32_t stage = at.stage;
-        mbar_wait(smem_u32(&s.empty[stage]), at.parity);
+        ptx::mbarrier_wait(ptx::smem_address(&s.empty[stage]), at.parity);
         at.advance(p.stages);
-        if (lane == 0) mbar_expect(smem_u32(&s.full[stage]), bytes);
+        if (lane == 0) ptx::mbarrier_arrive_expect_tx(ptx::smem_address(&s.full[stage]), bytes);
         __syncwarp();
         return stage;
       };
@@ -93,7 +93,9 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
           auto chunks = [&](int count, uint32_t bytes) {
             for (int c = 0; c < count; ++c, src += bytes) {
               const uint32_t stage = open(bytes);
-              if (lane == 0) bulk_load(ring_a + stage * L::kStage, src, bytes, smem_u32(&s.full[stage]), stream_policy);
+              if (lane == 0)
+                ptx::cp_async_bulk_g2s(ring_a + stage * L::kStage, src, bytes, ptx::smem_address(&s.full[stage]),
+                                       stream_policy);
             }
           };
           chunks(has_head ? P::kQueryChunks : P::kKvChunks, P::kChunk1);
@@ -101,9 +103,9 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
             for (int page = 0; page < pages; ++page) {
               const uint32_t stage = open(kPageBytes);
               if (lane == 0) {
-                const uint32_t to = ring_a + stage * L::kStage, bar = smem_u32(&s.full[stage]);
-                page_load(to, &p.keys, key0 + page * kPage, layer, bar, keep_policy);
-                page_load(to + kHalfPage, &p.values, key0 + page * kPage, layer, bar, keep_policy);
+                const uint32_t to = ring_a + stage * L::kStage, bar = ptx::smem_address(&s.full[stage]);
+                ptx::tma_load_4d(to, &p.keys, 0, key0 + page * kPage, 0, layer, bar, keep_policy);
+                ptx::tma_load_4d(to + kHalfPage, &p.values, 0, key0 + page * kPage, 0, layer, bar, keep_policy);
               }
             }
           chunks(P::kOutChunks, P::kChunk2);
@@ -112,10 +114,10 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
         }
     }
   } else {  // ---- consumers ----
-    asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
+    ptx::setmaxnreg_inc<232>();
     Cursor at;
-    int turn = 0;                 // which copy of the mail
     uint32_t odd = 0, odd_c = 0;  // phases of the receive barriers
+    int turn = 0;                 // which copy of the mail
     // Fragment order: thread t holds element (frow, fcol) of the 8-column tile `own` (slot rank for t < 128, rank + 8
     // above).
     const int frag = tid & 127, slot = rank + (tid >> 7) * 8;
@@ -128,25 +130,27 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
     auto gate_at = [&](int step, int index) { return owner ? mod_at(step, index)[2 * kWidth + fcol] : 0.f; };
     // empties what this CTA wrote into one copy
     auto clear = [&](Mail& m) {
-      if (owner && (tid & 127) < 48) clear4(&m.x[frag >> 4][place(frag & 15, own * 8)]);
+      if (owner && (tid & 127) < 48)
+        ptx::st_relaxed_v4(&m.x[frag >> 4][place(frag & 15, own * 8)], make_uint4(kEmpty, kEmpty, kEmpty, kEmpty));
       if (has_head && tid >= 48 && tid < 112) {
         const int i = tid - 48;
-        clear4(&m.att[(cluster * kDim + rank * 32) * kRows + i * 8]);
+        ptx::st_relaxed_v4(&m.att[(cluster * kDim + rank * 32) * kRows + i * 8],
+                           make_uint4(kEmpty, kEmpty, kEmpty, kEmpty));
       }
       if (!has_head && tid >= 176) {
         const int i = (tid - 176), tile = kv_cta + (i >> 5) * kv_ctas;  // 64 of 80: rows x halves of up to two tiles
         if (i < 64 && tile < kKvTiles)
-          post2(&m.kv[tile >> 5][i & 15][(tile & 31) * 4 + ((i >> 4) & 1) * 128], kEmpty, kEmpty);
+          ptx::st_relaxed_v2(&m.kv[tile >> 5][i & 15][(tile & 31) * 4 + ((i >> 4) & 1) * 128], kEmpty, kEmpty);
       }
-      if (cta < 64 && tid >= 112 && tid < 120) post(&m.v[(cta >> 5) * 8 + tid - 112][cta & 31], kEmpty);
+      if (cta < 64 && tid >= 112 && tid < 120) ptx::st_relaxed(&m.v[(cta >> 5) * 8 + tid - 112][cta & 31], kEmpty);
       for (int i = tid; i < T * kRows; i += kConsumers) {
         const int unit = cta + (i >> 4) * ctas;
-        if (unit < 1024) post2(&m.h[place(i & 15, unit * 4)], kEmpty, kEmpty);
+        if (unit < 1024) ptx::st_relaxed_v2(&m.h[place(i & 15, unit * 4)], kEmpty, kEmpty);
       }
     };
     // waits for one word of each of this warp's writers: fewer reads than asking for everything until it is there
     auto watch = [&](const void* mark) {
-      while (empty(peek(mark))) {
+      while (empty(ptx::ld_relaxed(mark))) {
       }
       __syncwarp();
     };
@@ -156,13 +160,13 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
         const int at = i * kWidth + warp * 128 + lane * 4;
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(smem_u32(mod_s + at)), "l"(src + at) : "memory");
+        ptx::cp_async_16(ptx::smem_address(mod_s + at), src + at);
       }
-      asm volatile("cp.async.commit_group;" ::: "memory");
+      ptx::cp_async_commit_group();
     };
     // rmsnorm(x) * (1 + scale) + shift, this warp's 128 columns
     auto norm = [&](const __nv_bfloat16* x) {
-      asm volatile("cp.async.wait_all;" ::: "memory");
+      ptx::cp_async_wait_all();
       __syncwarp();
       const float4* scale_at = reinterpret_cast<const float4*>(mod_s + warp * 128 + (lane & 3) * 8);
       float4 scale[4][2];
@@ -217,7 +221,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
     };
     auto post_x = [&](__nv_bfloat16* x) {
       const float other = __shfl_xor_sync(~0u, x_own, 1);
-      if (owner && !(tid & 1)) post(&x[place(frow, fcol)], packed<bf16>(x_own, other));
+      if (owner && !(tid & 1)) ptx::st_relaxed(&x[place(frow, fcol)], packed<bf16>(x_own, other));
     };
     // sums a split-K product over warps and ranks; residual += gate * sum
     auto reduce_residual = [&](float (&acc)[T][4], float gate, __nv_bfloat16* x) {
@@ -227,11 +231,11 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
         const int tile = t * 8 + warp;
         if (tile < T) {
           const float4 v = gather<T>(act, tile, lane);
-          st_async4(map_rank(smem_u32(recv + t * 1024 + rank * 128 + lane * 4), warp), bits(v.x, v.y, v.z, v.w),
-                    map_rank(smem_u32(&s.recv_c), warp));
+          ptx::st_async_v4(ptx::mapa(ptx::smem_address(recv + t * 1024 + rank * 128 + lane * 4), warp),
+                           bits(v.x, v.y, v.z, v.w), ptx::mapa(ptx::smem_address(&s.recv_c), warp));
         }
       }
-      mbar_wait_cluster(smem_u32(&s.recv_c), odd_c);
+      ptx::mbarrier_wait_cluster(ptx::smem_address(&s.recv_c), odd_c);
       odd_c ^= 1;
       if (slot < T) {
         float sum = 0.f;
@@ -240,7 +244,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
         x_own += gate * sum;
       }
       post_x(x);
-      if (tid == 0) mbar_expect(smem_u32(&s.recv_c), own_slots * 4096);
+      if (tid == 0) ptx::mbarrier_arrive_expect_tx(ptx::smem_address(&s.recv_c), own_slots * 4096);
     };
     auto embed = [&](Mail& m) {  // action_in_proj of xt, own columns
       if (owner) {
@@ -289,7 +293,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
           prefetch_mod(step, 2 * layer + 1);
           Cursor page = at;
           for (int i = 0; i < pages; ++i) {
-            mbar_wait(smem_u32(&s.full[page.stage]), page.parity);
+            ptx::mbarrier_wait(ptx::smem_address(&s.full[page.stage]), page.parity);
             page.advance(p.stages);
           }
           auto page_at = [&](int i) {
@@ -299,7 +303,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
           // Each warp scores a page of keys. The last two keys are action rows 2*rank, 2*rank + 1.
           const int total = nkeys + max(0, min(2, p.rows - 2 * rank)), fetcher = ((nkeys >> 4) + 2) & 7;
           auto fetches = [&](int r) { return warp == (nkeys + r) >> 4 || warp == fetcher; };
-          auto fetch = [&](int r) { return peek4(&now.kv[warp == fetcher][2 * rank + r][lane * 8]); };
+          auto fetch = [&](int r) { return ptx::ld_relaxed_v4(&now.kv[warp == fetcher][2 * rank + r][lane * 8]); };
           uint4 fresh[2];
 #pragma unroll
           for (int r = 0; r < 2; ++r)
@@ -330,7 +334,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
 #pragma unroll
             for (int i = 0; i < 4; ++i) {
               const int r = (upper ? 4 : 0) + i;
-              st_async4(map_rank(to, r), eight, map_rank(smem_u32(&s.recv_q), r));
+              ptx::st_async_v4(ptx::mapa(to, r), eight, ptx::mapa(ptx::smem_address(&s.recv_q), r));
             }
           }
           // -- attention over this rank's keys --
@@ -339,9 +343,9 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
             if (fetches(r)) {
               while (empty(fresh[r])) fresh[r] = fetch(r);
               const int key = nkeys + r;
-              sts128(page_at(key >> 4) + (warp == fetcher ? kHalfPage : 0) + (lane >> 3) * 2048 + (key & 15) * 128 +
-                         ((lane ^ key) & 7) * 16,
-                     fresh[r]);
+              ptx::st_shared_v4(page_at(key >> 4) + (warp == fetcher ? kHalfPage : 0) + (lane >> 3) * 2048 +
+                                    (key & 15) * 128 + ((lane ^ key) & 7) * 16,
+                                fresh[r]);
             }
           __syncwarp();
           uint32_t key[kKeysAhead][4];
@@ -349,9 +353,10 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
           const uint32_t chunk = (((lane >> 3) & 1) ^ (lane & 7)) * 16;
           if (warp < pages) {
 #pragma unroll
-            for (int b = 0; b < kKeysAhead; ++b) load_tiles(key[b], key_at + (b >> 2) * 2048 + (chunk ^ (b & 3) * 32));
+            for (int b = 0; b < kKeysAhead; ++b)
+              ptx::ldmatrix(key[b], key_at + (b >> 2) * 2048 + (chunk ^ (b & 3) * 32));
           }
-          mbar_wait_cluster(smem_u32(&s.recv_q), odd);
+          ptx::mbarrier_wait_cluster(ptx::smem_address(&s.recv_q), odd);
           float top[2] = {-1e30f, -1e30f};
           float* tops = reinterpret_cast<float*>(act + kTopOff);
           if (warp < pages) {
@@ -360,11 +365,11 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
 #pragma unroll
             for (int b = 0; b < 16; ++b) {
               uint32_t q[4];
-              load_tiles(q, from + b * 32);
-              mma(e[0][b & 1], q[0], q[1], q[2], q[3], key[b % kKeysAhead][0], key[b % kKeysAhead][1]);
-              mma(e[1][b & 1], q[0], q[1], q[2], q[3], key[b % kKeysAhead][2], key[b % kKeysAhead][3]);
+              ptx::ldmatrix(q, from + b * 32);
+              ptx::mma<bf16>(e[0][b & 1], {q[0], q[1], q[2], q[3]}, key[b % kKeysAhead][0], key[b % kKeysAhead][1]);
+              ptx::mma<bf16>(e[1][b & 1], {q[0], q[1], q[2], q[3]}, key[b % kKeysAhead][2], key[b % kKeysAhead][3]);
               if (b + kKeysAhead < 16)
-                load_tiles(key[b % kKeysAhead], key_at + ((b + kKeysAhead) >> 2) * 2048 + (chunk ^ (b & 3) * 32));
+                ptx::ldmatrix(key[b % kKeysAhead], key_at + ((b + kKeysAhead) >> 2) * 2048 + (chunk ^ (b & 3) * 32));
             }
 #pragma unroll
             for (int t = 0; t < 2; ++t)
@@ -384,9 +389,10 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
                 reinterpret_cast<uint32_t*>(act + kProbOff + (lane >> 2) * kStrideP + warp * 32) + (lane & 3);
 #pragma unroll
             for (int t = 0; t < 2; ++t) {
-              to[t * 4] = packed<bf16>(exp2_fast(e[t][0][0] - top[0]), exp2_fast(e[t][0][1] - top[0]));
+              to[t * 4] =
+                  packed<bf16>(ptx::ex2_approx_ftz(e[t][0][0] - top[0]), ptx::ex2_approx_ftz(e[t][0][1] - top[0]));
               to[8 * kStrideP / 4 + t * 4] =
-                  packed<bf16>(exp2_fast(e[t][0][2] - top[1]), exp2_fast(e[t][0][3] - top[1]));
+                  packed<bf16>(ptx::ex2_approx_ftz(e[t][0][2] - top[1]), ptx::ex2_approx_ftz(e[t][0][3] - top[1]));
             }
           }
           if (!(lane & 3))
@@ -402,7 +408,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
           }
           // pages' maxima are whole powers of 2: weights come to the common one exactly
           auto shift = [](uint32_t w, float by) {
-            const uint32_t power = packed<bf16>(exp2_fast(by), exp2_fast(by));
+            const uint32_t power = packed<bf16>(ptx::ex2_approx_ftz(by), ptx::ex2_approx_ftz(by));
             const __nv_bfloat162 v =
                 __hmul2(*reinterpret_cast<__nv_bfloat162*>(&w), *reinterpret_cast<const __nv_bfloat162*>(&power));
             return *reinterpret_cast<const uint32_t*>(&v);
@@ -410,48 +416,48 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
 #pragma unroll 4
           for (int i = 0; i < pages; ++i) {
             uint32_t w[4], v0[4], v1[4];
-            load_tiles(w, act_a + kProbOff + (lane & 15) * kStrideP + i * 32 + (lane >> 4) * 16);
+            ptx::ldmatrix(w, act_a + kProbOff + (lane & 15) * kStrideP + i * 32 + (lane >> 4) * 16);
             const uint32_t from = page_at(i) + kHalfPage + (warp >> 1) * 2048 + (lane & 15) * 128;
             const uint32_t swizzled = (((warp & 1) * 4 + (lane >> 4)) ^ (lane & 7)) * 16;
-            load_tiles_turned(v0, from + swizzled);
-            load_tiles_turned(v1, from + (swizzled ^ 32));
+            ptx::ldmatrix_trans(v0, from + swizzled);
+            ptx::ldmatrix_trans(v1, from + (swizzled ^ 32));
             const float by0 = tops[i] - top[0], by1 = tops[8 * kStrideTop + i] - top[1];
             w[0] = shift(w[0], by0), w[2] = shift(w[2], by0), w[1] = shift(w[1], by1), w[3] = shift(w[3], by1);
-            mma(o[0], w[0], w[1], w[2], w[3], v0[0], v0[1]);
-            mma(o[1], w[0], w[1], w[2], w[3], v0[2], v0[3]);
-            mma(o[2], w[0], w[1], w[2], w[3], v1[0], v1[1]);
-            mma(o[3], w[0], w[1], w[2], w[3], v1[2], v1[3]);
-            mma(o[4], w[0], w[1], w[2], w[3], 0x3f803f80u, 0x3f803f80u);  // times 1
+            ptx::mma<bf16>(o[0], {w[0], w[1], w[2], w[3]}, v0[0], v0[1]);
+            ptx::mma<bf16>(o[1], {w[0], w[1], w[2], w[3]}, v0[2], v0[3]);
+            ptx::mma<bf16>(o[2], {w[0], w[1], w[2], w[3]}, v1[0], v1[1]);
+            ptx::mma<bf16>(o[3], {w[0], w[1], w[2], w[3]}, v1[2], v1[3]);
+            ptx::mma<bf16>(o[4], {w[0], w[1], w[2], w[3]}, 0x3f803f80u, 0x3f803f80u);  // times 1
           }
           {  // warp w holds value columns [32w, 32w+32): rank w sums them; as fp16, larger ones than that holds cut
-            const uint32_t bar = map_rank(smem_u32(&s.recv_o), warp);
+            const uint32_t bar = ptx::mapa(ptx::smem_address(&s.recv_o), warp);
             const float low = __fdividef(1.f, o[4][0]), high = __fdividef(1.f, o[4][2]);
-            const uint32_t to = map_rank(act_a + rank * 1024 + lane * 16, warp);
+            const uint32_t to = ptx::mapa(act_a + rank * 1024 + lane * 16, warp);
 #pragma unroll
             for (int t = 0; t < 4; t += 2)
-              st_async4(
+              ptx::st_async_v4(
                   to + t * 256,
                   make_uint4(packed<fp16>(o[t][0] * low, o[t][1] * low), packed<fp16>(o[t][2] * high, o[t][3] * high),
                              packed<fp16>(o[t + 1][0] * low, o[t + 1][1] * low),
                              packed<fp16>(o[t + 1][2] * high, o[t + 1][3] * high)),
                   bar);
             if (!(lane & 3)) {
-              const uint32_t stat = map_rank(act_a + kPartBytes + rank * 128 + (lane >> 2) * 8, warp);
-              st_async2(stat, top[0], o[4][0], bar);
-              st_async2(stat + 64, top[1], o[4][2], bar);
+              const uint32_t stat = ptx::mapa(act_a + kPartBytes + rank * 128 + (lane >> 2) * 8, warp);
+              ptx::st_async_v2(stat, top[0], o[4][0], bar);
+              ptx::st_async_v2(stat + 64, top[1], o[4][2], bar);
             }
           }
-          if (lane == 0) asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+          if (lane == 0) ptx::fence_proxy_async_shared();
           __syncwarp();
           for (int i = 0; i < pages; ++i) {
-            if (lane == 0) mbar_arrive(smem_u32(&s.empty[at.stage]));
+            if (lane == 0) ptx::mbarrier_arrive(ptx::smem_address(&s.empty[at.stage]));
             at.advance(p.stages);
           }
-          mbar_wait_cluster(smem_u32(&s.recv_o), odd);
+          ptx::mbarrier_wait_cluster(ptx::smem_address(&s.recv_o), odd);
           odd ^= 1;
           if (tid == 0) {
-            mbar_expect(smem_u32(&s.recv_q), 8192);
-            mbar_expect(smem_u32(&s.recv_o), kRecvOBytes);
+            ptx::mbarrier_arrive_expect_tx(ptx::smem_address(&s.recv_q), 8192);
+            ptx::mbarrier_arrive_expect_tx(ptx::smem_address(&s.recv_o), kRecvOBytes);
           }
           {  // two neighbouring columns a thread
             const int row = ((tid >> 3) & 7) + 8 * (tid & 1), column = (tid >> 6) * 8 + 2 * ((tid >> 1) & 3);
@@ -466,11 +472,12 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
             for (int r = 0; r < 8; ++r) {
               const float2 part = __half22float2(*reinterpret_cast<const __half2*>(
                   act + r * 1024 + (tid >> 7) * 512 + ((tid >> 1) & 31) * 16 + ((tid >> 6) & 1) * 8 + (tid & 1) * 4));
-              const float w = exp2_fast(stat[r].x - most) * stat[r].y;
+              const float w = ptx::ex2_approx_ftz(stat[r].x - most) * stat[r].y;
               sum += w, u += w * part.x, v += w * part.y;
             }
             const float scale = __fdividef(1.f, sum);
-            post(&now.att[place(row, cluster * kDim + rank * 32 + column)], packed<bf16>(u * scale, v * scale));
+            ptx::st_relaxed(&now.att[place(row, cluster * kDim + rank * 32 + column)],
+                            packed<bf16>(u * scale, v * scale));
             sync_consumers();
           }
         } else {
@@ -483,7 +490,8 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
             const uint4 n = neighbours(turn_pairs(gather<P::kKv>(act, warp, lane), warp));
             if (!(lane & 1) && tile < kKvTiles) {
               __nv_bfloat16* to = &now.kv[tile >> 5][lane >> 2][(tile & 31) * 4 + (lane & 3)];
-              post(to, n.x), post(to + 128, n.y), post(to + 8 * kDim, n.z), post(to + 8 * kDim + 128, n.w);
+              ptx::st_relaxed(to, n.x), ptx::st_relaxed(to + 128, n.y), ptx::st_relaxed(to + 8 * kDim, n.z),
+                  ptx::st_relaxed(to + 8 * kDim + 128, n.w);
             }
           }
           sync_consumers();
@@ -516,10 +524,10 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
             const int tile = t * 8 + warp, unit = cta + tile * ctas;
             if (tile < T && unit < 1024) {
               const float4 r = gather<T>(act, tile, lane);
-              const float u = gelu(r.x) * r.y, v = gelu(r.z) * r.w;
+              const float u = kernels::gelu_tanh_expf(r.x) * r.y, v = kernels::gelu_tanh_expf(r.z) * r.w;
               const float u1 = __shfl_down_sync(~0u, u, 1), v1 = __shfl_down_sync(~0u, v, 1);
               __nv_bfloat16* to = &now.h[place(lane >> 2, unit * 4 + (lane & 3))];  // 8 rows further: 256 elements
-              if (!(lane & 1)) post(to, packed<bf16>(u, u1)), post(to + 256, packed<bf16>(v, v1));
+              if (!(lane & 1)) ptx::st_relaxed(to, packed<bf16>(u, u1)), ptx::st_relaxed(to + 256, packed<bf16>(v, v1));
             }
           }
         }
@@ -561,11 +569,11 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
         }
 #pragma unroll
         for (int o = 16; o > 0; o >>= 1) sum += __shfl_xor_sync(~0u, sum, o);
-        if (lane == 0) post(&last.v[row][out], __float_as_uint(sum + p.out_b[out]));
+        if (lane == 0) ptx::st_relaxed(&last.v[row][out], __float_as_uint(sum + p.out_b[out]));
       }
       for (int i = tid; i < kRows * kActionDim; i += kConsumers) {
         uint32_t v;
-        do v = peek(&last.v[0][i]);
+        do v = ptx::ld_relaxed(&last.v[0][i]);
         while (empty(v));
         if (i < p.rows * kActionDim) {
           const float x = s.xt[0][i], raw = __uint_as_float(v);
@@ -581,6 +589,6 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Pa
     if (cta == 0)
       for (int i = tid; i < p.rows * kActionDim; i += kConsumers) p.actions[i] = s.xt[0][i];
   }
-  asm volatile("barrier.cluster.arrive.aligned;\nbarrier.cluster.wait.aligned;" ::: "memory");
+  ptx::barrier_cluster_arrive(), ptx::barrier_cluster_wait();
 }
 }  // namespace pi05::expert

@@ -35,7 +35,8 @@ __device__ __forceinline__ Slice<Blocks> receive(const __nv_bfloat16* x, int fir
   const __nv_bfloat16* from = x + first * kRows + lane * 8;
   do {
 #pragma unroll
-    for (int b = 0; b < Blocks; ++b) a.low[b] = peek4(from + b * 512), a.high[b] = peek4(from + b * 512 + 256);
+    for (int b = 0; b < Blocks; ++b)
+      a.low[b] = ptx::ld_relaxed_v4(from + b * 512), a.high[b] = ptx::ld_relaxed_v4(from + b * 512 + 256);
   } while (a.incomplete());
   return a;
 }
@@ -44,12 +45,12 @@ __device__ __forceinline__ Slice<Blocks> receive(const __nv_bfloat16* x, int fir
 template <int Q, int Stage>
 __device__ __forceinline__ void take(uint4 (&to)[Q], uint32_t ring, int stages, Small& s, Cursor& at, int warp,
                                      int lane) {
-  mbar_wait(smem_u32(&s.full[at.stage]), at.parity);
+  ptx::mbarrier_wait(ptx::smem_address(&s.full[at.stage]), at.parity);
   const uint32_t from = ring + at.stage * Stage + warp * (Q * 512) + lane * 16;
 #pragma unroll
-  for (int i = 0; i < Q; ++i) to[i] = lds128(from + i * 512);
+  for (int i = 0; i < Q; ++i) to[i] = ptx::ld_shared_v4(from + i * 512);
   __syncwarp();
-  if (lane == 0) mbar_arrive(smem_u32(&s.empty[at.stage]));
+  if (lane == 0) ptx::mbarrier_arrive(ptx::smem_address(&s.empty[at.stage]));
   at.advance(stages);
 }
 
@@ -66,12 +67,12 @@ __device__ __forceinline__ void gemm(float (&acc)[Tiles][4], const Slice<Blocks>
 #pragma unroll
     for (int i = 0; i < Q; ++i) {
       const int t = (c * Q + i) % Tiles, b = (c * Q + i) / Tiles;
-      mma(acc[t], a.low[b].x, a.high[b].x, a.low[b].y, a.high[b].y, now[i].x, now[i].y);
+      ptx::mma<bf16>(acc[t], {a.low[b].x, a.high[b].x, a.low[b].y, a.high[b].y}, now[i].x, now[i].y);
     }
 #pragma unroll
     for (int i = 0; i < Q; ++i) {
       const int t = (c * Q + i) % Tiles, b = (c * Q + i) / Tiles;
-      mma(acc[t], a.low[b].z, a.high[b].z, a.low[b].w, a.high[b].w, now[i].z, now[i].w);
+      ptx::mma<bf16>(acc[t], {a.low[b].z, a.high[b].z, a.low[b].w, a.high[b].w}, now[i].z, now[i].w);
     }
     if (c + Depth < kChunks) take<Q, Stage>(now, ring, stages, s, at, warp, lane);
   }

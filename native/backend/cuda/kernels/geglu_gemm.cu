@@ -7,14 +7,12 @@
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/kernels/kernels.h"
+#include "backend/cuda/kernels/ptx_sm90.cuh"
 #include "backend/cuda/kernels/tensor_map.h"
-#include "backend/cuda/kernels/wgmma.cuh"
 #include "backend/cuda/launch_log.h"
 
 namespace pi05::kernels {
 namespace {
-
-using namespace hopper;
 
 constexpr int kShared = 232448;  // bytes of a block at most
 
@@ -47,25 +45,26 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     geglu_gemm_kernel(const __grid_constant__ CUtensorMap weight, const __grid_constant__ CUtensorMap x,
                       const __grid_constant__ CUtensorMap out, int row_tiles, int tiles, int steps) {
   extern __shared__ uint8_t shared[];
-  const uint32_t stages = (smem_u32(shared) + 1023) & ~1023u;
+  const uint32_t stages = (ptx::smem_address(shared) + 1023) & ~1023u;
   const uint32_t results = stages + Tile::kStages * Tile::kStageBytes;
   const uint32_t full = results + Tile::kGroups * Tile::kOutBytes, empty = full + 8 * Tile::kStages;
   const int group = __shfl_sync(~0u, threadIdx.x / 128, 0), lane = threadIdx.x % 32;
   const int first = static_cast<int>(blockIdx.x), blocks = static_cast<int>(gridDim.x);
 
   if (threadIdx.x == 0) {
-    for (int i = 0; i < Tile::kStages; i++) mbar_init(full + 8 * i, 1), mbar_init(empty + 8 * i, 4 * Tile::kGroups);
-    mbar_init_fence();
+    for (int i = 0; i < Tile::kStages; i++)
+      ptx::mbarrier_init(full + 8 * i, 1), ptx::mbarrier_init(empty + 8 * i, 4 * Tile::kGroups);
+    ptx::fence_mbarrier_init(), ptx::fence_proxy_async();
   }
   __syncthreads();
 
   if (group == Tile::kGroups) {
-    give_registers<40>();
+    ptx::setmaxnreg_dec<40>();
     if (threadIdx.x % 128 != 0) return;
-    tma_prefetch(&weight), tma_prefetch(&x), tma_prefetch(&out);
+    ptx::prefetch_tensormap(&weight), ptx::prefetch_tensormap(&x), ptx::prefetch_tensormap(&out);
     const auto load_weight = [&](int stage, int step, int weight_row) {
-      mbar_expect(full + 8 * stage, Tile::kStageBytes);
-      tma_load(stages + stage * Tile::kStageBytes, &weight, step * Tile::kStep, weight_row, full + 8 * stage);
+      ptx::mbarrier_arrive_expect_tx(full + 8 * stage, Tile::kStageBytes);
+      ptx::tma_load_2d(stages + stage * Tile::kStageBytes, &weight, step * Tile::kStep, weight_row, full + 8 * stage);
     };
     const int ahead = min(Tile::kStages, steps);  // weights do not wait for x
     for (int step = 0; step < ahead; step++) load_weight(step, step, first / row_tiles * Tile::kWeights);
@@ -76,18 +75,18 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
 #pragma unroll 1
       for (int step = 0; step < steps; step++) {
         if (tile > first || step >= ahead) {
-          mbar_wait(empty + 8 * stage, parity);
+          ptx::mbarrier_wait(empty + 8 * stage, parity);
           load_weight(stage, step, weight_row);
         }
-        tma_load(stages + stage * Tile::kStageBytes + Tile::kWeightBytes, &x, step * Tile::kStep, row,
-                 full + 8 * stage);
+        ptx::tma_load_2d(stages + stage * Tile::kStageBytes + Tile::kWeightBytes, &x, step * Tile::kStep, row,
+                         full + 8 * stage);
         if (++stage == Tile::kStages) stage = 0, parity ^= 1;
       }
     }
     return;
   }
 
-  take_registers<232>();
+  ptx::setmaxnreg_inc<232>();
   const bool leader = threadIdx.x % 128 == 0;
   const uint32_t result = results + group * Tile::kOutBytes;
   float sums[Tile::kHalves][Tile::kRows / 2];
@@ -95,28 +94,29 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   for (int tile = first; tile < tiles; tile += blocks) {
     int last = 0;
     for (int step = 0; step < steps; step++) {
-      mbar_wait(full + 8 * stage, parity);
+      ptx::mbarrier_wait(full + 8 * stage, parity);
       const uint32_t at = stages + stage * Tile::kStageBytes;
-      const uint64_t weight_at = tile_of(at + group * Tile::kHalves * 8192), x_at = tile_of(at + Tile::kWeightBytes);
-      wgmma_begin();
+      const uint64_t weight_at = ptx::wgmma_descriptor_128b(at + group * Tile::kHalves * 8192),
+                     x_at = ptx::wgmma_descriptor_128b(at + Tile::kWeightBytes);
+      ptx::wgmma_fence();
 #pragma unroll
       for (int k = 0; k < Tile::kStep / 16; k++)
 #pragma unroll
         for (int half = 0; half < Tile::kHalves; half++)
-          wgmma<bf16, Tile::kRows>(sums[half], weight_at + half * 512 + k * 2, x_at + k * 2, step > 0 || k > 0);
-      wgmma_commit();
-      wgmma_wait<1>();
-      if (step > 0 && lane == 0) mbar_arrive(empty + 8 * last);
+          ptx::wgmma<bf16, Tile::kRows>(sums[half], weight_at + half * 512 + k * 2, x_at + k * 2, step > 0 || k > 0);
+      ptx::wgmma_commit_group();
+      ptx::wgmma_wait_group<1>();
+      if (step > 0 && lane == 0) ptx::mbarrier_arrive(empty + 8 * last);
       last = stage;
       if (++stage == Tile::kStages) stage = 0, parity ^= 1;
     }
-    wgmma_wait<0>();
+    ptx::wgmma_wait_group<0>();
 #pragma unroll
-    for (auto& half : sums) wgmma_done(half);
-    if (lane == 0) mbar_arrive(empty + 8 * last);
+    for (auto& half : sums) ptx::wgmma_fence_operand(half);
+    if (lane == 0) ptx::mbarrier_arrive(empty + 8 * last);
 
-    if (leader) tma_store_read();
-    named_sync(1 + group, 128);
+    if (leader) ptx::cp_async_bulk_wait_group_read<0>();
+    ptx::bar_sync(1 + group, 128);
 #pragma unroll
     for (int half = 0; half < Tile::kHalves; half++) {
       const int chunk = half * 4 + static_cast<int>(threadIdx.x) / 32 % 4;
@@ -125,21 +125,21 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
         const float* mine = sums[half] + i / 2;
         const uint32_t to = result + (i + lane) * 128 + ((chunk ^ (lane & 7)) << 4);
         if (i + 32 <= Tile::kRows) {
-          store_transposed(to, gated_pair(mine), gated_pair(mine + 4), gated_pair(mine + 8), gated_pair(mine + 12));
+          ptx::stmatrix_trans(to, gated_pair(mine), gated_pair(mine + 4), gated_pair(mine + 8), gated_pair(mine + 12));
         } else {
           constexpr int kSixteen = Tile::kRows & 16;
-          if (kSixteen) store_transposed(to, gated_pair(mine), gated_pair(mine + 4));
-          if (Tile::kRows & 8) store_transposed(to + kSixteen * 128, gated_pair(mine + kSixteen / 2));
+          if (kSixteen) ptx::stmatrix_trans(to, gated_pair(mine), gated_pair(mine + 4));
+          if (Tile::kRows & 8) ptx::stmatrix_trans(to + kSixteen * 128, gated_pair(mine + kSixteen / 2));
         }
       }
     }
-    tma_written();
-    named_sync(1 + group, 128);
+    ptx::fence_proxy_async_shared();
+    ptx::bar_sync(1 + group, 128);
     if (leader)
-      tma_store(&out, (tile / row_tiles * Tile::kGroups + group) * Tile::kOutCols, tile % row_tiles * Tile::kRows,
-                result);
+      ptx::tma_store_2d(&out, (tile / row_tiles * Tile::kGroups + group) * Tile::kOutCols,
+                        tile % row_tiles * Tile::kRows, result);
   }
-  if (leader) tma_store_read();
+  if (leader) ptx::cp_async_bulk_wait_group_read<0>();
 }
 
 int64_t tiles_of(int64_t rows, int64_t tile) { return (rows + tile - 1) / tile; }

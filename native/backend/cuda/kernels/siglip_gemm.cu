@@ -5,17 +5,15 @@
 #include <algorithm>
 #include <iterator>
 
-#include "backend/cuda/kernels/cluster.cuh"
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/kernels/kernels.h"
+#include "backend/cuda/kernels/ptx_sm90.cuh"
 #include "backend/cuda/kernels/tensor_map.h"
 #include "backend/cuda/launch_log.h"
 
 namespace pi05::kernels {
 namespace {
-
-using namespace hopper;
 
 constexpr int kShared = 232448;  // bytes of a block at most
 
@@ -47,7 +45,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     siglip_gemm_kernel(const __grid_constant__ CUtensorMap x, const __grid_constant__ CUtensorMap weight,
                        const __grid_constant__ Problem p) {
   extern __shared__ uint8_t shared[];
-  const uint32_t stages = (smem_u32(shared) + 1023) & ~1023u;
+  const uint32_t stages = (ptx::smem_address(shared) + 1023) & ~1023u;
   const uint32_t full = stages + Tile::kStages * Tile::kStageBytes, empty = full + 64;
   const int warp = __shfl_sync(~0u, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
   const int row0 = static_cast<int>(blockIdx.x) * Tile::kRows, col0 = static_cast<int>(blockIdx.y) * Tile::kCols;
@@ -57,24 +55,25 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   pdl_trigger();
   if (threadIdx.x == 0) {
     for (int i = 0; i < Tile::kStages; i++)
-      mbar_init(full + 8 * i, 1), mbar_init(empty + 8 * i, Tile::kWarps * Tile::kBlocks);
-    mbar_init_fence();
+      ptx::mbarrier_init(full + 8 * i, 1), ptx::mbarrier_init(empty + 8 * i, Tile::kWarps * Tile::kBlocks);
+    ptx::fence_mbarrier_init(), ptx::fence_proxy_async();
   }
   __syncwarp();
-  cluster_arrive();
-  cluster_wait();
+  ptx::barrier_cluster_arrive_relaxed();
+  ptx::barrier_cluster_wait();
 
   if (warp == Tile::kWarps) {
     if (lane != 0) return;
-    tma_prefetch(&weight), tma_prefetch(&x);
+    ptx::prefetch_tensormap(&weight), ptx::prefetch_tensormap(&x);
     const int piece = static_cast<int>(blockIdx.x) % Tile::kBlocks * Tile::kPiece;
     const auto load_weight = [&](int stage, int step) {
-      mbar_expect(full + 8 * stage, Tile::kStageBytes);
-      tma_load_shared(stages + stage * Tile::kStageBytes + Tile::kRowBytes + piece * 128, &weight,
-                      (first + step) * Tile::kStep, col0 + piece, full + 8 * stage, (1 << Tile::kBlocks) - 1);
+      ptx::mbarrier_arrive_expect_tx(full + 8 * stage, Tile::kStageBytes);
+      ptx::tma_load_2d_multicast(stages + stage * Tile::kStageBytes + Tile::kRowBytes + piece * 128, &weight,
+                                 (first + step) * Tile::kStep, col0 + piece, full + 8 * stage,
+                                 (1 << Tile::kBlocks) - 1);
     };
     const auto load_x = [&](int stage, int step) {
-      tma_load(stages + stage * Tile::kStageBytes, &x, (first + step) * Tile::kStep, row0, full + 8 * stage);
+      ptx::tma_load_2d(stages + stage * Tile::kStageBytes, &x, (first + step) * Tile::kStep, row0, full + 8 * stage);
     };
     const int ahead = min(Tile::kStages, steps);
     for (int step = 0; step < ahead; step++) load_weight(step, step);
@@ -83,12 +82,12 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     int stage = 0, parity = 0;
 #pragma unroll 1
     for (int step = ahead; step < steps; step++) {
-      mbar_wait(empty + 8 * stage, parity);
+      ptx::mbarrier_wait(empty + 8 * stage, parity);
       load_weight(stage, step), load_x(stage, step);
       if (++stage == Tile::kStages) stage = 0, parity ^= 1;
     }
     for (int i = 0; i < ahead; i++) {  // then no block reaches into this one's shared memory any more
-      mbar_wait(empty + 8 * stage, parity);
+      ptx::mbarrier_wait(empty + 8 * stage, parity);
       if (++stage == ahead) stage = 0, parity ^= 1;
     }
     return;
@@ -105,29 +104,30 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     }
   }
   pdl_wait();
-  const uint32_t release = map_rank(empty, lane % Tile::kBlocks);  // a lane for each block of the cluster
+  const uint32_t release = ptx::mapa(empty, lane % Tile::kBlocks);  // a lane for each block of the cluster
   int stage = 0, parity = 0, last = 0;
 #pragma unroll 1
   for (int step = 0; step < steps; step++) {
-    mbar_wait(full + 8 * stage, parity);
+    ptx::mbarrier_wait(full + 8 * stage, parity);
     const uint32_t at = stages + stage * Tile::kStageBytes;
-    const uint64_t x_at = tile_of(at + warp / 4 * 8192), weight_at = tile_of(at + Tile::kRowBytes);
-    wgmma_begin();
+    const uint64_t x_at = ptx::wgmma_descriptor_128b(at + warp / 4 * 8192),
+                   weight_at = ptx::wgmma_descriptor_128b(at + Tile::kRowBytes);
+    ptx::wgmma_fence();
 #pragma unroll
     for (int k = 0; k < Tile::kStep / 16; k++)
-      wgmma<Value, Tile::kCols>(sums, x_at + k * 2, weight_at + k * 2, kEnd != End::Part || step > 0 || k > 0);
-    wgmma_commit();
-    wgmma_wait<1>();
-    if (step > 0 && lane < Tile::kBlocks) mbar_arrive_there(release + 8 * last);
+      ptx::wgmma<Value, Tile::kCols>(sums, x_at + k * 2, weight_at + k * 2, kEnd != End::Part || step > 0 || k > 0);
+    ptx::wgmma_commit_group();
+    ptx::wgmma_wait_group<1>();
+    if (step > 0 && lane < Tile::kBlocks) ptx::mbarrier_arrive_remote(release + 8 * last);
     last = stage;
     if (++stage == Tile::kStages) stage = 0, parity ^= 1;
   }
-  wgmma_wait<0>();
-  wgmma_done(sums);
-  if (lane < Tile::kBlocks) mbar_arrive_there(release + 8 * last);
+  ptx::wgmma_wait_group<0>();
+  ptx::wgmma_fence_operand(sums);
+  if (lane < Tile::kBlocks) ptx::mbarrier_arrive_remote(release + 8 * last);
 
   // Stages have room for results: a warp turns its 16 rows there, each with a gap that keeps banks apart.
-  named_sync(1, 32 * Tile::kWarps);
+  ptx::bar_sync(1, 32 * Tile::kWarps);
   using Out = std::conditional_t<kEnd == End::Part, float, Value>;
   constexpr int kWide = 16 / sizeof(Out), kChunks = Tile::kCols / kWide;  // values of 16 bytes, of a row
   constexpr int kGap = kEnd == End::Part ? 32 : 16, kStride = kChunks * 16 + kGap;
@@ -137,8 +137,8 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     const uint32_t to = own + lane / 4 * kStride + lane % 4 * 8;
 #pragma unroll
     for (int j = 0; j < Tile::kCols / 8; j++) {
-      store_pair(to + 32 * j, sums[4 * j], sums[4 * j + 1]);
-      store_pair(to + 32 * j + 8 * kStride, sums[4 * j + 2], sums[4 * j + 3]);
+      ptx::st_shared_v2(to + 32 * j, sums[4 * j], sums[4 * j + 1]);
+      ptx::st_shared_v2(to + 32 * j + 8 * kStride, sums[4 * j + 2], sums[4 * j + 3]);
     }
   } else {
     const auto pair = [&](int i) {
@@ -148,7 +148,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     const uint32_t to = own + lane % 16 * kStride + lane / 16 * 16;
 #pragma unroll
     for (int j = 0; j < Tile::kCols / 16; j++)
-      store_matrices(to + 32 * j, pair(8 * j), pair(8 * j + 2), pair(8 * j + 4), pair(8 * j + 6));
+      ptx::stmatrix(to + 32 * j, pair(8 * j), pair(8 * j + 2), pair(8 * j + 4), pair(8 * j + 6));
   }
   __syncwarp();
   const int64_t top = row0 + warp * 16;
@@ -158,7 +158,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     const int row = (i * 32 + lane) / kChunks, chunk = (i * 32 + lane) % kChunks;
     if (top + row < p.rows && col0 + kWide * chunk < p.cols)
       *reinterpret_cast<uint4*>(out + row * p.out_stride + kWide * chunk) =
-          load_shared4(own + row * kStride + 16 * chunk);
+          ptx::ld_shared_v4(own + row * kStride + 16 * chunk);
   }
 }
 

@@ -5,7 +5,7 @@
 
 #include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/kernels/kernels.h"
-#include "backend/cuda/kernels/mma.cuh"
+#include "backend/cuda/kernels/ptx_sm80.cuh"
 #include "backend/cuda/kernels/skinny_gemm.cuh"
 #include "backend/cuda/launch_log.h"
 
@@ -46,9 +46,10 @@ __global__ void __launch_bounds__(T::kThreads) skinny_gemm_kernel(const __grid_c
       const bf16* const from = weight + round * T::kWarps * kStep;
 #pragma unroll
       for (int i = 0; i < 2 * kTiles; i++)
-        copy16(to + i * T::kThreads, from + (i / kTiles * p.distance + i % kTiles * 8) * p.weight_stride);
+        ptx::cp_async_16(ptx::smem_address(to + i * T::kThreads),
+                         from + (i / kTiles * p.distance + i % kTiles * 8) * p.weight_stride);
     }
-    commit();
+    ptx::cp_async_commit_group();
   };
 #pragma unroll 1
   for (int round = 0; round < T::kDepth; round++) load_weights(round);
@@ -71,7 +72,7 @@ __global__ void __launch_bounds__(T::kThreads) skinny_gemm_kernel(const __grid_c
 #pragma unroll
     for (int i = 0; i < T::kAhead; i++) {
       const int round = turn + i;
-      wait<T::kDepth - 1>();
+      ptx::cp_async_wait_group<T::kDepth - 1>();
       if (round * T::kWarps + warp < p.steps) {
         const uint4* const at = shared + round % T::kDepth * kTiles * 2 * T::kThreads + thread;
 #pragma unroll
@@ -79,8 +80,8 @@ __global__ void __launch_bounds__(T::kThreads) skinny_gemm_kernel(const __grid_c
           const uint4 above = at[2 * t * T::kThreads], below = at[(2 * t + 1) * T::kThreads];
 #pragma unroll
           for (int n = 0; n < kCols; n++) {
-            multiply<bf16>(sums[t][n], {above.x, below.x, above.y, below.y}, x[i][n].x, x[i][n].y);
-            multiply<bf16>(sums[t][n], {above.z, below.z, above.w, below.w}, x[i][n].z, x[i][n].w);
+            ptx::mma<bf16>(sums[t][n], {above.x, below.x, above.y, below.y}, x[i][n].x, x[i][n].y);
+            ptx::mma<bf16>(sums[t][n], {above.z, below.z, above.w, below.w}, x[i][n].z, x[i][n].w);
           }
         }
       }
@@ -89,7 +90,7 @@ __global__ void __launch_bounds__(T::kThreads) skinny_gemm_kernel(const __grid_c
     }
   }
 
-  wait<0>();
+  ptx::cp_async_wait_group<0>();
   __syncthreads();
   float4* const own = reinterpret_cast<float4*>(shared) + warp * kTiles * kCols * 32 + lane;
 #pragma unroll

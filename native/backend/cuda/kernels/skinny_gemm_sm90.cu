@@ -3,26 +3,15 @@
 // have.
 #include <algorithm>
 
+#include "backend/cuda/kernels/ptx_sm90.cuh"
 #include "backend/cuda/kernels/skinny_gemm.cuh"
 #include "backend/cuda/kernels/tensor_map.h"
-#include "backend/cuda/kernels/wgmma.cuh"
 
 namespace pi05::kernels::skinny_gemm {
 namespace {
 
-using namespace hopper;
-
 constexpr int kGroups = 2, kThreads = 128 * kGroups + 32;  // the last warp copies
 constexpr int kDepth = 16, kWeightBytes = 64 * 128;        // steps of weights on their way, bytes of one
-
-__device__ __forceinline__ void load_rows(uint32_t to, const CUtensorMap* map, int col, int group, int outer,
-                                          uint32_t bar) {
-  asm volatile(
-      "cp.async.bulk.tensor.5d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %3, %4, "
-      "%5}], [%6];" ::"r"(to),
-      "l"(map), "r"(col), "r"(0), "r"(group), "r"(outer), "r"(bar)
-      : "memory");
-}
 
 // kRows: of x, kAhead steps of it on their way.
 template <int kRows, int kAhead, typename Finish>
@@ -33,16 +22,16 @@ __global__ void __launch_bounds__(kThreads)
   pdl_trigger();
   constexpr int kRowBytes = kRows * 128;
   const int depth = min(kDepth, p.steps);
-  const uint32_t weights = (smem_u32(shared) + 1023) & ~1023u, rows = weights + depth * kWeightBytes;
+  const uint32_t weights = (ptx::smem_address(shared) + 1023) & ~1023u, rows = weights + depth * kWeightBytes;
   const uint32_t weight_there = rows + min(kAhead, p.steps) * kRowBytes, rows_there = weight_there + 8 * kDepth;
   const uint32_t empty = rows_there + 8 * kAhead;
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32;
   const int group = __shfl_sync(~0u, thread / 128, 0), block = static_cast<int>(blockIdx.x);
 
   if (thread == 0) {
-    for (int i = 0; i < kDepth; i++) mbar_init(weight_there + 8 * i, 1), mbar_init(empty + 8 * i, 4);
-    for (int i = 0; i < kAhead; i++) mbar_init(rows_there + 8 * i, 1);
-    mbar_init_fence();
+    for (int i = 0; i < kDepth; i++) ptx::mbarrier_init(weight_there + 8 * i, 1), ptx::mbarrier_init(empty + 8 * i, 4);
+    for (int i = 0; i < kAhead; i++) ptx::mbarrier_init(rows_there + 8 * i, 1);
+    ptx::fence_mbarrier_init(), ptx::fence_proxy_async();
   }
   __syncthreads();
 
@@ -51,20 +40,20 @@ __global__ void __launch_bounds__(kThreads)
     const int first = static_cast<int>(blockIdx.y) * p.steps;
     const auto load_weights = [&](int step) {
       const uint32_t bar = weight_there + 8 * (step % kDepth);
-      mbar_expect(bar, kWeightBytes);
-      load_rows(weights + step % kDepth * kWeightBytes, &weight, (first + step) * kSm90Step, block % p.per * 4,
-                block / p.per, bar);
+      ptx::mbarrier_arrive_expect_tx(bar, kWeightBytes);
+      ptx::tma_load_5d(weights + step % kDepth * kWeightBytes, &weight, (first + step) * kSm90Step, 0, 0,
+                       block % p.per * 4, block / p.per, bar);
     };
     const auto load_x = [&](int step) {
       const uint32_t bar = rows_there + 8 * (step % kAhead);
-      mbar_expect(bar, kRowBytes);
-      tma_load(rows + step % kAhead * kRowBytes, &x, (first + step) * kSm90Step, 0, bar);
+      ptx::mbarrier_arrive_expect_tx(bar, kRowBytes);
+      ptx::tma_load_2d(rows + step % kAhead * kRowBytes, &x, (first + step) * kSm90Step, 0, bar);
     };
     for (int step = 0; step < depth; step++) load_weights(step);
     pdl_wait();
     for (int step = 0; step < min(kAhead, p.steps); step++) load_x(step);
     for (int step = 0; step < p.steps - min(kAhead, kDepth); step++) {
-      mbar_wait(empty + 8 * (step % kDepth), step / kDepth & 1);
+      ptx::mbarrier_wait(empty + 8 * (step % kDepth), step / kDepth & 1);
       if (step + kAhead < p.steps) load_x(step + kAhead);
       if (step + kDepth < p.steps) load_weights(step + kDepth);
     }
@@ -73,26 +62,26 @@ __global__ void __launch_bounds__(kThreads)
 
   float sums[kRows / 2] = {};
   for (int step = group; step < p.steps; step += kGroups) {
-    mbar_wait(weight_there + 8 * (step % kDepth), step / kDepth & 1);
-    mbar_wait(rows_there + 8 * (step % kAhead), step / kAhead & 1);
-    const uint64_t weight_at = tile_of(weights + step % kDepth * kWeightBytes);
-    const uint64_t x_at = tile_of(rows + step % kAhead * kRowBytes);
-    wgmma_begin();
+    ptx::mbarrier_wait(weight_there + 8 * (step % kDepth), step / kDepth & 1);
+    ptx::mbarrier_wait(rows_there + 8 * (step % kAhead), step / kAhead & 1);
+    const uint64_t weight_at = ptx::wgmma_descriptor_128b(weights + step % kDepth * kWeightBytes);
+    const uint64_t x_at = ptx::wgmma_descriptor_128b(rows + step % kAhead * kRowBytes);
+    ptx::wgmma_fence();
 #pragma unroll
-    for (int k = 0; k < kSm90Step / 16; k++) wgmma<bf16, kRows>(sums, weight_at + k * 2, x_at + k * 2, true);
-    wgmma_commit();
-    wgmma_wait<0>();
-    if (lane == 0) mbar_arrive(empty + 8 * (step % kDepth));
+    for (int k = 0; k < kSm90Step / 16; k++) ptx::wgmma<bf16, kRows>(sums, weight_at + k * 2, x_at + k * 2, true);
+    ptx::wgmma_commit_group();
+    ptx::wgmma_wait_group<0>();
+    if (lane == 0) ptx::mbarrier_arrive(empty + 8 * (step % kDepth));
   }
-  wgmma_done(sums);
+  ptx::wgmma_fence_operand(sums);
 
   // Each warpgroup finishes half of the rows of x.
   constexpr int kHalf = kRows / 4;
-  named_sync(1, 128 * kGroups);
-  float* const others = reinterpret_cast<float*>(shared + (weights - smem_u32(shared))) + thread % 128;
+  ptx::bar_sync(1, 128 * kGroups);
+  float* const others = reinterpret_cast<float*>(shared + (weights - ptx::smem_address(shared))) + thread % 128;
 #pragma unroll
   for (int i = 0; i < kHalf; i++) others[(group * kHalf + i) * 128] = group == 0 ? sums[kHalf + i] : sums[i];
-  named_sync(1, 128 * kGroups);
+  ptx::bar_sync(1, 128 * kGroups);
   const int weight_row = block / p.per * p.pitch + block % p.per * kSm90Run + thread % 128 / 32 * 8 + lane / 4;
 #pragma unroll
   for (int i = 0; i < kHalf; i += 4) {

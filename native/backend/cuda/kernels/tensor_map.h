@@ -6,7 +6,7 @@
 
 #include "backend/ops.h"
 
-namespace pi05::hopper {
+namespace pi05::kernels {
 
 // The driver's encoder; null where the driver has none.
 inline decltype(&cuTensorMapEncodeTiled) tensor_map_encoder() {
@@ -38,4 +38,4 @@ inline cudaError_t tensor_map(const Matrix& matrix, int64_t rows, CUtensorMap* m
   return result == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
 }
 
-}  // namespace pi05::hopper
+}  // namespace pi05::kernels
