@@ -4,24 +4,24 @@ import { join } from 'node:path';
 import type { Engine, InferRequest, ModelInfo } from '../engine/engine.js';
 import { openEngine, writeRandomWeights } from '../engine/native.js';
 import { percentile } from '../statistics.js';
-import { oneOf, parse, usage, whole } from './arguments.js';
+import { oneOf, parse, usage, integer } from './arguments.js';
 
 const HELP = `Usage: pi05 bench [options]
 
-How long one inference takes on this machine: from 640x480 rgb8 pictures in JavaScript to the
-action chunk in JavaScript, one request after another, each awaited. Weights may be random,
-since time depends on shapes, not on values. Other load on the machine counts: CPU inference
-yields to everything else.
+Measures how long an inference takes on this machine, from 640x480 rgb8 images in JavaScript to
+the action chunk in JavaScript, one request at a time. Random weights give the same times as
+trained ones, because the time depends on shapes, not on values. Other processes change the result:
+CPU inference runs at low priority.
 
-  --checkpoint DIR  a random demo-size checkpoint by default
+  --checkpoint DIR  by default a random checkpoint of size demo
   --backend NAME    auto (default), cpu, cuda
   --threads N       CPU threads; 0 (default) = one per core
-  --cameras N       pictures a request; 2 by default
-  --tokens N        prompt tokens a request; 60 by default, at most the checkpoint's own limit
-  --steps N         flow steps; the checkpoint's own number by default
+  --cameras N       images per request; 2 by default
+  --tokens N        prompt tokens per request; 60 by default, at most the checkpoint's limit
+  --steps N         flow steps; by default as many as the checkpoint says
   --warmup N        requests before the measured ones; 3 by default
   --requests N      measured requests; 20 by default
-  --json            the report as JSON on stdout, and nothing else
+  --json            print the results as JSON
 `;
 
 /** Milliseconds over all measured requests; percentiles by nearest rank. */
@@ -52,23 +52,23 @@ export async function run(argv: string[]): Promise<number> {
     return 0;
   }
   const backend = oneOf('bench', 'backend', values.backend, ['auto', 'cpu', 'cuda']);
-  const threads = whole('bench', 'threads', values.threads, 0);
-  const steps = values.steps === undefined ? undefined : whole('bench', 'steps', values.steps, 1);
-  const cameras = whole('bench', 'cameras', values.cameras, 1);
-  const tokens = whole('bench', 'tokens', values.tokens, 1);
-  const warmup = whole('bench', 'warmup', values.warmup, 0);
-  const requests = whole('bench', 'requests', values.requests, 1);
+  const threads = integer('bench', 'threads', values.threads, 0);
+  const steps = values.steps === undefined ? undefined : integer('bench', 'steps', values.steps, 1);
+  const cameras = integer('bench', 'cameras', values.cameras, 1);
+  const tokens = integer('bench', 'tokens', values.tokens, 1);
+  const warmup = integer('bench', 'warmup', values.warmup, 0);
+  const requests = integer('bench', 'requests', values.requests, 1);
 
   const started = performance.now();
   const engine = await open(values.checkpoint, backend, threads);
   const loadMs = performance.now() - started;
   try {
     const { info } = engine;
-    const request = { ...synthesise(info, cameras, tokens), ...(steps === undefined ? {} : { steps }) };
+    const request = { ...makeRequest(info, cameras, tokens), ...(steps === undefined ? {} : { steps }) };
     await measure(engine, request, warmup);
     const load = loadavg()[0];
     const times = await measure(engine, request, requests);
-    const inference = distribution(times.map(([whole]) => whole));
+    const inference = distribution(times.map(([total]) => total));
     const native = distribution(times.map(([, inNative]) => inNative));
     const report = {
       checkpoint: values.checkpoint ?? 'random, demo size',
@@ -110,25 +110,25 @@ async function open(
   }
 }
 
-/** A request of the given shapes; its values are arbitrary. */
-function synthesise(info: ModelInfo, cameras: number, tokens: number): InferRequest {
+/** A request of the given shapes with arbitrary values. @throws Pi05Error USAGE where the checkpoint allows fewer. */
+function makeRequest(info: ModelInfo, cameras: number, tokens: number): InferRequest {
   if (cameras > info.slots) throw usage('bench', `Expected --cameras of at most ${info.slots}, received ${cameras}`);
   if (tokens > info.maxTokens) {
     throw usage('bench', `Expected --tokens of at most ${info.maxTokens}, received ${tokens}`);
   }
   const [width, height] = [640, 480];
-  const picture = (camera: number): Uint8Array =>
+  const pixels = (camera: number): Uint8Array =>
     Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 31 + (i >> 9) * 17 + camera * 101) & 255);
   return {
     images: Array.from({ length: info.slots }, (_, slot) =>
-      slot < cameras ? { width, height, step: width * 3, encoding: 'rgb8', data: picture(slot) } : undefined,
+      slot < cameras ? { width, height, step: width * 3, encoding: 'rgb8', data: pixels(slot) } : undefined,
     ),
     tokens: Int32Array.from({ length: tokens }, (_, i) => (2 + i * 7) % info.vocab),
     noise: Float32Array.from({ length: info.horizon * info.actionDim }, (_, i) => Math.sin(i * 12.9898) * 1.4),
   };
 }
 
-/** Of each request: the whole, and the part in native code; ms. */
+/** For each request the total time and the part in native code, ms. */
 async function measure(engine: Engine, request: InferRequest, count: number): Promise<[number, number][]> {
   const times: [number, number][] = [];
   while (times.length < count) {

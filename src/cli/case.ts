@@ -3,7 +3,7 @@ import { Pi05Error } from '../errors.js';
 import type { Pixels } from '../frame/frame.js';
 import { readSafetensors, type SafetensorsArrays, type SafetensorsTensor } from '../safetensors.js';
 
-/** The flags that ask for real-time chunking; the same names serve as a case file's metadata. */
+/** The flags for real-time chunking; a case file's metadata has the same names. */
 export const RTC_FLAGS = {
   rtc: { type: 'string' },
   'rtc-schedule': { type: 'string' },
@@ -13,7 +13,7 @@ export const RTC_FLAGS = {
 } as const;
 type RtcFlags = { readonly [K in keyof typeof RTC_FLAGS]?: string | undefined };
 
-/** The tensors of one case and what its metadata or the flags say about RTC. */
+/** The tensors of one case, and its RTC settings from the flags or the metadata. */
 export interface Case {
   readonly tensors: ReadonlyMap<string, SafetensorsTensor>;
   readonly rtc: RtcFlags;
@@ -21,7 +21,7 @@ export interface Case {
   readonly source: string;
 }
 
-/** Reads case files that add up; a tensor that stands in two of them is refused. */
+/** Reads the files of one case. @throws Pi05Error INVALID_ARGUMENT for a tensor that is in two of them. */
 export function readCase(paths: readonly string[], flags: RtcFlags): Case {
   const tensors = new Map<string, SafetensorsTensor>();
   const metadata: Record<string, string> = {};
@@ -43,8 +43,8 @@ export function readCase(paths: readonly string[], flags: RtcFlags): Case {
 }
 
 /**
- * The inference that a case asks for. Every input must be there with its type and shape, so nothing can be left out by
- * a misspelt name, and other tensors can be ignored. Throws INVALID_ARGUMENT.
+ * The inference request of a case. Every input is required with its type and shape, so that a misspelt name is an error;
+ * other tensors are ignored. @throws Pi05Error INVALID_ARGUMENT.
  */
 export function buildRequest(given: Case, info: ModelInfo): InferRequest {
   const mask = take(given, 'image_mask', 'I32', [info.slots]);
@@ -63,7 +63,8 @@ function buildRtc(given: Case, info: ModelInfo): RtcRequest | undefined {
   if (mode === undefined) {
     const stray = [...Object.entries(rest).flatMap(([name, value]) => (value === undefined ? [] : [name]))];
     if (given.tensors.has('prev_chunk')) stray.push('prev_chunk');
-    if (stray.length > 0) throw invalid(given, `Expected rtc (guided or trained) beside ${stray.join(', ')}`);
+    if (stray.length > 0)
+      throw invalid(given, `Expected rtc (guided or trained) together with ${stray.join(', ')}, received none`);
     return undefined;
   }
   if (mode !== 'guided' && mode !== 'trained') throw invalid(given, `Expected rtc guided or trained, received ${mode}`);
@@ -71,7 +72,7 @@ function buildRtc(given: Case, info: ModelInfo): RtcRequest | undefined {
   const common = { previous: data, previousRows: shape[0] ?? 0, delay: number(given, 'rtc-delay') };
   if (mode === 'trained') {
     const stray = (['rtc-schedule', 'rtc-horizon', 'rtc-max-weight'] as const).filter((name) => given.rtc[name]);
-    if (stray.length > 0) throw invalid(given, `Expected ${stray.join(', ')} with rtc guided alone, received trained`);
+    if (stray.length > 0) throw invalid(given, `Expected ${stray.join(', ')} only with rtc guided, received trained`);
     return { mode, ...common };
   }
   const schedule = given.rtc['rtc-schedule'];
@@ -94,7 +95,7 @@ function number(given: Case, name: keyof RtcFlags): number {
   return value;
 }
 
-/** The tensor of that name, type and shape; a letter in the shape stands for any size of at least 1. */
+/** The tensor of that name, type and shape. A name in `shape` means any size from 1. @throws Pi05Error INVALID_ARGUMENT. */
 function take<D extends keyof SafetensorsArrays>(
   given: Case,
   name: string,

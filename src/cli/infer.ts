@@ -1,32 +1,32 @@
 import { openEngine } from '../engine/native.js';
 import type { InferResult } from '../engine/engine.js';
 import { writeSafetensors, type SafetensorsTensor } from '../safetensors.js';
-import { oneOf, parse, required, usage, whole } from './arguments.js';
+import { oneOf, parse, required, usage, integer } from './arguments.js';
 import { RTC_FLAGS, buildRequest, readCase } from './case.js';
 
 const HELP = `Usage: pi05 infer --checkpoint DIR --case IN.safetensors --out OUT.safetensors [options]
 
-One inference, to compare the engine with a reference.
+Runs one inference, to compare the engine with a reference.
 
-  --case FILE         inputs; may be given again, the files then add up
-                        image_0…    uint8 [h, w, 3] rgb, any size; not needed where masked
-                        image_mask  int32 [slots], 1 = use; a masked slot is left out
-                        tokens      int32 [n] prompt token ids, valid ones only
+  --case FILE         inputs; repeat the option to spread them over several files
+                        image_0…    uint8 [h, w, 3] RGB, any size; not needed for a slot that is not used
+                        image_mask  int32 [slots], 1 = use this slot, 0 = leave it out
+                        tokens      int32 [n] prompt token ids, without padding
                         noise       float32 [horizon, action dim]
-                        prev_chunk  float32 [rows, action dim], for RTC only
-                      other tensors (a reference's own results) are ignored
+                        prev_chunk  float32 [rows, action dim], only with --rtc
+                      other tensors, such as a reference's results, are ignored
   --out FILE          actions float32 [horizon, action dim]
-  --trace             also siglip_i of each camera slot, prefix_k_i and prefix_v_i of each layer, v_t_i of
-                      each flow step (the last of them is called last), time_cond_0
-  --steps N           flow steps; the checkpoint's own number by default
+  --trace             write intermediate values too: siglip_i of each camera slot, prefix_k_i and prefix_v_i
+                      of each layer, v_t_i of each flow step (the last one is v_t_last), time_cond_0
+  --steps N           flow steps; by default as many as the checkpoint says
   --backend NAME      auto (default), cpu, cuda
   --rtc MODE          guided or trained real-time chunking, with
   --rtc-delay D         delay in steps
   --rtc-schedule NAME   guided: linear, exp, ones, zeros
   --rtc-horizon E       guided: the row from which weights are 0
   --rtc-max-weight B    guided: the largest guidance weight
-                      The five may stand in a case file's metadata instead ("rtc": "guided",
-                      "rtc-delay": "2" …); a flag wins.
+                      These five may be given in a case file's metadata instead ("rtc": "guided",
+                      "rtc-delay": "2" …); a flag overrides the metadata.
 `;
 
 export async function run(argv: string[]): Promise<number> {
@@ -47,7 +47,7 @@ export async function run(argv: string[]): Promise<number> {
   const checkpoint = required('infer', 'checkpoint', values.checkpoint);
   const out = required('infer', 'out', values.out);
   const backend = oneOf('infer', 'backend', values.backend, ['auto', 'cpu', 'cuda']);
-  const steps = values.steps === undefined ? undefined : whole('infer', 'steps', values.steps, 1);
+  const steps = values.steps === undefined ? undefined : integer('infer', 'steps', values.steps, 1);
   if (values.case === undefined) throw usage('infer', 'Expected --case, received none');
 
   const inputs = readCase(values.case, values);

@@ -9,18 +9,18 @@ import { packageRoot } from '../package-root.js';
 import { incompatibilities } from '../policy/preset-compatibility.js';
 import { inspectStatistics, inspectTokenizer, type StatisticsReport } from '../policy/inspect.js';
 import { parse, usage, warn } from './arguments.js';
-import type { Fault, Fit, Inspection, Joints } from './inspection.js';
+import type { Fit, Inspection, Joints, ProblemReport } from './inspection.js';
 import { inspectionOutput } from './inspection-output.js';
 
 const HELP = `Usage: pi05 inspect DIR [--params FILE]… [--json]
 
-What a checkpoint is and everything that is wrong with it: family, dimensions, types, sizes,
-statistics, tokenizer, and which presets fit it. Reads headers, not weights.
+Describes a checkpoint and lists every problem with it: family, dimensions, types, sizes,
+statistics, tokenizer, and which presets fit it. Reads only the headers of the weight files.
 
-  --params FILE   whether the node's parameters in this file fit it, instead of the presets;
-                  may be given again. What is wrong with the file itself is told as well.
-  --json          the same for programs
-Exit status 0: nothing is wrong, and each FILE fits; 2 otherwise.
+  --params FILE   check this parameter file of the node instead of the presets; may be repeated.
+                  Problems of the file itself are listed too.
+  --json          print the same as JSON
+Exit status: 0 no problem, and each FILE fits; 2 otherwise.
 `;
 
 export async function run(argv: string[]): Promise<number> {
@@ -44,8 +44,8 @@ export async function run(argv: string[]): Promise<number> {
   }
   const inspection = await inspect(directory, values.params ?? presets());
   process.stdout.write(values.json ? `${JSON.stringify(inspection, undefined, 2)}\n` : inspectionOutput(inspection));
-  const wanted = values.params === undefined || inspection.presets.every(({ fits }) => fits);
-  return inspection.ok && wanted ? 0 : 2;
+  const allFit = values.params === undefined || inspection.presets.every(({ fits }) => fits);
+  return inspection.ok && allFit ? 0 : 2;
 }
 
 async function inspect(directory: string, files: readonly string[]): Promise<Inspection> {
@@ -54,10 +54,10 @@ async function inspect(directory: string, files: readonly string[]): Promise<Ins
   const problems = new Problems();
   const statistics = inspectStatistics(directory, info, problems);
   const tokenizer = await inspectTokenizer(directory, info, problems);
-  const faults = [...description.faults.map(({ code, message }) => fault(code, message)), ...problems.list.map(told)];
+  const reports = [...description.faults, ...problems.list].map(problemReport);
   return {
     directory,
-    ok: faults.length === 0,
+    ok: reports.length === 0,
     family: { name: info.family, reason: info.familyReason },
     model: {
       imageSize: info.imageSize,
@@ -80,7 +80,7 @@ async function inspect(directory: string, files: readonly string[]): Promise<Ins
     statistics,
     tokenizer: tokenizer ?? null,
     presets: files.map((path) => fit(directory, info, statistics, path)),
-    problems: faults,
+    problems: reports,
   };
 }
 
@@ -93,13 +93,13 @@ function expectedMemory({ readBytes, usedParameters }: CheckpointDescription): I
   return { cpu: Math.round(readBytes * 1.02), cuda: Math.round(usedParameters * 2 * 1.12 + 0.6e9) };
 }
 
-/** The parameter files for the policy node that the package has. */
+/** Paths of the package's parameter files for the policy node. */
 function presets(): string[] {
-  const folder = join(packageRoot, 'configs');
-  return readdirSync(folder)
+  const directory = join(packageRoot, 'configs');
+  return readdirSync(directory)
     .filter((name) => name.endsWith('.yaml'))
     .sort()
-    .map((name) => join(folder, name))
+    .map((name) => join(directory, name))
     .filter((path) => {
       try {
         return parametersFromFile(path).has('checkpoint');
@@ -121,19 +121,22 @@ function fit(directory: string, model: ModelInfo, statistics: readonly Statistic
     problems.addError(error);
     reasons = problems.list;
   }
-  return { name: basename(path, '.yaml'), path, fits: reasons.length === 0, reasons: reasons.map(told), joints };
+  return {
+    name: basename(path, '.yaml'),
+    path,
+    fits: reasons.length === 0,
+    reasons: reasons.map(problemReport),
+    joints,
+  };
 }
 
 function names(joints: readonly { readonly name: string }[]): string[] {
   return joints.map(({ name }) => name);
 }
 
-function told({ code, message }: Problem): Fault {
-  return fault(code, message);
-}
-
-/** The engine's sentences have their details in lines of their own. */
-function fault(code: string, text: string): Fault {
+/** Sentences of the engine have their details in further lines. */
+function problemReport(problem: { readonly code: string; readonly message: string }): ProblemReport {
+  const { code, message: text } = problem;
   const [message = '', ...details] = text.split('\n').map((line) => line.trim());
   return { code, message, details };
 }

@@ -1,9 +1,9 @@
 import type { StatisticsReport, VectorReport } from '../policy/inspect.js';
-import type { Fault, Fit, Inspection } from './inspection.js';
+import type { Fit, Inspection, ProblemReport } from './inspection.js';
 
 const MOST_DETAILS = 12;
 
-/** An inspection for people to read. */
+/** An inspection as text. */
 export function inspectionOutput(inspection: Inspection): string {
   const { family, model, rtc, weights, memory, tokenizer, statistics } = inspection;
   const sections: readonly (readonly [string, readonly string[]])[] = [
@@ -18,7 +18,10 @@ export function inspectionOutput(inspection: Inspection): string {
         `prompts of up to ${model.maxTokens} tokens, ${model.stateInPrompt ? 'with the state in them' : 'without the state'}`,
       ],
     ],
-    ['RTC', [rtc.trainedMaxDelay > 0 ? `trained for delays up to ${rtc.trainedMaxDelay} steps` : 'not trained for it']],
+    [
+      'RTC',
+      [rtc.trainedMaxDelay > 0 ? `trained for delays up to ${rtc.trainedMaxDelay} steps` : 'not trained for RTC'],
+    ],
     [
       'Weights',
       [
@@ -61,7 +64,7 @@ function bytes(count: number): string {
   return `${(count / size).toFixed(count / size >= 100 ? 0 : 1)} ${unit}`;
 }
 
-/** The joints have the names that the first preset gives them which fits and uses these statistics. */
+/** The joint names come from the first preset that fits and uses these statistics. */
 function statisticsLines({ assetId, state, actions }: StatisticsReport, presets: readonly Fit[]): string[] {
   const uses = ({ joints }: Fit): boolean => assetId === undefined || ['', assetId].includes(joints?.assetId ?? '?');
   const joints = presets.find((preset) => preset.fits && uses(preset))?.joints;
@@ -72,7 +75,7 @@ function statisticsLines({ assetId, state, actions }: StatisticsReport, presets:
   ];
 }
 
-/** A table with a row for each number; nameless numbers in a row that have the same statistics share one. */
+/** A table with one row for each dimension. Consecutive dimensions without a joint name and with equal statistics share a row. */
 function vectorLines(name: string, report: VectorReport | undefined, joints: readonly string[]): string[] {
   if (report === undefined) return [`${name}: none`];
   const columns = Object.entries(report.rows);
@@ -113,15 +116,15 @@ function number(value: number | undefined): string {
   return Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5 ? value.toFixed(4) : value.toExponential(2);
 }
 
-function fitLines(name: string, fits: boolean, reasons: readonly Fault[], { problems }: Inspection): string[] {
+function fitLines(name: string, fits: boolean, reasons: readonly ProblemReport[], { problems }: Inspection): string[] {
   if (fits) return [`${name}: yes`];
   const own = reasons.filter(({ message }) => !problems.some((problem) => problem.message === message));
-  const shared = own.length < reasons.length ? ['  what is wrong below'] : [];
+  const shared = own.length < reasons.length ? ['  the problems below'] : [];
   return [`${name}: no`, ...own.map(({ message }) => `  ${message}`), ...shared];
 }
 
 function detailLines(details: readonly string[]): string[] {
   const shown = details.slice(0, MOST_DETAILS).map((detail) => `  ${detail}`);
   const left = details.length - shown.length;
-  return left > 0 ? [...shown, `  and ${left} more (--json has all)`] : shown;
+  return left > 0 ? [...shown, `  and ${left} more (--json lists all)`] : shown;
 }

@@ -3,7 +3,7 @@ import type { StatisticsReport, TokenizerReport } from '../policy/inspect.js';
 
 export interface Inspection {
   readonly directory: string;
-  /** Whether nothing is wrong with the checkpoint. */
+  /** Whether the checkpoint has no problem; presets do not count. */
   readonly ok: boolean;
   readonly family: { readonly name: ModelInfo['family']; readonly reason: string };
   readonly model: {
@@ -28,20 +28,20 @@ export interface Inspection {
     readonly bytes: number;
     readonly dtypes: CheckpointDescription['dtypes'];
   };
-  /** Bytes that an engine is expected to take; null where there are no weights to tell it by. */
+  /** Expected memory of an engine, bytes; null where there are no weights to calculate it from. */
   readonly memory: { readonly cpu: number; readonly cuda: number } | null;
   readonly statistics: readonly StatisticsReport[];
   readonly tokenizer: TokenizerReport | null;
   readonly presets: readonly Fit[];
-  readonly problems: readonly Fault[];
+  readonly problems: readonly ProblemReport[];
 }
 
 export interface Fit {
   readonly name: string;
   readonly path: string;
   readonly fits: boolean;
-  readonly reasons: readonly Fault[];
-  /** The joints that it names, and whose statistics they are to use; undefined where the file cannot be read. */
+  readonly reasons: readonly ProblemReport[];
+  /** The joints of the preset and its asset_id; undefined where the file cannot be read. */
   readonly joints: Joints | undefined;
 }
 
@@ -51,9 +51,9 @@ export interface Joints {
   readonly actions: readonly string[];
 }
 
-export interface Fault {
+export interface ProblemReport {
   readonly code: string;
-  /** One sentence; details are one clause each. */
+  /** One sentence. */
   readonly message: string;
   readonly details: readonly string[];
 }

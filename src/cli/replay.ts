@@ -23,42 +23,42 @@ import { describe, failuresOf, progressLine } from './replay-output.js';
 
 const HELP = `Usage: pi05 replay BAG --params FILE [options]
 
-Runs the policy on a recorded bag: the node's own code, in the bag's time. BAG is an MCAP or SQLite
-file, or a folder that rosbag2 wrote. The same bag and parameters give the same chunks on one
-backend, however fast the machine is: the replay waits for the engine and the decoders.
+Runs the policy on a recorded bag, with the code of the node. BAG is an MCAP or SQLite file, or a
+directory that rosbag2 recorded. On one backend the same bag and parameters always give the same
+chunks, on a slow machine too: the replay waits for the engine and the image decoders.
 
   --params FILE       the node's parameter file
-  -p NAME:=VALUE      a parameter, after those of the file; may be given again
-  --namespace NS      the namespace of the node: relative topics are looked for there
+  -p NAME:=VALUE      a parameter that overrides the file's; may be repeated
+  --namespace NS      the namespace of the node, for relative topic names
   --latency-ms MS     bag time from the start of an inference to its chunk; 0 by default
-  --out OUT.mcap      chunks and commands as the node publishes them
-  --json FILE         counts, times and the open-loop evaluation as JSON; - is stdout
-  --report FILE.html  the same to look at
-  --expect BAG.mcap   fail at the first chunk that is not as in this earlier --out
-  --tolerance X       how far a value may be off, in the joint's unit; 0 by default
-  --strict            fail if any message was refused, part of the bag could not be read, or no chunk came
+  --out OUT.mcap      write the chunks and commands that the node would publish
+  --json FILE         write counts, times and the open-loop evaluation as JSON; - is stdout
+  --report FILE.html  write a page with charts of the same
+  --expect BAG.mcap   compare the chunks with those of an earlier --out, and fail where they differ
+  --tolerance X       the largest difference that --expect allows, in the joint's unit; 0 by default
+  --strict            fail if a message was refused, part of the bag was not readable, or no chunk was made
 
-Time: now is when a message was recorded, and control ticks come at control_rate from the first
-message on. With use_sim_time now is the newest time on the bag's /clock, as in the node; what was
-recorded before the first one is left out. With schedule.lockstep every new time of /clock is a tick
-and a tick waits for the messages of its own time.
+Time: the current time is the time at which each message was recorded, and control ticks follow at
+control_rate from the first message. With use_sim_time it is the newest time on the bag's /clock, as
+in the node, and messages before the first /clock are ignored. With schedule.lockstep each new time
+on /clock is one tick, which waits for the messages with that stamp.
 
-The bag's messages on the policy's output topics are what was really done; the evaluation measures
-each chunk against them. Exit status: 0 done; 1 a difference from --expect, a refusal with --strict,
-a failed engine; 2 wrong usage, configuration, checkpoint or bag.
+Recorded actions are the bag's messages on the policy's output topics; the evaluation compares each
+chunk with them. Exit status: 0 done; 1 a difference from --expect, a failure of --strict, or a failed
+engine; 2 wrong usage, configuration, checkpoint or bag.
 `;
 
 export async function run(argv: string[]): Promise<number> {
-  const forget = discardOnSignal();
+  const removeHandlers = discardOnSignal();
   try {
-    return await replayOf(argv);
+    return await runReplay(argv);
   } finally {
-    forget();
+    removeHandlers();
     discardUnfinished();
   }
 }
 
-async function replayOf(argv: string[]): Promise<number> {
+async function runReplay(argv: string[]): Promise<number> {
   const { values, positionals } = parse(
     'replay',
     argv,
@@ -81,23 +81,23 @@ async function replayOf(argv: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  // Decoded pictures are large and short-lived: V8 would look through the whole heap for every 17 of them, one third of the
-  // time of a bag with JPEG, and needs no more memory without.
+  // Decoded images are large and short-lived. With V8's default there is a full garbage collection for every 17 of them,
+  // which takes a third of the time of a bag with JPEG images; this setting needs no more memory.
   setFlagsFromString('--heap-growing-percent=500');
   const [bagPath] = positionals;
   if (bagPath === undefined) throw usage('replay', 'Expected a bag, received none');
   const params = required('replay', 'params', values.params);
-  const latency = BigInt(Math.round(positive('latency-ms', values['latency-ms']) * 1e6));
+  const latency = BigInt(Math.round(nonNegative('latency-ms', values['latency-ms']) * 1e6));
   if (values.tolerance !== undefined && values.expect === undefined) {
-    throw usage('replay', 'Expected --tolerance with --expect, received it alone');
+    throw usage('replay', 'Expected --tolerance together with --expect, received it alone');
   }
-  const tolerance = positive('tolerance', values.tolerance ?? '0');
+  const tolerance = nonNegative('tolerance', values.tolerance ?? '0');
   const { expect, out, report, json, strict } = values;
   const file = json === '-' ? undefined : json;
   checkFiles([bagPath, params, expect], { '--out': out, '--json': file, '--report': report });
   const { config, simulated } = configuration(params, values.param, values.namespace);
   if (config.schedule.lockstep && latency > 0n) {
-    throw usage('replay', 'Expected --latency-ms 0 with schedule.lockstep, where the clock stands during an inference');
+    throw usage('replay', 'Expected --latency-ms 0 with schedule.lockstep, where the clock stops during an inference');
   }
 
   const bag = await openBag(bagPath);
@@ -147,7 +147,7 @@ async function replayOf(argv: string[]): Promise<number> {
   return failures.length > 0 ? 1 : 0;
 }
 
-/** The node's configuration as a node in that namespace would have it, and whether its time is `/clock`'s. */
+/** The configuration of a node in that namespace, with resolved topics, and whether it takes its time from `/clock`. */
 function configuration(
   params: string,
   given: readonly string[],
@@ -172,7 +172,7 @@ function configuration(
   return { config: withResolvedTopics(config, (topic) => resolveTopic(topic, namespace)), simulated };
 }
 
-function positive(flag: string, value: string): number {
+function nonNegative(flag: string, value: string): number {
   const number = value.trim() === '' ? NaN : Number(value);
   if (!Number.isFinite(number) || number < 0) {
     throw usage('replay', `Expected --${flag} as a number of at least 0, received ${value}`);

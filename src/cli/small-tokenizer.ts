@@ -1,10 +1,10 @@
 /**
- * A tokenizer for checkpoints whose embedding table has 512 rows, in Hugging Face's `tokenizer.json` form and built
- * like Gemma's: BPE with byte fallback, ▁ for a space, one token a digit, BOS in front. Only the words of our own
- * prompts have tokens of their own; every other text falls back to letters and bytes.
+ * A tokenizer for checkpoints whose embedding table has 512 rows, in the format of Hugging Face's `tokenizer.json` and
+ * built like Gemma's: BPE with byte fallback, ▁ for a space, one token per digit, BOS first. Only the words of this
+ * project's prompts have tokens; other text is split into letters and bytes.
  */
 
-/** Ids are below this. */
+/** All token ids are below this. */
 export const SMALL_VOCABULARY = 512;
 
 const SPECIAL = ['<pad>', '<eos>', '<bos>', '<unk>'];
@@ -63,7 +63,7 @@ export function smallTokenizer(): object {
   };
 }
 
-/** Special tokens, the 256 bytes, ▁, newline and printable ASCII, then each word's beginnings, shortest first. */
+/** Special tokens, the 256 bytes, ▁, newline and printable ASCII, then the prefixes of each word, shortest first. */
 function buildVocabulary(): { vocabulary: string[]; merges: [string, string][] } {
   const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
   const printable = Array.from({ length: 0x7f - 0x21 }, (_, i) => String.fromCharCode(0x21 + i));

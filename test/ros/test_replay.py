@@ -200,7 +200,7 @@ class TestRefusals:
         assert outcome.status == 1
         assert len(read(out, CHUNK)) > 4
         (line,) = errors(outcome)
-        assert line.startswith("INPUT_REFUSED: Expected no refusal, received JOINT_MISSING 1 times, the first at 0.0")
+        assert line.startswith("INPUT_REFUSED: Expected no refusal, received JOINT_MISSING 1 time, the first at 0.0")
         assert "panda_joint1" in line
 
     def test_of_messages_that_cannot_be_read_and_of_images_that_cannot_be_decoded(self, bags, summary, tmp_path):

@@ -38,7 +38,7 @@ class TestInputsAreNeverOverwritten:
         for bag, target in [(file, file), (file, link), (link, file), (directory, file), (directory, directory / "metadata.yaml")]:
             outcome = replay(bag, flag, target)
             assert outcome.status == 2
-            assert errors(outcome)[0].startswith(f"USAGE: Expected {flag} other than what is read, received {target}")
+            assert errors(outcome)[0].startswith(f"USAGE: Expected {flag} other than an input file, received {target}")
         assert replay(file, "--params", own, flag, own).status == 2
         assert before == (digest(file), digest(directory / "metadata.yaml"), digest(own))
 

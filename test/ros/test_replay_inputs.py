@@ -138,7 +138,7 @@ class TestBagsAndUsage:
         assert 0 < counts["chunks"] < summary(bags())["chunks"]
         assert counts["damage"]
         outcome = replay(part)
-        assert "only in part: " in outcome.stdout
+        assert "incomplete: " in outcome.stdout
         assert replay(part, "--strict").status == 1
 
     def test_a_bag_with_damage_in_the_middle_is_replayed_up_to_the_damage(self, bags, replay, summary, tmp_path):

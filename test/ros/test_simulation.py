@@ -125,7 +125,7 @@ def test_two_demos_at_once_use_different_domains_and_each_prints_its_summary(tmp
     domains = set()
     for directory, process, (out, err) in zip(directories, running, outputs, strict=True):
         assert process.returncode == 0, err
-        words = ("observations built", "refused", "chunks", "inference", "control-tick lateness", "picture")
+        words = ("observations built", "refused", "chunks", "inference", "control-tick lateness", "chart")
         assert all(word in out for word in words), out
         assert (directory / "demo.png").read_bytes().startswith(b"\x89PNG")
         summary = json.loads((directory / "demo.json").read_text())
@@ -172,4 +172,4 @@ def test_a_process_that_is_killed_ends_the_demo_with_an_error(tmp_path):
     os.kill(min(descendants(process.pid)), signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert err.startswith("INTERNAL: Expected the simulated arm to run to the end, but it was killed")
+    assert err.startswith("INTERNAL: Expected the simulated arm to run until the end of the demo, but it was killed")

@@ -41,7 +41,7 @@ describe('pi05 bench', () => {
   test.each([
     [['--tokens', '49'], /Expected --tokens of at most 48, received 49/],
     [['--cameras', '4'], /Expected --cameras of at most 3, received 4/],
-    [['--requests', '0'], /Expected --requests as a whole number of at least 1, received 0/],
+    [['--requests', '0'], /Expected --requests as an integer of at least 1, received 0/],
   ])('refuses_%j', async (argv, sentence) => {
     const { code, stderr } = await pi05('bench', '--checkpoint', tiny, ...argv);
     expect(code).toBe(2);

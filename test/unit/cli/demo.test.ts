@@ -103,7 +103,7 @@ describe('report', () => {
       'chunks|5',
       'inference|p50 61.3 ms, p99 unknown ms',
       'control-tick lateness|p99 0.3 ms',
-      'picture|/somewhere/demo.png',
+      'chart|/somewhere/demo.png',
       '',
     ]);
   });

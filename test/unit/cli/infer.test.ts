@@ -131,7 +131,11 @@ describe('pi05 infer', () => {
     ['with_no_token', { tokens: tensor('I32', 0) }, /Expected tokens I32 \[n\], received I32 \[0\]/],
     ['with_planes_instead_of_pixels', { image_0: tensor('U8', 3, 224, 224) }, /received U8 \[3, 224, 224\]/],
     ['with_floats_for_a_picture', { image_0: tensor('F32', 8, 8, 3) }, /Expected image_0 U8/],
-    ['with_a_previous_chunk_but_no_mode', { prev_chunk: tensor('F32', 2, 32) }, /Expected rtc .* beside prev_chunk/],
+    [
+      'with_a_previous_chunk_but_no_mode',
+      { prev_chunk: tensor('F32', 2, 32) },
+      /Expected rtc .* together with prev_chunk/,
+    ],
     ['with_a_mask_of_two', { image_mask: { dtype: 'I32', shape: [3], data: Int32Array.of(2, 0, 0) } }, /received 2/],
   ])('refuses_a_case_%s', async (_claim, change, sentence) => {
     const { code, stdout, stderr } = await infer(caseFile(change));
@@ -145,13 +149,13 @@ describe('pi05 infer', () => {
     [
       'steps_that_are_no_number',
       ['--steps', 'ten'],
-      /^USAGE: Expected --steps as a whole number of at least 1, received ten/,
+      /^USAGE: Expected --steps as an integer of at least 1, received ten/,
     ],
     ['an_unknown_backend', ['--backend', 'tpu'], /^USAGE: Expected --backend auto\|cpu\|cuda, received tpu/],
     ['a_stray_argument', ['more'], /^USAGE: Unexpected argument 'more'/],
     ['rtc_without_a_previous_chunk', ['--rtc', 'trained'], /^INVALID_ARGUMENT: Expected prev_chunk F32 \[rows, 32\]/],
     ['an_unknown_rtc_mode', ['--rtc', 'magic'], /^INVALID_ARGUMENT: Expected rtc guided or trained, received magic/],
-    ['an_rtc_flag_alone', ['--rtc-delay', '2'], /^INVALID_ARGUMENT: Expected rtc .* beside rtc-delay/],
+    ['an_rtc_flag_alone', ['--rtc-delay', '2'], /^INVALID_ARGUMENT: Expected rtc .* together with rtc-delay/],
   ])('refuses_%s', async (_claim, argv, sentence) => {
     const { code, stderr } = await infer(caseFile(), ...argv);
     expect(code).toBe(2);

@@ -99,7 +99,7 @@ describe('pi05 make-checkpoint', () => {
     [['x', '--size', 'tiny', '--seed', '18446744073709551616'], /Expected --seed of 0 to 2\^64 - 1/],
     [
       ['x', '--size', 'tiny', '--seed', '-1'],
-      /^USAGE: Expected a value after --seed, received what looks like an option: --seed=VALUE is clear \(/,
+      /^USAGE: Expected a value after --seed, received what looks like an option: write --seed=VALUE \(/,
     ],
     [['x', 'y', '--size', 'tiny'], /Unexpected argument 'y'/],
     [

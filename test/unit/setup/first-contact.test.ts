@@ -157,7 +157,7 @@ test('a_node_for_another_ros_than_the_sourced_one_does_not_start', () => {
   const { status, stderr } = start('kilted');
   expect(status).toBe(2);
   expect(stderr).toMatch(
-    /^ENVIRONMENT: Expected ROS 2 jazzy, which this was set up for, found kilted sourced: run .*\n$/,
+    /^ENVIRONMENT: Expected ROS 2 jazzy, for which this package was set up, found kilted sourced: run .*\n$/,
   );
 });
 
