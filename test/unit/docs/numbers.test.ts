@@ -117,6 +117,19 @@ describe('models', () => {
   });
 });
 
+test('the_inference_time_of_the_README_is_the_measured_one', () => {
+  interface Run {
+    readonly device: string;
+    readonly cases: readonly { cameras: number; horizon: number; inference_ms: { mean: number; p50: number } }[];
+  }
+  const [{ device, cases }] = JSON.parse(read('docs', 'performance.json')) as [Run];
+  const [{ cameras, horizon, inference_ms: inference }] = cases as [Run['cases'][number]];
+  expect(
+    numbersIn('README.md', /On an NVIDIA H200 one inference takes \*\*([\d.]+) ms\*\*.* to (\d+) actions/),
+  ).toEqual([[Number(inference.p50.toFixed(1)), horizon]]);
+  expect([device, cameras]).toEqual(['NVIDIA H200', 2]);
+});
+
 describe('the presets', () => {
   const horizonOf = (name: string): number =>
     (JSON.parse(readFileSync(fixture('presets', `${name}.json`), 'utf8')) as { horizon: number }).horizon;
