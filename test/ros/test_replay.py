@@ -48,6 +48,16 @@ class TestOutput:
             assert replay(bags(), "--out", out).status == 0
         assert outs[0].read_bytes() == outs[1].read_bytes()
 
+    def test_an_old_output_type_is_a_warning_and_changes_nothing_else(self, bags, replay, tmp_path):
+        outs = [tmp_path / "new.mcap", tmp_path / "old.mcap"]
+        new = replay(bags(), "--out", outs[0], "--strict")
+        old = replay(bags(), "--out", outs[1], "--strict", "-p", "outputs.arm.type:=array")
+        assert new.status == old.status == 0
+        assert "WARN" not in new.stderr
+        (line,) = [line for line in old.stderr.splitlines() if "WARN" in line]
+        assert line.startswith('WARN: Expected "float64_multi_array" for outputs.arm.type, received its old name "array"')
+        assert outs[0].read_bytes() == outs[1].read_bytes()
+
     def test_storage_does_not_matter(self, bags, replay, tmp_path):
         out = tmp_path / "out.mcap"
         assert replay(bags(), "--out", out).status == 0
