@@ -1,4 +1,4 @@
-// What native code throws; session/ turns it into a status and a sentence before anything crosses the C ABI.
+// The exception of the native code. session/guarded.h converts it into a status and a sentence at the C ABI.
 #pragma once
 
 #include <stdexcept>

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "pi05/make_checkpoint.h"
 #include "pi05/pi05.h"
 
 namespace pi05::addon {
@@ -17,17 +18,18 @@ Napi::Object ToObject(Napi::Value value, const char* what);
 std::string ToString(Napi::Value value, const char* what);
 int32_t ToInt32(Napi::Value value, const char* what);
 
+// The elements of a typed array with at least `at_least` of them.
 uint8_t* ToBytes(Napi::Value value, std::size_t at_least, const char* what);
 float* ToFloats(Napi::Value value, std::size_t at_least, const char* what);
 
 pi05_backend ToBackend(Napi::Value value);
 pi05_size ToSize(Napi::Value value);
 
-// Borrows the pixels, whose owner is appended to `owners`.
-pi05_image ToImage(Napi::Value value, Napi::Array owners);
+// The image borrows the pixels of a typed array, which is appended to `borrowed`.
+pi05_image ToImage(Napi::Value value, Napi::Array borrowed);
 
-// One inference's arguments. Everything is borrowed from JS and kept alive by `held`, whose end must come on the JS
-// thread. `request` points into the object itself, which therefore stays where it is.
+// The arguments of one inference. All buffers are borrowed from JS and kept alive by `references`, which must be
+// released on the JS thread. `request` points into this object, so it cannot be copied or moved.
 struct InferArguments {
   InferArguments(Napi::Object request, Napi::Value actions, const pi05_info& info);
   InferArguments(const InferArguments&) = delete;
@@ -37,7 +39,7 @@ struct InferArguments {
   pi05_request request = {};
   float* actions;  // out, (horizon, action_dim)
   bool trace;
-  Napi::ObjectReference held;
+  Napi::ObjectReference references;
 };
 
 }  // namespace pi05::addon

@@ -8,26 +8,26 @@ namespace pi05::addon {
 void Job::Run(pi05_session** session) noexcept {
   try {
     status_ = Work(session);
-    if (status_ != PI05_OK) sentence_ = pi05_last_error();
+    if (status_ != PI05_OK) message_ = pi05_last_error();
   } catch (const std::bad_alloc&) {
     status_ = PI05_OUT_OF_MEMORY;
   } catch (const std::exception& error) {
     status_ = PI05_ENGINE_FAILED;
-    sentence_ = error.what();
+    message_ = error.what();
   }
 }
 
-void Job::Settle(Napi::Env env) {
+void Job::Complete(Napi::Env env) {
   if (status_ == PI05_OK) {
     deferred_.Resolve(Result(env));
   } else {
-    const bool silent = sentence_.empty();
-    deferred_.Reject(ErrorWithCode(env, status_, silent ? "Expected enough memory, received none" : sentence_).Value());
+    if (message_.empty()) message_ = "Allocation of host memory failed: out of memory";
+    deferred_.Reject(ErrorWithCode(env, status_, message_).Value());
   }
 }
 
-Napi::Error ErrorWithCode(Napi::Env env, pi05_status status, const std::string& sentence) {
-  Napi::Error error = Napi::Error::New(env, sentence);
+Napi::Error ErrorWithCode(Napi::Env env, pi05_status status, const std::string& message) {
+  Napi::Error error = Napi::Error::New(env, message);
   error.Set("code", Napi::String::New(env, pi05_status_name(status)));
   return error;
 }

@@ -1,5 +1,5 @@
-// One asynchronous operation in three steps: converted to plain values on the JS thread when it is made, worked on
-// by a native thread that never touches JS, settled on the JS thread.
+// One asynchronous operation in three steps: the arguments are converted to C values on the JS thread, the work runs on
+// a native thread that never accesses JS, and the promise is settled on the JS thread.
 #pragma once
 
 #include <napi.h>
@@ -13,17 +13,17 @@ namespace pi05::addon {
 class Job {
  public:
   explicit Job(Napi::Env env) : deferred_(Napi::Promise::Deferred::New(env)) {}
-  virtual ~Job() = default;  // on the JS thread: references to JS values go with it
+  virtual ~Job() = default;  // on the JS thread, because it releases references to JS values
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
 
   Napi::Promise promise() const { return deferred_.Promise(); }
 
-  // On the worker's thread. `session` is the worker's own; opening and closing set it.
+  // On the worker thread. `session` is the worker's session; opening and closing a session set it.
   void Run(pi05_session** session) noexcept;
 
-  // On the JS thread, after Run: resolves with Result() or rejects with an Error whose `code` is the status' name.
-  void Settle(Napi::Env env);
+  // On the JS thread, after Run(): resolves with Result(), or rejects with an Error whose `code` is the status name.
+  void Complete(Napi::Env env);
 
  protected:
   virtual pi05_status Work(pi05_session** session) = 0;
@@ -32,10 +32,10 @@ class Job {
  private:
   Napi::Promise::Deferred deferred_;
   pi05_status status_ = PI05_OK;
-  std::string sentence_;
+  std::string message_;
 };
 
-// An Error with a `code`, as every refusal of the addon has.
-Napi::Error ErrorWithCode(Napi::Env env, pi05_status status, const std::string& sentence);
+// The Error that every failure of the addon becomes: `code` is the status name.
+Napi::Error ErrorWithCode(Napi::Env env, pi05_status status, const std::string& message);
 
 }  // namespace pi05::addon

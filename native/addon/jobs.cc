@@ -37,7 +37,8 @@ pi05_status OpenJob::Work(pi05_session** session) {
   options_.checkpoint = checkpoint_.c_str();
   pi05_status status = pi05_open(&options_, session);
   if (status == PI05_OK) status = pi05_get_info(*session, &info_);
-  if (status == PI05_OK && options_.low_priority != 0 && info_.backend == PI05_BACKEND_CPU) LowerPriority();
+  if (status == PI05_OK && options_.low_priority != 0 && info_.backend == PI05_BACKEND_CPU)
+    pi05_lower_thread_priority();
   return status;
 }
 
@@ -59,25 +60,25 @@ RequestJob::~RequestJob() { session_->busy = false; }
 
 pi05_status InferJob::Work(pi05_session** session) {
   if (arguments_->trace) {
-    arguments_->request.trace = &InferJob::Keep;
+    arguments_->request.trace = &InferJob::AddTensor;
     arguments_->request.trace_user = this;
   }
   const auto start = std::chrono::steady_clock::now();
   const pi05_status status = pi05_infer(*session, &arguments_->request, arguments_->actions);
   milliseconds_ = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  if (failure_) std::rethrow_exception(failure_);
+  if (callback_error_) std::rethrow_exception(callback_error_);
   return status;
 }
 
-// Called from C: an exception waits until the call is over.
-void InferJob::Keep(void* user, const char* name, const float* data, const int64_t* shape, int32_t rank) noexcept {
+// Called through the C ABI, which no exception may cross: Work() throws it after the call.
+void InferJob::AddTensor(void* user, const char* name, const float* data, const int64_t* shape, int32_t rank) noexcept {
   auto* job = static_cast<InferJob*>(user);
   try {
     int64_t count = 1;
     for (int32_t axis = 0; axis < rank; ++axis) count *= shape[axis];
     job->trace_.push_back({name, {shape, shape + rank}, {data, data + count}});
   } catch (...) {
-    job->failure_ = std::current_exception();
+    job->callback_error_ = std::current_exception();
   }
 }
 
@@ -120,26 +121,26 @@ InspectJob::InspectJob(Napi::Env env, std::shared_ptr<Worker> worker, std::strin
     : Job(env), worker_(std::move(worker)), directory_(std::move(directory)) {}
 
 pi05_status InspectJob::Work(pi05_session**) {
-  const pi05_status status = pi05_inspect(directory_.c_str(), &description_, &InspectJob::Keep, this);
-  if (failure_) std::rethrow_exception(failure_);
+  const pi05_status status = pi05_inspect(directory_.c_str(), &description_, &InspectJob::AddProblem, this);
+  if (callback_error_) std::rethrow_exception(callback_error_);
   return status;
 }
 
-// Called from C, likewise.
-void InspectJob::Keep(void* user, pi05_status status, const char* text) noexcept {
+// Called through the C ABI, as above.
+void InspectJob::AddProblem(void* user, pi05_status status, const char* text) noexcept {
   auto* job = static_cast<InspectJob*>(user);
   try {
-    job->faults_.push_back({pi05_status_name(status), text});
+    job->problems_.push_back({pi05_status_name(status), text});
   } catch (...) {
-    job->failure_ = std::current_exception();
+    job->callback_error_ = std::current_exception();
   }
 }
 
 Napi::Value InspectJob::Result(Napi::Env env) {
-  const auto stored = [&](const pi05_stored& part) {
+  const auto stored = [&](const pi05_stored& total) {
     Napi::Object object = Napi::Object::New(env);
-    object["tensors"] = static_cast<double>(part.tensors);
-    object["bytes"] = static_cast<double>(part.bytes);
+    object["tensors"] = static_cast<double>(total.tensors);
+    object["bytes"] = static_cast<double>(total.bytes);
     return object;
   };
   const auto tower = [&](int32_t width, int32_t layers) {
@@ -163,14 +164,14 @@ Napi::Value InspectJob::Result(Napi::Env env) {
   result["dtypes"] = dtypes;
   result["usedParameters"] = static_cast<double>(d.used_parameters);
   result["readBytes"] = static_cast<double>(d.read_bytes);
-  Napi::Array faults = Napi::Array::New(env, faults_.size());
-  for (uint32_t i = 0; i < faults_.size(); ++i) {
-    Napi::Object fault = Napi::Object::New(env);
-    fault["code"] = faults_[i].code;
-    fault["message"] = faults_[i].message;
-    faults[i] = fault;
+  Napi::Array problems = Napi::Array::New(env, problems_.size());
+  for (uint32_t i = 0; i < problems_.size(); ++i) {
+    Napi::Object problem = Napi::Object::New(env);
+    problem["code"] = problems_[i].code;
+    problem["message"] = problems_[i].message;
+    problems[i] = problem;
   }
-  result["faults"] = faults;
+  result["problems"] = problems;
   return result;
 }
 

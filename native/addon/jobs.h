@@ -1,4 +1,4 @@
-// What a worker does: open a session, prepare it, infer, close it, look at a checkpoint, write one.
+// The jobs of a worker: open, prepare, infer, close; inspect a checkpoint, make one.
 #pragma once
 
 #include <napi.h>
@@ -15,12 +15,12 @@
 
 namespace pi05::addon {
 
-// What a JS session handle points to. Used on the JS thread; the native session itself belongs to the worker.
+// The object behind a JS session handle. Used on the JS thread; the worker owns the native session.
 struct Session {
-  explicit Session(Delivery& delivery) : worker(delivery) {}
+  explicit Session(CompletionQueue& completions) : worker(completions) {}
   Worker worker;
-  pi05_info info = {};  // without its texts, which end with the native session
-  bool busy = false;    // an inference or a preparation was asked for and has not settled
+  pi05_info info = {};  // its strings are not valid after the native session is closed: do not use them
+  bool busy = false;    // a RequestJob exists
   bool closed = false;
 };
 
@@ -42,7 +42,7 @@ class OpenJob : public Job {
   pi05_info info_ = {};
 };
 
-// What is asked of an open session, which is busy until the job is gone.
+// A request to an open session, which is busy until the job is destroyed.
 class RequestJob : public Job {
  public:
   RequestJob(Napi::Env env, std::shared_ptr<Session> session, std::unique_ptr<InferArguments> arguments);
@@ -53,7 +53,7 @@ class RequestJob : public Job {
   std::unique_ptr<InferArguments> arguments_;
 };
 
-// Fills the borrowed `actions`; resolves with {milliseconds, trace: [{name, shape, data}]}.
+// Fills the borrowed `actions`. Resolves with {milliseconds, trace: [{name, shape, data}]}.
 class InferJob : public RequestJob {
  public:
   using RequestJob::RequestJob;
@@ -68,14 +68,14 @@ class InferJob : public RequestJob {
     std::vector<int64_t> shape;
     std::vector<float> data;
   };
-  static void Keep(void* user, const char* name, const float* data, const int64_t* shape, int32_t rank) noexcept;
+  static void AddTensor(void* user, const char* name, const float* data, const int64_t* shape, int32_t rank) noexcept;
 
   double milliseconds_ = 0;
   std::vector<Tensor> trace_;
-  std::exception_ptr failure_;
+  std::exception_ptr callback_error_;
 };
 
-// Gets ready for requests like the given one, whose noise and tokens do not matter.
+// Prepares for requests like this one; its noise and tokens do not matter.
 class PrepareJob : public RequestJob {
  public:
   using RequestJob::RequestJob;
@@ -97,7 +97,7 @@ class CloseJob : public Job {
   std::shared_ptr<Session> session_;
 };
 
-// Resolves with what the checkpoint is and everything wrong with it.
+// Resolves with the description of a checkpoint and its problems.
 class InspectJob : public Job {
  public:
   InspectJob(Napi::Env env, std::shared_ptr<Worker> worker, std::string directory);
@@ -107,17 +107,17 @@ class InspectJob : public Job {
   Napi::Value Result(Napi::Env env) override;
 
  private:
-  struct Fault {
+  struct Problem {
     const char* code;
     std::string message;
   };
-  static void Keep(void* user, pi05_status status, const char* text) noexcept;
+  static void AddProblem(void* user, pi05_status status, const char* text) noexcept;
 
-  std::shared_ptr<Worker> worker_;  // ends with the job
+  std::shared_ptr<Worker> worker_;  // destroyed with the job
   std::string directory_;
   pi05_description description_ = {};
-  std::vector<Fault> faults_;
-  std::exception_ptr failure_;
+  std::vector<Problem> problems_;
+  std::exception_ptr callback_error_;
 };
 
 class MakeCheckpointJob : public Job {
@@ -130,7 +130,7 @@ class MakeCheckpointJob : public Job {
   Napi::Value Result(Napi::Env env) override;
 
  private:
-  std::shared_ptr<Worker> worker_;  // ends with the job
+  std::shared_ptr<Worker> worker_;  // destroyed with the job
   std::string directory_;
   pi05_size size_;
   uint64_t seed_;

@@ -1,4 +1,4 @@
-// The addon's surface, declared for TypeScript in src/engine/addon.ts.
+// The functions that the addon exports, declared for TypeScript in src/engine/addon.ts.
 #include <napi.h>
 
 #include <cstddef>
@@ -8,26 +8,27 @@
 #include <utility>
 
 #include "arguments.h"
-#include "delivery.h"
+#include "completion_queue.h"
 #include "jobs.h"
 
 namespace pi05::addon {
 namespace {
 
 std::shared_ptr<Session> ToSession(Napi::Value value) {
-  if (!value.IsExternal()) throw ErrorWithCode(value.Env(), PI05_INVALID_ARGUMENT, "Expected a session");
+  if (!value.IsExternal())
+    throw ErrorWithCode(value.Env(), PI05_INVALID_ARGUMENT, "Expected a session, received another value");
   return *value.As<SessionHandle>().Data();
 }
 
 Napi::Value Open(const Napi::CallbackInfo& call) {
   const Napi::Env env = call.Env();
-  const Napi::Object given = ToObject(call[0], "options");
+  const Napi::Object object = ToObject(call[0], "options");
   pi05_options options = {};
-  options.backend = ToBackend(given.Get("backend"));
-  options.threads = ToInt32(given.Get("threads"), "threads");
-  options.low_priority = given.Get("lowPriority").ToBoolean() ? 1 : 0;
-  std::string checkpoint = ToString(given.Get("checkpoint"), "checkpoint");
-  auto session = std::make_shared<Session>(Delivery::Of(env));
+  options.backend = ToBackend(object.Get("backend"));
+  options.threads = ToInt32(object.Get("threads"), "threads");
+  options.low_priority = object.Get("lowPriority").ToBoolean() ? 1 : 0;
+  std::string checkpoint = ToString(object.Get("checkpoint"), "checkpoint");
+  auto session = std::make_shared<Session>(CompletionQueue::Of(env));
   auto job = std::make_unique<OpenJob>(env, session, std::move(checkpoint), options);
   const Napi::Promise promise = job->promise();
   session->worker.Post(std::move(job));
@@ -35,8 +36,8 @@ Napi::Value Open(const Napi::CallbackInfo& call) {
 }
 
 // infer(session, request, actions) and prepare(session, request)
-template <typename Asked>
-Napi::Value Ask(const Napi::CallbackInfo& call) {
+template <typename RequestKind>
+Napi::Value StartRequest(const Napi::CallbackInfo& call) {
   const Napi::Env env = call.Env();
   std::shared_ptr<Session> session = ToSession(call[0]);
   if (session->closed)
@@ -46,7 +47,7 @@ Napi::Value Ask(const Napi::CallbackInfo& call) {
                         "Expected one inference at a time, received another while one runs");
   }
   auto arguments = std::make_unique<InferArguments>(ToObject(call[1], "request"), call[2], session->info);
-  auto job = std::make_unique<Asked>(env, session, std::move(arguments));
+  auto job = std::make_unique<RequestKind>(env, session, std::move(arguments));
   const Napi::Promise promise = job->promise();
   session->worker.Post(std::move(job));
   return promise;
@@ -62,7 +63,7 @@ Napi::Value Close(const Napi::CallbackInfo& call) {
 
 // inspect(directory)
 Napi::Value Inspect(const Napi::CallbackInfo& call) {
-  auto worker = std::make_shared<Worker>(Delivery::Of(call.Env()));
+  auto worker = std::make_shared<Worker>(CompletionQueue::Of(call.Env()));
   auto job = std::make_unique<InspectJob>(call.Env(), worker, ToString(call[0], "directory"));
   const Napi::Promise promise = job->promise();
   worker->Post(std::move(job));
@@ -84,18 +85,20 @@ Napi::Value MakeCheckpoint(const Napi::CallbackInfo& call) {
   const Napi::Env env = call.Env();
   bool lossless = false;
   const uint64_t seed = call[2].IsBigInt() ? call[2].As<Napi::BigInt>().Uint64Value(&lossless) : 0;
-  if (!lossless) throw ErrorWithCode(env, PI05_INVALID_ARGUMENT, "Expected a seed of 0 to 2^64 - 1");
-  auto worker = std::make_shared<Worker>(Delivery::Of(env));
+  if (!lossless)
+    throw ErrorWithCode(env, PI05_INVALID_ARGUMENT, "Expected a seed of 0 to 2^64 - 1, received another value");
+  auto worker = std::make_shared<Worker>(CompletionQueue::Of(env));
   auto job = std::make_unique<MakeCheckpointJob>(env, worker, ToString(call[0], "directory"), ToSize(call[1]), seed);
   const Napi::Promise promise = job->promise();
   worker->Post(std::move(job));
   return promise;
 }
 
-void Check(Napi::Env env, pi05_status status) {
+void ThrowIfFailed(Napi::Env env, pi05_status status) {
   if (status != PI05_OK) throw ErrorWithCode(env, status, pi05_last_error());
 }
 
+// (size, size, 3)
 std::size_t ResizedElements(int32_t size) {
   return size > 0 ? static_cast<std::size_t>(size) * static_cast<std::size_t>(size) * 3 : 0;
 }
@@ -104,24 +107,24 @@ std::size_t ResizedElements(int32_t size) {
 void ResizePillow(const Napi::CallbackInfo& call) {
   const pi05_image image = ToImage(call[0], Napi::Array::New(call.Env()));
   const int32_t size = ToInt32(call[1], "size");
-  Check(call.Env(), pi05_resize_pillow(&image, size, ToBytes(call[2], ResizedElements(size), "out")));
+  ThrowIfFailed(call.Env(), pi05_resize_pillow(&image, size, ToBytes(call[2], ResizedElements(size), "out")));
 }
 
 // resizeLerobot(image, size, out: Float32Array)
 void ResizeLerobot(const Napi::CallbackInfo& call) {
   const pi05_image image = ToImage(call[0], Napi::Array::New(call.Env()));
   const int32_t size = ToInt32(call[1], "size");
-  Check(call.Env(), pi05_resize_lerobot(&image, size, ToFloats(call[2], ResizedElements(size), "out")));
+  ThrowIfFailed(call.Env(), pi05_resize_lerobot(&image, size, ToFloats(call[2], ResizedElements(size), "out")));
 }
 
 }  // namespace
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  Delivery::Install(env);
+  CompletionQueue::Install(env);
   exports["limits"] = Napi::Function::New<Limits>(env, "limits");
   exports["open"] = Napi::Function::New<Open>(env, "open");
-  exports["prepare"] = Napi::Function::New<Ask<PrepareJob>>(env, "prepare");
-  exports["infer"] = Napi::Function::New<Ask<InferJob>>(env, "infer");
+  exports["prepare"] = Napi::Function::New<StartRequest<PrepareJob>>(env, "prepare");
+  exports["infer"] = Napi::Function::New<StartRequest<InferJob>>(env, "infer");
   exports["close"] = Napi::Function::New<Close>(env, "close");
   exports["inspect"] = Napi::Function::New<Inspect>(env, "inspect");
   exports["makeCheckpoint"] = Napi::Function::New<MakeCheckpoint>(env, "makeCheckpoint");

@@ -1,24 +1,20 @@
 #include "worker.h"
 
 #include <pthread.h>
-#include <sched.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <utility>
 
-#include "delivery.h"
+#include "completion_queue.h"
 
 namespace pi05::addon {
 
-Worker::Worker(Delivery& delivery) : delivery_(delivery) {
+Worker::Worker(CompletionQueue& completions) : completions_(completions) {
   thread_ = std::thread(&Worker::Loop, this);
-  delivery_.Add(this);
+  completions_.AddWorker(this);
 }
 
 void Worker::Post(std::unique_ptr<Job> job) {
-  delivery_.Expect();
+  completions_.AddPending();
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     jobs_.push_back(std::move(job));
@@ -34,8 +30,8 @@ void Worker::Stop() {
   }
   wake_.notify_one();
   thread_.join();
-  delivery_.Remove(this);
-  // A job may hold the last reference to this worker: nothing of it is touched once they are gone.
+  completions_.RemoveWorker(this);
+  // Destroying a job may release the last reference to this worker, so no member is used after this line.
   const std::deque<std::unique_ptr<Job>> dropped = std::move(jobs_);
 }
 
@@ -52,15 +48,9 @@ void Worker::Loop() {
       jobs_.pop_front();
     }
     job->Run(&session);
-    delivery_.Done(std::move(job));
+    completions_.Push(std::move(job));
   }
   pi05_close(session);
-}
-
-void LowerPriority() {
-  const sched_param none = {};
-  if (sched_setscheduler(0, SCHED_IDLE, &none) == 0) return;
-  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), 10);
 }
 
 }  // namespace pi05::addon

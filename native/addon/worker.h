@@ -1,4 +1,4 @@
-// A native thread with one engine session of its own: jobs run on it one after another, in order.
+// A native thread that owns at most one engine session and runs jobs on it in order.
 #pragma once
 
 #include <condition_variable>
@@ -11,34 +11,31 @@
 
 namespace pi05::addon {
 
-class Delivery;
+class CompletionQueue;
 
-// Made, used and destroyed on the JS thread.
+// Created, used and destroyed on the JS thread.
 class Worker {
  public:
-  explicit Worker(Delivery& delivery);
+  explicit Worker(CompletionQueue& completions);
   ~Worker() { Stop(); }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // The job's promise settles on the JS thread once the job has run.
+  // Queues a job. Its promise is settled on the JS thread after the job has run.
   void Post(std::unique_ptr<Job> job);
 
-  // Waits for the job at hand, drops those behind it and frees the session. Nothing can be posted afterwards.
+  // Waits for the running job, drops the queued ones and closes the session. No job may be posted afterwards.
   void Stop();
 
  private:
   void Loop();
 
-  Delivery& delivery_;
+  CompletionQueue& completions_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::unique_ptr<Job>> jobs_;
   bool stopping_ = false;
   std::thread thread_;
 };
-
-// The calling thread yields to everything else from here on: SCHED_IDLE, or nice 10 where that is refused.
-void LowerPriority();
 
 }  // namespace pi05::addon

@@ -99,7 +99,7 @@ double median(std::vector<double> v) {
 
 void measure(const Shape& s, int rounds, pi05::ThreadPool& pool, const Library* library) {
   using std::size_t;
-  // Several weights in turn, so that thin products find theirs in memory, as in the model, and not in a cache.
+  // Several weights in turn, so that skinny products find theirs in memory, as in the model, and not in a cache.
   const int64_t copies = std::clamp<int64_t>((int64_t{96} << 20) / (s.n * s.k * 2), 1, 16);
   const int64_t weights = s.n * s.k;
   std::vector<float> a(static_cast<size_t>(s.m * s.k)), b32(static_cast<size_t>(weights * copies));

@@ -11,7 +11,7 @@
 
 #include "checkpoint/json.h"
 #include "checkpoint/model_file.h"
-#include "checkpoint/table.h"
+#include "checkpoint/tensor_spec.h"
 #include "error.h"
 
 namespace pi05 {
@@ -23,7 +23,8 @@ bool starts_with(const std::string& text, const std::string& start) {
   return text.compare(0, start.size(), start) == 0;
 }
 
-// openpi's name of a stored tensor: without LeRobot's prefix, with the module level that newer transformers drop.
+// The openpi name of a stored tensor: without LeRobot's prefix, and with the module level "vision_model." that newer
+// versions of transformers omit.
 std::string openpi_name(std::string name) {
   if (starts_with(name, kLeRobotPrefix)) name.erase(0, std::strlen(kLeRobotPrefix));
   const std::string tower = "vision_tower.", level = "vision_model.";
@@ -74,7 +75,7 @@ std::vector<std::string> weight_files(const std::string& directory) {
   return paths;
 }
 
-// Which files these are, and in which state.
+// Identifies the files and their versions: device, inode, size, modification time.
 std::string source_of(const std::vector<std::string>& paths) {
   std::string source;
   for (const std::string& path : paths) {
@@ -97,131 +98,152 @@ bool read_dtype(const std::string& name, DType& dtype) {
   return false;
 }
 
-// What a step throws becomes a fault.
+// Runs a step and adds the error it throws to `problems`.
 template <typename Step>
-void note(std::vector<Fault>& faults, Step step) {
+void collect(std::vector<Problem>& problems, Step step) {
   try {
     step();
   } catch (const Error& error) {
-    faults.push_back({error.status(), error.what()});
+    problems.push_back({error.status(), error.what()});
   }
 }
 
-// `load`: tensors at odd addresses are copied, so that the weights can be used.
-Checkpoint read_checkpoint(const std::string& directory, bool load, std::vector<Fault>& all_faults) {
-  check_directory(directory);
-  Checkpoint checkpoint;
-  std::vector<std::string> paths;
-  ModelFile model;
-  note(all_faults, [&] { paths = weight_files(directory); });
-  note(all_faults, [&] { model = read_model_file(directory); });
-  for (const std::string& path : paths)
-    note(all_faults, [&] {
-      std::string faults;
-      checkpoint.files.push_back(open_safetensors(path, faults));
-      if (!faults.empty()) all_faults.push_back({PI05_CHECKPOINT_TENSORS, faults});
-    });
-  // Where files are damaged, that is what is wrong, not every tensor that is not found in them.
-  const bool whole = all_faults.empty();
-  checkpoint.dims = model.dims;
-  checkpoint.state_in_prompt = model.state_in_prompt;
-  checkpoint.rtc_trained_max_delay = model.rtc_trained_max_delay;
+// Stored tensors by openpi name.
+using TensorIndex = std::map<std::string, const StoredTensor*>;
 
-  std::vector<std::string> faults;
-  std::map<std::string, const StoredTensor*> stored;
-  int64_t prefixed = 0;
-  for (const Safetensors& file : checkpoint.files)
+TensorIndex index_tensors(const std::vector<Safetensors>& files, std::vector<std::string>& problems) {
+  TensorIndex index;
+  for (const Safetensors& file : files)
     for (const StoredTensor& tensor : file.tensors) {
-      prefixed += starts_with(tensor.name, kLeRobotPrefix);
-      checkpoint.weight_bytes += tensor.bytes;
-      const auto [place, added] = stored.emplace(openpi_name(tensor.name), &tensor);
-      if (!added) faults.push_back(tensor.name + ": the same tensor as " + place->second->name);
+      const auto [place, added] = index.emplace(openpi_name(tensor.name), &tensor);
+      if (!added) problems.push_back(tensor.name + ": the same tensor as " + place->second->name);
     }
+  return index;
+}
 
-  checkpoint.family = prefixed > 0 || model.is_lerobot_config ? PI05_FAMILY_LEROBOT : PI05_FAMILY_OPENPI;
-  checkpoint.family_reason = prefixed > 0              ? "tensor names begin with \"model.\""
+// kLmHead may be stored as kEmbedTokens, which has precedence.
+const StoredTensor* find_tensor(const TensorIndex& index, const TensorSpec& spec) {
+  auto found = spec.name == kLmHead ? index.find(kEmbedTokens) : index.end();
+  if (found == index.end()) found = index.find(spec.name);
+  return found == index.end() ? nullptr : found->second;
+}
+
+bool has_lerobot_names(const std::vector<Safetensors>& files) {
+  for (const Safetensors& file : files)
+    for (const StoredTensor& tensor : file.tensors)
+      if (starts_with(tensor.name, kLeRobotPrefix)) return true;
+  return false;
+}
+
+void detect_family(Checkpoint& checkpoint, const ModelFile& model, bool lerobot_names) {
+  checkpoint.family = lerobot_names || model.is_lerobot_config ? PI05_FAMILY_LEROBOT : PI05_FAMILY_OPENPI;
+  checkpoint.family_reason = lerobot_names             ? "tensor names begin with \"model.\""
                              : model.is_lerobot_config ? "config.json has type \"pi05\""
                                                        : "tensor names without \"model.\" and no LeRobot config.json";
   if (model.family) {
     checkpoint.family = *model.family;
-    checkpoint.family_reason = "pi05_model.json says so";
+    checkpoint.family_reason = "set in pi05_model.json";
   }
   checkpoint.resize =
       model.resize.value_or(checkpoint.family == PI05_FAMILY_LEROBOT ? PI05_RESIZE_LEROBOT : PI05_RESIZE_PILLOW);
+}
 
-  const std::vector<TensorSpec> table = tensor_table(checkpoint.dims, checkpoint.weights);
-  const std::string prefix = prefixed > 0 ? kLeRobotPrefix : "";
-  const auto stored_as = [&](const TensorSpec& spec) {
-    const bool embedding = spec.name == kLmHead;
-    auto found = embedding ? stored.find(kEmbedTokens) : stored.end();
-    if (found == stored.end()) found = stored.find(spec.name);
-    return found;
-  };
-  size_t found_count = 0;
-  for (const TensorSpec& spec : table) {
-    const auto found = stored_as(spec);
-    if (found == stored.end()) {
-      if (spec.name != kExpertLmHead)
-        faults.push_back(prefix + spec.name + ": missing" +
-                         (spec.name == kLmHead ? ", and so is " + prefix + kEmbedTokens : ""));
-      continue;
-    }
-    const StoredTensor& tensor = *found->second;
-    found_count++;
-    const int64_t values = tensor.bytes / (tensor.dtype == "F32" ? 4 : 2);
-    checkpoint.parameters += values;
-    DType dtype = DType::F32;
-    if (spec.name == kExpertLmHead) continue;
-    if (!read_dtype(tensor.dtype, dtype))
-      faults.push_back(tensor.name + ": expected F32, BF16 or F16, received " + tensor.dtype);
-    if (tensor.shape != spec.shape)
-      faults.push_back(tensor.name + ": expected shape " + to_string(spec.shape) + ", received " +
+// Checks a stored tensor against its specification, and refers to its data in Weights if inference uses it.
+void bind_tensor(Checkpoint& checkpoint, const TensorSpec& spec, const StoredTensor& tensor, bool load,
+                 std::vector<std::string>& problems) {
+  const int64_t values = tensor.bytes / (tensor.dtype == "F32" ? 4 : 2);
+  checkpoint.parameters += values;
+  DType dtype = DType::F32;
+  if (spec.name == kExpertLmHead) return;
+  if (!read_dtype(tensor.dtype, dtype))
+    problems.push_back(tensor.name + ": expected F32, BF16 or F16, received " + tensor.dtype);
+  if (tensor.shape != spec.shape)
+    problems.push_back(tensor.name + ": expected shape " + to_string(spec.shape) + ", received " +
                        to_string(tensor.shape));
-    if (!spec.into) continue;
-    checkpoint.used_parameters += values;
-    if (spec.name != kLmHead) checkpoint.read_bytes += tensor.bytes;
-    *spec.into = {tensor.data, dtype, spec.shape.size() == 1 ? 1 : spec.shape[0],
-                  spec.shape.size() == 1 ? spec.shape[0] : 1};
-    for (size_t i = 1; i < spec.shape.size(); i++) spec.into->cols *= spec.shape[i];
-    if (load && whole && faults.empty() &&
-        reinterpret_cast<uintptr_t>(tensor.data) % static_cast<uintptr_t>(bytes_of(dtype)) != 0) {
-      checkpoint.aligned.emplace_back(new char[static_cast<size_t>(tensor.bytes)]);
-      std::memcpy(checkpoint.aligned.back().get(), tensor.data, static_cast<size_t>(tensor.bytes));
-      spec.into->data = checkpoint.aligned.back().get();
+  if (!spec.into) return;
+  checkpoint.used_parameters += values;
+  if (spec.name != kLmHead) checkpoint.read_bytes += tensor.bytes;
+  *spec.into = {tensor.data, dtype, spec.shape.size() == 1 ? 1 : spec.shape[0],
+                spec.shape.size() == 1 ? spec.shape[0] : 1};
+  for (size_t i = 1; i < spec.shape.size(); i++) spec.into->cols *= spec.shape[i];
+  if (load && problems.empty() &&
+      reinterpret_cast<uintptr_t>(tensor.data) % static_cast<uintptr_t>(bytes_of(dtype)) != 0) {
+    checkpoint.aligned.emplace_back(new char[static_cast<size_t>(tensor.bytes)]);
+    std::memcpy(checkpoint.aligned.back().get(), tensor.data, static_cast<size_t>(tensor.bytes));
+    spec.into->data = checkpoint.aligned.back().get();
+  }
+}
+
+// `load`: unaligned tensors are copied, so that the weights can be used.
+Checkpoint read_checkpoint(const std::string& directory, bool load, std::vector<Problem>& all_problems) {
+  check_directory(directory);
+  Checkpoint checkpoint;
+  std::vector<std::string> paths;
+  ModelFile model;
+  collect(all_problems, [&] { paths = weight_files(directory); });
+  collect(all_problems, [&] { model = read_model_file(directory); });
+  for (const std::string& path : paths)
+    collect(all_problems, [&] {
+      std::string problems;
+      checkpoint.files.push_back(open_safetensors(path, problems));
+      if (!problems.empty()) all_problems.push_back({PI05_CHECKPOINT_TENSORS, problems});
+    });
+  const bool intact = all_problems.empty();
+  checkpoint.dims = model.dims;
+  checkpoint.state_in_prompt = model.state_in_prompt;
+  checkpoint.rtc_trained_max_delay = model.rtc_trained_max_delay;
+  for (const Safetensors& file : checkpoint.files)
+    for (const StoredTensor& tensor : file.tensors) checkpoint.weight_bytes += tensor.bytes;
+  checkpoint.weights.source = source_of(paths);
+  const bool lerobot_names = has_lerobot_names(checkpoint.files);
+  detect_family(checkpoint, model, lerobot_names);
+
+  std::vector<std::string> problems;
+  const TensorIndex index = index_tensors(checkpoint.files, problems);
+  const std::vector<TensorSpec> specs = tensor_specs(checkpoint.dims, checkpoint.weights);
+  const std::string prefix = lerobot_names ? kLeRobotPrefix : "";
+  std::set<std::string> known = {kEmbedTokens};
+  size_t found_count = 0;
+  for (const TensorSpec& spec : specs) {
+    known.insert(spec.name);
+    if (const StoredTensor* tensor = find_tensor(index, spec)) {
+      found_count++;
+      bind_tensor(checkpoint, spec, *tensor, load && intact, problems);
+    } else if (spec.name != kExpertLmHead) {
+      problems.push_back(prefix + spec.name + ": missing" +
+                         (spec.name == kLmHead ? ", and so is " + prefix + kEmbedTokens : ""));
     }
   }
-
-  std::set<std::string> known = {kEmbedTokens};
-  for (const TensorSpec& spec : table) known.insert(spec.name);
-  for (const auto& [name, tensor] : stored)
+  for (const auto& [name, tensor] : index)
     if (!known.count(name))
-      faults.push_back(tensor->name + ": unknown (" + tensor->dtype + " " + to_string(tensor->shape) + ")");
+      problems.push_back(tensor->name + ": unknown (" + tensor->dtype + " " + to_string(tensor->shape) + ")");
 
-  if (whole && !faults.empty()) {
-    std::string text = "Expected the " + std::to_string(table.size()) + " tensors of a Pi0.5 checkpoint in " +
-                       directory + (model.is_own ? "" : " (of the standard sizes: it has no pi05_model.json)") +
-                       ", received " + std::to_string(found_count) + " of them and " + std::to_string(faults.size()) +
-                       (faults.size() == 1 ? " fault:" : " faults:");
-    for (const std::string& fault : faults) text += "\n  " + fault;
-    all_faults.push_back({PI05_CHECKPOINT_TENSORS, text});
+  // Tensors missing from a damaged file are not reported in addition to the damage.
+  if (intact && !problems.empty()) {
+    std::string text = "Expected the " + std::to_string(specs.size()) + " tensors of a Pi0.5 checkpoint in " +
+                       directory +
+                       (model.has_model_file ? "" : " (with the standard sizes, because it has no pi05_model.json)") +
+                       ", received " + std::to_string(found_count) + " of them and " + std::to_string(problems.size()) +
+                       (problems.size() == 1 ? " problem:" : " problems:");
+    for (const std::string& problem : problems) text += "\n  " + problem;
+    all_problems.push_back({PI05_CHECKPOINT_TENSORS, text});
   }
-  checkpoint.weights.source = source_of(paths);
   return checkpoint;
 }
 
 }  // namespace
 
 Checkpoint open_checkpoint(const std::string& directory) {
-  std::vector<Fault> faults;
-  Checkpoint checkpoint = read_checkpoint(directory, true, faults);
-  if (faults.empty()) return checkpoint;
+  std::vector<Problem> problems;
+  Checkpoint checkpoint = read_checkpoint(directory, true, problems);
+  if (problems.empty()) return checkpoint;
   std::string text;
-  for (const Fault& fault : faults) text += (text.empty() ? "" : "\n") + fault.text;
-  throw Error(faults.front().status, text);
+  for (const Problem& problem : problems) text += (text.empty() ? "" : "\n") + problem.text;
+  throw Error(problems.front().status, text);
 }
 
-Checkpoint survey_checkpoint(const std::string& directory, std::vector<Fault>& faults) {
-  return read_checkpoint(directory, false, faults);
+Checkpoint inspect_checkpoint(const std::string& directory, std::vector<Problem>& problems) {
+  return read_checkpoint(directory, false, problems);
 }
 
 }  // namespace pi05

@@ -1,4 +1,4 @@
-// A checkpoint directory, opened: mapped weights under their places, and what was concluded about the model.
+// A checkpoint directory: its memory-mapped weights and the properties of its model.
 #pragma once
 
 #include <memory>
@@ -14,35 +14,33 @@ namespace pi05 {
 
 struct Checkpoint {
   Dimensions dims;
-  Weights weights;  // valid while the checkpoint lives
+  Weights weights;  // points into files and aligned
   pi05_family family = PI05_FAMILY_OPENPI;
-  const char* family_reason = "";  // one clause; static
+  const char* family_reason = "";  // how it was detected, one clause; static
   pi05_resize resize = PI05_RESIZE_PILLOW;
   bool state_in_prompt = true;
   int64_t rtc_trained_max_delay = 0;
-  int64_t parameters = 0;    // stored values, unused tensors included
-  int64_t weight_bytes = 0;  // likewise
+  int64_t parameters = 0;    // stored values, including those of unused tensors
+  int64_t weight_bytes = 0;  // size of those values
   int64_t used_parameters = 0;
-  int64_t read_bytes = 0;  // by every inference: of what is used, all but the embedding table
+  int64_t read_bytes = 0;  // read by every inference: used tensors without the embedding table
 
   std::vector<Safetensors> files;
-  std::vector<std::unique_ptr<char[]>> aligned;  // copies of tensors that a file holds at an odd address
+  std::vector<std::unique_ptr<char[]>> aligned;  // copies of tensors that are not aligned in the file
 };
 
-// Throws Error: PI05_CHECKPOINT_MISSING where there is no such directory, weights file or shard;
-// PI05_CHECKPOINT_TENSORS with everything that is wrong, a line each: missing, unknown, misshapen and wrongly typed
-// tensors, faults of a header.
+// Throws Error with all problems, one per line: PI05_CHECKPOINT_MISSING for a directory, weights file or shard;
+// PI05_CHECKPOINT_TENSORS for missing or unknown tensors, wrong shapes and types, and damaged headers.
 Checkpoint open_checkpoint(const std::string& directory);
 
-// One thing wrong with a checkpoint.
-struct Fault {
+// One problem of a checkpoint; the text may have details, one per line.
+struct Problem {
   pi05_status status = PI05_CHECKPOINT_TENSORS;
   std::string text;
 };
 
-// The same without an end at the first kind of fault: everything wrong is in `faults`, and what could be known in the
-// result, whose weights are not to be used then. Throws Error(PI05_CHECKPOINT_MISSING) where there is no such
-// directory.
-Checkpoint survey_checkpoint(const std::string& directory, std::vector<Fault>& faults);
+// Opens a checkpoint without loading it: `problems` (out) has all problems, and the result has what could be read. Its
+// weights must not be used. Throws Error(PI05_CHECKPOINT_MISSING) if the directory does not exist.
+Checkpoint inspect_checkpoint(const std::string& directory, std::vector<Problem>& problems);
 
 }  // namespace pi05

@@ -11,7 +11,7 @@
 
 namespace pi05 {
 
-// What the reader met, with the byte where it stood.
+// A syntax error: expected and received, with the byte offset.
 class JsonError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -28,21 +28,21 @@ class Json {
   Type type() const { return type_; }
   bool is(Type type) const { return type_ == type; }
 
-  // Each holds for its own type only.
+  // Each is valid for values of its type only.
   bool boolean() const { return number_ != 0; }
   double number() const { return number_; }
   const std::string& string() const { return string_; }
   const std::vector<Json>& array() const { return array_; }
-  const std::vector<Member>& object() const { return object_; }  // in the file's order
+  const std::vector<Member>& object() const { return object_; }  // in the order of the file
 
-  // True for a number without fraction that a double holds exactly.
+  // Whether this is a number without a fraction that a double represents exactly.
   bool is_integer() const;
   int64_t integer() const { return static_cast<int64_t>(number_); }
 
   // A member of an object, or null where there is none.
   const Json* find(std::string_view key) const;
 
-  // The value as an error sentence shows it, cut short.
+  // The value for an error sentence, shortened.
   std::string brief() const;
 
  private:

@@ -16,20 +16,20 @@
 #include <vector>
 
 #include "checkpoint/model_file.h"
-#include "checkpoint/table.h"
+#include "checkpoint/tensor_spec.h"
 #include "error.h"
 
 namespace pi05 {
 namespace {
 
-constexpr int64_t kBlock = 1 << 20;  // values that a thread makes and writes at a time; a multiple of 4
+constexpr int64_t kBlock = 1 << 20;  // values that a thread generates and writes at a time; a multiple of 4
 
 struct Normal {
   float mean;
   float deviation;
 };
 
-// The fixtures' distribution; `inputs` is the fan-in.
+// The distribution of the test fixtures; `inputs` is the fan-in.
 Normal weight_of(Role role, double inputs) {
   const auto scaled = [inputs](double gain) { return Normal{0, static_cast<float>(gain / std::sqrt(inputs))}; };
   switch (role) {
@@ -84,7 +84,7 @@ uint64_t key_of(uint64_t seed, std::string_view name) {
   return mix(key ^ mix(seed + 0x9e3779b97f4a7c15u));
 }
 
-// The standard normal's quantiles at (i + 1/2) / 65536, by bisection of erfc: exact to float, and made once.
+// Quantiles of the standard normal distribution at (i + 1/2) / 65536, by bisection of erfc, exact to float.
 const std::vector<float>& quantiles() {
   static const std::vector<float> table = [] {
     std::vector<float> values(1 << 16);
@@ -107,13 +107,13 @@ const std::vector<float>& quantiles() {
   return table;
 }
 
-uint16_t to_bf16(float value) {  // to nearest even; the values are finite
+uint16_t to_bf16(float value) {  // rounds to nearest even; for finite values
   uint32_t bits;
   std::memcpy(&bits, &value, 4);
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-// Values first … first + count of a tensor; `first` is a multiple of 4.
+// Generates values first to first + count of a tensor; `first` is a multiple of 4.
 template <typename Store>
 void draw(uint64_t key, int64_t first, int64_t count, Normal normal, Store store) {
   const float* table = quantiles().data();
@@ -155,10 +155,10 @@ void fill(const Part& part, uint64_t seed, char* to) {
   });
 }
 
-std::string header_of(const std::vector<TensorSpec>& table) {
+std::string header_of(const std::vector<TensorSpec>& specs) {
   std::string text = "{\"__metadata__\":{\"format\":\"pt\"}";
   int64_t offset = 0;
-  for (const TensorSpec& spec : table) {
+  for (const TensorSpec& spec : specs) {
     int64_t bytes = bytes_of(spec.stored);
     std::string shape;
     for (const int64_t length : spec.shape) {
@@ -203,7 +203,7 @@ class OutputFile {
 
  private:
   [[noreturn]] void fail() const {
-    throw Error(PI05_CHECKPOINT_MISSING, "Expected to write " + path_ + ", received: " + std::strerror(errno));
+    throw Error(PI05_CHECKPOINT_MISSING, "write " + path_ + " failed: " + std::strerror(errno));
   }
 
   std::string path_, partial_;
@@ -233,11 +233,11 @@ Dimensions dimensions_of(pi05_size size) {
 
 void make_checkpoint(const std::string& directory, const Dimensions& dimensions, uint64_t seed) {
   Weights unused;
-  const std::vector<TensorSpec> table = tensor_table(dimensions, unused);
-  const std::string header = header_of(table);
+  const std::vector<TensorSpec> specs = tensor_specs(dimensions, unused);
+  const std::string header = header_of(specs);
   std::vector<Part> parts;
   int64_t offset = static_cast<int64_t>(8 + header.size());
-  for (const TensorSpec& spec : table) {
+  for (const TensorSpec& spec : specs) {
     int64_t values = 1;
     for (const int64_t length : spec.shape) values *= length;
     for (int64_t first = 0; first < values; first += kBlock)

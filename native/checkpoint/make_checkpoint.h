@@ -1,21 +1,20 @@
-// Random checkpoints: what the demo, benchmarks and tests run on where there is no trained one.
+// Checkpoints with random weights, for tests, benchmarks and the demo.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
 #include "backend/dimensions.h"
-#include "pi05/pi05.h"
+#include "pi05/make_checkpoint.h"
 
 namespace pi05 {
 
-// tiny: the test fixtures' sizes; demo: an inference takes well under 100 ms of one core; full: the standard sizes.
-// Horizon 15 and 200 prompt tokens, vocabulary 512 but for full.
+// The horizon is 15 and the prompt has up to 200 tokens; the vocabulary is 512, or the standard one for full.
 Dimensions dimensions_of(pi05_size size);
 
-// Writes model.safetensors (openpi's names and stored types) and pi05_model.json into an existing directory. Every
-// value is a function of the seed, the tensor's name and its index alone; activations keep the order of 1, adaptive
-// gates average 0.35. Throws Error(PI05_CHECKPOINT_MISSING) where a file cannot be written.
+// Writes model.safetensors (openpi's names and types) and pi05_model.json into an existing directory. A value depends
+// only on the seed, the tensor's name and the index in the tensor. Activations stay around 1; adaptive gates average
+// 0.35. Throws Error(PI05_CHECKPOINT_MISSING) if a file cannot be written.
 void make_checkpoint(const std::string& directory, const Dimensions& dimensions, uint64_t seed);
 
 }  // namespace pi05

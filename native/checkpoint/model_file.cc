@@ -16,17 +16,17 @@ namespace {
 
 constexpr const char* kFormat = "pi05-model/1";
 
-// Collects faults while it reads.
+// Reads members of JSON objects and collects their problems.
 class MemberReader {
  public:
-  std::string faults;
+  std::string problems;  // one per line
 
-  void fault(const std::string& text) { faults += "\n  " + text; }
+  void problem(const std::string& text) { problems += "\n  " + text; }
 
   void integer(const std::string& key, const Json& value, int64_t least, int64_t most, int64_t& into) {
     if (!value.is_integer() || value.integer() < least || value.integer() > most)
-      fault("expected an integer from " + std::to_string(least) + " to " + std::to_string(most) + " for " + key +
-            ", received " + value.brief());
+      problem("expected an integer from " + std::to_string(least) + " to " + std::to_string(most) + " for " + key +
+              ", received " + value.brief());
     else
       into = value.integer();
   }
@@ -34,14 +34,14 @@ class MemberReader {
   using Handler = std::function<void(const std::string& key, const Json& value)>;
 
   void object(const std::string& key, const Json& value, const std::map<std::string, Handler>& members) {
-    if (!value.is(Json::Type::Object)) return fault("expected an object for " + key + ", received " + value.brief());
+    if (!value.is(Json::Type::Object)) return problem("expected an object for " + key + ", received " + value.brief());
     for (const auto& [name, member] : value.object()) {
       const std::string path = key.empty() ? name : key + "." + name;
       const auto handler = members.find(name);
       if (handler != members.end())
         handler->second(path, member);
       else
-        fault("expected no member " + path + " (allowed: " + names(members) + ")");
+        problem("expected no member " + path + " (allowed: " + names(members) + ")");
     }
   }
 
@@ -57,7 +57,7 @@ class MemberReader {
         if (value.is(Json::Type::String) && value.string() == name) into = chosen;
         allowed += (allowed.empty() ? "\"" : " or \"") + name + "\"";
       }
-      if (!into) fault("expected " + allowed + " for " + key + ", received " + value.brief());
+      if (!into) problem("expected " + allowed + " for " + key + ", received " + value.brief());
     };
   }
 
@@ -79,11 +79,11 @@ std::optional<Json> read_json(const std::string& path) {
   }
 }
 
-void read_own(MemberReader& reader, const Json& json, ModelFile& model) {
+void read_model_json(MemberReader& reader, const Json& json, ModelFile& model) {
   Dimensions& d = model.dims;
   const auto format = [&](const std::string& key, const Json& value) {
     if (!value.is(Json::Type::String) || value.string() != kFormat)
-      reader.fault("expected \"" + std::string(kFormat) + "\" for " + key + ", received " + value.brief());
+      reader.problem("expected \"" + std::string(kFormat) + "\" for " + key + ", received " + value.brief());
   };
   reader.object(
       "", json,
@@ -136,7 +136,7 @@ void read_own(MemberReader& reader, const Json& json, ModelFile& model) {
              if (value.is(Json::Type::Boolean))
                model.state_in_prompt = value.boolean();
              else
-               reader.fault("expected true or false for " + key + ", received " + value.brief());
+               reader.problem("expected true or false for " + key + ", received " + value.brief());
            }},
           {"rtc",
            [&](const std::string& key, const Json& value) {
@@ -146,10 +146,10 @@ void read_own(MemberReader& reader, const Json& json, ModelFile& model) {
            }},
       });
   if (json.is(Json::Type::Object) && !json.find("format"))
-    reader.fault("expected \"" + std::string(kFormat) + "\" for format, received nothing");
+    reader.problem("expected \"" + std::string(kFormat) + "\" for format, received nothing");
 }
 
-// LeRobot's own file has many members that are none of ours.
+// LeRobot's config.json. Its other members are ignored.
 void read_lerobot(MemberReader& reader, const Json& json, ModelFile& model) {
   const auto take = [&](const char* key, int64_t least, int64_t most, int64_t& into) {
     if (const Json* value = json.find(key)) reader.integer(key, *value, least, most, into);
@@ -161,7 +161,7 @@ void read_lerobot(MemberReader& reader, const Json& json, ModelFile& model) {
   take("rtc_training_max_delay", 0, 4096, model.rtc_trained_max_delay);
 }
 
-// What openpi's converter writes "for reference".
+// The config.json of openpi's converter.
 void read_openpi(MemberReader& reader, const Json& json, ModelFile& model) {
   if (const Json* value = json.find("action_horizon"))
     reader.integer("action_horizon", *value, 1, 4096, model.dims.horizon);
@@ -170,30 +170,30 @@ void read_openpi(MemberReader& reader, const Json& json, ModelFile& model) {
 
 void check(MemberReader& reader, const ModelFile& model) {
   const Dimensions& d = model.dims;
-  const auto must = [&](bool holds, const std::string& what) {
-    if (!holds) reader.fault("expected " + what);
+  const auto expect = [&](bool holds, const std::string& what) {
+    if (!holds) reader.problem("expected " + what);
   };
-  const auto both = [](int64_t a, int64_t b) {
+  const auto received_both = [](int64_t a, int64_t b) {
     return ", received " + std::to_string(a) + " and " + std::to_string(b);
   };
-  must(d.vision.hidden % d.vision.heads == 0,
-       "vision.hidden to be a multiple of vision.heads" + both(d.vision.hidden, d.vision.heads));
-  must(d.vision.image_size % d.vision.patch == 0,
-       "vision.image_size to be a multiple of vision.patch" + both(d.vision.image_size, d.vision.patch));
-  must(d.prefix.heads % d.prefix.kv_heads == 0,
-       "prefix.heads to be a multiple of prefix.kv_heads" + both(d.prefix.heads, d.prefix.kv_heads));
-  must(d.expert.heads % d.expert.kv_heads == 0,
-       "expert.heads to be a multiple of expert.kv_heads" + both(d.expert.heads, d.expert.kv_heads));
-  must(d.prefix.head_dim % 2 == 0, "an even prefix.head_dim, received " + std::to_string(d.prefix.head_dim));
-  must(d.expert.width % 2 == 0, "an even expert.width, received " + std::to_string(d.expert.width));
-  must(d.expert.layers == d.prefix.layers,
-       "equal expert.layers and prefix.layers" + both(d.expert.layers, d.prefix.layers));
-  must(d.expert.kv_heads == d.prefix.kv_heads,
-       "equal expert.kv_heads and prefix.kv_heads" + both(d.expert.kv_heads, d.prefix.kv_heads));
-  must(d.expert.head_dim == d.prefix.head_dim,
-       "equal expert.head_dim and prefix.head_dim" + both(d.expert.head_dim, d.prefix.head_dim));
-  must(model.rtc_trained_max_delay <= d.horizon,
-       "rtc.trained_max_delay of at most the horizon" + both(model.rtc_trained_max_delay, d.horizon));
+  expect(d.vision.hidden % d.vision.heads == 0,
+         "vision.hidden to be a multiple of vision.heads" + received_both(d.vision.hidden, d.vision.heads));
+  expect(d.vision.image_size % d.vision.patch == 0,
+         "vision.image_size to be a multiple of vision.patch" + received_both(d.vision.image_size, d.vision.patch));
+  expect(d.prefix.heads % d.prefix.kv_heads == 0,
+         "prefix.heads to be a multiple of prefix.kv_heads" + received_both(d.prefix.heads, d.prefix.kv_heads));
+  expect(d.expert.heads % d.expert.kv_heads == 0,
+         "expert.heads to be a multiple of expert.kv_heads" + received_both(d.expert.heads, d.expert.kv_heads));
+  expect(d.prefix.head_dim % 2 == 0, "an even prefix.head_dim, received " + std::to_string(d.prefix.head_dim));
+  expect(d.expert.width % 2 == 0, "an even expert.width, received " + std::to_string(d.expert.width));
+  expect(d.expert.layers == d.prefix.layers,
+         "equal expert.layers and prefix.layers" + received_both(d.expert.layers, d.prefix.layers));
+  expect(d.expert.kv_heads == d.prefix.kv_heads,
+         "equal expert.kv_heads and prefix.kv_heads" + received_both(d.expert.kv_heads, d.prefix.kv_heads));
+  expect(d.expert.head_dim == d.prefix.head_dim,
+         "equal expert.head_dim and prefix.head_dim" + received_both(d.expert.head_dim, d.prefix.head_dim));
+  expect(model.rtc_trained_max_delay <= d.horizon,
+         "rtc.trained_max_delay of at most the horizon" + received_both(model.rtc_trained_max_delay, d.horizon));
 }
 
 }  // namespace
@@ -207,18 +207,19 @@ ModelFile read_model_file(const std::string& directory) {
     const Json* type = config->find("type");
     model.is_lerobot_config = type && type->is(Json::Type::String) && type->string() == "pi05";
   }
-  if (const std::optional<Json> own = read_json(directory + "/pi05_model.json")) {
+  if (const std::optional<Json> model_json = read_json(directory + "/pi05_model.json")) {
     path = directory + "/pi05_model.json";
-    model.is_own = true;
-    read_own(reader, *own, model);
+    model.has_model_file = true;
+    read_model_json(reader, *model_json, model);
   } else if (model.is_lerobot_config) {
     read_lerobot(reader, *config, model);
   } else if (config && !config->find("type")) {
     read_openpi(reader, *config, model);
   }
-  if (reader.faults.empty()) check(reader, model);
-  if (!reader.faults.empty())
-    throw Error(PI05_CHECKPOINT_TENSORS, "Expected a Pi0.5 model in " + path + ", received faults:" + reader.faults);
+  if (reader.problems.empty()) check(reader, model);
+  if (!reader.problems.empty())
+    throw Error(PI05_CHECKPOINT_TENSORS,
+                "Expected a Pi0.5 model in " + path + ", received problems:" + reader.problems);
   return model;
 }
 

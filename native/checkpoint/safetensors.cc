@@ -16,7 +16,7 @@
 namespace pi05 {
 namespace {
 
-constexpr uint64_t kMaxHeader = 100'000'000;  // the format's own limit
+constexpr uint64_t kMaxHeader = 100'000'000;  // bytes; the limit of the format
 constexpr int64_t kMaxData = int64_t{1} << 50;
 
 int64_t size_of(const std::string& dtype) {
@@ -27,7 +27,7 @@ int64_t size_of(const std::string& dtype) {
   return found == sizes.end() ? 0 : found->second;
 }
 
-// One header entry, or what is wrong with it.
+// Reads one header entry. Returns its problem, empty if it is valid.
 std::string read_entry(const Json& entry, StoredTensor& tensor) {
   const Json *dtype = entry.find("dtype"), *shape = entry.find("shape"), *offsets = entry.find("data_offsets");
   if (!dtype || !dtype->is(Json::Type::String) || !shape || !shape->is(Json::Type::Array) || !offsets ||
@@ -61,17 +61,17 @@ MappedFile::MappedFile(const std::string& path) {
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   struct stat status{};
   if (file < 0 || fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
-    const std::string why = file >= 0 && !S_ISREG(status.st_mode) ? "not a regular file" : std::strerror(errno);
+    const std::string reason = file >= 0 && !S_ISREG(status.st_mode) ? "not a regular file" : std::strerror(errno);
     if (file >= 0) close(file);
-    throw Error(PI05_CHECKPOINT_MISSING, "Expected a readable file " + path + ", received: " + why);
+    throw Error(PI05_CHECKPOINT_MISSING, "Expected a readable file " + path + ", received: " + reason);
   }
   size_ = status.st_size;
   if (size_ > 0) {
     void* data = mmap(nullptr, static_cast<size_t>(size_), PROT_READ, MAP_SHARED, file, 0);
     if (data == MAP_FAILED) {
-      const std::string why = std::strerror(errno);
+      const std::string reason = std::strerror(errno);
       close(file);
-      throw Error(PI05_CHECKPOINT_MISSING, "Expected to map " + path + " into memory, received: " + why);
+      throw Error(PI05_CHECKPOINT_MISSING, "mmap " + path + " failed: " + reason);
     }
     data_ = static_cast<const char*>(data);
   }
@@ -95,66 +95,68 @@ std::string to_string(const std::vector<int64_t>& shape) {
 }
 
 Safetensors open_safetensors(const std::string& path) {
-  std::string faults;
-  Safetensors result = open_safetensors(path, faults);
-  if (!faults.empty()) throw Error(PI05_CHECKPOINT_TENSORS, faults);
+  std::string problems;
+  Safetensors result = open_safetensors(path, problems);
+  if (!problems.empty()) throw Error(PI05_CHECKPOINT_TENSORS, problems);
   return result;
 }
 
-Safetensors open_safetensors(const std::string& path, std::string& all_faults) {
+Safetensors open_safetensors(const std::string& path, std::string& all_problems) {
   Safetensors result;
   result.file = std::make_unique<MappedFile>(path);
   const char* bytes = result.file->data();
   const auto size = static_cast<uint64_t>(result.file->size());
-  const auto refuse = [&](const std::string& what) {
-    all_faults = "Expected a safetensors file, received " + path + ": " + what;
+  const auto fail = [&](const std::string& what) {
+    all_problems = "Expected a safetensors file, received " + path + ": " + what;
     return std::move(result);
   };
 
   uint64_t header_bytes = 0;
-  if (size < 8) return refuse("only " + std::to_string(size) + " bytes");
+  if (size < 8) return fail("only " + std::to_string(size) + " bytes");
   for (int i = 7; i >= 0; i--) header_bytes = header_bytes << 8 | static_cast<unsigned char>(bytes[i]);
   if (header_bytes > kMaxHeader || header_bytes > size - 8)
-    return refuse("its header claims " + std::to_string(header_bytes) + " bytes, the file has " + std::to_string(size));
+    return fail("its header claims " + std::to_string(header_bytes) + " bytes, the file has " + std::to_string(size));
   const auto data_bytes = static_cast<int64_t>(size - 8 - header_bytes);
 
   Json header;
   try {
     header = Json::parse({bytes + 8, static_cast<size_t>(header_bytes)});
   } catch (const JsonError& error) {
-    return refuse(std::string("its header is no JSON: ") + error.what());
+    return fail(std::string("its header is not JSON: ") + error.what());
   }
-  if (!header.is(Json::Type::Object)) return refuse("its header is " + header.brief());
+  if (!header.is(Json::Type::Object)) return fail("its header is " + header.brief());
 
-  std::string faults;
-  const auto fault = [&](const std::string& name, const std::string& what) { faults += "\n  " + name + ": " + what; };
+  std::string problems;
+  const auto problem = [&](const std::string& name, const std::string& what) {
+    problems += "\n  " + name + ": " + what;
+  };
   for (const auto& [name, entry] : header.object()) {
     if (name == "__metadata__") continue;
     StoredTensor tensor;
     tensor.name = name;
-    const std::string wrong = read_entry(entry, tensor);
-    if (wrong.empty())
+    const std::string entry_problem = read_entry(entry, tensor);
+    if (entry_problem.empty())
       result.tensors.push_back(std::move(tensor));
     else
-      fault(name, wrong);
+      problem(name, entry_problem);
   }
   std::stable_sort(result.tensors.begin(), result.tensors.end(), [](const StoredTensor& a, const StoredTensor& b) {
     return a.offset < b.offset || (a.offset == b.offset && a.bytes < b.bytes);
   });
-  if (faults.empty()) {
+  if (problems.empty()) {
     int64_t end = 0;
     for (const StoredTensor& tensor : result.tensors) {
-      if (tensor.offset < end) fault(tensor.name, "its bytes overlap another tensor's");
+      if (tensor.offset < end) problem(tensor.name, "its bytes overlap another tensor's");
       if (tensor.offset > end)
-        fault(tensor.name, std::to_string(tensor.offset - end) + " bytes before it belong to no tensor");
+        problem(tensor.name, std::to_string(tensor.offset - end) + " bytes before it belong to no tensor");
       end = std::max(end, tensor.offset + tensor.bytes);
     }
     if (end > data_bytes)
-      return refuse("it is cut short: " + std::to_string(size) + " of the " +
-                    std::to_string(8 + header_bytes + static_cast<uint64_t>(end)) + " bytes that its header describes");
-    if (end < data_bytes) fault("end of file", std::to_string(data_bytes - end) + " bytes belong to no tensor");
+      return fail("it is truncated: " + std::to_string(size) + " of the " +
+                  std::to_string(8 + header_bytes + static_cast<uint64_t>(end)) + " bytes that its header describes");
+    if (end < data_bytes) problem("end of file", std::to_string(data_bytes - end) + " bytes belong to no tensor");
   }
-  if (!faults.empty()) return refuse("faults in its header:" + faults);
+  if (!problems.empty()) return fail("problems in its header:" + problems);
   for (StoredTensor& tensor : result.tensors) tensor.data = bytes + 8 + header_bytes + tensor.offset;
   return result;
 }

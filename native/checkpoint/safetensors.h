@@ -1,4 +1,4 @@
-// Reads safetensors files through memory maps. Nothing in a header is believed before it was checked against the file.
+// Reads safetensors files through memory maps. Headers are untrusted: every value is checked against the file.
 #pragma once
 
 #include <cstdint>
@@ -8,10 +8,10 @@
 
 namespace pi05 {
 
-// A whole file, read-only; unmapped when destroyed.
+// A read-only memory map of a file.
 class MappedFile {
  public:
-  // Throws Error(PI05_CHECKPOINT_MISSING) where the file cannot be read.
+  // Throws Error(PI05_CHECKPOINT_MISSING) if the file cannot be read.
   explicit MappedFile(const std::string& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
@@ -29,24 +29,24 @@ struct StoredTensor {
   std::string name;
   std::string dtype;  // as in the header: "F32", "BF16", …
   std::vector<int64_t> shape;
-  int64_t offset = 0;  // of its first byte, from the end of the header
+  int64_t offset = 0;  // bytes from the end of the header
   int64_t bytes = 0;
-  const char* data = nullptr;  // valid while the file is mapped; any alignment; null in a file with faults
+  const char* data = nullptr;  // valid while the file is mapped; not aligned; null in a file with problems
 };
 
 struct Safetensors {
   std::unique_ptr<MappedFile> file;
-  std::vector<StoredTensor> tensors;  // by offset
+  std::vector<StoredTensor> tensors;  // sorted by offset
 
   const StoredTensor* find(const std::string& name) const;
 };
 
-// What is wrong with the file goes into `faults`: a header that is no JSON or whose offsets overlap, leave holes or do
-// not agree with type and shape (all such tensors, a line each), or a file that ends before its tensors do. What could
-// be read is returned all the same. Throws Error(PI05_CHECKPOINT_MISSING).
-Safetensors open_safetensors(const std::string& path, std::string& faults);
+// Opens a file and returns the tensors that could be read. `problems`: out, empty for a valid file; otherwise one
+// sentence, followed by one line per tensor: a header that is not JSON, offsets that overlap, leave gaps or contradict
+// type and shape, a truncated file. Throws Error(PI05_CHECKPOINT_MISSING).
+Safetensors open_safetensors(const std::string& path, std::string& problems);
 
-// Throws Error: PI05_CHECKPOINT_MISSING, or PI05_CHECKPOINT_TENSORS with the faults.
+// Throws Error: PI05_CHECKPOINT_MISSING, or PI05_CHECKPOINT_TENSORS with the problems.
 Safetensors open_safetensors(const std::string& path);
 
 // "[2, 3]"

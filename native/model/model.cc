@@ -28,25 +28,25 @@ Model::Model(Ops& ops, const Weights& weights, pi05_family family, pi05_resize r
   velocities_ = ops.allocate(kMaxSteps * d.horizon, d.action_dim, DType::F32);
 }
 
-void Model::condition_on(int64_t steps) {
-  if (steps == conditioned_steps_) return;
-  conditioned_steps_ = 0;  // until all of it is there
+void Model::compute_modulation(int64_t steps) {
+  if (steps == modulation_steps_) return;
+  modulation_steps_ = 0;  // in case an operation throws
   times_ = flow_times(family_, steps);
   std::vector<float> times = times_;
   times.push_back(0.0f);
   const int64_t rows = steps + 1;
   ops_.upload(embedding_.rows_from(0, rows), embed_times(times, ops_.dims.expert.width).data());
   ops_.conditioning(embedding_.rows_from(0, rows), condition_.rows_from(0, rows), modulation_.rows_from(0, rows));
-  conditioned_steps_ = steps;
+  modulation_steps_ = steps;
 }
 
 const Inputs& Model::stage_inputs(const Request& request, const Shape& shape) {
   const Dimensions& d = ops_.dims;
   const pi05_rtc& rtc = request.rtc;
   const int64_t steps = request.steps;
-  condition_on(steps);
+  compute_modulation(steps);
 
-  // Y padded by its last row; without chunking zeros, which no weight looks at.
+  // The previous chunk is padded with its last row. Without RTC it is 0, and so are all weights.
   auto& [prev_chunk, prefix_weights, frozen_mask, guidance_weights, time_row] = staged_;
   prev_chunk.assign(static_cast<size_t>(d.horizon * d.action_dim), 0);
   prefix_weights.assign(static_cast<size_t>(d.horizon), 0);
@@ -112,7 +112,7 @@ void Model::infer(const Request& request, float* actions, const Trace& trace) {
 void Model::trace_all(const Request& request, const Trace& trace) {
   const Dimensions& d = ops_.dims;
   std::vector<float> values;
-  const auto give = [&](const std::string& name, const Matrix& matrix, bool vector = false) {
+  const auto download = [&](const std::string& name, const Matrix& matrix, bool vector = false) {
     values.resize(static_cast<size_t>(matrix.rows * matrix.cols));
     ops_.download(matrix, values.data());
     if (vector)
@@ -122,21 +122,23 @@ void Model::trace_all(const Request& request, const Trace& trace) {
   };
   const int64_t patches = d.vision.patches();
   for (size_t i = 0; i < request.images.size(); i++)
-    give("siglip_" + std::to_string(request.slots[i]),
-         image_rows_.rows_from(static_cast<int64_t>(i) * patches, patches));
+    download("siglip_" + std::to_string(request.slots[i]),
+             image_rows_.rows_from(static_cast<int64_t>(i) * patches, patches));
   const int64_t rows = static_cast<int64_t>(request.images.size()) * patches + request.token_count;
-  // `count` times the first of `pitch` rows; the last has that name, a single one both.
-  const auto give_each = [&](const std::string& name, int64_t count, const Matrix& from, int64_t pitch, int64_t first) {
+  // Of `count` blocks of `pitch` rows, the first `block_rows` of each: name0, name1, …; the last is namelast, and a
+  // single one has both names.
+  const auto download_each = [&](const std::string& name, int64_t count, const Matrix& from, int64_t pitch,
+                                 int64_t block_rows) {
     for (int64_t i = 0; i < count; i++) {
-      const Matrix one = from.rows_from(i * pitch, first);
-      if (i == 0 || i < count - 1) give(name + std::to_string(i), one);
-      if (i == count - 1) give(name + "last", one);
+      const Matrix one = from.rows_from(i * pitch, block_rows);
+      if (i == 0 || i < count - 1) download(name + std::to_string(i), one);
+      if (i == count - 1) download(name + "last", one);
     }
   };
-  give_each("prefix_k_", d.prefix.layers, cache_.k, cache_.capacity, rows);
-  give_each("prefix_v_", d.prefix.layers, cache_.v, cache_.capacity, rows);
-  give("time_cond_0", condition_.rows_from(0, 1), true);
-  give_each("v_t_", request.steps, velocities_, d.horizon, d.horizon);
+  download_each("prefix_k_", d.prefix.layers, cache_.k, cache_.capacity, rows);
+  download_each("prefix_v_", d.prefix.layers, cache_.v, cache_.capacity, rows);
+  download("time_cond_0", condition_.rows_from(0, 1), true);
+  download_each("v_t_", request.steps, velocities_, d.horizon, d.horizon);
 }
 
 }  // namespace pi05

@@ -1,4 +1,4 @@
-// Pi0.5 as a sequence of Ops: what is fed to the backend, and in which order.
+// Pi0.5 as a sequence of Ops: the inputs of the backend and the order of its operations.
 #pragma once
 
 #include <functional>
@@ -9,51 +9,53 @@
 
 namespace pi05 {
 
-// One checked inference. Buffers are borrowed for the call.
+// The arguments of one inference, checked. Buffers are borrowed for the call.
 struct Request {
-  std::vector<pi05_image> images;  // cameras in use, in slot order
-  std::vector<int64_t> slots;      // (images) which slot each one is
-  const int32_t* tokens = nullptr;
+  std::vector<pi05_image> images;   // images with data, in slot order
+  std::vector<int64_t> slots;       // (images) the slot of each image
+  const int32_t* tokens = nullptr;  // (token_count)
   int64_t token_count = 0;
   const float* noise = nullptr;  // (horizon, action_dim)
   int64_t steps = 0;
   pi05_rtc rtc{};
 };
 
+// Receives one intermediate tensor, float32. name and data are borrowed.
 using Trace = std::function<void(const char* name, const float* data, std::vector<int64_t> shape)>;
 
 class Model {
  public:
-  // Loads the weights into the backend; both outlive the model.
+  // Loads the weights into the backend. Both must outlive the model.
   Model(Ops& ops, const Weights& weights, pi05_family family, pi05_resize resize);
 
-  // Where the backend records inferences: does so ahead for such images, steps and chunking and every prompt length.
+  // If the backend captures graphs: captures those for this request's image sizes, steps and RTC mode and every prompt
+  // length.
   void prepare(const Request& request);
   // actions: out (horizon, action_dim). trace may be empty.
   void infer(const Request& request, float* actions, const Trace& trace);
 
  private:
-  // The modulation table for the times of this many steps, with one more row for time 0.
-  void condition_on(int64_t steps);
-  // The request's data to the backend.
+  // Computes modulation_ for the times of this many steps, with one more row for time 0.
+  void compute_modulation(int64_t steps);
+  // Uploads the data of a request.
   const Inputs& stage_inputs(const Request& request, const Shape& shape);
-  // Everything between upload and download.
+  // The operations between upload and download.
   void compute(const Inputs& in, const Shape& shape);
   void trace_all(const Request& request, const Trace& trace);
 
   Ops& ops_;
   pi05_family family_;
   pi05_resize resize_;
-  int64_t conditioned_steps_ = 0;
-  std::vector<float> times_;  // (steps)
+  int64_t modulation_steps_ = 0;  // steps of modulation_; 0 = not computed
+  std::vector<float> times_;      // (steps)
   struct {
     std::vector<float> prev_chunk, prefix_weights, frozen_mask, guidance_weights;
     std::vector<int32_t> time_row;
-  } staged_;  // see Inputs; the backend may read it until the inference is done
+  } staged_;  // as in Inputs; the backend may read it until the end of the inference
 
   Matrix patches_;     // (slots * patches, 3 * patch * patch)
   Matrix stream_;      // (max_prefix, prefix width) F32
-  Matrix image_rows_;  // (slots * patches, prefix width) F32: what the trace keeps of the stream
+  Matrix image_rows_;  // (slots * patches, prefix width) F32: copy of the image rows of stream_ for the trace
   Cache cache_;
   Matrix embedding_;   // (kMaxSteps + 1, expert width) F32
   Matrix condition_;   // (kMaxSteps + 1, expert width) F32

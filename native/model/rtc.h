@@ -1,5 +1,6 @@
-// Real-time chunking's weights, after LeRobot and kinetix. Guided: velocity -= w * W ⊙ (Y - (x - t * velocity)); that
-// is what LeRobot computes in practice, without the denoiser's Jacobian.
+// The weights of guided real-time chunking, after LeRobot and kinetix:
+//   velocity -= guidance_weight * prefix_weights ⊙ (prev_chunk - (x - t * velocity))
+// This is what LeRobot computes in practice: without the Jacobian of the denoiser.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +10,11 @@
 
 namespace pi05 {
 
-// (rows) W: 1 before `start`, 0 from `end`, between them by the schedule. end is cut to rows, as LeRobot does and
-// kinetix does not, and start to end.
+// (rows) 1 before `start`, 0 from `end` on, between them by the schedule. `end` is at most rows, as in LeRobot (not in
+// kinetix), and `start` at most `end`.
 std::vector<float> prefix_weights(pi05_rtc_schedule schedule, int64_t start, int64_t end, int64_t rows);
 
-// w at time t (1 = noise): min(max_weight, (1 - tau) / tau * (tau² + (1 - tau)²) / (1 - tau)²), tau = 1 - t; max_weight
+// At time t (1 = noise): min(max_weight, (1 - tau) / tau * (tau² + (1 - tau)²) / (1 - tau)²), tau = 1 - t; max_weight
 // at tau = 0.
 float guidance_weight(double time, float max_weight);
 

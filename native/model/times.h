@@ -1,4 +1,4 @@
-// The flow's times, from 1 (noise) down, and how the model sees them.
+// The times of the flow-matching steps, from 1 (noise) down, and their embedding.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace pi05 {
 
-// (steps) The times that the family's own sampler visits. The embedding multiplies a time by up to 1571, so the last
-// bit counts: openpi adds -1/steps again and again in float32; LeRobot rounds 1 + k * (-1/steps), computed in double.
+// (steps) The times of the family's sampler, to the last bit, because the embedding multiplies a time by up to 1571:
+// openpi accumulates -1/steps in float32; LeRobot computes 1 + k * (-1/steps) in double and rounds.
 std::vector<float> flow_times(pi05_family family, int64_t steps);
 
 // (times, width): sin, then cos of 2 pi t / period, period from 4e-3 to 4 in width/2 geometric steps; angles in double.

@@ -9,7 +9,8 @@
 namespace pi05 {
 namespace {
 
-// A caller in C may put any int into an enum; reading it as one is only defined for the enum's own range.
+// Whether an enum of a C caller has one of its values 0 to `last`. Read as an int, since reading any other value
+// through the enum type is undefined.
 template <typename Enum>
 bool is_one_of(const Enum& value, int last) {
   static_assert(sizeof value == sizeof(int));
@@ -22,7 +23,7 @@ std::string number(int64_t value) { return std::to_string(value); }
 
 void check_rtc(const pi05_rtc& rtc, const Checkpoint& checkpoint) {
   const int64_t horizon = checkpoint.dims.horizon;
-  require(is_one_of(rtc.mode, PI05_RTC_TRAINED), "Expected a known chunking mode: none, guided or trained");
+  require(is_one_of(rtc.mode, PI05_RTC_TRAINED), "Expected an RTC mode of none, guided or trained");
   if (rtc.mode == PI05_RTC_NONE) return;
   require(rtc.previous, "Expected a previous chunk, received a null pointer");
   require_range("previous rows", 1, horizon, rtc.previous_rows);
@@ -34,18 +35,18 @@ void check_rtc(const pi05_rtc& rtc, const Checkpoint& checkpoint) {
                                                       number(rtc.delay));
     return;
   }
-  require(is_one_of(rtc.schedule, PI05_RTC_ZEROS), "Expected a known guidance schedule: linear, exp, ones or zeros");
+  require(is_one_of(rtc.schedule, PI05_RTC_ZEROS), "Expected an RTC schedule of linear, exp, ones or zeros");
   require(rtc.execution_horizon >= 1,
           "Expected an execution horizon of at least 1, received " + number(rtc.execution_horizon));
   require(rtc.max_weight > 0 && rtc.max_weight <= 1e6f,
-          "Expected a largest guidance weight above 0, received " + std::to_string(rtc.max_weight));
+          "Expected a largest guidance weight above 0 and at most 1e6, received " + std::to_string(rtc.max_weight));
 }
 
 void check_finite(const float* values, int64_t count, const char* what) {
-  const float* bad = std::find_if(values, values + count, [](float value) { return !(value - value == 0); });
-  require(bad == values + count, "Expected finite values for " + std::string(what) + ", received " +
-                                     std::to_string(bad == values + count ? 0.0f : *bad) + " at index " +
-                                     number(bad - values));
+  const float* wrong = std::find_if(values, values + count, [](float value) { return !(value - value == 0); });
+  require(wrong == values + count, "Expected finite values for " + std::string(what) + ", received " +
+                                       std::to_string(wrong == values + count ? 0.0f : *wrong) + " at index " +
+                                       number(wrong - values));
 }
 
 }  // namespace

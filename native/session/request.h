@@ -1,4 +1,4 @@
-// Checks on what callers of the C ABI pass in. Each throws Error(PI05_INVALID_ARGUMENT) with one sentence.
+// Checks of the arguments of the C ABI. All throw Error(PI05_INVALID_ARGUMENT) with one sentence.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ void require_range(const char* what, int64_t least, int64_t most, int64_t receiv
 // of image geometry: the addon and TypeScript rely on it. `name` is the image's name in the sentence.
 void check_image(const pi05_image& image, int64_t size, const std::string& name);
 
-// The request for this checkpoint: cameras that are there, steps filled in. Borrows the request's buffers.
+// Checks a request and converts it for the model: only images with data, steps of 0 replaced. Borrows the request's
+// buffers.
 Request checked_request(const pi05_request& request, const Checkpoint& checkpoint);
 
 }  // namespace pi05

@@ -1,4 +1,4 @@
-// The C ABI: keeps what was loaded, lets no exception out.
+// The C ABI of pi05.h.
 #include <atomic>
 #include <memory>
 #include <new>
@@ -8,82 +8,56 @@
 
 #include "backend/cpu/cpu_ops.h"
 #include "backend/cpu/resize.h"
+#include "backend/cpu/threads.h"
 #ifdef PI05_CUDA
 #include "backend/cuda/cuda_backend.h"
 #endif
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/make_checkpoint.h"
-#include "error.h"
 #include "model/model.h"
 #include "pi05/pi05.h"
+#include "session/guarded.h"
 #include "session/request.h"
 
 struct pi05_session {
-  pi05::Checkpoint checkpoint;  // outlives what reads its weights
+  pi05::Checkpoint checkpoint;  // first, because ops and model read its weights
   std::unique_ptr<pi05::Ops> ops;
   std::unique_ptr<pi05::Model> model;
   pi05_backend backend = PI05_BACKEND_CPU;
   std::string backend_reason;
-  std::atomic<bool> inferring{false};
+  std::atomic<bool> busy{false};
 };
 
 namespace pi05 {
 namespace {
 
-thread_local std::string last_error;
-
-// Runs `work` and turns what it throws into a status and the thread's last error.
-template <typename Work>
-pi05_status guarded(Work work) {
-  try {
-    try {
-      last_error.clear();
-      work();
-      return PI05_OK;
-    } catch (const Error& error) {
-      last_error = error.what();
-      return error.status();
-    } catch (const std::bad_alloc&) {
-      last_error = "Expected enough memory for the model, received none from the system";
-      return PI05_OUT_OF_MEMORY;
-    } catch (const std::exception& error) {
-      last_error = std::string("Expected the engine to work, received: ") + error.what();
-      return PI05_ENGINE_FAILED;
-    }
-  } catch (...) {
-    return PI05_ENGINE_FAILED;
-  }
-}
-
-// One inference at a time.
-class Busy {
+// Marks a session as busy for its lifetime; throws if it already is.
+class BusyGuard {
  public:
-  explicit Busy(std::atomic<bool>& flag) : flag_(flag) {
+  explicit BusyGuard(std::atomic<bool>& flag) : flag_(flag) {
     require(!flag_.exchange(true), "Expected one inference at a time, received another while one runs");
   }
-  ~Busy() { flag_ = false; }
-  Busy(const Busy&) = delete;
-  Busy& operator=(const Busy&) = delete;
+  ~BusyGuard() { flag_ = false; }
+  BusyGuard(const BusyGuard&) = delete;
+  BusyGuard& operator=(const BusyGuard&) = delete;
 
  private:
   std::atomic<bool>& flag_;
 };
 
-// The backend asked for; `auto` takes the GPU where there is one that works, for a model of these sizes, and otherwise
-// says why not.
-pi05_backend chosen_backend(pi05_backend asked, const Dimensions& dims, std::string& reason) {
-  if (asked == PI05_BACKEND_CPU) return asked;
+// `reason`: out, why AUTO chose the CPU. Throws if CUDA is requested and not available.
+pi05_backend choose_backend(pi05_backend requested, const Dimensions& dims, std::string& reason) {
+  if (requested == PI05_BACKEND_CPU) return requested;
 #ifdef PI05_CUDA
-  std::optional<Error> missing = cuda_unavailable_reason();
-  if (!missing) missing = unsupported_model_reason(dims);
+  std::optional<Error> unavailable = cuda_unavailable_reason();
+  if (!unavailable) unavailable = unsupported_model_reason(dims);
 #else
   (void)dims;
-  const std::optional<Error> missing(
+  const std::optional<Error> unavailable(
       {PI05_BACKEND_UNAVAILABLE, "Expected the cuda backend, received a build without it (use auto or cpu)"});
 #endif
-  if (asked == PI05_BACKEND_CUDA && missing) throw *missing;
-  if (missing) reason = missing->what();
-  return missing ? PI05_BACKEND_CPU : PI05_BACKEND_CUDA;
+  if (requested == PI05_BACKEND_CUDA && unavailable) throw *unavailable;
+  if (unavailable) reason = unavailable->what();
+  return unavailable ? PI05_BACKEND_CPU : PI05_BACKEND_CUDA;
 }
 
 std::unique_ptr<Ops> make_ops(const pi05_options& options, const Dimensions& dims, pi05_backend backend) {
@@ -141,6 +115,12 @@ pi05_description description_of(const Checkpoint& checkpoint) {
 }
 
 }  // namespace
+
+std::string& last_error() {
+  thread_local std::string message;
+  return message;
+}
+
 }  // namespace pi05
 
 using pi05::guarded;
@@ -175,18 +155,19 @@ const char* pi05_status_name(pi05_status status) {
 
 pi05_limits pi05_get_limits(void) { return {pi05::kMaxSteps, pi05::kMaxImageSide, pi05::kMaxThreads}; }
 
-const char* pi05_last_error(void) { return pi05::last_error.c_str(); }
+const char* pi05_last_error(void) { return pi05::last_error().c_str(); }
 
 pi05_status pi05_open(const pi05_options* options, pi05_session** out) {
   return guarded([&] {
-    require(options && options->checkpoint && out, "Expected options with a checkpoint and a place for the session");
+    require(options && options->checkpoint && out,
+            "Expected options, options.checkpoint and out, received a null pointer");
     *out = nullptr;
     require_range("threads", 0, pi05::kMaxThreads, options->threads);
     require_range("backend", PI05_BACKEND_AUTO, PI05_BACKEND_CUDA, options->backend);
     auto session = std::make_unique<pi05_session>();
     session->checkpoint = pi05::open_checkpoint(options->checkpoint);
     const pi05::Checkpoint& checkpoint = session->checkpoint;
-    session->backend = pi05::chosen_backend(options->backend, checkpoint.dims, session->backend_reason);
+    session->backend = pi05::choose_backend(options->backend, checkpoint.dims, session->backend_reason);
     session->ops = pi05::make_ops(*options, checkpoint.dims, session->backend);
     session->model =
         std::make_unique<pi05::Model>(*session->ops, checkpoint.weights, checkpoint.family, checkpoint.resize);
@@ -194,38 +175,40 @@ pi05_status pi05_open(const pi05_options* options, pi05_session** out) {
   });
 }
 
+void pi05_lower_thread_priority(void) { pi05::lower_thread_priority(); }
+
 void pi05_close(pi05_session* session) { delete session; }
 
 pi05_status pi05_get_info(const pi05_session* session, pi05_info* out) {
   return guarded([&] {
-    require(session && out, "Expected a session and a place for its info");
+    require(session && out, "Expected session and out, received a null pointer");
     *out = pi05::info_of(session->checkpoint);
     out->backend = session->backend;
     out->backend_reason = session->backend_reason.c_str();
   });
 }
 
-pi05_status pi05_inspect(const char* directory, pi05_description* out, pi05_fault_fn fault, void* user) {
+pi05_status pi05_inspect(const char* directory, pi05_description* out, pi05_problem_fn problem, void* user) {
   return guarded([&] {
-    require(directory && out && fault, "Expected a directory, a place for its description and a function for faults");
-    std::vector<pi05::Fault> faults;
-    *out = pi05::description_of(pi05::survey_checkpoint(directory, faults));
-    for (const pi05::Fault& one : faults) fault(user, one.status, one.text.c_str());
+    require(directory && out && problem, "Expected directory, out and problem, received a null pointer");
+    std::vector<pi05::Problem> problems;
+    *out = pi05::description_of(pi05::inspect_checkpoint(directory, problems));
+    for (const pi05::Problem& found : problems) problem(user, found.status, found.text.c_str());
   });
 }
 
 pi05_status pi05_prepare(pi05_session* session, const pi05_request* request) {
   return guarded([&] {
-    require(session && request, "Expected a session and a request");
-    const pi05::Busy busy(session->inferring);
+    require(session && request, "Expected session and request, received a null pointer");
+    const pi05::BusyGuard busy(session->busy);
     session->model->prepare(pi05::checked_request(*request, session->checkpoint));
   });
 }
 
 pi05_status pi05_infer(pi05_session* session, const pi05_request* request, float* actions) {
   return guarded([&] {
-    require(session && request && actions, "Expected a session, a request and a place for the actions");
-    const pi05::Busy busy(session->inferring);
+    require(session && request && actions, "Expected session, request and actions, received a null pointer");
+    const pi05::BusyGuard busy(session->busy);
     const pi05::Request checked = pi05::checked_request(*request, session->checkpoint);
     pi05::Trace trace;
     if (request->trace)
@@ -238,7 +221,7 @@ pi05_status pi05_infer(pi05_session* session, const pi05_request* request, float
 
 pi05_status pi05_resize_pillow(const pi05_image* image, int32_t size, uint8_t* out) {
   return guarded([&] {
-    require(image && out, "Expected an image and a place for the result");
+    require(image && out, "Expected image and out, received a null pointer");
     require_range("a size", 1, 4096, size);
     pi05::check_image(*image, size, "the image");
     pi05::ThreadPool pool(1, false);
@@ -248,19 +231,11 @@ pi05_status pi05_resize_pillow(const pi05_image* image, int32_t size, uint8_t* o
 
 pi05_status pi05_resize_lerobot(const pi05_image* image, int32_t size, float* out) {
   return guarded([&] {
-    require(image && out, "Expected an image and a place for the result");
+    require(image && out, "Expected image and out, received a null pointer");
     require_range("a size", 1, 4096, size);
     pi05::check_image(*image, size, "the image");
     pi05::ThreadPool pool(1, false);
     pi05::resize_lerobot(pool, *image, size, out);
-  });
-}
-
-pi05_status pi05_make_checkpoint(const char* directory, pi05_size size, uint64_t seed) {
-  return guarded([&] {
-    require(directory, "Expected a directory, received a null pointer");
-    require_range("a checkpoint size", PI05_SIZE_TINY, PI05_SIZE_FULL, size);
-    pi05::make_checkpoint(directory, pi05::dimensions_of(size), seed);
   });
 }
 

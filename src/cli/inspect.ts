@@ -54,7 +54,7 @@ async function inspect(directory: string, files: readonly string[]): Promise<Ins
   const problems = new Problems();
   const statistics = inspectStatistics(directory, info, problems);
   const tokenizer = await inspectTokenizer(directory, info, problems);
-  const reports = [...description.faults, ...problems.list].map(problemReport);
+  const reports = [...description.problems, ...problems.list].map(problemReport);
   return {
     directory,
     ok: reports.length === 0,

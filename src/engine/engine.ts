@@ -107,5 +107,5 @@ export interface CheckpointDescription {
   /** Bytes of weights, as stored, that every inference reads. */
   readonly readBytes: number;
   /** All problems; a message may have further lines with details. */
-  readonly faults: readonly { readonly code: string; readonly message: string }[];
+  readonly problems: readonly { readonly code: string; readonly message: string }[];
 }

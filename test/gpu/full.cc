@@ -5,6 +5,7 @@
 
 #include "random_case.h"
 #include "scratch.h"
+#include "pi05/make_checkpoint.h"
 
 namespace {
 

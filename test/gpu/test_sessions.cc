@@ -6,6 +6,7 @@
 #include "fixtures.h"
 #include "gpu.h"
 #include "scratch.h"
+#include "pi05/make_checkpoint.h"
 
 using fixtures::Case;
 using fixtures::Session;

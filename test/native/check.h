@@ -1,4 +1,4 @@
-// Tests without a framework: TEST(claim) { CHECK(…); CHECK_LE(measured, tolerance); } and RUN_TESTS() at the end of the
+// A minimal test framework: TEST(claim) { CHECK(…); CHECK_LE(measured, tolerance); }, and RUN_TESTS() at the end of the
 // file.
 #pragma once
 
@@ -31,12 +31,12 @@ inline void fail(const char* file, int line, const char* text) {
   std::printf("%s:%d: %s\n", file, line, text);
 }
 
-// All tests, or those whose claim has `only` in it.
-inline int run(const char* only = "") {
-  int failed = 0, taken = 0;
+// Runs the tests whose claim contains `filter`. Returns 1 if one failed or none was run.
+inline int run(const char* filter = "") {
+  int failed = 0, count = 0;
   for (const Test& test : tests()) {
-    if (!std::strstr(test.claim, only)) continue;
-    taken++;
+    if (!std::strstr(test.claim, filter)) continue;
+    count++;
     const int before = failures();
     try {
       test.body();
@@ -47,7 +47,7 @@ inline int run(const char* only = "") {
     failed += !passed;
     std::printf("%s %s\n", passed ? "ok    " : "FAILED", test.claim);
   }
-  return taken == 0 || failed ? 1 : 0;
+  return count == 0 || failed ? 1 : 0;
 }
 
 }  // namespace check
@@ -62,7 +62,7 @@ inline int run(const char* only = "") {
     if (!(condition)) check::fail(__FILE__, __LINE__, #condition); \
   } while (0)
 
-// Prints the measurement beside its tolerance; NaN fails.
+// Prints the measurement and its tolerance; fails for NaN.
 #define CHECK_LE(measured, tolerance)                                                                            \
   do {                                                                                                           \
     const double check_measured = (measured), check_tolerance = (tolerance);                                     \

@@ -1,4 +1,4 @@
-// The golden data, and the engine as its callers see it: through the C ABI.
+// Golden data, and the engine through its C ABI.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace fixtures {
 
 inline std::string path(const std::string& name) { return std::string(PI05_FIXTURES) + "/" + name; }
 
-// One file of golden tensors.
+// A file of golden tensors.
 class Golden {
  public:
   explicit Golden(const std::string& name) : file_(pi05::open_safetensors(path(name))) {}
@@ -43,7 +43,7 @@ class Golden {
   pi05::Safetensors file_;
 };
 
-// Largest absolute error over the largest absolute value; infinite where the sizes differ or a value is NaN.
+// Largest absolute error divided by the largest absolute value; infinite if the sizes differ or a value is NaN.
 inline double relative_error(const std::vector<float>& actual, const std::vector<float>& expected) {
   if (actual.size() != expected.size() || expected.empty()) return INFINITY;
   double error = 0, largest = 0;
@@ -77,7 +77,7 @@ class Session {
   pi05_session* session_ = nullptr;
 };
 
-// Borrows all of it.
+// The request borrows all arguments.
 inline pi05_request request_of(const std::vector<pi05_image>& images, const std::vector<int32_t>& tokens,
                                const std::vector<float>& noise) {
   pi05_request request{};
@@ -88,7 +88,7 @@ inline pi05_request request_of(const std::vector<pi05_image>& images, const std:
   return request;
 }
 
-// The inputs of one golden case, to be changed at will before request() is called.
+// The inputs of one golden case. A test may change them before it calls request().
 struct Case {
   explicit Case(const std::string& name) : golden(name) {
     mask = golden.values<int32_t>("image_mask");
@@ -98,7 +98,7 @@ struct Case {
       pixels.push_back(golden.values<uint8_t>("image_" + std::to_string(slot)));
   }
 
-  // Borrows from the case.
+  // The request borrows from the case.
   pi05_request request() {
     images.clear();
     for (size_t slot = 0; slot < mask.size(); slot++)
@@ -122,7 +122,7 @@ inline std::vector<float> infer(const Session& session, const pi05_request& requ
   return actions;
 }
 
-// Every intermediate by name, and the actions.
+// All intermediate tensors by name, and the actions.
 inline Tensors infer_traced(const Session& session, pi05_request request) {
   Tensors tensors;
   request.trace_user = &tensors;

@@ -1,4 +1,4 @@
-// Checkpoints to spoil: a scratch directory, and tensors that can be changed and written.
+// Modified checkpoints: a temporary directory, and tensors that a test changes and writes to it.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 
 namespace scratch {
 
-// Removed with all it holds.
+// A temporary directory, removed with its contents.
 class Directory {
  public:
   Directory() {
@@ -63,7 +63,7 @@ inline std::string framed(const std::string& header, const std::string& data) {
   return bytes + header + data;
 }
 
-// `padding` blanks after the header move the data to other addresses.
+// `padding` spaces after the header change the alignment of the data.
 inline std::string safetensors(const std::vector<Entry>& entries, size_t padding = 0) {
   std::string header = "{", data;
   for (const Entry& e : entries) {
@@ -82,7 +82,7 @@ inline std::string text_of(const std::string& path) {
   return std::string(file.data(), static_cast<size_t>(file.size()));
 }
 
-// The golden model's tensors and sizes, changed by `change`, in a directory.
+// Writes the golden model, with its tensors changed by `change`.
 inline void write_model(const Directory& directory, const std::function<void(std::vector<Entry>&)>& change,
                         const std::string& family = "tiny-openpi", size_t padding = 0) {
   std::vector<Entry> entries = load(fixtures::path(family + "/model.safetensors"));
@@ -93,7 +93,7 @@ inline void write_model(const Directory& directory, const std::function<void(std
 
 struct Outcome {
   pi05_status status;
-  std::string said;
+  std::string message;
 };
 
 inline Outcome open(const std::string& directory) {

@@ -1,9 +1,10 @@
-// What the C ABI refuses, and how it says so.
+// The argument checks of the C ABI and their error sentences.
 #include <functional>
 #include <limits>
 
 #include "check.h"
 #include "fixtures.h"
+#include "pi05/make_checkpoint.h"
 
 using fixtures::Case;
 using fixtures::Session;
@@ -12,69 +13,69 @@ namespace {
 
 const char* kCase = "tiny-openpi/case_one_camera.safetensors";
 
-// Changes a good request for the worse; expects the refusal to contain `part`.
-void check_refused(const Session& session, const char* part, const std::function<void(Case&, pi05_request&)>& spoil) {
+// Makes a valid request invalid with `change`, and expects an error sentence that contains `part`.
+void check_rejected(const Session& session, const char* part, const std::function<void(Case&, pi05_request&)>& change) {
   Case inputs(kCase);
   pi05_request request = inputs.request();
-  spoil(inputs, request);
+  change(inputs, request);
   std::vector<float> actions(static_cast<size_t>(session.info.horizon * session.info.action_dim), 7.0f);
   const pi05_status status = pi05_infer(session.get(), &request, actions.data());
-  const std::string said = pi05_last_error();
-  if (status != PI05_INVALID_ARGUMENT || said.find(part) == std::string::npos)
+  const std::string message = pi05_last_error();
+  if (status != PI05_INVALID_ARGUMENT || message.find(part) == std::string::npos)
     std::printf("  expected INVALID_ARGUMENT with \"%s\", received %s: %s\n", part, pi05_status_name(status),
-                said.c_str());
+                message.c_str());
   CHECK(status == PI05_INVALID_ARGUMENT);
-  CHECK(said.find(part) != std::string::npos);
+  CHECK(message.find(part) != std::string::npos);
   CHECK(std::all_of(actions.begin(), actions.end(), [](float value) { return value == 7.0f; }));
 }
 
 }  // namespace
 
-TEST(refuses_requests_that_cannot_be_meant) {
+TEST(rejects_invalid_requests) {
   const Session session(fixtures::path("tiny-openpi"));
   std::vector<float> previous(10 * 32);
   const auto chunked = [&](pi05_rtc_mode mode, int32_t rows, int32_t delay, int32_t horizon, float weight) {
     return pi05_rtc{mode, PI05_RTC_LINEAR, previous.data(), rows, delay, horizon, weight};
   };
-  check_refused(session, "an image in at least one of 3 slots",
-                [](Case& c, pi05_request&) { c.images[0].data = nullptr; });
-  check_refused(session, "Expected images", [](Case&, pi05_request& r) { r.images = nullptr; });
-  check_refused(session, "a step of at least 672 bytes for image 0, received 671",
-                [](Case& c, pi05_request&) { c.images[0].step = 671; });
-  check_refused(session, "224 rows of 672 bytes for image 0, received 150527 bytes",
-                [](Case& c, pi05_request&) { c.images[0].bytes--; });
-  check_refused(session, "received 150528 bytes", [](Case& c, pi05_request&) { c.images[0].step = INT64_MAX; });
-  check_refused(session, "received 0x224", [](Case& c, pi05_request&) { c.images[0].width = 0; });
-  check_refused(session, "received 224x-1", [](Case& c, pi05_request&) { c.images[0].height = -1; });
-  check_refused(session, "an aspect ratio of at most 224:1 for image 0, received 1x225",
-                [](Case& c, pi05_request&) { c.images[0].width = 1, c.images[0].height = 225; });
-  check_refused(session, "an encoding of rgb8, bgr8, rgba8, bgra8 or mono8 for image 0",
-                [](Case& c, pi05_request&) { c.images[0].pixels = static_cast<pi05_pixels>(9); });
-  check_refused(session, "1 to 48 prompt tokens, received 0", [](Case&, pi05_request& r) { r.token_count = 0; });
-  check_refused(session, "1 to 48 prompt tokens, received 49", [](Case&, pi05_request& r) { r.token_count = 49; });
-  check_refused(session, "prompt tokens, received a null pointer", [](Case&, pi05_request& r) { r.tokens = nullptr; });
-  check_refused(session, "0 to 511, received 512 at index 3", [](Case& c, pi05_request&) { c.tokens[3] = 512; });
-  check_refused(session, "0 to 511, received -1 at index 0", [](Case& c, pi05_request&) { c.tokens[0] = -1; });
-  check_refused(session, "Expected noise", [](Case&, pi05_request& r) { r.noise = nullptr; });
-  check_refused(session, "finite values for noise, received nan at index 5",
-                [](Case& c, pi05_request&) { c.noise[5] = std::numeric_limits<float>::quiet_NaN(); });
-  check_refused(session, "received -1", [](Case&, pi05_request& r) { r.steps = -1; });
-  check_refused(session, "known chunking mode",
-                [](Case&, pi05_request& r) { r.rtc.mode = static_cast<pi05_rtc_mode>(3); });
-  check_refused(session, "Expected a previous chunk", [](Case&, pi05_request& r) { r.rtc.mode = PI05_RTC_GUIDED; });
-  check_refused(session, "previous rows from 1 to 10, received 11",
-                [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 11, 0, 5, 5); });
-  check_refused(session, "previous rows from 1 to 10, received 0",
-                [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_TRAINED, 0, 0, 5, 5); });
-  check_refused(session, "a delay from 0 to 4, received 5",
-                [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_TRAINED, 4, 5, 5, 5); });
-  check_refused(session, "a delay from 0 to 4, received -1",
-                [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 4, -1, 5, 5); });
-  check_refused(session, "execution horizon of at least 1",
-                [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 4, 1, 0, 5); });
-  check_refused(session, "largest guidance weight",
-                [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 4, 1, 4, NAN); });
-  check_refused(session, "finite values for the previous chunk", [&](Case&, pi05_request& r) {
+  check_rejected(session, "an image in at least one of 3 slots",
+                 [](Case& c, pi05_request&) { c.images[0].data = nullptr; });
+  check_rejected(session, "Expected images", [](Case&, pi05_request& r) { r.images = nullptr; });
+  check_rejected(session, "a step of at least 672 bytes for image 0, received 671",
+                 [](Case& c, pi05_request&) { c.images[0].step = 671; });
+  check_rejected(session, "224 rows of 672 bytes for image 0, received 150527 bytes",
+                 [](Case& c, pi05_request&) { c.images[0].bytes--; });
+  check_rejected(session, "received 150528 bytes", [](Case& c, pi05_request&) { c.images[0].step = INT64_MAX; });
+  check_rejected(session, "received 0x224", [](Case& c, pi05_request&) { c.images[0].width = 0; });
+  check_rejected(session, "received 224x-1", [](Case& c, pi05_request&) { c.images[0].height = -1; });
+  check_rejected(session, "an aspect ratio of at most 224:1 for image 0, received 1x225",
+                 [](Case& c, pi05_request&) { c.images[0].width = 1, c.images[0].height = 225; });
+  check_rejected(session, "an encoding of rgb8, bgr8, rgba8, bgra8 or mono8 for image 0",
+                 [](Case& c, pi05_request&) { c.images[0].pixels = static_cast<pi05_pixels>(9); });
+  check_rejected(session, "1 to 48 prompt tokens, received 0", [](Case&, pi05_request& r) { r.token_count = 0; });
+  check_rejected(session, "1 to 48 prompt tokens, received 49", [](Case&, pi05_request& r) { r.token_count = 49; });
+  check_rejected(session, "prompt tokens, received a null pointer", [](Case&, pi05_request& r) { r.tokens = nullptr; });
+  check_rejected(session, "0 to 511, received 512 at index 3", [](Case& c, pi05_request&) { c.tokens[3] = 512; });
+  check_rejected(session, "0 to 511, received -1 at index 0", [](Case& c, pi05_request&) { c.tokens[0] = -1; });
+  check_rejected(session, "Expected noise", [](Case&, pi05_request& r) { r.noise = nullptr; });
+  check_rejected(session, "finite values for noise, received nan at index 5",
+                 [](Case& c, pi05_request&) { c.noise[5] = std::numeric_limits<float>::quiet_NaN(); });
+  check_rejected(session, "received -1", [](Case&, pi05_request& r) { r.steps = -1; });
+  check_rejected(session, "an RTC mode of none, guided or trained",
+                 [](Case&, pi05_request& r) { r.rtc.mode = static_cast<pi05_rtc_mode>(3); });
+  check_rejected(session, "Expected a previous chunk", [](Case&, pi05_request& r) { r.rtc.mode = PI05_RTC_GUIDED; });
+  check_rejected(session, "previous rows from 1 to 10, received 11",
+                 [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 11, 0, 5, 5); });
+  check_rejected(session, "previous rows from 1 to 10, received 0",
+                 [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_TRAINED, 0, 0, 5, 5); });
+  check_rejected(session, "a delay from 0 to 4, received 5",
+                 [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_TRAINED, 4, 5, 5, 5); });
+  check_rejected(session, "a delay from 0 to 4, received -1",
+                 [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 4, -1, 5, 5); });
+  check_rejected(session, "execution horizon of at least 1",
+                 [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 4, 1, 0, 5); });
+  check_rejected(session, "largest guidance weight",
+                 [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 4, 1, 4, NAN); });
+  check_rejected(session, "finite values for the previous chunk", [&](Case&, pi05_request& r) {
     previous[3] = INFINITY;
     r.rtc = chunked(PI05_RTC_GUIDED, 4, 1, 4, 5);
   });
@@ -89,8 +90,8 @@ TEST(reports_the_limits_that_it_applies) {
   request.steps = limits.max_flow_steps;
   fixtures::infer(session, request);
   const std::string most = std::to_string(limits.max_flow_steps), more = std::to_string(limits.max_flow_steps + 1);
-  check_refused(session, ("1 to " + most + " flow steps (0 = the checkpoint's own), received " + more).c_str(),
-                [&](Case&, pi05_request& r) { r.steps = limits.max_flow_steps + 1; });
+  check_rejected(session, ("1 to " + most + " flow steps (0 = the checkpoint's own), received " + more).c_str(),
+                 [&](Case&, pi05_request& r) { r.steps = limits.max_flow_steps + 1; });
 
   std::vector<uint8_t> row, out;
   const auto resize = [&](int32_t width) {
@@ -111,21 +112,21 @@ TEST(reports_the_limits_that_it_applies) {
   CHECK(std::string(pi05_last_error()).find("to " + std::to_string(limits.max_threads) + ",") != std::string::npos);
 }
 
-TEST(takes_a_good_request_after_a_refused_one) {
+TEST(accepts_a_valid_request_after_an_invalid_one) {
   const Session session(fixtures::path("tiny-openpi"));
-  check_refused(session, "flow steps", [](Case&, pi05_request& r) { r.steps = pi05_get_limits().max_flow_steps + 1; });
+  check_rejected(session, "flow steps", [](Case&, pi05_request& r) { r.steps = pi05_get_limits().max_flow_steps + 1; });
   Case inputs(kCase);
   CHECK_LE(fixtures::relative_error(fixtures::infer(session, inputs.request()), inputs.golden.floats("actions")), 1e-5);
   CHECK(std::string(pi05_last_error()).empty());
 }
 
-TEST(refuses_a_second_inference_while_one_runs) {
+TEST(rejects_a_second_inference_while_one_runs) {
   const Session session(fixtures::path("tiny-openpi"));
   struct Second {
     const Session& session;
     Case inputs{kCase};
     pi05_status status = PI05_OK;
-    std::string said{};
+    std::string message{};
   } second{session};
   Case first(kCase);
   pi05_request request = first.request();
@@ -135,14 +136,14 @@ TEST(refuses_a_second_inference_while_one_runs) {
     std::vector<float> actions(10 * 32);
     const pi05_request inner = s.inputs.request();
     s.status = pi05_infer(s.session.get(), &inner, actions.data());
-    s.said = pi05_last_error();
+    s.message = pi05_last_error();
   };
   CHECK_LE(fixtures::relative_error(fixtures::infer(session, request), first.golden.floats("actions")), 1e-5);
   CHECK(second.status == PI05_INVALID_ARGUMENT);
-  CHECK(second.said == "Expected one inference at a time, received another while one runs");
+  CHECK(second.message == "Expected one inference at a time, received another while one runs");
 }
 
-TEST(says_which_backend_is_not_there) {
+TEST(names_an_unavailable_backend) {
   const std::string directory = fixtures::path("tiny-openpi");
   pi05_session* session = nullptr;
   pi05_options options{directory.c_str(), PI05_BACKEND_AUTO, 1, 0};
@@ -156,7 +157,7 @@ TEST(says_which_backend_is_not_there) {
   options.backend = PI05_BACKEND_CPU;
   options.threads = -1;
   CHECK(pi05_open(&options, &session) == PI05_INVALID_ARGUMENT && session == nullptr);
-  // A build without the backend, a machine without a GPU: one sentence each. Where both are there, it opens.
+  // A build without CUDA and a machine without a GPU each have their own sentence. With both, the session opens.
   options.threads = 1;
   options.backend = PI05_BACKEND_CUDA;
   const pi05_status status = pi05_open(&options, &session);
@@ -165,7 +166,7 @@ TEST(says_which_backend_is_not_there) {
   pi05_close(session);
 }
 
-TEST(refuses_null_pointers) {
+TEST(rejects_null_pointers) {
   pi05_info info{};
   CHECK(pi05_open(nullptr, nullptr) == PI05_INVALID_ARGUMENT);
   CHECK(pi05_get_info(nullptr, &info) == PI05_INVALID_ARGUMENT);

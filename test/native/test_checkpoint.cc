@@ -1,8 +1,9 @@
-// Reading checkpoints: stored types, names, shards, and everything that can be wrong with one.
+// Reading checkpoints: stored types, names, shards and problems.
 #include "checkpoint/checkpoint.h"
 
 #include "check.h"
 #include "checkpoint/model_file.h"
+#include "checkpoint/tensor_spec.h"
 #include "error.h"
 #include "fixtures.h"
 #include "scratch.h"
@@ -16,8 +17,7 @@ using scratch::Outcome;
 namespace {
 
 const std::string kVision = "paligemma_with_expert.paligemma.model.vision_tower.vision_model.";
-const std::string kLmHead = "paligemma_with_expert.paligemma.lm_head.weight";
-const std::string kEmbedTokens = "paligemma_with_expert.paligemma.model.language_model.embed_tokens.weight";
+const std::string kLmHead = pi05::kLmHead, kEmbedTokens = pi05::kEmbedTokens;
 
 std::vector<float> actions_of(const std::string& directory) {
   const Session session(directory);
@@ -26,11 +26,11 @@ std::vector<float> actions_of(const std::string& directory) {
 }
 
 void check_outcome(const Outcome& outcome, pi05_status status, const std::vector<std::string>& parts) {
-  if (outcome.status != status) std::printf("  %s: %s\n", pi05_status_name(outcome.status), outcome.said.c_str());
+  if (outcome.status != status) std::printf("  %s: %s\n", pi05_status_name(outcome.status), outcome.message.c_str());
   CHECK(outcome.status == status);
   for (const std::string& part : parts) {
-    const bool found = outcome.said.find(part) != std::string::npos;
-    if (!found) std::printf("  no \"%s\" in: %s\n", part.c_str(), outcome.said.c_str());
+    const bool found = outcome.message.find(part) != std::string::npos;
+    if (!found) std::printf("  no \"%s\" in: %s\n", part.c_str(), outcome.message.c_str());
     CHECK(found);
   }
 }
@@ -61,7 +61,7 @@ float from_bf16(uint16_t half) {
   return value;
 }
 
-// Enough of fp16 for weights: no infinities; what is below its normals becomes 0.
+// fp16 for weights: no infinities, and subnormals become 0.
 uint16_t to_f16(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, 4);
@@ -76,10 +76,10 @@ float from_f16(uint16_t half) {
   return half & 0x8000 ? -value : value;
 }
 
-// The golden model rounded to two bytes a value, stored as those or as fp32 of the same values. The prefix is equal to
-// the last bit; the flow's thin products add up in another order for another type.
+// The golden model rounded to 16-bit values, stored as those or as fp32 of the same values. The prefix is
+// bit-identical; the skinny GEMMs of the flow sum in another order for another type.
 template <typename Narrow, typename Widen>
-void check_narrow(const char* dtype, Narrow narrow, Widen widen, size_t padding) {
+void check_16_bit(const char* dtype, Narrow narrow, Widen widen, size_t padding) {
   const Directory narrow_directory, wide_directory;
   const auto convert = [&](bool keep_narrow) {
     return [&, keep_narrow](std::vector<Entry>& entries) {
@@ -114,11 +114,11 @@ void check_narrow(const char* dtype, Narrow narrow, Widen widen, size_t padding)
 
 }  // namespace
 
-TEST(weights_stored_as_bf16_compute_what_their_fp32_copies_do) { check_narrow("BF16", to_bf16, from_bf16, 0); }
-TEST(weights_stored_as_f16_compute_what_their_fp32_copies_do) { check_narrow("F16", to_f16, from_f16, 0); }
-TEST(weights_at_odd_addresses_load) { check_narrow("BF16", to_bf16, from_bf16, 1); }
+TEST(weights_stored_as_bf16_compute_what_their_fp32_copies_do) { check_16_bit("BF16", to_bf16, from_bf16, 0); }
+TEST(weights_stored_as_f16_compute_what_their_fp32_copies_do) { check_16_bit("F16", to_f16, from_f16, 0); }
+TEST(unaligned_weights_load) { check_16_bit("BF16", to_bf16, from_bf16, 1); }
 
-TEST(concludes_the_family_and_says_why) {
+TEST(detects_the_family_and_gives_the_reason) {
   const Session openpi(fixtures::path("tiny-openpi")), lerobot(fixtures::path("tiny-lerobot"));
   CHECK(openpi.info.family == PI05_FAMILY_OPENPI && openpi.info.resize == PI05_RESIZE_PILLOW);
   CHECK(std::string(openpi.info.family_reason) == "tensor names without \"model.\" and no LeRobot config.json");
@@ -139,10 +139,10 @@ TEST(concludes_the_family_and_says_why) {
   CHECK(std::string(config.info.family_reason) == "config.json has type \"pi05\"");
   CHECK(member.info.family == PI05_FAMILY_OPENPI && member.info.resize == PI05_RESIZE_LEROBOT);
   CHECK(!member.info.state_in_prompt && member.info.rtc_trained_max_delay == 4);
-  CHECK(std::string(member.info.family_reason) == "pi05_model.json says so");
+  CHECK(std::string(member.info.family_reason) == "set in pi05_model.json");
 }
 
-TEST(tells_the_model_s_sizes) {
+TEST(reports_the_model_s_sizes) {
   const Session session(fixtures::path("tiny-openpi"));
   const pi05_info& info = session.info;
   CHECK(info.slots == 3 && info.action_dim == 32 && info.horizon == 10 && info.flow_steps == 10);
@@ -166,7 +166,7 @@ TEST(a_sharded_checkpoint_computes_what_a_single_file_does) {
   check_outcome(scratch::open(directory.path), PI05_CHECKPOINT_TENSORS, {"expected a file name for a"});
 }
 
-TEST(embed_tokens_wins_over_lm_head) {
+TEST(embed_tokens_has_precedence_over_lm_head) {
   const Directory directory, only_embed;
   scratch::write_model(directory, [](std::vector<Entry>& entries) {
     Entry copy = scratch::entry(entries, kLmHead);
@@ -225,7 +225,7 @@ TEST(reports_every_wrong_tensor_at_once) {
         family);
     check_outcome(
         scratch::open(directory.path), PI05_CHECKPOINT_TENSORS,
-        {"6 faults:", "\n  " + prefix + "time_mlp_in.bias: missing",
+        {"6 problems:", "\n  " + prefix + "time_mlp_in.bias: missing",
          "\n  " + prefix + kVision + "embeddings.position_embedding.weight: missing",
          "\n  " + prefix + "action_in_proj.weight: expected shape [64, 32], received [32, 64]",
          "\n  " + prefix + "action_out_proj.bias: expected F32, BF16 or F16, received I32",
@@ -234,7 +234,7 @@ TEST(reports_every_wrong_tensor_at_once) {
   }
 }
 
-TEST(reports_a_missing_embedding_under_both_names_and_a_doubled_tensor) {
+TEST(reports_a_missing_embedding_under_both_names_and_a_duplicate_tensor) {
   const Directory missing, doubled;
   scratch::write_model(missing, [](std::vector<Entry>& entries) {
     entries.erase(entries.begin() + (&scratch::entry(entries, kLmHead) - entries.data()));
@@ -250,17 +250,17 @@ TEST(reports_a_missing_embedding_under_both_names_and_a_doubled_tensor) {
                 {"model.time_mlp_in.bias: the same tensor as time_mlp_in.bias"});
 }
 
-TEST(standard_sizes_without_a_model_file_name_every_misshapen_tensor) {
+TEST(without_a_model_file_every_tensor_of_non_standard_shape_is_reported) {
   const Directory directory;
   scratch::write_model(directory, [](std::vector<Entry>&) {});
   std::filesystem::remove(directory.path + "/pi05_model.json");
   check_outcome(scratch::open(directory.path), PI05_CHECKPOINT_TENSORS,
-                {"Expected the 812 tensors", "(of the standard sizes: it has no pi05_model.json)",
+                {"Expected the 812 tensors", "(with the standard sizes, because it has no pi05_model.json)",
                  "action_in_proj.weight: expected shape [1024, 32], received [64, 32]",
                  "encoder.layers.26.mlp.fc2.bias: missing"});
 }
 
-TEST(refuses_what_is_not_there) {
+TEST(rejects_missing_files) {
   check_outcome(scratch::open("/nonexistent/pi05"), PI05_CHECKPOINT_MISSING,
                 {"/nonexistent/pi05: No such file or directory"});
   const Directory directory;
@@ -271,8 +271,8 @@ TEST(refuses_what_is_not_there) {
   check_outcome(scratch::open(directory.path), PI05_CHECKPOINT_MISSING, {"not a regular file"});
 }
 
-TEST(refuses_headers_that_lie) {
-  const std::string whole = scratch::text_of(fixtures::path("tiny-openpi/model.safetensors"));
+TEST(rejects_headers_that_contradict_the_file) {
+  const std::string file = scratch::text_of(fixtures::path("tiny-openpi/model.safetensors"));
   const Directory directory;
   const auto check_bytes = [&](const std::string& bytes, const std::vector<std::string>& parts) {
     directory.write("model.safetensors", bytes);
@@ -280,13 +280,13 @@ TEST(refuses_headers_that_lie) {
   };
   check_bytes("", {"only 0 bytes"});
   check_bytes("1234567", {"only 7 bytes"});
-  check_bytes(whole.substr(0, 1000), {"its header claims"});
-  check_bytes(whole.substr(0, whole.size() - 1), {"it is cut short: " + std::to_string(whole.size() - 1) + " of the " +
-                                                  std::to_string(whole.size()) + " bytes"});
-  check_bytes(whole + "x", {"end of file: 1 bytes belong to no tensor"});
+  check_bytes(file.substr(0, 1000), {"its header claims"});
+  check_bytes(file.substr(0, file.size() - 1), {"it is truncated: " + std::to_string(file.size() - 1) + " of the " +
+                                                std::to_string(file.size()) + " bytes"});
+  check_bytes(file + "x", {"end of file: 1 bytes belong to no tensor"});
   check_bytes(std::string(8, '\xff') + "{}", {"its header claims 18446744073709551615 bytes"});
 
-  check_header("{]", "", {"its header is no JSON"});
+  check_header("{]", "", {"its header is not JSON"});
   check_header("[]", "", {"its header is an array"});
   check_header(R"({"a":{"dtype":"F32","shape":[1]}})", "", {"a: expected dtype, shape and two data_offsets"});
   check_header(
@@ -309,7 +309,7 @@ TEST(refuses_headers_that_lie) {
                {"a: 4 bytes before it belong to no tensor"});
 }
 
-TEST(refuses_model_files_by_key) {
+TEST(names_the_invalid_keys_of_a_model_file) {
   check_model_file("{", {"Expected JSON in", "pi05_model.json"});
   check_model_file("[]", {"received an array"});
   check_model_file("{}", {"\"pi05-model/1\" for format, received nothing"});
@@ -317,7 +317,8 @@ TEST(refuses_model_files_by_key) {
       R"({"format":"pi05-model/2","visoin":{},"vision":{"hidden":"144","depth":3},"prefix":3,"num_steps":0,)"
       R"("family":"pi0","resize":1,"state_in_prompt":1,"rtc":{"trained_max_delay":-1,"x":0}})",
       {"\"pi05-model/1\" for format, received \"pi05-model/2\"", "no member visoin", "vision.hidden, received \"144\"",
-       "no member vision.depth", "an object for prefix, received 3", "from 1 to 100 for num_steps, received 0",
+       "no member vision.depth", "an object for prefix, received 3",
+       "from 1 to " + std::to_string(pi05_get_limits().max_flow_steps) + " for num_steps, received 0",
        "\"openpi\" or \"lerobot\" for family, received \"pi0\"", "\"pillow\" or \"lerobot\" for resize, received 1",
        "true or false for state_in_prompt, received 1", "rtc.trained_max_delay, received -1", "no member rtc.x"});
   check_model_file(R"({"format":"pi05-model/1","vision":{"heads":7},"expert":{"layers":3,"head_dim":32}})",
@@ -326,7 +327,7 @@ TEST(refuses_model_files_by_key) {
                     "equal expert.head_dim and prefix.head_dim, received 32 and 256"});
 }
 
-TEST(without_a_model_file_a_lerobot_config_says_what_it_can) {
+TEST(without_a_model_file_sizes_come_from_a_lerobot_config) {
   const Directory directory;
   directory.write("config.json", scratch::text_of(fixtures::path("tiny-lerobot/config.json")));
   const pi05::ModelFile model = pi05::read_model_file(directory.path);
@@ -337,7 +338,7 @@ TEST(without_a_model_file_a_lerobot_config_says_what_it_can) {
   directory.write("config.json", R"({"type": "pi05", "chunk_size": "ten"})");
   try {
     pi05::read_model_file(directory.path);
-    CHECK(!"refused");
+    CHECK(!"rejected");
   } catch (const pi05::Error& error) {
     CHECK(std::string(error.what()).find("from 1 to 4096 for chunk_size, received \"ten\"") != std::string::npos);
   }
@@ -345,7 +346,7 @@ TEST(without_a_model_file_a_lerobot_config_says_what_it_can) {
   CHECK(!pi05::read_model_file(directory.path).is_lerobot_config);
 }
 
-TEST(without_a_model_file_openpi_s_converter_says_horizon_and_action_dim) {
+TEST(without_a_model_file_horizon_and_action_dim_come_from_openpi_s_config) {
   const Directory directory;
   directory.write("config.json", R"({"action_dim": 24, "action_horizon": 15, "paligemma_variant": "gemma_2b"})");
   const pi05::ModelFile model = pi05::read_model_file(directory.path);
@@ -354,41 +355,42 @@ TEST(without_a_model_file_openpi_s_converter_says_horizon_and_action_dim) {
   CHECK(pi05::read_model_file(directory.path).dims.horizon == 50);
 }
 
-TEST(inspects_headers_alone_and_tells_every_fault) {
-  struct Told {
+TEST(inspection_reads_only_headers_and_reports_every_problem) {
+  struct Problems {
     std::vector<pi05_status> codes;
     std::string texts;
-    static void keep(void* user, pi05_status status, const char* text) {
-      auto* told = static_cast<Told*>(user);
-      told->codes.push_back(status);
-      told->texts += std::string(text) + "\n";
+    static void add(void* user, pi05_status status, const char* text) {
+      auto* problems = static_cast<Problems*>(user);
+      problems->codes.push_back(status);
+      problems->texts += std::string(text) + "\n";
     }
   };
-  const auto inspect = [](const std::string& directory, Told& told) {
+  const auto inspect = [](const std::string& directory, Problems& problems) {
     pi05_description description = {};
-    CHECK(pi05_inspect(directory.c_str(), &description, &Told::keep, &told) == PI05_OK);
+    CHECK(pi05_inspect(directory.c_str(), &description, &Problems::add, &problems) == PI05_OK);
     return description;
   };
-  Told none;
-  const pi05_description whole = inspect(fixtures::path("tiny-lerobot"), none);
-  CHECK(none.codes.empty() && whole.info.family == PI05_FAMILY_LEROBOT && whole.info.horizon == 10);
-  CHECK(whole.info.parameters > whole.used_parameters && whole.read_bytes < whole.info.weight_bytes);
-  CHECK(whole.f32.bytes == whole.info.weight_bytes && whole.f32.tensors > 100 && whole.bf16.tensors == 0);
-  CHECK(whole.prefix_width == 128 && whole.prefix_layers == 3 && whole.vision_width == 144 && whole.expert_width == 64);
+  Problems none;
+  const pi05_description complete = inspect(fixtures::path("tiny-lerobot"), none);
+  CHECK(none.codes.empty() && complete.info.family == PI05_FAMILY_LEROBOT && complete.info.horizon == 10);
+  CHECK(complete.info.parameters > complete.used_parameters && complete.read_bytes < complete.info.weight_bytes);
+  CHECK(complete.f32.bytes == complete.info.weight_bytes && complete.f32.tensors > 100 && complete.bf16.tensors == 0);
+  CHECK(complete.prefix_width == 128 && complete.prefix_layers == 3 && complete.vision_width == 144 &&
+        complete.expert_width == 64);
 
   const Directory directory;
   const std::string bytes = scratch::text_of(fixtures::path("tiny-lerobot/model.safetensors"));
   directory.write("model.safetensors", bytes.substr(0, bytes.size() / 2));
   directory.write("pi05_model.json", R"({"format": "pi05-model/2"})");
-  Told both;
-  const pi05_description cut = inspect(directory.path, both);
+  Problems both;
+  const pi05_description truncated = inspect(directory.path, both);
   CHECK(both.codes.size() == 2 && both.texts.find("pi05-model/2") != std::string::npos);
-  CHECK(both.texts.find("cut short: " + std::to_string(bytes.size() / 2) + " of the " + std::to_string(bytes.size())) !=
+  CHECK(both.texts.find("truncated: " + std::to_string(bytes.size() / 2) + " of the " + std::to_string(bytes.size())) !=
         std::string::npos);
-  CHECK(cut.info.family == PI05_FAMILY_LEROBOT && cut.f32.tensors == whole.f32.tensors);
+  CHECK(truncated.info.family == PI05_FAMILY_LEROBOT && truncated.f32.tensors == complete.f32.tensors);
 
   pi05_description unused = {};
-  CHECK(pi05_inspect("/nonexistent/pi05", &unused, &Told::keep, &none) == PI05_CHECKPOINT_MISSING);
+  CHECK(pi05_inspect("/nonexistent/pi05", &unused, &Problems::add, &none) == PI05_CHECKPOINT_MISSING);
 }
 
 RUN_TESTS()

@@ -1,4 +1,4 @@
-// The whole model against the reference implementations' own numbers, both families, every case.
+// The whole model against the values of the reference implementations: both families, all cases.
 #include "check.h"
 #include "fixtures.h"
 
@@ -8,7 +8,7 @@ using fixtures::Tensors;
 
 namespace {
 
-// Largest error over largest value. Keys are turned by angles that the references compute in fp32.
+// For relative_error(). Larger for keys, because the references compute the RoPE angles in fp32.
 double tolerance_of(const std::string& name) { return name.compare(0, 8, "prefix_k") == 0 ? 3e-5 : 1e-5; }
 
 void check_tensor(const std::string& label, const std::vector<float>& actual, const std::vector<float>& expected,
@@ -60,7 +60,7 @@ TEST(results_do_not_depend_on_the_number_of_threads) {
   }
 }
 
-TEST(an_inference_does_not_depend_on_those_before_it) {
+TEST(an_inference_does_not_depend_on_earlier_ones) {
   const Session session(fixtures::path("tiny-openpi"));
   Case one("tiny-openpi/case_one_camera.safetensors"), three("tiny-openpi/case_three_cameras.safetensors");
   const Tensors expected = fixtures::infer_traced(session, one.request());
@@ -70,9 +70,9 @@ TEST(an_inference_does_not_depend_on_those_before_it) {
   CHECK(fixtures::infer_traced(session, one.request()) == expected);
 }
 
-// The golden masked slots hold pictures; here they hold no picture at all, and whichever slot is left out takes no
-// position either.
-TEST(a_slot_without_a_picture_is_left_out) {
+// In the golden cases masked slots have images. Here they have none: an empty slot takes no position in the prefix,
+// whichever slot it is.
+TEST(a_slot_without_an_image_is_left_out) {
   const Session session(fixtures::path("tiny-openpi"));
   Case inputs("tiny-openpi/case_one_camera.safetensors");
   const std::vector<float> expected = fixtures::infer(session, inputs.request());
@@ -84,29 +84,29 @@ TEST(a_slot_without_a_picture_is_left_out) {
   }
 }
 
-TEST(every_input_moves_the_actions) {
+TEST(every_input_changes_the_actions) {
   const Session session(fixtures::path("tiny-openpi"));
   Case inputs("tiny-openpi/case_two_cameras_short_prompt.safetensors");
   const std::vector<float> expected = fixtures::infer(session, inputs.request());
-  const auto check_moves = [&](const char* what) {
-    double moved = 0;
+  const auto check_changes = [&](const char* what) {
+    double change = 0;
     const std::vector<float> actions = fixtures::infer(session, inputs.request());
     for (size_t i = 0; i < actions.size(); i++)
-      moved = std::max(moved, std::abs(double{actions[i]} - double{expected[i]}));
-    std::printf("  %-10s moves actions by %.1e (more than 1e-3)\n", what, moved);
-    CHECK(moved > 1e-3);
+      change = std::max(change, std::abs(double{actions[i]} - double{expected[i]}));
+    std::printf("  %-10s changes actions by %.1e (more than 1e-3)\n", what, change);
+    CHECK(change > 1e-3);
   };
   for (size_t slot = 0; slot < 2; slot++) {
     const std::vector<uint8_t> kept = inputs.pixels[slot];
     std::reverse(inputs.pixels[slot].begin(), inputs.pixels[slot].end());
-    check_moves(slot == 0 ? "picture 0" : "picture 1");
+    check_changes(slot == 0 ? "image 0" : "image 1");
     inputs.pixels[slot] = kept;
   }
   inputs.tokens.back() ^= 1;
-  check_moves("last token");
+  check_changes("last token");
   inputs.tokens.back() ^= 1;
   inputs.noise[100] += 0.1f;
-  check_moves("noise");
+  check_changes("noise");
 }
 
 RUN_TESTS()

@@ -24,11 +24,11 @@ struct Case {
   bool bias;
 };
 
-// Every matrix has columns past its width that no product may read (NaN) or write.
+// Every matrix has extra columns that no GEMM may read (they are NaN) or write.
 struct Matrices {
   int64_t lda, ldb, ldc;
   std::vector<float> a, b, bias, c;
-  std::vector<uint16_t> stored;  // b where its type has two bytes; b then holds the same values
+  std::vector<uint16_t> stored;  // b in a 16-bit type; b has the same values
 };
 
 Matrices make(const Case& t) {
@@ -46,7 +46,7 @@ Matrices make(const Case& t) {
   for (int64_t i = 0; i < b_rows; i++)
     for (int64_t p = 0; p < b_cols; p++) {
       const auto at = static_cast<size_t>(i * x.ldb + p);
-      // Of either type: sign, some exponents near 1, a mantissa.
+      // Valid in both types: sign, an exponent near 0, mantissa.
       const auto bits = static_cast<uint16_t>((random() & 0x807f) | (t.type == DType::BF16 ? 0x3f00 : 0x3800));
       x.stored[at] = bits;
       if (t.type == DType::F32)
@@ -69,7 +69,7 @@ void multiply(const Case& t, Matrices& x, ThreadPool& pool) {
   }
 }
 
-// Largest |c − exact| over Σ |a b| of its sum; infinite for a NaN, or where a column past the width was written.
+// Largest |c − exact| / Σ |a b|; infinite for a NaN, or if an extra column was written.
 double error(const Case& t, const Matrices& x) {
   double worst = 0;
   for (int64_t i = 0; i < t.m; i++) {
@@ -117,7 +117,7 @@ void on_every_instruction_set(const Body& body) {
 
 }  // namespace
 
-TEST(products_agree_with_float64_on_every_shape_type_and_instruction_set) {
+TEST(gemms_agree_with_float64_on_every_shape_type_and_instruction_set) {
   ThreadPool pool(2, false);
   on_every_instruction_set([&] {
     double worst = 0;
@@ -160,7 +160,7 @@ TEST(results_are_the_same_bits_with_any_number_of_threads) {
   });
 }
 
-TEST(no_columns_to_sum_gives_the_bias) {
+TEST(with_k_of_0_the_result_is_the_bias) {
   ThreadPool pool(1, false);
   on_every_instruction_set([&] {
     for (int64_t m : {2, 20}) {

@@ -8,8 +8,8 @@ using pi05::Json;
 
 namespace {
 
-// What the reader says about a faulty text; empty where it takes it.
-std::string refusal(const std::string& text) {
+// The error of parsing an invalid text; empty if it is valid.
+std::string parse_error(const std::string& text) {
   try {
     Json::parse(text);
     return "";
@@ -36,7 +36,7 @@ TEST(reads_every_kind_of_value) {
   CHECK(Json::parse("{}").object().empty());
 }
 
-TEST(holds_offsets_of_large_files_exactly) {
+TEST(reads_offsets_of_large_files_exactly) {
   CHECK(Json::parse("7470000001").integer() == 7470000001);
   CHECK(Json::parse("9007199254740991").integer() == 9007199254740991);
   CHECK(!Json::parse("9007199254740994").is_integer());
@@ -50,7 +50,7 @@ TEST(decodes_escapes_and_unicode) {
   CHECK(Json::parse("\"é€🤖\"").string() == "é€🤖");
 }
 
-TEST(refuses_what_json_is_not) {
+TEST(rejects_invalid_json) {
   for (const char* text : {"",
                            " ",
                            "{",
@@ -89,21 +89,21 @@ TEST(refuses_what_json_is_not) {
                            "\"\xc0\x80\"",
                            "\"\xed\xa0\x80\"",
                            "\"\xf4\x90\x80\x80\""}) {
-    const std::string said = refusal(text);
-    if (said.empty()) std::printf("  taken: %s\n", text);
-    CHECK(!said.empty());
+    const std::string error = parse_error(text);
+    if (error.empty()) std::printf("  accepted: %s\n", text);
+    CHECK(!error.empty());
   }
 }
 
-TEST(says_where_and_what) {
-  CHECK(refusal("{\"a\": x}") == "expected a value at byte 6, received 'x'");
-  CHECK(refusal("[1, 2") == "expected ']' or ',' in an array at byte 5, received the end");
-  CHECK(refusal("{\"a\":1,\"a\":2}") == "expected each key once, received \"a\" again at byte 7");
+TEST(errors_name_the_byte_and_what_was_expected) {
+  CHECK(parse_error("{\"a\": x}") == "expected a value at byte 6, received 'x'");
+  CHECK(parse_error("[1, 2") == "expected ']' or ',' in an array at byte 5, received the end");
+  CHECK(parse_error("{\"a\":1,\"a\":2}") == "expected each key once, received \"a\" again at byte 7");
 }
 
-TEST(refuses_nesting_without_end) {
-  CHECK(refusal(std::string(60, '[') + std::string(60, ']')).empty());
-  CHECK(!refusal(std::string(100000, '[')).empty());
+TEST(rejects_nesting_that_is_too_deep) {
+  CHECK(parse_error(std::string(60, '[') + std::string(60, ']')).empty());
+  CHECK(!parse_error(std::string(100000, '[')).empty());
 }
 
 RUN_TESTS()

@@ -3,7 +3,7 @@
 #include "check.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/model_file.h"
-#include "checkpoint/table.h"
+#include "checkpoint/tensor_spec.h"
 #include "fixtures.h"
 #include "scratch.h"
 
@@ -53,7 +53,7 @@ TEST(same_size_and_seed_same_bytes) {
   CHECK(scratch::text_of(one.path + "/model.safetensors") != scratch::text_of(other.path + "/model.safetensors"));
 }
 
-TEST(every_size_but_full_loads_and_gives_healthy_actions) {
+TEST(tiny_and_demo_load_and_give_plausible_actions) {
   for (const pi05_size size : {PI05_SIZE_TINY, PI05_SIZE_DEMO}) {
     const Directory directory;
     make(directory, size, 1);
@@ -85,13 +85,13 @@ TEST(adaptive_gates_average_a_third) {
   CHECK(std::abs(mean_of(floats_of(entries, "layer_norm1.weight")) - 1) < 0.1);
 }
 
-// Stored as openpi stores them: 812 tensors, 3.62 billion values.
-TEST(the_full_table_is_openpi_s) {
+// openpi's checkpoint has 812 tensors and 3.62 billion values.
+TEST(the_full_size_has_openpi_s_tensors) {
   pi05::Weights weights;
-  const std::vector<pi05::TensorSpec> table = pi05::tensor_table(pi05::dimensions_of(PI05_SIZE_FULL), weights);
-  CHECK(table.size() == 812);
+  const std::vector<pi05::TensorSpec> specs = pi05::tensor_specs(pi05::dimensions_of(PI05_SIZE_FULL), weights);
+  CHECK(specs.size() == 812);
   int64_t values = 0, full = 0;
-  for (const pi05::TensorSpec& spec : table) {
+  for (const pi05::TensorSpec& spec : specs) {
     int64_t count = 1;
     for (const int64_t length : spec.shape) count *= length;
     values += count;
@@ -105,12 +105,12 @@ TEST(the_full_table_is_openpi_s) {
   CHECK(values / 10'000'000 == 361 || values / 10'000'000 == 362);
 }
 
-TEST(says_when_it_cannot_write) {
+TEST(reports_a_failed_write) {
   CHECK(pi05_make_checkpoint("/nonexistent/pi05", PI05_SIZE_TINY, 0) == PI05_CHECKPOINT_MISSING);
-  CHECK(std::string(pi05_last_error()).find("Expected to write /nonexistent/pi05/model.safetensors") == 0);
+  CHECK(std::string(pi05_last_error()).find("write /nonexistent/pi05/model.safetensors failed: ") == 0);
 }
 
-TEST(the_model_file_reads_back) {
+TEST(the_model_file_is_read_with_the_same_sizes) {
   const Directory directory;
   const pi05::Dimensions demo = pi05::dimensions_of(PI05_SIZE_DEMO);
   directory.write("pi05_model.json", pi05::model_file_text(demo));

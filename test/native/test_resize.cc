@@ -18,7 +18,7 @@ Json index() {
 
 int64_t member(const Json& json, const char* key) { return json.find(key)->integer(); }
 
-// The fixtures' input that is made by formula: (height, width, 3).
+// The input image of the fixtures, by formula: (height, width, 3).
 std::vector<uint8_t> formula_image(int64_t width, int64_t height) {
   std::vector<uint8_t> pixels;
   for (int64_t y = 0; y < height; y++)
@@ -75,9 +75,9 @@ TEST(equals_pillow_bit_for_bit_at_every_size) {
   }
 }
 
-TEST(places_every_size_as_openpi_does_or_refuses_it) {
+TEST(places_every_size_as_openpi_does_or_rejects_it) {
   const Json json = index();
-  int64_t compared = 0, refused = 0;
+  int64_t compared = 0, rejected = 0;
   for (const char* list : {"files", "more_geometry"})
     for (const Json& size : json.find(list)->array()) {
       const int64_t width = member(size, "width"), height = member(size, "height");
@@ -90,11 +90,11 @@ TEST(places_every_size_as_openpi_does_or_refuses_it) {
       std::vector<uint8_t> out(224 * 224 * 3);
       const pi05_status status = pi05_resize_pillow(&image, 224, out.data());
       CHECK(status == (size.find("error") ? PI05_INVALID_ARGUMENT : PI05_OK));
-      refused += status != PI05_OK;
+      rejected += status != PI05_OK;
     }
-  std::printf("  %lld sizes, %lld of them refused\n", static_cast<long long>(compared),
-              static_cast<long long>(refused));
-  CHECK(compared == 44 && refused == 4);
+  std::printf("  %lld sizes, %lld of them rejected\n", static_cast<long long>(compared),
+              static_cast<long long>(rejected));
+  CHECK(compared == 44 && rejected == 4);
 }
 
 // The aspect ratio that pi05.h documents is where the truncating formula first gives 0.
@@ -158,8 +158,8 @@ TEST(reads_every_pixel_format_and_row_step) {
   CHECK(pillow(mono) == pillow(rgb(tripled, width, height)));
 }
 
-// PyTorch's own: interpolate([[0, 1]], 4, align_corners=False) = [0, 0.25, 0.75, 1]; and without antialias, a quarter
-// of the size takes the mean of the two middle pixels of each four.
+// In PyTorch interpolate([[0, 1]], 4, align_corners=False) = [0, 0.25, 0.75, 1]; and without antialias, a resize to a
+// quarter is the mean of the middle two of four pixels.
 TEST(interpolates_between_pixel_centres_like_pytorch) {
   const std::vector<uint8_t> two = {0, 0, 0, 255, 255, 255, 0, 0, 0, 255, 255, 255};
   const std::vector<float> wide = lerobot(rgb(two, 2, 2), 4);
@@ -173,8 +173,8 @@ TEST(interpolates_between_pixel_centres_like_pytorch) {
   for (size_t x = 0; x < 4; x++) CHECK(std::abs(narrow[x * 3] - (static_cast<float>(x) * 64 + 24) / 255.0f) <= 1e-6f);
 }
 
-// In double the product of a float and a half is exact, so only the last step rounds.
-TEST(lerobot_s_samples_are_placed_with_one_rounding) {
+// The product of a float and a half is exact in double, so only the conversion rounds.
+TEST(lerobot_s_sample_positions_are_rounded_once) {
   const pi05::LinearTaps taps = pi05::linear_taps(640, 224);
   const float scale = 640.0f / 224.0f;
   for (size_t i = 0; i < 224; i++) {
@@ -184,7 +184,7 @@ TEST(lerobot_s_samples_are_placed_with_one_rounding) {
   }
 }
 
-TEST(lerobot_leaves_the_model_s_own_size_alone_and_pads_with_black) {
+TEST(lerobot_does_not_change_the_model_s_size_and_pads_with_black) {
   const Golden golden("resize/224x224.safetensors");
   const std::vector<uint8_t> input = golden.values<uint8_t>("input");
   const std::vector<float> same = lerobot(rgb(input, 224, 224));

@@ -18,7 +18,7 @@ Json read(const char* name) {
   return Json::parse({file.data(), static_cast<size_t>(file.size())});
 }
 
-// Numbers of nested lists, in order.
+// All numbers of nested lists, in order.
 std::vector<float> numbers(const Json& json) {
   if (json.is(Json::Type::Number)) return {static_cast<float>(json.number())};
   std::vector<float> all;
@@ -72,15 +72,15 @@ TEST(prefix_weights_equal_lerobot_s_in_all_schedules) {
 TEST(guidance_weight_equals_lerobot_s) {
   const Json rtc = read("rtc.json");
   for (const Json& entry : rtc.find("guidance_weight")->array()) {
-    std::vector<float> strengths;
+    std::vector<float> weights;
     for (const Json& time : entry.find("time")->array())
-      strengths.push_back(
+      weights.push_back(
           pi05::guidance_weight(time.number(), static_cast<float>(entry.find("max_guidance_weight")->number())));
-    CHECK_LE(relative_error(strengths, numbers(*entry.find("guidance_weight"))), 1e-6);
+    CHECK_LE(relative_error(weights, numbers(*entry.find("guidance_weight"))), 1e-6);
   }
 }
 
-// The toy denoiser of rtc.json through the backend's Euler step.
+// The toy denoiser of rtc.json with the Euler step of the backend.
 TEST(guided_euler_steps_equal_the_worked_examples) {
   const Json rtc = read("rtc.json");
   const Json& worked = *rtc.find("worked");
@@ -98,7 +98,7 @@ TEST(guided_euler_steps_equal_the_worked_examples) {
     const std::vector<float> times = pi05::flow_times(PI05_FAMILY_LEROBOT, steps);
     if (example.find("previous_chunk_rows")->is(Json::Type::Number)) {
       std::copy(previous.begin(), previous.end(), y.begin());
-      if (name == "H")  // its previous chunk lacks the last column
+      if (name == "H")  // its previous chunk has no last column
         for (size_t r = 0; r < 10; r++) y[r * 4 + 3] = 0;
       const Json* end = example.find("execution_horizon");
       const int64_t horizon = end->is(Json::Type::Number) ? end->integer() : 10;
@@ -153,7 +153,7 @@ TEST(both_modes_equal_lerobot_s_actions) {
   }
 }
 
-TEST(trained_mode_keeps_the_held_rows_bit_for_bit) {
+TEST(trained_mode_keeps_the_frozen_rows_bit_for_bit) {
   const Session session(fixtures::path("tiny-lerobot"));
   const std::vector<float> previous = Golden("tiny-lerobot/case_two_cameras_rtc.safetensors").floats("prev_chunk");
   Case inputs("tiny-lerobot/case_two_cameras.safetensors");
@@ -167,7 +167,7 @@ TEST(trained_mode_keeps_the_held_rows_bit_for_bit) {
   CHECK(!std::equal(actions.begin() + 4 * 32, actions.begin() + 5 * 32, previous.begin() + 4 * 32));
 }
 
-TEST(an_inference_after_a_chunked_one_does_not_remember_it) {
+TEST(an_inference_does_not_depend_on_the_rtc_of_the_one_before) {
   const Session session(fixtures::path("tiny-lerobot"));
   const std::vector<float> previous = Golden("tiny-lerobot/case_two_cameras_rtc.safetensors").floats("prev_chunk");
   Case inputs("tiny-lerobot/case_two_cameras.safetensors");

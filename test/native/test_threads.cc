@@ -13,7 +13,7 @@
 
 using pi05::ThreadPool;
 
-TEST(visits_every_element_once_whatever_the_number_of_threads) {
+TEST(visits_every_element_once_with_any_number_of_threads) {
   for (int threads : {1, 2, 3, 8}) {
     ThreadPool pool(threads, false);
     CHECK(pool.size() == threads);
@@ -28,7 +28,7 @@ TEST(visits_every_element_once_whatever_the_number_of_threads) {
   }
 }
 
-TEST(cuts_the_same_ranges_every_time) {
+TEST(splits_a_loop_into_the_same_ranges_every_time) {
   ThreadPool pool(3, false);
   std::set<std::pair<int64_t, int64_t>> first;
   for (int round = 0; round < 200; round++) {
@@ -55,7 +55,7 @@ TEST(returns_only_when_every_range_is_done_loop_after_loop) {
   for (const int64_t value : values) CHECK(value == kLoops);
 }
 
-TEST(waits_for_a_worker_that_takes_long) {
+TEST(waits_for_a_slow_worker) {
   ThreadPool pool(2, false);
   const auto caller = std::this_thread::get_id();
   std::atomic<int> inside{0};
@@ -71,10 +71,10 @@ TEST(waits_for_a_worker_that_takes_long) {
   CHECK(finished);
 }
 
-TEST(works_on_more_than_one_thread) {
+TEST(uses_more_than_one_thread) {
   ThreadPool pool(2, false);
   std::atomic<int> inside{0};
-  // Each of the two ranges' bodies waits for the other to begin: one thread alone would never get past the first.
+  // Each body waits until the other has started, so one thread alone would never return.
   pool.run(2, [&](int64_t, int64_t) {
     inside++;
     while (inside < 2) std::this_thread::yield();

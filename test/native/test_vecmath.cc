@@ -30,7 +30,7 @@ std::vector<float> grid(float from, float to, int n) {
   return x;
 }
 
-// Distance in units of the last place of `exact` as a float; subnormals have one unit for all.
+// Error in units in the last place of `exact` as a float; all subnormals have the same unit.
 double ulps(float value, double exact) {
   const int exponent = std::max(std::ilogb(exact), -126);
   return std::abs(value - exact) / std::ldexp(1.0, exponent - 23);
@@ -54,7 +54,7 @@ TEST(exp_is_within_two_ulp_down_to_the_subnormals) {
   });
 }
 
-TEST(exp_is_right_at_its_ends) {
+TEST(exp_is_right_at_the_ends_of_its_range) {
   on_every_instruction_set([] {
     const float x[] = {0.0f, -0.0f, -105.0f, -1e30f, -kInfinity, 88.8f, 1e30f, kInfinity, NAN};
     float y[9];
@@ -66,7 +66,7 @@ TEST(exp_is_right_at_its_ends) {
   });
 }
 
-TEST(gelu_is_within_four_ulp_and_in_the_tail_within_a_small_part_of_its_argument) {
+TEST(gelu_is_within_four_ulp_and_in_the_tail_within_5e_8_of_its_argument) {
   on_every_instruction_set([] {
     const std::vector<float> x = grid(-15.0f, 15.0f, 1000003);
     std::vector<float> y(x.size());
@@ -84,7 +84,7 @@ TEST(gelu_is_within_four_ulp_and_in_the_tail_within_a_small_part_of_its_argument
   });
 }
 
-TEST(gelu_holds_for_large_arguments) {
+TEST(gelu_is_right_for_large_arguments) {
   on_every_instruction_set([] {
     const float x[] = {0.0f, 1e20f, kInfinity, -1e20f, 40.0f, -40.0f};
     float y[6];
@@ -93,7 +93,7 @@ TEST(gelu_holds_for_large_arguments) {
   });
 }
 
-TEST(gated_gelu_is_gelu_times_up_in_place_too) {
+TEST(gated_gelu_is_gelu_times_up_also_in_place) {
   on_every_instruction_set([] {
     for (int n : {1, 7, 16, 37}) {
       const std::vector<float> gate = grid(-3, 3, n), up = grid(2, -5, n);

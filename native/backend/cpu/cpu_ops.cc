@@ -24,7 +24,7 @@ CpuOps::CpuOps(const Dimensions& dimensions, int threads, bool low_priority)
 
 void CpuOps::load(const Weights& host) {
   weights_ = host;
-  const auto widened = [this](Tensor& tensor) {
+  const auto to_fp32 = [this](Tensor& tensor) {
     if (tensor.dtype == DType::F32) return;
     std::vector<float> values(static_cast<size_t>(tensor.rows * tensor.cols));
     widen(tensor.data, tensor.dtype, values.data(), tensor.rows * tensor.cols);
@@ -33,26 +33,26 @@ void CpuOps::load(const Weights& host) {
     vectors_.push_back(std::move(values));
   };
   Weights& w = weights_;
-  widened(w.position);
+  to_fp32(w.position);
   for (Affine* affine : {&w.patch, &w.projector, &w.final_norm, &w.action_in, &w.action_out, &w.time_in, &w.time_out})
-    widened(affine->bias);
+    to_fp32(affine->bias);
   const auto norm = [&](Affine& affine) {
-    widened(affine.weight);
-    widened(affine.bias);
+    to_fp32(affine.weight);
+    to_fp32(affine.bias);
   };
   norm(w.vision_norm);
   for (VisionLayer& layer : w.vision) {
     norm(layer.norm1);
     norm(layer.norm2);
-    for (Affine* affine : {&layer.q, &layer.k, &layer.v, &layer.out, &layer.fc1, &layer.fc2}) widened(affine->bias);
+    for (Affine* affine : {&layer.q, &layer.k, &layer.v, &layer.out, &layer.fc1, &layer.fc2}) to_fp32(affine->bias);
   }
   for (PrefixLayer& layer : w.prefix) {
-    widened(layer.input_norm);
-    widened(layer.post_norm);
+    to_fp32(layer.input_norm);
+    to_fp32(layer.post_norm);
   }
   for (ExpertLayer& layer : w.expert) {
-    widened(layer.input_norm.bias);
-    widened(layer.post_norm.bias);
+    to_fp32(layer.input_norm.bias);
+    to_fp32(layer.post_norm.bias);
   }
 }
 
@@ -62,7 +62,7 @@ Matrix CpuOps::allocate(int64_t rows, int64_t cols, DType dtype) {
 }
 
 const Inputs& CpuOps::upload(const Shape&, const Inputs& host) {
-  inputs_ = host;  // host memory is this backend's memory
+  inputs_ = host;  // no copy: this backend computes in host memory
   return inputs_;
 }
 
@@ -81,7 +81,7 @@ Matrix CpuOps::scratch(int64_t rows, int64_t cols) {
   return {scratch_.data(), DType::F32, rows, cols, cols};
 }
 
-void CpuOps::each_row(int64_t rows, const std::function<void(int64_t)>& body) {
+void CpuOps::for_each_row(int64_t rows, const std::function<void(int64_t)>& body) {
   pool_.run(rows, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; row++) body(row);
   });
@@ -100,7 +100,7 @@ void CpuOps::patches(const std::vector<pi05_image>& images, pi05_resize resize, 
       for (float& value : pixels) value = value * 2.0f - 1.0f;
     }
     float* base = static_cast<float*>(out.data) + static_cast<int64_t>(camera) * side * side * out.stride;
-    each_row(side * side, [&](int64_t index) {
+    for_each_row(side * side, [&](int64_t index) {
       const int64_t top = index / side * patch, left = index % side * patch;
       float* to = base + index * out.stride;
       for (int64_t c = 0; c < 3; c++)
@@ -114,7 +114,7 @@ void CpuOps::patches(const std::vector<pi05_image>& images, pi05_resize resize, 
 void CpuOps::embed(const int32_t* tokens, const Matrix& out) {
   const Tensor& table = weights_.embedding;
   const float scale = std::sqrt(static_cast<float>(table.cols));
-  each_row(out.rows, [&](int64_t r) {
+  for_each_row(out.rows, [&](int64_t r) {
     float* to = static_cast<float*>(out.data) + r * out.stride;
     widen(static_cast<const char*>(table.data) + tokens[r] * table.cols * bytes_of(table.dtype), table.dtype, to,
           table.cols);

@@ -1,5 +1,5 @@
-// The CPU backend: the oracle. fp32 arithmetic over weights as they are stored; results do not depend on the number of
-// threads, because loops are shared out by output and every sum has one order.
+// The CPU backend, the reference for the others. fp32 arithmetic; weights keep the type of the checkpoint. Results do
+// not depend on the number of threads: loops are split by output element and every sum has a fixed order.
 #pragma once
 
 #include <memory>
@@ -44,16 +44,16 @@ class CpuOps final : public ReferenceOps {
   void euler_step(const Inputs& in, int64_t step, int64_t steps, const Matrix& velocity, const Matrix& x) override;
 
  private:
-  Matrix scratch(int64_t rows, int64_t cols);  // valid until the next call
-  // Calls body(row) for every row, shared out.
-  void each_row(int64_t rows, const std::function<void(int64_t row)>& body);
+  Matrix scratch(int64_t rows, int64_t cols);  // uninitialised, valid until the next call
+  // Calls body(row) for every row, in parallel.
+  void for_each_row(int64_t rows, const std::function<void(int64_t row)>& body);
 
   ThreadPool pool_;
   Inputs inputs_;
   std::vector<std::unique_ptr<float[]>> memory_;
-  std::vector<std::vector<float>> vectors_;  // norms, biases and positions that are not stored in fp32
+  std::vector<std::vector<float>> vectors_;  // fp32 copies of norms, biases and position embeddings
   std::vector<float> scratch_;
-  std::vector<float> cosine_, sine_;  // (max_prefix + horizon, head_dim / 2)
+  std::vector<float> cosine_, sine_;  // RoPE: (max_prefix + horizon, head_dim / 2)
 };
 
 }  // namespace pi05

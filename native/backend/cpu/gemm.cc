@@ -9,17 +9,18 @@
 namespace pi05 {
 namespace {
 
-constexpr int64_t kDepth = 256;     // k of one pass: a panel of b of this depth is 32 KiB
-constexpr int64_t kTaskPanels = 8;  // panels of b that a task packs at once, at most; they stay in the L2 cache
-constexpr int64_t kFewRows = 16;    // up to here b is not packed,
-constexpr int64_t kThinRows = 64;   // nor up to here where sums are long; measured on AVX-512, AVX2 and SSE2
-constexpr int64_t kThinDepth = 512;
-constexpr int64_t kThinGroup = 16;          // columns of a thin task, a multiple of every unit's THIN_COLS
-constexpr int64_t kParallelWork = 1 << 18;  // multiplications below which waking other threads costs more than it gains
+constexpr int64_t kDepth = 256;  // k per pass: a panel of b is then 32 KiB
+constexpr int64_t kTaskPanels =
+    8;                            // largest number of panels of b that a task packs at once; they fit into the L2 cache
+constexpr int64_t kFewRows = 16;  // up to here b is not packed,
+constexpr int64_t kSkinnyRows = 64;  // nor up to here where sums are long; measured on AVX-512, AVX2 and SSE2
+constexpr int64_t kSkinnyDepth = 512;
+constexpr int64_t kSkinnyGroup = 16;        // columns per task of the skinny GEMM, a multiple of every SKINNY_COLS
+constexpr int64_t kParallelWork = 1 << 18;  // multiplications; below, one thread is faster than waking others
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Memory of the calling thread that grows to what it was asked for and is kept until the thread ends.
+// A buffer of the calling thread, at least `floats` long, kept until the thread ends. Uninitialised.
 template <int PURPOSE>
 float* scratch(int64_t floats) {
   struct Free {
@@ -37,18 +38,18 @@ float* scratch(int64_t floats) {
 }
 
 template <typename Body>
-void share(ThreadPool& pool, int64_t n, int64_t work, const Body& body) {
+void parallel_for(ThreadPool& pool, int64_t n, int64_t work, const Body& body) {
   if (work < kParallelWork)
     body(int64_t{0}, n);
   else
     pool.run(n, body);
 }
 
-// Passes over k of kDepth each, which fixes the order of every sum. In each, a is packed once for all threads, then a
-// task packs some panels of b and runs down all of a with them. pack_b(first_k, k, first_col, cols, panel).
+// Loops over k in passes of kDepth, which fixes the order of every sum. Each pass packs a once for all threads; then
+// each task packs some panels of b and multiplies them with all of a. pack_b(first_k, k, first_col, cols, panel).
 template <typename PackB>
-void packed_product(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k, int64_t n, const PackB& pack_b,
-                    const float* bias, float* c, int64_t ldc) {
+void packed_gemm(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k, int64_t n, const PackB& pack_b,
+                 const float* bias, float* c, int64_t ldc) {
   const Simd& s = simd();
   const int64_t row_tiles = ceil_div(m, s.tile_rows), panels = ceil_div(n, s.tile_cols);
   const int64_t a_stride = s.tile_rows * std::min(k, kDepth) + s.a_panel_slack;
@@ -57,12 +58,12 @@ void packed_product(ThreadPool& pool, const float* a, int64_t lda, int64_t m, in
   const int64_t task_panels = std::clamp<int64_t>(panels / (4 * pool.size()), 1, kTaskPanels);
   for (int64_t k0 = 0; k0 == 0 || k0 < k; k0 += kDepth) {
     const int64_t depth = std::min(k - k0, kDepth), work = m * n * depth;
-    share(pool, row_tiles, work, [&](int64_t begin, int64_t end) {
+    parallel_for(pool, row_tiles, work, [&](int64_t begin, int64_t end) {
       for (int64_t t = begin; t < end; t++)
         s.pack_a(a + t * s.tile_rows * lda + k0, lda, std::min(m - t * s.tile_rows, s.tile_rows), depth,
                  packed_a + t * a_stride);
     });
-    share(pool, ceil_div(panels, task_panels), work, [&](int64_t begin, int64_t end) {
+    parallel_for(pool, ceil_div(panels, task_panels), work, [&](int64_t begin, int64_t end) {
       float* const packed_b = scratch<1>(task_panels * b_stride);
       for (int64_t task = begin; task < end; task++) {
         const int64_t first = task * task_panels, last = std::min(first + task_panels, panels);
@@ -87,19 +88,19 @@ void gemm_nt(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k
   if (m <= 0 || n <= 0) return;
   const Simd& s = simd();
   const int type = static_cast<int>(bt);
-  const bool thin = m <= kFewRows || (m <= kThinRows && k >= kThinDepth);
-  if (!thin) {
+  const bool skinny = m <= kFewRows || (m <= kSkinnyRows && k >= kSkinnyDepth);
+  if (!skinny) {
     const auto pack_b = [&](int64_t first_k, int64_t depth, int64_t col, int64_t cols, float* panel) {
       const int64_t bytes = bytes_of(bt);
       s.pack_b_rows[type](static_cast<const char*>(b) + col * ldb * bytes, ldb, first_k, cols, depth, panel);
     };
-    return packed_product(pool, a, lda, m, k, n, pack_b, bias, c, ldc);
+    return packed_gemm(pool, a, lda, m, k, n, pack_b, bias, c, ldc);
   }
-  float* const packed_a = scratch<0>(m * ceil_div(k, s.thin_step) * s.thin_step);
-  s.thin_pack_a[type](a, lda, m, k, packed_a);
-  share(pool, ceil_div(n, kThinGroup), m * n * k, [&](int64_t begin, int64_t end) {
-    const int64_t first = begin * kThinGroup, last = std::min(end * kThinGroup, n);
-    s.thin[type](packed_a, m, k, b, ldb, first, last - first, bias, c, ldc);
+  float* const packed_a = scratch<0>(m * ceil_div(k, s.skinny_step) * s.skinny_step);
+  s.skinny_pack_a[type](a, lda, m, k, packed_a);
+  parallel_for(pool, ceil_div(n, kSkinnyGroup), m * n * k, [&](int64_t begin, int64_t end) {
+    const int64_t first = begin * kSkinnyGroup, last = std::min(end * kSkinnyGroup, n);
+    s.skinny[type](packed_a, m, k, b, ldb, first, last - first, bias, c, ldc);
   });
 }
 
@@ -110,7 +111,7 @@ void gemm_nn(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k
   const auto pack_b = [&](int64_t first_k, int64_t depth, int64_t col, int64_t cols, float* panel) {
     s.pack_b_cols(b + first_k * ldb + col, ldb, cols, depth, panel);
   };
-  packed_product(pool, a, lda, m, k, n, pack_b, bias, c, ldc);
+  packed_gemm(pool, a, lda, m, k, n, pack_b, bias, c, ldc);
 }
 
 }  // namespace pi05

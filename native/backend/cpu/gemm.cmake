@@ -1,6 +1,6 @@
-# The threads, matrix products and vector mathematics of the CPU backend, for include() from native/CMakeLists.txt.
-# Defines PI05_GEMM_SOURCES and the target pi05_gemm_bench, which only builds when asked for. Each instruction set's unit,
-# and no other file, gets that instruction set's flags.
+# Threads, GEMM and vector mathematics of the CPU backend; included by native/CMakeLists.txt.
+# Defines PI05_GEMM_SOURCES and the target pi05_gemm_bench (not part of "all"). Only the file of an instruction set is
+# compiled with the flags of that instruction set.
 set(PI05_GEMM_SOURCES)
 foreach(unit threads gemm vecmath simd simd_generic)
   list(APPEND PI05_GEMM_SOURCES ${CMAKE_CURRENT_LIST_DIR}/${unit}.cc)
@@ -10,7 +10,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     list(APPEND PI05_GEMM_SOURCES ${CMAKE_CURRENT_LIST_DIR}/${unit}.cc)
   endforeach()
 endif()
-# -O3 in every build type: a debug build of these loops is too slow to test with.
+# -O3 in every build type: without it these loops are too slow for tests.
 set(PI05_SIMD_FLAGS -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math)
 set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/simd_generic.cc PROPERTIES
   COMPILE_OPTIONS "${PI05_SIMD_FLAGS}")

@@ -1,4 +1,4 @@
-// Resizing with padding to a square, as the two families do it. The image must fit (see fit_with_padding).
+// Resizing with padding to a square, as openpi and LeRobot do it. The image must be valid (see pi05_image).
 #pragma once
 
 #include "backend/cpu/threads.h"

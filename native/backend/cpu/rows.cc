@@ -1,4 +1,4 @@
-// Row by row: norms, RoPE and the flow's elementwise steps of the CPU backend.
+// Operations by row of the CPU backend: norms, RoPE and the elementwise steps of the flow.
 #include <cmath>
 #include <cstring>
 
@@ -12,7 +12,7 @@ constexpr float kEpsilon = 1e-6f;
 
 float* row(const Matrix& m, int64_t r) { return static_cast<float*>(m.data) + r * m.stride; }
 
-// Sixteen sums side by side, so that the loop vectorises and the order stays fixed.
+// Sixteen partial sums, so that the loop is vectorised and the order is fixed.
 template <typename Value>
 float sum_over(int64_t n, Value value) {
   float lane[16] = {};
@@ -35,7 +35,7 @@ void CpuOps::layer_norm(const Matrix& x, const Affine& norm, const Matrix& out) 
   const float* weight = static_cast<const float*>(norm.weight.data);
   const float* bias = static_cast<const float*>(norm.bias.data);
   const int64_t n = x.cols;
-  each_row(x.rows, [&](int64_t r) {
+  for_each_row(x.rows, [&](int64_t r) {
     const float* from = row(x, r);
     float* to = row(out, r);
     const float mean = sum_over(n, [from](int64_t i) { return from[i]; }) / static_cast<float>(n);
@@ -47,7 +47,7 @@ void CpuOps::layer_norm(const Matrix& x, const Affine& norm, const Matrix& out) 
 
 void CpuOps::rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out) {
   const float* w = static_cast<const float*>(weight.data);
-  each_row(x.rows, [&](int64_t r) {
+  for_each_row(x.rows, [&](int64_t r) {
     const float* from = row(x, r);
     float* to = row(out, r);
     const float scale = inverse_rms(from, x.cols);
@@ -56,7 +56,7 @@ void CpuOps::rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out) 
 }
 
 void CpuOps::adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out) {
-  each_row(x.rows, [&](int64_t r) {
+  for_each_row(x.rows, [&](int64_t r) {
     const float* from = row(x, r);
     const float* scale = row(modulation, time_row[r]);
     const float* shift = scale + x.cols;
@@ -68,7 +68,7 @@ void CpuOps::adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const 
 
 void CpuOps::rope(const Matrix& x, int64_t heads, int64_t first) {
   const int64_t dim = x.cols / heads, half = dim / 2;
-  each_row(x.rows, [&](int64_t r) {
+  for_each_row(x.rows, [&](int64_t r) {
     const float* cosine = &cosine_[static_cast<size_t>((first + r) * half)];
     const float* sine = &sine_[static_cast<size_t>((first + r) * half)];
     for (int64_t h = 0; h < heads; h++) {
@@ -84,14 +84,14 @@ void CpuOps::rope(const Matrix& x, int64_t heads, int64_t first) {
 }
 
 void CpuOps::silu(const Matrix& x) {
-  each_row(x.rows, [&](int64_t r) {
+  for_each_row(x.rows, [&](int64_t r) {
     float* value = row(x, r);
     for (int64_t i = 0; i < x.cols; i++) value[i] = value[i] / (1.0f + std::exp(-value[i]));
   });
 }
 
 void CpuOps::copy(const Matrix& from, const Matrix& to) {
-  each_row(to.rows, [&](int64_t r) {
+  for_each_row(to.rows, [&](int64_t r) {
     std::memcpy(row(to, r), row(from, r % from.rows), static_cast<size_t>(to.cols) * sizeof(float));
   });
 }

@@ -24,15 +24,15 @@ std::vector<const Simd*> simd_supported() {
 
 namespace {
 
-std::atomic<const Simd*>& chosen() {
+std::atomic<const Simd*>& selected() {
   static std::atomic<const Simd*> choice{simd_supported().back()};
   return choice;
 }
 
 }  // namespace
 
-const Simd& simd() { return *chosen().load(std::memory_order_relaxed); }
+const Simd& simd() { return *selected().load(std::memory_order_relaxed); }
 
-void simd_use(const Simd& choice) { chosen().store(&choice, std::memory_order_relaxed); }
+void simd_use(const Simd& choice) { selected().store(&choice, std::memory_order_relaxed); }
 
 }  // namespace pi05

@@ -1,8 +1,8 @@
 #define LANES 8
 #define TILE_ROWS 6
 #define TILE_VECTORS 2
-#define THIN_ROWS 5
-#define THIN_COLS 2
+#define SKINNY_ROWS 5
+#define SKINNY_COLS 2
 
 #include "backend/cpu/simd_unit.h"
 

@@ -1,8 +1,8 @@
 #define LANES 16
 #define TILE_ROWS 14
 #define TILE_VECTORS 2
-#define THIN_ROWS 5
-#define THIN_COLS 4
+#define SKINNY_ROWS 5
+#define SKINNY_COLS 4
 
 #include "backend/cpu/simd_unit.h"
 

@@ -1,5 +1,5 @@
-// Inner loops of the matrix products for the unit that includes this. TILE_ROWS × TILE_VECTORS accumulators for the
-// packed product and THIN_ROWS × THIN_COLS for the thin one fill the unit's vector registers.
+// Inner loops of the GEMMs for one instruction set. The packed GEMM has TILE_ROWS × TILE_VECTORS accumulators, the
+// skinny GEMM SKINNY_ROWS × SKINNY_COLS: as many as the vector registers hold.
 #pragma once
 
 #include "backend/cpu/simd_vector.h"
@@ -8,7 +8,7 @@ namespace pi05 {
 namespace {
 
 constexpr int64_t kTileCols = TILE_VECTORS * LANES;
-constexpr int64_t kThinStep = 2 * LANES;
+constexpr int64_t kSkinnyStep = 2 * LANES;
 
 // Groups of LANES rows are transposed in registers; a vector may reach past the panel's column, where the next k's
 // store overwrites it.
@@ -100,34 +100,34 @@ void tile(int64_t k, const float* a, const float* b, const float* bias, bool add
     }
     return;
   }
-  float whole[TILE_ROWS * kTileCols];
+  float buffer[TILE_ROWS * kTileCols];
   PI05_UNROLL
   for (int i = 0; i < TILE_ROWS; i++) PI05_UNROLL
-  for (int j = 0; j < TILE_VECTORS; j++) store(whole + i * kTileCols + j * LANES, sum[i][j]);
+  for (int j = 0; j < TILE_VECTORS; j++) store(buffer + i * kTileCols + j * LANES, sum[i][j]);
   for (int64_t i = 0; i < rows; i++)
     for (int64_t j = 0; j < cols; j++) {
       float* out = c + i * ldc + j;
-      *out = whole[i * kTileCols + j] + (add ? *out : bias ? bias[j] : 0);
+      *out = buffer[i * kTileCols + j] + (add ? *out : bias ? bias[j] : 0);
     }
 }
 
-// Rows of a in blocks of nearly equal height, THIN_ROWS at most.
-inline int64_t thin_blocks(int64_t m) { return (m + THIN_ROWS - 1) / THIN_ROWS; }
-inline int64_t thin_block_begin(int64_t m, int64_t block) {
-  const int64_t blocks = thin_blocks(m);
+// Rows of a are split into blocks of nearly equal height, at most SKINNY_ROWS.
+inline int64_t skinny_blocks(int64_t m) { return (m + SKINNY_ROWS - 1) / SKINNY_ROWS; }
+inline int64_t skinny_block_begin(int64_t m, int64_t block) {
+  const int64_t blocks = skinny_blocks(m);
   return m / blocks * block + (block < m % blocks ? block : m % blocks);
 }
 
-// (block, k / kThinStep, row of the block, kThinStep), in the order in which load_pair gives the values of b; zero past
-// k.
+// Packs a to (block, k / kSkinnyStep, row of the block, kSkinnyStep), with the values in the order of load_pair; zero
+// past k.
 template <typename T>
-void thin_pack_a(const float* a, int64_t lda, int64_t m, int64_t k, float* packed) {
-  for (int64_t block = 0; block < thin_blocks(m); block++)
-    for (int64_t p = 0; p < k; p += kThinStep)
-      for (int64_t i = thin_block_begin(m, block); i < thin_block_begin(m, block + 1); i++, packed += kThinStep) {
+void skinny_pack_a(const float* a, int64_t lda, int64_t m, int64_t k, float* packed) {
+  for (int64_t block = 0; block < skinny_blocks(m); block++)
+    for (int64_t p = 0; p < k; p += kSkinnyStep)
+      for (int64_t i = skinny_block_begin(m, block); i < skinny_block_begin(m, block + 1); i++, packed += kSkinnyStep) {
         const float* from = a + i * lda + p;
-        float rest[kThinStep] = {};
-        if (p + kThinStep > k) {
+        float rest[kSkinnyStep] = {};
+        if (p + kSkinnyStep > k) {
           for (int64_t q = 0; q < k - p; q++) rest[q] = from[q];
           from = rest;
         }
@@ -141,8 +141,8 @@ void thin_pack_a(const float* a, int64_t lda, int64_t m, int64_t k, float* packe
 
 // c[ROWS, COLS] of one block of a and COLS rows of b.
 template <typename T, int ROWS, int COLS>
-void thin_tile(const float* a, int64_t k, const typename T::Stored* b, int64_t ldb, const float* bias, float* c,
-               int64_t ldc) {
+void skinny_tile(const float* a, int64_t k, const typename T::Stored* b, int64_t ldb, const float* bias, float* c,
+                 int64_t ldc) {
   using Stored = typename T::Stored;
   Floats sum[ROWS][COLS] = {};
   const auto step = [&](const Stored* from, int64_t stride, const Stored* next) __attribute__((always_inline)) {
@@ -150,29 +150,29 @@ void thin_tile(const float* a, int64_t k, const typename T::Stored* b, int64_t l
     PI05_UNROLL
     for (int j = 0; j < COLS; j++) {
       load_pair<T>(from + j * stride, even[j], odd[j]);
-      __builtin_prefetch(next + j * stride);  // rows are too short for the hardware to guess the next ones
+      __builtin_prefetch(next + j * stride);  // rows are too short for the hardware prefetcher
     }
     PI05_UNROLL
     for (int i = 0; i < ROWS; i++) {
-      const Floats factor = load(a + i * kThinStep);
+      const Floats factor = load(a + i * kSkinnyStep);
       PI05_UNROLL
       for (int j = 0; j < COLS; j++) sum[i][j] += factor * even[j];
     }
     PI05_UNROLL
     for (int i = 0; i < ROWS; i++) {
-      const Floats factor = load(a + i * kThinStep + LANES);
+      const Floats factor = load(a + i * kSkinnyStep + LANES);
       PI05_UNROLL
       for (int j = 0; j < COLS; j++) sum[i][j] += factor * odd[j];
     }
-    a += ROWS * kThinStep;
+    a += ROWS * kSkinnyStep;
   };
   int64_t p = 0;
-  for (; p + kThinStep <= k; p += kThinStep) step(b + p, ldb, b + COLS * ldb + p);
+  for (; p + kSkinnyStep <= k; p += kSkinnyStep) step(b + p, ldb, b + COLS * ldb + p);
   if (p < k) {
-    Stored rest[COLS * kThinStep];
+    Stored rest[COLS * kSkinnyStep];
     for (int64_t j = 0; j < COLS; j++)
-      for (int64_t q = 0; q < kThinStep; q++) rest[j * kThinStep + q] = p + q < k ? b[j * ldb + p + q] : Stored{0};
-    step(rest, kThinStep, rest);
+      for (int64_t q = 0; q < kSkinnyStep; q++) rest[j * kSkinnyStep + q] = p + q < k ? b[j * ldb + p + q] : Stored{0};
+    step(rest, kSkinnyStep, rest);
   }
   PI05_UNROLL
   for (int i = 0; i < ROWS; i++) {
@@ -183,42 +183,42 @@ void thin_tile(const float* a, int64_t k, const typename T::Stored* b, int64_t l
 }
 
 template <typename T, int COLS>
-void thin_cols(const float* a, int64_t m, int64_t k, const typename T::Stored* b, int64_t ldb, const float* bias,
-               float* c, int64_t ldc) {
-  const int64_t padded = (k + kThinStep - 1) / kThinStep * kThinStep;
-  for (int64_t block = 0; block < thin_blocks(m); block++) {
-    const int64_t row = thin_block_begin(m, block), rows = thin_block_begin(m, block + 1) - row;
+void skinny_cols(const float* a, int64_t m, int64_t k, const typename T::Stored* b, int64_t ldb, const float* bias,
+                 float* c, int64_t ldc) {
+  const int64_t padded = (k + kSkinnyStep - 1) / kSkinnyStep * kSkinnyStep;
+  for (int64_t block = 0; block < skinny_blocks(m); block++) {
+    const int64_t row = skinny_block_begin(m, block), rows = skinny_block_begin(m, block + 1) - row;
     const float* block_a = a + row * padded;
     float* block_c = c + row * ldc;
-    static_assert(THIN_ROWS == 5, "one case a height");
+    static_assert(SKINNY_ROWS == 5, "one case per height");
     switch (rows) {
       case 1:
-        thin_tile<T, 1, COLS>(block_a, k, b, ldb, bias, block_c, ldc);
+        skinny_tile<T, 1, COLS>(block_a, k, b, ldb, bias, block_c, ldc);
         break;
       case 2:
-        thin_tile<T, 2, COLS>(block_a, k, b, ldb, bias, block_c, ldc);
+        skinny_tile<T, 2, COLS>(block_a, k, b, ldb, bias, block_c, ldc);
         break;
       case 3:
-        thin_tile<T, 3, COLS>(block_a, k, b, ldb, bias, block_c, ldc);
+        skinny_tile<T, 3, COLS>(block_a, k, b, ldb, bias, block_c, ldc);
         break;
       case 4:
-        thin_tile<T, 4, COLS>(block_a, k, b, ldb, bias, block_c, ldc);
+        skinny_tile<T, 4, COLS>(block_a, k, b, ldb, bias, block_c, ldc);
         break;
       default:
-        thin_tile<T, 5, COLS>(block_a, k, b, ldb, bias, block_c, ldc);
+        skinny_tile<T, 5, COLS>(block_a, k, b, ldb, bias, block_c, ldc);
     }
   }
 }
 
 template <typename T>
-void thin(const float* a, int64_t m, int64_t k, const void* stored, int64_t ldb, int64_t first_row, int64_t rows,
-          const float* bias, float* c, int64_t ldc) {
+void skinny(const float* a, int64_t m, int64_t k, const void* stored, int64_t ldb, int64_t first_row, int64_t rows,
+            const float* bias, float* c, int64_t ldc) {
   const auto* b = static_cast<const typename T::Stored*>(stored);
   const int64_t end = first_row + rows;
   int64_t j = first_row;
-  for (; j + THIN_COLS <= end; j += THIN_COLS)
-    thin_cols<T, THIN_COLS>(a, m, k, b + j * ldb, ldb, bias ? bias + j : nullptr, c + j, ldc);
-  for (; j < end; j++) thin_cols<T, 1>(a, m, k, b + j * ldb, ldb, bias ? bias + j : nullptr, c + j, ldc);
+  for (; j + SKINNY_COLS <= end; j += SKINNY_COLS)
+    skinny_cols<T, SKINNY_COLS>(a, m, k, b + j * ldb, ldb, bias ? bias + j : nullptr, c + j, ldc);
+  for (; j < end; j++) skinny_cols<T, 1>(a, m, k, b + j * ldb, ldb, bias ? bias + j : nullptr, c + j, ldc);
 }
 
 }  // namespace

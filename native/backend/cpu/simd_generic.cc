@@ -1,9 +1,9 @@
-// Whatever the compiler's target has: SSE2 on x86-64, NEON on aarch64.
+// The baseline of the compiler's target: SSE2 on x86-64, NEON on aarch64.
 #define LANES 4
 #define TILE_ROWS 6
 #define TILE_VECTORS 2
-#define THIN_ROWS 5
-#define THIN_COLS 2
+#define SKINNY_ROWS 5
+#define SKINNY_COLS 2
 
 #include "backend/cpu/simd_unit.h"
 

@@ -1,5 +1,5 @@
-// Loops of vecmath.h for the unit that includes this. The end of a row that does not fill a vector is computed as a
-// vector too, from a copy, so that an element's result does not depend on its place.
+// The loops of vecmath.h for one instruction set. The remainder of a row is copied to a vector and computed as one, so
+// that an element's result does not depend on its position.
 #pragma once
 
 #include "backend/cpu/simd_vector.h"
@@ -14,8 +14,8 @@ PI05_INLINE Floats select(Mask mask, Floats a, Floats b) {
   return reinterpret_cast<Floats>((reinterpret_cast<Words>(a) & m) | (reinterpret_cast<Words>(b) & ~m));
 }
 
-// 2^n · e^r with n = round(x / ln 2) and |r| ≤ ln 2 / 2, where Taylor's series to r⁷ leaves 5e-9. 2^n is multiplied in
-// two halves, so that it reaches the subnormals and infinity.
+// 2^n · e^r with n = round(x / ln 2) and |r| ≤ ln 2 / 2, where Taylor's series to r⁷ leaves 5e-9. 2^n is multiplied
+// as two factors, so that the result can be subnormal or infinite.
 PI05_INLINE Floats exp_lanes(Floats x) {
   constexpr float kRound = 0x1.8p23f;  // adding it leaves the nearest integer in the low bits
   x = select(x > 89.0f, splat(89.0f), x);
@@ -37,7 +37,7 @@ PI05_INLINE Floats exp_lanes(Floats x) {
   return e * low * high;
 }
 
-// x / 2 · (1 + tanh u) = x / (1 + exp(−2u)), which cancels nowhere.
+// x / 2 · (1 + tanh u) = x / (1 + exp(−2u)), which has no cancellation.
 PI05_INLINE Floats gelu_lanes(Floats x) {
   constexpr float kLinear = -1.5957691216057308f, kCubic = -0.071354816272600141f;  // −2 √(2/π) · {1, 0.044715}
   return x / (exp_lanes(x * (kLinear + kCubic * (x * x))) + 1.0f);

@@ -1,4 +1,5 @@
-// The table of the unit that includes this, after it has set LANES, TILE_ROWS, TILE_VECTORS, THIN_ROWS and THIN_COLS.
+// Defines make_simd() for one instruction set. The including file first defines LANES, TILE_ROWS, TILE_VECTORS,
+// SKINNY_ROWS and SKINNY_COLS.
 #pragma once
 
 #include "backend/cpu/simd.h"
@@ -8,7 +9,7 @@
 namespace pi05 {
 namespace {
 
-// Entries of one per DType, in its order.
+// One entry per DType, in its order.
 #define PI05_EACH_DTYPE(function) {function<F32>, function<BF16>, function<F16>}
 
 constexpr Simd make_simd(const char* name) {
@@ -20,9 +21,9 @@ constexpr Simd make_simd(const char* name) {
           PI05_EACH_DTYPE(pack_b_rows),
           pack_b_cols,
           tile,
-          kThinStep,
-          PI05_EACH_DTYPE(thin_pack_a),
-          PI05_EACH_DTYPE(thin),
+          kSkinnyStep,
+          PI05_EACH_DTYPE(skinny_pack_a),
+          PI05_EACH_DTYPE(skinny),
           exp_f32,
           gelu_tanh,
           gelu_tanh_mul,

@@ -1,6 +1,6 @@
-// Vectors of the unit that includes this: LANES floats. Everything here and in simd_*_impl.h has internal linkage, and
-// no inline function from elsewhere is called: the linker keeps one copy of such a function for the whole program, and
-// it must not be one compiled for a larger processor. GCC's vector extensions, so that one text serves every target.
+// Vectors of LANES floats for one instruction set, as GCC vector extensions, so that one source serves all targets.
+// Everything here and in simd_*_impl.h has internal linkage, and no inline function of another header is called: the
+// linker keeps one copy of an inline function per program, and that could be one compiled for AVX-512.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ PI05_INLINE Floats load(const float* p) { return *reinterpret_cast<const LooseFl
 PI05_INLINE void store(float* p, Floats v) { *reinterpret_cast<LooseFloats*>(p) = v; }
 PI05_INLINE Floats splat(float v) { return v - Floats{}; }
 
-// zip_low(a, b) = a0 b0 a1 b1 …, zip_high the same from the middle on.
+// zip_low(a, b) = a0 b0 a1 b1 …, zip_high the same for the upper half.
 #if LANES == 16
 #define PI05_ZIP_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define PI05_ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
@@ -41,7 +41,7 @@ PI05_INLINE V zip_high(V a, V b) {
   return __builtin_shuffle(a, b, Words{PI05_ZIP_HIGH});
 }
 
-// Rows become columns: LANES vectors of LANES words, in place.
+// Transposes LANES vectors of LANES words in place.
 PI05_INLINE void transpose(Words* v) {
   PI05_UNROLL
   for (int stage = 1; stage < LANES; stage *= 2) {
@@ -56,7 +56,7 @@ PI05_INLINE void transpose(Words* v) {
   }
 }
 
-// The first COUNT lanes are the sums over the lanes of v[0] … v[COUNT − 1]; COUNT is a power of two up to LANES.
+// Lane i of the result is the sum of the lanes of v[i], for i < COUNT. COUNT is a power of two up to LANES.
 template <int COUNT>
 PI05_INLINE Floats sum_lanes(const Floats* v) {
   Floats t[COUNT];
@@ -76,8 +76,8 @@ PI05_INLINE Floats sum_lanes(const Floats* v) {
   return sum;
 }
 
-// Weights of two bytes are handled as words that hold the value in the upper half, its lower half being zero: the upper
-// of a pair is masked, the lower shifted, and nothing is unpacked.
+// 16-bit weights are loaded as pairs in 32-bit words. widen() takes a word with the value in its upper half and zero in
+// its lower half: the upper value of a pair is masked, the lower one shifted.
 struct F32 {
   using Stored = float;
 };
@@ -89,7 +89,7 @@ struct BF16 {
 
 struct F16 {
   using Stored = uint16_t;
-  // Exponents are rebased by a multiplication, which also normalises subnormals; infinity and NaN are put back.
+  // The multiplication adjusts the exponent bias and normalises subnormals; infinity and NaN are restored.
   static PI05_INLINE Floats widen(Words upper) {
     const Words magnitude = (upper & 0x7fff0000u) >> 3;
     const Words value = reinterpret_cast<Words>(reinterpret_cast<Floats>(magnitude) * 0x1p112f);
@@ -98,7 +98,7 @@ struct F16 {
   }
 };
 
-// The values at even and at odd places of 2 · LANES stored values; for F32 the first and the second LANES.
+// Loads 2 · LANES stored values: those at even and at odd indices; for F32 the first and the second LANES.
 template <typename T>
 PI05_INLINE void load_pair(const typename T::Stored* p, Floats& first, Floats& second) {
   if constexpr (sizeof(typename T::Stored) == 4) {
@@ -111,7 +111,7 @@ PI05_INLINE void load_pair(const typename T::Stored* p, Floats& first, Floats& s
   }
 }
 
-// One value; scalar twin of load_pair.
+// Loads one value, as load_pair does.
 template <typename T>
 PI05_INLINE float load_one(const typename T::Stored* p) {
   if constexpr (sizeof(typename T::Stored) == 4)

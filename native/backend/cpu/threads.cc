@@ -12,7 +12,7 @@
 namespace pi05 {
 namespace {
 
-// Ranges a thread: enough that a thread that loses its core to somebody else does not keep the others waiting.
+// More ranges than threads, so that the others do not wait for a thread that lost its core.
 constexpr int64_t kRangesPerThread = 4;
 constexpr int kSpins = 2000;
 
@@ -36,9 +36,9 @@ ThreadPool::ThreadPool(int threads, bool low_priority) {
   if (threads <= 0) threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   workers_.reserve(static_cast<size_t>(threads - 1));
   try {
-    while (size() < threads) workers_.emplace_back([this, low_priority] { work(low_priority); });
+    while (size() < threads) workers_.emplace_back([this, low_priority] { run_worker(low_priority); });
   } catch (const std::system_error&) {
-    // The system gives no more threads: the pool is as large as it got, which changes no result.
+    // The system has no more threads. A smaller pool computes the same results.
   }
 }
 
@@ -47,7 +47,7 @@ ThreadPool::~ThreadPool() {
     std::lock_guard<std::mutex> lock(mutex_);
     stop_ = true;
   }
-  opened_.notify_all();
+  loop_started_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -58,34 +58,34 @@ void ThreadPool::run(int64_t n, const std::function<void(int64_t, int64_t)>& bod
   loop_ = {&body, n, ranges};
   error_ = nullptr;
   unfinished_.store(ranges, std::memory_order_relaxed);
-  const uint64_t number = (ticket_.load(std::memory_order_relaxed) >> 32) + 1;
-  ticket_.store(number << 32 | ranges);
+  const uint64_t number = (loop_state_.load(std::memory_order_relaxed) >> 32) + 1;
+  loop_state_.store(number << 32 | ranges);
   if (sleeping_.load() > 0) {
-    // Taking the mutex makes sure that whoever counts as sleeping is really waiting.
+    // After taking the mutex, every worker counted in sleeping_ is waiting and gets the notification.
     {
       std::lock_guard<std::mutex> lock(mutex_);
     }
-    opened_.notify_all();
+    loop_started_.notify_all();
   }
   while (take_range()) {
   }
   for (int spin = 0; spin < kSpins && unfinished_.load(std::memory_order_acquire) != 0; spin++) pause_cpu();
   std::unique_lock<std::mutex> lock(mutex_);
-  closed_.wait(lock, [this] { return unfinished_.load(std::memory_order_acquire) == 0; });
+  loop_finished_.wait(lock, [this] { return unfinished_.load(std::memory_order_acquire) == 0; });
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
 bool ThreadPool::take_range() {
-  uint64_t ticket = ticket_.load(std::memory_order_acquire);
+  uint64_t state = loop_state_.load(std::memory_order_acquire);
   do {
-    if (static_cast<uint32_t>(ticket) == 0) return false;
-  } while (!ticket_.compare_exchange_weak(ticket, ticket - 1, std::memory_order_acq_rel, std::memory_order_acquire));
-  const uint32_t range = loop_.ranges - static_cast<uint32_t>(ticket);
-  const auto cut = [this](int64_t i) {
+    if (static_cast<uint32_t>(state) == 0) return false;
+  } while (!loop_state_.compare_exchange_weak(state, state - 1, std::memory_order_acq_rel, std::memory_order_acquire));
+  const uint32_t range = loop_.ranges - static_cast<uint32_t>(state);
+  const auto boundary = [this](int64_t i) {
     return loop_.n / loop_.ranges * i + std::min<int64_t>(i, loop_.n % loop_.ranges);
   };
   try {
-    (*loop_.body)(cut(range), cut(range + 1));
+    (*loop_.body)(boundary(range), boundary(range + 1));
   } catch (...) {
     std::lock_guard<std::mutex> lock(mutex_);
     if (!error_ || range < failed_range_) {
@@ -100,18 +100,18 @@ bool ThreadPool::take_range() {
 void ThreadPool::finish_range() {
   if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   std::lock_guard<std::mutex> lock(mutex_);
-  closed_.notify_one();
+  loop_finished_.notify_one();
 }
 
-void ThreadPool::work(bool low_priority) {
+void ThreadPool::run_worker(bool low_priority) {
   if (low_priority) lower_thread_priority();
-  const auto open = [this] { return static_cast<uint32_t>(ticket_.load()) != 0; };
+  const auto has_ranges = [this] { return static_cast<uint32_t>(loop_state_.load()) != 0; };
   for (;;) {
-    for (int spin = 0; spin < kSpins && !open(); spin++) pause_cpu();
-    if (!open()) {
+    for (int spin = 0; spin < kSpins && !has_ranges(); spin++) pause_cpu();
+    if (!has_ranges()) {
       std::unique_lock<std::mutex> lock(mutex_);
       sleeping_++;
-      opened_.wait(lock, [&] { return stop_ || open(); });
+      loop_started_.wait(lock, [&] { return stop_ || has_ranges(); });
       sleeping_--;
       if (stop_) return;
     }

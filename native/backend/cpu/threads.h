@@ -1,4 +1,4 @@
-// A fixed set of threads that share out a loop.
+// A thread pool for parallel loops.
 #pragma once
 
 #include <atomic>
@@ -12,13 +12,12 @@
 
 namespace pi05 {
 
-// Puts the calling thread at SCHED_IDLE, or at nice 10 where that is refused. Other threads keep theirs.
+// As pi05_lower_thread_priority().
 void lower_thread_priority();
 
-// `threads` threads in all: the one that calls run(), and threads − 1 workers that live as long as the pool. Workers
-// spin for some tens of microseconds after a loop, because the next one usually follows at once, and then sleep.
-// With low_priority the workers lower their own priority; the caller's is the caller's business, so a thread that runs
-// inferences calls lower_thread_priority() itself.
+// `threads` includes the thread that calls run(); the other threads − 1 are workers that live as long as the pool.
+// After a loop, workers spin for some tens of microseconds, because the next loop usually follows at once, and then
+// sleep. low_priority applies to the workers: a calling thread lowers its own priority with lower_thread_priority().
 class ThreadPool {
  public:
   ThreadPool(int threads /* 0 = one per core */, bool low_priority);
@@ -28,10 +27,9 @@ class ThreadPool {
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Calls body(begin, end) for disjoint ranges that cover [0, n), and returns when all have returned. Where the ranges
-  // are cut depends on n and size() alone; which thread takes which is left open. A body whose element i does not look
-  // at begin and end therefore computes the same with any number of threads. If bodies throw, every range is still
-  // visited and the exception of the first range is rethrown. One loop at a time; not from inside a body.
+  // Calls body(begin, end) for disjoint ranges that cover [0, n), and returns when all calls have returned. The ranges
+  // depend on n and size() only, but not which thread runs which. If bodies throw, every range is still visited and the
+  // exception of the first range is rethrown. Runs one loop at a time; must not be called from a body.
   void run(int64_t n, const std::function<void(int64_t begin, int64_t end)>& body);
 
  private:
@@ -41,22 +39,22 @@ class ThreadPool {
     uint32_t ranges;
   };
 
-  void work(bool low_priority);
+  void run_worker(bool low_priority);
   bool take_range();
   void finish_range();
 
-  // High 32 bits: number of the loop; low 32 bits: its ranges that nobody has taken. A worker that comes late finds no
-  // range left, or a newer loop, and so never holds up a caller.
-  std::atomic<uint64_t> ticket_{0};
+  // High 32 bits: number of the loop; low 32 bits: its ranges that no thread has taken. A late worker finds no range
+  // left, or a newer loop, so it never delays a caller.
+  std::atomic<uint64_t> loop_state_{0};
   std::atomic<uint32_t> unfinished_{0};
   std::atomic<int> sleeping_{0};
-  Loop loop_{};  // written before ticket_ opens a loop, read only by those who took a range of it
+  Loop loop_{};  // written before loop_state_ starts a loop, read only by threads that took a range of it
   uint32_t failed_range_ = 0;
   std::exception_ptr error_;
   bool stop_ = false;
   std::mutex mutex_;
-  std::condition_variable opened_;
-  std::condition_variable closed_;
+  std::condition_variable loop_started_;
+  std::condition_variable loop_finished_;
   std::vector<std::thread> workers_;
 };
 

@@ -1,5 +1,5 @@
-// Elementwise mathematics on fp32 rows, single-threaded: callers share rows out over a ThreadPool. Every element's
-// result depends on its own inputs alone (softmax_row: on its row), not on where a range begins. y may be x.
+// Elementwise mathematics on fp32 rows, single-threaded: callers distribute rows over a ThreadPool. An element's result
+// depends on its inputs only (softmax_row: on its row), not on where a range begins. y may be x.
 #pragma once
 
 #include <cstdint>
@@ -12,16 +12,16 @@ namespace pi05 {
 void exp_f32(const float* x, float* y, int64_t n);
 
 // y = x · Φ̃(x), the tanh form of GELU: x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³))).
-// Within 4 ulp for x > −1; within 5e-8 |x| below, where y itself tends to 0.
+// Within 4 ulp for x > −1; within 5e-8 |x| below, where y tends to 0.
 void gelu_tanh(const float* x, float* y, int64_t n);
 
 // y = gelu_tanh(gate) · up; y may be gate or up.
 void gelu_tanh_mul(const float* gate, const float* up, float* y, int64_t n);
 
-// x = exp(x − max x) / Σ exp(x − max x) over one row of n ≥ 1. Elements at −inf become 0; one at least must be finite.
+// x = exp(x − max x) / Σ exp(x − max x) over one row of n ≥ 1. Elements at −inf become 0; at least one must be finite.
 void softmax_row(float* x, int64_t n);
 
-// y = x read as `type`; exact.
+// y = x, converted from `type`; exact.
 void widen(const void* x, DType type, float* y, int64_t n);
 
 }  // namespace pi05

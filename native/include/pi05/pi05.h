@@ -1,8 +1,10 @@
-/* pi05: the Pi0.5 vision-language-action model, inference only. C ABI.
+/* pi05: inference of the Pi0.5 vision-language-action model. C ABI.
  *
- * A session is opaque. Every call returns a status; pi05_last_error() has one sentence for the calling thread.
- * Buffers passed in are borrowed for the call; buffers named "out" belong to the caller.
- * A session takes one inference at a time; different sessions are independent. */
+ * Errors     A call that can fail returns a status, and pi05_last_error() has one sentence about the calling thread's
+ * last call. After a failure, "out" buffers have unspecified contents. Buffers    Input buffers are borrowed for the
+ * call. Output buffers are the caller's. Strings    In an argument: zero-terminated UTF-8. In a result: valid as long
+ * as its comment says. Threads    A session runs one inference at a time: a second call meanwhile is
+ * PI05_INVALID_ARGUMENT. Sessions are independent of each other. */
 #ifndef PI05_H
 #define PI05_H
 
@@ -21,19 +23,20 @@ extern "C" {
 typedef enum pi05_status {
   PI05_OK = 0,
   PI05_INVALID_ARGUMENT = 1,
-  PI05_CHECKPOINT_MISSING = 2,
-  PI05_CHECKPOINT_TENSORS = 3,
+  PI05_CHECKPOINT_MISSING = 2, /* a directory or file cannot be read or written */
+  PI05_CHECKPOINT_TENSORS = 3, /* a file is damaged, or its contents are not a Pi0.5 model */
   PI05_BACKEND_UNAVAILABLE = 4,
   PI05_OUT_OF_MEMORY = 5,
   PI05_ENGINE_FAILED = 6,
-  PI05_DRIVER_TOO_OLD = 7, /* the GPU's driver does not know the CUDA that this was built with */
-  PI05_DEVICE_LOST = 8     /* the GPU fails whatever this process asks of it from now on */
+  PI05_DRIVER_TOO_OLD = 7, /* the GPU driver does not support the CUDA version of this build */
+  PI05_DEVICE_LOST = 8     /* every further CUDA call of this process fails */
 } pi05_status;
 
 /* "CHECKPOINT_TENSORS" for PI05_CHECKPOINT_TENSORS, and so on. Static storage. */
 PI05_API const char* pi05_status_name(pi05_status status);
 
-/* What the calling thread's last failed call had to say. Valid until that thread's next pi05 call. */
+/* The error sentence of the calling thread's last pi05 call, empty if that call succeeded. Valid until the thread's
+ * next pi05 call. */
 PI05_API const char* pi05_last_error(void);
 
 /* Limits of the engine. They are the same for every checkpoint. */
@@ -51,36 +54,43 @@ typedef enum pi05_resize { PI05_RESIZE_PILLOW = 0, PI05_RESIZE_LEROBOT = 1 } pi0
 
 typedef struct pi05_options {
   const char* checkpoint; /* directory */
-  pi05_backend backend;
-  int32_t threads;      /* CPU backend; 0 = one per core */
-  int32_t low_priority; /* 1 = inference threads at SCHED_IDLE, or nice 10 where that is refused */
+  pi05_backend backend;   /* AUTO: CUDA if it is available and supports the model, otherwise CPU */
+  int32_t threads;        /* CPU backend; 0 = one per core */
+  int32_t low_priority;   /* CPU backend; 1 = worker threads run as after pi05_lower_thread_priority() */
 } pi05_options;
+
+/* Lowers the priority of the calling thread to SCHED_IDLE, or to nice 10 where the system does not permit that. For a
+ * thread that calls pi05_infer() on the CPU backend: it computes a share of the inference itself. */
+PI05_API void pi05_lower_thread_priority(void);
 
 typedef struct pi05_info {
   pi05_family family;
-  const char* family_reason; /* valid while the session lives */
+  const char* family_reason; /* how the family was detected, one clause; valid until pi05_close() */
   pi05_resize resize;
-  pi05_backend backend;       /* never AUTO */
-  const char* backend_reason; /* why AUTO did not take the GPU, otherwise empty; valid while the session lives */
-  int32_t state_in_prompt;
-  int32_t slots;
+  pi05_backend backend;       /* CPU or CUDA */
+  const char* backend_reason; /* why AUTO chose the CPU, one sentence, otherwise empty; valid until pi05_close() */
+  int32_t state_in_prompt;    /* 1 = the prompt contains the discretised robot state */
+  int32_t slots;              /* camera images per request */
   int32_t image_size; /* pixels a side of the square that images are resized to; also their largest aspect ratio */
-  int32_t action_dim;
-  int32_t horizon;
-  int32_t flow_steps;
-  int32_t max_tokens;
-  int32_t vocab;
-  int32_t rtc_trained_max_delay;
-  int64_t parameters;
-  int64_t weight_bytes;
+  int32_t action_dim; /* values per action */
+  int32_t horizon;    /* actions per chunk */
+  int32_t flow_steps; /* number of flow-matching steps of the checkpoint */
+  int32_t max_tokens; /* prompt tokens */
+  int32_t vocab;      /* token ids are 0 to vocab - 1 */
+  int32_t rtc_trained_max_delay; /* steps; 0 = not trained for real-time chunking */
+  int64_t parameters;            /* values stored in the files */
+  int64_t weight_bytes;          /* size of those values */
 } pi05_info;
 
 typedef struct pi05_session pi05_session;
 
-/* Loads a checkpoint. Everything wrong with its tensors is in the one error text, a line each. On failure *out is NULL:
+/* Loads a checkpoint. All problems of its files are in the one error text, one per line. On failure *out is NULL:
  * PI05_CHECKPOINT_MISSING, _CHECKPOINT_TENSORS, _BACKEND_UNAVAILABLE, _DRIVER_TOO_OLD, _OUT_OF_MEMORY, _DEVICE_LOST. */
 PI05_API pi05_status pi05_open(const pi05_options* options, pi05_session** out);
+
+/* Frees a session; NULL is ignored. No other call may use the session at the same time. */
 PI05_API void pi05_close(pi05_session* session);
+
 PI05_API pi05_status pi05_get_info(const pi05_session* session, pi05_info* out);
 
 typedef struct pi05_stored {
@@ -89,22 +99,24 @@ typedef struct pi05_stored {
 } pi05_stored;
 
 typedef struct pi05_description {
-  pi05_info info; /* backend AUTO: no engine was made; its texts are static */
-  int32_t patch;
+  pi05_info info; /* backend AUTO, since none is created; its strings are static */
+  int32_t patch;  /* pixels a side of a SigLIP patch */
   int32_t vision_width, vision_layers;
   int32_t prefix_width, prefix_layers;
   int32_t expert_width, expert_layers;
-  pi05_stored f32, bf16, f16, other; /* what the files hold, by type */
-  int64_t used_parameters;           /* without those that no inference needs */
-  int64_t read_bytes;                /* what every inference reads: what is used but the embedding table */
+  pi05_stored f32, bf16, f16, other; /* contents of the files, by type */
+  int64_t used_parameters;           /* without tensors that inference does not use */
+  int64_t read_bytes;                /* weights read by every inference: used tensors without the embedding table */
 } pi05_description;
 
-/* One thing wrong: a status, and a sentence, which may have details a line each. text is valid for the call. */
-typedef void (*pi05_fault_fn)(void* user, pi05_status status, const char* text);
+/* Called once per problem: a status and a sentence, which may be followed by details, one per line. text is borrowed.
+ */
+typedef void (*pi05_problem_fn)(void* user, pi05_status status, const char* text);
 
-/* What a checkpoint's headers say, without reading a weight. PI05_OK also where something is wrong with it: `fault` is
- * called for everything that is, and out holds what could be known. PI05_CHECKPOINT_MISSING: there is no directory. */
-PI05_API pi05_status pi05_inspect(const char* directory, pi05_description* out, pi05_fault_fn fault, void* user);
+/* Describes a checkpoint from the headers of its files, without reading weights. Returns PI05_OK for a checkpoint with
+ * problems too: `problem` is called for each of them, and *out has what could be read. PI05_CHECKPOINT_MISSING: the
+ * directory does not exist. */
+PI05_API pi05_status pi05_inspect(const char* directory, pi05_description* out, pi05_problem_fn problem, void* user);
 
 typedef enum pi05_pixels {
   PI05_PIXELS_RGB8 = 0,
@@ -126,6 +138,7 @@ typedef struct pi05_image {
   int64_t bytes; /* size of data, at least height * step */
 } pi05_image;
 
+/* Real-time chunking: how a chunk is made consistent with the rest of the previous one. */
 typedef enum pi05_rtc_mode { PI05_RTC_NONE = 0, PI05_RTC_GUIDED = 1, PI05_RTC_TRAINED = 2 } pi05_rtc_mode;
 typedef enum pi05_rtc_schedule {
   PI05_RTC_LINEAR = 0,
@@ -135,48 +148,43 @@ typedef enum pi05_rtc_schedule {
 } pi05_rtc_schedule;
 
 typedef struct pi05_rtc {
-  pi05_rtc_mode mode;
-  pi05_rtc_schedule schedule;
-  const float* previous; /* (previous_rows, action_dim) normalised */
-  int32_t previous_rows;
-  int32_t delay;
-  int32_t execution_horizon;
-  float max_weight;
+  pi05_rtc_mode mode;         /* NONE: the other members are ignored */
+  pi05_rtc_schedule schedule; /* GUIDED only: prefix weights between delay and execution_horizon */
+  const float* previous;      /* (previous_rows, action_dim) normalised actions that are not executed yet */
+  int32_t previous_rows;      /* 1 to horizon */
+  int32_t delay;              /* rows that are executed during the inference, 0 to previous_rows */
+  int32_t execution_horizon;  /* GUIDED only: first row with prefix weight 0, at least 1 */
+  float max_weight;           /* GUIDED only: largest guidance weight, above 0 */
 } pi05_rtc;
 
-/* Called once per intermediate tensor, on the calling thread, during pi05_infer. data is valid for the call. */
+/* Called once per intermediate tensor, on the calling thread, during pi05_infer(). name, data (float32, row-major) and
+ * shape (rank) are borrowed. */
 typedef void (*pi05_trace_fn)(void* user, const char* name, const float* data, const int64_t* shape, int32_t rank);
 
 typedef struct pi05_request {
-  const pi05_image* images; /* (slots) in slot order */
-  const int32_t* tokens;    /* (token_count) valid ids only */
-  int32_t token_count;
-  const float* noise; /* (horizon, action_dim) */
-  int32_t steps;      /* 0 = the checkpoint's own number */
+  const pi05_image* images; /* (slots) in slot order; at least one with data */
+  const int32_t* tokens;    /* (token_count) prompt token ids without padding */
+  int32_t token_count;      /* 1 to max_tokens */
+  const float* noise;       /* (horizon, action_dim) standard normal */
+  int32_t steps;            /* flow-matching steps; 0 = the checkpoint's number */
   pi05_rtc rtc;
   pi05_trace_fn trace; /* NULL = none */
   void* trace_user;
 } pi05_request;
 
-/* Gets ready for requests of such images, steps and chunking, whatever their prompt's length, so that none of them
- * takes longer than the others: a GPU records the inference of each length here, the CPU has nothing to do. trace is
- * ignored. */
+/* Prepares for requests with the image sizes, encodings, steps and RTC mode of this one and prompts of every length, so
+ * that none of them is slower than the others. On a GPU this captures one CUDA graph per prompt length; on the CPU it
+ * does nothing. trace is ignored. */
 PI05_API pi05_status pi05_prepare(pi05_session* session, const pi05_request* request);
 
-/* actions: out, (horizon, action_dim) normalised; not to be used where the call fails. PI05_INVALID_ARGUMENT leaves the
- * session as it was; after PI05_DEVICE_LOST only closing it is of use. */
+/* Runs one inference. actions: out, (horizon, action_dim) normalised. After PI05_INVALID_ARGUMENT the session is
+ * unchanged and actions is not written; after PI05_DEVICE_LOST the session can only be closed. */
 PI05_API pi05_status pi05_infer(pi05_session* session, const pi05_request* request, float* actions);
 
-/* Resizes as the model does, without a model: out (size, size, 3). Pillow's: uint8 values; LeRobot's: 0..1. Padding is
- * 0, which the model sees as -1. */
+/* Resize an image as the model does, with padding, to out (size, size, 3). Padding is 0, which is -1 for the model.
+ * Pillow: uint8 values. LeRobot: values 0 to 1. */
 PI05_API pi05_status pi05_resize_pillow(const pi05_image* image, int32_t size, uint8_t* out);
 PI05_API pi05_status pi05_resize_lerobot(const pi05_image* image, int32_t size, float* out);
-
-typedef enum pi05_size { PI05_SIZE_TINY = 0, PI05_SIZE_DEMO = 1, PI05_SIZE_FULL = 2 } pi05_size;
-
-/* Writes model.safetensors and pi05_model.json with random weights of the fixtures' distribution (adaRMS gates about
- * 0.35). Same size and seed, same bytes. The directory must exist. */
-PI05_API pi05_status pi05_make_checkpoint(const char* directory, pi05_size size, uint64_t seed);
 
 #ifdef __cplusplus
 }

@@ -101,7 +101,7 @@ describe('everything wrong is told at once', () => {
     const { code, told } = await inspect(directory);
     expect(code).toBe(2);
     expect(said(told)).toEqual([
-      `CHECKPOINT_TENSORS: Expected a safetensors file, received ${path}: it is cut short: ${String(length / 2)} of the ` +
+      `CHECKPOINT_TENSORS: Expected a safetensors file, received ${path}: it is truncated: ${String(length / 2)} of the ` +
         `${String(length)} bytes that its header describes`,
     ]);
     expect([told.family.name, told.ok]).toEqual(['lerobot', false]);
@@ -123,7 +123,7 @@ describe('everything wrong is told at once', () => {
     const { code, told } = await inspect(directory);
     expect(code).toBe(2);
     expect(said(told)).toEqual([
-      expect.stringMatching(/^CHECKPOINT_TENSORS: Expected the 128 tensors .* 4 faults:$/),
+      expect.stringMatching(/^CHECKPOINT_TENSORS: Expected the 128 tensors .* 4 problems:$/),
       'model.action_in_proj.bias: expected shape [64], received [3]',
       'model.action_out_proj.bias: missing',
       'model.time_mlp_in.bias: expected F32, BF16 or F16, received I32',

@@ -124,8 +124,8 @@ describe('an open engine', () => {
     ],
     ['an_unknown_encoding', images({ encoding: 'yuv422' }), /received yuv422/],
     ['an_encoding_of_the_prototype', images({ encoding: 'constructor' }), /received constructor/],
-    ['bytes_for_noise', { noise: new Uint8Array(320) as unknown as Float32Array }, /type of array for noise/],
-    ['a_list_for_tokens', { tokens: [2] as unknown as Int32Array }, /type of array for tokens/],
+    ['bytes_for_noise', { noise: new Uint8Array(320) as unknown as Float32Array }, /Expected a Float32Array for noise/],
+    ['a_list_for_tokens', { tokens: [2] as unknown as Int32Array }, /Expected an Int32Array for tokens/],
     ['too_many_previous_rows', { rtc: { ...guided, previousRows: 11 } }, /Expected 1 to 10 rows .* received 11/],
     [
       'a_short_previous_chunk',

@@ -1,4 +1,4 @@
-#include "checkpoint/table.h"
+#include "checkpoint/tensor_spec.h"
 
 namespace pi05 {
 namespace {
@@ -10,10 +10,10 @@ const std::string kExpert = kRoot + "gemma_expert.model.";
 
 }  // namespace
 
-std::vector<TensorSpec> tensor_table(const Dimensions& d, Weights& w) {
-  std::vector<TensorSpec> table;
+std::vector<TensorSpec> tensor_specs(const Dimensions& d, Weights& w) {
+  std::vector<TensorSpec> specs;
   const auto add = [&](const std::string& name, std::vector<int64_t> shape, Role role, DType stored, Tensor* into) {
-    table.push_back({name, std::move(shape), role, stored, into});
+    specs.push_back({name, std::move(shape), role, stored, into});
   };
   const auto affine = [&](const std::string& name, std::vector<int64_t> shape, Role role, DType stored, Affine& into) {
     const int64_t out = shape[0];
@@ -84,7 +84,7 @@ std::vector<TensorSpec> tensor_table(const Dimensions& d, Weights& w) {
   affine("time_mlp_in", {expert, expert}, Role::Time, full, w.time_in);
   affine("time_mlp_out", {expert, expert}, Role::Time, full, w.time_out);
   add(kExpertLmHead, {d.prefix.vocab, expert}, Role::Embedding, half, nullptr);
-  return table;
+  return specs;
 }
 
 }  // namespace pi05

@@ -1,4 +1,4 @@
-// Products and attention of the CPU backend: gemm.h plus what follows each product.
+// Linear layers and attention of the CPU backend.
 #include <cmath>
 
 #include "backend/cpu/cpu_ops.h"
@@ -19,20 +19,20 @@ void CpuOps::linear(const Matrix& x, const Tensor& weight, const Tensor* bias, c
 
 void CpuOps::linear_gelu(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out) {
   linear(x, weight, bias, out);
-  each_row(out.rows, [&](int64_t r) { gelu_tanh(row(out, r), row(out, r), out.cols); });
+  for_each_row(out.rows, [&](int64_t r) { gelu_tanh(row(out, r), row(out, r), out.cols); });
 }
 
 void CpuOps::gated_linear(const Matrix& x, const Tensor& gate, const Tensor& up, const Matrix& out) {
-  const Matrix lifted = scratch(out.rows, out.cols);
+  const Matrix up_rows = scratch(out.rows, out.cols);
   linear(x, gate, nullptr, out);
-  linear(x, up, nullptr, lifted);
-  each_row(out.rows, [&](int64_t r) { gelu_tanh_mul(row(out, r), row(lifted, r), row(out, r), out.cols); });
+  linear(x, up, nullptr, up_rows);
+  for_each_row(out.rows, [&](int64_t r) { gelu_tanh_mul(row(out, r), row(up_rows, r), row(out, r), out.cols); });
 }
 
 void CpuOps::linear_add(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& stream) {
   const Matrix product = scratch(stream.rows, stream.cols);
   linear(x, weight, bias, product);
-  each_row(stream.rows, [&](int64_t r) {
+  for_each_row(stream.rows, [&](int64_t r) {
     const float* from = row(product, r);
     float* to = row(stream, r);
     for (int64_t i = 0; i < stream.cols; i++) to[i] += from[i];
@@ -43,7 +43,7 @@ void CpuOps::linear_gated_add(const Matrix& x, const Tensor& weight, const Matri
                               const Matrix& stream) {
   const Matrix product = scratch(stream.rows, stream.cols);
   linear(x, weight, nullptr, product);
-  each_row(stream.rows, [&](int64_t r) {
+  for_each_row(stream.rows, [&](int64_t r) {
     const float* from = row(product, r);
     const float* factor = row(gate, time_row[r]);
     float* to = row(stream, r);
@@ -59,19 +59,19 @@ void CpuOps::attention(const Matrix& q, const Matrix& k, const Matrix& v, const 
                         float* to, int64_t to_stride) {
     const Matrix scores = scratch(rows, keys);
     gemm_nt(pool_, query, stride, rows, dim, key, DType::F32, k.stride, keys, nullptr, row(scores, 0), keys);
-    each_row(rows, [&](int64_t r) {
+    for_each_row(rows, [&](int64_t r) {
       float* score = row(scores, r);
       for (int64_t i = 0; i < keys; i++) score[i] *= scale;
       softmax_row(score, keys);
     });
     gemm_nn(pool_, row(scores, 0), keys, rows, keys, value, v.stride, dim, nullptr, to, to_stride);
   };
-  // All heads share one key: (n, heads * dim) is (n * heads, dim), one product instead of `heads`.
-  const bool shared = shape.kv_heads == 1 && q.stride == shape.heads * dim && out.stride == q.stride;
+  // With one key-value head, (n, heads * dim) can be read as (n * heads, dim): one GEMM instead of one per head.
+  const bool one_gemm = shape.kv_heads == 1 && q.stride == shape.heads * dim && out.stride == q.stride;
   for (int64_t b = 0; b < shape.batch; b++) {
     const float *query = row(q, b * queries), *key = row(k, b * keys), *value = row(v, b * keys);
     float* to = row(out, b * queries);
-    if (shared) {
+    if (one_gemm) {
       head(query, dim, queries * shape.heads, key, value, to, dim);
       continue;
     }
