@@ -2,7 +2,7 @@ import type { PolicyConfig } from '../config/config.js';
 import { NODE_NAME } from '../config/file.js';
 import { Pi05Error } from '../errors.js';
 
-/** A topic as the network knows it, of a policy node in `namespace` ('' or '/left'): `~/` is the node's own. */
+/** The full name of a topic of a policy node in `namespace` ('' or '/left'), without remapping. `~` is the node's own name. */
 export function resolveTopic(topic: string, namespace: string): string {
   if (topic.startsWith('/')) return topic;
   const base = namespace.replace(/^\/+|\/+$/g, '');
@@ -11,8 +11,8 @@ export function resolveTopic(topic: string, namespace: string): string {
 }
 
 /**
- * The same configuration with topics as the network knows them, after namespace and remapping; refusals speak of these.
- * @throws Pi05Error CAMERA_DUPLICATE where remapping led two cameras to one topic
+ * The same configuration with resolved topics: full names after namespace and remapping, which refusals name.
+ * @throws Pi05Error CAMERA_DUPLICATE if remapping leads two cameras to one topic.
  */
 export function withResolvedTopics(config: PolicyConfig, resolve: (topic: string) => string): PolicyConfig {
   const cameras = config.cameras.map((camera) => ({ ...camera, topic: resolve(camera.topic) }));
@@ -21,7 +21,7 @@ export function withResolvedTopics(config: PolicyConfig, resolve: (topic: string
     if (other !== undefined) {
       throw new Pi05Error(
         'CAMERA_DUPLICATE',
-        `Expected a topic of its own for each camera, received ${topic} for ${other.name} and ${name}`,
+        `Expected a separate topic for each camera, received ${topic} for ${other.name} and ${name}`,
         topic,
       );
     }

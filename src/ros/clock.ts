@@ -1,13 +1,10 @@
 import type { OnTick, Ticker } from '../pipeline/ticker.js';
 import type { Clock, LifecycleNode, Rcl, Timer } from './rcl.js';
 
-/**
- * Ticks on the steady clock. The timer keeps its schedule: a late call does not move the next one, and calls that were
- * missed altogether are left out.
- */
+/** Ticks on the steady clock at a fixed rate: a late tick does not delay the next one, and missed ticks are skipped. */
 export class SteadyTicker implements Ticker {
   #timer: Timer | undefined;
-  /** Must outlive the timer, which does not keep it. */
+  /** Kept alive here: rclnodejs's timer holds no reference to its clock. */
   readonly #steady: Clock;
 
   constructor(
@@ -39,41 +36,41 @@ export class SteadyTicker implements Ticker {
   }
 }
 
-/** ROS time as the node knows it: the system's clock, or the newest time of `/clock`. */
+/** ROS time: the system clock, or the newest time from `/clock` with `use_sim_time`. */
 export class NodeTime {
   #simulated: bigint | undefined;
-  #moved: bigint;
+  #changedAt: bigint;
 
   constructor(
     private readonly node: LifecycleNode,
     /** Whether `use_sim_time` is set. */
     readonly simulated: boolean,
-    /** Steady time, ns. */
+    /** A steady clock, ns. */
     private readonly steady: () => bigint = () => process.hrtime.bigint(),
   ) {
-    this.#moved = steady();
+    this.#changedAt = steady();
   }
 
-  /** For how long `/clock` has brought no new time, ns of steady time; 0 where time is the system's. */
-  get still(): bigint {
-    return this.simulated ? this.steady() - this.#moved : 0n;
+  /** How long `/clock` has brought no new time, ns on the steady clock; 0 without `use_sim_time`. */
+  get unchangedFor(): bigint {
+    return this.simulated ? this.steady() - this.#changedAt : 0n;
   }
 
-  /** Whether there is a time: at once, or from the first message of `/clock` on. */
+  /** False with `use_sim_time` before the first message of `/clock`. */
   get known(): boolean {
     return !this.simulated || this.#simulated !== undefined;
   }
 
-  /** ns; 0 while there is no time. */
+  /** ns; 0 while the time is not known. */
   now(): bigint {
     if (this.simulated) return this.#simulated ?? 0n;
     return this.node.getClock().now().nanoseconds;
   }
 
-  /** Takes a time from `/clock`; whether it went back. */
+  /** Takes a time from `/clock`, ns. @returns whether it went back. */
   set(now: bigint): boolean {
     const back = this.#simulated !== undefined && now < this.#simulated;
-    if (now !== this.#simulated) this.#moved = this.steady();
+    if (now !== this.#simulated) this.#changedAt = this.steady();
     this.#simulated = now;
     return back;
   }

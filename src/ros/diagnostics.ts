@@ -5,11 +5,11 @@ import type { Percentiles } from '../statistics.js';
 import { toRosTime } from '../time.js';
 import type { LifecycleNode, Publisher } from './rcl.js';
 
-/** diagnostic_msgs/DiagnosticStatus's levels. */
+/** The levels of `diagnostic_msgs/msg/DiagnosticStatus`. */
 export const LEVEL = { ok: 0, warn: 1, error: 2 } as const;
 export type Level = (typeof LEVEL)[keyof typeof LEVEL];
 
-/** How bad a fault is: an error where it holds or stops the robot. */
+/** An error is a fault that makes the robot hold or stop. */
 const FAULT_LEVEL: Readonly<Record<FaultCode, Level>> = {
   ENGINE_FAILED: LEVEL.error,
   ENGINE_LATE: LEVEL.warn,
@@ -23,8 +23,8 @@ const FAULT_LEVEL: Readonly<Record<FaultCode, Level>> = {
   NODE_DUPLICATE: LEVEL.warn,
   TOPIC_TYPE: LEVEL.warn,
 };
-/** Which status speaks of a fault; `control` of all others. */
-const CONCERN: Readonly<Partial<Record<string, 'engine' | 'inputs'>>> = {
+/** The status that reports a fault; `control` reports all others. */
+const STATUS_OF: Readonly<Partial<Record<string, 'engine' | 'inputs'>>> = {
   ENGINE_FAILED: 'engine',
   ENGINE_LATE: 'engine',
   DEVICE_LOST: 'engine',
@@ -32,9 +32,10 @@ const CONCERN: Readonly<Partial<Record<string, 'engine' | 'inputs'>>> = {
   TOPIC_TYPE: 'inputs',
 };
 
+/** Between two publications without changes, ms. */
 const PERIOD_MS = 1000;
 
-/** What the node is and has done so far. */
+/** The state of the node and its counters since activation. */
 export interface Report {
   /** Lifecycle state, or `loading`. */
   readonly state: string;
@@ -42,13 +43,13 @@ export interface Report {
   readonly failure: string | undefined;
   readonly checkpoint: string;
   readonly backend: string;
-  /** Absent where no checkpoint is loaded. */
+  /** Undefined while no checkpoint is loaded. */
   readonly statistics: PipelineStatistics | undefined;
-  /** What is wrong at this moment, beside what the pipeline reports. */
+  /** Faults outside the pipeline that hold now: the clock and the ROS graph. */
   readonly present: readonly Pi05Error<FaultCode>[];
 }
 
-/** What went wrong lately. */
+/** Refusals and faults of the last one to two seconds. */
 export interface Recent {
   readonly refusal: Refusal | undefined;
   readonly faults: readonly Pi05Error<FaultCode>[];
@@ -59,7 +60,7 @@ export interface KeyValue {
   readonly value: string;
 }
 
-/** diagnostic_msgs/DiagnosticStatus. */
+/** `diagnostic_msgs/msg/DiagnosticStatus`. */
 export interface DiagnosticStatus {
   readonly level: Level;
   readonly name: string;
@@ -68,7 +69,11 @@ export interface DiagnosticStatus {
   readonly values: readonly KeyValue[];
 }
 
-/** One status each for the node, its inputs, the engine and the control loop; the levels speak of `recent`. */
+/**
+ * One status each for the node, its inputs, the engine and the control loop. Levels and messages come from `recent` and
+ * the faults that hold now, values from the counters.
+ * @param name the node's fully qualified name.
+ */
 export function statuses(name: string, report: Report, recent: Recent): DiagnosticStatus[] {
   const { state, failure, checkpoint, backend, statistics } = report;
   const status = (concern: string, level: Level, message: string, values: KeyValue[]): DiagnosticStatus => ({
@@ -87,9 +92,9 @@ export function statuses(name: string, report: Report, recent: Recent): Diagnost
 
   const faults = [...report.present, ...recent.faults];
   const about = (concern: string): ((code: string) => boolean) => {
-    return (code) => (CONCERN[code] ?? 'control') === concern;
+    return (code) => (STATUS_OF[code] ?? 'control') === concern;
   };
-  const worstOf = (concern: string): [Level, string] => worst(faults.filter(({ code }) => about(concern)(code)));
+  const worstFault = (concern: string): [Level, string] => worst(faults.filter(({ code }) => about(concern)(code)));
   const counts = (concern: string): KeyValue[] => [
     ...Object.entries(statistics.faults)
       .filter(([code]) => about(concern)(code))
@@ -100,12 +105,12 @@ export function statuses(name: string, report: Report, recent: Recent): Diagnost
   ];
 
   const last = statistics.lastRefusal;
-  const [inputsLevel, inputsFault] = worstOf('inputs');
-  const inputsWords: [Level, string] =
+  const [inputsLevel, inputsSentence] = worstFault('inputs');
+  const inputsMessage: [Level, string] =
     recent.refusal !== undefined
       ? [LEVEL.warn, recent.refusal.toString()]
-      : [inputsLevel, inputsLevel === LEVEL.ok ? 'nothing refused' : inputsFault];
-  const inputs = status('inputs', ...inputsWords, [
+      : [inputsLevel, inputsLevel === LEVEL.ok ? 'no refusal' : inputsSentence];
+  const inputs = status('inputs', ...inputsMessage, [
     value('observations', statistics.observations),
     ...Object.entries(statistics.refusals).map(([code, count]) => value(`refused.${code}`, count)),
     ...(last === undefined
@@ -117,14 +122,14 @@ export function statuses(name: string, report: Report, recent: Recent): Diagnost
         ]),
     ...counts('inputs'),
   ]);
-  const engine = status('engine', ...worstOf('engine'), [
+  const engine = status('engine', ...worstFault('engine'), [
     value('chunks', statistics.chunks),
     value('chunks_outdated', statistics.outdated),
     ...percentiles('inference_ms', statistics.inferenceMs),
     ...percentiles('latency_ms', statistics.latencyMs),
     ...counts('engine'),
   ]);
-  const control = status('control', ...worstOf('control'), [
+  const control = status('control', ...worstFault('control'), [
     ...Object.entries(statistics.commands).map(([reason, count]) => value(`commands.${reason}`, count)),
     ...percentiles('tick_lateness_ms', statistics.tickLatenessMs),
     ...counts('control'),
@@ -150,13 +155,13 @@ function percentiles(key: string, { p50, p99 }: Percentiles): KeyValue[] {
   return [value(`${key}_p50`, p50.toFixed(3)), value(`${key}_p99`, p99.toFixed(3))];
 }
 
-/** What went wrong in one second. */
+/** Refusals and faults of one second. */
 export class RecentEvents {
   refusal: Refusal | undefined;
   readonly faults = new Map<FaultCode, Pi05Error<FaultCode>>();
 }
 
-/** Of two seconds, so that what is said again about once a second is there until it has ended. */
+/** The events of two seconds: a condition that is reported once per second stays visible until it has ended. */
 export function mergeRecent(before: RecentEvents, now: RecentEvents): Recent {
   return {
     refusal: now.refusal ?? before.refusal,
@@ -165,17 +170,17 @@ export function mergeRecent(before: RecentEvents, now: RecentEvents): Recent {
 }
 
 /**
- * Publishes `/diagnostics` once a second, and what is new at once: at most once a control tick, so that what comes in
- * between is out one tick later.
+ * Publishes `/diagnostics` once per second, and at once when something changes, but at most once per control tick: a
+ * change within a tick is published at its end.
  */
 export class Diagnostics {
   readonly #publisher: Publisher;
   readonly #interval: NodeJS.Timeout;
-  /** Set for one tick after each publication of news. */
+  /** Set for one tick after a change was published. */
   #pause: NodeJS.Timeout | undefined;
-  #news = false;
+  #changed = false;
   #closed = false;
-  /** What went wrong since the last publication of the second, and in the second before. */
+  /** Events since the last periodic publication, and of the second before it. */
   #now = new RecentEvents();
   #before = new RecentEvents();
 
@@ -210,15 +215,15 @@ export class Diagnostics {
     this.change();
   }
 
-  /** There is news. */
+  /** Publishes a change, at once or at the end of the tick. */
   change(): void {
     if (this.#closed) return;
-    this.#news = this.#pause !== undefined;
-    if (this.#news) return;
+    this.#changed = this.#pause !== undefined;
+    if (this.#changed) return;
     this.publish();
     this.#pause = setTimeout(() => {
       this.#pause = undefined;
-      if (this.#news) this.change();
+      if (this.#changed) this.change();
     }, this.tickMs);
   }
 

@@ -6,33 +6,34 @@ import type { LifecycleNode } from './rcl.js';
 type Graph = Pick<LifecycleNode, 'getFullyQualifiedName' | 'getNodeNamesAndNamespaces' | 'getPublishersInfoByTopic'>;
 
 /**
- * What other nodes do that this one cannot work with: command the same robot, have the same name, or send another type than
- * is listened for. `resolved` has the topics by their full names. Nodes that have not found each other yet are not seen.
+ * Conflicts with other nodes in the ROS graph: the same full name, publishers on the same command topics, or input topics
+ * of another type. Only nodes that discovery has found are seen.
+ * @param resolved with resolved topics.
  */
 export function graphFaults(node: Graph, resolved: PolicyConfig): Pi05Error<FaultCode>[] {
-  return [...namesakes(node), ...sharedOutputs(node, resolved), ...differentTypes(node, resolved)];
+  return [...duplicateNames(node), ...sharedOutputs(node, resolved), ...differentTypes(node, resolved)];
 }
 
-function namesakes(node: Graph): Pi05Error<FaultCode>[] {
+function duplicateNames(node: Graph): Pi05Error<FaultCode>[] {
   const own = node.getFullyQualifiedName();
   const count = node
     .getNodeNamesAndNamespaces()
     .filter((other) => fullName(other.namespace, other.name) === own).length;
   if (count < 2) return [];
-  const sentence = `Expected one node of the name ${own}, received ${count}: give each a namespace (-r __ns:=/left)`;
+  const sentence = `Expected one node named ${own}, received ${count}: give each a namespace (-r __ns:=/left)`;
   return [new Pi05Error('NODE_DUPLICATE', sentence, own)];
 }
 
-/** What rmw calls the node of a publisher that it found before the node; its name comes a moment later. */
+/** The name that rmw gives to a publisher's node until the node itself is discovered. */
 const UNNAMED = '_NODE_NAME_UNKNOWN_';
 
-/** Publishers count whether they are active or not: whoever configured one may use it at any time. */
+/** Inactive lifecycle publishers count too: their node may activate them at any time. */
 function sharedOutputs(node: Graph, { outputs }: PolicyConfig): Pi05Error<FaultCode>[] {
   return outputs.flatMap(({ topic }) => {
     const publishers = node.getPublishersInfoByTopic(topic).filter(({ node_name }) => node_name !== UNNAMED);
     if (publishers.length < 2) return [];
     const names = publishers.map((one) => fullName(one.node_namespace, one.node_name)).toSorted();
-    const sentence = `Expected ${node.getFullyQualifiedName()} alone to command ${topic}, received ${names.join(', ')}`;
+    const sentence = `Expected ${node.getFullyQualifiedName()} as the only publisher on ${topic}, received ${names.join(', ')}`;
     return [new Pi05Error('OUTPUT_SHARED', sentence, topic)];
   });
 }

@@ -3,13 +3,13 @@ import type { Logger } from './rcl.js';
 
 export type Severity = 'info' | 'warn' | 'error';
 
-/** Log lines with a code, each code at most once a second; what was left out is counted in the next line. */
+/** Log lines. Those with a code are limited to one per second and code; the next one counts the suppressed ones. */
 export class Log {
   readonly #throttle = new ReportThrottle();
 
   constructor(
     private readonly logger: Logger,
-    /** Steady time, ns. */
+    /** A steady clock, ns. */
     private readonly steady: () => bigint = () => process.hrtime.bigint(),
   ) {}
 

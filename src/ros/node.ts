@@ -1,52 +1,33 @@
-import { decodeClock } from '../messages/decode.js';
 import type { PolicyConfig } from '../config/config.js';
 import { NODE_NAME } from '../config/file.js';
-import type { Engine, ModelInfo } from '../engine/engine.js';
+import type { ModelInfo } from '../engine/engine.js';
 import { Pi05Error, Refusal, type FaultCode } from '../errors.js';
-import { loadPolicy } from '../pipeline/load.js';
-import { LiveFrames } from '../pipeline/live-frames.js';
-import { Pipeline, type PipelineSink } from '../pipeline/pipeline.js';
-import { SimulatedTicker, type Ticker } from '../pipeline/ticker.js';
-import type { InputMessage } from '../messages/inputs.js';
 import { withResolvedTopics } from '../messages/topics.js';
-import { ROS_TYPE } from '../messages/types.js';
-import type { Policy } from '../policy/policy.js';
-import { SECOND, tickPeriod, toSeconds } from '../time.js';
+import { loadPolicy } from '../pipeline/load.js';
+import { SimulatedTicker, type Ticker } from '../pipeline/ticker.js';
+import { tickPeriod } from '../time.js';
 import { NodeTime, SteadyTicker } from './clock.js';
 import { Diagnostics, type Report } from './diagnostics.js';
-import { graphFaults } from './graph.js';
+import { FaultMonitor } from './fault-monitor.js';
 import { createLifecycleNode, runTransition, type Transitions } from './lifecycle-node.js';
 import { Log } from './log.js';
 import { declareParameters } from './parameters.js';
-import { Publishers } from './publishers.js';
-import { type LifecycleNode, PARAMETER_TYPE, type Rcl, type Subscription } from './rcl.js';
+import { closeLoaded, guarded, type Loaded, PolicyRuntime } from './policy-runtime.js';
+import { type LifecycleNode, PARAMETER_TYPE, type Rcl } from './rcl.js';
 import type { NativeRcl } from './rclnodejs-internals.js';
-import { qos, subscribe } from './subscriptions.js';
+import { subscribeClock } from './subscriptions.js';
 
-/** Simulated time that stands still for longer is worth a word, ns. */
-const CLOCK_PATIENCE = SECOND;
-/** Between looks at what other nodes do, ms. */
-const GRAPH_PERIOD = 1000;
-
-/** What `configure` began to load. */
+/** A checkpoint that is being loaded. */
 interface Loading {
+  /** Whether it was loaded and connected. Never rejects. */
   readonly done: Promise<boolean>;
   cancelled: boolean;
 }
 
-/** What a loaded checkpoint runs with. */
-interface Running {
-  readonly engine: Engine;
-  readonly policy: Policy;
-  readonly resolved: PolicyConfig;
-  readonly pipeline: Pipeline;
-  readonly publishers: Publishers;
-  readonly subscriptions: readonly Subscription[];
-}
-
 /**
- * The lifecycle node `policy_node`. `configure` loads the checkpoint without blocking and is answered when it is there;
- * `activate` starts the control ticks; leaving `active` by any way publishes the stop action, once.
+ * The lifecycle node `policy_node`. `configure` starts loading the checkpoint without blocking, and its request is answered
+ * when the loading has ended. `activate` starts the control ticks. Every transition out of `active` publishes the stop
+ * action once.
  */
 export class PolicyNode implements Transitions {
   readonly #log: Log;
@@ -55,19 +36,18 @@ export class PolicyNode implements Transitions {
   readonly #config: PolicyConfig;
   readonly #time: NodeTime;
   readonly #ticker: Ticker;
+  readonly #monitor: FaultMonitor;
   readonly #diagnostics: Diagnostics;
   #loading: Loading | undefined;
-  #running: Running | undefined;
+  #runtime: PolicyRuntime | undefined;
+  /** Why the last loading failed. */
   #failure: Pi05Error | undefined;
-  /** `start` waits for `configure`. */
+  /** Whether `start` is waiting for the loading. */
   #starting = false;
-  #active = false;
-  /** What is wrong beside what the pipeline reports, and when the graph was looked at last (ms). */
-  #present: readonly Pi05Error<FaultCode>[] = [];
-  #graph: { readonly at: number; readonly faults: readonly Pi05Error<FaultCode>[] } | undefined;
+  /** Resolves when the engine of the last runtime is closed. */
   #closing: Promise<void> = Promise.resolve();
 
-  /** @throws Pi05Error CONFIG_* for parameters that are wrong, all of them at once */
+  /** @param argv the arguments after `pi05 node`. @throws Pi05Error CONFIG_* with all problems of the parameters. */
   constructor(rcl: Rcl, native: NativeRcl, argv: readonly string[]) {
     this.#rcl = rcl;
     const onError = (error: unknown): void => this.#onError(error);
@@ -76,40 +56,32 @@ export class PolicyNode implements Transitions {
     this.#log = new Log(node.getLogger());
     this.#config = declareParameters(rcl, node, (sentence) => this.#log.warn(sentence));
     const { controlRate, schedule } = this.#config;
-    const period = tickPeriod(controlRate);
     this.#time = new NodeTime(node, node.getParameter('use_sim_time').value === true);
-    const onTick = (now: bigint, lateness: bigint): void =>
-      this.#guard(() => this.#running?.pipeline.tick(now, lateness));
-    if (this.#time.simulated) {
-      const ticker = new SimulatedTicker(schedule.lockstep ? 0n : period, onTick);
-      this.#followClock(ticker);
-      this.#ticker = ticker;
-    } else {
-      this.#ticker = new SteadyTicker(rcl, node, period, onTick);
-    }
+    this.#ticker = this.#createTicker();
+    this.#monitor = new FaultMonitor(node, this.#time, schedule.lockstep, this.#log, onError);
     this.#diagnostics = new Diagnostics(node, 1000 / controlRate, () => this.#report());
     node.addPostSetParametersCallback((parameters) => {
       const prompt = parameters.find(({ name }) => name === 'prompt')?.value;
-      if (typeof prompt === 'string') this.#guard(() => this.#running?.pipeline.setPrompt(prompt, this.#time.now()));
+      if (typeof prompt === 'string') this.#guard(() => this.#runtime?.setPrompt(prompt));
     });
     register(this, () => this.#diagnostics.change());
     node.spin();
   }
 
-  /** Configures and activates if the parameters say so; rejects with why that failed. */
+  /** With `autostart`, configures and activates the node. @throws Pi05Error if loading fails. */
   async start(): Promise<void> {
     if (!this.#config.autostart) return;
     this.#starting = true;
     const configured = runTransition(this.#rcl, (result) => this.#node.configure(result)) && (await this.configured());
     this.#starting = false;
     if (this.#failure !== undefined) throw this.#failure;
-    // A lifecycle manager may have been faster.
+    // A lifecycle manager may already have changed the state.
     if (configured && this.#node.currentState.label === 'inactive') {
       runTransition(this.#rcl, (result) => this.#node.activate(result));
     }
   }
 
-  /** Ends whatever state the node is in; when this resolves the stop action has arrived and the engine is closed. */
+  /** Shuts the node down from any state. Resolves when the stop action has arrived and the engine is closed. */
   async stop(): Promise<void> {
     if (this.#node.currentState.label !== 'finalized') this.#node.shutdown();
     this.#diagnostics.publish();
@@ -125,23 +97,19 @@ export class PolicyNode implements Transitions {
   }
 
   configured(): Promise<boolean> {
-    return this.#loading?.done ?? Promise.resolve(this.#running !== undefined);
+    return this.#loading?.done ?? Promise.resolve(this.#runtime !== undefined);
   }
 
   activate(): boolean {
-    if (this.#running === undefined) {
-      this.#log.error(
-        `Expected the checkpoint to be loaded, but ${this.#config.checkpoint} still loads: activate later`,
-      );
+    const { checkpoint, controlRate } = this.#config;
+    if (this.#runtime === undefined) {
+      this.#log.error(`Expected a loaded checkpoint, but ${checkpoint} is still loading: activate later`);
       return false;
     }
-    this.#running.publishers.activate();
-    // Ages count from activation, which has no time before the first message of /clock.
-    if (this.#time.known) this.#running.pipeline.activate(this.#time.now());
+    this.#runtime.activate();
     this.#ticker.start();
-    this.#active = true;
-    this.#graph = undefined;
-    this.#log.info(`active: ${this.#config.controlRate} control ticks a second`);
+    this.#monitor.reset();
+    this.#log.info(`active: control ticks at ${controlRate} Hz`);
     return true;
   }
 
@@ -154,12 +122,9 @@ export class PolicyNode implements Transitions {
     this.#deactivate();
     if (this.#loading !== undefined) this.#loading.cancelled = true;
     this.#loading = undefined;
-    const running = this.#running;
-    this.#running = undefined;
-    if (running === undefined) return true;
-    for (const subscription of running.subscriptions) this.#node.destroySubscription(subscription);
-    running.publishers.destroy();
-    this.#closing = close(running);
+    const runtime = this.#runtime;
+    this.#runtime = undefined;
+    if (runtime !== undefined) this.#closing = runtime.close();
     return true;
   }
 
@@ -167,37 +132,32 @@ export class PolicyNode implements Transitions {
     return this.cleanup();
   }
 
-  /** Stops the control ticks and sends the stop action, if the node is active. */
   #deactivate(): void {
-    if (!this.#active || this.#running === undefined) return;
-    this.#active = false;
+    if (this.#runtime === undefined || !this.#runtime.active) return;
     this.#ticker.stop();
-    this.#running.pipeline.deactivate(this.#time.now());
-    this.#running.publishers.flush();
-    this.#running.publishers.deactivate();
-    this.#log.info('inactive: the stop action was sent');
+    this.#runtime.deactivate();
+    this.#log.info('inactive: the stop action was published');
   }
 
-  /** Loads the checkpoint and connects the topics; whether that succeeded and is still wanted. */
+  /** Loads the checkpoint and connects the topics. @returns whether that succeeded and was not cancelled. */
   async #load(loading: Loading): Promise<boolean> {
     try {
       await this.#closing;
-      const config = this.#config;
-      const resolved = withResolvedTopics(config, (topic) => this.#node.resolveTopicName(topic));
-      const { engine, policy } = await loadPolicy(resolved);
+      const resolved = withResolvedTopics(this.#config, (topic) => this.#node.resolveTopicName(topic));
+      const loaded = await loadPolicy(resolved);
       if (loading.cancelled) {
-        await close({ engine, policy });
+        await closeLoaded(loaded);
         return false;
       }
       this.#loading = undefined;
-      this.#running = this.#connect(engine, policy, resolved);
-      this.#log.info(describe(engine.info));
+      this.#runtime = this.#connect(loaded, resolved);
+      this.#log.info(describeModel(this.#runtime.info));
       return true;
     } catch (error) {
       if (loading.cancelled) return false;
       this.#loading = undefined;
       this.#failure = asPi05Error(error);
-      // Where the node starts itself it ends with this, and whoever started it says so.
+      // `start` throws it, and its caller reports it.
       if (!this.#starting) for (const line of this.#failure.toString().split('\n')) this.#log.error(line);
       this.#node.cleanup();
       return false;
@@ -206,105 +166,47 @@ export class PolicyNode implements Transitions {
     }
   }
 
-  #connect(engine: Engine, policy: Policy, resolved: PolicyConfig): Running {
-    const publishers = new Publishers(this.#node, this.#config);
-    const sink: PipelineSink = {
-      chunk: (chunk) => this.#guard(() => publishers.chunk(chunk)),
-      command: (command) => this.#guard(() => publishers.command(command)),
-      refusal: (refusal) => this.#guard(() => this.#onRefusal(refusal)),
-      fault: (fault) => this.#guard(() => this.#onFault(fault)),
-    };
-    const pipeline = new Pipeline(resolved, policy, engine, sink, () => this.#time.now());
-    pipeline.setPrompt(String(this.#node.getParameter('prompt').value), this.#time.now());
-    const frames = new LiveFrames(pipeline, resolved, () => this.#time.now());
-    const subscriptions = subscribe(this.#rcl, this.#node, this.#config, {
-      active: () => this.#active,
-      onMessage: (message) => this.#onMessage(pipeline, frames, message),
+  #connect(loaded: Loaded, resolved: PolicyConfig): PolicyRuntime {
+    return new PolicyRuntime(this.#rcl, this.#node, this.#config, resolved, loaded, this.#time, {
+      // Setting the parameter changes the prompt through the callback of parameters, and keeps `ros2 param get` true.
+      onPrompt: (text) => this.#node.setParameter(new this.#rcl.Parameter('prompt', PARAMETER_TYPE.string, text)),
+      onRefusal: (refusal) => this.#onRefusal(refusal),
+      onFault: (fault) => this.#onFault(fault),
       onError: (error) => this.#onError(error),
     });
-    return { engine, policy, resolved, pipeline, publishers, subscriptions };
   }
 
-  #onMessage(pipeline: Pipeline, frames: LiveFrames, message: InputMessage): void {
-    switch (message.kind) {
-      case 'image':
-      case 'compressed_image':
-        return frames.offer(message.camera, message.image);
-      case 'joint_state':
-        return pipeline.offerJoints(message.reading, this.#time.now());
-      case 'prompt':
-        return this.#setPrompt(message.text);
-    }
-  }
-
-  /** Sets the parameter, so that whoever asks for it sees what the robot does; its callback tells the pipeline. */
-  #setPrompt(text: string): void {
-    this.#node.setParameter(new this.#rcl.Parameter('prompt', PARAMETER_TYPE.string, text));
-  }
-
-  #followClock(ticker: SimulatedTicker): void {
-    const { lockstep } = this.#config.schedule;
-    // Only the newest time counts; in lock-step none may be lost.
-    const profile = lockstep ? qos(this.#rcl, 100, true) : qos(this.#rcl, 1, false);
-    this.#node.createSubscription(ROS_TYPE.Clock, '/clock', { qos: profile, isRaw: true }, (cdr) =>
-      this.#guard(() => {
-        const now = decodeClock(cdr, '/clock');
-        const first = !this.#time.known;
-        if (this.#time.set(now)) this.#log.warn('the simulated time went back: starting anew');
-        if (first && this.#active) this.#running?.pipeline.activate(now);
-        ticker.advance(now);
-      }),
-    );
-  }
-
-  /** Without ticks the robot is told nothing; in lock-step the clock stands while an inference runs. */
-  #stillClock(): Pi05Error<FaultCode>[] {
-    const { still, known } = this.#time;
-    if (still <= CLOCK_PATIENCE || (known && this.#config.schedule.lockstep)) return [];
-    const received = `no new time in ${toSeconds(still).toFixed(1)} s; no commands`;
-    const sentence = `Expected /clock to advance (use_sim_time is true), received ${received}`;
-    return [new Pi05Error('CLOCK_STILL', sentence, '/clock')];
-  }
-
-  #graphFaults(resolved: PolicyConfig): readonly Pi05Error<FaultCode>[] {
-    const now = performance.now();
-    if (this.#graph === undefined || now - this.#graph.at >= GRAPH_PERIOD) {
-      this.#graph = { at: now, faults: [] };
-      this.#guard(() => (this.#graph = { at: now, faults: graphFaults(this.#node, resolved) }));
-    }
-    return this.#graph.faults;
-  }
-
-  /** What is wrong at this moment, beside what the pipeline reports; logged when it begins. */
-  #lookAround(): readonly Pi05Error<FaultCode>[] {
-    const running = this.#active ? this.#running : undefined;
-    const present = running === undefined ? [] : [...this.#stillClock(), ...this.#graphFaults(running.resolved)];
-    const same = (one: Pi05Error) => (other: Pi05Error) => one.code === other.code && one.source === other.source;
-    for (const fault of present) {
-      if (!this.#present.some(same(fault))) this.#log.warn(fault.toString());
-    }
-    this.#present = present;
-    return present;
+  /** With `use_sim_time` it follows `/clock`, else the steady clock. */
+  #createTicker(): Ticker {
+    const { controlRate, schedule } = this.#config;
+    const period = tickPeriod(controlRate);
+    const onTick = (now: bigint, lateness: bigint): void => this.#guard(() => this.#runtime?.tick(now, lateness));
+    if (!this.#time.simulated) return new SteadyTicker(this.#rcl, this.#node, period, onTick);
+    const ticker = new SimulatedTicker(schedule.lockstep ? 0n : period, onTick);
+    const onTime = (now: bigint): void => {
+      const first = !this.#time.known;
+      if (this.#time.set(now)) this.#log.warn('simulated time went back: starting over');
+      if (first) this.#runtime?.startPipeline();
+      ticker.advance(now);
+    };
+    subscribeClock(this.#rcl, this.#node, schedule.lockstep, onTime, (error) => this.#onError(error));
+    return ticker;
   }
 
   #report(): Report {
-    const running = this.#running;
+    const runtime = this.#runtime;
     return {
-      present: this.#lookAround(),
+      present: this.#monitor.check(runtime?.active === true ? runtime.resolved : undefined),
       state: this.#loading === undefined ? this.#node.currentState.label : 'loading',
       failure: this.#failure?.toString(),
       checkpoint: this.#config.checkpoint,
-      backend: running?.engine.info.backend ?? this.#config.backend,
-      statistics: running?.pipeline.statistics,
+      backend: runtime?.info.backend ?? this.#config.backend,
+      statistics: runtime?.statistics,
     };
   }
 
   #guard(action: () => void): void {
-    try {
-      action();
-    } catch (error) {
-      this.#onError(error);
-    }
+    guarded(action, (error) => this.#onError(error))(undefined);
   }
 
   #onRefusal(refusal: Refusal): void {
@@ -317,9 +219,9 @@ export class PolicyNode implements Transitions {
     this.#diagnostics.fault(fault);
   }
 
-  /** What was thrown in a callback: a message that cannot be decoded, or a mistake of ours. */
+  /** Receives what is thrown in a callback: the refusal of a message that cannot be decoded, or an internal error. */
   #onError(error: unknown): void {
-    if (error instanceof Refusal && this.#active) this.#running?.pipeline.refuse(error, this.#time.now());
+    if (error instanceof Refusal && this.#runtime?.active === true) this.#runtime.refuse(error);
     else if (error instanceof Refusal) this.#log.coded('warn', error.code, error.message);
     else this.#log.coded('error', 'INTERNAL', asPi05Error(error).message);
   }
@@ -330,16 +232,12 @@ function asPi05Error(error: unknown): Pi05Error {
   return new Pi05Error('INTERNAL', error instanceof Error ? (error.stack ?? error.message) : String(error));
 }
 
-async function close({ engine, policy }: Pick<Running, 'engine' | 'policy'>): Promise<void> {
-  await Promise.all([engine.close(), policy.close()]);
-}
-
-/** What was concluded about the checkpoint, in one line. */
-function describe(info: ModelInfo): string {
+/** One line about the checkpoint and the backend that runs it. */
+function describeModel(info: ModelInfo): string {
   const { family, familyReason, backend, backendReason, parameters, horizon, actionDim } = info;
-  // Its advice, to use auto or cpu, has been taken.
-  const why = backendReason.replace(/ \(use auto or cpu\)|[;,] (or )?use auto or cpu/, '');
-  const on = why === '' ? backend : `${backend}: ${why}`;
-  const millions = (parameters / 1e6).toFixed(1);
-  return `loaded an ${family} checkpoint (${familyReason}): ${millions} M parameters, chunks of ${horizon} × ${actionDim}, on ${on}`;
+  // The reason ends with the advice to use auto or cpu, which is what happened.
+  const reason = backendReason.replace(/ \(use auto or cpu\)|[;,] (or )?use auto or cpu/, '');
+  const on = reason === '' ? backend : `${backend}: ${reason}`;
+  const size = `${(parameters / 1e6).toFixed(1)} M parameters, chunks of ${horizon} × ${actionDim}`;
+  return `loaded a checkpoint of the ${family} family (${familyReason}): ${size}, on ${on}`;
 }

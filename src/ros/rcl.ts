@@ -1,7 +1,7 @@
 /**
- * What this package uses of rclnodejs, typed here: its own types are generated when it is built and are `any` where
- * that failed. Messages are plain objects with ROS's field names; publish fresh typed arrays only, since a view with an
- * offset is sent from the start of its buffer.
+ * Types of the documented part of rclnodejs that this package uses. rclnodejs generates its own types when it is built, and
+ * they are `any` where that failed. Messages are plain objects with ROS's field names. Typed arrays in them must own their
+ * buffers: a view with an offset is published from the start of its buffer.
  */
 
 export interface Time {
@@ -23,7 +23,7 @@ export interface Logger {
 export interface Publisher {
   readonly topic: string;
   publish(message: object): void;
-  /** Waits, blocking, until every reliable subscriber has everything; `timeout` in ns. */
+  /** Blocks until all reliable subscribers have acknowledged all messages. @param timeout ns. @returns false on timeout. */
   waitForAllAcked(timeout: bigint): boolean;
 }
 
@@ -76,7 +76,7 @@ export interface ServiceResponse {
   send(response: object): void;
 }
 
-/** rmw's topic endpoint, the part that is used. */
+/** A publisher in the ROS graph. */
 export interface EndpointInfo {
   readonly node_name: string;
   readonly node_namespace: string;
@@ -138,7 +138,7 @@ export interface Qos {
   readonly depth: number;
 }
 
-/** The part of the module that is used. */
+/** The module `rclnodejs`. */
 export interface Rcl {
   init(context: undefined, argv: readonly string[]): Promise<void>;
   shutdown(): void;
@@ -169,7 +169,7 @@ export interface Rcl {
   };
 }
 
-/** rcl_interfaces/ParameterType. */
+/** `rcl_interfaces/msg/ParameterType`. */
 export const PARAMETER_TYPE = {
   not_set: 0,
   bool: 1,

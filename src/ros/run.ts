@@ -4,14 +4,14 @@ import { loadRcl } from './environment.js';
 import { PolicyNode } from './node.js';
 
 /**
- * Runs `policy_node` until SIGINT or SIGTERM; a further signal a second or more later ends it at once.
- * @param argv what follows `pi05 node` on the command line, `--ros-args` included
- * @returns 0; whatever was published last is the stop action
- * @throws Pi05Error ENVIRONMENT, USAGE, CONFIG_* and, with `autostart`, CHECKPOINT_* and what else hinders loading
+ * Runs `policy_node` until SIGINT or SIGTERM. A second signal at least a second later kills the process.
+ * @param argv the arguments after `pi05 node`, including `--ros-args`.
+ * @returns exit status 0. The last message on each command topic is then the stop action.
+ * @throws Pi05Error ENVIRONMENT, USAGE, CONFIG_* and, with `autostart`, CHECKPOINT_* and other loading errors.
  */
 export async function runNode(argv: readonly string[]): Promise<number> {
   const { rcl, native } = await loadRcl(process.env);
-  // rcl keeps its log there.
+  // rcl writes its log below HOME and fails without it.
   process.env['HOME'] ??= homedir();
   try {
     await rcl.init(undefined, ['pi05', ...argv]);
@@ -31,41 +31,42 @@ export async function runNode(argv: readonly string[]): Promise<number> {
       await node.stop();
     }
   } finally {
-    // An exit while rclnodejs still spins aborts in the middleware.
+    // Without this, an exit while rclnodejs is spinning aborts in the middleware.
     rcl.shutdown();
   }
   return 0;
 }
 
 /**
- * One Ctrl-C comes twice under `ros2 launch`: from the terminal and from the launch. Signals are one until this process has
- * listened that often, ms apart: the stop action may keep it from listening for a second.
+ * Under `ros2 launch` one Ctrl-C sends two signals, one from the terminal and one from launch. Signals count as one until the
+ * event loop has run a timer of `TURN_MS` this many times; elapsed time would not do, since publishing the stop action may
+ * block the event loop for a second.
  */
-const LISTENED = 10;
-const LISTENING = 100;
+const TURNS = 10;
+const TURN_MS = 100;
 
-/** Resolves at the first SIGINT or SIGTERM; a later one that is not the same again ends the process. */
+/** Resolves at the first SIGINT or SIGTERM. A later one that is not its duplicate kills the process. */
 function firstSignal(): Promise<void> {
   return new Promise((resolve) => {
-    let listened = 0;
+    let turns = 0;
     let timer: NodeJS.Timeout | undefined;
     for (const name of ['SIGINT', 'SIGTERM'] as const) {
       process.on(name, () => {
-        timer ??= setInterval(() => listened++, LISTENING).unref();
-        if (listened > LISTENED) process.kill(process.pid, 'SIGKILL');
+        timer ??= setInterval(() => turns++, TURN_MS).unref();
+        if (turns > TURNS) process.kill(process.pid, 'SIGKILL');
         resolve();
       });
     }
   });
 }
 
-/** What rcl says when it cannot start, without where in its sources it says so. */
+/** The error of a failed `rcl.init`: its first line without the locations in rcl's sources. */
 export function initFailure(message: string): Pi05Error {
   const [line = ''] = message.split('\n');
   const reason = line.replace(/,? at [^ ,]+:\d+/g, '').replace(/[. ]+$/, '');
-  const asked = /^(Couldn't parse|Unknown ROS arguments)/.test(reason);
+  const usage = /^(Couldn't parse|Unknown ROS arguments)/.test(reason);
   const sentence = reason.charAt(0).toLowerCase() + reason.slice(1);
-  return asked
+  return usage
     ? new Pi05Error('USAGE', `Expected ROS arguments, but ${sentence}`)
     : new Pi05Error('ENVIRONMENT', `Expected ROS to start, but it ${sentence}`);
 }

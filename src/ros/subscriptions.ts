@@ -1,5 +1,7 @@
-import { type Delivery, type InputMessage, policyInputs } from '../messages/inputs.js';
 import type { PolicyConfig } from '../config/config.js';
+import { decodeClock } from '../messages/decode.js';
+import { type Delivery, type InputMessage, policyInputs } from '../messages/inputs.js';
+import { ROS_TYPE } from '../messages/types.js';
 import type { LifecycleNode, Qos, Rcl, Subscription } from './rcl.js';
 
 /** Messages that a subscription holds until the main thread takes them. */
@@ -12,8 +14,8 @@ const DEPTH: Readonly<Record<Delivery, number>> = {
 /** In lock-step no message may be lost. */
 const LOCKSTEP_DEPTH = 100;
 
-/** Keep-last and volatile. */
-export function qos(rcl: Rcl, depth: number, reliable: boolean): Qos {
+/** Keep last, volatile. */
+function qos(rcl: Rcl, depth: number, reliable: boolean): Qos {
   const { QoS } = rcl;
   const { RMW_QOS_POLICY_RELIABILITY_RELIABLE, RMW_QOS_POLICY_RELIABILITY_BEST_EFFORT } = QoS.ReliabilityPolicy;
   return new QoS(
@@ -59,4 +61,25 @@ export function subscribe(
       }
     }),
   );
+}
+
+/**
+ * Subscribes to `/clock`. Only the newest time is kept; in lock-step all are.
+ * @param onTime called with each time, ns. @param onError called with anything that decoding or `onTime` throws.
+ */
+export function subscribeClock(
+  rcl: Rcl,
+  node: LifecycleNode,
+  lockstep: boolean,
+  onTime: (now: bigint) => void,
+  onError: (error: unknown) => void,
+): Subscription {
+  const profile = lockstep ? qos(rcl, LOCKSTEP_DEPTH, true) : qos(rcl, 1, false);
+  return node.createSubscription(ROS_TYPE.Clock, '/clock', { qos: profile, isRaw: true }, (cdr) => {
+    try {
+      onTime(decodeClock(cdr, '/clock'));
+    } catch (error) {
+      onError(error);
+    }
+  });
 }

@@ -13,7 +13,7 @@ def test_another_publisher_of_commands_and_another_message_type_are_reported_unt
     other = robot.ros.create_publisher(Float64MultiArray, topic, 1)
     node = start(cameras__wrist__transport="compressed")
     names = f"received {robot.namespace}/policy_node, {robot.namespace}/{robot.ros.get_name()}"
-    node.wait_for_log(f"OUTPUT_SHARED: Expected {node.node} alone to command {topic}, ")
+    node.wait_for_log(f"OUTPUT_SHARED: Expected {node.node} as the only publisher on {topic}, ")
     assert names in node.log
     node.wait_for_log("TOPIC_TYPE: Expected sensor_msgs/msg/CompressedImage on ")
 
@@ -30,6 +30,6 @@ def test_another_publisher_of_commands_and_another_message_type_are_reported_unt
 def test_two_nodes_of_one_name_both_report_it(start, robot):
     nodes = [start(), start()]
     for node in nodes:
-        node.wait_for_log(f"NODE_DUPLICATE: Expected one node of the name {node.node}, received 2")
+        node.wait_for_log(f"NODE_DUPLICATE: Expected one node named {node.node}, received 2")
     assert nodes[1].stop() == 0
     robot.wait_until(lambda: newest(robot, nodes[0].node, "control")[1] == "no fault", "the end of the warning")

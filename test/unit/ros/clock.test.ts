@@ -47,7 +47,7 @@ describe('SimulatedTicker', () => {
     ]);
   });
 
-  test('a_clock_that_goes_back_ticks_at_once_and_starts_anew', () => {
+  test('a_clock_that_goes_back_ticks_at_once_and_restarts_the_schedule', () => {
     expect(ticks(100n, [1000n, 1050n, 10n, 60n, 110n]).map(([now]) => now)).toEqual([1000n, 10n, 110n]);
   });
 
@@ -76,20 +76,20 @@ describe('NodeTime', () => {
     let steady = 5n * SECOND;
     const time = new NodeTime({} as never, true, () => steady);
     steady += SECOND;
-    expect(time.still).toBe(SECOND);
+    expect(time.unchangedFor).toBe(SECOND);
     time.set(7n);
-    expect(time.still).toBe(0n);
+    expect(time.unchangedFor).toBe(0n);
     steady += 2n * SECOND;
     time.set(7n);
-    expect(time.still).toBe(2n * SECOND);
+    expect(time.unchangedFor).toBe(2n * SECOND);
     time.set(8n);
-    expect(time.still).toBe(0n);
+    expect(time.unchangedFor).toBe(0n);
   });
 
-  test('the_systems_time_never_stands_still', () => {
+  test('the_system_clock_always_advances', () => {
     let steady = 0n;
     const time = new NodeTime({} as never, false, () => steady);
     steady += SECOND;
-    expect(time.still).toBe(0n);
+    expect(time.unchangedFor).toBe(0n);
   });
 });

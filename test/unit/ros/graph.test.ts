@@ -30,7 +30,7 @@ function faults(publishers: readonly (readonly [string, string, string])[], node
 const OWN = ['/arm/commands', COMMANDS, '/left/policy_node'] as const;
 
 describe('graphFaults', () => {
-  test('a_node_that_commands_alone_and_is_alone_of_its_name_has_none', () => {
+  test('a_node_with_a_unique_name_and_its_own_command_topics_has_none', () => {
     const inputs = [
       ['exterior/image_raw', 'sensor_msgs/msg/Image', '/camera'],
       ['joint_states', STATE, '/arm'],
@@ -41,22 +41,22 @@ describe('graphFaults', () => {
 
   test('another_publisher_of_an_output_is_named', () => {
     expect(faults([OWN, ['/arm/commands', COMMANDS, '/teleop']])).toEqual([
-      'OUTPUT_SHARED: Expected /left/policy_node alone to command /arm/commands, received /left/policy_node, /teleop',
+      'OUTPUT_SHARED: Expected /left/policy_node as the only publisher on /arm/commands, received /left/policy_node, /teleop',
     ]);
   });
 
-  test('a_publisher_is_waited_for_until_its_node_has_a_name', () => {
+  test('a_publisher_is_ignored_until_its_node_has_a_name', () => {
     const unknown = '_NODE_NAMESPACE_UNKNOWN_/_NODE_NAME_UNKNOWN_';
     expect(faults([OWN, ['/arm/commands', COMMANDS, unknown]])).toEqual([]);
   });
 
-  test('a_second_node_of_the_name_is_counted', () => {
+  test('a_second_node_with_the_same_name_is_counted', () => {
     expect(faults([OWN], ['/left/policy_node', '/camera', '/left/policy_node'])).toEqual([
-      'NODE_DUPLICATE: Expected one node of the name /left/policy_node, received 2: give each a namespace (-r __ns:=/left)',
+      'NODE_DUPLICATE: Expected one node named /left/policy_node, received 2: give each a namespace (-r __ns:=/left)',
     ]);
   });
 
-  test('publishers_of_another_type_than_is_listened_for_are_named', () => {
+  test('publishers_of_another_type_than_the_subscriptions_are_named', () => {
     const compressed = 'sensor_msgs/msg/CompressedImage';
     expect(faults([OWN, ['wrist/image_raw', compressed, '/camera'], ['prompt', STATE, '/x']])).toEqual([
       `TOPIC_TYPE: Expected sensor_msgs/msg/Image on wrist/image_raw, received publishers of ${compressed}`,

@@ -1,0 +1,69 @@
+import type { PolicyConfig } from '../config/config.js';
+import { Pi05Error, type FaultCode } from '../errors.js';
+import { SECOND, toSeconds } from '../time.js';
+import type { NodeTime } from './clock.js';
+import { graphFaults } from './graph.js';
+import type { Log } from './log.js';
+import type { LifecycleNode } from './rcl.js';
+
+/** Simulated time that does not advance for longer is reported, ns. */
+const CLOCK_TIMEOUT = SECOND;
+/** Between two checks of the ROS graph, ms. */
+const GRAPH_PERIOD_MS = 1000;
+
+type Faults = readonly Pi05Error<FaultCode>[];
+
+/** Faults outside the pipeline that hold while the node is active: a clock that stands still, conflicts in the ROS graph. */
+export class FaultMonitor {
+  /** The faults of the last check. */
+  #faults: Faults = [];
+  #graph: { readonly checkedAt: number; readonly faults: Faults } | undefined;
+
+  constructor(
+    private readonly node: LifecycleNode,
+    private readonly time: NodeTime,
+    private readonly lockstep: boolean,
+    private readonly log: Log,
+    private readonly onError: (error: unknown) => void,
+  ) {}
+
+  /** Makes the next check look at the ROS graph, whenever it last did. */
+  reset(): void {
+    this.#graph = undefined;
+  }
+
+  /** The faults that hold now; each is logged on its onset. @param resolved of an active node; undefined = inactive. */
+  check(resolved: PolicyConfig | undefined): Faults {
+    const faults = resolved === undefined ? [] : [...this.#clockFaults(), ...this.#graphFaults(resolved)];
+    const known = this.#faults;
+    for (const fault of faults) {
+      if (!known.some(({ code, source }) => code === fault.code && source === fault.source)) {
+        this.log.warn(fault.toString());
+      }
+    }
+    this.#faults = faults;
+    return faults;
+  }
+
+  /** In lock-step `/clock` waits for inferences: only its absence is a fault. */
+  #clockFaults(): Faults {
+    const { unchangedFor, known } = this.time;
+    if (unchangedFor <= CLOCK_TIMEOUT || (known && this.lockstep)) return [];
+    const received = `no new time in ${toSeconds(unchangedFor).toFixed(1)} s; no commands`;
+    const sentence = `Expected /clock to advance (use_sim_time is true), received ${received}`;
+    return [new Pi05Error('CLOCK_STILL', sentence, '/clock')];
+  }
+
+  #graphFaults(resolved: PolicyConfig): Faults {
+    const now = performance.now();
+    if (this.#graph === undefined || now - this.#graph.checkedAt >= GRAPH_PERIOD_MS) {
+      this.#graph = { checkedAt: now, faults: [] };
+      try {
+        this.#graph = { checkedAt: now, faults: graphFaults(this.node, resolved) };
+      } catch (error) {
+        this.onError(error);
+      }
+    }
+    return this.#graph.faults;
+  }
+}
