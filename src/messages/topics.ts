@@ -21,7 +21,7 @@ export function withResolvedTopics(config: PolicyConfig, resolve: (topic: string
     if (other !== undefined) {
       throw new Pi05Error(
         'CAMERA_DUPLICATE',
-        `Expected a separate topic for each camera, received ${topic} for ${other.name} and ${name}`,
+        `Expected a different topic for each camera, received ${topic} for ${other.name} and ${name}`,
         topic,
       );
     }
