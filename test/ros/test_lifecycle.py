@@ -147,7 +147,7 @@ def test_only_the_prompt_can_be_set_and_a_bad_request_changes_nothing(start, rob
     (value,) = robot.call(GetParameters, "policy_node/get_parameters", request).values
     assert value.string_value == "open the drawer"
     for name, why, value in (
-        ("seed", "for it is read-only", {"type": ParameterType.PARAMETER_INTEGER, "integer_value": 3}),
+        ("seed", "which is read-only", {"type": ParameterType.PARAMETER_INTEGER, "integer_value": 3}),
         ("prompt", "received a double", {"type": ParameterType.PARAMETER_DOUBLE, "double_value": 1.0}),
         ("prompt", "received its deletion", {"type": ParameterType.PARAMETER_NOT_SET}),
         ("no_such", "received no_such", {"type": string, "string_value": "x"}),
