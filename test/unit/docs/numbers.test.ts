@@ -237,7 +237,7 @@ describe('docs/custom-robot.md', () => {
   test('has_the_limits_of_its_own_parameter_file_and_the_defaults_in_its_messages', () => {
     const [[rate]] = numbersIn(PAGE, /control_rate: ([\d.]+) # Hz/) as [[number]];
     const [[speed]] = numbersIn(PAGE, /shoulder_pan: \{ kind: delta[^}]*max_velocity: ([\d.]+) \}/) as [[number]];
-    expect(numbersIn(PAGE, /active: (\d+) control ticks/)).toEqual([[rate]]);
+    expect(numbersIn(PAGE, /active: control ticks at (\d+) Hz/)).toEqual([[rate]]);
     expect(numbersIn(PAGE, /a first command within ([\d.]+) of/)).toEqual([[speed / rate]]);
     expect(numbersIn(PAGE, /Expected stamps within ([\d.]+) s of each other/)).toEqual([[byDefault('sync.max_skew')]]);
     expect(numbersIn(PAGE, /valid data at most ([\d.]+) s old on \/joint_states/)).toEqual([
