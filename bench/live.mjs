@@ -1,7 +1,7 @@
 /**
- * The node live: two 640×480 rgb8 cameras that share their stamps, joint states, real DDS, an inference at every control
- * tick. Sensor-to-action latency is from the newest stamp of an observation (the stamp of its chunk) to the chunk's arrival
- * at this process, an independent subscriber.
+ * Measures the live node over real DDS: two 640×480 rgb8 cameras with equal stamps, joint states, an inference at every
+ * control tick. Sensor-to-action latency is the time from the newest stamp of an observation, which is the stamp of its
+ * chunk, to the arrival of the chunk in this process, an independent subscriber.
  *
  *   . .pi05/ros.env && node bench/live.mjs --checkpoint DIR [--backend cuda] [--rate 50] [--seconds 60] [--json FILE]
  */
@@ -37,7 +37,7 @@ if (options.checkpoint === undefined) throw new Error('Expected --checkpoint DIR
 const rate = Number(options.rate);
 const seconds = Number(options.seconds);
 
-/** ns since 1970, with the resolution of the monotonic clock. */
+/** Nanoseconds since 1970, with the resolution of the monotonic clock. */
 const zero = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n - process.hrtime.bigint();
 const now = () => zero + process.hrtime.bigint();
 
@@ -48,7 +48,7 @@ function header(writer, stamp, frame) {
   writer.string(frame);
 }
 
-/** sensor_msgs/Image as a message whose stamp, at bytes 4 to 11, is to be set. */
+/** A serialised sensor_msgs/Image; its stamp, bytes 4 to 11, is set for each publication. */
 function image(frame, seed) {
   const pixels = new Uint8Array(640 * 480 * 3);
   for (let i = 0, state = seed; i < pixels.length; i++) {
@@ -84,7 +84,7 @@ function joints(stamp) {
   return Buffer.from(writer.data);
 }
 
-/** Calls at a steady rate, by the monotonic clock, without drift. */
+/** Calls at a fixed rate of the monotonic clock, without drift. */
 function every(hertz, call) {
   let due = performance.now();
   let timer;
@@ -100,7 +100,7 @@ function every(hertz, call) {
 function distribution(samples) {
   const sorted = samples.toSorted((a, b) => a - b);
   const at = (p) => Number((percentile(sorted, p) ?? NaN).toFixed(3));
-  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), most: at(1) };
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) };
 }
 
 const parameters = {
@@ -131,7 +131,7 @@ const cameras = ['exterior_camera', 'wrist_camera'].map((name, seed) => ({
 }));
 const state = node.createPublisher('sensor_msgs/msg/JointState', 'joint_states', { qos: best });
 
-const chunks = new Map(); // by stamp, the time of arrival
+const chunks = new Map(); // stamp to time of arrival
 node.createSubscription('trajectory_msgs/msg/JointTrajectory', 'policy_node/chunk', { isRaw: true }, (cdr) => {
   const arrived = now();
   const reader = new CdrReader(cdr);
@@ -163,14 +163,14 @@ const stop = async (status) => {
 };
 void ended.then(([code]) => {
   if (!finished) {
-    process.stderr.write(`the node ended with ${code}\n`);
+    process.stderr.write(`The node exited with status ${code}\n`);
     rclnodejs.shutdown();
     process.exit(1);
   }
 });
 let finished = false;
 
-// Loading, getting ready and warming up do not count.
+// Loading, preparing and warm-up are not measured.
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 for (let i = 0; chunks.size < 2 * rate && i < 120; i++) await wait(1000);
 const begin = sets.at(-1);
@@ -182,7 +182,7 @@ finished = true;
 const latency = [...chunks].filter(([stamp]) => stamp > begin && stamp <= end);
 const stamps = latency.map(([stamp]) => stamp).toSorted((a, b) => (a < b ? -1 : 1));
 const wanted = sets.filter((stamp) => stamp > begin && stamp <= end);
-// Joint states come between the cameras' stamps: a set was used where a chunk is stamped before the next one.
+// A chunk's stamp may be that of a joint state: a set was used if a chunk is stamped before the next set.
 const skipped = wanted.filter(
   (stamp, i) => !stamps.some((of) => of >= stamp && of < (wanted[i + 1] ?? end + 1n)),
 ).length;

@@ -1,7 +1,7 @@
 /**
- * Writes the tables of docs/performance.md from docs/performance.json, which `pi05_bench --json` made (see there).
+ * Writes the tables of docs/performance.md from docs/performance.json, a list of files of `pi05_bench --json` (see that page).
  *
- *   node bench/table.mjs [--check]     --check: exit 1 where the page is not what the figures say
+ *   node bench/table.mjs [--check]     --check: exit with 1 if the page differs from the figures
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -25,18 +25,18 @@ function table({ cases }) {
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-/** Sentences, then a table for each run. @param {Record<string, any>[]} runs what pi05_bench wrote, ceilings in the first */
+/** A summary, then a table for each run. @param {Record<string, any>[]} runs files of pi05_bench; the first has the ceilings */
 export function tables(runs) {
   const [first] = runs;
   const different = runs.flatMap(({ cases }) => cases).reduce((sum, one) => sum + one.different, 0);
   const parts = [
-    `${first.device}, commit ${first.commit}, 10 steps, bf16; milliseconds, stages by their p50 in further inferences. In the same`,
-    `run ${first.ceilings.bf16_tflops.toFixed(0)} TFLOP/s (bf16 8192³) and ${first.ceilings.copy_tb_per_s.toFixed(2)} TB/s (copy); load ${(first.load_ms / 1000).toFixed(1)} s from the page cache, ${gigabytes(first.gpu_bytes)} GB of GPU memory; ready for`,
-    `every prompt length after ${(first.prepare_ms / 1000).toFixed(1)} s and ${(first.prepare_gpu_bytes / 1e6).toFixed(0)} MB more. Results that were not the same bits: ${different}.`,
+    `${first.device}, commit ${first.commit}, 10 steps, bf16. Times in milliseconds; stages are the p50 of separate inferences.`,
+    `Ceilings in the same run: ${first.ceilings.bf16_tflops.toFixed(0)} TFLOP/s (bf16 8192³) and ${first.ceilings.copy_tb_per_s.toFixed(2)} TB/s (copy). Loading takes ${(first.load_ms / 1000).toFixed(1)} s from the page cache and`,
+    `${gigabytes(first.gpu_bytes)} GB of GPU memory; preparing every prompt length takes ${(first.prepare_ms / 1000).toFixed(1)} s and ${(first.prepare_gpu_bytes / 1e6).toFixed(0)} MB more. Repeated inferences with other bits: ${different}.`,
   ];
   const each = runs.map((run) => {
-    const settled = run.settle_s > 0 ? ` and ${run.settle_s} s at least` : '';
-    return `${run.requests} requests after ${run.warmup}${settled}:\n\n${table(run)}`;
+    const settled = run.settle_s > 0 ? ` and at least ${run.settle_s} s` : '';
+    return `${run.requests} requests after a warm-up of ${run.warmup}${settled}:\n\n${table(run)}`;
   });
   return [parts.join('\n'), ...each].join('\n\n');
 }
@@ -49,7 +49,7 @@ function main(check) {
   const after = `${before.slice(0, first)}${BEGIN}\n\n${tables(runs)}\n\n${before.slice(last)}`;
   if (!check) writeFileSync(page, after);
   else if (after !== before) {
-    process.stderr.write('docs/performance.md is not what docs/performance.json says: run node bench/table.mjs\n');
+    process.stderr.write('docs/performance.md differs from docs/performance.json: run node bench/table.mjs\n');
     process.exitCode = 1;
   }
 }

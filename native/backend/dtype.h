@@ -1,4 +1,4 @@
-// The types in which checkpoints store weights.
+// Element types of weights and matrices.
 #pragma once
 
 #include <cstdint>

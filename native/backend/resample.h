@@ -1,4 +1,4 @@
-// What resizing with padding needs to know before it touches a pixel; shared by every backend.
+// Geometry and filter tables of resizing with padding, shared by all backends.
 #pragma once
 
 #include <array>
@@ -9,14 +9,14 @@
 
 namespace pi05 {
 
-// Where an image lies in a square after resizing: openpi's and LeRobot's formula. A very thin image gets width or
-// height 0, which nothing can resize.
+// Size and position of an image resized into a square with padding: openpi's and LeRobot's formula. A very thin image
+// gets width or height 0, which nothing can resize.
 struct Fit {
   int64_t width, height, left, top;
 };
 Fit fit_with_padding(int64_t width, int64_t height, int64_t size);
 
-// Where red, green and blue are in a pixel.
+// Byte offsets of red, green and blue in a pixel.
 struct PixelLayout {
   int64_t bytes;
   std::array<int64_t, 3> channel;

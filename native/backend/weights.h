@@ -1,4 +1,4 @@
-// Every weight of the model as the checkpoint stores it: (out, in) row-major, any DType. Pointers are borrowed.
+// The weights of the model as the checkpoint stores them: (out, in) row-major, any DType. Pointers are borrowed.
 #pragma once
 
 #include <cstdint>
@@ -56,13 +56,13 @@ struct Weights {
   Affine vision_norm;               // (hidden)
   Affine projector;                 // (prefix width, hidden)
   Tensor embedding;                 // (vocab, prefix width)
-  std::vector<PrefixLayer> prefix;  // the last layer's o, post_norm, gate, up and down never matter
+  std::vector<PrefixLayer> prefix;  // the last layer's o, post_norm, gate, up and down are unused
   std::vector<ExpertLayer> expert;
   Affine final_norm;         // (3 * width, width); its gate is unused
   Affine action_in;          // (width, action dim)
   Affine action_out;         // (action dim, width)
   Affine time_in, time_out;  // (width, width)
-  std::string source;        // which bytes these are: equal sources hold equal weights; empty = unknown
+  std::string source;        // identifies the files: equal sources have equal weights; empty = unknown
 };
 
 }  // namespace pi05

@@ -1,10 +1,10 @@
 // pi05_gemm_bench [--threads N] [--simd NAME] [--rounds N] [--cpu-time] [LIBRARY]
 //
-// GFLOP/s of gemm_nt on the model's shapes, weights in bf16. With LIBRARY, a shared object with cblas_sgemm, the same
-// product in fp32 by that library in alternating rounds, and the ratio of the two: the median over rounds of
-// library time / our time. Libraries whose idle threads spin disturb our rounds; tell them not to, and how many threads
-// to use: OPENBLAS_NUM_THREADS=2 OPENBLAS_THREAD_TIMEOUT=4, MKL_NUM_THREADS=2 KMP_BLOCKTIME=0.
-// On a machine that others use too, --threads 1 --cpu-time with one library thread compares the processor time instead.
+// GFLOP/s of the CPU backend's gemm_nt on the model's shapes, weights in bf16. With LIBRARY, a shared object with
+// cblas_sgemm, it also measures the same product in fp32 by that library, in alternating rounds, and the ratio: the
+// median over rounds of library time / our time. A library's idle threads must not spin, and need the same number:
+// OPENBLAS_NUM_THREADS=2 OPENBLAS_THREAD_TIMEOUT=4, or MKL_NUM_THREADS=2 KMP_BLOCKTIME=0. On a shared machine,
+// --threads 1 --cpu-time with one library thread compares processor time.
 #include <dlfcn.h>
 #include <time.h>
 
@@ -37,7 +37,7 @@ constexpr Shape kShapes[] = {
     {"adaRMS", 10, 1024, 3072},        {"odd", 1, 30, 37},
 };
 
-// C = A · Bᵀ, row-major, through whichever integer width the library was built with.
+// C = A · Bᵀ, row-major, with the integer width that the library was built with.
 class Library {
  public:
   explicit Library(const char* path) {
@@ -99,7 +99,7 @@ double median(std::vector<double> v) {
 
 void measure(const Shape& s, int rounds, pi05::ThreadPool& pool, const Library* library) {
   using std::size_t;
-  // Several weights in turn, so that skinny products find theirs in memory, as in the model, and not in a cache.
+  // Weights in rotation, so that skinny products load theirs from memory, as in the model, and not from a cache.
   const int64_t copies = std::clamp<int64_t>((int64_t{96} << 20) / (s.n * s.k * 2), 1, 16);
   const int64_t weights = s.n * s.k;
   std::vector<float> a(static_cast<size_t>(s.m * s.k)), b32(static_cast<size_t>(weights * copies));

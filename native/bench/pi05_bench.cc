@@ -1,5 +1,5 @@
-// What an inference takes from images in host memory to actions in host memory, for one shape or for many, and what the
-// GPU does at best in the same run. Needs no Node.
+// The time of an inference on the GPU, from images in host memory to actions in host memory, for one or several shapes,
+// and the ceilings of the GPU in the same run. Needs no Node.js.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -27,18 +27,18 @@ namespace {
 
 constexpr const char* kUsage = R"(Usage: pi05_bench (--checkpoint DIR | --random tiny|demo|full) [options]
 
-Runs on the GPU; 640x480 rgb8 cameras. Lists are measured in every combination.
+Runs on the GPU with 640x480 rgb8 cameras. Lists are measured in every combination.
   --cameras N[,N…]  cameras in use (2)
   --tokens N[,N…]   prompt tokens (60)
   --horizon N[,N…]  action rows (the checkpoint's)
   --steps N         flow steps (the checkpoint's)
-  --warmup N        inferences before those that are timed, at least (100)
-  --settle S        seconds of them, at least: until a GPU at its power limit keeps its clock (5)
-  --requests N      inferences that are timed (500)
-  --stages N        inferences more, with the time of each stage (100)
-  --ceilings 0      leave out the matrix product and the copy that the GPU is measured with
-  --commit NAME     goes into the JSON
-  --json FILE       writes the figures there as well
+  --warmup N        inferences before the timed ones, at least (100)
+  --settle S        seconds of warm-up, at least: until a GPU at its power limit has a steady clock (5)
+  --requests N      timed inferences (500)
+  --stages N        additional inferences, for the time of each stage (100)
+  --ceilings 0      do not measure the GPU's ceilings (matrix product and copy)
+  --commit NAME     recorded in the JSON
+  --json FILE       also write the results to FILE
 )";
 
 using Numbers = std::vector<int64_t>;
@@ -87,7 +87,7 @@ double milliseconds_since(Clock::time_point begin) {
 }
 
 struct Statistics {
-  double mean = 0, p50 = 0, p95 = 0, p99 = 0, least = 0, most = 0;
+  double mean = 0, p50 = 0, p95 = 0, p99 = 0, min = 0, max = 0;
 };
 
 Statistics statistics_of(std::vector<double> times) {
@@ -107,7 +107,7 @@ pi05_size size_named(const std::string& name) {
   return name == "tiny" ? PI05_SIZE_TINY : name == "demo" ? PI05_SIZE_DEMO : PI05_SIZE_FULL;
 }
 
-// Where the checkpoint is; a random one is made, and goes with this.
+// The directory of the checkpoint. A random one is temporary and deleted with this object.
 struct Source {
   explicit Source(const Options& options) : directory(options.checkpoint) {
     if (!directory.empty()) return;
@@ -124,7 +124,7 @@ struct Source {
   std::string directory, made;
 };
 
-// A model on the GPU, and what loading it took.
+// A model on the GPU, its load time and its memory.
 struct Engine {
   Engine(const std::string& directory, int64_t horizon) {
     const int64_t used_before = pi05::cuda_memory().used;
@@ -143,7 +143,7 @@ struct Engine {
   int64_t memory = 0;
 };
 
-// What an inference reads; the values hardly matter to the time.
+// The inputs of an inference. Their values hardly affect the time.
 struct Scene {
   Scene(const pi05::Dimensions& dims, int64_t cameras, int64_t token_count, int64_t steps)
       : pixels(static_cast<size_t>(cameras), std::vector<uint8_t>(640 * 480 * 3)),
@@ -179,7 +179,7 @@ struct Figures {
   double another = 0;  // the first one of another prompt length, ms
   Statistics inference;
   std::array<Statistics, pi05::kStages> stages{};
-  int64_t different = 0;  // results that are not the first's bits
+  int64_t different = 0;  // results with other bits than the first
 };
 
 Figures measure(Engine& engine, int64_t cameras, int64_t tokens, const Options& options) {
@@ -210,7 +210,7 @@ Figures measure(Engine& engine, int64_t cameras, int64_t tokens, const Options& 
   return figures;
 }
 
-// Once stages are measured, recordings differ: after everything else.
+// Graphs with timing events differ from the timed ones: called after everything else.
 void measure_stages(Engine& engine, Figures& figures, const Options& options) {
   const Scene scene(engine.checkpoint.dims, figures.cameras, figures.tokens, options.steps[0]);
   std::vector<float> actions(static_cast<size_t>(figures.horizon * engine.checkpoint.dims.action_dim));
@@ -229,18 +229,18 @@ void print(const Figures& f, bool stages) {
   const Statistics& t = f.inference;
   std::printf("%lld cameras, %lld tokens, horizon %lld, %lld steps\n", static_cast<long long>(f.cameras),
               static_cast<long long>(f.tokens), static_cast<long long>(f.horizon), static_cast<long long>(f.steps));
-  std::printf("  inference  mean %.3f  p50 %.3f  p95 %.3f  p99 %.3f  least %.3f  most %.3f ms\n", t.mean, t.p50, t.p95,
-              t.p99, t.least, t.most);
+  std::printf("  inference  mean %.3f  p50 %.3f  p95 %.3f  p99 %.3f  min %.3f  max %.3f ms\n", t.mean, t.p50, t.p95,
+              t.p99, t.min, t.max);
   for (size_t s = 0; s < f.stages.size() && stages; s++)
     std::printf("  %-9s  mean %.3f  p50 %.3f  p99 %.3f ms\n", pi05::kStageNames[s], f.stages[s].mean, f.stages[s].p50,
                 f.stages[s].p99);
-  std::printf("  first inference %.1f ms, first of another prompt length %.1f ms, %lld results that differ\n", f.first,
-              f.another, static_cast<long long>(f.different));
+  std::printf("  first inference %.1f ms, first of another prompt length %.1f ms, %lld results with other bits\n",
+              f.first, f.another, static_cast<long long>(f.different));
 }
 
 void write(FILE* file, const char* name, const Statistics& s) {
   std::fprintf(file, "\"%s\":{\"mean\":%.4f,\"p50\":%.4f,\"p95\":%.4f,\"p99\":%.4f,\"min\":%.4f,\"max\":%.4f}", name,
-               s.mean, s.p50, s.p95, s.p99, s.least, s.most);
+               s.mean, s.p50, s.p95, s.p99, s.min, s.max);
 }
 
 void write(FILE* file, const Figures& f, bool stages) {

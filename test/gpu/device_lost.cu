@@ -1,4 +1,4 @@
-// A kernel that ends as a broken GPU does: every call of the process fails from then on.
+// A kernel after which every CUDA call of the process fails, as after a hardware error.
 __global__ void trap() { __trap(); }
 
 void lose_the_gpu() {

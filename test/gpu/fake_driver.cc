@@ -1,17 +1,17 @@
-// A GPU driver in name only: it says what DRIVER_VERSION and DRIVER_INIT (a CUresult) ask for, and knows no GPU.
+// A fake libcuda.so.1 without a GPU: reports the version DRIVER_VERSION, and cuInit returns DRIVER_INIT (a CUresult).
 #include <cstdlib>
 
 extern "C" {
 
 int cuDriverGetVersion(int* version) {
-  const char* const asked = std::getenv("DRIVER_VERSION");
-  *version = asked ? std::atoi(asked) : 0;
+  const char* const value = std::getenv("DRIVER_VERSION");
+  *version = value ? std::atoi(value) : 0;
   return 0;
 }
 
 int cuInit(unsigned) {
-  const char* const asked = std::getenv("DRIVER_INIT");
-  return asked ? std::atoi(asked) : 0;
+  const char* const value = std::getenv("DRIVER_INIT");
+  return value ? std::atoi(value) : 0;
 }
 
 }  // extern "C"

@@ -1,6 +1,6 @@
-// gpu_full [CHECKPOINT]: one inference by the CPU engine in fp32 and by the GPU in bf16, compared row by row and
-// intermediate by intermediate; without a checkpoint, one of full size with random weights. Exits with 1 where a row of
-// actions turns by more than a cosine of 0.9995.
+// gpu_full [CHECKPOINT]: compares one inference on the GPU in bf16 with the CPU engine in fp32, every row of actions
+// and every intermediate; without a checkpoint, with random weights of full size. Exits with 1 where the cosine of a
+// row of actions is below 0.9995.
 #include <cstdio>
 
 #include "random_case.h"
@@ -9,7 +9,7 @@
 
 namespace {
 
-constexpr double kLeastCosine = 0.9995;
+constexpr double kMinCosine = 0.9995;
 
 fixtures::Tensors infer(const std::string& checkpoint, pi05_backend backend) {
   const fixtures::Session session(checkpoint, 0, backend);
@@ -40,17 +40,17 @@ int main(int count, char** arguments) {
     const fixtures::Tensors gpu = infer(checkpoint, PI05_BACKEND_CUDA), cpu = infer(checkpoint, PI05_BACKEND_CPU);
     for (const auto& [name, expected] : cpu) {
       const std::vector<float>& actual = gpu.at(name);
-      std::printf("%-16s cosine %.7f, largest error %.1e of the largest value\n", name.c_str(),
+      std::printf("%-16s cosine %.7f, largest error %.1e relative to the largest value\n", name.c_str(),
                   cosine(actual.data(), expected.data(), expected.size()), fixtures::relative_error(actual, expected));
     }
     bool good = true;
     for (const char* name : {"actions", "actions_guided", "actions_trained"}) {
       const std::vector<float>&expected = cpu.at(name), &actual = gpu.at(name);
-      const double least = least_cosine(actual, expected, 32);
-      std::printf("%s: cosine of a row at least %.6f\n", name, least);
-      good = good && least >= kLeastCosine;
+      const double smallest = smallest_cosine(actual, expected, 32);
+      std::printf("%s: smallest cosine of a row %.6f\n", name, smallest);
+      good = good && smallest >= kMinCosine;
     }
-    std::printf("%s: every row of actions at least %.4f\n", good ? "ok" : "FAILED", kLeastCosine);
+    std::printf("%s: the cosine of every row of actions has to be at least %.4f\n", good ? "ok" : "FAILED", kMinCosine);
     return good ? 0 : 1;
   } catch (const std::exception& error) {
     std::printf("FAILED: %s\n", error.what());

@@ -1,4 +1,4 @@
-// A test's main: skipped, and said to be, where no GPU is.
+// The main function of GPU tests: without a usable GPU they exit with 77, which CTest reports as skipped.
 #pragma once
 
 #include <cstdio>
@@ -6,11 +6,11 @@
 #include "backend/cuda/cuda_backend.h"
 #include "check.h"
 
-#define RUN_GPU_TESTS()                                             \
-  int main(int count, char** arguments) {                           \
-    std::setvbuf(stdout, nullptr, _IOLBF, 0);                       \
-    const auto missing = pi05::cuda_unavailable_reason();           \
-    if (!missing) return check::run(count > 1 ? arguments[1] : ""); \
-    std::printf("skipped: %s\n", missing->what());                  \
-    return 77;                                                      \
+#define RUN_GPU_TESTS()                                            \
+  int main(int count, char** arguments) {                          \
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);                      \
+    const auto reason = pi05::cuda_unavailable_reason();           \
+    if (!reason) return check::run(count > 1 ? arguments[1] : ""); \
+    std::printf("skipped: %s\n", reason->what());                  \
+    return 77;                                                     \
   }

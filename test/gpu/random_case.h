@@ -1,4 +1,5 @@
-// Inputs for models that have no golden case: patterns for images, any tokens, nearly normal noise; alike in every run.
+// Inputs for models without a golden case: patterned images, random tokens, approximately normal noise; the same in
+// every run.
 #pragma once
 
 #include "fixtures.h"
@@ -20,13 +21,13 @@ struct RandomCase {
     for (size_t i = 0; i < cameras; i++)
       images[i] = {pixels[i].data(), kWidth, kHeight, kWidth * 3, PI05_PIXELS_RGB8, kHeight * kWidth * 3};
     for (int32_t& token : tokens) token = static_cast<int32_t>(next() >> 8) % info.vocab;
-    for (float& value : noise) {  // twelve uniform values
+    for (float& value : noise) {  // sum of twelve uniform values
       value = -6;
       for (int i = 0; i < 12; i++) value += static_cast<float>(next() >> 8) / static_cast<float>(1 << 24);
     }
   }
 
-  // Borrows from the case.
+  // Borrows from this object.
   pi05_request request() const { return fixtures::request_of(images, tokens, noise); }
 
   std::vector<std::vector<uint8_t>> pixels;
@@ -41,12 +42,12 @@ inline double cosine(const float* a, const float* b, size_t count) {
   return ab / std::sqrt(aa * bb);
 }
 
-// The least cosine of two chunks' rows.
-inline double least_cosine(const std::vector<float>& a, const std::vector<float>& b, size_t action_dim) {
-  double least = a.size() == b.size() ? 1 : -1;
-  for (size_t first = 0; least > 0 && first < a.size(); first += action_dim) {
+// The smallest cosine between corresponding rows of two chunks.
+inline double smallest_cosine(const std::vector<float>& a, const std::vector<float>& b, size_t action_dim) {
+  double smallest = a.size() == b.size() ? 1 : -1;
+  for (size_t first = 0; smallest > 0 && first < a.size(); first += action_dim) {
     const double row = cosine(&a[first], &b[first], action_dim);
-    least = row < least || std::isnan(row) ? row : least;
+    smallest = row < smallest || std::isnan(row) ? row : smallest;
   }
-  return std::isnan(least) ? -1 : least;
+  return std::isnan(smallest) ? -1 : smallest;
 }

@@ -1,5 +1,5 @@
-// The whole model on the GPU against the reference implementations' own numbers, both families, every case: in bf16
-// within what the reference's bf16 loses, in fp32 within rounding, and the same bits in every run.
+// The whole model on the GPU against the reference implementations' results, both families, every case: in bf16 as
+// close to fp32 as the reference's bf16, in fp32 within rounding, and the same bits in every run.
 #include <cstdlib>
 
 #include "fixtures.h"
@@ -12,7 +12,7 @@ using fixtures::Tensors;
 namespace {
 
 struct Golden {
-  const char *directory, *name, *reference;  // reference: the bf16 actions that ours may not be worse than
+  const char *directory, *name, *reference;  // reference: the bf16 actions that set the tolerance
 };
 const Golden kCases[] = {
     {"tiny-openpi", "case_two_cameras_short_prompt", "actions_bf16_rope_fp32"},
@@ -23,7 +23,7 @@ const Golden kCases[] = {
 };
 
 struct Difference {
-  double mean, most;
+  double mean, largest;
 };
 
 Difference difference(const std::vector<float>& actual, const std::vector<float>& expected) {
@@ -32,7 +32,7 @@ Difference difference(const std::vector<float>& actual, const std::vector<float>
   for (size_t i = 0; i < actual.size(); i++) {
     const double error = std::abs(double{actual[i]} - double{expected[i]});
     result.mean += error / static_cast<double>(actual.size());
-    if (!(error <= result.most)) result.most = std::isnan(error) ? INFINITY : error;
+    if (!(error <= result.largest)) result.largest = std::isnan(error) ? INFINITY : error;
   }
   return result;
 }
@@ -47,7 +47,7 @@ struct Engine {
   Session session;
 };
 
-std::vector<float> noise_alike(size_t count) {
+std::vector<float> uniform_noise(size_t count) {
   std::vector<float> values(count);
   uint32_t state = 7;
   for (float& value : values) {
@@ -67,8 +67,8 @@ TEST(bf16_actions_are_as_close_to_fp32_as_the_references_bf16) {
     const Difference own = difference(fixtures::infer(engine.session, inputs.request()), exact);
     const Difference reference = difference(inputs.golden.floats(golden.reference), exact);
     std::printf("  %s/%s: mean %.2e max %.2e, reference's mean %.2e max %.2e\n", golden.directory, golden.name,
-                own.mean, own.most, reference.mean, reference.most);
-    CHECK(own.mean <= reference.mean && own.most <= reference.most);
+                own.mean, own.largest, reference.mean, reference.largest);
+    CHECK(own.mean <= reference.mean && own.largest <= reference.largest);
   }
 }
 
@@ -85,7 +85,7 @@ TEST(bf16_intermediates_stay_near_fp32) {
   }
 }
 
-TEST(fp32_follows_the_reference) {
+TEST(fp32_intermediates_equal_the_references_within_rounding) {
   for (const Golden& golden : kCases) {
     const Engine engine(golden.directory, "fp32");
     Case inputs(std::string(golden.directory) + "/" + golden.name + ".safetensors");
@@ -109,7 +109,7 @@ TEST(every_run_gives_the_same_bits) {
     const std::vector<float> expected = fixtures::infer(engine.session, two.request());
     CHECK(traced.at("actions") == expected);
     for (int i = 0; i < 20; i++) {
-      if (i % 5 == 4) fixtures::infer(engine.session, one.request());  // another recording in between
+      if (i % 5 == 4) fixtures::infer(engine.session, one.request());  // another graph in between
       CHECK(fixtures::infer(engine.session, two.request()) == expected);
     }
     const Engine again("tiny-openpi", precision);
@@ -117,8 +117,8 @@ TEST(every_run_gives_the_same_bits) {
   }
 }
 
-// More shapes than recordings are kept, a larger image, and back.
-TEST(recordings_come_and_go) {
+// More shapes than the graph cache holds, a larger image, and back to the first shape.
+TEST(evicted_graphs_are_captured_again) {
   const Engine engine("tiny-openpi", "fp32");
   Case inputs("tiny-openpi/case_one_camera.safetensors");
   const std::vector<float> expected = fixtures::infer(engine.session, inputs.request());
@@ -142,13 +142,13 @@ TEST(real_time_chunking_follows_the_cpu) {
     const Session cpu(fixtures::path("tiny-lerobot"));
     Case inputs("tiny-lerobot/case_two_cameras.safetensors");
     pi05_request request = inputs.request();
-    const std::vector<float> previous = noise_alike(inputs.noise.size());
+    const std::vector<float> previous = uniform_noise(inputs.noise.size());
     request.rtc = {mode, PI05_RTC_EXP, previous.data(), 7, 3, 6, 10.0f};
     CHECK_LE(fixtures::relative_error(fixtures::infer(engine.session, request), fixtures::infer(cpu, request)), 1e-4);
   }
 }
 
-TEST(sessions_give_their_memory_back) {
+TEST(closed_sessions_free_their_gpu_memory) {
   Case inputs("tiny-openpi/case_one_camera.safetensors");
   int64_t before = 0;
   for (int i = 0; i < 50; i++) {

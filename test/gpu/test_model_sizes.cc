@@ -1,4 +1,4 @@
-// Which sizes of a model the CUDA backend takes; it needs no GPU to say so.
+// Which model sizes the CUDA backend supports. Needs no GPU.
 #include "backend/cuda/cuda_backend.h"
 #include "check.h"
 #include "checkpoint/make_checkpoint.h"
@@ -7,24 +7,24 @@ using pi05::Dimensions;
 
 namespace {
 
-// Whether a full-size model with this change is refused, by a sentence about it.
+// Whether a full-size model with this change is refused, with a sentence that names the size.
 bool refused(void (*change)(Dimensions&), const char* about) {
   Dimensions dims;
   change(dims);
-  const auto missing = pi05::unsupported_model_reason(dims);
-  if (!missing) return false;
-  std::printf("       %s\n", missing->what());
-  return missing->status() == PI05_BACKEND_UNAVAILABLE && std::string(missing->what()).find(about) != std::string::npos;
+  const auto reason = pi05::unsupported_model_reason(dims);
+  if (!reason) return false;
+  std::printf("       %s\n", reason->what());
+  return reason->status() == PI05_BACKEND_UNAVAILABLE && std::string(reason->what()).find(about) != std::string::npos;
 }
 
 }  // namespace
 
-TEST(every_size_of_the_project_fits) {
+TEST(the_projects_own_model_sizes_are_supported) {
   for (const pi05_size size : {PI05_SIZE_TINY, PI05_SIZE_DEMO, PI05_SIZE_FULL})
     CHECK(!pi05::unsupported_model_reason(pi05::dimensions_of(size)));
 }
 
-TEST(sizes_that_no_kernel_takes_are_refused_by_name) {
+TEST(unsupported_sizes_are_refused_by_name) {
   CHECK(refused([](Dimensions& d) { d.vision.hidden = 4800; }, "vision.hidden"));
   CHECK(refused([](Dimensions& d) { d.prefix.width = 2050; }, "prefix.width"));
   CHECK(refused([](Dimensions& d) { d.expert.width = 8192; }, "expert.width"));

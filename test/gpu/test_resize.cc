@@ -1,4 +1,4 @@
-// Resizing on the GPU against the CPU's, pixel by pixel, for every pixel format and both filters.
+// Resizing on the GPU against the CPU, pixel by pixel, for every pixel format and both filters.
 #include "backend/cpu/cpu_ops.h"
 #include "checkpoint/make_checkpoint.h"
 #include "fixtures.h"
@@ -10,8 +10,8 @@ constexpr int32_t kSizes[][2] = {{640, 480}, {480, 640}, {224, 224},   {1280, 72
                                  {37, 224},  {301, 223}, {1920, 1080}, {3, 2},      {576, 324}, {17, 1000}};
 constexpr int64_t kBytes[] = {3, 3, 4, 4, 1};
 
-// The largest difference between the CPU's and the GPU's patches, as the model is given them.
-double most_different(pi05::Ops& cpu, pi05::Ops& gpu, const pi05_image& image, pi05_resize resize) {
+// The largest difference between the CPU's and the GPU's patches.
+double largest_difference(pi05::Ops& cpu, pi05::Ops& gpu, const pi05_image& image, pi05_resize resize) {
   const pi05::Dimensions& d = cpu.dims;
   std::vector<float> values[2];
   pi05::Ops* backends[] = {&cpu, &gpu};
@@ -33,10 +33,10 @@ double most_different(pi05::Ops& cpu, pi05::Ops& gpu, const pi05_image& image, p
     values[i].resize(static_cast<size_t>(out.rows * out.cols));
     ops.download(out, values[i].data());
   }
-  double most = 0;
+  double largest = 0;
   for (size_t i = 0; i < values[0].size(); i++)
-    most = std::max(most, std::abs(double{values[0][i]} - double{values[1][i]}));
-  return most;
+    largest = std::max(largest, std::abs(double{values[0][i]} - double{values[1][i]}));
+  return largest;
 }
 
 void check_equal(pi05_resize resize, double tolerance) {
@@ -47,7 +47,7 @@ void check_equal(pi05_resize resize, double tolerance) {
     state = state * 1664525 + 1013904223;
     byte = static_cast<uint8_t>(state >> 24);
   }
-  double most = 0;
+  double largest = 0;
   for (const auto& [width, height] : kSizes)
     for (int format = PI05_PIXELS_RGB8; format <= PI05_PIXELS_MONO8; format++) {
       pi05::CpuOps cpu(dims, 2, false);
@@ -58,14 +58,14 @@ void check_equal(pi05_resize resize, double tolerance) {
                              width * kBytes[format] + (format == 2 ? 5 : 0),
                              static_cast<pi05_pixels>(format),
                              static_cast<int64_t>(bytes.size())};
-      most = std::max(most, most_different(cpu, *gpu, image, resize));
+      largest = std::max(largest, largest_difference(cpu, *gpu, image, resize));
     }
-  CHECK_LE(most, tolerance);
+  CHECK_LE(largest, tolerance);
 }
 
 }  // namespace
 
-TEST(pillows_filter_is_the_same_to_the_bit) { check_equal(PI05_RESIZE_PILLOW, 0); }
-TEST(lerobots_filter_is_the_same_within_rounding) { check_equal(PI05_RESIZE_LEROBOT, 5e-7); }
+TEST(pillows_filter_is_bit_identical) { check_equal(PI05_RESIZE_PILLOW, 0); }
+TEST(lerobots_filter_is_equal_within_rounding) { check_equal(PI05_RESIZE_LEROBOT, 5e-7); }
 
 RUN_GPU_TESTS()

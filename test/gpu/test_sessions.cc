@@ -1,4 +1,4 @@
-// Sessions on one GPU: they share weights, leave nothing behind, and say by a status what goes wrong.
+// Sessions on one GPU: they share weights, run at once, and report failures as a status.
 #include <cuda_runtime.h>
 
 #include <thread>
@@ -17,7 +17,7 @@ namespace {
 
 const std::string kTiny = std::string(PI05_FIXTURES) + "/tiny-openpi";
 
-// A random checkpoint of a size that shows in the GPU's memory.
+// A random checkpoint, large enough to be visible in the GPU's memory use.
 struct Demo : scratch::Directory {
   Demo() { fixtures::require_ok(pi05_make_checkpoint(path.c_str(), PI05_SIZE_DEMO, 1)); }
 };
@@ -27,7 +27,7 @@ std::vector<float> infer_golden(const Session& session) {
   return fixtures::infer(session, golden.request());
 }
 
-pi05_status opened(pi05_session** session) {
+pi05_status try_open(pi05_session** session) {
   const pi05_options options{kTiny.c_str(), PI05_BACKEND_CUDA, 1, 0};
   return pi05_open(&options, session);
 }
@@ -44,7 +44,7 @@ TEST(two_sessions_of_one_checkpoint_share_its_weights) {
   CHECK(both - one <= one - first.info.weight_bytes / 2);
 }
 
-TEST(two_sessions_at_once_give_what_each_gives_alone) {
+TEST(two_sessions_at_once_give_the_same_as_one_alone) {
   const Session first(kTiny, 1, PI05_BACKEND_CUDA), second(kTiny, 1, PI05_BACKEND_CUDA);
   const std::vector<float> alone = infer_golden(first);
   int different = 0;
@@ -58,7 +58,7 @@ TEST(two_sessions_at_once_give_what_each_gives_alone) {
   CHECK(own == 0);
 }
 
-TEST(a_prepared_session_gives_the_same_for_every_prompt_length) {
+TEST(a_prepared_session_gives_the_same_as_an_unprepared_one) {
   const Session plain(kTiny, 1, PI05_BACKEND_CUDA), prepared(kTiny, 1, PI05_BACKEND_CUDA);
   Case golden("tiny-openpi/case_two_cameras_short_prompt.safetensors");
   const pi05_request like = golden.request();
@@ -70,28 +70,28 @@ TEST(a_prepared_session_gives_the_same_for_every_prompt_length) {
   }
 }
 
-TEST(too_little_memory_is_said_and_leaves_the_gpu_usable) {
+TEST(too_little_memory_is_reported_and_leaves_the_gpu_usable) {
   size_t free = 0, total = 0;
   void* taken = nullptr;
   cudaMemGetInfo(&free, &total);
-  size_t rest = size_t{4} << 20;
-  while (cudaMalloc(&taken, free - rest) != cudaSuccess && rest < free / 2) rest += size_t{4} << 20;
+  size_t margin = size_t{4} << 20;
+  while (cudaMalloc(&taken, free - margin) != cudaSuccess && margin < free / 2) margin += size_t{4} << 20;
   cudaGetLastError();
-  std::vector<void*> crumbs;
-  for (void* crumb = nullptr; cudaMalloc(&crumb, size_t{1} << 20) == cudaSuccess;) crumbs.push_back(crumb);
+  std::vector<void*> blocks;
+  for (void* block = nullptr; cudaMalloc(&block, size_t{1} << 20) == cudaSuccess;) blocks.push_back(block);
   cudaGetLastError();
   pi05_session* session = nullptr;
-  const pi05_status status = opened(&session);
+  const pi05_status status = try_open(&session);
   std::printf("       %s: %s\n", pi05_status_name(status), pi05_last_error());
   CHECK(status == PI05_OUT_OF_MEMORY);
-  for (void* crumb : crumbs) cudaFree(crumb);
+  for (void* block : blocks) cudaFree(block);
   cudaFree(taken);
   const Session after(kTiny, 1, PI05_BACKEND_CUDA);
   infer_golden(after);
 }
 
-// Last, for it takes the GPU from this process.
-TEST(a_lost_gpu_is_said_by_every_call) {
+// The last test: this process cannot use the GPU after it.
+TEST(a_lost_gpu_is_reported_by_every_call) {
   const Session session(kTiny, 1, PI05_BACKEND_CUDA);
   Case golden("tiny-openpi/case_two_cameras_short_prompt.safetensors");
   const pi05_request request = golden.request();
@@ -103,7 +103,7 @@ TEST(a_lost_gpu_is_said_by_every_call) {
     CHECK(status == PI05_DEVICE_LOST);
   }
   pi05_session* other = nullptr;
-  CHECK(opened(&other) == PI05_DEVICE_LOST);
+  CHECK(try_open(&other) == PI05_DEVICE_LOST);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// test_unavailable STATUS TEXT: what a session says where the driver that the process finds is of no use, and that
-// `auto` then takes the CPU with the same sentence as its reason. Which driver that is, is up to who runs it.
+// test_unavailable STATUS TEXT: the error of a session on a machine whose driver cannot run inferences, and that `auto`
+// then takes the CPU with the same sentence as its reason. The caller sets LD_LIBRARY_PATH to the driver.
 #include "check.h"
 #include "fixtures.h"
 
@@ -8,7 +8,7 @@ namespace {
 const std::string kTiny = fixtures::path("tiny-openpi");
 std::string expected_status, expected_text;
 
-TEST(cuda_says_why_not_and_auto_takes_the_cpu_for_that_reason) {
+TEST(cuda_fails_with_a_reason_and_auto_takes_the_cpu_for_that_reason) {
   const pi05_options options{kTiny.c_str(), PI05_BACKEND_CUDA, 1, 0};
   pi05_session* session = nullptr;
   const std::string status = pi05_status_name(pi05_open(&options, &session)), text = pi05_last_error();
