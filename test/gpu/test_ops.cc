@@ -48,23 +48,23 @@ TEST(gated_linear_with_interleaved_weights) {
       Harness harness(type);
       const Both x = harness.activations(m, k),
                  gate_up = harness.activations(2 * n, k, 2 / std::sqrt(static_cast<float>(k)));
-      const Both above = harness.activations(m + 1, n), below = harness.activations(1, n);
-      std::vector<float> values(static_cast<size_t>(2 * n * k)), parts[2];
+      const Both extended = harness.activations(m + 1, n), sentinel = harness.activations(1, n);
+      std::vector<float> values(static_cast<size_t>(2 * n * k)), halves[2];
       harness.cpu->download(gate_up.cpu, values.data());
       for (int64_t row = 0; row < 2 * n; row++)
-        parts[row / kInterleave % 2].insert(parts[row / kInterleave % 2].end(), values.begin() + row * k,
-                                            values.begin() + (row + 1) * k);
+        halves[row / kInterleave % 2].insert(halves[row / kInterleave % 2].end(), values.begin() + row * k,
+                                             values.begin() + (row + 1) * k);
       Matrix gate = harness.cpu->allocate(n, k, DType::F32), up = harness.cpu->allocate(n, k, DType::F32);
-      harness.cpu->upload(gate, parts[0].data()), harness.cpu->upload(up, parts[1].data());
-      const Matrix out = above.cpu.rows_from(0, m), last = above.gpu.rows_from(m, 1);
+      harness.cpu->upload(gate, halves[0].data()), harness.cpu->upload(up, halves[1].data());
+      const Matrix out = extended.cpu.rows_from(0, m), last = extended.gpu.rows_from(m, 1);
       harness.cpu->gated_linear(x.cpu, tensor(gate), tensor(up), out);
-      harness.gpu->copy(below.gpu, last);
+      harness.gpu->copy(sentinel.gpu, last);
       const Tensor both{gate_up.gpu.data, gate_up.gpu.dtype, n, gate_up.gpu.stride};
-      harness.on_gpu([&] { harness.gpu->gated_linear(x.gpu, both, both, above.gpu.rows_from(0, m)); });
+      harness.on_gpu([&] { harness.gpu->gated_linear(x.gpu, both, both, extended.gpu.rows_from(0, m)); });
       if (type == DType::BF16 && pi05::kernels::gpu().is_hopper()) CHECK(harness.ran == "geglu_gemm");
-      harness.compare("gated_linear, interleaved" + sizes(m, k, n), {out, above.gpu.rows_from(0, m)},
+      harness.compare("gated_linear, interleaved" + sizes(m, k, n), {out, extended.gpu.rows_from(0, m)},
                       2 * harness.tolerance(harness.type));
-      harness.compare("the row after", {below.cpu, last}, 0);
+      harness.compare("the row after is untouched", {sentinel.cpu, last}, 0);
     }
 }
 
@@ -169,7 +169,7 @@ TEST(norms_that_add_split_k_partials) {
   Harness harness(DType::BF16);
   const pi05::Stream stream;
   pi05::Gemm gemm;
-  const auto good = [](cudaError_t result) { CHECK(result == cudaSuccess); };
+  const auto check_ok = [](cudaError_t result) { CHECK(result == cudaSuccess); };
   for (const auto& [m, k, n] : {std::array<int64_t, 3>{33, 192, 144}, {276, 384, 2048}, {572, 1152, 1152}})
     for (const int64_t count : {1, 2, 3, 4}) {
       const Both x = harness.activations(m, k), w = harness.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
@@ -182,13 +182,13 @@ TEST(norms_that_add_split_k_partials) {
       harness.cpu->linear_add(x.cpu, tensor(w.cpu), &cpu_bias, layer.cpu);
       harness.cpu->layer_norm(layer.cpu, {tensor(scale.cpu), tensor(shift.cpu)}, layer_out.cpu);
 
-      const Matrix parts = harness.gpu->allocate(count * m, n, DType::F32);
-      gemm.run_split_k(x.gpu, tensor(w.gpu), count, parts, stream);
-      const auto added = [&](const void* with) { return pi05::kernels::split_k_partials(parts, count, with); };
-      good(pi05::kernels::rms_norm(rms.gpu, tensor(scale.gpu), rms_out.gpu, added(nullptr), stream));
+      const Matrix partials = harness.gpu->allocate(count * m, n, DType::F32);
+      gemm.run_split_k(x.gpu, tensor(w.gpu), count, partials, stream);
+      const auto added = [&](const void* with) { return pi05::kernels::split_k_partials(partials, count, with); };
+      check_ok(pi05::kernels::rms_norm(rms.gpu, tensor(scale.gpu), rms_out.gpu, added(nullptr), stream));
       const Affine affine{tensor(scale.gpu), tensor(shift.gpu)};
-      good(pi05::kernels::layer_norm(layer.gpu, affine, layer_out.gpu, added(bias.gpu.data), stream));
-      good(cudaStreamSynchronize(stream));
+      check_ok(pi05::kernels::layer_norm(layer.gpu, affine, layer_out.gpu, added(bias.gpu.data), stream));
+      check_ok(cudaStreamSynchronize(stream));
       const std::string what = sizes(m, k, n) + " in " + std::to_string(count);
       harness.compare("sum" + what, rms), harness.compare("rms_norm of a sum" + what, rms_out);
       harness.compare("sum with bias" + what, layer), harness.compare("layer_norm of a sum" + what, layer_out);
@@ -200,58 +200,60 @@ TEST(norms_that_add_split_k_partials) {
 TEST(siglip_gemm_in_all_variants) {
   namespace kernels = pi05::kernels;
   const pi05::Stream stream;
-  const bool hopper = kernels::gpu().is_hopper(), whole_gpu = hopper && kernels::gpu().multiprocessors >= 132;
-  const auto good = [](cudaError_t result) { CHECK(result == cudaSuccess); };
-  const int64_t whole[][3] = {{256, 192, 3456}, {512, 192, 3456}, {768, 192, 3456}, {256, 192, 4304},
-                              {512, 192, 4304}, {768, 192, 4304}, {512, 1152, 72},  {1, 64, 160},
-                              {63, 588, 1160},  {129, 1096, 264}, {700, 40, 2000}};
-  const int64_t parted[][3] = {{256, 4304, 1152}, {512, 4304, 1152}, {768, 1152, 1152}, {1, 64, 160},
-                               {63, 588, 264},    {300, 2056, 1160}, {513, 2120, 136},  {129, 2048, 72}};
+  const bool sm90 = kernels::gpu().is_hopper(), full_gpu = sm90 && kernels::gpu().multiprocessors >= 132;
+  const auto check_ok = [](cudaError_t result) { CHECK(result == cudaSuccess); };
+  const int64_t in_one[][3] = {{256, 192, 3456}, {512, 192, 3456}, {768, 192, 3456}, {256, 192, 4304},
+                               {512, 192, 4304}, {768, 192, 4304}, {512, 1152, 72},  {1, 64, 160},
+                               {63, 588, 1160},  {129, 1096, 264}, {700, 40, 2000}};
+  const int64_t split[][3] = {{256, 4304, 1152}, {512, 4304, 1152}, {768, 1152, 1152}, {1, 64, 160},
+                              {63, 588, 264},    {300, 2056, 1160}, {513, 2120, 136},  {129, 2048, 72}};
   for (const DType type : {DType::BF16, DType::F16}) {
-    for (const auto& [m, k, n] : whole) {
+    for (const auto& [m, k, n] : in_one) {
       Harness harness(type);
       const Both x = harness.activations(m, k), w = harness.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
-      const Both bias = harness.activations(1, n), below = harness.activations(1, n);
+      const Both bias = harness.activations(1, n), sentinel = harness.activations(1, n);
       const Tensor weight = tensor(w.cpu), added = tensor(bias.cpu);
       const bool supported = kernels::siglip_gemm_supported(x.gpu, tensor(w.gpu));
-      CHECK(supported ? hopper : !whole_gpu);
+      CHECK(supported ? sm90 : !full_gpu);
       for (const bool gelu : {false, true}) {
         if (!supported) continue;
-        const Matrix out = harness.cpu->allocate(m, n, DType::F32), above = harness.gpu->allocate(m + 1, n, type);
+        const Matrix out = harness.cpu->allocate(m, n, DType::F32), extended = harness.gpu->allocate(m + 1, n, type);
         gelu ? harness.cpu->linear_gelu(x.cpu, weight, &added, out) : harness.cpu->linear(x.cpu, weight, &added, out);
-        harness.gpu->copy(below.gpu, above);
-        good(cudaDeviceSynchronize());
-        const Matrix rows = above.rows_from(0, m);
-        harness.on_gpu([&] { good(kernels::siglip_gemm(x.gpu, tensor(w.gpu), bias.gpu.data, gelu, rows, stream)); });
+        harness.gpu->copy(sentinel.gpu, extended);
+        check_ok(cudaDeviceSynchronize());
+        const Matrix rows = extended.rows_from(0, m);
+        harness.on_gpu(
+            [&] { check_ok(kernels::siglip_gemm(x.gpu, tensor(w.gpu), bias.gpu.data, gelu, rows, stream)); });
         CHECK(harness.ran == "siglip_gemm");
-        good(cudaStreamSynchronize(stream));
+        check_ok(cudaStreamSynchronize(stream));
         harness.compare((gelu ? "siglip_gemm and GELU" : "siglip_gemm") + sizes(m, k, n), {out, rows});
-        harness.compare("the row after", {below.cpu, above.rows_from(m, 1)}, 0);
+        harness.compare("the row after is untouched", {sentinel.cpu, extended.rows_from(m, 1)}, 0);
       }
     }
-    for (const auto& [m, k, n] : parted) {
+    for (const auto& [m, k, n] : split) {
       Harness harness(type);
       const Both x = harness.activations(m, k), w = harness.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
       const Both bias = harness.exact(1, n), scale = harness.exact(1, n), shift = harness.exact(1, n);
-      const Both sum = harness.exact(m, n, 3), out = harness.activations(m, n), below = harness.exact(1, n);
+      const Both sum = harness.exact(m, n, 3), out = harness.activations(m, n), sentinel = harness.exact(1, n);
       const int64_t count = kernels::siglip_gemm_splits(x.gpu, tensor(w.gpu));
-      CHECK(count == 0 ? !whole_gpu : hopper && count == (k > 2048 ? 3 : 1));
+      CHECK(count == 0 ? !full_gpu : sm90 && count == (k > 2048 ? 3 : 1));
       if (count == 0) continue;
       const Tensor added = tensor(bias.cpu);
       harness.cpu->linear_add(x.cpu, tensor(w.cpu), &added, sum.cpu);
       harness.cpu->layer_norm(sum.cpu, {tensor(scale.cpu), tensor(shift.cpu)}, out.cpu);
-      const Matrix above = harness.gpu->allocate(count * m + 1, n, DType::F32), parts = above.rows_from(0, count * m);
-      harness.gpu->copy(below.gpu, above);
-      good(cudaDeviceSynchronize());
-      harness.on_gpu([&] { good(kernels::siglip_gemm_split_k(x.gpu, tensor(w.gpu), parts, stream)); });
+      const Matrix extended = harness.gpu->allocate(count * m + 1, n, DType::F32),
+                   partials = extended.rows_from(0, count * m);
+      harness.gpu->copy(sentinel.gpu, extended);
+      check_ok(cudaDeviceSynchronize());
+      harness.on_gpu([&] { check_ok(kernels::siglip_gemm_split_k(x.gpu, tensor(w.gpu), partials, stream)); });
       CHECK(harness.ran == "siglip_gemm");
-      good(kernels::layer_norm(sum.gpu, {tensor(scale.gpu), tensor(shift.gpu)}, out.gpu,
-                               kernels::split_k_partials(parts, count, bias.gpu.data), stream));
-      good(cudaStreamSynchronize(stream));
+      check_ok(kernels::layer_norm(sum.gpu, {tensor(scale.gpu), tensor(shift.gpu)}, out.gpu,
+                                   kernels::split_k_partials(partials, count, bias.gpu.data), stream));
+      check_ok(cudaStreamSynchronize(stream));
       const std::string what = sizes(m, k, n) + " in " + std::to_string(count);
       harness.compare("siglip_gemm, sum" + what, sum),
           harness.compare("siglip_gemm, layer_norm of the sum" + what, out);
-      harness.compare("the row after", {below.cpu, above.rows_from(count * m, 1)}, 0);
+      harness.compare("the row after is untouched", {sentinel.cpu, extended.rows_from(count * m, 1)}, 0);
     }
     Harness harness(type);
     const Both x = harness.activations(768, 2056), wide = harness.activations(1152, 2056);
@@ -310,6 +312,40 @@ TEST(attention_at_all_head_sizes) {
                           std::to_string(c.shape.head_dim),
                       out, 2 * harness.tolerance(out.gpu.dtype));
     }
+}
+
+TEST(start_and_euler_steps_with_guidance_and_frozen_rows) {
+  Harness harness(DType::BF16);
+  const int64_t rows = harness.cpu->dims.horizon, cols = harness.cpu->dims.action_dim, steps = 10;
+  const auto values = [](int64_t count, float first, float step) {
+    std::vector<float> result;
+    for (int64_t i = 0; i < count; i++) result.push_back(first + step * static_cast<float>(i * 37 % count));
+    return result;
+  };
+  const std::vector<float> noise = values(rows * cols, -1, 0.004f), prev_chunk = values(rows * cols, 1, -0.005f),
+                           prefix_weights = values(rows, 0, 0.06f), guidance_weights = values(steps, 0.5f, 0.3f),
+                           times = values(steps, 0.1f, 0.09f);
+  std::vector<float> frozen_mask(static_cast<size_t>(rows));
+  frozen_mask[0] = frozen_mask[2] = 1;
+  const std::vector<int32_t> integers(static_cast<size_t>(rows * steps));
+  const Both x = harness.exact(rows, cols), velocity = harness.exact(rows, cols);
+  on_both(harness, [&](auto& ops, auto own) {
+    pi05::Shape shape;
+    shape.tokens = 1, shape.steps = steps;
+    pi05::Inputs inputs;
+    inputs.tokens = inputs.time_row = integers.data();
+    inputs.noise = noise.data(), inputs.prev_chunk = prev_chunk.data(), inputs.times = times.data();
+    inputs.prefix_weights = prefix_weights.data(), inputs.guidance_weights = guidance_weights.data();
+    inputs.frozen_mask = frozen_mask.data();
+    const pi05::Inputs& in = ops.upload(shape, inputs);
+    ops.run(shape, [&] {
+      ops.start(in, own(x));
+      ops.euler_step(in, 3, steps, own(velocity), own(x));
+      ops.euler_step(in, 7, steps, own(velocity), own(x));
+    });
+  });
+  harness.compare("euler_step, velocity", velocity);
+  harness.compare("euler_step, x", x);
 }
 
 TEST(copies_and_silu) {

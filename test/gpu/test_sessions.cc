@@ -84,6 +84,7 @@ TEST(too_little_memory_is_reported_and_leaves_the_gpu_usable) {
   const pi05_status status = try_open(&session);
   std::printf("       %s: %s\n", pi05_status_name(status), pi05_last_error());
   CHECK(status == PI05_OUT_OF_MEMORY);
+  CHECK(std::string(pi05_last_error()).find("failed: out of memory") != std::string::npos);
   for (void* block : blocks) cudaFree(block);
   cudaFree(taken);
   const Session after(kTiny, 1, PI05_BACKEND_CUDA);

@@ -14,7 +14,7 @@ const char* expected_kernel(int64_t columns) {
 TEST(skinny_gemm_alone_and_with_geglu) {
   Harness harness(DType::BF16);
   const pi05::Stream stream;
-  const auto good = [](cudaError_t result) { CHECK(result == cudaSuccess); };
+  const auto check_ok = [](cudaError_t result) { CHECK(result == cudaSuccess); };
   const auto half_of = [](const Matrix& m, int half) { return tensor(m.rows_from(half * m.rows / 2, m.rows / 2)); };
   for (const int64_t m : {1, 15, 17, 50, 64})
     for (const auto& [k, n] :
@@ -25,11 +25,11 @@ TEST(skinny_gemm_alone_and_with_geglu) {
       harness.cpu->linear(x.cpu, tensor(w.cpu), nullptr, sum.cpu);
       harness.cpu->gated_linear(x.cpu, half_of(w.cpu, 0), half_of(w.cpu, 1), gated.cpu);
       harness.on_gpu([&] {
-        good(pi05::kernels::skinny_gemm_split_k(x.gpu, tensor(w.gpu), 1, sum.gpu, stream));
-        good(pi05::kernels::skinny_gemm_geglu(x.gpu, tensor(w.gpu), gated.gpu, stream));
+        check_ok(pi05::kernels::skinny_gemm_split_k(x.gpu, tensor(w.gpu), 1, sum.gpu, stream));
+        check_ok(pi05::kernels::skinny_gemm_geglu(x.gpu, tensor(w.gpu), gated.gpu, stream));
       });
       CHECK(harness.ran == expected_kernel(k));
-      good(cudaStreamSynchronize(stream));
+      check_ok(cudaStreamSynchronize(stream));
       harness.compare("skinny GEMM" + sizes(m, k, n), sum),
           harness.compare("skinny GEMM, gated" + sizes(m, k, n), gated);
     }
@@ -83,7 +83,7 @@ TEST(skinny_gemms_with_rope_on_q_and_k) {
 TEST(adaptive_norms_that_add_split_k_partials) {
   Harness harness(DType::BF16);
   const pi05::Stream stream;
-  const auto good = [](cudaError_t result) { CHECK(result == cudaSuccess); };
+  const auto check_ok = [](cudaError_t result) { CHECK(result == cudaSuccess); };
   for (const auto& [m, k, n] :
        {std::array<int64_t, 3>{10, 512, 64}, {33, 384, 192}, {50, 2048, 1024}, {64, 4096, 1024}})
     for (const int64_t count : {1, 2, 4}) {
@@ -93,17 +93,18 @@ TEST(adaptive_norms_that_add_split_k_partials) {
       std::vector<int32_t> time_row;
       for (int32_t r = 0; r < m; r++) time_row.push_back(r % 3);
       const pi05::DeviceMemory times(m * 4);
-      good(cudaMemcpy(times.as<void>(), time_row.data(), static_cast<size_t>(m * 4), cudaMemcpyHostToDevice));
+      check_ok(cudaMemcpy(times.as<void>(), time_row.data(), static_cast<size_t>(m * 4), cudaMemcpyHostToDevice));
       harness.cpu->linear_gated_add(x.cpu, tensor(w.cpu), gate.cpu, time_row.data(), h.cpu);
       harness.cpu->adaptive_rms_norm(h.cpu, modulation.cpu.cols_from(3 * n, 3 * n), time_row.data(), out.cpu);
 
-      const Matrix parts = harness.gpu->allocate(count * m, n, DType::F32);
-      harness.on_gpu([&] { good(pi05::kernels::skinny_gemm_split_k(x.gpu, tensor(w.gpu), count, parts, stream)); });
+      const Matrix partials = harness.gpu->allocate(count * m, n, DType::F32);
+      harness.on_gpu(
+          [&] { check_ok(pi05::kernels::skinny_gemm_split_k(x.gpu, tensor(w.gpu), count, partials, stream)); });
       CHECK(harness.ran == expected_kernel(k / count));
-      good(pi05::kernels::adaptive_rms_norm(h.gpu, modulation.gpu.cols_from(3 * n, 3 * n), times.as<int32_t>(), out.gpu,
-                                            pi05::kernels::split_k_partials(parts, count),
-                                            static_cast<const float*>(gate.gpu.data), stream));
-      good(cudaStreamSynchronize(stream));
+      check_ok(pi05::kernels::adaptive_rms_norm(h.gpu, modulation.gpu.cols_from(3 * n, 3 * n), times.as<int32_t>(),
+                                                out.gpu, pi05::kernels::split_k_partials(partials, count),
+                                                static_cast<const float*>(gate.gpu.data), stream));
+      check_ok(cudaStreamSynchronize(stream));
       const std::string what = sizes(m, k, n) + " in " + std::to_string(count);
       harness.compare("gated residual" + what, h), harness.compare("adaptive_rms_norm of it" + what, out);
     }

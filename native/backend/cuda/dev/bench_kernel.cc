@@ -1,5 +1,5 @@
 // Times single kernels at the model's shapes, with operands that are not in the L2 cache, and compares each once with
-// its CPU twin. See OPTIMIZATION_LOG.md.
+// its CPU twin. See OPTIMIZATION_LOG.md. One long file, because it is one short function per kernel.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>

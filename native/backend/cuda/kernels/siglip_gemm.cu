@@ -193,19 +193,43 @@ cudaError_t launch(const Matrix& x, const Matrix& weight, const void* bias, int6
   return cudaLaunchKernelEx(&configuration, kernel, x_map, weight_map, problem);
 }
 
+// Whether the GPU can run a cluster at all: under MPS a process may have too few multiprocessors. Queried once.
+template <typename Value, End kEnd, typename T>
+bool cluster_fits() {
+  static const bool fits = [] {
+    const auto kernel = siglip_gemm_kernel<Value, kEnd, T>;
+    cudaLaunchAttribute attribute{};
+    attribute.id = cudaLaunchAttributeClusterDimension;
+    attribute.val.clusterDim.x = T::kBlocks, attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+    cudaLaunchConfig_t configuration{};
+    configuration.gridDim = T::kBlocks, configuration.blockDim = T::kThreads;
+    configuration.dynamicSmemBytes = T::kBytes;
+    configuration.attrs = &attribute, configuration.numAttrs = 1;
+    int clusters = 0;
+    cudaError_t result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, T::kBytes);
+    if (result == cudaSuccess) result = cudaOccupancyMaxActiveClusters(&clusters, kernel, &configuration);
+    if (result != cudaSuccess) cudaGetLastError();  // clear it: the next launch must not report it
+    return clusters > 0;
+  }();
+  return fits;
+}
+
 struct Choice {
   int cols, blocks;
   decltype(&launch<bf16, End::Round, Tile<64, 2>>) launch;
+  bool (*cluster_fits)();
 };
 template <typename Value, End kEnd, int kCols, int kBlocks>
-constexpr Choice choice{kCols, kBlocks, launch<Value, kEnd, Tile<kCols, kBlocks>>};
+constexpr Choice choice{kCols, kBlocks, launch<Value, kEnd, Tile<kCols, kBlocks>>,
+                        cluster_fits<Value, kEnd, Tile<kCols, kBlocks>>};
 
 // The narrowest tiles with which all blocks run at once; null where there are none.
 template <size_t kCount>
 const Choice* narrowest(const Choice (&choices)[kCount], int64_t rows, int64_t cols, int64_t parts) {
   const auto* found = std::find_if(std::begin(choices), std::end(choices), [&](const Choice& choice) {
     return int64_t{blocks_for(rows, 128 * choice.blocks)} * choice.blocks * blocks_for(cols, choice.cols) * parts <=
-           gpu().multiprocessors;
+               gpu().multiprocessors &&
+           choice.cluster_fits();
   });
   return found == std::end(choices) ? nullptr : found;
 }
