@@ -3,9 +3,9 @@
 // row of actions is below 0.9995.
 #include <cstdio>
 
+#include "pi05/make_checkpoint.h"
 #include "random_case.h"
 #include "scratch.h"
-#include "pi05/make_checkpoint.h"
 
 namespace {
 

@@ -5,8 +5,8 @@
 
 #include "fixtures.h"
 #include "gpu.h"
-#include "scratch.h"
 #include "pi05/make_checkpoint.h"
+#include "scratch.h"
 
 using fixtures::Case;
 using fixtures::Session;
