@@ -98,19 +98,19 @@ describe('compressed images', () => {
     [jpeg, png] = await Promise.all([noise(3).jpeg({ quality: 95 }).toBuffer(), noise(3).png().toBuffer()]);
   });
 
-  test('a_png_gives_the_pixels_that_went_in', async () => {
+  test('a_png_gives_the_pixels_that_were_encoded', async () => {
     const frame = await decode(compressed(png), 'camera', LIMITS);
     expect(frame).toMatchObject({ stamp: 5n, width: 16, height: 8, step: 48, encoding: 'rgb8' });
     expect(Uint8Array.from(frame.data)).toEqual(bytes(3));
   });
 
-  test('a_jpeg_gives_what_its_decoder_gives', async () => {
+  test('a_jpeg_gives_the_pixels_of_sharps_decoder', async () => {
     const frame = await decode(compressed(jpeg), 'camera', LIMITS);
     expect(frame).toMatchObject({ width: 16, height: 8, step: 48, encoding: 'rgb8' });
     expect(frame.data).toEqual(await sharp(jpeg).raw().toBuffer());
   });
 
-  test('the_format_field_may_lie', async () => {
+  test('the_format_field_may_be_wrong', async () => {
     expect((await decode(compressed(png, 'rgb8; jpeg compressed bgr8'), 'camera', LIMITS)).width).toBe(16);
     expect((await decode(compressed(jpeg, 'png'), 'camera', LIMITS)).width).toBe(16);
   });
@@ -137,13 +137,13 @@ describe('compressed images', () => {
     expect((await refused(damaged)).code).toBe('IMAGE_DECODE');
   });
 
-  test.each(['webp', 'tiff', 'gif'] as const)('%s is refused whatever sharp can read', async (format) => {
+  test.each(['webp', 'tiff', 'gif'] as const)('%s is refused although sharp can read it', async (format) => {
     const { code, message } = await refused(await noise(3).toFormat(format).toBuffer(), 'jpeg');
     expect(code).toBe('IMAGE_DECODE');
     expect(message).toMatch(/^Expected JPEG or PNG data, received [0-9a-f]{8} \(format 'jpeg'\) from camera$/);
   });
 
-  test('nothing_is_refused_as_nothing', async () => {
+  test('empty_data_is_refused', async () => {
     expect((await refused(new Uint8Array(0))).message).toContain('received nothing');
   });
 
@@ -156,7 +156,7 @@ describe('compressed images', () => {
     }
   });
 
-  test('alpha_is_handed_on_as_rgba', async () => {
+  test('an_image_with_alpha_becomes_rgba8', async () => {
     const frame = await decode(compressed(await noise(4).png().toBuffer()), 'camera', LIMITS);
     expect(frame).toMatchObject({ encoding: 'rgba8', step: 64 });
     expect(Uint8Array.from(frame.data)).toEqual(bytes(4));
@@ -175,7 +175,7 @@ describe('compressed images', () => {
     expect([code, message]).toEqual(['IMAGE_ENCODING', 'Expected grey, RGB or RGBA, received CMYK from camera']);
   });
 
-  test('pixels_stored_turned_are_refused_and_upright_ones_are_not', async () => {
+  test('an_exif_rotation_is_refused_and_upright_pixels_are_not', async () => {
     const turned = await noise(3).withMetadata({ orientation: 6 }).jpeg().toBuffer();
     expect((await refused(turned)).message).toBe('Expected upright pixels, received EXIF orientation 6 from camera');
     const upright = await noise(3).withMetadata({ orientation: 1 }).jpeg().toBuffer();

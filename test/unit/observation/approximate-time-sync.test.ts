@@ -4,7 +4,7 @@ import { History } from '../../../src/observation/history.js';
 import type { Stamped } from '../../../src/observation/history.js';
 import { random } from '../pipeline/robot.js';
 
-/** Every combination, by brute force: the newest stamp first, then each stream as new as possible. */
+/** Exhaustive search: the newest stamp first, then each stream as new as possible. */
 function oracle(streams: readonly (readonly Stamped[])[], maxSkew: bigint): bigint[] | undefined {
   let best: bigint[] | undefined;
   const visit = (chosen: bigint[]): void => {
@@ -23,7 +23,7 @@ function oracle(streams: readonly (readonly Stamped[])[], maxSkew: bigint): bigi
   return best;
 }
 
-test('the_newest_set_is_the_one_that_trying_every_combination_finds', () => {
+test('the_set_is_the_one_that_an_exhaustive_search_finds', () => {
   const next = random(7);
   let found = 0;
   const wrong: unknown[] = [];
@@ -66,7 +66,7 @@ test('a_message_with_a_stamp_already_seen_replaces_the_earlier_one', () => {
   expect(history.items).toEqual([{ stamp: 1n, value: 'second' }]);
 });
 
-test('a_message_that_replaces_another_takes_its_room_too', () => {
+test('a_message_that_replaces_another_also_replaces_its_size', () => {
   const history = new History<Stamped>(10);
   for (let stamp = 1n; stamp <= 3n; stamp++) history.add({ stamp }, 1);
   for (let i = 0; i < 20; i++) history.add({ stamp: 3n }, 1);
@@ -84,7 +84,7 @@ test('a_history_drops_its_oldest_beyond_its_capacity_but_keeps_two', () => {
   expect(history.items).toHaveLength(3);
 });
 
-test('a_history_expires_what_is_older_than_asked', () => {
+test('a_history_removes_items_older_than_the_given_stamp', () => {
   const history = new History<Stamped>(100);
   for (let stamp = 1n; stamp <= 4n; stamp++) history.add({ stamp }, 1);
   history.removeBefore(3n);

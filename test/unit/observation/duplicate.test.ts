@@ -25,7 +25,7 @@ describe('duplicates', () => {
     for (const a of views) for (const b of views) expect(isDuplicate(a, b)).toBe(true);
   });
 
-  test('one_channel_of_the_last_pixel_makes_the_difference', () => {
+  test('images_that_differ_in_one_channel_of_the_last_pixel_are_no_duplicate', () => {
     expect(
       isDuplicate(
         view('rgb8', rgb),
@@ -43,7 +43,7 @@ describe('duplicates', () => {
     ).toBe(false);
   });
 
-  test('alpha_is_no_colour_and_a_last_pixel_of_another_colour_is', () => {
+  test('alpha_does_not_count_as_colour_and_one_pixel_of_another_colour_does', () => {
     const alpha = (i: number): number[] => [9, 9, 9, i];
     expect(isDuplicate(view('rgba8', alpha), view('rgba8', alpha))).toBe(false);
     const last = (i: number): number[] => [9, 9, i === 15 ? 8 : 9, i];
@@ -56,7 +56,7 @@ describe('duplicates', () => {
     ).toBe(true);
   });
 
-  test('another_size_is_no_duplicate', () => {
+  test('images_of_different_sizes_are_no_duplicate', () => {
     const view44 = view('mono8', (i) => [i]);
     expect(isDuplicate(view44, { ...view44, width: 2, height: 4 })).toBe(false);
   });

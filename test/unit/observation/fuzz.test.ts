@@ -41,7 +41,7 @@ function joints(): Uint8Array {
 const next = random(20260101);
 const below = (limit: number): number => Math.floor(next() * limit);
 
-/** Changes what follows the stamp: bits, words that are absurd lengths, the end, or a piece that comes twice. */
+/** Changes the bytes after the stamp: flips bits, writes absurd lengths, cuts the end off, or copies a part over another. */
 function changed(good: Uint8Array): Uint8Array {
   const bytes = Uint8Array.from(good);
   const words = [0xffffffff, 0x7fffffff, 0x80000000, 0, 1, bytes.length];
@@ -69,7 +69,7 @@ const OFFERS: Record<string, { good: () => Uint8Array; offer: (cdr: Uint8Array) 
 };
 
 describe.each(Object.entries(OFFERS))('%s', (_, { good, offer }) => {
-  test('whatever_is_changed_is_accepted_or_refused_in_a_short_sentence_and_good_is_accepted_after_it', () => {
+  test('a_changed_message_is_accepted_or_refused_in_a_short_sentence_and_the_next_valid_one_is_accepted', () => {
     const codes = new Set<string>();
     for (let i = 0; i < 4000; i++) {
       now += 10n * MS;
@@ -91,10 +91,10 @@ describe.each(Object.entries(OFFERS))('%s', (_, { good, offer }) => {
   });
 });
 
-test('whatever_is_changed_in_a_file_is_decoded_or_refused_and_good_is_accepted_after_it', async () => {
+test('a_changed_file_is_decoded_or_refused_and_the_next_valid_one_is_accepted', async () => {
   const noise = { type: 'gaussian', mean: 128, sigma: 60 } as const;
-  const picture = sharp({ create: { width: 16, height: 16, channels: 3, background: 'red', noise } });
-  const files = [await picture.jpeg().toBuffer(), await picture.png().toBuffer()];
+  const noiseImage = sharp({ create: { width: 16, height: 16, channels: 3, background: 'red', noise } });
+  const files = [await noiseImage.jpeg().toBuffer(), await noiseImage.png().toBuffer()];
   const message = (data: Uint8Array): Uint8Array =>
     header().string('jpeg').sequenceLength(data.length).uint8Array(data).data;
   const offerFile = async (data: Uint8Array): Promise<boolean> => {

@@ -44,7 +44,7 @@ describe('mapping by name', () => {
     expect([...new JointReader(from).read(reading).state]).toEqual([5, 4, 2]);
   });
 
-  test('sources_that_nobody_needs_may_be_absent_or_wrong', () => {
+  test('sources_that_are_not_needed_may_be_absent_or_wrong', () => {
     const reading = {
       ...joints(0n, { a: 1, b: 2, g: 0 }),
       velocity: Float64Array.of(NaN),
@@ -90,7 +90,7 @@ describe('refusals', () => {
     });
   });
 
-  test('an_array_shorter_than_its_names_names_the_joints_without_a_value', () => {
+  test('an_array_shorter_than_the_names_is_refused_with_the_joints_that_have_no_value', () => {
     const reading = { ...joints(0n), name: ['a', 'b', 'g'] };
     expect(refused(reading)).toEqual({
       code: 'JOINT_COUNT',
@@ -114,7 +114,7 @@ describe('refusals', () => {
     });
   });
 
-  test('a_joint_that_comes_twice_is_named', () => {
+  test('a_joint_that_appears_twice_is_named', () => {
     const reading = { ...joints(0n, { a: 1, b: 2, g: 3, x: 4 }), name: ['a', 'b', 'g', 'b'] };
     expect(refused(reading)).toEqual({
       code: 'JOINT_DUPLICATE',
@@ -129,7 +129,7 @@ describe('refusals', () => {
     });
   });
 
-  test('a_reading_beyond_its_limits_is_refused_with_each_joint_that_is_and_one_at_them_is_not', () => {
+  test('a_reading_outside_its_limits_is_refused_with_each_joint_concerned_and_one_at_the_limits_is_accepted', () => {
     const limits = [stateJoint('a', { lower: -1, upper: 1 }), stateJoint('b', { upper: 2 })];
     const from = robot({ state: { ...state, joints: limits } });
     expect(new JointReader(from).read(joints(0n, { a: -1, b: 2 })).state).toEqual(Float64Array.of(-1, 2));
@@ -140,7 +140,7 @@ describe('refusals', () => {
     });
   });
 
-  test('limits_are_those_of_the_messages_field_not_of_the_models_value', () => {
+  test('limits_apply_to_the_value_in_the_message_not_to_the_models', () => {
     const finger = stateJoint('a', { source: 'velocity', scale: -0.04, offset: 0.04, lower: -0.01, upper: 0.05 });
     const from = robot({ state: { ...state, joints: [finger] }, action: { joints: [], bound: 'none' } });
     const reading = (velocity: number) => ({ ...joints(0n, { a: 9 }), velocity: Float64Array.of(velocity) });

@@ -10,7 +10,7 @@ function offerAll(to: Harness, stamp: bigint): void {
 }
 
 describe('building an observation', () => {
-  test('a_whole_set_gives_views_in_slot_order_state_and_prompt', () => {
+  test('a_complete_set_gives_views_in_slot_order_state_and_prompt', () => {
     const harness = new Harness();
     harness.offerImage('wrist', image(T0 + 10n * MS, 2), T0 + 12n * MS);
     harness.offerJoints(joints(T0 + 5n * MS, { b: 2, a: 1 }), T0 + 12n * MS);
@@ -26,7 +26,7 @@ describe('building an observation', () => {
     expect(observation.prompt).toBe('pick up the red block');
   });
 
-  test('a_set_is_given_once_and_the_next_must_be_newer', () => {
+  test('a_set_is_used_once_and_the_next_must_be_newer', () => {
     const harness = new Harness();
     offerAll(harness, T0);
     expect(harness.takeObservation(T0)?.stamp).toBe(T0);
@@ -37,7 +37,7 @@ describe('building an observation', () => {
     expect(harness.takeObservation(T0 + 1n)?.stamp).toBe(T0 + 1n);
   });
 
-  test('what_is_too_old_is_not_used_though_it_agrees', () => {
+  test('a_set_that_agrees_but_is_too_old_is_not_used', () => {
     const harness = new Harness();
     offerAll(harness, T0);
     expect(harness.takeObservation(T0 + 100n * MS + 1n)).toBeUndefined();
@@ -107,7 +107,7 @@ describe('a bad message', () => {
     expect(harness.takeObservation(T0 + 2n)?.views.map(({ frame }) => frame.stamp)).toEqual([T0 + 2n, T0 + 2n]);
   });
 
-  test('a_stamp_far_ahead_of_the_clock_is_refused_and_does_not_feign_life', () => {
+  test('a_stamp_far_ahead_of_the_clock_is_refused_and_does_not_count_as_recent_data', () => {
     const harness = new Harness();
     offerAll(harness, T0);
     harness.offerImage('wrist', image(T0 + SECOND, 9), T0 + 50n * MS);
@@ -145,7 +145,7 @@ test('a_stamp_of_0_is_named_as_such', () => {
   );
 });
 
-test('a_stamp_years_off_asks_about_simulated_time', () => {
+test('a_stamp_that_is_years_off_gives_a_hint_about_simulated_time', () => {
   const harness = new Harness();
   harness.offerJoints(joints(T0), T0 + 1_795_280_404n * SECOND);
   expect(harness.refusals[0]?.message).toBe(
@@ -155,7 +155,7 @@ test('a_stamp_years_off_asks_about_simulated_time', () => {
 });
 
 describe('conditions', () => {
-  test('a_camera_never_seen_is_missing_within_its_age_and_one_tick_naming_the_topic', () => {
+  test('a_camera_without_messages_is_missing_after_its_age_and_one_tick_with_its_topic', () => {
     const harness = new Harness();
     for (let t = T0; t <= T0 + 300n * MS; t += 100n * MS) {
       harness.offerJoints(joints(t), t);
@@ -167,7 +167,7 @@ describe('conditions', () => {
     ]);
   });
 
-  test('a_camera_whose_every_image_is_bad_is_stale_not_missing', () => {
+  test('a_camera_whose_images_are_all_refused_is_stale_not_missing', () => {
     const harness = new Harness();
     harness.offerImage('wrist', image(T0, 1, { encoding: 'nv12' }), T0);
     harness.checkConditions(T0 + 300n * MS);
@@ -179,7 +179,7 @@ describe('conditions', () => {
     ]);
   });
 
-  test('a_stream_that_ends_is_stale_at_its_own_age_and_well_again_with_its_next_message', () => {
+  test('a_stream_that_ends_is_stale_after_its_own_age_and_recovers_with_its_next_message', () => {
     const harness = new Harness();
     offerAll(harness, T0);
     harness.checkConditions(T0 + 100n * MS);
@@ -209,7 +209,7 @@ describe('conditions', () => {
     expect(harness.takeCodes()).toEqual(['STATE_STALE']);
   });
 
-  test('a_condition_that_lasts_is_said_once_a_second', () => {
+  test('a_condition_that_lasts_is_reported_once_per_second', () => {
     const harness = new Harness(robot({ prompt: ' ' }));
     const times: bigint[] = [];
     for (let t = T0; t < T0 + 3n * SECOND; t += 100n * MS) {
@@ -221,7 +221,7 @@ describe('conditions', () => {
   });
 
   test.each(['', ' \n\t', '\0', '\u200b\u2003\ufeff', ' '.repeat(100_000)])(
-    'a_prompt_of_nothing_visible_is_empty',
+    'a_prompt_without_visible_characters_is_empty',
     (prompt) => {
       const harness = new Harness(robot({ prompt }));
       offerAll(harness, T0);
@@ -232,7 +232,7 @@ describe('conditions', () => {
     },
   );
 
-  test('an_empty_prompt_is_said_and_gives_no_observation_until_there_is_one', () => {
+  test('an_empty_prompt_is_reported_and_gives_no_observation_until_there_is_one', () => {
     const harness = new Harness(robot({ prompt: ' \n' }));
     offerAll(harness, T0);
     harness.checkConditions(T0);
@@ -276,7 +276,7 @@ describe('skew', () => {
     expect(slow(new Harness(config), 250n * MS)).toEqual(['CAMERA_SKEW', 'CAMERA_SKEW']);
   });
 
-  test('the_sentence_names_both_ends', () => {
+  test('the_sentence_names_the_newest_and_the_oldest_stream', () => {
     const harness = new Harness();
     harness.offerImage('exterior', image(T0, 1), T0);
     harness.offerImage('wrist', image(T0 + 60n * MS, 2), T0 + 60n * MS);
@@ -292,7 +292,7 @@ describe('skew', () => {
     expect(slow(new Harness(config), 50n * MS)).toEqual([]);
   });
 
-  test('cameras_that_part_are_reported_at_the_next_tick_though_an_older_set_agreed', () => {
+  test('cameras_that_begin_to_disagree_are_reported_at_the_next_tick_although_an_older_set_agreed', () => {
     const harness = new Harness(config);
     offerAll(harness, T0);
     harness.checkConditions(T0);
@@ -329,7 +329,7 @@ describe('skew', () => {
 });
 
 describe('duplicates', () => {
-  test('one_picture_in_two_slots_is_refused_and_another_one_accepted_at_once', () => {
+  test('identical_images_in_two_slots_are_refused_and_the_next_different_one_is_accepted', () => {
     const harness = new Harness();
     for (const camera of ['exterior', 'wrist']) harness.offerImage(camera, image(T0, 1), T0);
     harness.offerJoints(joints(T0), T0);
@@ -341,7 +341,7 @@ describe('duplicates', () => {
     expect(harness.takeObservation(T0 + 1n)?.stamp).toBe(T0 + 1n);
   });
 
-  test('it_is_reported_at_the_tick_though_nobody_asks_for_an_observation', () => {
+  test('it_is_reported_at_the_tick_although_no_observation_is_requested', () => {
     const harness = new Harness();
     for (const camera of ['exterior', 'wrist']) harness.offerImage(camera, image(T0, 1), T0);
     harness.offerJoints(joints(T0), T0);
@@ -363,7 +363,7 @@ describe('duplicates', () => {
 });
 
 describe('measured positions', () => {
-  test('they_are_the_newest_and_unknown_once_stale', () => {
+  test('they_are_the_newest_ones_and_undefined_when_stale', () => {
     const harness = new Harness();
     expect(harness.observer.measuredPositions(T0)).toBeUndefined();
     harness.offerJoints(joints(T0 + 2n, { a: 5, b: 6 }), T0 + 2n);
@@ -375,6 +375,6 @@ describe('measured positions', () => {
   });
 });
 
-test('an_unknown_camera_is_a_mistake_of_the_caller', () => {
+test('an_unknown_camera_is_a_programming_error', () => {
   expect(() => new Harness().offerImage('third', image(T0), T0)).toThrow('No camera third is configured');
 });

@@ -32,7 +32,7 @@ describe('faults', () => {
     expect(harness.takeLog()).toEqual(['stop 0']);
   });
 
-  test('a_lost_gpu_stops_the_robot_under_its_own_code', async () => {
+  test('a_lost_gpu_stops_the_robot_and_has_its_own_code', async () => {
     const harness = new Harness();
     harness.offer(T0);
     await harness.engine.answer(10);
@@ -46,7 +46,7 @@ describe('faults', () => {
     expect(harness.takeLog()).toEqual(['stop 0', 'DEVICE_LOST']);
   });
 
-  test('an_engine_that_throws_at_once_is_a_failure_too', async () => {
+  test('an_engine_that_throws_synchronously_is_a_failure_too', async () => {
     const harness = new Harness();
     harness.engine.infer = () => {
       throw new Error('closed');
@@ -67,7 +67,7 @@ describe('faults', () => {
     expect(harness.faults[0]?.message).toContain('a mistake');
   });
 
-  test('an_engine_that_fails_after_deactivation_moves_nothing', async () => {
+  test('an_engine_that_fails_after_deactivation_causes_no_command', async () => {
     const harness = new Harness();
     harness.offer(T0);
     harness.pipeline.deactivate(T0);
@@ -83,7 +83,7 @@ describe('faults', () => {
     expect(harness.tick(T0 + 10n * MS)).toEqual(['CHUNK_NOT_FINITE', 'hold 0']);
   });
 
-  test('an_engine_without_an_answer_is_late_by_the_next_tick_and_its_answer_is_dropped', async () => {
+  test('an_inference_beyond_the_timeout_is_reported_by_the_next_tick_and_its_chunk_is_dropped', async () => {
     const harness = new Harness(robot({}, { engineTimeout: 150n * MS }));
     harness.offer(T0);
     harness.offer(T0 + 100n * MS);
@@ -96,7 +96,7 @@ describe('faults', () => {
     expect(harness.chunks.map(({ stamp }) => stamp)).toEqual([T0 + 200n * MS]);
   });
 
-  test('what_lasts_is_said_once_a_second_until_it_has_ended', async () => {
+  test('a_fault_that_lasts_is_reported_once_per_second_until_it_ends', async () => {
     const harness = new Harness(robot({}, { engineTimeout: 650n * MS }));
     harness.offer(T0);
     await harness.engine.answer(10);
@@ -123,7 +123,7 @@ describe('faults', () => {
     expect(times.get('COMMAND_STARVED')).toHaveLength(1);
   });
 
-  test('a_late_tick_is_reported_and_still_gives_its_command', async () => {
+  test('a_late_tick_is_reported_and_still_sends_its_command', async () => {
     const harness = new Harness();
     harness.offer(T0);
     expect(harness.tick(T0, 20n * MS)).toEqual(['hold 0']);
@@ -135,7 +135,7 @@ describe('faults', () => {
     await harness.engine.answer(0);
   });
 
-  test('a_first_jump_is_held_and_the_next_chunk_is_asked_for', async () => {
+  test('a_jump_of_the_first_command_is_held_and_the_next_chunk_is_requested', async () => {
     const limited = {
       action: { joints: ['a', 'b'].map((name) => actionJoint(name, { maxVelocity: 1 })), bound: 'none' as const },
     };

@@ -42,7 +42,7 @@ function config(schedule: Partial<ScheduleConfig> = {}): PolicyConfig {
 
 function pixels(slot: number): Uint8Array {
   const tensor = tensors.get(`image_${slot}`);
-  if (tensor?.dtype !== 'U8') throw new Error(`no picture for slot ${slot}`);
+  if (tensor?.dtype !== 'U8') throw new Error(`no image for slot ${slot}`);
   return tensor.data;
 }
 
@@ -63,7 +63,7 @@ async function pngMessage(slot: number, stamp: bigint): Promise<Uint8Array> {
   return header(stamp).string('png').uint8Array(png, true).data;
 }
 
-/** The case's joints, backwards and among others. */
+/** The joints of the case in reverse order, with another one. */
 function jointMessage(stamp: bigint): Uint8Array {
   const names = [...NAMES, 'other'].reverse();
   const values = [...golden.state_raw, NaN].reverse();
@@ -95,7 +95,7 @@ class GoldenPolicy implements PolicyLike {
   }
 }
 
-/** A pipeline in lock-step that is fed messages as bytes. */
+/** A pipeline in lock-step that receives serialised messages. */
 class Robot {
   readonly chunks: ActionChunk[] = [];
   readonly commands: Command[] = [];
@@ -124,7 +124,7 @@ class Robot {
 }
 
 describe('the golden case as ROS messages', () => {
-  test('gives_the_references_tokens_and_actions_in_the_robots_units', async () => {
+  test('gives_the_tokens_and_the_actions_of_the_reference_in_the_robots_units', async () => {
     const policyLike = new GoldenPolicy();
     const robot = new Robot(policyLike);
     await robot.step(T0);
@@ -163,7 +163,7 @@ describe('the golden case as ROS messages', () => {
     expect(long.commands[3]!.values).toEqual(long.chunks[1]!.values.slice(7, 14));
   });
 
-  test('events_go_on_while_the_engine_works_and_the_stop_action_waits_for_nothing', async () => {
+  test('events_are_handled_during_an_inference_and_the_stop_action_does_not_wait_for_it', async () => {
     const robot = new Robot(policy, { lockstep: false, mode: 'async' });
     const { pipeline } = robot;
     const stepped = robot.step(T0);

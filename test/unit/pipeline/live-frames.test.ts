@@ -101,6 +101,6 @@ describe('compressed images', () => {
   });
 });
 
-test('an_unknown_camera_is_a_mistake_of_the_caller', () => {
+test('an_unknown_camera_is_a_programming_error', () => {
   expect(() => new LiveHarness().frames.offer('third', image(T0))).toThrow('No camera third is configured');
 });

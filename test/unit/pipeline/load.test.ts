@@ -8,7 +8,7 @@ import { loadPolicy } from '../../../src/pipeline/load.js';
 import { pi05 } from '../cli/pi05.js';
 import { packageRoot } from '../root.js';
 
-/** A parameter file and a checkpoint that load; each test breaks one thing of a copy. */
+/** A parameter file and a checkpoint that load; each test changes one thing in a copy. */
 const directory = mkdtempSync(join(tmpdir(), 'pi05-load-'));
 const good = join(directory, 'good');
 const preset = readFileSync(join(packageRoot, 'configs', 'pi05_droid.yaml'), 'utf8')
@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-/** What loading ends with, once `breakIt` was at the copy: `loaded`, or the error's lines. */
+/** The result of loading a changed copy: `loaded`, or the error's lines. */
 async function outcome(
   breakFiles: (checkpoint: string) => void,
   breakParameters: (text: string) => string = (text) => text,
@@ -42,7 +42,7 @@ async function outcome(
   }
 }
 
-test('unbroken_they_load', async () => {
+test('the_unchanged_files_load', async () => {
   expect(await outcome(() => {})).toEqual(['loaded']);
 });
 
@@ -283,7 +283,7 @@ describe('a checkpoint', () => {
   });
 });
 
-test('everything_that_is_wrong_is_said_at_once', async () => {
+test('all_problems_are_reported_at_once', async () => {
   const lines = await outcome(
     (checkpoint) => {
       remove('assets')(checkpoint);

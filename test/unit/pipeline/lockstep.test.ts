@@ -65,7 +65,7 @@ describe('lock-step', () => {
     ]);
   });
 
-  test('messages_of_a_tick_may_come_before_its_clock_however_long_its_period', async () => {
+  test('messages_of_a_tick_may_arrive_before_its_clock_message_by_up_to_one_period', async () => {
     const harness = new Harness(robot({ controlRate: 2 }, { lockstep: true, mode: 'sync', replanSteps: 1 }));
     for (let now = T0; now < T0 + 3n * SECOND; now += 500n * MS) {
       harness.offer(now + 500n * MS, now);
@@ -76,7 +76,7 @@ describe('lock-step', () => {
     expect(harness.commands).toHaveLength(6);
   });
 
-  test('a_command_owed_at_deactivation_is_never_given', async () => {
+  test('a_command_that_is_pending_at_deactivation_is_never_sent', async () => {
     const harness = new Harness(config);
     harness.offer(T0);
     harness.tick(T0);
@@ -109,7 +109,7 @@ describe('lock-step', () => {
     expect(harness.takeLog()).toEqual(['JOINT_NOT_FINITE', 'step 11']);
   });
 
-  test('the_next_tick_releases_one_whose_inputs_never_came', async () => {
+  test('the_next_tick_releases_a_tick_whose_inputs_never_arrived', async () => {
     const harness = new Harness(config);
     harness.offer(T0);
     harness.tick(T0);
@@ -123,7 +123,7 @@ describe('lock-step', () => {
     ['an empty prompt', (harness) => harness.pipeline.setPrompt('', T0)],
     ['a prompt too long', (harness) => (harness.policy.refuse = new Refusal('PROMPT_TOO_LONG', 'too long', 'prompt'))],
     ['an engine that is not finite', (harness) => (harness.engine.broken = true)],
-  ])('every_tick_has_its_command_whatever_lasts: %s', async (_, spoil) => {
+  ])('every_tick_has_its_command_under_a_lasting_condition: %s', async (_, spoil) => {
     const harness = new Harness(config);
     spoil(harness);
     for (let i = 0n; i < 5n; i++) {

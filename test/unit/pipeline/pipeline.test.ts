@@ -20,7 +20,7 @@ describe('from messages to commands', () => {
     expect(harness.tick(T0 + 2n * TICK)).toContain('step 11');
   });
 
-  test('a_chunk_is_handed_on_once_with_its_times', async () => {
+  test('a_chunk_reaches_the_sink_once_with_its_times', async () => {
     const harness = new Harness();
     harness.offer(T0);
     harness.pipeline.offerJoints(joints(T0 + 30n * MS), T0 + 30n * MS);
@@ -36,7 +36,7 @@ describe('from messages to commands', () => {
     expect([...harness.chunks[0]!.values.subarray(0, 4)]).toEqual([10, 10, 11, 11]);
   });
 
-  test('latency_is_counted_on_the_clock_where_there_is_one', async () => {
+  test('latency_is_measured_by_the_clock_where_there_is_one', async () => {
     let now = T0;
     const harness = new Harness(robot(), () => now);
     harness.offer(T0);
@@ -71,7 +71,7 @@ describe('from messages to commands', () => {
     expect(harness.engine.busy).toBe(true);
   });
 
-  test('cameras_that_share_their_stamps_are_seen_together', async () => {
+  test('frames_with_the_same_stamp_are_used_together', async () => {
     const harness = new Harness(robot({}, { replanSteps: 1 }));
     harness.offer(T0);
     await harness.engine.answer(10);
@@ -86,7 +86,7 @@ describe('from messages to commands', () => {
     expect(harness.chunks.map(({ stamp }) => stamp)).toEqual([T0, next]);
   });
 
-  test('a_stream_slower_than_the_ticks_holds_an_inference_up_for_one_tick_at_most', async () => {
+  test('a_stream_slower_than_the_ticks_delays_an_inference_by_one_tick_at_most', async () => {
     const harness = new Harness(robot({}, { replanSteps: 1 }));
     harness.offer(T0);
     await harness.engine.answer(10);
@@ -106,7 +106,7 @@ describe('from messages to commands', () => {
     for (const harness of [own, given]) await harness.engine.answer(0);
   });
 
-  test('nothing_happens_while_inactive_but_the_prompt_is_kept', async () => {
+  test('inputs_are_ignored_while_inactive_except_for_the_prompt', async () => {
     const harness = new Harness(robot({ prompt: '' }));
     harness.pipeline.deactivate(T0);
     harness.takeLog();
@@ -123,7 +123,7 @@ describe('from messages to commands', () => {
 });
 
 describe('refusals', () => {
-  test('good_bad_good_recovers_at_once', async () => {
+  test('the_first_valid_message_after_a_refused_one_is_used_at_once', async () => {
     const harness = new Harness(robot({}, { replanSteps: 1 }));
     harness.offer(T0);
     await harness.engine.answer(10);
@@ -136,7 +136,7 @@ describe('refusals', () => {
     expect(harness.chunks.map(({ stamp }) => stamp)).toEqual([T0, T0 + 21n * MS]);
   });
 
-  test('silence_is_reported_by_the_tick_after_the_age_and_never_stalls_the_ticks', async () => {
+  test('missing_messages_are_reported_by_the_tick_after_their_age_and_never_stop_the_ticks', async () => {
     const harness = new Harness();
     harness.offer(T0);
     await harness.engine.answer(10);
@@ -147,7 +147,7 @@ describe('refusals', () => {
     expect(harness.tick(T0 + 400n * MS)).toEqual(['step 13']);
   });
 
-  test('what_was_refused_before_it_could_be_offered_is_counted_too', () => {
+  test('a_message_that_could_not_be_read_is_counted_too', () => {
     const harness = new Harness();
     harness.pipeline.refuse(
       new Refusal('MESSAGE_DATA', 'Expected 4 bytes, received 3 from joint_states', 'joint_states'),
@@ -157,7 +157,7 @@ describe('refusals', () => {
     expect(harness.pipeline.statistics.refusals).toEqual({ MESSAGE_DATA: 1 });
   });
 
-  test('a_prompt_the_policy_refuses_is_tried_and_said_once_a_second_and_the_next_prompt_at_once', async () => {
+  test('a_prompt_that_the_policy_refuses_is_tried_and_reported_once_per_second_and_the_next_prompt_at_once', async () => {
     const harness = new Harness();
     harness.policy.refuse = new Refusal('PROMPT_TOO_LONG', 'Expected at most 200 tokens, received 300', 'prompt');
     for (let t = T0; t < T0 + 2n * SECOND; t += 10n * MS) {
@@ -174,7 +174,7 @@ describe('refusals', () => {
 });
 
 describe('a new prompt', () => {
-  test('ends_the_old_motion_and_drops_the_chunk_asked_for_before', async () => {
+  test('ends_the_old_motion_and_drops_the_chunk_requested_before', async () => {
     const harness = new Harness(robot({}, { replanSteps: 1 }));
     harness.offer(T0);
     await harness.engine.answer(10);
@@ -191,7 +191,7 @@ describe('a new prompt', () => {
     expect(harness.tick(T0 + 60n * MS)).toEqual(['chunk', 'step 30']);
   });
 
-  test('the_same_again_changes_nothing', async () => {
+  test('the_same_prompt_again_changes_nothing', async () => {
     const harness = new Harness();
     harness.offer(T0);
     harness.pipeline.setPrompt('pick up the red block', T0);
@@ -221,7 +221,7 @@ describe('deactivation', () => {
     expect(harness.takeLog()).toEqual(['stop 0']);
   });
 
-  test('reactivated_while_the_old_inference_runs_it_waits_for_it_and_starts_its_own', async () => {
+  test('after_a_reactivation_during_an_inference_the_next_inference_starts_when_that_one_ends', async () => {
     const harness = new Harness();
     harness.offer(T0);
     harness.pipeline.deactivate(T0);
@@ -241,7 +241,7 @@ describe('time that jumps back', () => {
     [500n * SECOND, 50n * MS],
     [60n * MS, 0n],
     [60n * SECOND, 3600n * SECOND],
-  ])('by_%d_ns_starts_over_with_the_inputs_whatever_the_skew', async (back, maxSkew) => {
+  ])('by_%d_ns_forgets_all_inputs_for_any_maximum_skew', async (back, maxSkew) => {
     const harness = new Harness(robot({ sync: { maxSkew } }, { replanSteps: 1 }));
     harness.offer(T0);
     await harness.engine.answer(10);

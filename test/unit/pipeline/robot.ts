@@ -5,7 +5,7 @@ import { actionJoint as ordinaryJoint, stateJoint } from '../policy/config.js';
 
 export const MS = 1_000_000n;
 export const SECOND = 1000n * MS;
-/** When the tests' stories begin. */
+/** The time at which tests begin, ns. */
 export const T0 = 1000n * SECOND;
 
 export const exterior: CameraConfig = {
@@ -79,7 +79,7 @@ export function joints(stamp: bigint, values: Readonly<Record<string, number>> =
   };
 }
 
-/** A message that begins with a std_msgs/Header of no frame, to be written on. */
+/** The beginning of a message: a std_msgs/Header without a frame. */
 export function header(stamp: bigint): CdrWriter {
   const writer = new CdrWriter();
   return writer

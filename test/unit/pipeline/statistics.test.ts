@@ -7,10 +7,10 @@ test('before_the_first_sample_there_are_no_percentiles', () => {
   expect(new RecentSamples().percentiles).toEqual({ p50: undefined, p95: undefined, p99: undefined });
 });
 
-test('percentiles_are_those_of_the_last_4096_samples_in_whatever_order_they_come', () => {
+test('percentiles_are_those_of_the_last_4096_samples_in_any_order', () => {
   const [samples, all, next] = [new RecentSamples(), [] as number[], random(7)];
   for (let i = 0; i < 10_000; i++) {
-    // Many are equal, and the size drifts, so that what is dropped matters.
+    // Many values are equal, and they grow, so that it matters which samples are dropped.
     const value = Math.floor(next() * 50) + Math.floor(i / 1000);
     samples.add(value);
     all.push(value);

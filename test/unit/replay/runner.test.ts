@@ -13,7 +13,7 @@ import { header, MS, robot, SECOND, T0 } from '../pipeline/robot.js';
 const ROWS = 6;
 const PERIOD = 100n * MS;
 
-/** 4x4 rgb8 of one shade, which says when it was taken. */
+/** 4x4 rgb8 of one shade, which identifies the stamp. */
 function imageMessage(stamp: bigint, shade: number): Uint8Array {
   const writer = header(stamp).uint32(4).uint32(4).string('rgb8').uint8(0).uint32(12);
   return writer.uint8Array(new Uint8Array(48).fill(shade), true).data;
@@ -37,9 +37,9 @@ const TYPES: Readonly<Record<string, string>> = {
 
 type Entry = readonly [topic: string, logTime: bigint, data: Uint8Array];
 
-/** A bag that lends every message in the same memory, as the real ones may. */
+/** A bag whose messages share one buffer, as those of real bags may. */
 function bagOf(entries: readonly Entry[]): Bag {
-  const lent = new Uint8Array(4096);
+  const shared = new Uint8Array(4096);
   return {
     topics: new Map(entries.map(([topic]) => [topic, { type: TYPES[topic] ?? '', count: undefined }])),
     startTime: entries[0]?.[1],
@@ -49,9 +49,9 @@ function bagOf(entries: readonly Entry[]): Bag {
     async *messages(topics): AsyncGenerator<BagMessage> {
       for (const [topic, logTime, data] of entries) {
         if (!topics.has(topic)) continue;
-        lent.fill(0xff);
-        lent.set(data);
-        yield { topic, type: TYPES[topic] ?? '', logTime, data: lent.subarray(0, data.byteLength) };
+        shared.fill(0xff);
+        shared.set(data);
+        yield { topic, type: TYPES[topic] ?? '', logTime, data: shared.subarray(0, data.byteLength) };
         await Promise.resolve();
       }
     },
@@ -87,20 +87,20 @@ class PlainPolicy implements PolicyLike {
   }
 }
 
-/** Answers, after `turns` turns of the event loop, with what the first picture shows by then. */
+/** Takes `cycles` cycles of the event loop and returns the shade of the first image. */
 class ShadeEngine implements Engine {
   readonly info = { imageSize: 8 } as ModelInfo;
-  asked = 0;
+  requests = 0;
   constructor(
-    readonly turns: (question: number) => number,
-    readonly fails: (question: number) => boolean = () => false,
+    readonly cycles: (request: number) => number,
+    readonly fails: (request: number) => boolean = () => false,
   ) {}
 
   async infer({ images }: InferRequest): Promise<InferResult> {
-    const question = this.asked++;
+    const request = this.requests++;
     const before = Uint8Array.from(images[0]!.data);
-    for (let i = this.turns(question); i > 0; i--) await new Promise((resolve) => setImmediate(resolve));
-    if (this.fails(question)) throw new Error('out of order');
+    for (let i = this.cycles(request); i > 0; i--) await new Promise((resolve) => setImmediate(resolve));
+    if (this.fails(request)) throw new Error('out of order');
     expect(images[0]!.data).toEqual(before);
     return { actions: Float32Array.of(images[0]!.data[0]! / 1000), milliseconds: 7, trace: new Map() };
   }
@@ -129,7 +129,7 @@ async function run(entries: readonly Entry[], engine: Engine, changes: Partial<R
 }
 
 describe('replay', () => {
-  test('ticks_at_control_rate_from_the_first_message_on_and_chunks_come_at_once', async () => {
+  test('ticks_at_control_rate_from_the_first_message_on_and_chunks_arrive_at_once', async () => {
     const { chunks, commands, outcome } = await run(recording(50), new ShadeEngine(() => 0));
     const first = T0 + 1n * MS;
     expect(commands.map(({ time }) => time)).toEqual(
@@ -145,8 +145,8 @@ describe('replay', () => {
     'does_not_depend_on_how_long_the_engine_takes: latency %s ns',
     async (latency) => {
       const runs = [];
-      for (const turns of [() => 0, () => 50, (question: number) => (question * 7) % 23]) {
-        runs.push(await run(recording(100), new ShadeEngine(turns), { latency }));
+      for (const cycles of [() => 0, () => 50, (request: number) => (request * 7) % 23]) {
+        runs.push(await run(recording(100), new ShadeEngine(cycles), { latency }));
       }
       const [first, ...others] = runs.map(({ chunks, commands }) => ({ chunks, commands }));
       expect(first!.chunks.length).toBeGreaterThan(4);
@@ -154,13 +154,13 @@ describe('replay', () => {
     },
   );
 
-  test('a_chunk_arrives_its_latency_after_the_question_also_between_messages', async () => {
+  test('a_chunk_arrives_its_latency_after_the_request_also_between_messages', async () => {
     const { chunks } = await run(recording(100), new ShadeEngine(() => 3), { latency: 33n * MS + 7n });
     expect(chunks[0]).toEqual({ stamp: T0, at: T0 + 36n * MS + 7n, value: 0 });
     expect(new Set(chunks.slice(1).map(({ at, stamp }) => at - stamp))).toEqual(new Set([34n * MS + 7n]));
   });
 
-  test('every_chunk_is_of_the_pictures_of_its_stamp_though_buffers_are_used_again', async () => {
+  test('every_chunk_is_computed_from_the_images_of_its_stamp_although_buffers_are_reused', async () => {
     const { chunks } = await run(recording(400), new ShadeEngine(() => 20), { latency: 70n * MS });
     expect(chunks.length).toBeGreaterThan(15);
     for (const { stamp, value } of chunks) {
@@ -171,13 +171,13 @@ describe('replay', () => {
   test('a_failed_engine_ends_it_with_the_stop_action', async () => {
     const engine = new ShadeEngine(
       () => 1,
-      (question) => question === 2,
+      (request) => request === 2,
     );
     const { outcome, chunks, commands } = await run(recording(100), engine);
     expect(outcome.failure).toMatchObject({ code: 'ENGINE_FAILED' });
     expect(outcome.failure?.message).toContain('out of order');
     expect(chunks).toHaveLength(2);
-    expect(engine.asked).toBe(3);
+    expect(engine.requests).toBe(3);
     expect(commands.at(-1)?.reason).toBe('stop');
   });
 
@@ -189,7 +189,7 @@ describe('replay', () => {
     expect(chunks.at(-1)!.stamp).toBeGreaterThanOrEqual(T0 + years);
   });
 
-  test('simulated_time_is_the_bags_clock_whenever_it_was_recorded', async () => {
+  test('simulated_time_is_the_bags_clock_not_the_time_of_recording', async () => {
     const later = 1_000_000n * SECOND;
     const entries = recording(50).flatMap(([topic, time, data], i): Entry[] => [
       ...(i % 3 === 0 ? [['/clock', time + later, clockMessage(time - 1n * MS)] as const] : []),
@@ -201,7 +201,7 @@ describe('replay', () => {
     expect(commands.map(({ time }) => time)).toEqual(Array.from({ length: 9 }, (_, i) => T0 + BigInt(i + 1) * PERIOD));
   });
 
-  test('simulated_time_that_goes_back_starts_anew_even_with_a_chunk_to_come', async () => {
+  test('simulated_time_that_goes_back_restarts_the_pipeline_even_with_an_inference_in_flight', async () => {
     const once = recording(30).flatMap(([topic, time, data], i): Entry[] => [
       ...(i % 3 === 0 ? [['/clock', time, clockMessage(time - 1n * MS)] as const] : []),
       [topic, time, data],

@@ -23,7 +23,7 @@ export function counting(stamp: bigint, from: number, rows = 6): ActionChunk {
   );
 }
 
-/** A schedule at work: its clock, measured positions, and what it said. */
+/** An active schedule with its clock and its measured positions. */
 export class Harness {
   readonly schedule: Schedule;
   now = T0;
@@ -37,7 +37,7 @@ export class Harness {
     this.schedule.activate();
   }
 
-  /** One tick; then the clock goes on by one period. */
+  /** One tick; then the clock advances by one period. */
   tick(): TickResult {
     const step = this.schedule.tick(this.now, this.measured);
     this.now += TICK;
@@ -48,12 +48,12 @@ export class Harness {
   ticks(count: number): string[] {
     return Array.from({ length: count }, () => {
       const { command, fault } = this.tick();
-      const said = command ? `${command.reason} ${command.values[0]}` : 'nothing';
-      return fault ? `${said} ${fault.code}` : said;
+      const result = command ? `${command.reason} ${command.values[0]}` : 'nothing';
+      return fault ? `${result} ${fault.code}` : result;
     });
   }
 
-  /** An observation now whose chunk arrives now. */
+  /** Requests an inference and accepts `made` as its chunk at once. */
   executeChunk(made: ActionChunk): unknown {
     return this.schedule.accept(this.schedule.requestInference(this.now), made, this.now);
   }

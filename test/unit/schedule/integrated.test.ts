@@ -24,23 +24,23 @@ function measuredAt(position: number, joints = arm()): Harness {
   return harness;
 }
 
-/** What `ticks` says, positions to 9 digits. */
-function said(harness: Harness, count: number): string[] {
+/** Like `harness.ticks`, positions to 9 digits. */
+function rounded(harness: Harness, count: number): string[] {
   return harness
     .ticks(count)
     .map((line) => line.replace(/-?\d+\.\d+/, (value) => String(Number(Number(value).toFixed(9)))));
 }
 
 describe('velocities that go out as positions', () => {
-  test('are_added_up_from_the_measured_position_whatever_is_measured_later', () => {
+  test('are_integrated_from_the_first_measured_position_not_from_later_ones', () => {
     const harness = measuredAt(1);
     harness.executeChunk(rows(1, 2, -3));
-    expect(said(harness, 1)).toEqual(['step 1.1']);
+    expect(rounded(harness, 1)).toEqual(['step 1.1']);
     harness.measured = Float64Array.of(1.05, NaN, 0.04);
-    expect(said(harness, 2)).toEqual(['step 1.3', 'step 1']);
+    expect(rounded(harness, 2)).toEqual(['step 1.3', 'step 1']);
   });
 
-  test('leave_other_joints_as_they_are', () => {
+  test('do_not_affect_other_joints', () => {
     const harness = measuredAt(1);
     harness.executeChunk(rows(2));
     expect([...harness.tick().command!.values]).toEqual([1.2, 2, 0.04]);
@@ -51,32 +51,32 @@ describe('velocities that go out as positions', () => {
     harness.executeChunk(rows(2));
     harness.ticks(1);
     harness.measured = Float64Array.of(1.13, NaN, 0.04);
-    expect(said(harness, 2)).toEqual(['hold 1.2 COMMAND_STARVED', 'hold 1.2 COMMAND_STARVED']);
+    expect(rounded(harness, 2)).toEqual(['hold 1.2 COMMAND_STARVED', 'hold 1.2 COMMAND_STARVED']);
   });
 
-  test('before_the_first_chunk_it_holds_and_then_starts_from_where_it_is', () => {
+  test('before_the_first_chunk_it_holds_and_then_starts_from_the_measured_position', () => {
     const harness = measuredAt(1);
-    expect(said(harness, 1)).toEqual(['hold 1']);
+    expect(rounded(harness, 1)).toEqual(['hold 1']);
     harness.measured = Float64Array.of(0.9, NaN, 0.04);
     harness.executeChunk(rows(1));
-    expect(said(harness, 1)).toEqual(['step 1']);
+    expect(rounded(harness, 1)).toEqual(['step 1']);
   });
 
-  test('nothing_is_sent_while_nothing_is_measured', () => {
+  test('nothing_is_sent_while_no_position_is_measured', () => {
     const harness = measuredAt(1);
     harness.measured = undefined;
     harness.executeChunk(rows(1));
     expect(harness.ticks(1)).toEqual(['nothing']);
   });
 
-  test('a_measurement_that_goes_missing_later_stops_the_joint_where_it_was_sent', () => {
+  test('a_measurement_that_is_lost_later_stops_the_joint_at_its_last_command', () => {
     const harness = measuredAt(1);
     harness.executeChunk(rows(1, 1, 1));
     harness.ticks(1);
     harness.measured = undefined;
-    expect(said(harness, 1)).toEqual(['step 1.1']);
+    expect(rounded(harness, 1)).toEqual(['step 1.1']);
     harness.measured = Float64Array.of(1.1, NaN, 0.04);
-    expect(said(harness, 1)).toEqual(['step 1.2']);
+    expect(rounded(harness, 1)).toEqual(['step 1.2']);
   });
 
   test('the_stop_action_holds_the_measured_position_and_the_next_chunk_starts_there', () => {
@@ -87,7 +87,7 @@ describe('velocities that go out as positions', () => {
     expect([...harness.schedule.stop(harness.now, harness.measured)!.values]).toEqual([1.3, 0, 0.04]);
     harness.measured = Float64Array.of(1.25, NaN, 0.03);
     harness.executeChunk(rows(1));
-    expect(said(harness, 1)).toEqual(['step 1.35']);
+    expect(rounded(harness, 1)).toEqual(['step 1.35']);
   });
 
   test('without_a_measurement_the_stop_action_is_the_last_command_and_without_that_there_is_none', () => {
@@ -107,7 +107,7 @@ describe('velocities that go out as positions', () => {
     harness.measured = Float64Array.of(-1, NaN, 0.04);
     harness.schedule.activate();
     harness.executeChunk(rows(2));
-    expect(said(harness, 1)).toEqual(['step -0.8']);
+    expect(rounded(harness, 1)).toEqual(['step -0.8']);
   });
 
   test('a_reset_keeps_the_last_command', () => {
@@ -116,12 +116,12 @@ describe('velocities that go out as positions', () => {
     harness.ticks(1);
     harness.schedule.reset();
     harness.measured = Float64Array.of(1.1, NaN, 0.04);
-    expect(said(harness, 1)).toEqual(['hold 1.2']);
+    expect(rounded(harness, 1)).toEqual(['hold 1.2']);
     harness.executeChunk(rows(1));
-    expect(said(harness, 1)).toEqual(['step 1.3']);
+    expect(rounded(harness, 1)).toEqual(['step 1.3']);
   });
 
-  test('no_position_is_beyond_a_limit_and_speed_and_acceleration_keep_theirs', () => {
+  test('position_velocity_and_acceleration_stay_within_their_limits', () => {
     const harness = measuredAt(0, arm({ upper: 0.25, maxVelocity: 1, maxAcceleration: 6 }));
     harness.executeChunk(rows(4, 4, 4, 4, 4));
     const values = Array.from({ length: 5 }, () => {
@@ -136,10 +136,10 @@ describe('velocities that go out as positions', () => {
     expect(Math.max(...values)).toBeLessThanOrEqual(0.25);
   });
 
-  test('a_blocked_joint_is_led_no_further_than_it_can_move_in_state_max_age_and_a_period', () => {
+  test('the_command_of_a_blocked_joint_is_no_further_ahead_than_it_can_move_in_state_max_age_and_a_period', () => {
     const harness = measuredAt(0);
     harness.executeChunk(rows(4, 4, 4, 4, 4));
     // 5 per second for 0.1 s each.
-    expect(said(harness, 5)).toEqual(['step 0.4', 'step 0.8', 'step 1', 'step 1', 'step 1']);
+    expect(rounded(harness, 5)).toEqual(['step 0.4', 'step 0.8', 'step 1', 'step 1', 'step 1']);
   });
 });

@@ -8,7 +8,7 @@ const PERIOD = 0.1;
 const still = (position: number): { position: number; velocity: number } => ({ position, velocity: 0 });
 
 describe('positions', () => {
-  test('without_limits_the_wanted_value_comes_back_bit_for_bit', () => {
+  test('without_limits_the_wanted_value_is_returned_bit_for_bit', () => {
     const next = random(1);
     for (let i = 0; i < 1000; i++) {
       const wanted = next() * 20 - 10;
@@ -17,7 +17,7 @@ describe('positions', () => {
     }
   });
 
-  test('beyond_a_limit_it_is_the_limit', () => {
+  test('a_position_beyond_a_limit_becomes_the_limit', () => {
     const joint = actionJoint('j', { lower: -1, upper: 2 });
     expect(limitPosition(5, joint, still(0), PERIOD)).toBe(2);
     expect(limitPosition(-5, joint, still(0), PERIOD)).toBe(-1);
@@ -34,7 +34,7 @@ describe('positions', () => {
     expect(limitPosition(0, joint, { position: 0, velocity: 1 }, PERIOD)).toBeCloseTo(0.07, 12);
   });
 
-  test('outside_its_limits_a_joint_goes_back_at_its_own_speed_and_never_further_out', () => {
+  test('outside_its_limits_a_joint_returns_within_its_velocity_limit_and_moves_no_further_out', () => {
     const joint = actionJoint('j', { upper: 1, maxVelocity: 1 });
     expect(limitPosition(3, joint, still(1.5), PERIOD)).toBeCloseTo(1.4, 12);
     expect(limitPosition(3, actionJoint('j', { upper: 1 }), still(1.5), PERIOD)).toBe(1);
@@ -68,20 +68,20 @@ describe('positions', () => {
 });
 
 describe('velocities', () => {
-  test('without_limits_the_wanted_value_comes_back', () => {
+  test('without_limits_the_wanted_value_is_returned', () => {
     expect(limitVelocity(-123.4, actionJoint('j', { kind: 'velocity' }), { position: NaN, velocity: 0 }, PERIOD)).toBe(
       -123.4,
     );
   });
 
-  test('toward_a_limit_it_is_what_the_next_period_has_room_for', () => {
+  test('a_velocity_toward_a_limit_does_not_cross_it_in_the_next_period', () => {
     const joint = actionJoint('j', { upper: 1, lower: -1 });
     expect(limitVelocity(5, joint, still(0.9), PERIOD)).toBeCloseTo(1, 12);
     expect(limitVelocity(-5, joint, still(-0.95), PERIOD)).toBeCloseTo(-0.5, 12);
     expect(limitVelocity(-5, joint, still(0.9), PERIOD)).toBe(-5);
   });
 
-  test('at_or_beyond_a_limit_only_the_way_back_is_open', () => {
+  test('at_or_beyond_a_limit_only_motion_back_is_allowed', () => {
     const joint = actionJoint('j', { upper: 1, lower: -1 });
     for (const position of [1, 1.3]) {
       expect(limitVelocity(0.1, joint, still(position), PERIOD)).toBe(0);
@@ -95,12 +95,12 @@ describe('velocities', () => {
     expect(limitVelocity(1, actionJoint('j', { upper: 1 }), unknown, PERIOD)).toBe(0);
   });
 
-  test('before_a_limit_the_position_limit_wins_over_the_acceleration_limit', () => {
+  test('before_a_limit_the_position_limit_takes_precedence_over_the_acceleration_limit', () => {
     const joint = actionJoint('j', { upper: 1, maxAcceleration: 1 });
     expect(limitVelocity(5, joint, { position: 0.99, velocity: 4 }, PERIOD)).toBeCloseTo(0.1, 12);
   });
 
-  test('it_brakes_no_sooner_than_its_acceleration_limit_makes_it', () => {
+  test('it_brakes_no_earlier_than_the_acceleration_limit_requires', () => {
     // One period of 0.1 s at 1 per second, then braking at 5 per second squared over 0.1: 0.2 in all.
     const joint = actionJoint('j', { upper: 1, maxAcceleration: 5 });
     expect(limitVelocity(1.4, joint, { position: 0.8, velocity: 1 }, PERIOD)).toBeCloseTo(1, 12);
@@ -141,7 +141,7 @@ describe('integrated velocities', () => {
   const integrate = (wanted: number, joint: ActionJoint, last: JointMotion, measured: number): number =>
     integrateVelocity(wanted, joint, last, measured, PERIOD, AGE);
 
-  test('it_is_one_period_at_the_velocity_from_the_last_command_wherever_the_joint_is', () => {
+  test('it_is_one_period_at_the_velocity_from_the_last_command_not_from_the_measured_position', () => {
     for (const measured of [1, 0.8, 1.2]) expect(integrate(1.5, limited(), still(1), measured)).toBeCloseTo(1.15, 12);
   });
 
@@ -150,7 +150,7 @@ describe('integrated velocities', () => {
       expect(integrate(0, limited(), still(0.1 + 0.2), measured)).toBe(0.1 + 0.2);
   });
 
-  test('it_leads_no_further_than_the_joint_can_have_come_since_it_was_measured', () => {
+  test('it_is_no_further_ahead_than_the_joint_can_have_moved_since_the_measurement', () => {
     // 2 per second for 0.3 + 0.1 s.
     expect(integrate(2, limited(), still(0.7), 0)).toBeCloseTo(0.8, 12);
     expect(integrate(-2, limited(), still(-0.7), 0)).toBeCloseTo(-0.8, 12);
@@ -158,7 +158,7 @@ describe('integrated velocities', () => {
     expect(integrate(-2, limited(), still(0.9), 0)).toBeCloseTo(0.7, 12);
   });
 
-  test('a_blocked_joint_is_not_wound_up_and_a_free_one_goes_on', () => {
+  test('a_blocked_joint_has_no_windup_and_a_free_one_continues', () => {
     const run = (follow: number): number => {
       let last = still(0);
       let measured = 0;
@@ -170,15 +170,15 @@ describe('integrated velocities', () => {
       return last.position;
     };
     expect(run(0)).toBeCloseTo(0.8, 12);
-    // One that is half a command behind at each tick is as fast as it was told: 0.1 of 10 s to get there.
+    // A joint that lags by half a command at each tick is as fast as commanded: it arrives after 0.1 of 10 s.
     expect(run(0.5)).toBeCloseTo(19.9, 9);
   });
 
-  test('where_the_joint_is_unknown_it_stays', () => {
+  test('a_joint_whose_position_is_unknown_keeps_its_command', () => {
     expect(integrate(2, limited(), { position: 0.4, velocity: 2 }, NaN)).toBe(0.4);
   });
 
-  test('outside_its_limits_a_joint_goes_no_further_out_and_back_only_when_told_to', () => {
+  test('outside_its_limits_a_joint_moves_no_further_out_and_back_only_on_command', () => {
     const joint = limited({ lower: -1, upper: 1 });
     expect(integrate(2, joint, still(1.3), 1.3)).toBe(1.3);
     expect(integrate(0, joint, still(1.3), 1.3)).toBe(1.3);

@@ -4,8 +4,8 @@ import { Harness, chunk, config, counting, positions, velocities } from './harne
 
 const starved = (value: number, ticks: number): string[] => Array<string>(ticks).fill(`hold ${value} COMMAND_STARVED`);
 
-describe('starving', () => {
-  test('steps_are_executed_while_they_remain_then_it_holds_and_says_so_until_there_is_a_chunk', () => {
+describe('underrun', () => {
+  test('steps_are_executed_while_there_are_any_then_it_holds_and_reports_it_until_there_is_a_chunk', () => {
     const harness = new Harness(config(positions));
     harness.executeChunk(counting(T0, 10, 2));
     expect(harness.ticks(5)).toEqual(['step 10', 'step 11', ...starved(11, 3)]);
@@ -13,7 +13,7 @@ describe('starving', () => {
     expect(harness.ticks(3)).toEqual(['step 20', ...starved(20, 2)]);
   });
 
-  test('velocities_stop_at_once_or_as_fast_as_they_may', () => {
+  test('velocities_stop_at_once_or_at_the_acceleration_limit', () => {
     const joints = [actionJoint('a', { kind: 'velocity', maxAcceleration: 4 }), actionJoint('b', { kind: 'velocity' })];
     const harness = new Harness(config(joints));
     harness.executeChunk(
@@ -36,7 +36,7 @@ describe('starving', () => {
 });
 
 describe('before the first chunk', () => {
-  test('it_holds_where_the_robot_was_first_measured', () => {
+  test('it_holds_the_first_measured_position', () => {
     const harness = new Harness(config([actionJoint('a'), actionJoint('b', { kind: 'velocity' })]));
     harness.measured = Float64Array.of(0.3, NaN);
     expect(harness.tick().command).toMatchObject({ time: T0, reason: 'hold', values: Float64Array.of(0.3, 0) });
@@ -44,7 +44,7 @@ describe('before the first chunk', () => {
     expect(harness.ticks(1)).toEqual(['hold 0.3']);
   });
 
-  test('nothing_is_sent_while_nothing_is_measured', () => {
+  test('nothing_is_sent_while_no_position_is_measured', () => {
     const harness = new Harness(config(positions));
     harness.measured = undefined;
     harness.executeChunk(counting(T0, 0));
@@ -53,7 +53,7 @@ describe('before the first chunk', () => {
     expect(harness.ticks(1)).toEqual(['step 0']);
   });
 
-  test('without_joint_space_state_nothing_is_held_but_steps_go_out', () => {
+  test('without_joint_space_state_nothing_is_held_and_steps_are_sent', () => {
     const harness = new Harness(config(positions));
     harness.measured = Float64Array.of(NaN, NaN);
     expect(harness.ticks(1)).toEqual(['nothing']);
@@ -77,7 +77,7 @@ describe('the first command', () => {
     expect(harness.ticks(2)).toEqual(['step 1.2', 'step 1.4']);
   });
 
-  test('a_jump_is_refused_naming_the_joint_and_the_robot_holds_where_it_is', () => {
+  test('a_jump_is_refused_with_the_joints_name_and_the_robot_holds_its_position', () => {
     const harness = new Harness(config(limited));
     harness.measured = Float64Array.of(1, 1);
     harness.executeChunk(
@@ -95,7 +95,7 @@ describe('the first command', () => {
     expect(harness.ticks(1)).toEqual(['step 1.1']);
   });
 
-  test('after_it_a_far_step_is_approached_at_the_limit', () => {
+  test('after_it_a_distant_step_is_approached_at_the_velocity_limit', () => {
     const harness = new Harness(config(limited));
     harness.executeChunk(
       chunk(T0, [
@@ -118,7 +118,7 @@ describe('the first command', () => {
     expect(harness.ticks(1)).toEqual(['step 0.03']);
   });
 
-  test('it_is_judged_anew_after_every_activation', () => {
+  test('it_is_checked_after_every_activation', () => {
     const harness = new Harness(config(limited));
     harness.executeChunk(chunk(T0, [[0.1, 0]]));
     harness.ticks(1);
@@ -164,7 +164,7 @@ describe('the stop action', () => {
     });
   });
 
-  test('comes_exactly_once_and_nothing_after_it', () => {
+  test('is_sent_exactly_once_and_nothing_follows_it', () => {
     const harness = moved();
     expect(harness.schedule.stop(harness.now, harness.measured)).toBeDefined();
     expect(harness.schedule.stop(harness.now, harness.measured)).toBeUndefined();
@@ -186,12 +186,12 @@ describe('the stop action', () => {
     expect(harness.schedule.deactivate(harness.now, undefined)?.values).toEqual(Float64Array.of(2, 0, 0.01));
   });
 
-  test('a_robot_never_commanded_nor_measured_is_left_alone', () => {
+  test('a_robot_that_was_neither_commanded_nor_measured_receives_no_command', () => {
     expect(new Harness(config(arm)).schedule.deactivate(T0, undefined)).toBeUndefined();
     expect(new Harness(config(velocities)).schedule.deactivate(T0, undefined)?.values).toEqual(Float64Array.of(0, 0));
   });
 
-  test('a_new_chunk_ends_the_silence_after_a_stop', () => {
+  test('commands_resume_after_a_stop_with_a_new_chunk', () => {
     const harness = moved();
     harness.schedule.stop(harness.now, harness.measured);
     harness.executeChunk(chunk(harness.now, [[1.6, 0, 0.01]], ['a', 'v', 'g']));
@@ -200,7 +200,7 @@ describe('the stop action', () => {
   });
 });
 
-test('whatever_chunks_come_no_command_exceeds_a_limit', () => {
+test('no_command_exceeds_a_limit_for_any_chunk', () => {
   const next = random(11);
   const exceeded: string[] = [];
   let steps = 0;

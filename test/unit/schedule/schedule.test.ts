@@ -25,7 +25,7 @@ describe('sync', () => {
     expect(harness.ticks(2)).toEqual(['hold 0', 'hold 0']);
   });
 
-  test('waiting_without_an_inference_in_flight_is_starving', () => {
+  test('waiting_without_an_inference_in_flight_is_an_underrun', () => {
     const harness = new Harness(config(positions, { mode: 'sync', replanSteps: 2 }));
     harness.executeChunk(counting(T0, 10));
     expect(harness.ticks(4)).toEqual(['step 10', 'step 11', 'hold 11 COMMAND_STARVED', 'hold 11 COMMAND_STARVED']);
@@ -46,7 +46,7 @@ describe('async', () => {
     expect(harness.ticks(2)).toEqual(['step 14', 'step 15']);
   });
 
-  test('wants_one_every_tick_with_replan_steps_1', () => {
+  test('wants_a_chunk_every_tick_with_replan_steps_1', () => {
     const harness = new Harness(config(positions, { replanSteps: 1 }));
     for (let i = 0; i < 5; i++) {
       expect(harness.schedule.wantsInference).toBe(true);
@@ -56,7 +56,7 @@ describe('async', () => {
     }
   });
 
-  test('asks_once_at_a_time', () => {
+  test('wants_no_inference_while_one_is_in_flight', () => {
     const harness = new Harness(config(positions));
     const ticket = harness.schedule.requestInference(harness.now);
     expect(harness.schedule.wantsInference).toBe(false);
@@ -82,7 +82,7 @@ describe('async', () => {
     expect(harness.ticks(2)).toEqual(['step 22', 'step 23']);
   });
 
-  test('no_more_are_dropped_than_were_executed_since_the_observation', () => {
+  test('no_more_steps_are_dropped_than_were_executed_since_the_observation', () => {
     const harness = new Harness(config(positions, { replanSteps: 2 }));
     harness.executeChunk(counting(T0, 10, 3));
     harness.ticks(2);
@@ -92,7 +92,7 @@ describe('async', () => {
     expect(harness.ticks(1)).toEqual(['step 21']);
   });
 
-  test('no_more_are_dropped_than_the_latency_estimate_says', () => {
+  test('no_more_steps_are_dropped_than_the_latency_estimate_gives', () => {
     const harness = new Harness(config(positions, { replanSteps: 1 }));
     harness.executeChunk(counting(harness.now, 0, 30));
     for (let i = 0; i < 40; i++) {
@@ -106,7 +106,7 @@ describe('async', () => {
     expect(harness.ticks(1)).toEqual(['step 50']);
   });
 
-  test('a_step_executed_at_the_very_time_of_the_observation_has_passed_one_before_it_has_not', () => {
+  test('a_step_executed_at_the_time_of_the_observation_counts_as_passed_and_an_earlier_one_does_not', () => {
     const harness = new Harness(config(positions, { replanSteps: 1 }));
     harness.executeChunk(counting(T0, 10));
     harness.ticks(2);
@@ -114,7 +114,7 @@ describe('async', () => {
     expect(harness.ticks(1)).toEqual(['step 21']);
   });
 
-  test('a_chunk_whose_every_step_has_passed_leaves_nothing_to_execute', () => {
+  test('a_chunk_whose_steps_have_all_passed_is_not_executed', () => {
     const harness = new Harness(config(positions, { replanSteps: 1 }));
     harness.executeChunk(counting(T0, 10, 9));
     harness.executeChunk(counting(T0, 10, 9));
@@ -125,7 +125,7 @@ describe('async', () => {
   });
 });
 
-describe('epochs', () => {
+describe('outdated chunks', () => {
   test.each<[string, (harness: Harness) => void]>([
     ['a reset', ({ schedule }) => schedule.reset()],
     ['a stop', ({ schedule, now, measured }) => schedule.stop(now, measured)],
@@ -136,7 +136,7 @@ describe('epochs', () => {
         schedule.activate();
       },
     ],
-  ])('a chunk asked for before %s is never executed', (_, end) => {
+  ])('a chunk requested before %s is never executed', (_, end) => {
     const harness = new Harness(config(positions));
     const ticket = harness.schedule.requestInference(T0);
     end(harness);
@@ -147,7 +147,7 @@ describe('epochs', () => {
     expect(harness.ticks(1)).toEqual(['step 20']);
   });
 
-  test('a_reset_drops_what_is_left_and_motion_goes_on_from_the_last_command', () => {
+  test('a_reset_drops_the_remaining_steps_and_motion_continues_from_the_last_command', () => {
     const harness = new Harness(config([actionJoint('a', { maxVelocity: 5 }), actionJoint('b')]));
     harness.executeChunk(
       chunk(T0, [
@@ -162,7 +162,7 @@ describe('epochs', () => {
     expect(harness.ticks(1)).toEqual(['step 1']);
   });
 
-  test('an_answer_to_an_outdated_question_leaves_the_current_one_open', () => {
+  test('a_chunk_of_an_outdated_request_does_not_complete_the_current_one', () => {
     const harness = new Harness(config(positions));
     const old = harness.schedule.requestInference(T0);
     harness.schedule.reset();
@@ -188,7 +188,7 @@ describe('the engine', () => {
     expect(harness.ticks(1)).toEqual(['step 10']);
   });
 
-  test('an_answer_overdue_is_reported_while_it_is_and_dropped_when_it_comes', () => {
+  test('an_inference_beyond_the_timeout_is_reported_until_it_ends_and_its_chunk_is_dropped', () => {
     const harness = new Harness(config(positions, { engineTimeout: 250n * MS }));
     const ticket = harness.schedule.requestInference(T0);
     expect(harness.schedule.checkEngine(T0 + 250n * MS)).toBeUndefined();
@@ -205,7 +205,7 @@ describe('the engine', () => {
 });
 
 describe('the latency estimate', () => {
-  test('leaves_out_the_cold_start_and_is_the_95th_percentile_of_the_rest', () => {
+  test('excludes_the_cold_start_and_is_the_95th_percentile_of_the_rest', () => {
     const latency = new LatencyEstimate();
     expect(latency.p95).toBe(0n);
     latency.add(10_000n);
@@ -214,7 +214,7 @@ describe('the latency estimate', () => {
     expect(latency.p95).toBe(19n);
   });
 
-  test('forgets_what_was_slow_long_ago', () => {
+  test('forgets_latencies_of_long_ago', () => {
     const latency = new LatencyEstimate();
     for (let i = 0; i < 10; i++) latency.add(1000n);
     for (let i = 0; i < 64; i++) latency.add(5n);
