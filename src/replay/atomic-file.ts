@@ -4,14 +4,14 @@ import { Pi05Error } from '../errors.js';
 
 const unfinished = new Set<AtomicFile>();
 
-/** For a process that ends before its files are finished: leaves none of them behind, at once. */
+/** Removes all unfinished files, synchronously; for a process that is about to end. */
 export function discardUnfinished(): void {
   for (const file of unfinished) file.discard();
 }
 
 /**
- * A file that is there as a whole or not at all: it has its name from `finish` on, and until then, and after a crash,
- * `NAME.PID.new`. A link, a pipe or a device is written to as it is.
+ * A file that appears under its name only when it is complete: until `finish`, and after a crash, it is `NAME.PID.new`. Links,
+ * pipes and devices are written to directly.
  */
 export class AtomicFile {
   readonly #path: string;
@@ -26,13 +26,13 @@ export class AtomicFile {
     unfinished.add(this);
   }
 
-  /** @throws Pi05Error BAG_FILE where it cannot be written. */
+  /** @throws Pi05Error BAG_FILE where the file cannot be written. */
   static async create(path: string): Promise<AtomicFile> {
     try {
       if (path === '') throw new Error('it has no name');
-      const there = await lstat(path).catch(() => undefined);
-      if (there?.isDirectory() === true) throw new Error('it is a folder');
-      const isReplaced = there === undefined || there.isFile();
+      const existing = await lstat(path).catch(() => undefined);
+      if (existing?.isDirectory() === true) throw new Error('it is a directory');
+      const isReplaced = existing === undefined || existing.isFile();
       const written = isReplaced ? `${path}.${process.pid}.new` : path;
       return new AtomicFile(path, written, await open(written, 'w'));
     } catch (error) {
@@ -40,12 +40,12 @@ export class AtomicFile {
     }
   }
 
-  /** Bytes so far. */
+  /** Bytes written so far. */
   position(): bigint {
     return this.#position;
   }
 
-  /** Calls must not overlap. @throws Pi05Error BAG_FILE, for example without room. */
+  /** Appends to the file. Calls must not overlap. @throws Pi05Error BAG_FILE, for example on a full disk. */
   async write(content: Uint8Array | string): Promise<void> {
     const bytes = typeof content === 'string' ? Buffer.from(content) : content;
     this.#position += BigInt(bytes.byteLength);
@@ -54,7 +54,7 @@ export class AtomicFile {
     });
   }
 
-  /** @throws Pi05Error BAG_FILE. */
+  /** Closes the file and gives it its name. @throws Pi05Error BAG_FILE. */
   async finish(): Promise<void> {
     try {
       await this.#handle.close();
@@ -65,7 +65,7 @@ export class AtomicFile {
     }
   }
 
-  /** Leaves nothing behind; without effect on a finished file. */
+  /** Removes the unfinished file; does nothing after `finish`. */
   discard(): void {
     if (!unfinished.delete(this)) return;
     if (this.#written !== this.#path) rmSync(this.#written, { force: true });
@@ -74,7 +74,7 @@ export class AtomicFile {
 }
 
 function unwritable(path: string, error: unknown): Pi05Error {
-  // Node appends the call and the temporary name.
+  // Without the system call and the temporary name that Node appends.
   const reason = (error as Error).message.replace(/, \w+( '.*)?$/s, '');
   return new Pi05Error('BAG_FILE', `Expected to write ${path}: ${reason}`, path);
 }

@@ -8,24 +8,24 @@ import { formatTimestamp, fromRosTime } from '../time.js';
 import { type Bag, openBag } from './bag/bag.js';
 import type { ReplayListener } from './listener.js';
 
-/** What came out of a comparison, as it goes into `--json`. */
+/** The result of a comparison, as `--json` contains it. */
 export interface ComparisonResult {
   readonly baseline: string;
-  /** In each joint's own unit. */
+  /** In the unit of each joint. */
   readonly tolerance: number;
-  /** Chunks that are in both runs. */
+  /** Number of chunks that are in both runs. */
   readonly compared: number;
-  /** The largest difference of two values, whether tolerated or not. */
+  /** The largest difference of two values, also within the tolerance. */
   readonly largest: number;
-  /** Chunks that differ, are missing or are too many. */
+  /** Number of chunks that differ, are missing or are additional. */
   readonly different: number;
-  /** The first of them, one sentence; null where the runs agree. */
+  /** One sentence about the first of them; null where the runs agree. */
   readonly difference: string | null;
 }
 
 /**
- * Compares the chunks of this run with those of an earlier one, stamp by stamp in the order of publication. A value that
- * is not a number agrees with nothing. The earlier run is read along, so that memory does not grow with its length.
+ * Compares the chunks of this run with those of an earlier one by their stamps, in the order of publication. NaN differs from
+ * every value. The earlier run is read in step with this one, so memory does not grow with its length.
  */
 export class Comparison implements ReplayListener {
   readonly #path: string;
@@ -34,7 +34,7 @@ export class Comparison implements ReplayListener {
   readonly #tolerance: number;
   readonly #output: PolicyOutputs['chunk'];
   #next: JointTrajectory | undefined;
-  #arrived: ActionChunk[] = [];
+  #received: ActionChunk[] = [];
   #compared = 0;
   #largest = 0;
   #different = 0;
@@ -49,8 +49,8 @@ export class Comparison implements ReplayListener {
   }
 
   /**
-   * @param config with resolved topics. @param tolerance in each joint's own unit.
-   * @throws Pi05Error BAG_DATA where the bag is not whole, BAG_TOPIC where it has no chunk.
+   * @param config with resolved topics. @param tolerance in the unit of each joint.
+   * @throws Pi05Error BAG_DATA where the bag is damaged, BAG_TOPIC where it has no chunk.
    */
   static async open(path: string, config: PolicyConfig, tolerance: number): Promise<Comparison> {
     const bag = await openBag(path);
@@ -74,17 +74,17 @@ export class Comparison implements ReplayListener {
   }
 
   chunk(chunk: ActionChunk): void {
-    this.#arrived.push(chunk);
+    this.#received.push(chunk);
   }
 
   drain(): Promise<void> | undefined {
-    return this.#arrived.length > 0 ? this.#compareArrived() : undefined;
+    return this.#received.length > 0 ? this.#compareReceived() : undefined;
   }
 
-  /** After the last chunk: what the earlier run has beyond it is missing. */
+  /** Call after the last chunk: further chunks of the earlier run count as missing. */
   async finish(): Promise<ComparisonResult> {
     await this.drain();
-    while (this.#next !== undefined) await this.#miss(this.#next);
+    while (this.#next !== undefined) await this.#addMissing(this.#next);
     return {
       baseline: this.#path,
       tolerance: this.#tolerance,
@@ -99,26 +99,30 @@ export class Comparison implements ReplayListener {
     return this.#bag.close();
   }
 
-  async #compareArrived(): Promise<void> {
-    for (const chunk of this.#arrived.splice(0)) {
-      while (this.#next !== undefined && stampOf(this.#next) < chunk.stamp) await this.#miss(this.#next);
+  async #compareReceived(): Promise<void> {
+    for (const chunk of this.#received.splice(0)) {
+      while (this.#next !== undefined && stampOf(this.#next) < chunk.stamp) await this.#addMissing(this.#next);
       if (this.#next === undefined || stampOf(this.#next) !== chunk.stamp) {
-        this.#note(`Expected no chunk stamped ${formatTimestamp(chunk.stamp)} as in ${this.#path}, received one`);
+        this.#addDifference(
+          `Expected no chunk stamped ${formatTimestamp(chunk.stamp)} as in ${this.#path}, received one`,
+        );
         continue;
       }
       this.#compared++;
       const difference = this.#differenceOf(this.#next, this.#output.build(chunk));
-      if (difference !== undefined) this.#note(difference);
+      if (difference !== undefined) this.#addDifference(difference);
       await this.#advance();
     }
   }
 
-  async #miss(chunk: JointTrajectory): Promise<void> {
-    this.#note(`Expected a chunk stamped ${formatTimestamp(stampOf(chunk))} as in ${this.#path}, received none`);
+  async #addMissing(chunk: JointTrajectory): Promise<void> {
+    this.#addDifference(
+      `Expected a chunk stamped ${formatTimestamp(stampOf(chunk))} as in ${this.#path}, received none`,
+    );
     await this.#advance();
   }
 
-  #note(difference: string): void {
+  #addDifference(difference: string): void {
     this.#different++;
     this.#difference ??= difference;
   }
@@ -151,20 +155,20 @@ export class Comparison implements ReplayListener {
     return first;
   }
 
-  /** Each joint has a position or a velocity; where a message has only the other, NaN stands or nothing. */
+  /** A joint has a position or a velocity; the other field is NaN or empty in the messages. */
   #valueDifference(was: Values, is: Values, column: number): string | undefined {
     let numbers = 0;
     for (const [field, unit] of FIELDS) {
       const [expected, received] = [was[field][column] ?? NaN, is[field][column] ?? NaN];
       if (Number.isNaN(expected) && Number.isNaN(received)) continue;
       numbers++;
-      const off = Math.abs(received - expected);
-      if (off > this.#largest) this.#largest = off;
-      if (off <= this.#tolerance) continue;
+      const difference = Math.abs(received - expected);
+      if (difference > this.#largest) this.#largest = difference;
+      if (difference <= this.#tolerance) continue;
       const within = this.#tolerance > 0 ? ` within ${this.#tolerance}` : '';
       return `Expected a ${unit} of ${expected}${within}, received ${received}`;
     }
-    return numbers > 0 ? undefined : 'Expected a number, received NaN as before';
+    return numbers > 0 ? undefined : 'Expected a number, received NaN in both runs';
   }
 }
 

@@ -8,22 +8,22 @@ import type { RecordedAction, ReplayListener } from './listener.js';
 
 export const METHOD =
   'Row k of a chunk is compared with the recorded action nearest to stamp + k periods: the newest one at or before that ' +
-  'time, which holds until the next (zero-order hold), or the next one where that is nearer and at most half a period ' +
-  'later. Nothing is interpolated; rows before the first recorded action or after the end of the bag are left out. ' +
-  'Velocities that go out as positions are added up from the recorded position one period before the chunk.';
+  'time (zero-order hold), or the next one where that is nearer and at most half a period later. Nothing is interpolated; ' +
+  'rows before the first recorded action or after the end of the bag are left out. Velocities that are sent as positions ' +
+  'are integrated from the recorded position one period before the chunk.';
 
-/** Chunks that wait for the bag to reach their last row; far more than overlap. */
+/** Chunks that wait for the bag to reach their last row; many more than can overlap. */
 const MAX_PENDING = 256;
 
 /**
- * Predicted chunks against the actions recorded in the bag (`METHOD` says how), as the replay goes on; what it keeps does
- * not grow with the length of the bag.
+ * Compares predicted chunks with the recorded actions while the replay runs, as `METHOD` describes. Memory does not grow with
+ * the length of the bag.
  */
 export class OpenLoopEvaluation implements ReplayListener {
-  readonly #joints: readonly Column[];
+  readonly #joints: readonly JointErrors[];
   readonly #config: PolicyConfig;
   #pending: Pending[] = [];
-  /** Until then (inclusive) no row can be compared; undefined where nothing is pending. */
+  /** Up to this time (inclusive) no row can be compared; undefined where no chunk is pending. */
   #due: bigint | undefined;
   #latest: bigint | undefined;
   #chunks = 0;
@@ -32,11 +32,11 @@ export class OpenLoopEvaluation implements ReplayListener {
 
   constructor(config: PolicyConfig) {
     this.#config = config;
-    // An accepted chunk is no older than its oldest input and the engine's time-out.
+    // An accepted chunk is at most as old as the oldest input may be plus the engine's time-out.
     const ages = [config.state.maxAge, ...config.cameras.map(({ maxAge }) => maxAge)];
     const oldest = ages.reduce((a, b) => (a > b ? a : b));
     const memory = oldest + config.schedule.engineTimeout + BigInt(Math.round(2e9 / config.controlRate));
-    this.#joints = config.action.joints.map((joint) => new Column(joint, memory));
+    this.#joints = config.action.joints.map((joint) => new JointErrors(joint, memory));
   }
 
   image(_camera: string, _image: RawImage | CompressedImage, now: bigint): void {
@@ -52,7 +52,7 @@ export class OpenLoopEvaluation implements ReplayListener {
   }
 
   action(action: RecordedAction, now: bigint): void {
-    // What this action cannot change is compared before it pushes out older ones.
+    // Rows that this action cannot affect are compared before older actions are dropped.
     this.#advance(now);
     this.#actions++;
     for (const [index, name] of action.joints.entries()) {
@@ -66,11 +66,11 @@ export class OpenLoopEvaluation implements ReplayListener {
     this.#chunks++;
     this.#pending.push({ chunk, row: 0, sums: undefined });
     if (this.#pending.length > MAX_PENDING) this.#drop(this.#pending.shift()!);
-    this.#due = earliest(this.#due, settled(chunk, 0));
+    this.#due = earliest(this.#due, finalTime(chunk, 0));
     this.#advance(now);
   }
 
-  /** After the last event. */
+  /** Call after the last event. */
   result(): Evaluation {
     const end = this.#latest;
     if (end !== undefined) for (const pending of this.#pending) this.#compare(pending, end);
@@ -117,30 +117,33 @@ export class OpenLoopEvaluation implements ReplayListener {
   }
 
   #problem(): string | null {
-    const silent = this.#joints.filter(({ recorded }) => recorded.empty).map(({ joint }) => joint.name);
-    const topics = [...new Set(silent.map((joint) => this.#topicOf(joint) ?? `no output (${joint})`))].join(', ');
-    if (silent.length > 0) {
-      const left = silent.length === this.#joints.length ? 'none' : `none for ${silent.join(', ')}, left out here`;
-      return `Expected recorded actions on ${topics}, received ${left}`;
+    const missing = this.#joints.filter(({ recorded }) => recorded.empty).map(({ joint }) => joint.name);
+    const topics = [...new Set(missing.map((joint) => this.#topicOf(joint) ?? `no output (${joint})`))].join(', ');
+    if (missing.length > 0) {
+      const received =
+        missing.length === this.#joints.length
+          ? 'none'
+          : `none for ${missing.join(', ')}, which the evaluation leaves out`;
+      return `Expected recorded actions on ${topics}, received ${received}`;
     }
     return this.#chunks === 0 ? 'Expected chunks to compare with the recorded actions, received none' : null;
   }
 
-  /** Compares every row whose recorded counterpart no later message can change. */
+  /** Compares every row whose recorded counterpart is final. */
   #advance(now: bigint): void {
     if (this.#latest === undefined || now > this.#latest) this.#latest = now;
     if (this.#due === undefined || now <= this.#due) return;
     for (const pending of this.#pending) this.#compare(pending, now - halfPeriod(pending.chunk) - 1n);
     this.#pending = this.#pending.filter(({ chunk, row }) => row < chunk.rows);
-    this.#due = this.#pending.map(({ chunk, row }) => settled(chunk, row)).reduce(earliest, undefined);
+    this.#due = this.#pending.map(({ chunk, row }) => finalTime(chunk, row)).reduce(earliest, undefined);
   }
 
-  /** Compares the rows up to and including `until`. */
+  /** Compares the rows of times up to and including `until`. */
   #compare(pending: Pending, until: bigint): void {
     const { chunk } = pending;
     const tolerance = halfPeriod(chunk);
     for (; pending.row < chunk.rows && timeOf(chunk, pending.row) <= until; pending.row++) {
-      pending.sums ??= this.#starts(chunk, tolerance);
+      pending.sums ??= this.#startPositions(chunk, tolerance);
       for (const [index, column] of this.#joints.entries()) {
         let predicted = chunk.values[pending.row * chunk.joints.length + index]!;
         if (column.joint.integrated) predicted = pending.sums[index]! += predicted * chunk.period;
@@ -151,8 +154,8 @@ export class OpenLoopEvaluation implements ReplayListener {
     }
   }
 
-  /** The recorded positions from which velocities are added up; NaN where there are none. */
-  #starts(chunk: ActionChunk, tolerance: bigint): number[] {
+  /** The recorded positions from which velocities are integrated; NaN where there are none. */
+  #startPositions(chunk: ActionChunk, tolerance: bigint): number[] {
     const before = timeOf(chunk, -1);
     return this.#joints.map(({ recorded }) => recorded.at(before, tolerance) ?? NaN);
   }
@@ -162,21 +165,21 @@ export class OpenLoopEvaluation implements ReplayListener {
   }
 }
 
-/** A chunk of which the rows before `row` were compared. */
+/** A chunk whose rows before `row` have been compared. */
 interface Pending {
   readonly chunk: ActionChunk;
   row: number;
-  /** By joint: where the velocities so far lead, from `#starts`. */
+  /** By joint: the integrated velocities up to `row`. */
   sums: number[] | undefined;
 }
 
-/** For which time row `row` of a chunk is, ns. */
+/** The time of a chunk's row, ns. */
 export function timeOf(chunk: ActionChunk, row: number): bigint {
   return chunk.stamp + toNanoseconds(row * chunk.period);
 }
 
-/** The last time at which a recorded action can still count for a row. */
-function settled(chunk: ActionChunk, row: number): bigint {
+/** The time after which a row's recorded counterpart is final, ns. */
+function finalTime(chunk: ActionChunk, row: number): bigint {
   return timeOf(chunk, row) + halfPeriod(chunk);
 }
 
@@ -188,7 +191,8 @@ function halfPeriod(chunk: ActionChunk): bigint {
   return BigInt(Math.round(chunk.period * 5e8));
 }
 
-class Sum {
+/** Sums over errors predicted − recorded. */
+class ErrorSums {
   count = 0;
   absolute = 0;
   squares = 0;
@@ -208,8 +212,8 @@ class Sum {
   }
 }
 
-function total(sums: readonly Sum[]): Sum {
-  const all = new Sum();
+function total(sums: readonly ErrorSums[]): ErrorSums {
+  const all = new ErrorSums();
   for (const { count, absolute, squares, max } of sums) {
     all.count += count;
     all.absolute += absolute;
@@ -219,11 +223,11 @@ function total(sums: readonly Sum[]): Sum {
   return all;
 }
 
-/** What is known of one action joint. */
-class Column {
+/** The recorded actions and the errors of one action joint. */
+class JointErrors {
   readonly recorded: ValueHistory;
-  readonly overall = new Sum();
-  readonly steps: Sum[] = [];
+  readonly overall = new ErrorSums();
+  readonly steps: ErrorSums[] = [];
   range: readonly [number, number] = [Infinity, -Infinity];
 
   constructor(
@@ -234,7 +238,7 @@ class Column {
   }
 
   add(step: number, predicted: number, recorded: number): void {
-    while (this.steps.length <= step) this.steps.push(new Sum());
+    while (this.steps.length <= step) this.steps.push(new ErrorSums());
     this.steps[step]!.add(predicted - recorded);
     this.overall.add(predicted - recorded);
     this.range = [Math.min(this.range[0], recorded), Math.max(this.range[1], recorded)];

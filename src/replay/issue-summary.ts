@@ -5,12 +5,12 @@ import type { ReplayListener } from './listener.js';
 export interface Issue {
   readonly code: RefusalCode | FaultCode;
   count: number;
-  /** The first one's sentence, and when it came: s from the bag's first message. */
+  /** The sentence of the first one, and its time since the bag's first message, s. */
   readonly message: string;
   readonly seconds: number;
 }
 
-/** What was refused and what went wrong, code by code in the order in which they first came. */
+/** Refusals and faults, counted by code, in the order of their first occurrence. */
 export class IssueSummary implements ReplayListener {
   readonly #refusals = new Map<string, Issue>();
   readonly #faults = new Map<string, Issue>();
@@ -31,14 +31,14 @@ export class IssueSummary implements ReplayListener {
   }
 
   refusal(refusal: Refusal): void {
-    this.#count(this.#refusals, refusal);
+    this.#add(this.#refusals, refusal);
   }
 
   fault(fault: Pi05Error<FaultCode>): void {
-    this.#count(this.#faults, fault);
+    this.#add(this.#faults, fault);
   }
 
-  #count(issues: Map<string, Issue>, { code, message }: Pi05Error<RefusalCode | FaultCode>): void {
+  #add(issues: Map<string, Issue>, { code, message }: Pi05Error<RefusalCode | FaultCode>): void {
     const known = issues.get(code);
     const seconds = toSeconds(this.#latest - (this.#start ?? this.#latest));
     if (known === undefined) issues.set(code, { code, count: 1, message, seconds });

@@ -4,13 +4,13 @@ import { policyOutputs, type PolicyOutputs } from '../messages/outputs.js';
 import { BagWriter } from './bag/writer.js';
 import type { ReplayListener } from './listener.js';
 
-/** Chunks and commands as the node publishes them, in a bag of their own. */
+/** Writes chunks and commands to a bag, on the topics on which the node publishes them. */
 export class BagOutput implements ReplayListener {
   readonly #writer: BagWriter;
   readonly #outputs: PolicyOutputs;
   #waiting: { readonly topic: string; readonly type: string; readonly data: Uint8Array; readonly logTime: bigint }[] =
     [];
-  /** As in the bag that is replayed, ns. */
+  /** Log time of the message that is replayed, ns. */
   #logTime = 0n;
 
   private constructor(writer: BagWriter, config: PolicyConfig) {

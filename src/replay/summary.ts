@@ -11,19 +11,19 @@ interface JsonPercentiles {
   readonly p99: number | null;
 }
 
-/** A replay's results as `--json` has them. */
+/** The results of a replay, as `--json` contains them. */
 export interface ReplaySummary {
   readonly bag: string;
   readonly params: string;
   readonly backend: ModelInfo['backend'];
-  /** Bag time replayed, and the real time it took; `engine` is the part that was spent waiting for the engine. */
+  /** Replayed bag time and the wall time it took; `engine` is the part of the wall time spent waiting for the engine. */
   readonly seconds: { readonly bag: number; readonly wall: number; readonly engine: number };
-  /** Why only part of the bag could be read, and what else is to be said of it. */
+  /** Why only part of the bag was readable, and notes on the bag. */
   readonly damage: string | null;
   readonly notes: readonly string[];
   readonly observations: number;
   readonly chunks: number;
-  /** Chunks that came too late to be used. */
+  /** Chunks that arrived too late to be used. */
   readonly outdated: number;
   readonly commands: ReplayOutcome['statistics']['commands'];
   readonly refusals: ReplayOutcome['statistics']['refusals'];
@@ -32,7 +32,7 @@ export interface ReplaySummary {
   readonly inference_ms: JsonPercentiles;
   readonly latency_ms: JsonPercentiles;
   readonly evaluation: Evaluation;
-  /** What `--expect` found. */
+  /** The result of `--expect`. */
   readonly expect?: ComparisonResult;
 }
 

@@ -7,7 +7,7 @@ import { Samples, Series, TimeBuckets } from './downsample.js';
 import { thumbnail } from './thumbnail.js';
 import { ValueHistory } from './value-history.js';
 
-/** What is kept at most; with three cameras and 14 joints the page stays below 5 MB. */
+/** Limits of what is kept: with three cameras and 14 joints the page stays below 5 MB. */
 const FRAMES = 48;
 const POINTS = 160_000;
 const CHUNKS = 400;
@@ -16,16 +16,19 @@ const MARKS = 250;
 const SENTENCE = 200;
 const SAMPLES = 65_536;
 
-/** Seconds of a slot at first. */
-const FRAME_SLOT = 0.25;
-const CHUNK_SLOT = 1e-3;
-const MARK_SLOT = 0.05;
+/** Initial lengths of the buckets, s. */
+const FRAME_BUCKET = 0.25;
+const CHUNK_BUCKET = 1e-3;
+const MARK_BUCKET = 0.05;
 
-/** Gathers what the report shows while a bag is replayed, in memory that does not grow with its length. */
+/**
+ * Collects the data of a report while the policy runs, in memory that does not grow with time. Every `now` is ns of one clock, and
+ * no image is kept after a call.
+ */
 export class ReportCollector {
-  readonly #cameras: ReadonlyMap<string, Strip>;
+  readonly #cameras: ReadonlyMap<string, FrameStrip>;
   readonly #joints: readonly Joint[];
-  readonly #events = new Map<string, Row>();
+  readonly #events = new Map<string, EventCollector>();
   readonly #inferenceMs = new Samples(SAMPLES);
   readonly #latencyMs = new Samples(SAMPLES);
   readonly #commands: Record<CommandReason, number> = { step: 0, hold: 0, stop: 0 };
@@ -36,25 +39,25 @@ export class ReportCollector {
 
   constructor(readonly config: PolicyConfig) {
     const { cameras, action, schedule, state } = config;
-    this.#cameras = new Map(cameras.map(({ name, topic }) => [name, new Strip(name, topic)]));
+    this.#cameras = new Map(cameras.map(({ name, topic }) => [name, new FrameStrip(name, topic)]));
     const oldest = cameras.reduce((age, { maxAge }) => (maxAge > age ? maxAge : age), state.maxAge);
-    // Each joint has two lines, and each slot of a line two points.
-    const slots = Math.floor(POINTS / (4 * action.joints.length));
+    // Each joint has two lines, and each bucket of a line up to two points.
+    const buckets = Math.floor(POINTS / (4 * action.joints.length));
     this.#joints = action.joints.map((joint) => ({
       name: joint.name,
       quantity: commandQuantity(joint),
-      measured: new Series(slots),
-      recorded: new Series(slots),
+      measured: new Series(buckets),
+      recorded: new Series(buckets),
       positions: joint.integrated ? new ValueHistory(oldest + schedule.engineTimeout) : undefined,
     }));
   }
 
   image(camera: string, image: RawImage | CompressedImage, now: bigint): void {
-    this.#cameras.get(camera)?.add(this.#arrive(now), image);
+    this.#cameras.get(camera)?.add(this.#secondsOfEvent(now), image);
   }
 
   joints(reading: JointReading, now: bigint): void {
-    const time = this.#arrive(now);
+    const time = this.#secondsOfEvent(now);
     for (const { name, quantity, measured, positions } of this.#joints) {
       const index = reading.name.indexOf(name);
       if (index < 0) continue;
@@ -64,43 +67,43 @@ export class ReportCollector {
   }
 
   action(action: RecordedCommand, now: bigint): void {
-    const time = this.#arrive(now);
+    const time = this.#secondsOfEvent(now);
     for (const [index, name] of action.joints.entries()) {
       this.#joints.find((joint) => joint.name === name)?.recorded.add(time, action.values[index]);
     }
   }
 
   chunk(chunk: ActionChunk, timing: ChunkTimes, now: bigint): void {
-    this.#arrive(now);
+    this.#secondsOfEvent(now);
     this.#chunkCount++;
     this.#inferenceMs.add(timing.inferenceMs);
     this.#latencyMs.add(timing.latencyMs);
     const fitting = Math.floor(CHUNK_VALUES / (chunk.rows * chunk.joints.length));
-    this.#chunks ??= new TimeBuckets<ShownChunk>(Math.min(CHUNKS, Math.max(1, fitting)), CHUNK_SLOT);
+    this.#chunks ??= new TimeBuckets<ShownChunk>(Math.min(CHUNKS, Math.max(1, fitting)), CHUNK_BUCKET);
     const stamp = this.#seconds(chunk.stamp);
-    if (this.#chunks.begins(stamp)) this.#chunks.add(stamp, this.#shown(chunk, stamp));
+    if (this.#chunks.startsBucket(stamp)) this.#chunks.add(stamp, this.#shown(chunk, stamp));
   }
 
   command({ reason }: Command, now: bigint): void {
-    const time = this.#arrive(now);
+    const time = this.#secondsOfEvent(now);
     this.#commands[reason]++;
-    if (reason !== 'step') this.#event(reason.toUpperCase(), 'command', time, `The robot is told to ${reason}`);
+    if (reason !== 'step') this.#event(reason.toUpperCase(), 'command', time, `The policy commands ${reason}`);
   }
 
   refusal(refusal: Refusal, now: bigint): void {
-    this.#event(refusal.code, 'refusal', this.#arrive(now), refusal.message);
+    this.#event(refusal.code, 'refusal', this.#secondsOfEvent(now), refusal.message);
   }
 
   fault(fault: Pi05Error<FaultCode>, now: bigint): void {
-    this.#event(fault.code, 'fault', this.#arrive(now), fault.message);
+    this.#event(fault.code, 'fault', this.#secondsOfEvent(now), fault.message);
   }
 
-  /** After the last event. */
+  /** Call after the last event. */
   async data(): Promise<ReportData> {
     return {
       start: toSeconds(this.#start ?? 0n),
       duration: this.#duration,
-      cameras: await Promise.all([...this.#cameras.values()].map((strip) => strip.shown())),
+      cameras: await Promise.all([...this.#cameras.values()].map((strip) => strip.toStrip())),
       joints: this.#joints.map(({ name, quantity, measured, recorded }) => ({
         name,
         quantity,
@@ -110,14 +113,14 @@ export class ReportCollector {
       chunks: this.#chunks?.items ?? [],
       chunkCount: this.#chunkCount,
       commands: { ...this.#commands },
-      events: [...this.#events.values()].map((row) => row.shown()),
+      events: [...this.#events.values()].map((row) => row.toRow()),
       inferenceMs: this.#inferenceMs.sorted,
       latencyMs: this.#latencyMs.sorted,
     };
   }
 
-  /** Seconds of an event at `now` since the first one. */
-  #arrive(now: bigint): number {
+  /** Registers an event at `now`. @returns seconds since the first event. */
+  #secondsOfEvent(now: bigint): number {
     this.#start ??= now;
     const time = this.#seconds(now);
     this.#duration = Math.max(this.#duration, time);
@@ -130,7 +133,7 @@ export class ReportCollector {
 
   #event(code: string, kind: EventRow['kind'], time: number, text: string): void {
     let row = this.#events.get(code);
-    if (row === undefined) this.#events.set(code, (row = new Row(code, kind, time)));
+    if (row === undefined) this.#events.set(code, (row = new EventCollector(code, kind, time)));
     row.add(time, text);
   }
 
@@ -162,12 +165,13 @@ interface Joint {
   readonly quantity: 'position' | 'velocity';
   readonly measured: Series;
   readonly recorded: Series;
-  /** Measured ones, where velocities are to be added up. */
+  /** Measured positions, where velocities are integrated. */
   readonly positions: ValueHistory | undefined;
 }
 
-class Strip {
-  readonly #frames = new TimeBuckets<{ time: number; picture: Promise<string | undefined> }>(FRAMES, FRAME_SLOT);
+/** A camera's frames. */
+class FrameStrip {
+  readonly #frames = new TimeBuckets<{ time: number; source: Promise<string | undefined> }>(FRAMES, FRAME_BUCKET);
   #messages = 0;
 
   constructor(
@@ -177,12 +181,12 @@ class Strip {
 
   add(time: number, image: RawImage | CompressedImage): void {
     this.#messages++;
-    if (this.#frames.begins(time)) this.#frames.add(time, { time, picture: thumbnail(image) });
+    if (this.#frames.startsBucket(time)) this.#frames.add(time, { time, source: thumbnail(image) });
   }
 
-  async shown(): Promise<CameraStrip> {
+  async toStrip(): Promise<CameraStrip> {
     const frames = await Promise.all(
-      this.#frames.items.map(async ({ time, picture }) => ({ time, source: await picture })),
+      this.#frames.items.map(async ({ time, source }) => ({ time, source: await source })),
     );
     return {
       name: this.name,
@@ -193,8 +197,9 @@ class Strip {
   }
 }
 
-class Row {
-  readonly #marks = new TimeBuckets<Mark>(MARKS, MARK_SLOT, (a, b) => ({ ...a, to: b.to, count: a.count + b.count }));
+/** The events of one code. */
+class EventCollector {
+  readonly #marks = new TimeBuckets<Mark>(MARKS, MARK_BUCKET, (a, b) => ({ ...a, to: b.to, count: a.count + b.count }));
   #count = 0;
   #last: number;
 
@@ -213,7 +218,7 @@ class Row {
     this.#marks.add(time, { from: time, to: time, count: 1, text: sentence });
   }
 
-  shown(): EventRow {
+  toRow(): EventRow {
     const { code, kind, first } = this;
     return { code, kind, count: this.#count, first, last: this.#last, marks: this.#marks.items };
   }

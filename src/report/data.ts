@@ -1,18 +1,18 @@
 import type { CommandReason } from '../frame/frame.js';
 
-/** What a report shows of a replay. Times are seconds since its first event. */
+/** The data of a report. Times are seconds since the first event. */
 export interface ReportData {
-  /** Of the first event in the bag's time, s. */
+  /** Time of the first event on the clock of the run, s. */
   readonly start: number;
   readonly duration: number;
   readonly cameras: readonly CameraStrip[];
   readonly joints: readonly JointPlot[];
-  /** Those that are drawn; `chunkCount` came. */
+  /** The chunks that are drawn, some of `chunkCount`. */
   readonly chunks: readonly ShownChunk[];
   readonly chunkCount: number;
   readonly commands: Readonly<Record<CommandReason, number>>;
   readonly events: readonly EventRow[];
-  /** Sorted. */
+  /** In ascending order. */
   readonly inferenceMs: readonly number[];
   readonly latencyMs: readonly number[];
 }
@@ -20,7 +20,7 @@ export interface ReportData {
 export interface CameraStrip {
   readonly name: string;
   readonly topic: string;
-  /** Messages seen. */
+  /** Number of messages. */
   readonly messages: number;
   readonly frames: readonly { readonly time: number; readonly source: string }[];
 }
@@ -31,19 +31,19 @@ export type Point = readonly [time: number, value: number];
 export interface JointPlot {
   readonly name: string;
   readonly quantity: 'position' | 'velocity';
-  /** The joint of the same name in the joint states, and its recorded actions. */
+  /** From the joint states, and from the recorded actions. */
   readonly measured: readonly Point[];
   readonly recorded: readonly Point[];
 }
 
-/** `values[joint][row]` is for stamp + row × period; NaN where it is not known. */
+/** `values[joint][row]` is the value at stamp + row × period; NaN where it is not known. */
 export interface ShownChunk {
   readonly stamp: number;
   readonly period: number;
   readonly values: readonly (readonly number[])[];
 }
 
-/** Everything of one code, in the order in which codes first came. */
+/** The events of one code; rows are in the order of their first events. */
 export interface EventRow {
   readonly code: string;
   readonly kind: 'refusal' | 'fault' | 'command';
@@ -53,7 +53,7 @@ export interface EventRow {
   readonly marks: readonly Mark[];
 }
 
-/** `count` events from `from` to `to`; `text` is the first one's sentence. */
+/** `count` events from `from` to `to`; `text` is the sentence of the first one. */
 export interface Mark {
   readonly from: number;
   readonly to: number;
@@ -80,7 +80,7 @@ export type PageData = Pick<ReportData, 'duration' | 'cameras' | 'joints' | 'eve
   })[];
 };
 
-/** Of predicted − recorded; null where nothing was compared. */
+/** Errors predicted − recorded; null where nothing was compared. */
 export interface ErrorSummary {
   readonly count: number;
   readonly mae: number | null;
@@ -88,21 +88,21 @@ export interface ErrorSummary {
   readonly max: number | null;
 }
 
-/** In the joint's own units: rad or m, and per second where `quantity` is velocity. */
+/** In the units of the joint: rad or m, per second where `quantity` is velocity. */
 export interface JointEvaluation {
   readonly joint: string;
-  /** The output topic on which its actions were looked for. */
+  /** The output topic of its recorded actions. */
   readonly topic: string | null;
   readonly quantity: 'position' | 'velocity';
   readonly gripper: boolean;
-  /** Lowest and highest recorded value that was compared. */
+  /** The lowest and the highest recorded value that was compared. */
   readonly range: readonly [number, number] | null;
   readonly overall: ErrorSummary;
   /** By step of the chunk. */
   readonly steps: readonly ErrorSummary[];
 }
 
-/** Joints of one kind together; grippers apart, since theirs are other units. */
+/** Joints of one quantity; grippers are a group of their own, because their units differ. */
 export interface GroupEvaluation {
   readonly group: 'position' | 'velocity' | 'gripper';
   readonly joints: readonly string[];
@@ -110,16 +110,16 @@ export interface GroupEvaluation {
   readonly steps: readonly ErrorSummary[];
 }
 
-/** Plain data, as it goes into `--json` and the report. */
+/** The open-loop evaluation, as `--json` and the report contain it. */
 export interface Evaluation {
   readonly method: string;
   readonly chunks: number;
-  /** Messages with recorded actions. */
+  /** Number of messages with recorded actions. */
   readonly actions: number;
-  /** Single values (chunk × step × joint) that had a recorded counterpart, and those that had none. */
+  /** Number of values (chunk × step × joint) with and without a recorded counterpart. */
   readonly compared: number;
   readonly uncompared: number;
-  /** Why there is nothing to compare, or not for every joint; one sentence. */
+  /** One sentence: why no joint, or not every joint, was compared. */
   readonly problem: string | null;
   readonly groups: readonly GroupEvaluation[];
   readonly joints: readonly JointEvaluation[];

@@ -4,15 +4,15 @@ interface Entry<T> {
 }
 
 /**
- * At most `capacity` items spread evenly over a stretch of time whose length is not known ahead: one for each slot of
- * time, and slots twice as long when there are too many. What falls into a slot that is taken is merged into it.
+ * At most `capacity` items, spread evenly over a period whose length is not known in advance: one item per bucket of time.
+ * When there are too many, buckets become twice as long. An item whose bucket is occupied is merged into it.
  */
 export class TimeBuckets<T> {
   #entries: Entry<T>[] = [];
 
   /**
-   * @param width seconds of a slot at first
-   * @param merge two items of one slot; by default the first stays
+   * @param width initial length of a bucket, s
+   * @param merge combines two items of one bucket; by default the first is kept
    */
   constructor(
     private readonly capacity: number,
@@ -24,10 +24,10 @@ export class TimeBuckets<T> {
     return this.#entries.map(({ item }) => item);
   }
 
-  /** Whether an item at `time` (s) would have a slot of its own. */
-  begins(time: number): boolean {
+  /** Whether an item at `time` (s) would start a new bucket. */
+  startsBucket(time: number): boolean {
     const last = this.#entries.at(-1);
-    return last === undefined || this.#slot(last.time) !== this.#slot(time);
+    return last === undefined || this.#bucket(last.time) !== this.#bucket(time);
   }
 
   add(time: number, item: T): void {
@@ -42,11 +42,11 @@ export class TimeBuckets<T> {
 
   #put(entries: Entry<T>[], time: number, item: T): void {
     const last = entries.at(-1);
-    if (last !== undefined && this.#slot(last.time) === this.#slot(time)) last.item = this.merge(last.item, item);
+    if (last !== undefined && this.#bucket(last.time) === this.#bucket(time)) last.item = this.merge(last.item, item);
     else entries.push({ time, item });
   }
 
-  #slot(time: number): number {
+  #bucket(time: number): number {
     return Math.trunc(time / this.width);
   }
 }
@@ -58,29 +58,29 @@ interface Extremes {
   readonly max: number;
 }
 
-function joined(a: Extremes, b: Extremes): Extremes {
+function union(a: Extremes, b: Extremes): Extremes {
   if (b.min >= a.min && b.max <= a.max) return a;
   const [low, high] = [b.min < a.min ? b : a, b.max > a.max ? b : a];
   return { minTime: low.minTime, min: low.min, maxTime: high.maxTime, max: high.max };
 }
 
-/** One quantity over time: at most `slots` pairs of a lowest and a highest sample, so that no peak is lost. */
+/** One quantity over time: the lowest and the highest sample of each of at most `buckets` buckets, so that no peak is lost. */
 export class Series {
-  readonly #slots: TimeBuckets<Extremes>;
+  readonly #buckets: TimeBuckets<Extremes>;
 
-  constructor(slots: number) {
-    this.#slots = new TimeBuckets<Extremes>(slots, 1e-3, joined);
+  constructor(buckets: number) {
+    this.#buckets = new TimeBuckets<Extremes>(buckets, 1e-3, union);
   }
 
-  /** What is not finite is left out. */
+  /** Ignores values that are not finite. */
   add(time: number, value: number | undefined): void {
     if (value === undefined || !Number.isFinite(value)) return;
-    this.#slots.add(time, { minTime: time, min: value, maxTime: time, max: value });
+    this.#buckets.add(time, { minTime: time, min: value, maxTime: time, max: value });
   }
 
-  /** [time, value] in the order of time. */
+  /** [time, value] in ascending order of time. */
   get points(): [number, number][] {
-    return this.#slots.items.flatMap(({ minTime, min, maxTime, max }): [number, number][] => {
+    return this.#buckets.items.flatMap(({ minTime, min, maxTime, max }): [number, number][] => {
       if (minTime === maxTime) return [[minTime, min]];
       const [low, high]: [number, number][] = [
         [minTime, min],
@@ -91,7 +91,7 @@ export class Series {
   }
 }
 
-/** Samples of a quantity without their times: all of the first `capacity`, and every 2nd, 4th … of more. */
+/** Samples of a quantity without times: all of them up to `capacity`, then every 2nd, 4th … */
 export class Samples {
   #values: number[] = [];
   #stride = 1;

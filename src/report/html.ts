@@ -1,11 +1,11 @@
-/** Text that is markup already. */
+/** HTML markup, which is not escaped again. */
 export class Html {
   constructor(readonly text: string) {}
 }
 
 type Part = string | number | Html | readonly Html[];
 
-/** Markup in which every string and number put in is text, whatever is in it. */
+/** A template tag for HTML that escapes every inserted string and number. */
 export function html(markup: TemplateStringsArray, ...parts: readonly Part[]): Html {
   return new Html(markup.reduce((text, piece, index) => text + render(parts[index - 1] ?? '') + piece));
 }
@@ -16,7 +16,7 @@ function render(part: Part): string {
   return String(part).replaceAll(/[&<>"'`]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-/** JSON for a <script> element: nothing in it can end the element. Numbers have 7 digits; NaN is null. */
+/** JSON for a <script> element, which no value can end. Numbers are rounded to 7 digits; NaN becomes null. */
 export function json(value: unknown): Html {
   const text = JSON.stringify(value, (_, member: unknown) =>
     typeof member === 'number' ? Number(member.toPrecision(7)) : member,

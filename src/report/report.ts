@@ -9,27 +9,27 @@ import { Html, html, json } from './html.js';
 import { STYLE } from './style.js';
 import { eventTable, evaluationSection } from './tables.js';
 
-/** What the report's head says beside what the collector has seen. */
+/** Facts for the head of the report that the collector does not have. */
 export interface ReportSummary {
-  /** The bag and the parameter file, as they were named. */
+  /** Paths of the bag and the parameter file. */
   readonly bag: string;
   readonly params: string;
-  /** Where the checkpoint lies and what it is, as far as known. */
+  /** Path of the checkpoint, and the backend. */
   readonly checkpoint: string;
   readonly observations: number;
-  /** Why only part of the bag was replayed, one sentence. */
+  /** One sentence: why only part of the bag was replayed. */
   readonly damage?: string | undefined;
-  /** What else is to be said of the bag. */
+  /** Further sentences about the bag. */
   readonly notes?: readonly string[];
 }
 
-/** The page may load nothing: what it shows is in it. */
+/** The page may not load anything: it is self-contained. */
 const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
-/** Before this a bag's clock is a simulation's, s (2001). */
+/** Earlier times (before 2001) are those of a simulation, s. */
 const FIRST_DATE = 1e9;
 
-/** The whole report as one HTML text. */
+/** The report as one self-contained HTML page. */
 export function renderReport(
   config: PolicyConfig,
   data: ReportData,
@@ -163,7 +163,7 @@ function timeSection({ chunks, chunkCount, events, joints }: ReportData): Html {
     </div>`;
 }
 
-/** The place of a histogram, which the script draws. */
+/** The figure in which the script draws a histogram. */
 function histogramFigure(title: string, sorted: readonly number[], drawn: Histogram | undefined): Html {
   if (drawn === undefined)
     return html`<figure>
@@ -177,7 +177,7 @@ function histogramFigure(title: string, sorted: readonly number[], drawn: Histog
 
 const require = createRequire(import.meta.url);
 
-/** A file of uPlot, without the comment at its beginning, which holds an address: uPlot's licence stands before the script. */
+/** A file of uPlot, without the comment at its beginning: it contains a URL, and `script` adds the licence. */
 function uPlotFile(name: string): string {
   return readFileSync(require.resolve(`uplot/dist/${name}`), 'utf8').replace(/^\/\*![^]*?\*\//, '');
 }
@@ -185,7 +185,7 @@ function uPlotFile(name: string): string {
 /** uPlot reads this name for the pixels of a canvas. Two per CSS pixel at least keep a printed chart sharp. */
 const PIXEL_RATIO = 'const devicePixelRatio = Math.max(2, window.devicePixelRatio);';
 
-/** uPlot with its licence, then the compiled script with its imports before it, all in one scope. */
+/** The page's script: uPlot with its licence, then the compiled modules, joined in the order of their imports. */
 function script(): Html {
   const license = readFileSync(require.resolve('uplot/LICENSE'), 'utf8').trim();
   const own = ['format.js', 'client/charts.js', 'client/lanes.js', 'client/main.js'].map((name) =>

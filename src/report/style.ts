@@ -1,4 +1,4 @@
-/** The page's look. Colours are Okabe and Ito's, which colour-blind readers tell apart; lines differ in width too. */
+/** The style sheet. The colours are Okabe and Ito's, which colour-blind readers can distinguish; lines differ in width too. */
 export const STYLE = `
 :root { color-scheme: light dark; --page: #fff; --ink: #1b1f24; --soft: #5d6670; --rule: #d9dee3; --panel: #f5f7f9;
   --measured: #6b7580; --recorded: #0072b2; --predicted: #d55e00; --refusal: #d55e00; --fault: #a3387a; --command: #6b7580;

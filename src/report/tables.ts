@@ -2,14 +2,14 @@ import { formatTime, formatNumber } from './format.js';
 import type { ErrorSummary, Evaluation, EventRow, JointEvaluation } from './data.js';
 import { Html, html } from './html.js';
 
-/** Heat maps of longer chunks have no room for numbers. */
+/** Heat maps of longer chunks have no space for numbers. */
 const NUMBERED_STEPS = 20;
 
-/** Refusals and faults, each code with its first sentence. */
+/** A table of refusals and faults: one row per code, with the first sentence. */
 export function eventTable(events: readonly EventRow[]): Html {
-  const told = events.filter(({ kind }) => kind !== 'command');
-  if (told.length === 0) return html`<p>No refusals and no faults.</p>`;
-  const rows = told.map(
+  const issues = events.filter(({ kind }) => kind !== 'command');
+  if (issues.length === 0) return html`<p>No refusals and no faults.</p>`;
+  const rows = issues.map(
     ({ code, kind, count, first, last, marks }) =>
       html`<tr>
         <th scope="row">${code}</th>
@@ -25,11 +25,11 @@ export function eventTable(events: readonly EventRow[]): Html {
     <th class="n">count</th>
     <th class="n">first</th>
     <th class="n">last</th>
-    <th>the first one's sentence</th>`;
+    <th>first sentence</th>`;
   return table(head, rows);
 }
 
-/** A table that scrolls where it is too wide. `head`: its th elements; `rows`: its tr elements. */
+/** A table that scrolls where it is too wide. @param head its th elements. @param rows its tr elements. */
 function table(head: Html, rows: readonly Html[]): Html {
   return html`<div class="scroll">
     <table>
@@ -45,7 +45,7 @@ function table(head: Html, rows: readonly Html[]): Html {
   </div>`;
 }
 
-/** Everything about the errors of the predicted actions. */
+/** The errors of the predicted actions: a table by joint and a heat map by step. */
 export function evaluationSection(evaluation: Evaluation): Html {
   const { compared, uncompared, problem, method } = evaluation;
   const banner = problem === null ? '' : html`<p class="banner">${problem}.</p>`;
@@ -58,8 +58,8 @@ export function evaluationSection(evaluation: Evaluation): Html {
     <h3>Mean absolute error by step of the chunk</h3>
     ${heatMap(evaluation.joints)}
     <p class="note">
-      ${method} Errors are in the joint's own units (rad or m; per second for velocities). Grippers are a group of their
-      own. Colour: the error as a share of the range of the joint's recorded values.
+      ${method} Errors are in the units of the joint (rad or m; per second for velocities). Grippers are a separate
+      group. Colour: the error as a share of the range of the joint's recorded values.
     </p>`;
 }
 

@@ -9,7 +9,7 @@ export class ValueHistory {
   }
 
   add(time: bigint, value: number): void {
-    // Time that jumps back, as in a simulation's reset, starts over.
+    // A jump back in time, such as a reset of the simulation, clears the history.
     if (time < (this.#entries.at(-1)?.time ?? time)) this.#entries.length = 0;
     this.#entries.push({ time, value });
     const needed = time - this.memory;
@@ -17,7 +17,7 @@ export class ValueHistory {
     this.#entries.splice(0, Math.max(0, keep));
   }
 
-  /** The value in force at `time`, or the next one where that is nearer and at most `tolerance` later. */
+  /** The value at `time` (zero-order hold), or the next one where that is nearer and at most `tolerance` ns later. */
   at(time: bigint, tolerance: bigint): number | undefined {
     const next = this.#entries.findLastIndex((entry) => entry.time <= time) + 1;
     const [before, after] = [this.#entries[next - 1], this.#entries[next]];

@@ -9,19 +9,19 @@ export type { BagMessage } from './storage.js';
 
 export interface BagTopic {
   readonly type: string;
-  /** Undefined where the bag has no index that says. */
+  /** Number of messages; undefined where the bag has no index. */
   readonly count: number | undefined;
 }
 
 /** A recorded bag, read in the order of recording and in bounded memory. */
 export interface Bag {
   readonly topics: ReadonlyMap<string, BagTopic>;
-  /** Of the first and the last message, ns; undefined where the bag has no index that says. */
+  /** Time of recording of the first and the last message, ns; undefined where the bag has no index. */
   readonly startTime: bigint | undefined;
   readonly endTime: bigint | undefined;
-  /** Why only part of the bag could be read, one sentence; known at the latest when its messages have been read. */
+  /** Why only part of the bag is readable; final once all messages have been read. */
   readonly damage: string | undefined;
-  /** What is worth saying although all of the bag is read, one sentence each: no index, metadata.yaml that disagrees. */
+  /** One sentence each about what is unusual but does no harm: a missing index, a metadata.yaml that does not match the files. */
   readonly notes: readonly string[];
   /** Messages of these topics in the order of `logTime`. @throws Pi05Error BAG_DATA. */
   messages(topics: ReadonlySet<string>): AsyncIterable<BagMessage>;
@@ -29,9 +29,9 @@ export interface Bag {
 }
 
 /**
- * Opens a bag of ROS 2: a folder that rosbag2 recorded, or one of its files (.mcap or .db3, also compressed as a whole).
- * What a file is, is told by its first bytes.
- * @throws Pi05Error BAG_FILE where there is no bag, or nothing to read in it; BAG_DATA for damage.
+ * Opens a bag of ROS 2: a directory that rosbag2 recorded, or one of its files (.mcap or .db3, also compressed with zstd).
+ * The first bytes of a file decide its format.
+ * @throws Pi05Error BAG_FILE where there is no bag or no readable message in it; BAG_DATA for damage.
  */
 export async function openBag(path: string): Promise<Bag> {
   const decompressors = await loadDecompressHandlers();
@@ -108,7 +108,7 @@ class OpenBag implements Bag {
     await Promise.all(this.#files.map((file) => file.close()));
   }
 
-  /** CDR begins with 0, so what begins as Zstandard does was compressed message by message. */
+  /** For a message that was compressed by itself. CDR begins with 0, so it cannot be mistaken for Zstandard. */
   #decompress(message: BagMessage): BagMessage {
     try {
       return { ...message, data: decompressMessage(message.data, this.#zstd) };
@@ -120,7 +120,7 @@ class OpenBag implements Bag {
   }
 }
 
-/** @throws Pi05Error BAG_DATA where files disagree on what a topic is. */
+/** The topics of all files. @throws Pi05Error BAG_DATA where a topic has different types. */
 function mergeTopics(files: readonly BagFile[], path: string): Map<string, FileTopic> {
   const topics = new Map<string, FileTopic>();
   for (const file of files) {

@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 
-/** Bytes of a file. Fewer than asked for only at its end. */
+/** Reads `into.byteLength` bytes, or fewer at the end of the file. */
 export async function readAt(handle: FileHandle, into: Uint8Array, position: number): Promise<Uint8Array> {
   let filled = 0;
   while (filled < into.byteLength) {
@@ -11,7 +11,7 @@ export async function readAt(handle: FileHandle, into: Uint8Array, position: num
   return into.subarray(0, filled);
 }
 
-/** Reads small pieces of a file in rising order through one buffer. */
+/** Reads small pieces of a file in ascending order through one buffer. */
 export class FileWindow {
   readonly #handle: FileHandle;
   readonly #buffer = Buffer.allocUnsafeSlow(1 << 16);
@@ -22,7 +22,7 @@ export class FileWindow {
     this.#handle = handle;
   }
 
-  /** Up to `length` bytes, valid until the next call; a longer piece than the buffer gets one of its own. */
+  /** Up to `length` bytes, valid until the next call. Pieces that do not fit the buffer are allocated. */
   async at(position: number, length: number): Promise<Uint8Array> {
     if (length > this.#buffer.byteLength) return readAt(this.#handle, Buffer.allocUnsafeSlow(length), position);
     const from = position - this.#start;
@@ -34,7 +34,7 @@ export class FileWindow {
   }
 }
 
-/** Buffers that are used again: bags are read in pieces of much the same size. */
+/** Recycles buffers: the pieces in which bags are read have similar sizes. */
 export class BufferPool {
   readonly #free: Buffer[] = [];
 
@@ -45,7 +45,7 @@ export class BufferPool {
     return Buffer.allocUnsafeSlow(length + (length >> 2));
   }
 
-  give(buffer: Buffer): void {
+  release(buffer: Buffer): void {
     if (this.#free.length < 4) this.#free.push(buffer);
   }
 }

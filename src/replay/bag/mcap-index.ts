@@ -20,7 +20,7 @@ import {
   viewOf,
 } from './mcap-records.js';
 
-/** Where the messages of an MCAP file are: from its index, or from looking through its records where it has none. */
+/** The positions of the messages in an MCAP file: from its index, or from a scan of its records where it has none. */
 
 /** A channel as the file declares it. */
 export interface McapChannel {
@@ -32,12 +32,12 @@ export interface McapChannel {
 /** Bytes of the file that hold messages. */
 export interface Section {
   readonly kind: 'chunk' | 'records';
-  /** Of a chunk's content, or of the first of the records. */
+  /** Byte offset of the chunk's content, or of the first record. */
   readonly offset: number;
   readonly length: number;
-  /** No message in it is earlier, ns. */
+  /** A lower bound of its messages' log times, ns. */
   readonly startTime: bigint;
-  /** Channels that it has messages of. */
+  /** Channels with messages in it. */
   readonly channels: ReadonlySet<number>;
   /** The file ends before the section does. */
   readonly isCut: boolean;
@@ -50,18 +50,18 @@ export interface McapIndex {
   readonly counts: ReadonlyMap<number, number>;
   readonly startTime: bigint | undefined;
   readonly endTime: bigint | undefined;
-  /** Where the last whole record ends in a file that does not end as it should. */
+  /** Where the last complete record ends in a file without a footer. */
   readonly cutAt: number | undefined;
-  /** What ended the look through the records before that. */
+  /** Why the scan ended early. */
   readonly damage: string | undefined;
 }
 
-/** What an index may take in memory; a footer that asks for more is damaged. */
+/** Bytes of the largest index; a footer that names a larger one is damaged. */
 const LARGEST_INDEX = 2 ** 28;
-/** Messages outside of chunks are read about so many bytes at a time. */
+/** Messages outside of chunks are read in sections of about this many bytes. */
 const RECORDS_TOGETHER = 1 << 20;
 
-/** The file's own index; undefined where it has none, or one that does not account for every message. */
+/** The file's index; undefined where it has none, or one that does not list every message. */
 export async function readIndex(handle: FileHandle, size: number): Promise<McapIndex | undefined> {
   const readable: McapTypes.IReadable = {
     size: () => Promise.resolve(BigInt(size)),
@@ -111,7 +111,7 @@ export async function readIndex(handle: FileHandle, size: number): Promise<McapI
 }
 
 /**
- * Looks through the records of a file from its beginning to its footer or as far as they are whole.
+ * Scans the records of a file from its beginning to its footer, or to the last complete record.
  * @throws Pi05Error BAG_DATA for damage before the first message.
  */
 export async function scanIndex(
@@ -124,7 +124,8 @@ export async function scanIndex(
   return scan.run();
 }
 
-interface Open {
+/** A section whose end and content are not known yet. */
+interface OpenSection {
   kind: Section['kind'];
   offset: number;
   length: number;
@@ -139,16 +140,16 @@ class Scan {
   readonly #path: string;
   readonly #decompressors: DecompressHandlers;
   readonly #window: FileWindow;
-  /** Parses schemas and channels, and tells where two channels share an id. */
+  /** Parses schemas and channels, and throws where two channels have one id. */
   readonly #parser = new McapStreamReader({ noMagicPrefix: true });
   readonly #schemas = new Map<number, McapTypes.Schema>();
   readonly #channels = new Map<number, McapTypes.Channel>();
-  readonly #sections: Open[] = [];
+  readonly #sections: OpenSection[] = [];
   readonly #counts = new Map<number, number>();
   #startTime: bigint | undefined;
   #endTime: bigint | undefined;
-  /** The last chunk, until a message index says what is in it. */
-  #unknown: Open | undefined;
+  /** The last chunk, until a message index lists its messages. */
+  #unknown: OpenSection | undefined;
 
   constructor(handle: FileHandle, size: number, path: string, decompressors: DecompressHandlers) {
     this.#handle = handle;
@@ -181,7 +182,7 @@ class Scan {
     };
   }
 
-  /** @returns where the last whole record ends in a file that has no footer. */
+  /** @returns the end of the last complete record in a file without a footer. */
   async #records(): Promise<number | undefined> {
     let offset = MCAP_MAGIC.length;
     while (offset + RECORD_HEADER <= this.#size) {
@@ -212,7 +213,7 @@ class Scan {
     this.#sections.push(this.#unknown);
   }
 
-  /** What is there of the last chunk, where it is not compressed. */
+  /** The part that exists of a cut chunk, unless it is compressed. */
   #cutChunk(start: number, head: Uint8Array): void {
     const header = readChunkHeader(head);
     if (header?.compression !== '') return;
@@ -247,7 +248,7 @@ class Scan {
     if (logTime < last.startTime) last.startTime = logTime;
   }
 
-  /** Channel id, then pairs of a log time and an offset in the chunk. */
+  /** A message index record: channel id, then pairs of a log time and an offset in the chunk. */
   async #messageIndex(start: number, end: number): Promise<void> {
     const content = await this.#window.at(start, end - start);
     if (content.byteLength < 6) return;
@@ -279,8 +280,8 @@ class Scan {
     }
   }
 
-  /** Opens a section that no message index speaks of. */
-  async #inspect(section: Open): Promise<void> {
+  /** Counts the messages of a section that has no message index. */
+  async #inspect(section: OpenSection): Promise<void> {
     this.#unknown = undefined;
     const records = await this.#contents(section);
     const view = viewOf(records);
@@ -296,7 +297,7 @@ class Scan {
     }
   }
 
-  /** Opens the chunks that the channels were declared in, where no summary repeats them. */
+  /** Reads channels from the chunks that declare them, where the file has no summary. */
   async #findChannels(): Promise<void> {
     for (const section of this.#sections) {
       const isKnown = [...section.channels].every((id) => isDeclared(id, this.#channels, this.#schemas));
@@ -310,13 +311,13 @@ class Scan {
     }
   }
 
-  async #contents({ kind, offset, length }: Open): Promise<Uint8Array> {
+  async #contents({ kind, offset, length }: OpenSection): Promise<Uint8Array> {
     const bytes = await readAt(this.#handle, Buffer.allocUnsafeSlow(length), offset);
     return kind === 'records' ? bytes : openChunk(bytes, `byte ${offset} of ${this.#path}`, this.#decompressors);
   }
 }
 
-/** Whether a channel is known together with the type of its messages. */
+/** Whether both the channel and its schema are known. */
 function isDeclared(
   id: number,
   channels: ReadonlyMap<number, McapTypes.Channel>,

@@ -2,20 +2,20 @@ import { crc32 } from 'node:zlib';
 import { Opcode, type DecompressHandlers } from '@mcap/core';
 import { Pi05Error } from '../../errors.js';
 
-/** Records of MCAP files as views: a chunk's bytes are looked through where they lie. https://mcap.dev/spec */
+/** Records of MCAP files as views on the bytes that were read, without copies. https://mcap.dev/spec */
 
-/** Opcode and length of the content. */
+/** Bytes of an opcode and the content's length. */
 export const RECORD_HEADER = 9;
-/** Channel id, sequence, log time and publish time, before the message's own bytes. */
+/** Bytes of the channel id, sequence, log time and publish time before a message's data. */
 export const MESSAGE_HEADER = 22;
-/** What the fields of a chunk before its records take, with a name of a compression of up to 32 bytes. */
+/** Bytes of a chunk's fields before its records, for a compression name of up to 32 bytes. */
 export const CHUNK_HEADER = 72;
 
-/** A chunk that says it is larger is taken for damage. */
+/** A chunk with a larger size in its header counts as damaged. */
 const LARGEST_CHUNK = 2 ** 30;
 
-/** One record's place: its content is `[start, end)` of the bytes that were looked through. */
-export interface RecordPlace {
+/** The position of a record: its content is `[start, end)` of the bytes that were read. */
+export interface RecordSpan {
   readonly opcode: Opcode;
   readonly start: number;
   readonly end: number;
@@ -25,14 +25,14 @@ export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** A 64-bit length as a number; what is not a safe integer becomes infinite and so fits nowhere. */
+/** A 64-bit length as a number; Infinity where it is no safe integer, so that it exceeds every limit. */
 export function length64(view: DataView, offset: number): number {
   const length = view.getUint32(offset + 4, true) * 2 ** 32 + view.getUint32(offset, true);
   return Number.isSafeInteger(length) ? length : Infinity;
 }
 
-/** The whole records in `bytes`, one after the other. @returns where the last whole one ends. */
-export function* recordsIn(bytes: Uint8Array): Generator<RecordPlace, number, void> {
+/** The complete records in `bytes`. @returns the end of the last one. */
+export function* recordsIn(bytes: Uint8Array): Generator<RecordSpan, number, void> {
   const view = viewOf(bytes);
   let offset = 0;
   while (offset + RECORD_HEADER <= bytes.byteLength) {
@@ -46,13 +46,13 @@ export function* recordsIn(bytes: Uint8Array): Generator<RecordPlace, number, vo
   return offset;
 }
 
-/** What a chunk says before its records. */
+/** The fields of a chunk before its records. */
 export interface ChunkHeader {
   readonly startTime: bigint;
   readonly uncompressedSize: bigint;
   readonly crc: number;
   readonly compression: string;
-  /** Where the records begin in the chunk's content, and how many bytes they should take. */
+  /** Offset and size of the records in the chunk's content, bytes. */
   readonly start: number;
   readonly length: number;
 }
@@ -74,11 +74,14 @@ export function readChunkHeader(content: Uint8Array): ChunkHeader | undefined {
   };
 }
 
-/** The records of a whole chunk, decompressed and checked: a view on `content` where they are not compressed. @throws Pi05Error BAG_DATA. */
+/** The records of a chunk, decompressed and checked; a view on `content` where they are not compressed. @throws Pi05Error BAG_DATA. */
 export function openChunk(content: Uint8Array, where: string, decompressors: DecompressHandlers): Uint8Array {
   const header = readChunkHeader(content);
   if (header === undefined || header.start + header.length > content.byteLength) {
-    throw new Pi05Error('BAG_DATA', `Expected a whole chunk at ${where}, received ${content.byteLength} bytes of one`);
+    throw new Pi05Error(
+      'BAG_DATA',
+      `Expected a complete chunk at ${where}, received ${content.byteLength} bytes of it`,
+    );
   }
   const { start, length, compression, uncompressedSize, crc } = header;
   let records = content.subarray(start, start + length);
@@ -118,8 +121,8 @@ export function openChunk(content: Uint8Array, where: string, decompressors: Dec
   return records;
 }
 
-/** Where a message's own bytes lie in the bytes that were looked through. */
-export interface MessagePlace {
+/** The position of a message: its data is `[start, end)` of the bytes that were read. */
+export interface MessageSpan {
   readonly channel: number;
   readonly logTime: bigint;
   readonly start: number;
@@ -128,16 +131,16 @@ export interface MessagePlace {
 
 /**
  * Messages of the `wanted` channels in the order of their log times.
- * @param isCut the bytes may end in the middle of a record. @throws Pi05Error BAG_DATA.
+ * @param isCut whether the bytes may end in the middle of a record. @throws Pi05Error BAG_DATA.
  */
 export function messagesIn(
   records: Uint8Array,
   wanted: (channel: number) => boolean,
   where: string,
   isCut: boolean,
-): MessagePlace[] {
+): MessageSpan[] {
   const view = viewOf(records);
-  const places: MessagePlace[] = [];
+  const spans: MessageSpan[] = [];
   let sorted = true;
   const walk = recordsIn(records);
   let step = walk.next();
@@ -153,13 +156,13 @@ export function messagesIn(
     const channel = view.getUint16(start, true);
     if (!wanted(channel)) continue;
     const logTime = view.getBigUint64(start + 6, true);
-    sorted &&= places.length === 0 || places[places.length - 1]!.logTime <= logTime;
-    places.push({ channel, logTime, start: start + MESSAGE_HEADER, end });
+    sorted &&= spans.length === 0 || spans[spans.length - 1]!.logTime <= logTime;
+    spans.push({ channel, logTime, start: start + MESSAGE_HEADER, end });
   }
   if (!isCut && step.value !== records.byteLength) {
     const left = records.byteLength - step.value;
-    throw new Pi05Error('BAG_DATA', `Expected whole records at ${where}, received ${left} bytes that are none`);
+    throw new Pi05Error('BAG_DATA', `Expected complete records at ${where}, received ${left} bytes that are no record`);
   }
-  if (!sorted) places.sort((a, b) => (a.logTime < b.logTime ? -1 : a.logTime > b.logTime ? 1 : 0));
-  return places;
+  if (!sorted) spans.sort((a, b) => (a.logTime < b.logTime ? -1 : a.logTime > b.logTime ? 1 : 0));
+  return spans;
 }

@@ -7,7 +7,7 @@ import { mergeByTime, type Source } from './merge-by-time.js';
 import { messagesIn, openChunk } from './mcap-records.js';
 import { addTopic, type BagFile, type BagMessage, type FileTopic } from './storage.js';
 
-/** One MCAP file, by its index or, where it has none, by a look through its records. */
+/** One MCAP file, read by its index or, where it has none, after a scan of its records. */
 export class McapFile implements BagFile {
   readonly #handle: FileHandle;
   readonly #path: string;
@@ -33,15 +33,15 @@ export class McapFile implements BagFile {
     this.topics = topicsOf(index, path);
     const count = [...index.counts.values()].reduce((sum, messages) => sum + messages, 0);
     if (index.cutAt !== undefined) {
-      this.damage = `Expected a footer at the end of ${path}, found whole records up to byte ${index.cutAt} of ${size}: it was cut or never closed, and the ${count} messages that are there are read`;
+      this.damage = `Expected a footer at the end of ${path}, found complete records up to byte ${index.cutAt} of ${size}: the file was cut or never closed, and the ${count} messages that it holds are read`;
     } else if (index.damage !== undefined) {
-      this.damage = `${index.damage}, and the ${count} messages that were found before are read`;
+      this.damage = `${index.damage}, and the ${count} messages that precede it are read`;
     }
-    const isWhole = this.damage === undefined && !isIndexed;
-    this.notes = isWhole ? [`${path} has no index of its messages; all ${count} were found by looking through it`] : [];
+    const wasScanned = this.damage === undefined && !isIndexed;
+    this.notes = wasScanned ? [`${path} has no index; its ${count} messages were found by a scan of the file`] : [];
   }
 
-  /** @param name how errors call the file. @throws Pi05Error BAG_DATA for a damaged chunk that has to be opened here. */
+  /** @param name of the file for error sentences. @throws Pi05Error BAG_DATA for damage before the first message. */
   static async open(path: string, name: string, decompressors: DecompressHandlers): Promise<McapFile> {
     const handle = await open(path, 'r');
     try {
@@ -99,7 +99,7 @@ export class McapFile implements BagFile {
         yield { topic, type, logTime, data: records.subarray(start, end) };
       }
     } finally {
-      this.#pool.give(buffer);
+      this.#pool.release(buffer);
     }
   }
 }

@@ -1,8 +1,8 @@
 import type { BagMessage } from './storage.js';
 
-/** Messages in the order of their log times, such as one chunk of a file or one file of a bag. */
+/** Messages in the order of their log times: one chunk of a file or one file of a bag. */
 export interface Source {
-  /** No message is earlier, ns; undefined where only reading tells. */
+  /** A lower bound of the messages' log times, ns; undefined where it is not known. */
   readonly startTime: bigint | undefined;
   messages(): AsyncGenerator<BagMessage, void, void>;
 }
@@ -14,8 +14,8 @@ interface Head {
 }
 
 /**
- * Merges sources by log time; equal times come in the order of `sources`. A source is only opened when its first message
- * may be next, so that memory is bounded by the sources that overlap in time. A message is valid until the next is asked for.
+ * Merges sources by log time; messages of equal times come in the order of `sources`. A source is opened when its first
+ * message may be next, so memory is bounded by the sources that overlap in time. A message is valid until the next one is read.
  */
 export async function* mergeByTime(sources: readonly Source[]): AsyncGenerator<BagMessage, void, void> {
   const waiting = sources
@@ -44,7 +44,7 @@ export async function* mergeByTime(sources: readonly Source[]): AsyncGenerator<B
   }
 }
 
-/** Few sources are open at a time, so they are looked through. */
+/** A linear search: few sources are open at a time. */
 function earliest(heads: readonly Head[]): Head | undefined {
   let first: Head | undefined;
   for (const head of heads) {

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Pi05Error } from '../../errors.js';
 
-/** The common interfaces of ROS 2 Jazzy as .msg files: `trajectory_msgs/msg/JointTrajectory.msg` and so on. */
+/** The package with the common interfaces of ROS 2 Jazzy as .msg files. */
 const library = createRequire(import.meta.url).resolve('@foxglove/rosmsg-msgs-common');
 const MESSAGES = join(dirname(library), '..', 'msgdefs', 'ros2jazzy');
 
@@ -11,9 +11,9 @@ const SEPARATOR = '='.repeat(80);
 const FIELD = /^\s*(?:([a-z]\w*)\/)?([A-Z]\w*)(?:\[[^\]]*\])?\s/;
 
 /**
- * The definition of a message type and of all types in it, as MCAP's `ros2msg` wants it: the type's own text, then each
- * further type's after a line of 80 `=` and a line `MSG: package/Type`.
- * @param type such as `trajectory_msgs/msg/JointTrajectory`. @throws Pi05Error INVALID_ARGUMENT for a type that is not among ROS 2's common ones.
+ * The definition of a message type and of all types that it contains, in MCAP's `ros2msg` format: the text of the type, then
+ * for each further type a line of 80 `=`, a line `MSG: package/Type` and its text.
+ * @param type such as `trajectory_msgs/msg/JointTrajectory`. @throws Pi05Error INVALID_ARGUMENT for a type that is not in common_interfaces.
  */
 export function messageDefinition(type: string): string {
   const [root, ...others] = closure(type.replace('/msg/', '/'));
@@ -25,7 +25,7 @@ interface Definition {
   readonly text: string;
 }
 
-/** A type and the types in it, each once, breadth first. */
+/** A type and all types that it contains, each once, breadth first. */
 function closure(root: string): Definition[] {
   const definitions: Definition[] = [];
   const names = [root];
@@ -42,7 +42,7 @@ function closure(root: string): Definition[] {
   return definitions;
 }
 
-/** A type's own text; in the library the texts of some of the types in it follow. */
+/** The text of a type, without the contained types that some files of the library append. */
 function read(name: string): string {
   const [pack = '', type = ''] = name.split('/');
   try {

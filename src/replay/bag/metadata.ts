@@ -3,36 +3,36 @@ import { basename, join } from 'node:path';
 import { parse } from 'yaml';
 import { Pi05Error } from '../../errors.js';
 
-/** A folder that rosbag2 records into: metadata.yaml and the files that it lists. */
+/** A directory that rosbag2 recorded: metadata.yaml and the files that it lists. */
 
-export interface BagFolder {
-  /** Names of the files in the order of recording; they are in the folder. */
+export interface BagDirectory {
+  /** Names of the files that exist, in the order of recording. */
   readonly files: readonly string[];
-  /** As metadata.yaml counts them. */
+  /** The number of messages according to metadata.yaml. */
   readonly messages: number | undefined;
-  /** Files that metadata.yaml lists and that are not there, in one sentence. */
+  /** One sentence about files that metadata.yaml lists and that are missing. */
   readonly damage: string | undefined;
   readonly notes: readonly string[];
 }
 
 const BAG_NAME = /\.(mcap|db3)(\.zstd)?$/;
 
-/** @throws Pi05Error BAG_FILE for a folder without files of a bag, and for a compression that is not Zstandard. */
-export async function readFolder(folder: string): Promise<BagFolder> {
-  const present = (await readdir(folder)).filter((name) => BAG_NAME.test(name)).sort();
-  const path = join(folder, 'metadata.yaml');
+/** @throws Pi05Error BAG_FILE for a directory without files of a bag, and for a compression other than Zstandard. */
+export async function readBagDirectory(directory: string): Promise<BagDirectory> {
+  const present = (await readdir(directory)).filter((name) => BAG_NAME.test(name)).sort();
+  const path = join(directory, 'metadata.yaml');
   const text = await readFile(path, 'utf8').catch(() => undefined);
   const metadata = text === undefined ? undefined : readMetadata(text);
   if (present.length === 0 && metadata === undefined) {
     throw new Pi05Error(
       'BAG_FILE',
-      `Expected metadata.yaml, .mcap or .db3 files in the folder ${folder}, found none`,
-      folder,
+      `Expected metadata.yaml, .mcap or .db3 files in the directory ${directory}, found none`,
+      directory,
     );
   }
   if (metadata === undefined) {
     const reason = text === undefined ? 'has no metadata.yaml' : 'has a metadata.yaml that cannot be read';
-    const note = `${folder} ${reason}; its ${present.length} .mcap and .db3 files are read`;
+    const note = `${directory} ${reason}; its ${present.length} .mcap and .db3 files are read`;
     return { files: present, messages: undefined, damage: undefined, notes: [note] };
   }
   const { compression, listed, messages, storage } = metadata;
@@ -42,7 +42,7 @@ export async function readFolder(folder: string): Promise<BagFolder> {
   const files: string[] = [];
   const missing: string[] = [];
   for (const name of listed) {
-    const found = await firstPresent(folder, name);
+    const found = await findFile(directory, name);
     if (found === undefined) missing.push(name);
     else files.push(found);
   }
@@ -56,11 +56,11 @@ export async function readFolder(folder: string): Promise<BagFolder> {
       const says = `${listed.join(', ') || 'no file'} (storage ${storage})`;
       throw new Pi05Error(
         'BAG_FILE',
-        `Expected the files of ${path} in its folder: it lists ${says}, and no bag file is there`,
+        `Expected the files of ${path} in its directory: it lists ${says}, and the directory has no bag file`,
         path,
       );
     }
-    notes.push(`${path} lists no file that is there; ${others.join(', ')} is read instead`);
+    notes.push(`${path} lists only missing files; ${others.join(', ')} is read instead`);
     return { files: others, messages: undefined, damage: undefined, notes };
   }
   if (others.length > 0) notes.push(`${path} does not list ${others.join(', ')}, which is not read`);
@@ -72,12 +72,12 @@ export async function readFolder(folder: string): Promise<BagFolder> {
 interface Metadata {
   readonly storage: string;
   readonly compression: string;
-  /** Names, each once, without folders: early releases wrote paths from where they were started. */
+  /** File names, each once, without directories: early releases wrote paths relative to where they were started. */
   readonly listed: readonly string[];
   readonly messages: number | undefined;
 }
 
-/** @returns undefined for what is not metadata of a bag. */
+/** @returns undefined where the text is not the metadata of a bag. */
 function readMetadata(text: string): Metadata | undefined {
   try {
     const document = parse(text) as { rosbag2_bagfile_information?: Record<string, unknown> } | null;
@@ -96,14 +96,14 @@ function readMetadata(text: string): Metadata | undefined {
   }
 }
 
-/** A file by its listed name, or compressed or decompressed since. */
-async function firstPresent(folder: string, name: string): Promise<string | undefined> {
+/** The file with the listed name, or the same file compressed or decompressed later. */
+async function findFile(directory: string, name: string): Promise<string | undefined> {
   for (const candidate of [name, `${name}.zstd`, name.replace(/\.zstd$/, '')]) {
-    const isThere = await access(join(folder, candidate)).then(
+    const exists = await access(join(directory, candidate)).then(
       () => true,
       () => false,
     );
-    if (isThere) return candidate;
+    if (exists) return candidate;
   }
   return undefined;
 }

@@ -8,10 +8,10 @@ import { addTopic, type BagFile, type BagMessage, type FileTopic } from './stora
 
 type Row = Record<string, unknown>;
 
-/** Rows are read without waiting for anything; timers and signals get their turn in between. */
-const ROWS_AT_ONCE = 32;
+/** Rows are read synchronously; the event loop runs after each batch, so that timers and signals are served. */
+const BATCH_ROWS = 32;
 
-/** The topics of a bag by their ids in the table `messages`. */
+/** The topics of a bag by their `topic_id` in the table `messages`. */
 type Topics = ReadonlyMap<number, { readonly topic: string; readonly type: string; readonly encoding: string }>;
 
 /**
@@ -35,19 +35,19 @@ export async function openSqlite(path: string, name: string): Promise<BagFile> {
 }
 
 /**
- * The library locks a database by a folder beside it, also for reading, and looks for a write-ahead log beside it: both go
- * beside a link, which is not needed any more once the lock is held.
+ * Opens a database through a link in a temporary directory: the library creates a lock directory next to the database, also
+ * for reading, and looks for the write-ahead log there. The link can be removed once the lock is held.
  */
 async function openDatabase(path: string): Promise<sqlite.Database> {
-  const folder = await mkdtemp(join(tmpdir(), 'pi05-bag-'));
+  const directory = await mkdtemp(join(tmpdir(), 'pi05-bag-'));
   try {
-    const link = join(folder, 'bag.db3');
+    const link = join(directory, 'bag.db3');
     await symlink(resolve(path), link);
     const log = `${path}-wal`;
     if (await stat(log).catch(() => undefined)) await copyFile(log, `${link}-wal`);
     const database = new sqlite.Database(link, { readOnly: true });
     try {
-      // An exclusive lock is kept once taken, and lets a write-ahead log be read without shared memory.
+      // An exclusive lock is held until the database is closed. A write-ahead log can be read without shared memory then.
       database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -16000');
       database.get('SELECT count(*) FROM sqlite_master');
       return database;
@@ -56,7 +56,7 @@ async function openDatabase(path: string): Promise<sqlite.Database> {
       throw error;
     }
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await rm(directory, { recursive: true, force: true });
   }
 }
 
@@ -70,7 +70,7 @@ function readTopics(database: sqlite.Database): Topics {
   );
 }
 
-/** A whole file: its rows come one by one, in the order of the index on their timestamps. */
+/** A file that SQLite can read; rows come one by one in the order of their timestamps. */
 class SqliteFile implements BagFile {
   readonly #database: sqlite.Database;
   readonly #topics: Topics;
@@ -98,7 +98,7 @@ class SqliteFile implements BagFile {
 
   async *messages(topics: ReadonlySet<string>): AsyncGenerator<BagMessage, void, void> {
     const ids = [...this.#topics].filter(([, { topic }]) => topics.has(topic)).map(([id]) => id);
-    // Sorting, where there is no index, must not carry the messages along: it happens in memory.
+    // Without `data`: where the timestamps have no index, SQLite sorts these rows in memory.
     const order = this.#database.prepare(
       `SELECT id, topic_id AS topic, timestamp AS time FROM messages WHERE topic_id IN (${ids.join(',')}) ORDER BY timestamp, id`,
     );
@@ -113,7 +113,7 @@ class SqliteFile implements BagFile {
           throw new Error(`row ${String(id)} has no timestamp or no data`);
         }
         yield { topic, type, logTime, data };
-        if (++rows % ROWS_AT_ONCE === 0) await setImmediate();
+        if (++rows % BATCH_ROWS === 0) await setImmediate();
       }
     } catch (error) {
       throw new Pi05Error('BAG_DATA', `Expected messages in ${this.#name}: ${(error as Error).message}`);
@@ -129,7 +129,7 @@ class SqliteFile implements BagFile {
   }
 }
 
-/** A file that SQLite cannot read: it has no messages. */
+/** A file that SQLite cannot read. It has no messages. */
 class DamagedFile implements BagFile {
   readonly topics: ReadonlyMap<string, FileTopic> = new Map();
   readonly startTime = undefined;
@@ -150,16 +150,16 @@ class DamagedFile implements BagFile {
   }
 }
 
-/** A statement that failed says so once more. */
+/** Ignores errors: `finalize` throws the error of a failed statement a second time. */
 function finalize(statement: sqlite.Statement): void {
   try {
     statement.finalize();
   } catch {
-    // It is gone all the same.
+    // It is finalized anyway.
   }
 }
 
-/** Timestamps are numbers where they are safe integers, and bigints otherwise. */
+/** The library gives safe integers as numbers and others as bigints. */
 function timeOf(value: unknown): bigint | undefined {
   return typeof value === 'number' || typeof value === 'bigint' ? BigInt(value) : undefined;
 }

@@ -11,10 +11,10 @@ export interface BagMessage {
   readonly data: Uint8Array;
 }
 
-/** A topic as one file of a bag has it. */
+/** A topic in one file of a bag. */
 export interface FileTopic {
   readonly type: string;
-  /** How its messages are serialised: `cdr` in bags of ROS 2. */
+  /** Serialisation of its messages: `cdr` in ROS 2. */
   readonly encoding: string;
   readonly count: number;
 }
@@ -24,16 +24,16 @@ export interface BagFile {
   readonly topics: ReadonlyMap<string, FileTopic>;
   readonly startTime: bigint | undefined;
   readonly endTime: bigint | undefined;
-  /** Why only part of it could be read; known at the latest when its messages have been read. */
+  /** Why only part of it is readable; final once its messages have been read. */
   readonly damage: string | undefined;
-  /** What is unusual about it although all of it can be read. */
+  /** One sentence each about what is unusual but does no harm. */
   readonly notes: readonly string[];
   /** In the order of their log times. @throws Pi05Error BAG_DATA. */
   messages(topics: ReadonlySet<string>): AsyncGenerator<BagMessage, void, void>;
   close(): Promise<void>;
 }
 
-/** Adds a topic, or further messages of it. @param path of the bag. @throws Pi05Error BAG_DATA where it has messages of two types. */
+/** Adds a topic, or adds to its number of messages. @param path of the bag. @throws Pi05Error BAG_DATA where the types differ. */
 export function addTopic(topics: Map<string, FileTopic>, topic: string, added: FileTopic, path: string): void {
   const { type, encoding, count } = added;
   const known = topics.get(topic);

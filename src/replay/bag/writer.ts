@@ -10,8 +10,8 @@ interface Channel {
 }
 
 /**
- * Writes a bag of one MCAP file as rosbag2 does: profile ros2, CDR, definitions of every type, chunks and an index. The
- * file has its name from `close` on.
+ * Writes a bag of one MCAP file in the form of rosbag2: profile ros2, CDR, definitions of all types, chunks and an index.
+ * `close` gives the file its name.
  */
 export class BagWriter {
   readonly #file: AtomicFile;
@@ -24,7 +24,7 @@ export class BagWriter {
     this.#writer = new McapWriter({ writable: file });
   }
 
-  /** @param path of the file, by custom ending in `.mcap`. @throws Pi05Error BAG_FILE where it cannot be written. */
+  /** @param path of the file, usually NAME.mcap. @throws Pi05Error BAG_FILE where it cannot be written. */
   static async create(path: string): Promise<BagWriter> {
     const writer = new BagWriter(await AtomicFile.create(path));
     await writer.#writer.start({ profile: 'ros2', library: 'pi05-ros' });
@@ -32,9 +32,9 @@ export class BagWriter {
   }
 
   /**
-   * Adds one message. Messages are written in the order in which they are given; calls must not overlap.
+   * Appends one message. Calls must not overlap.
    * @param type such as `trajectory_msgs/msg/JointTrajectory`. @param logTime ns. @param data CDR with its encapsulation header.
-   * @throws Pi05Error INVALID_ARGUMENT for a type that is not among ROS 2's common ones, or a second type for a topic.
+   * @throws Pi05Error INVALID_ARGUMENT for a type that is not in common_interfaces, or a second type for a topic.
    */
   async write(topic: string, type: string, logTime: bigint, data: Uint8Array): Promise<void> {
     const channel = this.#channels.get(topic) ?? (await this.#declare(topic, type));
@@ -45,7 +45,7 @@ export class BagWriter {
     await this.#writer.addMessage({ channelId: channel.id, sequence, logTime, publishTime: logTime, data });
   }
 
-  /** Declares a topic, so that it is in the bag also when it has no message. */
+  /** Adds a topic to the bag, which then lists it even without messages. */
   async declare(topic: string, type: string): Promise<void> {
     if (!this.#channels.has(topic)) await this.#declare(topic, type);
   }
@@ -56,7 +56,7 @@ export class BagWriter {
     await this.#file.finish();
   }
 
-  /** Leaves nothing behind. */
+  /** Removes the unfinished file. */
   discard(): void {
     this.#file.discard();
   }

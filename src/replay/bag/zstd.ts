@@ -7,11 +7,11 @@ import { ZSTDDecoder } from 'zstddec/stream';
 import { Pi05Error } from '../../errors.js';
 import { viewOf } from './mcap-records.js';
 
-/** Zstandard as rosbag2 uses it, besides MCAP's chunks: whole files, and each message by itself. */
+/** The two compression modes of rosbag2: whole files, and each message by itself. MCAP chunks have their own. */
 
 const MAGIC = 0xfd2fb528;
 const PIECE = 1 << 18;
-/** A message that says it is larger is taken for damage. */
+/** A message with a larger size in its header counts as damaged. */
 const LARGEST_MESSAGE = 2 ** 30;
 
 export function isZstandard(bytes: Uint8Array): boolean {
@@ -19,9 +19,9 @@ export function isZstandard(bytes: Uint8Array): boolean {
 }
 
 /**
- * Decompresses a whole file, or as much of it as can be, piece by piece into a file in the temporary folder that has no name
- * any more and goes with its handle.
- * @param name how errors call the file. @throws Pi05Error BAG_FILE where there is no room for it.
+ * Decompresses a file, or as much of it as is intact, into an unlinked file in the temporary directory, which is deleted when
+ * its handle is closed.
+ * @param name of the file for error sentences. @throws Pi05Error BAG_FILE where the temporary directory is full.
  */
 export async function decompressFile(source: FileHandle, name: string): Promise<FileHandle> {
   const decoder = new ZSTDDecoder();
@@ -35,12 +35,12 @@ export async function decompressFile(source: FileHandle, name: string): Promise<
     return target;
   } catch (error) {
     await target?.close();
-    const problem = `Expected room in ${tmpdir()} to decompress ${name}: ${(error as Error).message}`;
+    const problem = `Expected free space in ${tmpdir()} to decompress ${name}: ${(error as Error).message}`;
     throw new Pi05Error('BAG_FILE', problem, name);
   }
 }
 
-/** Ends where the compressed bytes do, or where they are damaged. */
+/** The decompressed bytes up to the end or the first damage. */
 function* decompressed(decoder: ZSTDDecoder, source: FileHandle): Generator<Uint8Array, void, void> {
   let pieces = 0;
   function* compressed(): Generator<Uint8Array, void, void> {
@@ -56,13 +56,13 @@ function* decompressed(decoder: ZSTDDecoder, source: FileHandle): Generator<Uint
   for (let seen = 0; ; seen = pieces) {
     const step = nextOf(output);
     if (step === undefined) return;
-    // The decoder does not tell of damage: it gives nothing and takes nothing, again and again.
+    // The decoder does not report damage: it reads no further piece and returns empty steps forever.
     if (step.byteLength === 0 && seen === pieces) return;
     yield step;
   }
 }
 
-/** The decoder throws at the end of a frame that is not whole. */
+/** The decoder throws at the end of an incomplete frame. */
 function nextOf(output: Generator<Uint8Array>): Uint8Array | undefined {
   try {
     const step = output.next();
@@ -72,7 +72,7 @@ function nextOf(output: Generator<Uint8Array>): Uint8Array | undefined {
   }
 }
 
-/** How many bytes a Zstandard frame decompresses to; undefined where its header does not say. RFC 8878, 3.1.1.1. */
+/** The decompressed size of a Zstandard frame, bytes; undefined where its header has none. RFC 8878, 3.1.1.1. */
 export function contentSize(frame: Uint8Array): number | undefined {
   if (frame.byteLength < 6) return undefined;
   const descriptor = frame[4]!;
@@ -87,7 +87,7 @@ export function contentSize(frame: Uint8Array): number | undefined {
   return size === 4 ? low : view.getUint32(start + 4, true) * 2 ** 32 + low;
 }
 
-/** One message's bytes. @param zstd decompresses to a known size. @throws Error for damaged bytes. */
+/** Decompresses one message. @param zstd decompresses to a known size. @throws Error for damaged bytes. */
 export function decompressMessage(
   frame: Uint8Array,
   zstd: (bytes: Uint8Array, size: bigint) => Uint8Array,
@@ -95,6 +95,6 @@ export function decompressMessage(
   const size = contentSize(frame);
   if (size === undefined || size > LARGEST_MESSAGE) throw new Error(`a frame of ${size ?? 'unknown'} bytes`);
   const bytes = zstd(frame, BigInt(size));
-  if (bytes.byteLength !== size) throw new Error(`${bytes.byteLength} bytes where ${size} were announced`);
+  if (bytes.byteLength !== size) throw new Error(`${bytes.byteLength} bytes instead of ${size}`);
   return bytes;
 }

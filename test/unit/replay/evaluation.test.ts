@@ -243,7 +243,9 @@ describe('the open-loop evaluation', () => {
     predict(of, T0, [[1, 1]]);
     goOn(of, T0 + SECOND);
     const { problem, compared } = of.result();
-    expect(problem).toBe('Expected recorded actions on arm/commands, received none for b, left out here');
+    expect(problem).toBe(
+      'Expected recorded actions on arm/commands, received none for b, which the evaluation leaves out',
+    );
     expect(compared).toBe(1);
   });
 

@@ -64,7 +64,7 @@ describe('the collector', () => {
           count: 1,
           first: 0.2,
           last: 0.2,
-          marks: [{ from: 0.2, to: 0.2, count: 1, text: 'The robot is told to hold' }],
+          marks: [{ from: 0.2, to: 0.2, count: 1, text: 'The policy commands hold' }],
         },
         {
           code: 'JOINT_MISSING',

@@ -1,16 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
 import { Samples, Series, TimeBuckets } from '../../../src/report/downsample.js';
 
-describe('items in slots of time', () => {
+describe('time buckets', () => {
   test('never_exceed_their_capacity_and_stay_even_over_a_time_of_unknown_length', () => {
-    const slots = new TimeBuckets<number>(48, 0.25);
+    const buckets = new TimeBuckets<number>(48, 0.25);
     let most = 0;
     for (let k = 0; k < 108_000; k++) {
-      slots.add(k / 30, k / 30);
-      most = Math.max(most, slots.items.length);
+      buckets.add(k / 30, k / 30);
+      most = Math.max(most, buckets.items.length);
     }
     expect(most).toBe(48);
-    const times = slots.items;
+    const times = buckets.items;
     expect(times.length).toBeGreaterThanOrEqual(24);
     const gaps = times.slice(1).map((time, index) => time - times[index]!);
     expect(Math.max(...gaps) / Math.min(...gaps)).toBeLessThan(1.01);
@@ -19,30 +19,30 @@ describe('items in slots of time', () => {
   });
 
   test('leave_a_gap_where_nothing_came', () => {
-    const slots = new TimeBuckets<number>(10, 1);
-    for (const time of [0, 1, 2, 50, 51, 52]) slots.add(time, time);
-    expect(slots.items).toEqual([0, 1, 2, 50, 51, 52]);
+    const buckets = new TimeBuckets<number>(10, 1);
+    for (const time of [0, 1, 2, 50, 51, 52]) buckets.add(time, time);
+    expect(buckets.items).toEqual([0, 1, 2, 50, 51, 52]);
   });
 
-  test('keep_the_first_of_a_slot_and_say_beforehand_whether_they_begin_one', () => {
-    const slots = new TimeBuckets<string>(10, 1);
-    slots.add(0.1, 'first');
-    expect([slots.begins(0.9), slots.begins(1)]).toEqual([false, true]);
-    slots.add(0.9, 'second');
-    expect(slots.items).toEqual(['first']);
+  test('keep_the_first_of_a_bucket_and_tell_in_advance_whether_an_item_starts_one', () => {
+    const buckets = new TimeBuckets<string>(10, 1);
+    buckets.add(0.1, 'first');
+    expect([buckets.startsBucket(0.9), buckets.startsBucket(1)]).toEqual([false, true]);
+    buckets.add(0.9, 'second');
+    expect(buckets.items).toEqual(['first']);
   });
 
   test('are_merged_and_nothing_is_lost_where_they_add_up', () => {
-    const slots = new TimeBuckets<number>(7, 0.01, (a, b) => a + b);
-    for (let k = 0; k < 1000; k++) slots.add(k * 0.37, 1);
-    expect(slots.items.length).toBeLessThanOrEqual(7);
-    expect(slots.items.reduce((a, b) => a + b)).toBe(1000);
+    const buckets = new TimeBuckets<number>(7, 0.01, (a, b) => a + b);
+    for (let k = 0; k < 1000; k++) buckets.add(k * 0.37, 1);
+    expect(buckets.items.length).toBeLessThanOrEqual(7);
+    expect(buckets.items.reduce((a, b) => a + b)).toBe(1000);
   });
 
   test('stay_bounded_when_time_jumps_back_again_and_again', () => {
-    const slots = new TimeBuckets<number>(5, 0.01);
-    for (let k = 0; k < 1000; k++) slots.add((k * 7) % 10, k);
-    expect(slots.items.length).toBeLessThanOrEqual(5);
+    const buckets = new TimeBuckets<number>(5, 0.01);
+    for (let k = 0; k < 1000; k++) buckets.add((k * 7) % 10, k);
+    expect(buckets.items.length).toBeLessThanOrEqual(5);
   });
 });
 

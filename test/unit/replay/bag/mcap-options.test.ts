@@ -78,7 +78,7 @@ test('of_a_file_without_message_indexes_whose_chunk_is_damaged_what_was_found_be
   const first = Array.from(times, (_, index) => logTimeOf(index));
   expect(times).toEqual(first.sort((a, b) => Number(a - b)));
   expect(bag.damage).toMatch(
-    new RegExp(`^Expected checksum .*, and the ${times.length} messages that were found before are read$`),
+    new RegExp(`^Expected checksum .*, and the ${times.length} messages that precede it are read$`),
   );
   expect(bag.notes).toEqual([]);
   await bag.close();

@@ -48,8 +48,8 @@ test.each(['scan_plain.mcap', 'scan_lz4.mcap', 'scan_zstd.mcap'])(
     const { messages, damage, notes, error } = await readBag(bags.path(name));
     expect(messages).toEqual(bags.expected);
     expect({ damage, error }).toEqual({ damage: undefined, error: undefined });
-    const found = `all ${bags.expected.length} were found by looking through it`;
-    expect(notes).toEqual([`${bags.path(name)} has no index of its messages; ${found}`]);
+    const found = `its ${bags.expected.length} messages were found by a scan of the file`;
+    expect(notes).toEqual([`${bags.path(name)} has no index; ${found}`]);
   },
 );
 
@@ -144,13 +144,13 @@ describe('metadata.yaml', () => {
     const counted = await readBag(folder);
     expect(counted.messages).toEqual(bags.expected);
     expect(counted.notes).toEqual([
-      `${join(folder, 'metadata.yaml')} counts 5 messages, the files hold ${bags.expected.length}`,
+      `${join(folder, 'metadata.yaml')} lists 5 messages, the files hold ${bags.expected.length}`,
     ]);
     writeFileSync(join(folder, 'metadata.yaml'), metadata('gone.db3', 5));
     const renamed = await readBag(folder);
     expect(renamed.messages).toEqual(bags.expected);
     expect(renamed.notes).toEqual([
-      `${join(folder, 'metadata.yaml')} lists no file that is there; mcap_none.mcap is read instead`,
+      `${join(folder, 'metadata.yaml')} lists only missing files; mcap_none.mcap is read instead`,
     ]);
   });
 

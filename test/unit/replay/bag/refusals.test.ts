@@ -24,7 +24,7 @@ function file(name: string, bytes: Uint8Array | string): string {
 }
 
 test('what_is_not_there_is_said', async () => {
-  expect(await refusal(bags.path('none'))).toBe(`BAG_FILE: Expected a bag at ${bags.path('none')}: there is none`);
+  expect(await refusal(bags.path('none'))).toBe(`BAG_FILE: Expected a bag at ${bags.path('none')}: it does not exist`);
 });
 
 test('a_pipe_and_a_device_are_refused_without_waiting_for_them', async () => {
@@ -35,10 +35,10 @@ test('a_pipe_and_a_device_are_refused_without_waiting_for_them', async () => {
 });
 
 test.each([
-  ['empty.mcap', '', 'an empty one'],
-  ['short.db3', 'SQLite', 'one of 6 bytes'],
+  ['empty.mcap', '', 'an empty file'],
+  ['short.db3', 'SQLite', 'a file of 6 bytes'],
   ['ros1.bag', '#ROSBAG V2.0\nE\0\0\0', 'a bag of ROS 1, which rosbags-convert can convert'],
-  ['text.mcap', 'a file of plain text', 'another kind of file'],
+  ['text.mcap', 'a file of plain text', 'a file of another format'],
 ])('%s is refused as no bag', async (name, content, received) => {
   const path = file(name, content);
   const expected = `BAG_FILE: Expected an MCAP or SQLite file of ROS 2 in ${path}, received ${received}`;
@@ -63,14 +63,14 @@ test('a_folder_without_a_bag_and_one_whose_files_are_gone_are_refused', async ()
   mkdirSync(bags.path('folder'));
   writeFileSync(bags.path('folder', 'notes.txt'), '');
   expect(await refusal(bags.path('folder'))).toBe(
-    `BAG_FILE: Expected metadata.yaml, .mcap or .db3 files in the folder ${bags.path('folder')}, found none`,
+    `BAG_FILE: Expected metadata.yaml, .mcap or .db3 files in the directory ${bags.path('folder')}, found none`,
   );
   writeFileSync(
     bags.path('folder', 'metadata.yaml'),
     'rosbag2_bagfile_information:\n  storage_identifier: simplefile\n  relative_file_paths: [a.simple]\n',
   );
   expect(await refusal(bags.path('folder'))).toBe(
-    `BAG_FILE: Expected the files of ${bags.path('folder', 'metadata.yaml')} in its folder: it lists a.simple (storage simplefile), and no bag file is there`,
+    `BAG_FILE: Expected the files of ${bags.path('folder', 'metadata.yaml')} in its directory: it lists a.simple (storage simplefile), and the directory has no bag file`,
   );
 });
 
