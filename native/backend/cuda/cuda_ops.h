@@ -57,8 +57,8 @@ class CudaOps final : public Ops {
 
   void linear(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out);
   void linear_gelu(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out);
-  // gate and up share one matrix: interleaved by kernels::kInterleave rows if up.data == gate.data, otherwise up may
-  // follow gate, or be a matrix of its own.
+  // gate and up may be one matrix, either interleaved by kernels::kInterleave rows (then up.data == gate.data) or
+  // stacked.
   void gated_linear(const Matrix& x, const Tensor& gate, const Tensor& up, const Matrix& out);
   void linear_add(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& stream);
   // stream += x · weightᵀ. Either adds at once and returns no partials, or returns partial products in scratch memory
@@ -94,7 +94,8 @@ class CudaOps final : public Ops {
   void enqueue_inference(const std::function<void()>& enqueue);
   void mark(int event);  // the end of a stage, if stages are measured
 
-  // layers.cc. A layer adds what the layer before has left in scratch memory, and returns what it leaves.
+  // layers.cc. A layer first adds the partial products that the previous layer left in scratch memory, `before`, and
+  // returns those it leaves itself.
   void siglip_linear(const Matrix& x, const Tensor& weight, const Tensor& bias, bool gelu, const Matrix& out);
   kernels::SplitKPartials siglip_add_split_k(const Matrix& x, const Affine& layer, const Matrix& stream);
   kernels::SplitKPartials prefix_layer(int64_t layer, const Matrix& x, const Cache& cache,
@@ -109,12 +110,12 @@ class CudaOps final : public Ops {
   Gemm gemm_;
   std::vector<DeviceMemory> memory_;
   std::shared_ptr<const CudaWeights> loaded_;
-  Weights weights_;  // where loaded_ has put them
+  Weights weights_;  // device addresses, as loaded_->placed()
   DeviceMemory scratch_;
   DeviceMemory attention_workspace_;
   DeviceMemory expert_exchange_;  // of the persistent kernel, if it is supported
   DeviceMemory cos_sin_;          // (max_prefix + horizon, head_dim / 2) float2
-  Matrix qkv_;                    // q, k and v of one layer: (most rows, most columns)
+  Matrix qkv_;                    // q, k and v of one layer: sized for the largest of all stages
 
   struct {
     Matrix x;          // (slots * patches, hidden) F32

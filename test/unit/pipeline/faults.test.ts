@@ -42,7 +42,9 @@ describe('faults', () => {
       harness.tick(T0 + t * MS);
     }
     harness.takeLog();
-    await harness.engine.fail(new Pi05Error('DEVICE_LOST', 'Expected the GPU to do an inference, received none'));
+    await harness.engine.fail(
+      new Pi05Error('DEVICE_LOST', 'cudaGraphLaunch (inference) failed: unspecified launch failure'),
+    );
     expect(harness.takeLog()).toEqual(['stop 0', 'DEVICE_LOST']);
   });
 
