@@ -1,19 +1,19 @@
-# The policy node on a plain ROS 2 image, built as any colcon package.
-#   docker build -t pi05-ros .                                       the CPU engine
-#   docker build -t pi05-ros --build-arg ENGINE=cuda .               and the CUDA engine
+# The policy node on a plain ROS 2 image, built with colcon.
+#   docker build -t pi05-ros .                                       with the CPU engine
+#   docker build -t pi05-ros --build-arg ENGINE=cuda .               also with the CUDA engine
 #   docker run --rm --network host --ipc host [--gpus all] -v /data:/data pi05-ros config:=pi05_droid checkpoint:=/data/pi05_droid
-# --ipc host: camera images come through shared memory.
+# --ipc host: camera images are transported through shared memory.
 ARG ROS=ros:jazzy
 ARG NODE=node:20-bookworm-slim
 ARG CUDA=nvidia/cuda:12.8.1-devel-ubuntu24.04
 ARG CUDA_HOME=/usr/local/cuda-12.8
 ARG ENGINE=cpu
 
-# Needs BuildKit, which builds only the stages that ENGINE asks for.
+# Requires BuildKit, which builds only the stages for the chosen ENGINE.
 FROM ${NODE} AS node
 FROM ${CUDA} AS cuda
 
-# Ubuntu's own Node.js is older than 20.20; an official one runs on any later glibc.
+# The Node.js of Ubuntu is older than 20.20. The official binary runs with any later glibc.
 FROM ${ROS} AS base
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 COPY --from=node /usr/local/bin/node /usr/local/bin/node
@@ -40,7 +40,7 @@ RUN . /opt/ros/${ROS_DISTRO}/setup.bash && colcon build --packages-select pi05_r
 
 FROM base AS run-cpu
 FROM base AS run-cuda
-# All that the engine loads of CUDA beside the driver, which the host's container runtime brings.
+# cuBLASLt is the only CUDA library that the engine loads, apart from the driver, which the container runtime of the host provides.
 ARG CUDA_HOME
 COPY --from=cuda ${CUDA_HOME}/targets/x86_64-linux/lib/libcublasLt.so.* /usr/local/lib/
 RUN ldconfig

@@ -1,4 +1,4 @@
-/** Jest runs what tsc wrote (`tsc -p test/tsconfig.json`), so that tests and product share one compiler. */
+/** Jest runs the output of tsc (`tsc -p test/tsconfig.json`), so that tests and product are compiled the same way. */
 export default {
   rootDir: '.',
   roots: ['<rootDir>/build/test/test/unit'],

@@ -3,7 +3,7 @@
  *   PATH="$(node scripts/cuda-compiler.mjs)/bin:$PATH" npm run build
  */
 import { cudaHome } from './lib/cuda-compiler.mjs';
-import { main } from './lib/problem.mjs';
+import { main } from './lib/user-error.mjs';
 import { setup } from './setup.mjs';
 
 await main(async () => {

@@ -1,4 +1,4 @@
-/** Writes the pages of docs/ that come from the sources: `npm run docs`, after a build. */
+/** Generates the pages of docs/ that are derived from the sources: `npm run docs`, after a build. */
 import { writeFileSync } from 'node:fs';
 
 import { inRoot } from './lib/paths.mjs';

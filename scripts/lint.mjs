@@ -4,12 +4,12 @@ import { join, relative } from 'node:path';
 
 import { allViolations } from './lib/check-native-includes.mjs';
 import { inRoot, root, venv } from './lib/paths.mjs';
-import { main } from './lib/problem.mjs';
-import { runHere } from './lib/run.mjs';
+import { runAttached } from './lib/run.mjs';
+import { main } from './lib/user-error.mjs';
 import { setup } from './setup.mjs';
 
 const bin = (name, ...parts) => inRoot('node_modules', name, ...parts);
-const node = (...args) => runHere(process.execPath, args);
+const node = (...args) => runAttached(process.execPath, args);
 
 function cxxFiles() {
   return ['native', 'test/native', 'test/gpu']
@@ -26,7 +26,7 @@ async function checkNativeIncludes() {
   return found.length === 0 ? 0 : 1;
 }
 
-const clangFormat = (...args) => runHere(join(venv, 'bin', 'clang-format'), [...args, ...cxxFiles()]);
+const clangFormat = (...args) => runAttached(join(venv, 'bin', 'clang-format'), [...args, ...cxxFiles()]);
 const prettier = (flag) => node(bin('prettier', 'bin', 'prettier.cjs'), flag, '--log-level', 'warn', '.');
 
 const CHECKS = [

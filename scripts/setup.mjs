@@ -1,40 +1,40 @@
 /**
- * Makes a checkout ready: `npm run setup`; the other scripts call `setup()` first. Where npm installed this package it is
- * `pi05 setup`. Plain Node, because it runs before there is a node_modules. Each step is repeated only when its inputs
- * changed since it last succeeded.
+ * Prepares a checkout (`npm run setup`) or an installed npm package (`pi05 setup`). The other scripts call `setup()` first. It
+ * uses no packages, because it runs before node_modules exists. A step runs again only if its inputs changed since its last
+ * success.
  */
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { cudaCompilerStep } from './lib/cuda-compiler.mjs';
-import { takeTurns } from './lib/lock.mjs';
+import { acquireSetupLock } from './lib/lock.mjs';
 import { nativeStep } from './lib/native.mjs';
 import { modulesStep, rclnodejsStep } from './lib/node.mjs';
 import { isInstalled } from './lib/paths.mjs';
-import { checkPrerequisites, checkRoom } from './lib/prerequisites.mjs';
-import { main, Problem } from './lib/problem.mjs';
+import { checkPrerequisites, checkDiskSpace } from './lib/prerequisites.mjs';
 import { pythonStep } from './lib/python.mjs';
 import { renderingStep } from './lib/rendering.mjs';
 import { sourcedRos } from './lib/ros.mjs';
-import { isFresh, perform } from './lib/steps.mjs';
+import { isUpToDate, runStep } from './lib/steps.mjs';
 import { typescriptStep, unitTestsStep } from './lib/typescript.mjs';
+import { main, UserError } from './lib/user-error.mjs';
 
 const HELP = `Usage: pi05 setup [--rendering]        in a checkout: npm run setup
 
-Brings what is missing: ROS 2 Jazzy unless a ROS 2 is sourced, Node packages, rclnodejs against that ROS 2, the native
-engine. Starts nothing, changes nothing outside this folder, and does nothing twice.
+Installs what is missing: ROS 2 Jazzy unless a ROS 2 is sourced, Node packages, rclnodejs for that ROS 2, and the native
+engine. Changes nothing outside this directory. Steps that are up to date are skipped.
 
-  --rendering   and what the simulated arm of \`pi05 demo\` needs
+  --rendering   also install what the simulated arm of \`pi05 demo\` needs
 `;
 
 /**
- * Runs the stale steps, in order; later steps are judged after earlier ones ran.
- * @param {object} [needs] what the caller needs beyond a working `bin/pi05`
+ * Runs the steps that are out of date, in order. Each is checked after the ones before it ran.
+ * @param {object} [needs] what the caller needs in addition to a working `bin/pi05`
  * @param {boolean} [needs.rendering] the simulated arm and its cameras
  * @param {boolean} [needs.unitTests] the compiled unit tests
- * @param {boolean} [needs.product] false: only the tools, nothing compiled of this project
- * @param {boolean} [needs.tools] the Python tools, also where a sourced ROS 2 makes them unnecessary for the product
+ * @param {boolean} [needs.product] false: only the tools, without compiling this project
+ * @param {boolean} [needs.tools] the Python tools, also with a sourced ROS 2, with which the product does not need them
  * @param {boolean} [needs.cudaCompiler] nvcc from PyPI; needs `tools`
  * @returns {Promise<number>} how many steps ran
  */
@@ -56,14 +56,14 @@ export async function setup({
     ...(product && !isInstalled ? [typescriptStep] : []),
     ...(unitTests ? [unitTestsStep] : []),
   ];
-  if (steps.every(isFresh)) return 0;
+  if (steps.every(isUpToDate)) return 0;
   checkPrerequisites({ rendering, python });
-  await takeTurns();
-  checkRoom(steps.filter((step) => !isFresh(step)));
+  await acquireSetupLock();
+  checkDiskSpace(steps.filter((step) => !isUpToDate(step)));
   let ran = 0;
   for (const [index, step] of steps.entries()) {
-    if (isFresh(step)) continue;
-    await perform(step, index + 1, steps.length);
+    if (isUpToDate(step)) continue;
+    await runStep(step, index + 1, steps.length);
     ran++;
   }
   return ran;
@@ -76,7 +76,7 @@ function options() {
     });
     return values;
   } catch (error) {
-    throw new Problem(`${error.message.replace(/\.?$/, '')}; see pi05 setup --help.`, 2);
+    throw new UserError(`${error.message.replace(/\.?$/, '')}; see pi05 setup --help.`, 2);
   }
 }
 
@@ -90,6 +90,6 @@ if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.me
     const started = performance.now();
     const ran = await setup({ rendering });
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    process.stderr.write(ran === 0 ? 'Everything is up to date.\n' : `Set-up done in ${seconds} s.\n`);
+    process.stderr.write(ran === 0 ? 'Everything is up to date.\n' : `Setup done in ${seconds} s.\n`);
   });
 }

@@ -5,9 +5,9 @@
 import { mkdirSync } from 'node:fs';
 
 import { inRoot } from './lib/paths.mjs';
-import { main, Problem } from './lib/problem.mjs';
 import { native, ros, sim, unit } from './lib/suites.mjs';
 import { closingLines, suiteLine } from './lib/summary.mjs';
+import { main, UserError } from './lib/user-error.mjs';
 import { setup } from './setup.mjs';
 
 const SUITES = { unit, native, sim, ros };
@@ -16,7 +16,7 @@ await main(async () => {
   const names = process.argv.slice(2);
   const unknown = names.find((name) => !(name in SUITES));
   if (unknown !== undefined) {
-    throw new Problem(`Expected a suite (${Object.keys(SUITES).join(', ')}), received ${unknown}.`, 2);
+    throw new UserError(`Expected a suite (${Object.keys(SUITES).join(', ')}), received ${unknown}.`, 2);
   }
   await setup({ rendering: true, unitTests: true });
   mkdirSync(inRoot('build', 'reports'), { recursive: true });

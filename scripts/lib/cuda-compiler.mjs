@@ -17,7 +17,7 @@ export const cudaCompilerStep = {
   inputs: () => [readFileSync(requirements, 'utf8')],
   ready: () => existsSync(join(cudaHome, 'bin', 'nvcc')) && existsSync(join(cudaHome, 'lib64')),
   megabytes: 280,
-  async work(log) {
+  async execute(log) {
     rmSync(target, { recursive: true, force: true });
     await run(log, venvPython, [
       ...['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--only-binary', ':all:', '--no-deps'],

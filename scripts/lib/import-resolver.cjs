@@ -1,4 +1,4 @@
-/** Finds what `import './x.js'` in a TypeScript source means, for eslint-plugin-boundaries: `./x.ts` beside it. */
+/** Resolves `import './x.js'` in a TypeScript source to `./x.ts`, for eslint-plugin-boundaries. */
 const { existsSync } = require('node:fs');
 const { dirname, resolve } = require('node:path');
 

@@ -2,21 +2,21 @@ import { accessSync, constants, ftruncateSync, mkdirSync, openSync, readFileSync
 import { spawn, spawnSync } from 'node:child_process';
 
 import { local, root } from './paths.mjs';
-import { Problem } from './problem.mjs';
 import { inheritDescriptor } from './run.mjs';
+import { UserError } from './user-error.mjs';
 
 /**
- * Two set-ups in one checkout take turns. The lock is the kernel's (flock on an open file), so it can never go stale:
- * it ends with this process and whatever this process started. The file's content, the holder's pid, is for people.
+ * Waits until no other setup runs in this checkout. The lock is an flock on an open file, so it cannot become stale: the
+ * kernel releases it when this process and its children have ended. The file contains the pid of the holder, for people.
  */
-export async function takeTurns() {
+export async function acquireSetupLock() {
   const path = local('setup.lock');
   const descriptor = open(path);
   const stdio = ['ignore', 'ignore', 'ignore', descriptor];
   const attempt = spawnSync('flock', ['--nonblock', '3'], { stdio });
   if (attempt.status !== 0) {
     process.stderr.write(
-      `Another set-up (process ${readFileSync(path, 'utf8').trim()}) is working in this checkout; waiting for it.\n`,
+      `Another setup (process ${readFileSync(path, 'utf8').trim()}) is running in this checkout; waiting for it to end.\n`,
     );
     await new Promise((resolve) => spawn('flock', ['3'], { stdio }).once('close', resolve));
   }
@@ -27,11 +27,11 @@ export async function takeTurns() {
 
 function open(path) {
   try {
-    accessSync(root, constants.W_OK); // mkdir's own code is ENOENT where a file system is read-only
+    accessSync(root, constants.W_OK); // on a read-only file system mkdir reports ENOENT
     mkdirSync(local(), { recursive: true });
     return openSync(path, 'a+');
   } catch (error) {
-    throw new Problem(
+    throw new UserError(
       `Expected to write in ${root}, received ${error.code}: make it writable, or clone it elsewhere.`,
       2,
     );

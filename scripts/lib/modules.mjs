@@ -2,27 +2,27 @@ import { existsSync, readFileSync } from 'node:fs';
 
 import { inRoot } from './paths.mjs';
 
-/** What only compiles: an installed package runs without. */
+/** Packages that are needed to compile, not to run. */
 const BUILD_ONLY = new Set(['cmake-js', 'node-addon-api', 'node-api-headers', 'node-gyp']);
 
-/** The folders of node_modules (relative to the checkout) that this package needs at run time, from package-lock.json. */
+/** The directories in node_modules (relative to the checkout) that are needed at run time, from package-lock.json. */
 export function runtimeModules() {
   const { packages } = JSON.parse(readFileSync(inRoot('package-lock.json'), 'utf8'));
   const found = new Set();
-  /** A dependency as Node looks for it: below the package that asks, then further up. */
-  const place = (name, from) => {
-    for (let folder = from; ; folder = folder.slice(0, Math.max(0, folder.lastIndexOf('/node_modules/')))) {
-      const path = `${folder}${folder ? '/' : ''}node_modules/${name}`;
+  /** The path of a dependency, resolved as Node does: in the package that imports it, then in each directory above. */
+  const resolve = (name, from) => {
+    for (let directory = from; ; directory = directory.slice(0, Math.max(0, directory.lastIndexOf('/node_modules/')))) {
+      const path = `${directory}${directory ? '/' : ''}node_modules/${name}`;
       if (path in packages) return path;
-      if (folder === '') return undefined;
+      if (directory === '') return undefined;
     }
   };
   const visit = (from) => {
     const { dependencies, optionalDependencies } = packages[from];
     for (const name of Object.keys({ ...dependencies, ...optionalDependencies })) {
       if (BUILD_ONLY.has(name)) continue;
-      const path = place(name, from);
-      // Optional packages for other platforms are not there.
+      const path = resolve(name, from);
+      // Optional packages for other platforms are not installed.
       if (path === undefined || found.has(path) || !existsSync(inRoot(path))) continue;
       found.add(path);
       visit(path);

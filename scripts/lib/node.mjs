@@ -20,7 +20,7 @@ import { output, run } from './run.mjs';
 const json = (path) => JSON.parse(readFileSync(path, 'utf8'));
 const manifest = json(inRoot('package.json'));
 
-/** Whether node_modules holds exactly what package-lock.json names (packages for other platforms may be absent). */
+/** Whether node_modules contains what package-lock.json lists. Packages for other platforms may be absent. */
 function matchesLock() {
   const installed = inRoot('node_modules', '.package-lock.json');
   if (!existsSync(installed)) return false;
@@ -32,8 +32,8 @@ function matchesLock() {
   });
 }
 
-/** Of this package's dependencies, those that are not there. */
-function missing() {
+/** The dependencies of this package that are not installed, as [name, version]. */
+function missingDependencies() {
   const wanted = { ...manifest.dependencies, ...manifest.optionalDependencies };
   return Object.entries(wanted).filter(([name]) => !existsSync(join(dependency(name), 'package.json')));
 }
@@ -41,97 +41,97 @@ function missing() {
 const QUIET = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
 
 /**
- * Where npm installed this package, npm may have left rclnodejs out, because its own install script fails without a
- * ROS 2: it is fetched into a folder of its own and linked to from here.
+ * Installs dependencies that npm skipped. Where npm installed this package, it skips rclnodejs if its install script fails,
+ * which it does without a ROS 2. They are installed in a separate directory and linked from node_modules.
  */
-async function fetchMissing(log) {
-  const wanted = missing().map(([name, version]) => `${name}@${version}`);
+async function installMissing(log) {
+  const wanted = missingDependencies().map(([name, version]) => `${name}@${version}`);
   if (wanted.length === 0) return;
   mkdirSync(local('node'), { recursive: true });
   writeFileSync(local('node', 'package.json'), '{ "private": true }\n');
   await run(log, 'npm', ['install', ...QUIET, '--no-package-lock', '--prefix', local('node'), ...wanted]);
-  for (const [name] of missing()) {
+  for (const [name] of missingDependencies()) {
     mkdirSync(dirname(inRoot('node_modules', name)), { recursive: true });
     symlinkSync(local('node', 'node_modules', name), inRoot('node_modules', name));
   }
 }
 
-/** node_modules, without running any package's install script: what must be built is a step of its own. */
+/** Installs node_modules without running install scripts; rclnodejs is built in a separate step. */
 export const modulesStep = {
   name: 'node_modules',
   title: 'Node packages',
   inputs: () => [readFileSync(inRoot(isInstalled ? 'package.json' : 'package-lock.json'), 'utf8'), process.arch],
-  ready: isInstalled ? () => missing().length === 0 : matchesLock,
+  ready: isInstalled ? () => missingDependencies().length === 0 : matchesLock,
   megabytes: isInstalled ? 30 : 330,
-  async work(log) {
-    if (isInstalled) await fetchMissing(log);
+  async execute(log) {
+    if (isInstalled) await installMissing(log);
     else if (!matchesLock()) await run(log, 'npm', ['ci', ...QUIET]);
     await run(log, process.execPath, ['-e', 'require("sharp")']);
   },
 };
 
 const rclnodejs = (...parts) => join(dependency('rclnodejs'), ...parts);
-const built = () => rclnodejs('build', 'Release', 'rclnodejs.node');
+const builtAddon = () => rclnodejs('build', 'Release', 'rclnodejs.node');
 
-/** node-gyp needs Node's own headers: those installed with Node if there are any, so that nothing is downloaded. */
+/** node-gyp needs the headers of Node. It downloads them unless they are installed with Node. */
 function headerOptions() {
   const prefix = dirname(dirname(process.execPath));
   return existsSync(join(prefix, 'include', 'node', 'common.gypi')) ? [`--nodedir=${prefix}`] : [];
 }
 
 /**
- * Builds rclnodejs in a scratch folder, because node-gyp's makefiles break at a path with a space, and puts the result
- * in its place.
+ * Builds rclnodejs in a temporary directory, because the makefiles of node-gyp do not support spaces in paths, and copies the
+ * result into the package.
  */
-async function build(log, env) {
-  const scratch = mkdtempSync(join(tmpdir(), 'pi05-rclnodejs-'));
+async function buildRclnodejs(log, env) {
+  const temporary = mkdtempSync(join(tmpdir(), 'pi05-rclnodejs-'));
   try {
     const home = realpathSync(rclnodejs());
     for (const name of ['rclnodejs', 'node-addon-api']) {
-      cpSync(name === 'rclnodejs' ? home : dependency(name, home), join(scratch, 'node_modules', name), {
+      cpSync(name === 'rclnodejs' ? home : dependency(name, home), join(temporary, 'node_modules', name), {
         recursive: true,
         filter: (path) => !/\/rclnodejs\/(prebuilds|build|generated|node_modules)$/.test(path),
       });
     }
-    const ros = join(scratch, 'ros');
+    const ros = join(temporary, 'ros');
     if (!sourcedRos()) symlinkSync(venv, ros);
     const gyp = join(dependency('node-gyp', home), 'bin', 'node-gyp.js');
     await run(log, process.execPath, [gyp, 'rebuild', '-j', '2', ...headerOptions()], {
-      cwd: join(scratch, 'node_modules', 'rclnodejs'),
+      cwd: join(temporary, 'node_modules', 'rclnodejs'),
       env: { ...env, PATH: `${join(ros, 'bin')}:${env.PATH}`, NODE_PATH: dirname(home) },
     });
     mkdirSync(rclnodejs('build', 'Release'), { recursive: true });
-    // Whole or not at all: a kill in between leaves the old one.
-    cpSync(join(scratch, 'node_modules', 'rclnodejs', 'build', 'Release', 'rclnodejs.node'), `${built()}.new`);
-    renameSync(`${built()}.new`, built());
+    // Renamed into place, so that a kill leaves the old file or the new one.
+    cpSync(join(temporary, 'node_modules', 'rclnodejs', 'build', 'Release', 'rclnodejs.node'), `${builtAddon()}.new`);
+    renameSync(`${builtAddon()}.new`, builtAddon());
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    rmSync(temporary, { recursive: true, force: true });
   }
 }
 
-/** Whether rclnodejs brings a binary for this Ubuntu and the ROS 2 in use. */
+/** Whether rclnodejs contains a binary for this Ubuntu and the ROS 2 in use. */
 function prebuiltFits() {
   const check = 'process.exit(require("./scripts/install.cjs").checkPrebuiltBinary() ? 0 : 1)';
   return output(process.execPath, ['-e', check], { cwd: rclnodejs(), env: rosEnvironment() }) !== undefined;
 }
 
-/** rclnodejs against the ROS 2 in use, and its message types. */
+/** Builds rclnodejs for the ROS 2 in use and generates its message types. */
 export const rclnodejsStep = {
   name: 'rclnodejs',
-  title: 'rclnodejs against ROS 2',
+  title: 'rclnodejs for ROS 2',
   inputs() {
     return [manifest.optionalDependencies.rclnodejs, process.versions.modules, rosIdentity(sourcedRos())];
   },
   megabytes: 10,
-  ready: () => existsSync(rclnodejs('generated', 'sensor_msgs')) && (existsSync(built()) || prebuiltFits()),
-  async work(log) {
+  ready: () => existsSync(rclnodejs('generated', 'sensor_msgs')) && (existsSync(builtAddon()) || prebuiltFits()),
+  async execute(log) {
     const env = rosEnvironment();
-    if (!prebuiltFits()) await build(log, env);
+    if (!prebuiltFits()) await buildRclnodejs(log, env);
     await run(log, process.execPath, ['scripts/generate_messages.cjs'], { cwd: rclnodejs(), env });
-    // The generator exits with 0 whatever happened; importing a message shows whether it worked.
+    // The generator always exits with 0; importing a message shows whether it worked.
     const check = 'import r from "rclnodejs"; await r.init(); r.require("sensor_msgs/msg/Image"); r.shutdown();';
     await run(log, process.execPath, ['--input-type=module', '-e', check], { env });
-    // bin/pi05 looks there whether the ROS 2 that is sourced when it starts is the one that this was built for.
+    // bin/pi05 compares it with the ROS 2 that is sourced when it starts.
     writeFileSync(local('ros.distro'), `${env.ROS_DISTRO}\n`);
   },
 };

@@ -2,23 +2,23 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The checkout, or the folder that npm installed this package in; and what set-up keeps there. */
+/** The checkout, or the directory where npm installed this package. `local` is for what setup stores: see CONTRIBUTING.md. */
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const inRoot = (...parts) => join(root, ...parts);
 export const local = (...parts) => join(root, '.pi05', ...parts);
 
-/** Whether npm installed this: compiled, without sources and tests, and its dependencies may lie further up. */
+/** Whether npm installed this package: without sources and tests, and with dependencies in a directory above. */
 export const isInstalled = !existsSync(inRoot('src'));
 
-/** How to set up here, for a sentence. */
+/** The setup command, for error sentences. */
 export const setupCommand = isInstalled ? 'npx pi05 setup' : 'npm run setup';
 
-/** Where a dependency of a package lies: in the nearest node_modules that has it, as Node looks for it; here where none has. */
+/** The directory of a dependency of the package at `from`, resolved as Node does; in this node_modules if it is not installed. */
 export function dependency(name, from = root) {
-  for (let folder = from; ; folder = dirname(folder)) {
-    const candidate = join(folder, 'node_modules', name);
+  for (let directory = from; ; directory = dirname(directory)) {
+    const candidate = join(directory, 'node_modules', name);
     if (existsSync(candidate)) return candidate;
-    if (dirname(folder) === folder) return inRoot('node_modules', name);
+    if (dirname(directory) === directory) return inRoot('node_modules', name);
   }
 }
 

@@ -1,19 +1,19 @@
 import { statfsSync } from 'node:fs';
 
 import { root } from './paths.mjs';
-import { Problem } from './problem.mjs';
 import { basePython } from './python.mjs';
 import { checkSourcedRos, sourcedRos } from './ros.mjs';
 import { output } from './run.mjs';
+import { UserError } from './user-error.mjs';
 
-/** Commands that set-up uses, each with the Debian package it is in. */
+/** Commands that setup uses, with their Debian packages. */
 const COMMANDS = { npm: 'npm', cmake: 'cmake', make: 'make', 'g++': 'g++', flock: 'util-linux' };
 
-/** Libraries that rendering without a screen loads, each with its Debian package; Mesa's driver comes as a third. */
+/** Libraries that headless rendering loads, with their Debian packages. Mesa's driver is a third package. */
 const RENDERING = { 'libEGL.so.1': 'libegl1', 'libOpenGL.so.0': 'libopengl0' };
 const DRIVER = 'libgl1-mesa-dri';
 
-/** What apt installs so that MuJoCo can render without a screen. */
+/** The command that installs what MuJoCo needs for headless rendering. */
 export const RENDERING_REMEDY = `apt-get install ${[...Object.values(RENDERING), DRIVER].join(' ')}`;
 
 function missingLibraries() {
@@ -21,26 +21,26 @@ function missingLibraries() {
   return known === undefined ? [] : Object.keys(RENDERING).filter((library) => !known.includes(library));
 }
 
-/** Refuses a disk on which what these steps make has no room; a step that made its part before overwrites it. */
-export function checkRoom(steps) {
+/** Throws a UserError if the disk has too little space for the steps that have no output yet. */
+export function checkDiskSpace(steps) {
   const needed = steps.filter((step) => !step.ready()).reduce((sum, step) => sum + step.megabytes, 0);
   const { bavail, bsize } = statfsSync(root);
   const free = Math.floor((bavail * bsize) / 1e6);
   if (free < needed) {
-    throw new Problem(
-      `Expected ${needed} MB free for ${root}, found ${free} MB: free some room, or clone it elsewhere.`,
+    throw new UserError(
+      `Expected ${needed} MB free for ${root}, found ${free} MB: free some space, or clone it elsewhere.`,
       2,
     );
   }
 }
 
 /**
- * Each thing set-up cannot bring itself, before any time is spent. Throws a Problem that names the remedy.
+ * Checks everything that setup cannot install itself. Throws a UserError that names the remedy.
  * @param {{rendering: boolean, python: boolean}} needs
  */
 export function checkPrerequisites({ rendering, python }) {
   if (root.includes(':')) {
-    throw new Problem(
+    throw new UserError(
       `Expected a checkout path without ':', which separates paths in ROS 2, found ${root}: move it.`,
       2,
     );
@@ -48,8 +48,8 @@ export function checkPrerequisites({ rendering, python }) {
   const ros = sourcedRos();
   if (ros) checkSourcedRos(ros);
   else if (process.platform !== 'linux' || process.arch !== 'x64') {
-    throw new Problem(
-      `Expected Linux on x86-64, where set-up can bring ROS 2 along, found ${process.platform} on ${process.arch}: install and source ROS 2 Jazzy.`,
+    throw new UserError(
+      `Expected Linux on x86-64, for which setup can install ROS 2, found ${process.platform} on ${process.arch}: install and source ROS 2 Jazzy.`,
       2,
     );
   }
@@ -59,7 +59,7 @@ export function checkPrerequisites({ rendering, python }) {
     const packages = commands.map((command) => COMMANDS[command]);
     packages.push(...libraries.map((library) => RENDERING[library]));
     if (libraries.length > 0) packages.push(DRIVER);
-    throw new Problem(
+    throw new UserError(
       `Not found: ${[...commands, ...libraries].join(', ')}. Remedy: apt-get install ${packages.join(' ')}`,
       2,
     );

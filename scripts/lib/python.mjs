@@ -2,20 +2,20 @@ import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 
 import { inRoot, venv, venvPython } from './paths.mjs';
-import { Problem } from './problem.mjs';
 import { rosEnvFile, rosEnvText, rosEnvironment, rosIdentity, sourcedRos } from './ros.mjs';
 import { output, run } from './run.mjs';
+import { UserError } from './user-error.mjs';
 
 const requirements = (name) => inRoot('scripts', 'requirements', `${name}.txt`);
 
-/** Python versions the ROS 2 wheels exist for. */
+/** The Python versions for which ROS 2 wheels exist: 3.10 to 3.13. */
 const FIRST_MINOR = 10;
 const LAST_MINOR = 13;
 
-/** Pure Python packages that ROS needs and that are published as sources; everything else must come as a wheel. */
+/** Pure Python packages that ROS needs and that are published only as sources. All others must be wheels. */
 const SOURCE_ONLY = 'empy,lark-parser';
 
-/** Asks one interpreter who it is; undefined when there is none of that name. */
+/** The properties of a Python interpreter; undefined if there is none of that name. */
 function probe(name, withRos) {
   const script = [
     'import importlib.util as u, json, platform, sys',
@@ -30,7 +30,7 @@ function probe(name, withRos) {
 
 let chosen;
 
-/** The interpreter that .pi05/venv is made from. Throws a Problem with the remedy when there is none. */
+/** The interpreter for .pi05/venv. Throws a UserError with the remedy if there is none. */
 export function basePython() {
   if (chosen) return chosen;
   const ros = sourcedRos();
@@ -45,7 +45,7 @@ export function basePython() {
       continue;
     }
     if (!found.venv) {
-      throw new Problem(
+      throw new UserError(
         `Python ${found.version} (${found.path}) cannot make virtual environments: apt-get install python3.${found.minor}-venv.`,
         2,
       );
@@ -53,23 +53,23 @@ export function basePython() {
     return (chosen = found);
   }
   if (ros)
-    throw new Problem(
+    throw new UserError(
       `ROS 2 ${ros.distro} is sourced, but no python3 on PATH can import its rclpy: apt-get install ros-${ros.distro}-rclpy.`,
       2,
     );
   const wanted = `Expected Python 3.${FIRST_MINOR} to 3.${LAST_MINOR}`;
   if (unsupported) {
-    throw new Problem(
-      `${wanted}, found ${unsupported.version} (${unsupported.path}): install a supported one beside it, for example apt-get install python3.12-venv.`,
+    throw new UserError(
+      `${wanted}, found ${unsupported.version} (${unsupported.path}): install a supported one in addition, for example apt-get install python3.12-venv.`,
       2,
     );
   }
-  throw new Problem(`${wanted}, found no python3: apt-get install python3 python3-venv.`, 2);
+  throw new UserError(`${wanted}, found no python3: apt-get install python3 python3-venv.`, 2);
 }
 
 /**
- * Three libraries of the wheels link the Python generator libraries without using them, which no process but Python
- * can load.
+ * Three libraries of the wheels link the Python generator libraries without using them. Only a Python process can load those,
+ * so the links are removed.
  */
 async function unlinkPythonGenerators(log) {
   const lib = join(venv, 'lib');
@@ -84,19 +84,19 @@ async function unlinkPythonGenerators(log) {
   }
 }
 
-/** rclnodejs's build finds the prefix by `which ros2`; the wheels have no such command. */
-function markPrefix() {
-  const marker = join(venv, 'bin', 'ros2');
+/** Writes a `ros2` command that only prints an error: the build of rclnodejs finds the ROS 2 prefix with `which ros2`. */
+function writeRos2Stub() {
+  const stub = join(venv, 'bin', 'ros2');
   writeFileSync(
-    marker,
-    '#!/bin/sh\necho "This ROS 2, which set-up brought along, has no command line tools: ros2 needs an installed ROS 2 (docs.ros.org). Without one, bin/pi05 node takes -p NAME:=VALUE." >&2\nexit 1\n',
+    stub,
+    '#!/bin/sh\necho "The ROS 2 that setup installed has no command line tools. The ros2 command needs an installed ROS 2 (docs.ros.org). Without one, set parameters with bin/pi05 node -p NAME:=VALUE." >&2\nexit 1\n',
     {
       mode: 0o755,
     },
   );
 }
 
-/** A Python environment of the checkout's own, with ROS 2 in it unless one is sourced. */
+/** Creates the Python environment of the checkout, with ROS 2 unless one is sourced. */
 export const pythonStep = {
   name: 'python',
   get title() {
@@ -113,7 +113,7 @@ export const pythonStep = {
   },
   ready: () => existsSync(venvPython),
   megabytes: 450,
-  async work(log) {
+  async execute(log) {
     const ros = sourcedRos();
     const python = basePython();
     rmSync(venv, { recursive: true, force: true });
@@ -126,7 +126,7 @@ export const pythonStep = {
     ]);
     if (!ros) {
       await unlinkPythonGenerators(log);
-      markPrefix();
+      writeRos2Stub();
     }
     writeFileSync(rosEnvFile, ros ? '' : rosEnvText());
     await run(log, venvPython, ['-c', 'import rclpy, sensor_msgs.msg, mujoco, matplotlib, pytest'], {

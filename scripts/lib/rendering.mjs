@@ -1,7 +1,7 @@
 import { venvPython } from './paths.mjs';
 import { RENDERING_REMEDY } from './prerequisites.mjs';
-import { Problem } from './problem.mjs';
 import { CommandFailed, run } from './run.mjs';
+import { UserError } from './user-error.mjs';
 
 const RENDER = `
 import mujoco
@@ -13,20 +13,20 @@ with mujoco.Renderer(model, 48, 64) as renderer:
     print(renderer.render().shape)
 `;
 
-/** Renders one picture without a screen, as the simulated arm's cameras do. */
+/** Checks that an image can be rendered without a screen, as the cameras of the simulated arm do. */
 export const renderingStep = {
   name: 'rendering',
   title: 'Headless rendering',
   inputs: () => [RENDER, process.env.MUJOCO_GL ?? ''],
   ready: () => true,
   megabytes: 0,
-  async work(log) {
+  async execute(log) {
     try {
       await run(log, venvPython, ['-c', RENDER], { env: { MUJOCO_GL: 'egl', ...process.env } });
     } catch (error) {
       if (!(error instanceof CommandFailed)) throw error;
-      throw new Problem(
-        `MuJoCo could not render without a screen through EGL (${log.path}). Remedy: ${RENDERING_REMEDY}`,
+      throw new UserError(
+        `MuJoCo cannot render without a screen through EGL (log: ${log.path}). Remedy: ${RENDERING_REMEDY}`,
         2,
       );
     }

@@ -2,16 +2,16 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { local, venv } from './paths.mjs';
-import { Problem } from './problem.mjs';
+import { UserError } from './user-error.mjs';
 
-/** The ROS 2 whose environment this process was started in, or undefined: then set-up brings its own. */
+/** The ROS 2 that is sourced in the environment, or undefined; then setup installs its own. */
 export function sourcedRos(env = process.env) {
   const { AMENT_PREFIX_PATH: prefixes, ROS_DISTRO: distro } = env;
   if (!prefixes || !distro || prefixes === venv) return undefined;
   return { prefixes, distro };
 }
 
-/** What is built against and what the node's messages are, each a package of a ROS 2. */
+/** The ROS 2 packages that rclnodejs is compiled with and that define the messages of the node. */
 const PACKAGES = [
   ...['rcl', 'rcl_action', 'rcl_lifecycle', 'rclpy'],
   ...['diagnostic_msgs', 'lifecycle_msgs', 'rosgraph_msgs', 'sensor_msgs', 'std_msgs', 'std_srvs', 'trajectory_msgs'],
@@ -19,27 +19,30 @@ const PACKAGES = [
 
 const prefixOf = (ros, name) => ros.prefixes.split(':').find((prefix) => existsSync(join(prefix, 'share', name)));
 
-/** Which ROS 2 it is, the same whatever workspaces are sourced on top of it. */
+/** Identifies a ROS 2 installation, independent of the workspaces that are sourced on top of it. */
 export const rosIdentity = (ros) => (ros ? `${ros.distro} ${prefixOf(ros, 'rcl')}` : 'wheels');
 
-const OR_NONE = 'or start from a shell that sources none to use the ROS 2 that set-up brings';
+const ALTERNATIVE = 'or start from a shell without a sourced ROS 2 to use the one that setup installs';
 
-/** Refuses a sourced ROS that is older than Jazzy (distribution names go up the alphabet) or not whole. */
+/** Throws a UserError if a sourced ROS 2 is older than Jazzy (distribution names are in alphabetical order) or incomplete. */
 export function checkSourcedRos(ros) {
   if (ros.distro !== 'rolling' && ros.distro < 'jazzy') {
-    throw new Problem(`Expected ROS 2 Jazzy or later, found ${ros.distro} sourced: source a later one, ${OR_NONE}.`, 2);
-  }
-  const absent = PACKAGES.filter((name) => prefixOf(ros, name) === undefined);
-  if (absent.length === PACKAGES.length) {
-    throw new Problem(
-      `Expected ROS 2 ${ros.distro} in AMENT_PREFIX_PATH, found no package of it in ${ros.prefixes}: source its setup file, ${OR_NONE}.`,
+    throw new UserError(
+      `Expected ROS 2 Jazzy or later, found ${ros.distro} sourced: source a later one, ${ALTERNATIVE}.`,
       2,
     );
   }
-  if (absent.length > 0) {
-    const remedy = absent.map((name) => `ros-${ros.distro}-${name.replaceAll('_', '-')}`).join(' ');
-    throw new Problem(
-      `Expected ROS 2 ${ros.distro} with ${absent.join(', ')}, found none in ${ros.prefixes}: apt-get install ${remedy}, ${OR_NONE}.`,
+  const missing = PACKAGES.filter((name) => prefixOf(ros, name) === undefined);
+  if (missing.length === PACKAGES.length) {
+    throw new UserError(
+      `Expected ROS 2 ${ros.distro} in AMENT_PREFIX_PATH, found no package of it in ${ros.prefixes}: source its setup file, ${ALTERNATIVE}.`,
+      2,
+    );
+  }
+  if (missing.length > 0) {
+    const remedy = missing.map((name) => `ros-${ros.distro}-${name.replaceAll('_', '-')}`).join(' ');
+    throw new UserError(
+      `Expected ROS 2 ${ros.distro} with ${missing.join(', ')}, found none in ${ros.prefixes}: apt-get install ${remedy}, ${ALTERNATIVE}.`,
       2,
     );
   }
@@ -51,7 +54,7 @@ function sitePackages() {
   return join(lib, python, 'site-packages');
 }
 
-/** What a shell would export had it sourced the ROS 2 in .pi05/venv; [] before that exists. */
+/** The environment variables of the ROS 2 in .pi05/venv; [] before it is installed. */
 export function wheelsEnvironment() {
   if (!existsSync(join(venv, 'lib'))) return [];
   const packages = sitePackages();
@@ -67,7 +70,7 @@ export function wheelsEnvironment() {
   ];
 }
 
-/** This process's environment with a ROS 2 in it: the sourced one, or the one in .pi05/venv. */
+/** The environment of this process with a ROS 2: the sourced one, or the one in .pi05/venv. */
 export function rosEnvironment(env = process.env) {
   if (sourcedRos(env)) return { ...env };
   const result = { ...env };
@@ -77,8 +80,9 @@ export function rosEnvironment(env = process.env) {
   return result;
 }
 
-/** The same as a file of shell exports. */
 export const rosEnvFile = local('ros.env');
+
+/** The variables of `wheelsEnvironment` as shell exports: the content of `rosEnvFile`. */
 export function rosEnvText() {
   const quote = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
   return wheelsEnvironment()

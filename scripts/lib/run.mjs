@@ -3,9 +3,9 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs
 import { constants } from 'node:os';
 
 import { local, root } from './paths.mjs';
-import { Problem } from './problem.mjs';
+import { UserError } from './user-error.mjs';
 
-/** What a failed command said last. */
+/** A command that did not exit with 0, and its output. */
 export class CommandFailed extends Error {
   constructor(command, log, text, reason) {
     super(`${command} ${reason}`);
@@ -13,38 +13,38 @@ export class CommandFailed extends Error {
     this.text = text;
   }
 
-  /** The last lines of the log, for the person who has to mend it. */
+  /** The last lines of the output. */
   tail(lines = 15) {
     return this.text.trimEnd().split('\n').slice(-lines).join('\n');
   }
 }
 
 let inherited = [];
-let working;
+let loggedChild;
 
 /**
- * File descriptors every child keeps open: the set-up lock lives as long as anything that set-up started,
- * so that a killed set-up's orphans are waited for.
+ * Lets every child inherit a file descriptor. With the descriptor of the setup lock, the next setup also waits for children of
+ * a setup that was killed.
  */
 export function inheritDescriptor(descriptor) {
   inherited = [descriptor];
 }
 
 /**
- * A signal ends what is under way and then this process. Ctrl-C on a terminal reaches the children by itself; a child
- * that has this terminal is waited for, so that its last words are read.
+ * A signal ends the running child and then this process. On a terminal, Ctrl-C also reaches the children directly. This process
+ * waits for a child that uses the terminal, so that its last output is not lost.
  */
-let foreground;
+let attachedChild;
 let endedBy;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
     endedBy = 128 + constants.signals[signal];
-    if (signal !== 'SIGINT' || !process.stdin.isTTY) (foreground ?? working)?.kill(signal);
-    if (!foreground) process.exit(endedBy);
+    if (signal !== 'SIGINT' || !process.stdin.isTTY) (attachedChild ?? loggedChild)?.kill(signal);
+    if (!attachedChild) process.exit(endedBy);
   });
 }
 
-/** A log file of a step's commands, under .pi05/logs. */
+/** The log file of a step, in .pi05/logs. */
 export class Log {
   constructor(name) {
     mkdirSync(local('logs'), { recursive: true });
@@ -73,36 +73,36 @@ export async function run(log, command, args, options = {}) {
     env: options.env ?? process.env,
     stdio: ['ignore', log.descriptor, log.descriptor, ...inherited],
   });
-  working = child;
+  loggedChild = child;
   const reason = await new Promise((resolve) => {
     child.once('error', (error) => resolve(`could not start: ${error.message}`));
     child.once('close', (code, signal) =>
       resolve(code === 0 ? '' : signal ? `was ended by ${signal}` : `exited with ${code}`),
     );
   });
-  working = undefined;
+  loggedChild = undefined;
   if (reason) throw new CommandFailed(command, log.path, readFileSync(log.path, 'utf8'), reason);
 }
 
-/** A short command's standard output, or undefined when it fails. */
+/** The standard output of a short command, or undefined if it fails. */
 export function output(command, args, options = {}) {
   const stdio = ['ignore', 'pipe', 'pipe'];
   const result = spawnSync(command, args, { encoding: 'utf8', cwd: root, stdio, ...options });
   return result.status === 0 ? result.stdout.trim() : undefined;
 }
 
-/** Runs a command on this terminal and gives its exit status (128 + n after signal n). */
-export function runHere(command, args, options = {}) {
+/** Runs a command on this terminal. Resolves with its exit status (128 + n after signal n). */
+export function runAttached(command, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: options.cwd ?? root,
       env: options.env ?? process.env,
       stdio: options.stdio ?? 'inherit',
     });
-    foreground = child;
-    child.once('error', (error) => reject(new Problem(`Could not start ${command}: ${error.message}.`)));
+    attachedChild = child;
+    child.once('error', (error) => reject(new UserError(`Could not start ${command}: ${error.message}.`)));
     child.once('close', (code, signal) => {
-      foreground = undefined;
+      attachedChild = undefined;
       if (endedBy) process.exit(endedBy);
       resolve(code ?? 128 + constants.signals[signal]);
     });

@@ -4,17 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { local, root } from './paths.mjs';
-import { Problem } from './problem.mjs';
 import { CommandFailed, Log } from './run.mjs';
+import { UserError } from './user-error.mjs';
 
 /**
- * A step of set-up:
- * - `name`: of its stamp and its log; `title`: of its progress line;
- * - `inputs()`: strings that decide whether it is stale;
- * - `ready()`: whether what it made is still there;
- * - `megabytes`: about what it makes, here;
- * - `work(log)`: makes it. Must be safe to repeat after a kill at any point.
- * @typedef {{name: string, title: string, inputs: () => string[], ready: () => boolean, megabytes: number, work: (log: Log) => Promise<void>}} Step
+ * A step of setup:
+ * - `name`: names its stamp and its log; `title`: for progress lines;
+ * - `inputs()`: strings; the step is out of date when they change;
+ * - `ready()`: whether its output exists;
+ * - `megabytes`: approximate size of its output;
+ * - `execute(log)`: creates the output. Must be repeatable after a kill at any point.
+ * @typedef {{name: string, title: string, inputs: () => string[], ready: () => boolean, megabytes: number, execute: (log: Log) => Promise<void>}} Step
  */
 
 const stampPath = (step) => local('stamps', step.name);
@@ -25,51 +25,51 @@ function fingerprint(step) {
   return hash.digest('hex');
 }
 
-/** Whether a step's inputs are those of its last success and its outputs are still there. */
-export function isFresh(step) {
+/** Whether the inputs of a step are those of its last success and its output exists. */
+export function isUpToDate(step) {
   const path = stampPath(step);
   return existsSync(path) && readFileSync(path, 'utf8') === fingerprint(step) && step.ready();
 }
 
-/** Makes a step stale. */
-export function forget(step) {
+/** Makes a step out of date. */
+export function markStale(step) {
   rmSync(stampPath(step), { force: true });
 }
 
 const NO_NETWORK =
   /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|getaddrinfo|NewConnectionError|name resolution|Network is unreachable|Failed to establish a new connection/;
 
-const NO_ROOM = /ENOSPC|EDQUOT|No space left on device|Disk quota exceeded/;
+const NO_SPACE = /ENOSPC|EDQUOT|No space left on device|Disk quota exceeded/;
 
-/** Runs one stale step with its progress lines; the stamp is written only after it succeeded. */
-export async function perform(step, number, count) {
+/** Runs one step and prints its progress. Writes the stamp after success. */
+export async function runStep(step, number, count) {
   const started = performance.now();
   const key = fingerprint(step);
   const label = `[${number}/${count}] ${step.title}`;
   const seconds = () => ((performance.now() - started) / 1000).toFixed(1);
   process.stderr.write(`${label} …\n`);
-  const beat = setInterval(() => process.stderr.write(`${label} … ${seconds()} s\n`), 15_000);
+  const progress = setInterval(() => process.stderr.write(`${label} … ${seconds()} s\n`), 15_000);
   const log = new Log(step.name);
   try {
-    forget(step);
-    await step.work(log);
+    markStale(step);
+    await step.execute(log);
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
     if (NO_NETWORK.test(error.text)) {
-      throw new Problem(
-        `${step.title} could not be downloaded: connect to the network and start again (log: ${error.log}).`,
+      throw new UserError(
+        `${step.title}: the download failed. Connect to the network and start again (log: ${error.log}).`,
       );
     }
-    if (NO_ROOM.test(error.text)) {
-      throw new Problem(
-        `${step.title} found no room on the disk: free some in ${root} or in ${tmpdir()} and start again (log: ${error.log}).`,
+    if (NO_SPACE.test(error.text)) {
+      throw new UserError(
+        `${step.title}: the disk is full. Free some space in ${root} or ${tmpdir()} and start again (log: ${error.log}).`,
       );
     }
-    throw new Problem(
+    throw new UserError(
       `${error.tail()}\n\n${step.title} failed after ${seconds()} s: ${error.message} (log: ${error.log}).`,
     );
   } finally {
-    clearInterval(beat);
+    clearInterval(progress);
     log.close();
   }
   mkdirSync(local('stamps'), { recursive: true });
@@ -78,8 +78,8 @@ export async function perform(step, number, count) {
   process.stderr.write(`${label} done in ${seconds()} s\n`);
 }
 
-/** Names and contents of the files under the given paths (relative to the checkout), as step inputs. */
-export function contents(...paths) {
+/** Names and contents of the files at the given paths (relative to the checkout), as inputs of a step. */
+export function fileContents(...paths) {
   const found = [];
   const visit = (path) => {
     const full = join(root, path);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { inRoot, nativeBuild, venvPython } from './paths.mjs';
 import { rosEnvironment } from './ros.mjs';
-import { runHere } from './run.mjs';
+import { runAttached } from './run.mjs';
 
 /**
  * The result of a suite. A runner that crashed or that ran no test counts as one failure more.
@@ -22,7 +22,7 @@ const report = (name) => inRoot('build', 'reports', name);
  */
 async function suite(file, read, command, args, env) {
   rmSync(file, { force: true });
-  const status = await runHere(command, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
+  const status = await runAttached(command, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
   if (!existsSync(file)) return { passed: 0, failed: 1, skips: [], problem: `no report, exit status ${status}` };
   const result = read(readFileSync(file, 'utf8'));
   if (result.passed + result.failed === 0) return { ...result, failed: 1, problem: 'ran no test' };

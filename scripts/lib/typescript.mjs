@@ -2,27 +2,27 @@ import { existsSync } from 'node:fs';
 
 import { inRoot } from './paths.mjs';
 import { run } from './run.mjs';
-import { contents } from './steps.mjs';
+import { fileContents } from './steps.mjs';
 
 const tsc = (log, project) =>
   run(log, process.execPath, [inRoot('node_modules', 'typescript', 'bin', 'tsc'), '-p', project]);
 
-/** src/ to dist/. */
+/** Compiles src/ to dist/. */
 export const typescriptStep = {
   name: 'typescript',
   title: 'TypeScript',
-  inputs: () => contents('src', 'tsconfig.json', 'package-lock.json'),
+  inputs: () => fileContents('src', 'tsconfig.json', 'package-lock.json'),
   ready: () => existsSync(inRoot('dist', 'cli', 'main.js')),
   megabytes: 5,
-  work: (log) => tsc(log, inRoot('tsconfig.json')),
+  execute: (log) => tsc(log, inRoot('tsconfig.json')),
 };
 
-/** src/ and test/unit to build/test/, which jest runs. */
+/** Compiles src/ and test/unit to build/test/, where jest runs them. */
 export const unitTestsStep = {
   name: 'unit-tests',
   title: 'Unit tests (compile)',
-  inputs: () => contents('src', 'test/unit', 'test/tsconfig.json', 'tsconfig.json', 'package-lock.json'),
+  inputs: () => fileContents('src', 'test/unit', 'test/tsconfig.json', 'tsconfig.json', 'package-lock.json'),
   ready: () => existsSync(inRoot('build', 'test', 'test', 'unit')),
   megabytes: 5,
-  work: (log) => tsc(log, inRoot('test', 'tsconfig.json')),
+  execute: (log) => tsc(log, inRoot('test', 'tsconfig.json')),
 };

@@ -1,4 +1,4 @@
-/** What goes into the npm package and into the ROS package's node_modules. */
+/** The files of the npm package and the node_modules of the ROS package. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { expect, test } from '@jest/globals';
 
 import { packageRoot } from '../root.js';
 
-/** Reads a module of scripts/, which is plain Node, in a process of its own. */
+/** Evaluates an expression with a module of scripts/, which is plain Node, in a separate process. */
 function evaluate(expression: string): unknown {
   const { stdout, stderr } = spawnSync(
     process.execPath,
@@ -32,7 +32,7 @@ function packed(): string[] {
   return entry?.files.map(({ path }) => path) ?? [];
 }
 
-test('the_npm_package_holds_what_setting_it_up_needs_and_no_sources', () => {
+test('the_npm_package_contains_what_setup_needs_and_no_sources', () => {
   const files = packed();
   const needed = [
     'bin/pi05',
@@ -56,7 +56,7 @@ test('the_npm_package_holds_what_setting_it_up_needs_and_no_sources', () => {
   expect(files.filter((file) => /^(src|test|build|\.pi05|node_modules)\/|__pycache__|\.tgz$/.test(file))).toEqual([]);
 });
 
-test('the_ros_package_gets_the_modules_of_run_time_and_none_that_only_compile_or_test', () => {
+test('the_ros_package_contains_the_runtime_dependencies_and_no_build_or_test_dependencies', () => {
   const modules = evaluate('(await import("./scripts/lib/modules.mjs")).runtimeModules()') as string[];
   const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
     dependencies: Record<string, string>;

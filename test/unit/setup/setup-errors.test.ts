@@ -1,6 +1,6 @@
 /**
- * What a newcomer's machine may lack: set-up says it in one sentence with the remedy before it spends any time. A copy of
- * the scripts, started with a PATH on which only the named commands are.
+ * The errors of setup on a machine that lacks something: one sentence with the remedy, before any step runs. The tests run a
+ * copy of the scripts with a PATH that contains only the given commands.
  */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 
 import { packageRoot } from '../root.js';
 
-const scratch = mkdtempSync(join(tmpdir(), "pi05 first'contact-"));
+const scratch = mkdtempSync(join(tmpdir(), "pi05 setup'errors-"));
 const checkout = join(scratch, 'checkout');
 const bin = join(scratch, 'bin');
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -23,14 +23,14 @@ beforeAll(() => {
   }
 });
 
-/** A command that exits with 0, or one that runs `script`. */
+/** Creates a command that runs `script`. */
 function command(name: string, script = 'exit 0'): void {
   rmSync(join(bin, name), { force: true });
   writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`);
   chmodSync(join(bin, name), 0o755);
 }
 
-/** A Python of this version: it answers what set-up asks of it. */
+/** Creates a Python of a version, which prints the properties that setup queries. */
 function python(name: string, version: string, { venv = true, rclpy = false } = {}): void {
   const [, minor] = version.split('.');
   command(name, `echo '${JSON.stringify({ path: `/usr/bin/${name}`, minor: Number(minor), version, venv, rclpy })}'`);
@@ -47,7 +47,7 @@ beforeEach(() => {
   python('python3', '3.12.3');
 });
 
-function setUp(env: NodeJS.ProcessEnv = {}, ...argv: string[]) {
+function runSetup(env: NodeJS.ProcessEnv = {}, ...argv: string[]) {
   const { status, stderr } = spawnSync(join(checkout, 'bin', 'pi05'), ['setup', ...argv], {
     encoding: 'utf8',
     env: { PATH: bin, ...env },
@@ -55,72 +55,74 @@ function setUp(env: NodeJS.ProcessEnv = {}, ...argv: string[]) {
   return { status, stderr };
 }
 
-const says = (sentence: RegExp | string) => ({
+const fails = (sentence: RegExp | string) => ({
   status: 2,
   stderr: typeof sentence === 'string' ? `${sentence}\n` : expect.stringMatching(sentence),
 });
 
 test('names_every_missing_command_with_one_remedy', () => {
   for (const name of ['cmake', 'g++', 'flock']) rmSync(join(bin, name));
-  expect(setUp()).toEqual(says('Not found: cmake, g++, flock. Remedy: apt-get install cmake g++ util-linux'));
+  expect(runSetup()).toEqual(fails('Not found: cmake, g++, flock. Remedy: apt-get install cmake g++ util-linux'));
 });
 
-test('an_old_node_is_told_apart_before_it_reads_a_script', () => {
+test('an_old_node_is_rejected_before_it_reads_a_script', () => {
   command('node', '[ "$1" = --version ] && echo v12.22.9 || exit 99');
-  expect(setUp()).toEqual(
-    says(/^ENVIRONMENT: Expected Node\.js 20\.20 or later, found 12\.22\.9 \(.*\): install .*\n$/),
+  expect(runSetup()).toEqual(
+    fails(/^ENVIRONMENT: Expected Node\.js 20\.20 or later, found 12\.22\.9 \(.*\): install .*\n$/),
   );
 });
 
 test.each(['v20.19.5', 'v18.20.4'])('node_%s_is_too_old', (version) => {
   command('node', `[ "$1" = --version ] && echo ${version} || exit 99`);
-  expect(setUp().status).toBe(2);
+  expect(runSetup().status).toBe(2);
 });
 
 test.each(['v20.20.0', 'v22.1.0', 'v24.11.1'])('node_%s_is_new_enough', (version) => {
   command('node', `[ "$1" = --version ] && echo ${version} || exit 99`);
-  expect(setUp().status).toBe(99);
+  expect(runSetup().status).toBe(99);
 });
 
 test('no_node_is_one_sentence', () => {
   rmSync(join(bin, 'node'));
-  expect(setUp()).toEqual(says(/^ENVIRONMENT: Expected Node\.js 20\.20 or later on PATH, found none: install .*\n$/));
+  expect(runSetup()).toEqual(
+    fails(/^ENVIRONMENT: Expected Node\.js 20\.20 or later on PATH, found none: install .*\n$/),
+  );
 });
 
 test.each(['3.9.18', '3.14.0'])('python_%s_is_named_with_what_to_install', (version) => {
   python('python3', version);
-  expect(setUp()).toEqual(
-    says(
-      `Expected Python 3.10 to 3.13, found ${version} (/usr/bin/python3): install a supported one beside it, for example apt-get install python3.12-venv.`,
+  expect(runSetup()).toEqual(
+    fails(
+      `Expected Python 3.10 to 3.13, found ${version} (/usr/bin/python3): install a supported one in addition, for example apt-get install python3.12-venv.`,
     ),
   );
 });
 
 test('a_python_without_venv_names_the_package', () => {
   python('python3', '3.12.3', { venv: false });
-  expect(setUp()).toEqual(
-    says('Python 3.12.3 (/usr/bin/python3) cannot make virtual environments: apt-get install python3.12-venv.'),
+  expect(runSetup()).toEqual(
+    fails('Python 3.12.3 (/usr/bin/python3) cannot make virtual environments: apt-get install python3.12-venv.'),
   );
 });
 
 test('no_python_is_one_sentence', () => {
   rmSync(join(bin, 'python3'));
-  expect(setUp()).toEqual(
-    says('Expected Python 3.10 to 3.13, found no python3: apt-get install python3 python3-venv.'),
+  expect(runSetup()).toEqual(
+    fails('Expected Python 3.10 to 3.13, found no python3: apt-get install python3 python3-venv.'),
   );
 });
 
-test('an_older_ros_is_named_with_both_ways_out', () => {
-  expect(setUp({ AMENT_PREFIX_PATH: '/opt/ros/humble', ROS_DISTRO: 'humble' })).toEqual(
-    says(
-      /^Expected ROS 2 Jazzy or later, found humble sourced: source a later one, or start from a shell that sources none .*\.\n$/,
+test('an_older_ros_is_named_with_both_remedies', () => {
+  expect(runSetup({ AMENT_PREFIX_PATH: '/opt/ros/humble', ROS_DISTRO: 'humble' })).toEqual(
+    fails(
+      /^Expected ROS 2 Jazzy or later, found humble sourced: source a later one, or start from a shell without a sourced ROS 2 .*\.\n$/,
     ),
   );
 });
 
-test('a_ros_that_is_not_there_is_named', () => {
-  expect(setUp({ AMENT_PREFIX_PATH: '/opt/ros/jazzy-gone', ROS_DISTRO: 'jazzy' })).toEqual(
-    says(
+test('a_ros_that_does_not_exist_is_named', () => {
+  expect(runSetup({ AMENT_PREFIX_PATH: '/opt/ros/jazzy-gone', ROS_DISTRO: 'jazzy' })).toEqual(
+    fails(
       /^Expected ROS 2 jazzy in AMENT_PREFIX_PATH, found no package of it in \/opt\/ros\/jazzy-gone: source .*\.\n$/,
     ),
   );
@@ -132,15 +134,15 @@ test('a_ros_with_a_part_missing_names_its_package', () => {
   for (const name of [...parts, 'std_msgs', 'std_srvs', 'trajectory_msgs']) {
     mkdirSync(join(prefix, 'share', name), { recursive: true });
   }
-  expect(setUp({ AMENT_PREFIX_PATH: prefix, ROS_DISTRO: 'jazzy' })).toEqual(
-    says(
+  expect(runSetup({ AMENT_PREFIX_PATH: prefix, ROS_DISTRO: 'jazzy' })).toEqual(
+    fails(
       /^Expected ROS 2 jazzy with diagnostic_msgs, found none in .*: apt-get install ros-jazzy-diagnostic-msgs, or .*\.\n$/,
     ),
   );
 });
 
 test('a_wrong_argument_names_the_help', () => {
-  expect(setUp({}, '--renderin')).toEqual(says(/^Unknown option '--renderin'.*see pi05 setup --help\.\n$/));
+  expect(runSetup({}, '--renderin')).toEqual(fails(/^Unknown option '--renderin'.*see pi05 setup --help\.\n$/));
 });
 
 test('a_node_for_another_ros_than_the_sourced_one_does_not_start', () => {
@@ -161,32 +163,32 @@ test('a_node_for_another_ros_than_the_sourced_one_does_not_start', () => {
   );
 });
 
-test('a_home_that_cannot_be_written_is_replaced_by_one_of_its_own', () => {
+test('a_home_that_cannot_be_written_is_replaced_by_one_in_the_checkout', () => {
   command('node', '[ "$1" = --version ] && echo v20.20.2 || echo "$HOME" >&2');
   symlinkSync(spawnSync('sh', ['-c', 'command -v mkdir'], { encoding: 'utf8' }).stdout.trim(), join(bin, 'mkdir'));
   const nowhere = join(checkout, 'package.json', 'home'); // below a file
-  expect(setUp({ HOME: nowhere }).stderr).toBe(`${join(checkout, '.pi05', 'home')}\n`);
-  expect(setUp({ HOME: scratch }).stderr).toBe(`${scratch}\n`);
+  expect(runSetup({ HOME: nowhere }).stderr).toBe(`${join(checkout, '.pi05', 'home')}\n`);
+  expect(runSetup({ HOME: scratch }).stderr).toBe(`${scratch}\n`);
 });
 
 test.each([
   ['Unix Makefiles', false],
   ['Ninja', true],
-])('what_a_killed_build_left_half_done_under_%s_is_kept_%s', (generator, kept) => {
+])('the_files_of_a_killed_build_with_%s_are_kept_%s', (generator, kept) => {
   const build = join(checkout, 'build', 'native');
   mkdirSync(build, { recursive: true });
   const cache = [`CMAKE_HOME_DIRECTORY:INTERNAL=${join(checkout, 'native')}`, `CMAKE_GENERATOR:INTERNAL=${generator}`];
   writeFileSync(join(build, 'CMakeCache.txt'), `${cache.join('\n')}\n`);
-  for (const name of ['under-way', 'half.o']) writeFileSync(join(build, name), '');
-  // There is no cmake-js here, so the work ends right after it looked at what was left.
-  const work = `const { nativeStep } = await import('./scripts/lib/native.mjs');
+  for (const name of ['build-in-progress', 'half.o']) writeFileSync(join(build, name), '');
+  // There is no cmake-js here, so the step fails after it has checked the build directory.
+  const script = `const { nativeStep } = await import('./scripts/lib/native.mjs');
     const { Log } = await import('./scripts/lib/run.mjs');
-    await nativeStep.work(new Log('native')).catch((error) => process.stdout.write(error.name));`;
-  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', work], {
+    await nativeStep.execute(new Log('native')).catch((error) => process.stdout.write(error.name));`;
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
     cwd: checkout,
     encoding: 'utf8',
   });
   expect(stdout).toBe('Error');
   expect(existsSync(join(build, 'half.o'))).toBe(kept);
-  expect(existsSync(join(build, 'under-way'))).toBe(false);
+  expect(existsSync(join(build, 'build-in-progress'))).toBe(false);
 });
