@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 
 import { inRoot } from './paths.mjs';
 import { run } from './run.mjs';
@@ -17,12 +17,15 @@ export const typescriptStep = {
   execute: (log) => tsc(log, inRoot('tsconfig.json')),
 };
 
-/** Compiles src/ and test/unit to build/test/, where jest runs them. */
+/** Compiles src/ and test/unit to build/test/, where jest runs them. Removes the output of sources that no longer exist. */
 export const unitTestsStep = {
   name: 'unit-tests',
   title: 'Unit tests (compile)',
   inputs: () => fileContents('src', 'test/unit', 'test/tsconfig.json', 'tsconfig.json', 'package-lock.json'),
   ready: () => existsSync(inRoot('build', 'test', 'test', 'unit')),
   megabytes: 5,
-  execute: (log) => tsc(log, inRoot('test', 'tsconfig.json')),
+  async execute(log) {
+    rmSync(inRoot('build', 'test'), { recursive: true, force: true });
+    await tsc(log, inRoot('test', 'tsconfig.json'));
+  },
 };
