@@ -181,12 +181,12 @@ class Robot:
     # Waiting. Every wait ends with an event or fails after DEADLINE.
 
     def wait_until(self, condition, what, repeat=None):
-        """Spins until `condition()` is true and returns its value. Calls `repeat` about ten times per second meanwhile."""
+        """Spins until `condition()` is true and returns its value. Calls `repeat` ten times per second while it waits."""
         deadline = time.monotonic() + DEADLINE
         next_call = 0.0
         while not (value := condition()):
             now = time.monotonic()
-            assert now < deadline, f"{what} did not happen within {DEADLINE:g} s"
+            assert now < deadline, f"timed out after {DEADLINE:g} s waiting for {what}"
             if repeat is not None and now >= next_call:
                 repeat()
                 next_call = now + 0.1
