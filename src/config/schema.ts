@@ -1,6 +1,6 @@
 /**
  * Every parameter of the node, declared once. The TypeScript types, the ROS declarations, the checks of parameter files and
- * docs/parameters.md come from this table. Rules between parameters are in `rules.ts`.
+ * docs/parameters.md come from this table, which is why it is one long file. Rules between parameters are in `rules.ts`.
  */
 
 import { IMAGE_SLOTS } from '../frame/frame.js';
