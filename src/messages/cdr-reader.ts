@@ -9,9 +9,9 @@ const strictText = new TextDecoder('utf-8', { fatal: true });
 const lenientText = new TextDecoder('utf-8');
 
 /**
- * Reads plain CDR and refuses what the bytes do not hold. Every length is compared with the bytes that are left before
- * anything is read or allocated, because `CdrReader` itself reads past the end of its view into the rest of the buffer.
- * Bytes after the last field are ignored: rclpy's own `serialize_message` leaves up to 12 of them.
+ * A CDR reader with bounds checks. `CdrReader` reads past the end of its view into the rest of the buffer, so every length
+ * is compared with the remaining bytes before anything is read or allocated. Bytes after the last field are ignored: rclpy's
+ * `serialize_message` leaves up to 12 of them.
  */
 export class BoundedReader {
   readonly #bytes: Uint8Array;
@@ -36,27 +36,27 @@ export class BoundedReader {
     this.#reader = new CdrReader(bytes);
   }
 
-  /** A refusal of this message: `sentence` continues with the topic. */
+  /** A refusal of this message. The topic is appended to `sentence`. */
   refusal(sentence: string): Refusal {
     return new Refusal(this.code, `${sentence} from ${this.topic}`, this.topic);
   }
 
   uint8(field: string): number {
-    this.#need(1, 1, field);
+    this.#require(1, 1, field);
     return this.#reader.uint8();
   }
 
   int32(field: string): number {
-    this.#need(4, 4, field);
+    this.#require(4, 4, field);
     return this.#reader.int32();
   }
 
   uint32(field: string): number {
-    this.#need(4, 4, field);
+    this.#require(4, 4, field);
     return this.#reader.uint32();
   }
 
-  /** Undecodable bytes become U+FFFD, or are refused where `strict`. */
+  /** Bytes that are not UTF-8 become U+FFFD, or are refused if `strict`. */
   string(field: string, strict = false): string {
     const length = this.uint32(field);
     if (length === 0) return '';
@@ -77,35 +77,36 @@ export class BoundedReader {
     return this.sequence(field, 4, (element) => this.string(element));
   }
 
-  /** A sequence whose elements take `least` bytes or more each; `read` gets the name of its element. */
-  sequence<T>(field: string, least: number, read: (element: string) => T): T[] {
+  /** @param minBytes of one element. @param read reads one element, given its name such as `points[2]`. */
+  sequence<T>(field: string, minBytes: number, read: (element: string) => T): T[] {
     const count = this.uint32(field);
-    this.#need(count * least, 4, field);
+    this.#require(count * minBytes, 4, field);
     const values: T[] = [];
     for (let i = 0; i < count; i++) values.push(read(`${field}[${i}]`));
     return values;
   }
 
-  /** A view on the message's own bytes, not a copy. */
+  /** A `uint8[]` field as a view on the message. */
   bytes(field: string): Uint8Array {
     return this.#view(this.uint32(field), field);
   }
 
   float64s(field: string): Float64Array {
     const count = this.uint32(field);
-    if (count > 0) this.#need(count * 8, 8, field);
+    if (count > 0) this.#require(count * 8, 8, field);
     return this.#reader.float64Array(count);
   }
 
   #view(length: number, field: string): Uint8Array {
-    this.#need(length, 1, field);
+    this.#require(length, 1, field);
     return this.#reader.uint8Array(length);
   }
 
-  #need(bytes: number, alignment: number, field: string): void {
+  #require(bytes: number, alignment: number, field: string): void {
     const { offset } = this.#reader;
     const start = offset + ((alignment - ((offset - HEADER_BYTES) % alignment)) % alignment);
-    const left = Math.max(0, this.#bytes.byteLength - start);
-    if (bytes > left) throw this.refusal(`Expected ${bytes} bytes for ${field} of ${this.type}, received ${left}`);
+    const remaining = Math.max(0, this.#bytes.byteLength - start);
+    if (bytes > remaining)
+      throw this.refusal(`Expected ${bytes} bytes for ${field} of ${this.type}, received ${remaining}`);
   }
 }

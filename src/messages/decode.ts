@@ -4,8 +4,9 @@ import { BoundedReader } from './cdr-reader.js';
 import { type Header, type JointTrajectory, ROS_TYPE } from './types.js';
 
 /**
- * The one decoder of the ROS messages that come in, live and from bags. Plain CDR, either byte order; a message that is
- * shorter than it declares or of another encapsulation is refused before anything is allocated.
+ * Decoders of ROS messages, for the live node and for bags. They take plain CDR of either byte order, with its encapsulation
+ * header. A message that is shorter than its own lengths, or of another encapsulation, is refused before anything is allocated.
+ * `topic` is the full name, for refusals.
  */
 
 /** @returns `sensor_msgs/msg/Image`; `data` is a view on `cdr`. @throws Refusal IMAGE_DATA. */
@@ -31,16 +32,16 @@ export function decodeCompressedImage(cdr: Uint8Array, topic: string): Compresse
   return { stamp: fromRosTime(stamp), format, data };
 }
 
-/** Of a joint state or a text, bytes: more takes so long to read that control ticks would be late. */
-const LARGEST = 1 << 20;
+/** Limit of a joint state or a text, bytes. Reading a larger one would delay control ticks. */
+const MAX_SMALL_MESSAGE = 1 << 20;
 
 function smallReader(cdr: Uint8Array, type: string, topic: string): BoundedReader {
   const reader = new BoundedReader(cdr, type, topic, 'MESSAGE_DATA');
-  if (cdr.byteLength <= LARGEST) return reader;
-  throw reader.refusal(`Expected at most ${LARGEST} bytes for ${type}, received ${cdr.byteLength}`);
+  if (cdr.byteLength <= MAX_SMALL_MESSAGE) return reader;
+  throw reader.refusal(`Expected at most ${MAX_SMALL_MESSAGE} bytes for ${type}, received ${cdr.byteLength}`);
 }
 
-/** @returns `sensor_msgs/msg/JointState` as it came; lengths may differ. @throws Refusal MESSAGE_DATA. */
+/** @returns `sensor_msgs/msg/JointState`, unchecked: the arrays may have different lengths. @throws Refusal MESSAGE_DATA. */
 export function decodeJointState(cdr: Uint8Array, topic: string): JointReading {
   const reader = smallReader(cdr, ROS_TYPE.JointState, topic);
   const { stamp } = readHeader(reader);
@@ -52,8 +53,8 @@ export function decodeJointState(cdr: Uint8Array, topic: string): JointReading {
 }
 
 /**
- * @returns the text of a `std_msgs/msg/String`. @throws Refusal MESSAGE_DATA, also for text that is not UTF-8 or has a NUL, where
- * C and C++ would end it.
+ * @returns the text of a `std_msgs/msg/String`.
+ * @throws Refusal MESSAGE_DATA, also for text that is not UTF-8 or contains a NUL, which would end it in C and C++.
  */
 export function decodeString(cdr: Uint8Array, topic: string): string {
   const reader = smallReader(cdr, ROS_TYPE.String, topic);
@@ -63,7 +64,7 @@ export function decodeString(cdr: Uint8Array, topic: string): string {
   return data;
 }
 
-/** @returns `rosgraph_msgs/msg/Clock`, ns. @throws Refusal MESSAGE_DATA. */
+/** @returns the time of a `rosgraph_msgs/msg/Clock`, ns. @throws Refusal MESSAGE_DATA. */
 export function decodeClock(cdr: Uint8Array, topic: string): bigint {
   const reader = new BoundedReader(cdr, ROS_TYPE.Clock, topic, 'MESSAGE_DATA');
   return fromRosTime(readTime(reader, 'clock'));
@@ -81,7 +82,7 @@ export function decodeFloat64MultiArray(cdr: Uint8Array, topic: string): { data:
   return { data: reader.float64s('data') };
 }
 
-/** @returns `trajectory_msgs/msg/JointTrajectory` as it came; lengths may differ. @throws Refusal MESSAGE_DATA. */
+/** @returns `trajectory_msgs/msg/JointTrajectory`, unchecked: the arrays may have different lengths. @throws Refusal MESSAGE_DATA. */
 export function decodeJointTrajectory(cdr: Uint8Array, topic: string): JointTrajectory {
   const reader = new BoundedReader(cdr, ROS_TYPE.JointTrajectory, topic, 'MESSAGE_DATA');
   const header = readHeader(reader);

@@ -76,9 +76,9 @@ export interface DiagnosticStatus {
  */
 export function statuses(name: string, report: Report, recent: Recent): DiagnosticStatus[] {
   const { state, failure, checkpoint, backend, statistics } = report;
-  const status = (concern: string, level: Level, message: string, values: KeyValue[]): DiagnosticStatus => ({
+  const status = (component: string, level: Level, message: string, values: KeyValue[]): DiagnosticStatus => ({
     level,
-    name: `${name}: ${concern}`,
+    name: `${name}: ${component}`,
     message,
     hardware_id: '',
     values,
@@ -91,16 +91,15 @@ export function statuses(name: string, report: Report, recent: Recent): Diagnost
   if (statistics === undefined) return [node];
 
   const faults = [...report.present, ...recent.faults];
-  const about = (concern: string): ((code: string) => boolean) => {
-    return (code) => (STATUS_OF[code] ?? 'control') === concern;
-  };
-  const worstFault = (concern: string): [Level, string] => worst(faults.filter(({ code }) => about(concern)(code)));
-  const counts = (concern: string): KeyValue[] => [
+  const belongs = (code: string, component: string): boolean => (STATUS_OF[code] ?? 'control') === component;
+  const worstFault = (component: string): [Level, string] =>
+    worst(faults.filter(({ code }) => belongs(code, component)));
+  const counts = (component: string): KeyValue[] => [
     ...Object.entries(statistics.faults)
-      .filter(([code]) => about(concern)(code))
+      .filter(([code]) => belongs(code, component))
       .map(([code, count]) => value(`fault.${code}`, count)),
     ...report.present
-      .filter(({ code }) => about(concern)(code))
+      .filter(({ code }) => belongs(code, component))
       .map(({ code, message }) => value(`present.${code}`, message)),
   ];
 

@@ -3,7 +3,7 @@ import type { Logger } from './rcl.js';
 
 export type Severity = 'info' | 'warn' | 'error';
 
-/** Log lines. Those with a code are limited to one per second and code; the next one counts the suppressed ones. */
+/** Log lines. Those with a code are limited to one per second and code; the next one gives the number of suppressed lines. */
 export class Log {
   readonly #throttle = new ReportThrottle();
 
@@ -28,7 +28,7 @@ export class Log {
   coded(severity: Severity, code: string, message: string): void {
     if (!this.#throttle.shouldReport(code, this.steady())) return;
     const suppressed = this.#throttle.suppressedBefore(code);
-    const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : '';
-    this.logger[severity](`${code}: ${message}${more}`);
+    const suffix = suppressed > 0 ? ` (${suppressed} similar messages suppressed)` : '';
+    this.logger[severity](`${code}: ${message}${suffix}`);
   }
 }

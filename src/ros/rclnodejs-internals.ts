@@ -122,7 +122,7 @@ type Internals = LifecycleNode & {
   _onChangeState(request: ChangeStateRequest, response: ServiceResponse): void;
 };
 
-/** What the overrides call. */
+/** What the overridden methods call. */
 export interface NodeHooks {
   /** Receives everything that a callback throws; in the executor it would abort the process. */
   readonly onError: (error: unknown) => void;
@@ -134,7 +134,7 @@ export interface NodeHooks {
   readonly transitionResult: (request: ChangeStateRequest, success: boolean) => boolean | Promise<boolean>;
 }
 
-/** Creates rclnodejs's lifecycle node with `hooks`. The logger level services are on. */
+/** Creates rclnodejs's lifecycle node with `hooks`, and with the services that get and set logger levels. */
 export function createHookedNode(rcl: Rcl, native: NativeRcl, name: string, hooks: NodeHooks): LifecycleNode {
   const Base = rcl.lifecycle.LifecycleNode as new (...parameters: unknown[]) => Internals;
 

@@ -13,11 +13,11 @@ import { encodeJointTrajectory } from '../../../src/messages/encode.js';
 import { Refusal } from '../../../src/errors.js';
 import { fixture } from '../root.js';
 
-const WITNESSES = ['rclpy', 'rosbags', 'rosbags_be'];
+const SERIALIZERS = ['rclpy', 'rosbags', 'rosbags_be'];
 const STAMP = 1_700_000_000_123_456_789n;
 
-function bytes(name: string, witness: string): Uint8Array {
-  return readFileSync(fixture('cdr', `${name}.${witness}.cdr`));
+function bytes(name: string, serializer: string): Uint8Array {
+  return readFileSync(fixture('cdr', `${name}.${serializer}.cdr`));
 }
 
 function refusal(decode: () => unknown): Refusal {
@@ -30,9 +30,9 @@ function refusal(decode: () => unknown): Refusal {
   throw new Error('nothing was refused');
 }
 
-describe.each(WITNESSES)('bytes written by %s', (witness) => {
+describe.each(SERIALIZERS)('bytes written by %s', (serializer) => {
   test('an_image_is_read_field_by_field', () => {
-    const image = decodeImage(bytes('image', witness), 'camera');
+    const image = decodeImage(bytes('image', serializer), 'camera');
     expect(image).toEqual({
       stamp: STAMP,
       width: 4,
@@ -44,7 +44,7 @@ describe.each(WITNESSES)('bytes written by %s', (witness) => {
   });
 
   test('a_compressed_image_is_read_field_by_field', () => {
-    const image = decodeCompressedImage(bytes('compressed', witness), 'camera');
+    const image = decodeCompressedImage(bytes('compressed', serializer), 'camera');
     expect({ ...image, data: Buffer.from(image.data).toString('latin1') }).toEqual({
       stamp: STAMP,
       format: 'jpeg',
@@ -58,7 +58,7 @@ describe.each(WITNESSES)('bytes written by %s', (witness) => {
     ['efforts_only', ['abcde'], [], [], [7.25]],
     ['empty', [], [], [], []],
   ])('joint states with %s values keep their arrays apart', (name, names, position, velocity, effort) => {
-    expect(decodeJointState(bytes(`joints_${name}`, witness), 'joints')).toEqual({
+    expect(decodeJointState(bytes(`joints_${name}`, serializer), 'joints')).toEqual({
       stamp: STAMP,
       name: names,
       position: Float64Array.from(position),
@@ -68,8 +68,8 @@ describe.each(WITNESSES)('bytes written by %s', (witness) => {
   });
 
   test('strings_are_utf8', () => {
-    expect(decodeString(bytes('string', witness), 'prompt')).toBe('pick up the éé block');
-    expect(decodeString(bytes('string_empty', witness), 'prompt')).toBe('');
+    expect(decodeString(bytes('string', serializer), 'prompt')).toBe('pick up the éé block');
+    expect(decodeString(bytes('string_empty', serializer), 'prompt')).toBe('');
   });
 });
 
@@ -100,7 +100,7 @@ function truncations(message: Uint8Array): Uint8Array[] {
   return Array.from({ length: message.length }, (_, length) => pool.subarray(0, length));
 }
 
-describe.each(['rosbags', 'rosbags_be'])('messages of %s cut short at every byte', (witness) => {
+describe.each(['rosbags', 'rosbags_be'])('messages of %s cut short at every byte', (serializer) => {
   test.each([
     ['image', decodeImage, 'IMAGE_DATA'],
     ['compressed', decodeCompressedImage, 'IMAGE_DATA'],
@@ -111,7 +111,7 @@ describe.each(['rosbags', 'rosbags_be'])('messages of %s cut short at every byte
     ['string', decodeString, 'MESSAGE_DATA'],
     ['string_empty', decodeString, 'MESSAGE_DATA'],
   ])('%s is refused', (name, decode, code) => {
-    const whole = bytes(name, witness);
+    const whole = bytes(name, serializer);
     for (const short of truncations(whole)) {
       const { code: received, source, message } = refusal(() => decode(short, 'a/topic'));
       expect([received, source]).toEqual([code, 'a/topic']);
@@ -128,7 +128,7 @@ function jointState(write: (writer: CdrWriter) => void, kind = EncapsulationKind
   return writer.data;
 }
 
-describe('lengths that lie', () => {
+describe('wrong lengths', () => {
   test.each([0xffffffff, 0x7fffffff, 100])('%d joint names are refused before any is read', (count) => {
     const { code, message } = refusal(() =>
       decodeJointState(
@@ -150,7 +150,7 @@ describe('lengths that lie', () => {
   test.each([
     ['sensor_msgs/msg/JointState', decodeJointState],
     ['std_msgs/msg/String', decodeString],
-  ])('a_%s_of_more_than_a_megabyte_is_refused_unread', (type, decode) => {
+  ])('a_%s_of_more_than_a_megabyte_is_refused_before_it_is_read', (type, decode) => {
     expect(
       refusal(() =>
         decode(

@@ -28,7 +28,7 @@ describe.each(KINDS)('%s-endian', (_, kind) => {
     expect(decodeClock(writer.data, '/clock')).toBe(1_700_000_000_123_456_789n);
   });
 
-  test('an_array_is_read_behind_its_dimensions', () => {
+  test('an_array_is_read_after_its_dimensions', () => {
     const writer = new CdrWriter({ kind });
     writer.sequenceLength(2);
     for (const label of ['height', 'joint']) writer.string(label).uint32(2).uint32(4);
@@ -87,9 +87,9 @@ test('a_message_that_ends_early_is_refused_wherever_it_ends', () => {
   expect(refused(() => decodeClock(Uint8Array.of(0, 1, 0, 0, 1, 0, 0), '/clock'))).toBe('MESSAGE_DATA');
 });
 
-test('a_count_beyond_the_message_is_refused_before_anything_is_made', () => {
+test('a_count_beyond_the_message_is_refused_before_anything_is_allocated', () => {
   const huge = trajectory.slice();
-  // Behind the encapsulation, the stamp, "f" with its NUL and padding, and the two names.
+  // After the encapsulation, the stamp, "f" with its NUL and padding, and the two names.
   new DataView(huge.buffer).setUint32(4 + 8 + 8 + 4 + 8 + 8, 0xffffffff, true);
   expect(() => decodeJointTrajectory(huge, 'arm')).toThrow(/Expected 103079215080 bytes for points/);
 });

@@ -28,13 +28,13 @@ const REPORT: Report = {
 };
 const QUIET: Recent = { refusal: undefined, faults: [] };
 
-function status(concern: string, recent: Recent = QUIET, report = REPORT) {
-  const found = statuses('/policy_node', report, recent).find(({ name }) => name === `/policy_node: ${concern}`);
+function status(component: string, recent: Recent = QUIET, report = REPORT) {
+  const found = statuses('/policy_node', report, recent).find(({ name }) => name === `/policy_node: ${component}`);
   return { ...found, values: Object.fromEntries((found?.values ?? []).map(({ key, value }) => [key, value])) };
 }
 
 describe('statuses', () => {
-  test('a_node_without_recent_trouble_is_ok_in_every_concern', () => {
+  test('a_node_without_recent_events_is_ok_in_every_status', () => {
     expect(statuses('/policy_node', REPORT, QUIET).map(({ level }) => level)).toEqual([0, 0, 0, 0]);
   });
 
@@ -54,7 +54,7 @@ describe('statuses', () => {
     });
   });
 
-  test('faults_go_to_the_concern_that_they_are_about_and_the_worst_one_is_shown', () => {
+  test('each_fault_belongs_to_one_status_and_the_worst_one_is_its_message', () => {
     const faults = [
       new Pi05Error('ENGINE_FAILED', 'failed'),
       new Pi05Error('ENGINE_LATE', 'late'),
@@ -72,7 +72,7 @@ describe('statuses', () => {
     });
   });
 
-  test('what_is_wrong_at_present_is_a_warning_of_the_concern_that_it_is_about', () => {
+  test('a_fault_outside_the_pipeline_is_a_warning_of_the_status_that_it_belongs_to', () => {
     const still = new Pi05Error('CLOCK_STILL', 'Expected /clock to advance');
     const type = new Pi05Error('TOPIC_TYPE', 'Expected another type');
     const report = { ...REPORT, present: [still, type] };
@@ -89,12 +89,12 @@ describe('statuses', () => {
     expect(status('engine', QUIET, report).message).toBe('no fault');
   });
 
-  test('measurements_are_there_once_there_is_one', () => {
+  test('percentiles_are_reported_from_the_first_sample_on', () => {
     expect(status('engine').values).toMatchObject({ inference_ms_p50: '12.346', inference_ms_p99: '20.000' });
     expect(status('control').values).not.toHaveProperty('tick_lateness_ms_p99');
   });
 
-  test('a_checkpoint_that_could_not_be_loaded_is_an_error_of_the_node_and_all_there_is', () => {
+  test('a_failed_loading_is_an_error_of_the_node_and_the_only_status', () => {
     const report = { ...REPORT, failure: 'CHECKPOINT_MISSING: no weights', statistics: undefined };
     expect(statuses('/policy_node', report, QUIET)).toHaveLength(1);
     expect(status('node', QUIET, report)).toMatchObject({
@@ -118,7 +118,7 @@ describe('mergeRecent', () => {
     expect(mergeRecent(now, new RecentEvents()).refusal).toBeUndefined();
   });
 
-  test('each_fault_is_there_once_as_it_was_last', () => {
+  test('each_fault_is_included_once_with_its_last_sentence', () => {
     expect(mergeRecent(before, now).faults.map(({ message }) => message)).toEqual(['again', 'late']);
   });
 });

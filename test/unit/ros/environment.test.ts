@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 
 import { checkEnvironment } from '../../../src/ros/environment.js';
 
-test('a_shell_without_ros_is_refused_with_the_remedy_in_one_sentence', () => {
+test('a_shell_without_ros_is_rejected_with_the_remedy_in_one_sentence', () => {
   expect(() => checkEnvironment({ ROS_DISTRO: 'jazzy' })).toThrow(
     expect.objectContaining({
       code: 'ENVIRONMENT',

@@ -10,7 +10,7 @@ function logged() {
   return { lines, log, at: (milliseconds: number) => (now = BigInt(milliseconds) * 1_000_000n) };
 }
 
-test('each_code_is_logged_at_most_once_a_second_and_the_rest_is_counted', () => {
+test('each_code_is_logged_at_most_once_a_second_and_the_suppressed_lines_are_counted', () => {
   const { lines, log, at } = logged();
   for (const milliseconds of [0, 10, 999]) {
     at(milliseconds);
@@ -24,7 +24,7 @@ test('each_code_is_logged_at_most_once_a_second_and_the_rest_is_counted', () => 
   expect(lines).toEqual([
     'IMAGE_SIZE: too small',
     'JOINT_COUNT: too few',
-    'IMAGE_SIZE: too large (and 2 more like it)',
+    'IMAGE_SIZE: too large (2 similar messages suppressed)',
     'IMAGE_SIZE: too small',
   ]);
 });

@@ -62,7 +62,7 @@ describe('plainValues', () => {
     ]);
   });
 
-  test('an_integer_that_was_already_rounded_is_refused', () => {
+  test('an_integer_too_large_for_a_double_is_rejected', () => {
     expect(() => plainValues([{ name: 'seed', type: 2, value: 2 ** 53 }])).toThrow(
       expect.objectContaining({ code: 'CONFIG_RANGE', message: expect.stringContaining('seed') }),
     );

@@ -11,7 +11,7 @@ const chunk = {
   period: 0.1,
 };
 
-test('an_integrated_velocity_goes_out_as_a_position_and_in_the_chunk_as_the_velocity_that_it_is', () => {
+test('an_integrated_velocity_is_a_position_in_commands_and_a_velocity_in_chunks', () => {
   const sent: [string, unknown][] = [];
   const node = {
     createLifecyclePublisher: (type: string, topic: string) => ({
