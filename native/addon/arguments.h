@@ -1,5 +1,5 @@
-// From JS values to the C ABI's plain ones. Types are checked here, and lengths that the C ABI has no field for; what
-// the values may be is checked in session/request.cc. Throws Napi::Error.
+// Converts JS values to the C types of pi05.h. Checks types, and lengths of arrays that the C ABI has no member for;
+// the values are checked in session/request.cc. Throws Napi::Error.
 #pragma once
 
 #include <napi.h>
@@ -14,6 +14,7 @@
 
 namespace pi05::addon {
 
+// `what` is the name of the value in the error sentence.
 Napi::Object ToObject(Napi::Value value, const char* what);
 std::string ToString(Napi::Value value, const char* what);
 int32_t ToInt32(Napi::Value value, const char* what);
@@ -37,8 +38,8 @@ struct InferArguments {
 
   std::vector<pi05_image> images;  // (slots)
   pi05_request request = {};
-  float* actions;  // out, (horizon, action_dim)
-  bool trace;
+  float* actions = nullptr;  // out, (horizon, action_dim); null for prepare()
+  bool trace = false;
   Napi::ObjectReference references;
 };
 

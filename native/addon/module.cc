@@ -20,6 +20,7 @@ std::shared_ptr<Session> ToSession(Napi::Value value) {
   return *value.As<SessionHandle>().Data();
 }
 
+// open({checkpoint, backend, threads, lowPriority})
 Napi::Value Open(const Napi::CallbackInfo& call) {
   const Napi::Env env = call.Env();
   const Napi::Object object = ToObject(call[0], "options");
@@ -53,6 +54,7 @@ Napi::Value StartRequest(const Napi::CallbackInfo& call) {
   return promise;
 }
 
+// close(session)
 Napi::Value Close(const Napi::CallbackInfo& call) {
   std::shared_ptr<Session> session = ToSession(call[0]);
   auto job = std::make_unique<CloseJob>(call.Env(), session);

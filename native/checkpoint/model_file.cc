@@ -168,7 +168,7 @@ void read_openpi(MemberReader& reader, const Json& json, ModelFile& model) {
   if (const Json* value = json.find("action_dim")) reader.integer("action_dim", *value, 1, 4096, model.dims.action_dim);
 }
 
-void check(MemberReader& reader, const ModelFile& model) {
+void check_sizes(MemberReader& reader, const ModelFile& model) {
   const Dimensions& d = model.dims;
   const auto expect = [&](bool holds, const std::string& what) {
     if (!holds) reader.problem("expected " + what);
@@ -216,7 +216,7 @@ ModelFile read_model_file(const std::string& directory) {
   } else if (config && !config->find("type")) {
     read_openpi(reader, *config, model);
   }
-  if (reader.problems.empty()) check(reader, model);
+  if (reader.problems.empty()) check_sizes(reader, model);
   if (!reader.problems.empty())
     throw Error(PI05_CHECKPOINT_TENSORS,
                 "Expected a Pi0.5 model in " + path + ", received problems:" + reader.problems);

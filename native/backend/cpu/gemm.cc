@@ -9,14 +9,16 @@
 namespace pi05 {
 namespace {
 
-constexpr int64_t kDepth = 256;  // k per pass: a panel of b is then 32 KiB
-constexpr int64_t kTaskPanels =
-    8;                            // largest number of panels of b that a task packs at once; they fit into the L2 cache
-constexpr int64_t kFewRows = 16;  // up to here b is not packed,
-constexpr int64_t kSkinnyRows = 64;  // nor up to here where sums are long; measured on AVX-512, AVX2 and SSE2
-constexpr int64_t kSkinnyDepth = 512;
+constexpr int64_t kDepth = 256;             // k per pass: a panel of b is then 32 KiB
+constexpr int64_t kTaskPanels = 8;          // most panels of b that a task packs at once; they fit into the L2 cache
 constexpr int64_t kSkinnyGroup = 16;        // columns per task of the skinny GEMM, a multiple of every SKINNY_COLS
 constexpr int64_t kParallelWork = 1 << 18;  // multiplications; below, one thread is faster than waking others
+
+// The skinny GEMM is used for at most kFewRows rows of a, and for at most kSkinnyRows if k is at least kSkinnyDepth.
+// Measured on AVX-512, AVX2 and SSE2.
+constexpr int64_t kFewRows = 16;
+constexpr int64_t kSkinnyRows = 64;
+constexpr int64_t kSkinnyDepth = 512;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 

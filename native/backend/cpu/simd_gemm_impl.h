@@ -46,7 +46,7 @@ void pack_b_rows(const void* stored, int64_t ldb, int64_t first_k, int64_t cols,
       PI05_UNROLL
       for (int i = 0; i < LANES; i++) {
         const int64_t col = g * LANES + i;
-        v[i] = col < cols ? *reinterpret_cast<const LooseWords*>(b + col * ldb + p) : Words{};
+        v[i] = col < cols ? *reinterpret_cast<const UnalignedWords*>(b + col * ldb + p) : Words{};
       }
       transpose(v);
       float* out = panel + p * kTileCols + g * LANES;

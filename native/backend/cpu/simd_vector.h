@@ -10,14 +10,14 @@ namespace {
 
 typedef float Floats __attribute__((vector_size(LANES * 4)));
 typedef uint32_t Words __attribute__((vector_size(LANES * 4)));
-typedef Floats LooseFloats __attribute__((aligned(4), may_alias));
-typedef Words LooseWords __attribute__((aligned(2), may_alias));
+typedef Floats UnalignedFloats __attribute__((aligned(4), may_alias));
+typedef Words UnalignedWords __attribute__((aligned(2), may_alias));
 
 #define PI05_INLINE inline __attribute__((always_inline))
 #define PI05_UNROLL _Pragma("GCC unroll 32")
 
-PI05_INLINE Floats load(const float* p) { return *reinterpret_cast<const LooseFloats*>(p); }
-PI05_INLINE void store(float* p, Floats v) { *reinterpret_cast<LooseFloats*>(p) = v; }
+PI05_INLINE Floats load(const float* p) { return *reinterpret_cast<const UnalignedFloats*>(p); }
+PI05_INLINE void store(float* p, Floats v) { *reinterpret_cast<UnalignedFloats*>(p) = v; }
 PI05_INLINE Floats splat(float v) { return v - Floats{}; }
 
 // zip_low(a, b) = a0 b0 a1 b1 …, zip_high the same for the upper half.
@@ -105,7 +105,7 @@ PI05_INLINE void load_pair(const typename T::Stored* p, Floats& first, Floats& s
     first = load(p);
     second = load(p + LANES);
   } else {
-    const Words words = *reinterpret_cast<const LooseWords*>(p);
+    const Words words = *reinterpret_cast<const UnalignedWords*>(p);
     first = T::widen(words << 16);
     second = T::widen(words & 0xffff0000u);
   }
