@@ -1,10 +1,14 @@
 /* pi05: inference of the Pi0.5 vision-language-action model. C ABI.
  *
- * Errors     A call that can fail returns a status, and pi05_last_error() has one sentence about the calling thread's
- * last call. After a failure, "out" buffers have unspecified contents. Buffers    Input buffers are borrowed for the
- * call. Output buffers are the caller's. Strings    In an argument: zero-terminated UTF-8. In a result: valid as long
- * as its comment says. Threads    A session runs one inference at a time: a second call meanwhile is
- * PI05_INVALID_ARGUMENT. Sessions are independent of each other. */
+ * Errors: a call that can fail returns a status, and pi05_last_error() has one sentence about the calling thread's last
+ * call. After a failure, "out" buffers have unspecified contents.
+ *
+ * Buffers: input buffers are borrowed for the call. Output buffers are the caller's.
+ *
+ * Strings: arguments are zero-terminated UTF-8. Results are valid as long as their comment says.
+ *
+ * Threads: a session runs one inference at a time; a second one meanwhile returns PI05_INVALID_ARGUMENT. Sessions are
+ * independent of each other. */
 #ifndef PI05_H
 #define PI05_H
 
