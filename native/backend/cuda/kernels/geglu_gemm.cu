@@ -1,6 +1,9 @@
-// gelu(x · gateᵀ) * (x · upᵀ) as one product of Hopper's warpgroups. A block's tile is 256 rows of weight by kRows rows
-// of x; a block takes tiles in turn, and its two warpgroups of consumers finish one while the copies of the next are on
-// their way. The blocks at work at one time share as few rows of weight as can be: those are read from memory once.
+// GEGLU as one GEMM by wgmma: out = gelu(x · gateᵀ) * (x · upᵀ). Compute capability 9.0.
+//
+// Launch: persistent, at most one block per SM; blocks loop over tiles of kWeights = 256 rows of weight by kRows rows
+// of x. Two consumer warpgroups of 128 rows of weight, one producer warpgroup (TMA, mbarrier pipeline), which loads the
+// next tile while the consumers finish one. Tiles are ordered so that concurrent blocks share rows of weight, which are
+// then read from DRAM once.
 #include <algorithm>
 #include <iterator>
 
@@ -14,73 +17,72 @@
 namespace pi05::kernels {
 namespace {
 
-constexpr int kShared = 232448;  // bytes of a block at most
+constexpr int kMaxShared = 232448;  // bytes per block on compute capability 9.0
 
 template <int kRows_>
-struct Tile {
+struct GegluGemmTile {
   static constexpr int kRows = kRows_;                     // of x
-  static constexpr int kGroups = 2, kHalves = 2;           // a warpgroup's sums: kHalves times 64 rows of weight
+  static constexpr int kGroups = 2, kHalves = 2;           // a warpgroup accumulates kHalves * 64 rows of weight
   static constexpr int kWeights = 64 * kGroups * kHalves;  // rows of weight
-  static constexpr int kThreads = 128 * (kGroups + 1);     // the last warpgroup copies
-  static constexpr int kStep = 64;                         // columns of weight and x in a stage: 128 bytes
+  static constexpr int kThreads = 128 * (kGroups + 1);     // the last warpgroup is the producer
+  static constexpr int kStep = 64;                         // columns (K) per stage: 128 bytes
   static constexpr int kWeightBytes = kWeights * 128, kStageBytes = kWeightBytes + kRows * 128;
-  static constexpr int kOutCols = 32 * kHalves;  // a warpgroup's
+  static constexpr int kOutCols = 32 * kHalves;  // of a warpgroup
   static constexpr int kOutBytes = kOutCols * kRows * 2;
-  static constexpr int kFixed = 1024 + kGroups * kOutBytes + 64;  // to a multiple of 1024, results, barriers
-  static constexpr int kStages = (kShared - kFixed) / kStageBytes;
+  static constexpr int kFixed = 1024 + kGroups * kOutBytes + 64;  // alignment to 1024, results, mbarriers
+  static constexpr int kStages = (kMaxShared - kFixed) / kStageBytes;
   static constexpr int kBytes = kFixed + kStages * kStageBytes;
   static_assert(kStages >= 3 && kStages <= 4 && kRows % 8 == 0);
 };
 
-// Of 8 columns of out by 8 rows of x, what a thread has: a column and two rows. Sums of gate, then of up.
-__device__ __forceinline__ uint32_t gated_pair(const float* sums) {
+// One column of out, two rows of x. sums: gate of both rows, up of both rows.
+__device__ __forceinline__ uint32_t geglu_pair(const float* sums) {
   const __nv_bfloat162 pair =
       __floats2bfloat162_rn(gelu_tanh_fast(sums[0]) * sums[2], gelu_tanh_fast(sums[1]) * sums[3]);
   return *reinterpret_cast<const uint32_t*>(&pair);
 }
 
-// weight: 8 rows of gate and the same 8 of up in turn, so that a thread's sums are of both.
-template <typename Tile>
-__global__ void __launch_bounds__(Tile::kThreads, 1)
+// weight: 8 rows of gate, then the same 8 rows of up, and so on, so that a thread accumulates both.
+template <typename T>
+__global__ void __launch_bounds__(T::kThreads, 1)
     geglu_gemm_kernel(const __grid_constant__ CUtensorMap weight, const __grid_constant__ CUtensorMap x,
                       const __grid_constant__ CUtensorMap out, int row_tiles, int tiles, int steps) {
   extern __shared__ uint8_t shared[];
   const uint32_t stages = (ptx::smem_address(shared) + 1023) & ~1023u;
-  const uint32_t results = stages + Tile::kStages * Tile::kStageBytes;
-  const uint32_t full = results + Tile::kGroups * Tile::kOutBytes, empty = full + 8 * Tile::kStages;
+  const uint32_t results = stages + T::kStages * T::kStageBytes;
+  const uint32_t full = results + T::kGroups * T::kOutBytes, empty = full + 8 * T::kStages;
   const int group = __shfl_sync(~0u, threadIdx.x / 128, 0), lane = threadIdx.x % 32;
   const int first = static_cast<int>(blockIdx.x), blocks = static_cast<int>(gridDim.x);
 
   if (threadIdx.x == 0) {
-    for (int i = 0; i < Tile::kStages; i++)
-      ptx::mbarrier_init(full + 8 * i, 1), ptx::mbarrier_init(empty + 8 * i, 4 * Tile::kGroups);
+    for (int i = 0; i < T::kStages; i++)
+      ptx::mbarrier_init(full + 8 * i, 1), ptx::mbarrier_init(empty + 8 * i, 4 * T::kGroups);
     ptx::fence_mbarrier_init(), ptx::fence_proxy_async();
   }
   __syncthreads();
 
-  if (group == Tile::kGroups) {
+  if (group == T::kGroups) {
     ptx::setmaxnreg_dec<40>();
     if (threadIdx.x % 128 != 0) return;
     ptx::prefetch_tensormap(&weight), ptx::prefetch_tensormap(&x), ptx::prefetch_tensormap(&out);
     const auto load_weight = [&](int stage, int step, int weight_row) {
-      ptx::mbarrier_arrive_expect_tx(full + 8 * stage, Tile::kStageBytes);
-      ptx::tma_load_2d(stages + stage * Tile::kStageBytes, &weight, step * Tile::kStep, weight_row, full + 8 * stage);
+      ptx::mbarrier_arrive_expect_tx(full + 8 * stage, T::kStageBytes);
+      ptx::tma_load_2d(stages + stage * T::kStageBytes, &weight, step * T::kStep, weight_row, full + 8 * stage);
     };
-    const int ahead = min(Tile::kStages, steps);  // weights do not wait for x
-    for (int step = 0; step < ahead; step++) load_weight(step, step, first / row_tiles * Tile::kWeights);
+    const int ahead = min(T::kStages, steps);  // weights do not depend on the predecessor kernel
+    for (int step = 0; step < ahead; step++) load_weight(step, step, first / row_tiles * T::kWeights);
     pdl_wait();
     int stage = 0, parity = 1;
     for (int tile = first; tile < tiles; tile += blocks) {
-      const int weight_row = tile / row_tiles * Tile::kWeights, row = tile % row_tiles * Tile::kRows;
+      const int weight_row = tile / row_tiles * T::kWeights, row = tile % row_tiles * T::kRows;
 #pragma unroll 1
       for (int step = 0; step < steps; step++) {
         if (tile > first || step >= ahead) {
           ptx::mbarrier_wait(empty + 8 * stage, parity);
           load_weight(stage, step, weight_row);
         }
-        ptx::tma_load_2d(stages + stage * Tile::kStageBytes + Tile::kWeightBytes, &x, step * Tile::kStep, row,
-                         full + 8 * stage);
-        if (++stage == Tile::kStages) stage = 0, parity ^= 1;
+        ptx::tma_load_2d(stages + stage * T::kStageBytes + T::kWeightBytes, &x, step * T::kStep, row, full + 8 * stage);
+        if (++stage == T::kStages) stage = 0, parity ^= 1;
       }
     }
     return;
@@ -88,27 +90,27 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
 
   ptx::setmaxnreg_inc<232>();
   const bool leader = threadIdx.x % 128 == 0;
-  const uint32_t result = results + group * Tile::kOutBytes;
-  float sums[Tile::kHalves][Tile::kRows / 2];
+  const uint32_t result = results + group * T::kOutBytes;
+  float sums[T::kHalves][T::kRows / 2];
   int stage = 0, parity = 0;
   for (int tile = first; tile < tiles; tile += blocks) {
     int last = 0;
     for (int step = 0; step < steps; step++) {
       ptx::mbarrier_wait(full + 8 * stage, parity);
-      const uint32_t at = stages + stage * Tile::kStageBytes;
-      const uint64_t weight_at = ptx::wgmma_descriptor_128b(at + group * Tile::kHalves * 8192),
-                     x_at = ptx::wgmma_descriptor_128b(at + Tile::kWeightBytes);
+      const uint32_t at = stages + stage * T::kStageBytes;
+      const uint64_t weight_at = ptx::wgmma_descriptor_128b(at + group * T::kHalves * 8192),
+                     x_at = ptx::wgmma_descriptor_128b(at + T::kWeightBytes);
       ptx::wgmma_fence();
 #pragma unroll
-      for (int k = 0; k < Tile::kStep / 16; k++)
+      for (int k = 0; k < T::kStep / 16; k++)
 #pragma unroll
-        for (int half = 0; half < Tile::kHalves; half++)
-          ptx::wgmma<bf16, Tile::kRows>(sums[half], weight_at + half * 512 + k * 2, x_at + k * 2, step > 0 || k > 0);
+        for (int half = 0; half < T::kHalves; half++)
+          ptx::wgmma<bf16, T::kRows>(sums[half], weight_at + half * 512 + k * 2, x_at + k * 2, step > 0 || k > 0);
       ptx::wgmma_commit_group();
       ptx::wgmma_wait_group<1>();
       if (step > 0 && lane == 0) ptx::mbarrier_arrive(empty + 8 * last);
       last = stage;
-      if (++stage == Tile::kStages) stage = 0, parity ^= 1;
+      if (++stage == T::kStages) stage = 0, parity ^= 1;
     }
     ptx::wgmma_wait_group<0>();
 #pragma unroll
@@ -118,26 +120,26 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     if (leader) ptx::cp_async_bulk_wait_group_read<0>();
     ptx::bar_sync(1 + group, 128);
 #pragma unroll
-    for (int half = 0; half < Tile::kHalves; half++) {
+    for (int half = 0; half < T::kHalves; half++) {
       const int chunk = half * 4 + static_cast<int>(threadIdx.x) / 32 % 4;
 #pragma unroll
-      for (int i = 0; i < Tile::kRows; i += 32) {
+      for (int i = 0; i < T::kRows; i += 32) {
         const float* mine = sums[half] + i / 2;
         const uint32_t to = result + (i + lane) * 128 + ((chunk ^ (lane & 7)) << 4);
-        if (i + 32 <= Tile::kRows) {
-          ptx::stmatrix_trans(to, gated_pair(mine), gated_pair(mine + 4), gated_pair(mine + 8), gated_pair(mine + 12));
+        if (i + 32 <= T::kRows) {
+          ptx::stmatrix_trans(to, geglu_pair(mine), geglu_pair(mine + 4), geglu_pair(mine + 8), geglu_pair(mine + 12));
         } else {
-          constexpr int kSixteen = Tile::kRows & 16;
-          if (kSixteen) ptx::stmatrix_trans(to, gated_pair(mine), gated_pair(mine + 4));
-          if (Tile::kRows & 8) ptx::stmatrix_trans(to + kSixteen * 128, gated_pair(mine + kSixteen / 2));
+          constexpr int kSixteen = T::kRows & 16;
+          if (kSixteen) ptx::stmatrix_trans(to, geglu_pair(mine), geglu_pair(mine + 4));
+          if (T::kRows & 8) ptx::stmatrix_trans(to + kSixteen * 128, geglu_pair(mine + kSixteen / 2));
         }
       }
     }
     ptx::fence_proxy_async_shared();
     ptx::bar_sync(1 + group, 128);
     if (leader)
-      ptx::tma_store_2d(&out, (tile / row_tiles * Tile::kGroups + group) * Tile::kOutCols,
-                        tile % row_tiles * Tile::kRows, result);
+      ptx::tma_store_2d(&out, (tile / row_tiles * T::kGroups + group) * T::kOutCols, tile % row_tiles * T::kRows,
+                        result);
   }
   if (leader) ptx::cp_async_bulk_wait_group_read<0>();
 }
@@ -146,7 +148,7 @@ int64_t tiles_of(int64_t rows, int64_t tile) { return (rows + tile - 1) / tile; 
 
 template <int kRows>
 cudaError_t launch(const Matrix& x, const Matrix& weight, const Matrix& out, cudaStream_t stream) {
-  using T = Tile<kRows>;
+  using T = GegluGemmTile<kRows>;
   cudaError_t result =
       cudaFuncSetAttribute(geglu_gemm_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, T::kBytes);
   CUtensorMap weight_map, x_map, out_map;
@@ -176,20 +178,22 @@ cudaError_t geglu_gemm(const Matrix& x, const Tensor& weight, const Matrix& out,
       out.rows != x.rows || x.rows <= 0)
     return cudaErrorInvalidValue;
   const Matrix rows{const_cast<void*>(weight.data), weight.dtype, weight.rows, x.cols, weight.cols};
-  // The fewest tiles in turn, by what they cost.
-  struct Choice {
+  // The tile with the lowest cost: waves of tiles times cost of a tile.
+  struct GegluGemmVariant {
     int rows;
     cudaError_t (*launch)(const Matrix&, const Matrix&, const Matrix&, cudaStream_t);
   };
-  static constexpr Choice kChoices[] = {{128, launch<128>}, {144, launch<144>}, {152, launch<152>}, {160, launch<160>},
-                                        {168, launch<168>}, {176, launch<176>}, {184, launch<184>}, {192, launch<192>}};
-  constexpr int64_t kEnd = 8;  // what a tile costs beside its rows, in rows
-  const auto cost = [&](const Choice& choice) {
-    return tiles_of(tiles_of(x.rows, choice.rows) * tiles_of(weight.rows, Tile<128>::kWeights), gpu().multiprocessors) *
-           (choice.rows + kEnd);
+  static constexpr GegluGemmVariant kVariants[] = {{128, launch<128>}, {144, launch<144>}, {152, launch<152>},
+                                                   {160, launch<160>}, {168, launch<168>}, {176, launch<176>},
+                                                   {184, launch<184>}, {192, launch<192>}};
+  constexpr int64_t kOverhead = 8;  // fixed cost of a tile, in rows (measured)
+  const auto cost = [&](const GegluGemmVariant& variant) {
+    return tiles_of(tiles_of(x.rows, variant.rows) * tiles_of(weight.rows, GegluGemmTile<128>::kWeights),
+                    gpu().multiprocessors) *
+           (variant.rows + kOverhead);
   };
-  const Choice* best = std::min_element(std::begin(kChoices), std::end(kChoices),
-                                        [&](const auto& a, const auto& b) { return cost(a) < cost(b); });
+  const GegluGemmVariant* best = std::min_element(std::begin(kVariants), std::end(kVariants),
+                                                  [&](const auto& a, const auto& b) { return cost(a) < cost(b); });
   return launched("geglu_gemm", best->launch(x, rows, out, stream));
 }
 

@@ -1,7 +1,10 @@
-// SigLIP's products on Hopper's warpgroups: tiles so many that one round of blocks is nearly the whole GPU. A block's
-// tile is 128 rows of x by kCols rows of weight; the blocks of a cluster have the same rows of weight, of which each
-// fetches a piece for all. Weights are on their way before the predecessor ends. Long sums are taken in parts, which
-// the norm that reads them adds.
+// GEMMs of SigLIP by wgmma: out = x · weightᵀ with an epilogue. Compute capability 9.0.
+//
+// Launch: one wave, i.e. at most as many blocks as SMs; the tile size is chosen so that the wave is nearly full. Tile
+// of a block: 128 rows of x by kCols rows of weight; two consumer warpgroups of 64 rows, one producer warp (TMA,
+// mbarrier pipeline). The blocks of a cluster share their rows of weight: each loads a piece and multicasts it. Weight
+// loads start before the predecessor kernel has finished (PDL). Long K is split (blockIdx.z); the norm that reads the
+// partials adds them.
 #include <algorithm>
 #include <iterator>
 
@@ -15,42 +18,43 @@
 namespace pi05::kernels {
 namespace {
 
-constexpr int kShared = 232448;  // bytes of a block at most
+constexpr int kMaxShared = 232448;  // bytes per block on compute capability 9.0
 
-// What becomes of a sum: it is rounded to 16 bits, after a GELU or not, or is a part of one, in fp32.
-enum class End { Round, Gelu, Part };
+// Bias and BiasGelu round to 16 bits; Partial stores an fp32 split-K partial without bias.
+enum class Epilogue { Bias, BiasGelu, Partial };
 
 template <int kCols_, int kBlocks_>
-struct Tile {
-  static constexpr int kRows = 128, kCols = kCols_, kBlocks = kBlocks_;  // of x, of weight; of a cluster
-  static constexpr int kWarps = 8, kThreads = 32 * (kWarps + 1);         // the last warp copies
-  static constexpr int kStep = 64;                                       // columns in a stage: 128 bytes
+struct SiglipGemmTile {
+  static constexpr int kRows = 128, kCols = kCols_,
+                       kBlocks = kBlocks_;                        // rows of x, rows of weight; blocks per cluster
+  static constexpr int kWarps = 8, kThreads = 32 * (kWarps + 1);  // the last warp is the producer
+  static constexpr int kStep = 64;                                // columns (K) per stage: 128 bytes
   static constexpr int kRowBytes = kRows * 128, kStageBytes = kRowBytes + kCols * 128;
-  static constexpr int kPiece = kCols / kBlocks;  // rows of weight that a block fetches for its cluster
-  static constexpr int kFixed = 1024 + 128;       // to a multiple of 1024, barriers
-  static constexpr int kStages = std::min((kShared - kFixed) / kStageBytes, 8);
+  static constexpr int kPiece = kCols / kBlocks;  // rows of weight that a block loads for its cluster
+  static constexpr int kFixed = 1024 + 128;       // alignment to 1024, mbarriers
+  static constexpr int kStages = std::min((kMaxShared - kFixed) / kStageBytes, 8);
   static constexpr int kBytes = kFixed + kStages * kStageBytes;
   static_assert(kCols % 16 == 0 && kPiece % 8 == 0 && kStages >= 4);
 };
 
-struct Problem {
+struct SiglipGemmParams {
   void* out;
   const void* bias;  // (cols) of x's type, or null
   int out_stride, rows, cols;
-  int steps, part_steps;  // of all columns, of a part's
+  int steps, split_steps;  // pipeline steps of all of K, of one split
 };
 
-template <typename Value, End kEnd, typename Tile>
+template <typename Value, Epilogue kEpilogue, typename Tile>
 __global__ void __launch_bounds__(Tile::kThreads, 1)
     siglip_gemm_kernel(const __grid_constant__ CUtensorMap x, const __grid_constant__ CUtensorMap weight,
-                       const __grid_constant__ Problem p) {
+                       const __grid_constant__ SiglipGemmParams p) {
   extern __shared__ uint8_t shared[];
   const uint32_t stages = (ptx::smem_address(shared) + 1023) & ~1023u;
   const uint32_t full = stages + Tile::kStages * Tile::kStageBytes, empty = full + 64;
   const int warp = __shfl_sync(~0u, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
   const int row0 = static_cast<int>(blockIdx.x) * Tile::kRows, col0 = static_cast<int>(blockIdx.y) * Tile::kCols;
-  const int part = static_cast<int>(blockIdx.z), first = part * p.part_steps;
-  const int steps = min(p.part_steps, p.steps - first);
+  const int split = static_cast<int>(blockIdx.z), first = split * p.split_steps;
+  const int steps = min(p.split_steps, p.steps - first);
 
   pdl_trigger();
   if (threadIdx.x == 0) {
@@ -86,7 +90,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
       load_weight(stage, step), load_x(stage, step);
       if (++stage == Tile::kStages) stage = 0, parity ^= 1;
     }
-    for (int i = 0; i < ahead; i++) {  // then no block reaches into this one's shared memory any more
+    for (int i = 0; i < ahead; i++) {  // after this no block of the cluster accesses this one's shared memory
       ptx::mbarrier_wait(empty + 8 * stage, parity);
       if (++stage == ahead) stage = 0, parity ^= 1;
     }
@@ -94,7 +98,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   }
 
   float sums[Tile::kCols / 2];
-  if constexpr (kEnd != End::Part) {
+  if constexpr (kEpilogue != Epilogue::Partial) {
     const int col = col0 + lane % 4 * 2;
 #pragma unroll
     for (int j = 0; j < Tile::kCols / 8; j++) {
@@ -104,7 +108,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     }
   }
   pdl_wait();
-  const uint32_t release = ptx::mapa(empty, lane % Tile::kBlocks);  // a lane for each block of the cluster
+  const uint32_t release = ptx::mapa(empty, lane % Tile::kBlocks);  // one lane per block of the cluster
   int stage = 0, parity = 0, last = 0;
 #pragma unroll 1
   for (int step = 0; step < steps; step++) {
@@ -115,7 +119,8 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     ptx::wgmma_fence();
 #pragma unroll
     for (int k = 0; k < Tile::kStep / 16; k++)
-      ptx::wgmma<Value, Tile::kCols>(sums, x_at + k * 2, weight_at + k * 2, kEnd != End::Part || step > 0 || k > 0);
+      ptx::wgmma<Value, Tile::kCols>(sums, x_at + k * 2, weight_at + k * 2,
+                                     kEpilogue != Epilogue::Partial || step > 0 || k > 0);
     ptx::wgmma_commit_group();
     ptx::wgmma_wait_group<1>();
     if (step > 0 && lane < Tile::kBlocks) ptx::mbarrier_arrive_remote(release + 8 * last);
@@ -126,14 +131,14 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   ptx::wgmma_fence_operand(sums);
   if (lane < Tile::kBlocks) ptx::mbarrier_arrive_remote(release + 8 * last);
 
-  // Stages have room for results: a warp turns its 16 rows there, each with a gap that keeps banks apart.
+  // The results are staged in the pipeline's shared memory, 16 rows per warp, padded against bank conflicts.
   ptx::bar_sync(1, 32 * Tile::kWarps);
-  using Out = std::conditional_t<kEnd == End::Part, float, Value>;
-  constexpr int kWide = 16 / sizeof(Out), kChunks = Tile::kCols / kWide;  // values of 16 bytes, of a row
-  constexpr int kGap = kEnd == End::Part ? 32 : 16, kStride = kChunks * 16 + kGap;
+  using Out = std::conditional_t<kEpilogue == Epilogue::Partial, float, Value>;
+  constexpr int kWide = 16 / sizeof(Out), kChunks = Tile::kCols / kWide;  // values per 16 bytes, 16-byte chunks per row
+  constexpr int kGap = kEpilogue == Epilogue::Partial ? 32 : 16, kStride = kChunks * 16 + kGap;
   static_assert(16 * Tile::kWarps * kStride <= Tile::kStages * Tile::kStageBytes);
   const uint32_t own = stages + warp * 16 * kStride;
-  if constexpr (kEnd == End::Part) {
+  if constexpr (kEpilogue == Epilogue::Partial) {
     const uint32_t to = own + lane / 4 * kStride + lane % 4 * 8;
 #pragma unroll
     for (int j = 0; j < Tile::kCols / 8; j++) {
@@ -142,7 +147,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     }
   } else {
     const auto pair = [&](int i) {
-      if (kEnd == End::Gelu) return packed<Value>(gelu_tanh_fast(sums[i]), gelu_tanh_fast(sums[i + 1]));
+      if (kEpilogue == Epilogue::BiasGelu) return packed<Value>(gelu_tanh_fast(sums[i]), gelu_tanh_fast(sums[i + 1]));
       return packed<Value>(sums[i], sums[i + 1]);
     };
     const uint32_t to = own + lane % 16 * kStride + lane / 16 * 16;
@@ -152,7 +157,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   }
   __syncwarp();
   const int64_t top = row0 + warp * 16;
-  Out* const out = static_cast<Out*>(p.out) + (static_cast<int64_t>(part) * p.rows + top) * p.out_stride + col0;
+  Out* const out = static_cast<Out*>(p.out) + (static_cast<int64_t>(split) * p.rows + top) * p.out_stride + col0;
 #pragma unroll
   for (int i = 0; i < kChunks / 2; i++) {
     const int row = (i * 32 + lane) / kChunks, chunk = (i * 32 + lane) % kChunks;
@@ -162,24 +167,24 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   }
 }
 
-// `parts` of weight's columns, the last of which may be shorter.
-template <typename Value, End kEnd, typename T>
-cudaError_t launch(const Matrix& x, const Matrix& weight, const void* bias, int64_t parts, const Matrix& out,
+// The last split may be shorter.
+template <typename Value, Epilogue kEpilogue, typename T>
+cudaError_t launch(const Matrix& x, const Matrix& weight, const void* bias, int64_t splits, const Matrix& out,
                    cudaStream_t stream) {
-  const auto kernel = siglip_gemm_kernel<Value, kEnd, T>;
+  const auto kernel = siglip_gemm_kernel<Value, kEpilogue, T>;
   cudaError_t result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, T::kBytes);
   CUtensorMap x_map, weight_map;
   if (result == cudaSuccess) result = tensor_map(x, T::kRows, &x_map);
   if (result == cudaSuccess) result = tensor_map(weight, T::kPiece, &weight_map);
   if (result != cudaSuccess) return result;
   const auto steps = static_cast<int>(blocks_for(x.cols, T::kStep));
-  const Problem problem{out.data,
-                        bias,
-                        static_cast<int>(out.stride),
-                        static_cast<int>(x.rows),
-                        static_cast<int>(weight.rows),
-                        steps,
-                        static_cast<int>(blocks_for(steps, parts))};
+  const SiglipGemmParams params{out.data,
+                                bias,
+                                static_cast<int>(out.stride),
+                                static_cast<int>(x.rows),
+                                static_cast<int>(weight.rows),
+                                steps,
+                                static_cast<int>(blocks_for(steps, splits))};
   cudaLaunchAttribute attributes[2]{};
   attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
   attributes[0].val.programmaticStreamSerializationAllowed = 1;
@@ -187,17 +192,17 @@ cudaError_t launch(const Matrix& x, const Matrix& weight, const void* bias, int6
   attributes[1].val.clusterDim.x = T::kBlocks, attributes[1].val.clusterDim.y = attributes[1].val.clusterDim.z = 1;
   cudaLaunchConfig_t configuration{};
   configuration.gridDim = dim3(blocks_for(x.rows, T::kRows * T::kBlocks) * T::kBlocks,
-                               blocks_for(weight.rows, T::kCols), static_cast<unsigned>(parts));
+                               blocks_for(weight.rows, T::kCols), static_cast<unsigned>(splits));
   configuration.blockDim = T::kThreads, configuration.dynamicSmemBytes = T::kBytes, configuration.stream = stream;
   configuration.attrs = attributes, configuration.numAttrs = 2;
-  return cudaLaunchKernelEx(&configuration, kernel, x_map, weight_map, problem);
+  return cudaLaunchKernelEx(&configuration, kernel, x_map, weight_map, params);
 }
 
 // Whether the GPU can run a cluster at all: under MPS a process may have too few multiprocessors. Queried once.
-template <typename Value, End kEnd, typename T>
+template <typename Value, Epilogue kEpilogue, typename T>
 bool cluster_fits() {
   static const bool fits = [] {
-    const auto kernel = siglip_gemm_kernel<Value, kEnd, T>;
+    const auto kernel = siglip_gemm_kernel<Value, kEpilogue, T>;
     cudaLaunchAttribute attribute{};
     attribute.id = cudaLaunchAttributeClusterDimension;
     attribute.val.clusterDim.x = T::kBlocks, attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
@@ -214,41 +219,43 @@ bool cluster_fits() {
   return fits;
 }
 
-struct Choice {
+struct SiglipGemmVariant {
   int cols, blocks;
-  decltype(&launch<bf16, End::Round, Tile<64, 2>>) launch;
+  decltype(&launch<bf16, Epilogue::Bias, SiglipGemmTile<64, 2>>) launch;
   bool (*cluster_fits)();
 };
-template <typename Value, End kEnd, int kCols, int kBlocks>
-constexpr Choice choice{kCols, kBlocks, launch<Value, kEnd, Tile<kCols, kBlocks>>,
-                        cluster_fits<Value, kEnd, Tile<kCols, kBlocks>>};
+template <typename Value, Epilogue kEpilogue, int kCols, int kBlocks>
+constexpr SiglipGemmVariant kVariant{kCols, kBlocks, launch<Value, kEpilogue, SiglipGemmTile<kCols, kBlocks>>,
+                                     cluster_fits<Value, kEpilogue, SiglipGemmTile<kCols, kBlocks>>};
 
-// The narrowest tiles with which all blocks run at once; null where there are none.
+// The narrowest tile with which all blocks fit into one wave; null where there is none.
 template <size_t kCount>
-const Choice* narrowest(const Choice (&choices)[kCount], int64_t rows, int64_t cols, int64_t parts) {
-  const auto* found = std::find_if(std::begin(choices), std::end(choices), [&](const Choice& choice) {
-    return int64_t{blocks_for(rows, 128 * choice.blocks)} * choice.blocks * blocks_for(cols, choice.cols) * parts <=
+const SiglipGemmVariant* narrowest(const SiglipGemmVariant (&variants)[kCount], int64_t rows, int64_t cols,
+                                   int64_t splits) {
+  const auto* found = std::find_if(std::begin(variants), std::end(variants), [&](const SiglipGemmVariant& variant) {
+    return int64_t{blocks_for(rows, 128 * variant.blocks)} * variant.blocks * blocks_for(cols, variant.cols) * splits <=
                gpu().multiprocessors &&
-           choice.cluster_fits();
+           variant.cluster_fits();
   });
-  return found == std::end(choices) ? nullptr : found;
+  return found == std::end(variants) ? nullptr : found;
 }
 
-template <typename Value, End kEnd>
-const Choice* choice_of(int64_t rows, int64_t cols, int64_t parts) {
-  if constexpr (kEnd == End::Part) {
-    static constexpr Choice kChoices[] = {choice<Value, kEnd, 64, 2>, choice<Value, kEnd, 128, 4>};
-    return narrowest(kChoices, rows, cols, parts);
+template <typename Value, Epilogue kEpilogue>
+const SiglipGemmVariant* variant_for(int64_t rows, int64_t cols, int64_t splits) {
+  if constexpr (kEpilogue == Epilogue::Partial) {
+    static constexpr SiglipGemmVariant kVariants[] = {kVariant<Value, kEpilogue, 64, 2>,
+                                                      kVariant<Value, kEpilogue, 128, 4>};
+    return narrowest(kVariants, rows, cols, splits);
   } else {
-    static constexpr Choice kChoices[] = {choice<Value, kEnd, 64, 2>,  choice<Value, kEnd, 80, 2>,
-                                          choice<Value, kEnd, 112, 2>, choice<Value, kEnd, 144, 2>,
-                                          choice<Value, kEnd, 160, 2>, choice<Value, kEnd, 208, 2>};
-    return narrowest(kChoices, rows, cols, parts);
+    static constexpr SiglipGemmVariant kVariants[] = {
+        kVariant<Value, kEpilogue, 64, 2>,  kVariant<Value, kEpilogue, 80, 2>,  kVariant<Value, kEpilogue, 112, 2>,
+        kVariant<Value, kEpilogue, 144, 2>, kVariant<Value, kEpilogue, 160, 2>, kVariant<Value, kEpilogue, 208, 2>};
+    return narrowest(kVariants, rows, cols, splits);
   }
 }
 
-template <End kEnd>
-const Choice* choice_of(const Matrix& x, const Tensor& weight, int64_t parts) {
+template <Epilogue kEpilogue>
+const SiglipGemmVariant* variant_for(const Matrix& x, const Tensor& weight, int64_t splits) {
   const auto aligned = [](const void* data, int64_t stride) {
     return reinterpret_cast<uintptr_t>(data) % 16 == 0 && stride % 8 == 0;
   };
@@ -256,39 +263,39 @@ const Choice* choice_of(const Matrix& x, const Tensor& weight, int64_t parts) {
       weight.rows % 8 != 0 || weight.cols < x.cols || x.rows <= 0 || !aligned(x.data, x.stride) ||
       !aligned(weight.data, weight.cols))
     return nullptr;
-  return x.dtype == DType::F16 ? choice_of<fp16, kEnd>(x.rows, weight.rows, parts)
-                               : choice_of<bf16, kEnd>(x.rows, weight.rows, parts);
+  return x.dtype == DType::F16 ? variant_for<fp16, kEpilogue>(x.rows, weight.rows, splits)
+                               : variant_for<bf16, kEpilogue>(x.rows, weight.rows, splits);
 }
 
-cudaError_t run(const Choice* choice, const Matrix& x, const Tensor& weight, const void* bias, int64_t parts,
-                const Matrix& out, cudaStream_t stream) {
-  if (!choice || out.rows != parts * x.rows || out.cols != weight.rows || out.stride % 8 != 0 ||
+cudaError_t run(const SiglipGemmVariant* variant, const Matrix& x, const Tensor& weight, const void* bias,
+                int64_t splits, const Matrix& out, cudaStream_t stream) {
+  if (!variant || out.rows != splits * x.rows || out.cols != weight.rows || out.stride % 8 != 0 ||
       reinterpret_cast<uintptr_t>(out.data) % 16 != 0)
     return cudaErrorInvalidValue;
   const Matrix rows{const_cast<void*>(weight.data), weight.dtype, weight.rows, x.cols, weight.cols};
-  return launched("siglip_gemm", choice->launch(x, rows, bias, parts, out, stream));
+  return launched("siglip_gemm", variant->launch(x, rows, bias, splits, out, stream));
 }
 
 }  // namespace
 
-bool siglip_gemm_supported(const Matrix& x, const Tensor& weight) { return choice_of<End::Round>(x, weight, 1); }
+bool siglip_gemm_supported(const Matrix& x, const Tensor& weight) { return variant_for<Epilogue::Bias>(x, weight, 1); }
 
 cudaError_t siglip_gemm(const Matrix& x, const Tensor& weight, const void* bias, bool gelu, const Matrix& out,
                         cudaStream_t stream) {
   if (out.dtype != x.dtype) return cudaErrorInvalidValue;
-  return run(gelu ? choice_of<End::Gelu>(x, weight, 1) : choice_of<End::Round>(x, weight, 1), x, weight, bias, 1, out,
-             stream);
+  return run(gelu ? variant_for<Epilogue::BiasGelu>(x, weight, 1) : variant_for<Epilogue::Bias>(x, weight, 1), x,
+             weight, bias, 1, out, stream);
 }
 
 int64_t siglip_gemm_splits(const Matrix& x, const Tensor& weight) {
-  const int64_t parts = x.cols > 2048 ? 3 : 1;
-  return choice_of<End::Part>(x, weight, parts) ? parts : 0;
+  const int64_t splits = x.cols > 2048 ? 3 : 1;
+  return variant_for<Epilogue::Partial>(x, weight, splits) ? splits : 0;
 }
 
-cudaError_t siglip_gemm_split_k(const Matrix& x, const Tensor& weight, const Matrix& parts, cudaStream_t stream) {
-  const int64_t count = siglip_gemm_splits(x, weight);
-  if (count == 0 || parts.dtype != DType::F32) return cudaErrorInvalidValue;
-  return run(choice_of<End::Part>(x, weight, count), x, weight, nullptr, count, parts, stream);
+cudaError_t siglip_gemm_split_k(const Matrix& x, const Tensor& weight, const Matrix& partials, cudaStream_t stream) {
+  const int64_t splits = siglip_gemm_splits(x, weight);
+  if (splits == 0 || partials.dtype != DType::F32) return cudaErrorInvalidValue;
+  return run(variant_for<Epilogue::Partial>(x, weight, splits), x, weight, nullptr, splits, partials, stream);
 }
 
 }  // namespace pi05::kernels

@@ -1,6 +1,9 @@
-// Products of few rows of x: a block has some rows of weight, its warps share out their columns and add what they have
-// at the end. Nothing is read twice by a block, so each thread copies for itself what it multiplies, as it multiplies
-// it: all of the weights at once, before the kernel that writes x has ended.
+// GEMMs with few rows of x (at most 64): out = x · weightᵀ with an epilogue, bf16. Compute capability 8.0 and newer.
+//
+// Launch: grid (n / (2 * kRun), splits), 8 warps. A block computes two runs of weight rows; its warps split K and add
+// their sums at the end, in a fixed order. No element is read twice by a block, so each thread copies (cp.async)
+// exactly what it multiplies, without synchronisation. Weight loads start before the predecessor kernel, which writes
+// x, has finished (PDL).
 #include <algorithm>
 
 #include "backend/cuda/kernels/gpu.h"
@@ -14,13 +17,13 @@ namespace {
 
 using namespace skinny_gemm;
 
-constexpr int kStep = 32;  // columns that a warp multiplies at a time: a row's are 4 threads' 16 bytes each
+constexpr int kStep = 32;  // columns (K) per warp and step: 4 threads load 16 bytes each of a row
 
-// kTiles times 16 rows of weight a block, kDepth steps of each warp's weights on their way, kAhead of x's.
+// A block computes kTiles * 16 rows of weight. Prefetched steps: kDepth of weight, kAhead of x.
 template <int kWarps_, int kTiles_, int kDepth_, int kAhead_>
-struct Tile {
+struct SkinnyGemmTile {
   static constexpr int kWarps = kWarps_, kTiles = kTiles_, kDepth = kDepth_, kAhead = kAhead_;
-  static constexpr int kThreads = 32 * kWarps, kRun = 8 * kTiles;  // rows of each of the two runs
+  static constexpr int kThreads = 32 * kWarps, kRun = 8 * kTiles;  // rows of a run
   static constexpr int kRoundBytes = kThreads * kTiles * 32;
 
   static int shared(int cols, int rounds) {
@@ -28,9 +31,10 @@ struct Tile {
   }
 };
 
-// kCols: times 8 rows of x.
-template <typename T, int kCols, typename Finish>
-__global__ void __launch_bounds__(T::kThreads) skinny_gemm_kernel(const __grid_constant__ Problem p, Finish finish) {
+// kCols: 8-row groups of x.
+template <typename T, int kCols, typename Epilogue>
+__global__ void __launch_bounds__(T::kThreads)
+    skinny_gemm_kernel(const __grid_constant__ SkinnyGemmParams p, Epilogue epilogue) {
   extern __shared__ uint4 shared[];
   pdl_trigger();
   constexpr int kTiles = T::kTiles, kHalf = kTiles / 2;
@@ -68,10 +72,10 @@ __global__ void __launch_bounds__(T::kThreads) skinny_gemm_kernel(const __grid_c
 
   float sums[kTiles][kCols][4] = {};
 #pragma unroll 1
-  for (int turn = 0; turn < rounds; turn += T::kAhead) {
+  for (int first_round = 0; first_round < rounds; first_round += T::kAhead) {
 #pragma unroll
     for (int i = 0; i < T::kAhead; i++) {
-      const int round = turn + i;
+      const int round = first_round + i;
       ptx::cp_async_wait_group<T::kDepth - 1>();
       if (round * T::kWarps + warp < p.steps) {
         const uint4* const at = shared + round % T::kDepth * kTiles * 2 * T::kThreads + thread;
@@ -110,58 +114,60 @@ __global__ void __launch_bounds__(T::kThreads) skinny_gemm_kernel(const __grid_c
     }
     const int weight_row = first + item / (32 * kCols) * 16 + item % 32 / 4, row = item / 32 % kCols * 8 + item % 4 * 2;
     if (row < p.rows) {
-      finish(p, weight_row, row, low.x, high.x);
-      finish(p, weight_row + 8, row, low.z, high.z);
+      epilogue(p, weight_row, row, low.x, high.x);
+      epilogue(p, weight_row + 8, row, low.z, high.z);
     }
     if (row + 1 < p.rows) {
-      finish(p, weight_row, row + 1, low.y, high.y);
-      finish(p, weight_row + 8, row + 1, low.w, high.w);
+      epilogue(p, weight_row, row + 1, low.y, high.y);
+      epilogue(p, weight_row + 8, row + 1, low.w, high.w);
     }
   }
 }
 
-template <typename T, typename Finish>
-cudaError_t launch(Problem p, int64_t blocks, int64_t parts, const Finish& finish, cudaStream_t stream) {
+template <typename T, typename Epilogue>
+cudaError_t launch(SkinnyGemmParams p, int64_t blocks, int64_t splits, const Epilogue& epilogue, cudaStream_t stream) {
   const int rounds = (p.steps + T::kWarps - 1) / T::kWarps;
   const auto go = [&](auto* kernel, int cols) {
     const int shared = T::shared(cols, rounds);
     const cudaError_t result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared);
     if (result != cudaSuccess) return result;
-    const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(parts));
-    return launch_pdl(kernel, grid, T::kThreads, shared, stream, p, finish);
+    const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(splits));
+    return launch_pdl(kernel, grid, T::kThreads, shared, stream, p, epilogue);
   };
-  if (p.rows <= 16) return go(skinny_gemm_kernel<T, 2, Finish>, 2);
-  if (p.rows <= 32) return go(skinny_gemm_kernel<T, 4, Finish>, 4);
-  if (p.rows <= 56) return go(skinny_gemm_kernel<T, 7, Finish>, 7);
-  return go(skinny_gemm_kernel<T, 8, Finish>, 8);
+  if (p.rows <= 16) return go(skinny_gemm_kernel<T, 2, Epilogue>, 2);
+  if (p.rows <= 32) return go(skinny_gemm_kernel<T, 4, Epilogue>, 4);
+  if (p.rows <= 56) return go(skinny_gemm_kernel<T, 7, Epilogue>, 7);
+  return go(skinny_gemm_kernel<T, 8, Epilogue>, 8);
 }
 
 bool aligned(const void* data, int64_t stride) {
   return reinterpret_cast<uintptr_t>(data) % 16 == 0 && stride % 8 == 0;
 }
 
-Problem problem(const Matrix& x, const Tensor& weight, int64_t parts) {
-  Problem p{};
+SkinnyGemmParams make_params(const Matrix& x, const Tensor& weight, int64_t splits) {
+  SkinnyGemmParams p{};
   p.x = static_cast<const bf16*>(x.data), p.weight = static_cast<const bf16*>(weight.data);
   p.x_stride = static_cast<int>(x.stride), p.weight_stride = static_cast<int>(weight.cols);
-  p.rows = static_cast<int>(x.rows), p.steps = static_cast<int>(x.cols / kStep / parts);
+  p.rows = static_cast<int>(x.rows), p.steps = static_cast<int>(x.cols / kStep / splits);
   return p;
 }
 
-// By the kernel that fits: place(run) makes the problem for runs of that many rows, of all `rows` of weight.
-template <typename T, typename Place, typename Finish>
-cudaError_t go(int64_t rows, int64_t parts, Place place, const Finish& finish, cudaStream_t stream) {
-  Problem p = place(kSm90Run);
+// Chooses the sm_90 kernel where it is supported. params_for(run) returns the parameters for runs of that many rows;
+// `rows`: of weight.
+template <typename T, typename ParamsFor, typename Epilogue>
+cudaError_t launch_variant(int64_t rows, int64_t splits, ParamsFor params_for, const Epilogue& epilogue,
+                           cudaStream_t stream) {
+  SkinnyGemmParams p = params_for(kSm90Run);
   if (gpu().is_hopper() && p.steps % (kSm90Step / kStep) == 0) {
     p.steps /= kSm90Step / kStep;
-    const cudaError_t result = launch_sm90(p, rows / (2 * kSm90Run), parts, finish, stream);
+    const cudaError_t result = launch_sm90(p, rows / (2 * kSm90Run), splits, epilogue, stream);
     if (result != cudaErrorNotSupported) return launched("skinny_gemm_sm90", result);
   }
-  return launched("skinny_gemm", launch<T>(place(T::kRun), rows / (2 * T::kRun), parts, finish, stream));
+  return launched("skinny_gemm", launch<T>(params_for(T::kRun), rows / (2 * T::kRun), splits, epilogue, stream));
 }
 
-using Narrow = Tile<8, 2, 4, 2>;
-using Wide = Tile<8, 4, 4, 1>;  // reads x half as often
+using Narrow = SkinnyGemmTile<8, 2, 4, 2>;
+using Wide = SkinnyGemmTile<8, 4, 4, 1>;  // reads x half as often, needs more shared memory
 
 }  // namespace
 
@@ -171,32 +177,34 @@ bool skinny_gemm_supported(const Matrix& x, const Tensor& weight) {
          aligned(weight.data, weight.cols) && weight.rows * weight.cols < int64_t{1} << 31;
 }
 
-cudaError_t skinny_gemm_split_k(const Matrix& x, const Tensor& weight, int64_t count, const Matrix& parts,
+cudaError_t skinny_gemm_split_k(const Matrix& x, const Tensor& weight, int64_t splits, const Matrix& partials,
                                 cudaStream_t stream) {
-  if (!skinny_gemm_supported(x, weight) || parts.dtype != DType::F32 || parts.rows != count * x.rows ||
-      parts.cols != weight.rows || x.cols % (count * kStep) != 0)
+  if (!skinny_gemm_supported(x, weight) || partials.dtype != DType::F32 || partials.rows != splits * x.rows ||
+      partials.cols != weight.rows || x.cols % (splits * kStep) != 0)
     return cudaErrorInvalidValue;
-  const auto place = [&](int run) {
-    Problem p = problem(x, weight, count);
+  const auto params_for = [&](int run) {
+    SkinnyGemmParams p = make_params(x, weight, splits);
     p.per = 1, p.pitch = 2 * run, p.distance = run;
     return p;
   };
-  const AsPart finish{static_cast<float*>(parts.data), x.rows * parts.stride, static_cast<int>(parts.stride)};
-  return go<Narrow>(weight.rows, count, place, finish, stream);
+  const StorePartial epilogue{static_cast<float*>(partials.data), x.rows * partials.stride,
+                              static_cast<int>(partials.stride)};
+  return launch_variant<Narrow>(weight.rows, splits, params_for, epilogue, stream);
 }
 
 cudaError_t skinny_gemm_geglu(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream) {
   if (!skinny_gemm_supported(x, weight) || out.dtype != DType::BF16 || out.rows != x.rows ||
       weight.rows != 2 * out.cols)
     return cudaErrorInvalidValue;
-  const auto place = [&](int run) {
-    Problem p = problem(x, weight, 1);
+  const auto params_for = [&](int run) {
+    SkinnyGemmParams p = make_params(x, weight, 1);
     p.per = static_cast<int>(out.cols / run), p.distance = static_cast<int>(out.cols);
     return p;
   };
-  const Gated finish{static_cast<bf16*>(out.data), static_cast<int>(out.stride)};
+  const GegluEpilogue epilogue{static_cast<bf16*>(out.data), static_cast<int>(out.stride)};
   const bool room = gpu().shared_memory_per_block >= Wide::shared(kMaxSkinnyRows / 8, Wide::kDepth);
-  return room ? go<Wide>(weight.rows, 1, place, finish, stream) : go<Narrow>(weight.rows, 1, place, finish, stream);
+  return room ? launch_variant<Wide>(weight.rows, 1, params_for, epilogue, stream)
+              : launch_variant<Narrow>(weight.rows, 1, params_for, epilogue, stream);
 }
 
 cudaError_t skinny_gemm_qkv_rope(const Matrix& x, const Tensor& weight, int64_t heads, int64_t kv_heads, int64_t first,
@@ -209,16 +217,16 @@ cudaError_t skinny_gemm_qkv_rope(const Matrix& x, const Tensor& weight, int64_t 
   if (!skinny_gemm_supported(x, weight) || weight.rows != all * dim || dim % 64 != 0 || !fits(q, heads) ||
       !fits(k, kv_heads) || !fits(v, kv_heads))
     return cudaErrorInvalidValue;
-  const auto place = [&](int run) {
-    Problem p = problem(x, weight, 1);
+  const auto params_for = [&](int run) {
+    SkinnyGemmParams p = make_params(x, weight, 1);
     p.per = static_cast<int>(dim / 2 / run), p.pitch = static_cast<int>(dim), p.distance = static_cast<int>(dim / 2);
     return p;
   };
-  const Turned finish{static_cast<bf16*>(q.data), static_cast<bf16*>(k.data), static_cast<bf16*>(v.data),
-                      static_cast<int>(q.stride), static_cast<int>(k.stride), static_cast<int>(v.stride),
-                      static_cast<int>(heads),    static_cast<int>(kv_heads), static_cast<int>(dim),
-                      cos_sin + first * (dim / 2)};
-  return go<Narrow>(weight.rows, 1, place, finish, stream);
+  const QkvRopeEpilogue epilogue{static_cast<bf16*>(q.data), static_cast<bf16*>(k.data), static_cast<bf16*>(v.data),
+                                 static_cast<int>(q.stride), static_cast<int>(k.stride), static_cast<int>(v.stride),
+                                 static_cast<int>(heads),    static_cast<int>(kv_heads), static_cast<int>(dim),
+                                 cos_sin + first * (dim / 2)};
+  return launch_variant<Narrow>(weight.rows, 1, params_for, epilogue, stream);
 }
 
 }  // namespace pi05::kernels

@@ -1,58 +1,59 @@
-// What the kernels of skinny_gemm.cu and skinny_gemm_sm90.cu share: which rows of weight a block has, and what becomes
-// of their sums.
+// Parameters and epilogues that skinny_gemm.cu and skinny_gemm_sm90.cu share.
 #pragma once
 
 #include "backend/cuda/kernels/device.cuh"
 
 namespace pi05::kernels::skinny_gemm {
 
-struct Problem {
-  const bf16 *x, *weight;
-  int x_stride, weight_stride, rows;  // rows of x
-  int steps;                          // of columns, of all or of a part
-  // A block's rows of weight are two runs of equal length: block b's first begins at row b / per * pitch + b % per *
-  // length, its second `distance` further on.
+struct SkinnyGemmParams {
+  const bf16 *x, *weight;             // (rows, k), (n, k)
+  int x_stride, weight_stride, rows;  // elements, elements, rows of x
+  int steps;                          // along K, of one split
+  // The weight rows of block b are two runs of equal length, whose results the epilogue combines: the first begins at
+  // row b / per * pitch + b % per * length, the second `distance` rows later.
   int per, pitch, distance;
 };
 
-// What a sum of the first run and the one of the second run, `distance` rows further on, become.
-struct AsPart {
-  float* parts;
-  int64_t step;
+// Epilogues: called once for each row of x and each pair of weight rows (weight_row, weight_row + distance).
+struct StorePartial {
+  float* partials;  // (splits, rows of x, n)
+  int64_t split_stride;
   int stride;
-  __device__ void operator()(const Problem& p, int weight_row, int row, float first, float second) const {
-    float* const to = parts + blockIdx.y * step + static_cast<int64_t>(row) * stride + weight_row;
+  __device__ void operator()(const SkinnyGemmParams& p, int weight_row, int row, float first, float second) const {
+    float* const to = partials + blockIdx.y * split_stride + static_cast<int64_t>(row) * stride + weight_row;
     to[0] = first, to[p.distance] = second;
   }
 };
 
-struct Gated {
+struct GegluEpilogue {
   bf16* out;
   int stride;
-  __device__ void operator()(const Problem&, int weight_row, int row, float gate, float up) const {
+  __device__ void operator()(const SkinnyGemmParams&, int weight_row, int row, float gate, float up) const {
     out[static_cast<int64_t>(row) * stride + weight_row] = narrow<bf16>(gelu_tanh_fast(gate) * up);
   }
 };
 
-// Rows of weight are those of q's, k's and v's heads; q and k turn by their position.
-struct Turned {
+// The rows of weight are the heads of q, k and v; RoPE on q and k.
+struct QkvRopeEpilogue {
   bf16 *q, *k, *v;
   int q_stride, k_stride, v_stride, heads, kv_heads, dim;
-  const float2* cos_sin;  // of the first row's position
-  __device__ void operator()(const Problem&, int weight_row, int row, float low, float high) const {
+  const float2* cos_sin;  // (positions, dim / 2), from the position of row 0
+  __device__ void operator()(const SkinnyGemmParams&, int weight_row, int row, float low, float high) const {
     const int head = weight_row / dim, i = weight_row - head * dim, half = dim / 2, kv = head - heads;
-    const float2 turn = kv < kv_heads ? cos_sin[row * half + i] : make_float2(1, 0);
+    const float2 rotation = kv < kv_heads ? cos_sin[row * half + i] : make_float2(1, 0);
     bf16* const to = i + (kv < 0          ? q + static_cast<int64_t>(row) * q_stride + head * dim
                           : kv < kv_heads ? k + static_cast<int64_t>(row) * k_stride + kv * dim
                                           : v + static_cast<int64_t>(row) * v_stride + (kv - kv_heads) * dim);
-    to[0] = narrow<bf16>(low * turn.x - high * turn.y);
-    to[half] = narrow<bf16>(high * turn.x + low * turn.y);
+    to[0] = narrow<bf16>(low * rotation.x - high * rotation.y);
+    to[half] = narrow<bf16>(high * rotation.x + low * rotation.y);
   }
 };
 
-// skinny_gemm_sm90.cu: p with runs of 32 rows and steps of 64 columns; cudaErrorNotSupported where it cannot.
+// skinny_gemm_sm90.cu: launches `blocks` x `splits` blocks. p: runs of kSm90Run rows, steps of kSm90Step columns.
+// Returns cudaErrorNotSupported where the driver cannot encode tensor maps.
 constexpr int kSm90Run = 32, kSm90Step = 64;
-template <typename Finish>
-cudaError_t launch_sm90(const Problem& p, int64_t blocks, int64_t parts, const Finish& finish, cudaStream_t stream);
+template <typename Epilogue>
+cudaError_t launch_sm90(const SkinnyGemmParams& p, int64_t blocks, int64_t splits, const Epilogue& epilogue,
+                        cudaStream_t stream);
 
 }  // namespace pi05::kernels::skinny_gemm

@@ -1,6 +1,8 @@
-// skinny_gemm.cu's products by Hopper's warpgroups: a block has 64 rows of weight, in which 8 rows of its first run and
-// 8 of its second take turns, so that a thread's sums are of both. Two warpgroups take steps by turns and add what they
-// have.
+// skinny_gemm.cu's GEMMs by wgmma. Compute capability 9.0.
+//
+// Launch: grid (n / 64, splits); two consumer warpgroups and a producer warp (TMA, mbarrier pipeline). A block computes
+// 64 rows of weight; TMA interleaves 8 rows of the first run with 8 of the second, so that a thread accumulates both.
+// The two warpgroups take alternate K steps and add their sums at the end.
 #include <algorithm>
 
 #include "backend/cuda/kernels/ptx_sm90.cuh"
@@ -10,27 +12,27 @@
 namespace pi05::kernels::skinny_gemm {
 namespace {
 
-constexpr int kGroups = 2, kThreads = 128 * kGroups + 32;  // the last warp copies
-constexpr int kDepth = 16, kWeightBytes = 64 * 128;        // steps of weights on their way, bytes of one
+constexpr int kGroups = 2, kThreads = 128 * kGroups + 32;  // the last warp is the producer
+constexpr int kDepth = 16, kWeightBytes = 64 * 128;        // pipeline stages of weights, bytes of a stage
 
-// kRows: of x, kAhead steps of it on their way.
-template <int kRows, int kAhead, typename Finish>
+// kRows: rows of x, rounded up. kAhead: pipeline stages of x.
+template <int kRows, int kAhead, typename Epilogue>
 __global__ void __launch_bounds__(kThreads)
     skinny_gemm_sm90_kernel(const __grid_constant__ CUtensorMap weight, const __grid_constant__ CUtensorMap x,
-                            const Problem p, const Finish finish) {
+                            const SkinnyGemmParams p, const Epilogue epilogue) {
   extern __shared__ uint8_t shared[];
   pdl_trigger();
   constexpr int kRowBytes = kRows * 128;
   const int depth = min(kDepth, p.steps);
   const uint32_t weights = (ptx::smem_address(shared) + 1023) & ~1023u, rows = weights + depth * kWeightBytes;
-  const uint32_t weight_there = rows + min(kAhead, p.steps) * kRowBytes, rows_there = weight_there + 8 * kDepth;
-  const uint32_t empty = rows_there + 8 * kAhead;
+  const uint32_t weight_full = rows + min(kAhead, p.steps) * kRowBytes, x_full = weight_full + 8 * kDepth;
+  const uint32_t empty = x_full + 8 * kAhead;
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32;
   const int group = __shfl_sync(~0u, thread / 128, 0), block = static_cast<int>(blockIdx.x);
 
   if (thread == 0) {
-    for (int i = 0; i < kDepth; i++) ptx::mbarrier_init(weight_there + 8 * i, 1), ptx::mbarrier_init(empty + 8 * i, 4);
-    for (int i = 0; i < kAhead; i++) ptx::mbarrier_init(rows_there + 8 * i, 1);
+    for (int i = 0; i < kDepth; i++) ptx::mbarrier_init(weight_full + 8 * i, 1), ptx::mbarrier_init(empty + 8 * i, 4);
+    for (int i = 0; i < kAhead; i++) ptx::mbarrier_init(x_full + 8 * i, 1);
     ptx::fence_mbarrier_init(), ptx::fence_proxy_async();
   }
   __syncthreads();
@@ -39,13 +41,13 @@ __global__ void __launch_bounds__(kThreads)
     if (lane != 0) return;
     const int first = static_cast<int>(blockIdx.y) * p.steps;
     const auto load_weights = [&](int step) {
-      const uint32_t bar = weight_there + 8 * (step % kDepth);
+      const uint32_t bar = weight_full + 8 * (step % kDepth);
       ptx::mbarrier_arrive_expect_tx(bar, kWeightBytes);
       ptx::tma_load_5d(weights + step % kDepth * kWeightBytes, &weight, (first + step) * kSm90Step, 0, 0,
                        block % p.per * 4, block / p.per, bar);
     };
     const auto load_x = [&](int step) {
-      const uint32_t bar = rows_there + 8 * (step % kAhead);
+      const uint32_t bar = x_full + 8 * (step % kAhead);
       ptx::mbarrier_arrive_expect_tx(bar, kRowBytes);
       ptx::tma_load_2d(rows + step % kAhead * kRowBytes, &x, (first + step) * kSm90Step, 0, bar);
     };
@@ -62,8 +64,8 @@ __global__ void __launch_bounds__(kThreads)
 
   float sums[kRows / 2] = {};
   for (int step = group; step < p.steps; step += kGroups) {
-    ptx::mbarrier_wait(weight_there + 8 * (step % kDepth), step / kDepth & 1);
-    ptx::mbarrier_wait(rows_there + 8 * (step % kAhead), step / kAhead & 1);
+    ptx::mbarrier_wait(weight_full + 8 * (step % kDepth), step / kDepth & 1);
+    ptx::mbarrier_wait(x_full + 8 * (step % kAhead), step / kAhead & 1);
     const uint64_t weight_at = ptx::wgmma_descriptor_128b(weights + step % kDepth * kWeightBytes);
     const uint64_t x_at = ptx::wgmma_descriptor_128b(rows + step % kAhead * kRowBytes);
     ptx::wgmma_fence();
@@ -75,7 +77,7 @@ __global__ void __launch_bounds__(kThreads)
   }
   ptx::wgmma_fence_operand(sums);
 
-  // Each warpgroup finishes half of the rows of x.
+  // Each warpgroup runs the epilogue of half of the rows of x.
   constexpr int kHalf = kRows / 4;
   ptx::bar_sync(1, 128 * kGroups);
   float* const others = reinterpret_cast<float*>(shared + (weights - ptx::smem_address(shared))) + thread % 128;
@@ -90,13 +92,14 @@ __global__ void __launch_bounds__(kThreads)
     for (int j = 0; j < 4; j++)
       sum[j] = group == 0 ? sums[i + j] + others[(kHalf + i + j) * 128] : others[(i + j) * 128] + sums[kHalf + i + j];
     const int row = group * kRows / 2 + i * 2 + lane % 4 * 2;
-    if (row < p.rows) finish(p, weight_row, row, sum[0], sum[2]);
-    if (row + 1 < p.rows) finish(p, weight_row, row + 1, sum[1], sum[3]);
+    if (row < p.rows) epilogue(p, weight_row, row, sum[0], sum[2]);
+    if (row + 1 < p.rows) epilogue(p, weight_row, row + 1, sum[1], sum[3]);
   }
 }
 
-// Columns, 8 rows, first and second run, groups of 8 rows in a run, what `pitch` divides.
-cudaError_t weight_map(const Problem& p, int64_t blocks, int64_t cols, CUtensorMap* map) {
+// Dimensions: columns, 8 rows, run (first, second), groups of 8 rows in a run, groups of `per` blocks (`pitch` rows
+// apart).
+cudaError_t weight_map(const SkinnyGemmParams& p, int64_t blocks, int64_t cols, CUtensorMap* map) {
   const auto encode = tensor_map_encoder();
   if (!encode) return cudaErrorNotSupported;
   const int64_t per = std::min<int64_t>(p.per, blocks);
@@ -111,33 +114,35 @@ cudaError_t weight_map(const Problem& p, int64_t blocks, int64_t cols, CUtensorM
   return result == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
 }
 
-template <int kRows, int kAhead, typename Finish>
-cudaError_t launch(const Problem& p, int64_t blocks, int64_t parts, const Finish& finish, cudaStream_t stream) {
-  const auto kernel = skinny_gemm_sm90_kernel<kRows, kAhead, Finish>;
+template <int kRows, int kAhead, typename Epilogue>
+cudaError_t launch(const SkinnyGemmParams& p, int64_t blocks, int64_t splits, const Epilogue& epilogue,
+                   cudaStream_t stream) {
+  const auto kernel = skinny_gemm_sm90_kernel<kRows, kAhead, Epilogue>;
   const int shared = 1024 + std::min(kDepth, p.steps) * kWeightBytes + std::min(kAhead, p.steps) * kRows * 128 +
                      8 * (2 * kDepth + kAhead);
-  const int64_t cols = p.steps * parts * kSm90Step;
+  const int64_t cols = p.steps * splits * kSm90Step;
   const Matrix rows{const_cast<bf16*>(p.x), DType::BF16, p.rows, cols, p.x_stride};
   CUtensorMap weight, x;
   cudaError_t result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared);
   if (result == cudaSuccess) result = weight_map(p, blocks, cols, &weight);
   if (result == cudaSuccess) result = tensor_map(rows, kRows, &x);
   if (result != cudaSuccess) return result;
-  const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(parts));
-  return launch_pdl(kernel, grid, kThreads, shared, stream, weight, x, p, finish);
+  const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(splits));
+  return launch_pdl(kernel, grid, kThreads, shared, stream, weight, x, p, epilogue);
 }
 
 }  // namespace
 
-template <typename Finish>
-cudaError_t launch_sm90(const Problem& p, int64_t blocks, int64_t parts, const Finish& finish, cudaStream_t stream) {
-  if (p.rows <= 16) return launch<16, 16>(p, blocks, parts, finish, stream);
-  if (p.rows <= 32) return launch<32, 16>(p, blocks, parts, finish, stream);
-  return launch<64, 8>(p, blocks, parts, finish, stream);
+template <typename Epilogue>
+cudaError_t launch_sm90(const SkinnyGemmParams& p, int64_t blocks, int64_t splits, const Epilogue& epilogue,
+                        cudaStream_t stream) {
+  if (p.rows <= 16) return launch<16, 16>(p, blocks, splits, epilogue, stream);
+  if (p.rows <= 32) return launch<32, 16>(p, blocks, splits, epilogue, stream);
+  return launch<64, 8>(p, blocks, splits, epilogue, stream);
 }
 
-template cudaError_t launch_sm90(const Problem&, int64_t, int64_t, const AsPart&, cudaStream_t);
-template cudaError_t launch_sm90(const Problem&, int64_t, int64_t, const Gated&, cudaStream_t);
-template cudaError_t launch_sm90(const Problem&, int64_t, int64_t, const Turned&, cudaStream_t);
+template cudaError_t launch_sm90(const SkinnyGemmParams&, int64_t, int64_t, const StorePartial&, cudaStream_t);
+template cudaError_t launch_sm90(const SkinnyGemmParams&, int64_t, int64_t, const GegluEpilogue&, cudaStream_t);
+template cudaError_t launch_sm90(const SkinnyGemmParams&, int64_t, int64_t, const QkvRopeEpilogue&, cudaStream_t);
 
 }  // namespace pi05::kernels::skinny_gemm
