@@ -1,7 +1,8 @@
-// Attention in bf16 or fp16 on tensor cores, softmax in fp32 as the keys come by. Query heads that share a key head are
-// rows of one matrix, 16 a warp; warps with the same rows share out the keys of a turn and add what they have at the
-// end. Where the rows are few for the GPU, the keys are split among blocks too, and a second kernel adds the parts in
-// order.
+// Attention in bf16 or fp16 on tensor cores (mma), online softmax in fp32. Compute capability 8.0 and newer.
+//
+// Launch: grid (row tiles, batch * kv_heads, splits). The query heads that share a key head are rows of one matrix, 16
+// per warp. Warps with the same rows split the keys of a kv tile and are combined at the end. With few rows the keys
+// are also split among blocks, and combine_kernel adds the partial results in a fixed order.
 #include <algorithm>
 
 #include "backend/cuda/kernels/device.cuh"
@@ -13,12 +14,12 @@
 namespace pi05::kernels {
 namespace {
 
-struct Problem {
+struct AttentionParams {
   const void *q, *k, *v;
   void* out;
   int64_t q_stride, k_stride, v_stride, out_stride;
-  int queries, keys;    // a batch element
-  int kv_heads, group;  // query heads a key head
+  int queries, keys;    // per batch element
+  int kv_heads, group;  // query heads per key head
   int dim;
   float scale;  // log2(e) / sqrt(dim)
   int splits, split_keys;
@@ -26,13 +27,13 @@ struct Problem {
   float2* stats;   // (splits, batch * kv_heads, queries * group) maximum and sum
 };
 
-// Dim: head_dim rounded up to what is instantiated. RowParts * KeyParts warps a block, OwnKeys keys a warp and turn,
-// Stages turns' keys and values in shared memory.
+// Dim: head_dim, rounded up. A block has RowParts * KeyParts warps; a kv tile has OwnKeys keys per warp; Stages kv
+// tiles are in shared memory.
 template <int Dim, int RowParts, int KeyParts, int OwnKeys, int Stages>
-struct Tile {
+struct AttentionTile {
   static constexpr int kRows = 16 * RowParts, kKeys = OwnKeys * KeyParts;
   static constexpr int kThreads = 32 * RowParts * KeyParts;
-  static constexpr int kStride = Dim + 8;  // 16 bytes past a multiple of the banks: no conflicts
+  static constexpr int kStride = Dim + 8;  // padded by 16 bytes against bank conflicts
   static constexpr int kQueryBytes = kRows * kStride * 2, kKeyBytes = kKeys * kStride * 2;
   static constexpr int kShared = kQueryBytes + 2 * Stages * kKeyBytes;
   static constexpr int kSumBytes = kRows * Dim * 4;  // of one key part
@@ -40,9 +41,9 @@ struct Tile {
 };
 
 template <typename Value, int Dim, int RowParts, int KeyParts, int OwnKeys, int Stages>
-__global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>::kThreads, 1)
-    attention_kernel(const __grid_constant__ Problem p) {
-  using T = Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>;
+__global__ void __launch_bounds__(AttentionTile<Dim, RowParts, KeyParts, OwnKeys, Stages>::kThreads, 1)
+    attention_kernel(const __grid_constant__ AttentionParams p) {
+  using T = AttentionTile<Dim, RowParts, KeyParts, OwnKeys, Stages>;
   extern __shared__ __align__(128) uint8_t shared[];
   const uint32_t q_tile = ptx::smem_address(shared), tiles = q_tile + T::kQueryBytes;  // (stage, keys | values)
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
@@ -53,9 +54,8 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
   const int chunks = p.dim / 8;
   constexpr int kChunks = Dim / 8;
 
-  // Where a query row begins in q or out, of which one batch element is far below 2^31 values. Dividing is slow: once a
-  // row.
-  const auto place_of = [&](int row, int stride) {
+  // Offset of a query row in q or out, within its batch element (fewer than 2^31 elements). Divides, so once per row.
+  const auto offset_of = [&](int row, int stride) {
     const int token = row / p.group;
     return token * stride + (kv * p.group + row - token * p.group) * p.dim;
   };
@@ -81,13 +81,13 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
   for (int i = thread; i < T::kRows * kChunks; i += T::kThreads) {
     const int row = row0 + i / kChunks, chunk = i % kChunks;
     const bool there = chunk < chunks && row < rows;
-    const int at = place_of(row, q_stride) + chunk * 8;
+    const int at = offset_of(row, q_stride) + chunk * 8;
     ptx::cp_async_16_zfill(q_tile + (i / kChunks * T::kStride + chunk * 8) * 2, queries + (there ? at : 0), there);
   }
   for (int stage = 0; stage < Stages - 1; stage++) load(stage, key0 + stage * T::kKeys);  // the first with the queries
 
   float out[Dim / 8][4] = {};
-  float highest[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
+  float row_max[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
   const uint32_t q_at = q_tile + ((row_part * 16 + lane % 16) * T::kStride + lane / 16 * 8) * 2;
   const uint32_t k_own = ((key_part * OwnKeys + lane % 8 + lane / 16 * 8) * T::kStride + lane / 8 % 2 * 8) * 2;
   const uint32_t v_own = ((key_part * OwnKeys + lane % 8 + lane / 8 % 2 * 8) * T::kStride + lane / 16 * 8) * 2;
@@ -95,13 +95,13 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
   int stage = 0;
   for (int key = key0; key < key_end; key += T::kKeys) {
     if (Stages == 1) {
-      __syncthreads();  // the last turn has been read
+      __syncthreads();  // the previous kv tile has been read
       load(0, key);
       ptx::cp_async_wait_group<0>();
       __syncthreads();
     } else {
       ptx::cp_async_wait_group<(Stages > 2 ? Stages - 2 : 0)>();
-      __syncthreads();  // this turn is there, and the one before it has been read
+      __syncthreads();  // this kv tile has arrived, and the previous one has been read
       load(stage == 0 ? Stages - 1 : stage - 1, key + (Stages - 1) * T::kKeys);
     }
     const uint32_t k_at = tiles + stage * 2 * T::kKeyBytes + k_own;
@@ -129,23 +129,23 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
       for (int i = 0; i < 4; i++) score[n][i] = first + n * 8 + i % 2 < key_end ? score[n][i] * p.scale : -INFINITY;
 #pragma unroll
     for (int side = 0; side < 2; side++) {
-      float most = highest[side];
+      float new_max = row_max[side];
 #pragma unroll
-      for (int n = 0; n < OwnKeys / 8; n++) most = fmaxf(most, fmaxf(score[n][2 * side], score[n][2 * side + 1]));
-      most = fmaxf(most, __shfl_xor_sync(~0u, most, 1));
-      most = fmaxf(most, __shfl_xor_sync(~0u, most, 2));
-      const float base = most == -INFINITY ? 0.0f : most;  // a part may have no key yet
-      const float shrink = exp2f(highest[side] - base);
-      highest[side] = most;
+      for (int n = 0; n < OwnKeys / 8; n++) new_max = fmaxf(new_max, fmaxf(score[n][2 * side], score[n][2 * side + 1]));
+      new_max = fmaxf(new_max, __shfl_xor_sync(~0u, new_max, 1));
+      new_max = fmaxf(new_max, __shfl_xor_sync(~0u, new_max, 2));
+      const float base = new_max == -INFINITY ? 0.0f : new_max;  // a key part may have no key yet
+      const float rescale = exp2f(row_max[side] - base);
+      row_max[side] = new_max;
       float added = 0;
 #pragma unroll
       for (int n = 0; n < OwnKeys / 8; n++)
 #pragma unroll
         for (int i = 2 * side; i < 2 * side + 2; i++) added += score[n][i] = exp2f(score[n][i] - base);
-      sum[side] = sum[side] * shrink + added;
-      if (__any_sync(~0u, shrink != 1.0f)) {
+      sum[side] = sum[side] * rescale + added;
+      if (__any_sync(~0u, rescale != 1.0f)) {
 #pragma unroll
-        for (int n = 0; n < Dim / 8; n++) out[n][2 * side] *= shrink, out[n][2 * side + 1] *= shrink;
+        for (int n = 0; n < Dim / 8; n++) out[n][2 * side] *= rescale, out[n][2 * side + 1] *= rescale;
       }
     }
 
@@ -170,7 +170,7 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
     sum[side] += __shfl_xor_sync(~0u, sum[side], 2);
   }
 
-  if (KeyParts > 1) {  // the first part, which always has a key, adds the others in order
+  if (KeyParts > 1) {  // the first key part, which always has a key, adds the others in order
     __syncthreads();
     const auto sums_of = [&](int part) {  // (row part, value, lane)
       return reinterpret_cast<float*>(shared + (part - 1) * T::kSumBytes) + row_part * Dim / 2 * 32 + lane;
@@ -186,7 +186,7 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
 #pragma unroll
         for (int i = 0; i < 4; i++) to[(n * 4 + i) * 32] = out[n][i];
       if (lane % 4 == 0)
-        for (int side = 0; side < 2; side++) stats_of(key_part)[8 * side] = make_float2(highest[side], sum[side]);
+        for (int side = 0; side < 2; side++) stats_of(key_part)[8 * side] = make_float2(row_max[side], sum[side]);
     }
     __syncthreads();
     if (key_part > 0) return;
@@ -195,9 +195,9 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
 #pragma unroll
       for (int side = 0; side < 2; side++) {
         const float2 other = stats_of(part)[8 * side];
-        const float most = fmaxf(highest[side], other.x);
-        const float mine = exp2f(highest[side] - most), theirs = exp2f(other.x - most);
-        highest[side] = most;
+        const float new_max = fmaxf(row_max[side], other.x);
+        const float mine = exp2f(row_max[side] - new_max), theirs = exp2f(other.x - new_max);
+        row_max[side] = new_max;
         sum[side] = sum[side] * mine + other.y * theirs;
         const float* const from = sums_of(part);
 #pragma unroll
@@ -212,59 +212,60 @@ __global__ void __launch_bounds__(Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>
     const int row = row0 + row_part * 16 + lane / 4 + 8 * side;
     if (row >= rows) continue;
     const int64_t part =
-        (static_cast<int64_t>(blockIdx.z) * gridDim.y + blockIdx.y) * rows + row;  // of what splits leave
+        (static_cast<int64_t>(blockIdx.z) * gridDim.y + blockIdx.y) * rows + row;  // row of the partial results
     const float factor = p.splits == 1 ? 1.0f / sum[side] : 1.0f;
-    if (p.splits > 1 && lane % 4 == 0) p.stats[part] = make_float2(highest[side], sum[side]);
-    Value* const whole = static_cast<Value*>(p.out) + static_cast<int64_t>(batch) * p.queries * p.out_stride +
-                         place_of(row, static_cast<int>(p.out_stride)) + lane % 4 * 2;
+    if (p.splits > 1 && lane % 4 == 0) p.stats[part] = make_float2(row_max[side], sum[side]);
+    Value* const to = static_cast<Value*>(p.out) + static_cast<int64_t>(batch) * p.queries * p.out_stride +
+                      offset_of(row, static_cast<int>(p.out_stride)) + lane % 4 * 2;
     float* const partial = p.partial + part * p.dim + lane % 4 * 2;
 #pragma unroll
     for (int n = 0; n < Dim / 8; n++) {
       if (n >= chunks) continue;
       const float2 pair = make_float2(out[n][2 * side] * factor, out[n][2 * side + 1] * factor);
       if (p.splits == 1)
-        store2(whole + n * 8, pair);
+        store2(to + n * 8, pair);
       else
         store2(partial + n * 8, pair);
     }
   }
 }
 
-// A block a row of one key head: adds the splits in order.
+// Adds the splits in order. Launch: grid (rows, batch * kv_heads).
 template <typename Value>
-__global__ void __launch_bounds__(128) combine_kernel(Problem p) {
+__global__ void __launch_bounds__(128) combine_kernel(AttentionParams p) {
   const int rows = p.queries * p.group, row = static_cast<int>(blockIdx.x);
   const int batch = static_cast<int>(blockIdx.y) / p.kv_heads, kv = static_cast<int>(blockIdx.y) % p.kv_heads;
   const int64_t first = static_cast<int64_t>(blockIdx.y) * rows + row, pitch = static_cast<int64_t>(gridDim.y) * rows;
-  float most = -INFINITY, sum = 0;
-  for (int s = 0; s < p.splits; s++) most = fmaxf(most, p.stats[first + s * pitch].x);
-  for (int s = 0; s < p.splits; s++) sum += p.stats[first + s * pitch].y * exp2f(p.stats[first + s * pitch].x - most);
+  float row_max = -INFINITY, sum = 0;
+  for (int s = 0; s < p.splits; s++) row_max = fmaxf(row_max, p.stats[first + s * pitch].x);
+  for (int s = 0; s < p.splits; s++)
+    sum += p.stats[first + s * pitch].y * exp2f(p.stats[first + s * pitch].x - row_max);
   Value* to = static_cast<Value*>(p.out) + (static_cast<int64_t>(batch) * p.queries + row / p.group) * p.out_stride +
               (kv * p.group + row % p.group) * p.dim;
   for (int i = static_cast<int>(threadIdx.x); i < p.dim; i += 128) {
     float value = 0;
     for (int s = 0; s < p.splits; s++)
-      value += p.partial[(first + s * pitch) * p.dim + i] * exp2f(p.stats[first + s * pitch].x - most);
+      value += p.partial[(first + s * pitch) * p.dim + i] * exp2f(p.stats[first + s * pitch].x - row_max);
     to[i] = narrow<Value>(value / sum);
   }
 }
 
 template <typename Value, int Dim, int RowParts, int KeyParts, int OwnKeys, int Stages>
-cudaError_t launch(Problem p, int64_t batches, void* workspace, int64_t workspace_bytes, cudaStream_t stream) {
-  using T = Tile<Dim, RowParts, KeyParts, OwnKeys, Stages>;
+cudaError_t launch(AttentionParams p, int64_t batches, void* workspace, int64_t workspace_bytes, cudaStream_t stream) {
+  using T = AttentionTile<Dim, RowParts, KeyParts, OwnKeys, Stages>;
   const auto kernel = attention_kernel<Value, Dim, RowParts, KeyParts, OwnKeys, Stages>;
   cudaError_t result = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, T::kShared);
   if (result != cudaSuccess) return result;
 
-  // As many blocks share the keys of a row as half of a large GPU has room for, each with a turn at least.
+  // Splits the keys among at most 64 blocks in total (measured), each with at least one kv tile.
   const int64_t rows = static_cast<int64_t>(p.queries) * p.group, all_rows = rows * batches * p.kv_heads;
   const int64_t blocks = blocks_for(rows, T::kRows) * batches * p.kv_heads;
-  const int turns = (p.keys + T::kKeys - 1) / T::kKeys;
+  const int kv_tiles = (p.keys + T::kKeys - 1) / T::kKeys;
   const int64_t room = workspace_bytes / (all_rows * (p.dim * 4 + 8));
-  const int wanted = static_cast<int>(std::clamp<int64_t>(std::min(64 / blocks, room), 1, turns));
-  const int split_turns = (turns + wanted - 1) / wanted;
-  p.splits = (turns + split_turns - 1) / split_turns;  // none without keys
-  p.split_keys = split_turns * T::kKeys;
+  const int wanted = static_cast<int>(std::clamp<int64_t>(std::min(64 / blocks, room), 1, kv_tiles));
+  const int split_tiles = (kv_tiles + wanted - 1) / wanted;
+  p.splits = (kv_tiles + split_tiles - 1) / split_tiles;  // no empty split
+  p.split_keys = split_tiles * T::kKeys;
   p.stats = static_cast<float2*>(workspace);
   p.partial = reinterpret_cast<float*>(p.stats + p.splits * all_rows);
 
@@ -278,14 +279,14 @@ cudaError_t launch(Problem p, int64_t batches, void* workspace, int64_t workspac
 }
 
 template <typename Value>
-cudaError_t launch_for(const Problem& p, int64_t batches, void* workspace, int64_t workspace_bytes,
+cudaError_t launch_for(const AttentionParams& p, int64_t batches, void* workspace, int64_t workspace_bytes,
                        cudaStream_t stream) {
   const auto go = [&](auto* launcher) { return launcher(p, batches, workspace, workspace_bytes, stream); };
   if (p.dim <= 32) return go(launch<Value, 32, 4, 1, 64, 2>);
   if (p.dim <= 64) return go(launch<Value, 64, 4, 1, 64, 2>);
   if (p.dim <= 80) return go(launch<Value, 80, 4, 2, 32, 4>);
   if (p.dim <= 128) return go(launch<Value, 128, 4, 2, 32, 2>);
-  using Deep = Tile<256, 3, 4, 16, 2>;
+  using Deep = AttentionTile<256, 3, 4, 16, 2>;
   return gpu().shared_memory_per_block >= Deep::kShared ? go(launch<Value, 256, 3, 4, 16, 2>)
                                                         : go(launch<Value, 256, 4, 2, 32, 1>);
 }
@@ -308,7 +309,7 @@ cudaError_t attention(const Matrix& q, const Matrix& k, const Matrix& v, const A
     if (result != cudaErrorNotSupported) return result;
     cudaGetLastError();
   }
-  Problem p{};
+  AttentionParams p{};
   p.q = q.data, p.k = k.data, p.v = v.data, p.out = out.data;
   p.q_stride = q.stride, p.k_stride = k.stride, p.v_stride = v.stride, p.out_stride = out.stride;
   p.queries = static_cast<int>(q.rows / shape.batch), p.keys = static_cast<int>(k.rows / shape.batch);

@@ -1,4 +1,5 @@
-// Attention in fp32: a block a query row and head, its scores in shared memory.
+// Attention in fp32, the reference for the fast kernels. Launch: grid (query rows, heads); the scores of a row are in
+// shared memory.
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/kernels.h"
 
@@ -8,7 +9,7 @@ namespace {
 constexpr int kThreads = 128;
 
 __global__ void __launch_bounds__(kThreads)
-    plain_kernel(Matrix q, Matrix k, Matrix v, AttentionShape shape, Matrix out, int keys, float scale) {
+    attention_f32_kernel(Matrix q, Matrix k, Matrix v, AttentionShape shape, Matrix out, int keys, float scale) {
   extern __shared__ float score[];  // (keys)
   const int dim = static_cast<int>(shape.head_dim), thread = static_cast<int>(threadIdx.x);
   const int64_t row = blockIdx.x, head = blockIdx.y, kv = head * shape.kv_heads / shape.heads;
@@ -17,17 +18,17 @@ __global__ void __launch_bounds__(kThreads)
   const float* key = static_cast<const float*>(k.data) + first * k.stride + kv * dim;
   const float* value = static_cast<const float*>(v.data) + first * v.stride + kv * dim;
 
-  float most = -INFINITY;
+  float row_max = -INFINITY;
   for (int j = 0; j < keys; j++) {
     float part = 0;
     for (int i = thread; i < dim; i += kThreads) part += query[i] * key[j * k.stride + i];
     const float dot = block_sum(part) * scale;
     if (thread == 0) score[j] = dot;
-    most = fmaxf(most, dot);
+    row_max = fmaxf(row_max, dot);
   }
   __syncthreads();
   float part = 0;
-  for (int j = thread; j < keys; j += kThreads) part += score[j] = expf(score[j] - most);
+  for (int j = thread; j < keys; j += kThreads) part += score[j] = expf(score[j] - row_max);
   const float sum = block_sum(part);
   float* to = static_cast<float*>(out.data) + row * out.stride + head * dim;
   for (int i = thread; i < dim; i += kThreads) {
@@ -46,8 +47,8 @@ cudaError_t attention_f32(const Matrix& q, const Matrix& k, const Matrix& v, con
     return cudaErrorInvalidValue;
   const int keys = static_cast<int>(k.rows / shape.batch);
   const dim3 grid(static_cast<unsigned>(q.rows), static_cast<unsigned>(shape.heads));
-  // Whole 16 bytes: the compiler reads the last scores with one wide load.
-  plain_kernel<<<grid, kThreads, static_cast<size_t>(keys + 3) / 4 * 16, stream>>>(
+  // A multiple of 16 bytes: the compiler reads the last scores with one vector load.
+  attention_f32_kernel<<<grid, kThreads, static_cast<size_t>(keys + 3) / 4 * 16, stream>>>(
       q, k, v, shape, out, keys, 1.0f / sqrtf(static_cast<float>(shape.head_dim)));
   return cudaGetLastError();
 }

@@ -1,4 +1,4 @@
-// Launches attention_sm90.cuh's kernel: shares out the work, makes tensor maps.
+// Launcher of attention_sm90.cuh: assigns units to ranks, makes tensor maps, chooses the number of splits.
 #include <algorithm>
 #include <array>
 
@@ -12,7 +12,7 @@ namespace {
 
 using namespace attention_sm90_detail;
 
-// A head's columns, heads, tokens, batch elements.
+// Dimensions: columns of a head, heads, tokens, batch elements.
 cudaError_t encode(CUtensorMap* map, const Matrix& m, int64_t heads, int64_t dim, int64_t batch, int cols,
                    int box_heads, int box_tokens) {
   const auto tokens = static_cast<cuuint64_t>(m.rows / batch);
@@ -32,9 +32,9 @@ cudaError_t encode(CUtensorMap* map, const Matrix& m, int64_t heads, int64_t dim
   return result == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
 }
 
-// Units go to ranks round and round; a rank's own columns first.
-Problem share_out(int splits) {
-  Problem p{};
+// Assigns units to ranks evenly; of its own panel first.
+AttentionSm90Params assign_units(int splits) {
+  AttentionSm90Params p{};
   p.splits = splits;
   const auto owner = [&](int unit) {
     const int panel = unit / 2;
@@ -52,17 +52,17 @@ Problem share_out(int splits) {
 }
 
 template <typename Value, int Dim, int Groups, int Blocks>
-struct Launch {
-  using T = Tile<Dim, Groups, Blocks>;
+struct AttentionSm90Launch {
+  using T = AttentionSm90Tile<Dim, Groups, Blocks>;
 
-  static int shared(const Problem& p) {
-    const int units = (kUnits + p.splits - 1) / p.splits;  // of the rank with the most
+  static int shared(const AttentionSm90Params& p) {
+    const int units = (kUnits + p.splits - 1) / p.splits;  // at most, of a rank
     return control_bytes(p.splits) + std::max(T::kEnd, Dim == 256 ? T::kPartsAt + units * p.splits * kUnitBytes : 0);
   }
 
-  static cudaError_t run(const Problem& p, const Matrix& q, const Matrix& k, const Matrix& v,
+  static cudaError_t run(const AttentionSm90Params& p, const Matrix& q, const Matrix& k, const Matrix& v,
                          const AttentionShape& shape, cudaStream_t stream) {
-    Maps maps{};
+    AttentionSm90Maps maps{};
     cudaError_t result = encode(&maps.q, q, shape.heads, p.dim, shape.batch, 64, p.group, p.tokens);
     const auto add = [&](CUtensorMap* map, const Matrix& m, int64_t heads, int cols, int box_heads, int box_tokens) {
       if (result == cudaSuccess) result = encode(map, m, heads, p.dim, shape.batch, cols, box_heads, box_tokens);
@@ -84,12 +84,12 @@ struct Launch {
     return cudaLaunchKernelEx(&configuration.launch, attention_sm90_kernel<Value, Dim, Groups, Blocks>, maps, p);
   }
 
-  // Clusters of so many blocks that the GPU runs at once.
+  // Number of clusters of `splits` blocks that the GPU runs at once.
   static int clusters(int splits) {
     static const auto known = [] {
-      std::array<int, kMostSplits + 1> counts{};
-      for (int s = 1; s <= kMostSplits; s++) {
-        const Problem p = share_out(s);
+      std::array<int, kMaxSplits + 1> counts{};
+      for (int s = 1; s <= kMaxSplits; s++) {
+        const AttentionSm90Params p = assign_units(s);
         Configuration configuration(p);
         if (shared(p) > gpu().shared_memory_per_block || configuration.result != cudaSuccess ||
             cudaOccupancyMaxActiveClusters(&counts[s], attention_sm90_kernel<Value, Dim, Groups, Blocks>,
@@ -102,7 +102,7 @@ struct Launch {
   }
 
   struct Configuration {
-    explicit Configuration(const Problem& p) {
+    explicit Configuration(const AttentionSm90Params& p) {
       attributes[0].id = cudaLaunchAttributeClusterDimension;
       attributes[0].val.clusterDim.x = static_cast<unsigned>(p.splits);
       attributes[0].val.clusterDim.y = attributes[0].val.clusterDim.z = 1;
@@ -134,7 +134,7 @@ bool attention_sm90_supported(const Matrix& k, const AttentionShape& shape) {
 cudaError_t attention_sm90(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
                            const Matrix& out, cudaStream_t stream) {
   const auto fill = [&](int splits) {
-    Problem p = share_out(splits);
+    AttentionSm90Params p = assign_units(splits);
     p.out = out.data, p.out_stride = out.stride;
     p.queries = static_cast<int>(q.rows / shape.batch), p.keys = static_cast<int>(k.rows / shape.batch);
     p.kv_heads = static_cast<int>(shape.kv_heads), p.group = static_cast<int>(shape.heads / shape.kv_heads);
@@ -143,26 +143,26 @@ cudaError_t attention_sm90(const Matrix& q, const Matrix& k, const Matrix& v, co
     p.scale = 1.4426950408889634f / sqrtf(static_cast<float>(shape.head_dim));
     return p;
   };
-  Problem p = fill(1);
-  if (p.dim <= 80) return Launch<fp16, 80, 1, 4>::run(p, q, k, v, shape, stream);
+  AttentionSm90Params p = fill(1);
+  if (p.dim <= 80) return AttentionSm90Launch<fp16, 80, 1, 4>::run(p, q, k, v, shape, stream);
 
-  // Rounds of the clusters that run at once, each as long as its blocks' keys make it (measured).
+  // Estimated time: waves of clusters, times the cost of a block by its keys (measured).
   const int64_t tiles = blocks_for(p.queries, 2 * p.tokens) * shape.batch * shape.kv_heads;
   const int parts = (p.keys + 63) / 64;
   float best = INFINITY;
-  decltype(&Launch<bf16, 256, 2, 1>::run) run = nullptr;
+  decltype(&AttentionSm90Launch<bf16, 256, 2, 1>::run) run = nullptr;
   const auto consider = [&](auto launch, int blocks) {
     const int splits = (parts + blocks - 1) / blocks;
-    const int clusters = splits <= kMostSplits ? launch.clusters(splits) : 0;
+    const int clusters = splits <= kMaxSplits ? launch.clusters(splits) : 0;
     if (clusters == 0) return;
     const float time =
         static_cast<float>((tiles + clusters - 1) / clusters) * (4.0f + 1.2f * static_cast<float>(blocks));
     if (time < best) best = time, run = launch.run, p = fill(splits);
   };
-  consider(Launch<bf16, 256, 2, 1>{}, 1);
-  consider(Launch<bf16, 256, 2, 2>{}, 2);
-  consider(Launch<bf16, 256, 2, 3>{}, 3);
-  consider(Launch<bf16, 256, 2, 4>{}, 4);
+  consider(AttentionSm90Launch<bf16, 256, 2, 1>{}, 1);
+  consider(AttentionSm90Launch<bf16, 256, 2, 2>{}, 2);
+  consider(AttentionSm90Launch<bf16, 256, 2, 3>{}, 3);
+  consider(AttentionSm90Launch<bf16, 256, 2, 4>{}, 4);
   return run ? run(p, q, k, v, shape, stream) : cudaErrorNotSupported;
 }
 

@@ -1,9 +1,11 @@
-// Attention on Hopper: wgmma, tiles by TMA, all scores of a block in registers at once.
+// Attention by wgmma and TMA; all scores of a block are in registers at once. Compute capability 9.0.
 //
-// Query heads that share a key head are rows of one matrix, 64 a warpgroup. The keys of a row are shared out among the
-// blocks of a cluster, each with at most 256. A block multiplies its scores with 64 columns of the values at a time and
-// sends each such unit (64 rows x 64 columns), through distributed shared memory, to the block of the cluster that adds
-// it up, while it multiplies the next. Parts travel weighted, as fp16: three bits more than the result keeps.
+// Launch: grid (query tiles * splits, batch * kv_heads) in clusters of `splits` blocks, 1 or 2 warpgroups. The query
+// heads that share a key head are rows of one matrix, 64 per warpgroup. The blocks of a cluster split the keys, at most
+// 256 each. A block multiplies its probabilities by 64 columns (a panel) of the values at a time; the result of a
+// warpgroup, a unit of 64 rows x 64 columns, is sent through distributed shared memory to the block that adds up this
+// unit, while the next panel is multiplied. Partial results are sent already weighted, as fp16, which has three bits
+// more than bf16.
 #pragma once
 
 #include "backend/cuda/kernels/device.cuh"
@@ -11,49 +13,49 @@
 
 namespace pi05::kernels::attention_sm90_detail {
 
-constexpr int kMostSplits = 8;  // blocks a cluster
-constexpr int kUnits = 8;       // (64 columns, warpgroup): unit 2 * panel + warpgroup
+constexpr int kMaxSplits = 8;  // blocks per cluster
+constexpr int kUnits = 8;      // unit 2 * panel + warpgroup
 constexpr int kUnitBytes = 64 * 64 * 2;
 
-struct Maps {
+struct AttentionSm90Maps {
   CUtensorMap q, k, v;                 // 64 columns of a head
-  CUtensorMap q_rest, k_rest, v_rest;  // the 16 after them, of heads of 80
+  CUtensorMap q_rest, k_rest, v_rest;  // the 16 columns after them, in heads of 80
 };
 
-struct Problem {
+struct AttentionSm90Params {
   void* out;
   int64_t out_stride;
-  int queries, keys;            // a batch element
-  int kv_heads, group, tokens;  // query heads a key head, tokens a warpgroup
+  int queries, keys;            // per batch element
+  int kv_heads, group, tokens;  // query heads per key head, tokens per warpgroup
   int dim;
   float scale;  // log2(e) / sqrt(dim)
   int splits;
-  uint32_t owner, slot;         // of each unit, 4 bits: which rank adds it up, and where there
-  uint32_t owned[kMostSplits];  // by a rank, 4 bits each in the order in which they are ready: 8 + unit
-  uint32_t group_inverse;       // 65536 / group, rounded up: r * it >> 16 is r / group for the rows r of a warpgroup
+  uint32_t owner, slot;        // 4 bits per unit: the rank that adds it up, its slot there
+  uint32_t owned[kMaxSplits];  // of each rank: its units in the order of completion, 4 bits each: 8 + unit
+  uint32_t group_inverse;      // 65536 / group, rounded up: r / group == r * group_inverse >> 16 for r < 64
 };
 
 template <int Dim, int Groups, int Blocks>
-struct Tile {
+struct AttentionSm90Tile {
   static constexpr int kThreads = 128 * Groups, kKeys = 64 * Blocks;
-  static constexpr int kPanels = Dim / 64;  // of 64 columns
+  static constexpr int kPanels = Dim / 64;  // of 64 columns each
   static constexpr bool kRest = Dim % 64 != 0;
   static_assert(Dim % 64 == 0 || Dim % 64 == 16, "one narrow tile after those of 64 columns");
   static_assert((Dim == 256 && Groups == 2) || (kPanels == 1 && Groups == 1), "other widths have no clusters");
   static constexpr int kQueryPanel = 64 * 128, kKeyPanel = kKeys * 128, kQueryRest = kRest ? 64 * 32 : 0,
                        kKeyRest = kRest ? kKeys * 32 : 0;
   static constexpr int kQueries = kPanels * kQueryPanel + kQueryRest;  // bytes of a warpgroup
-  // Value panels with room of their own; the others overwrite queries, and the first keys, once these have been read.
+  // Value panels with their own shared memory; the others overwrite queries and keys that have been read.
   static constexpr int kEarly = Dim != 256 ? kPanels : Blocks < 4 ? 2 : 1;
   static constexpr int kValuesAt = Groups * kQueries, kKeysAt = kValuesAt + kEarly * kKeyPanel + kKeyRest;
   static constexpr int kEnd = kKeysAt + kPanels * kKeyPanel + kKeyRest;
-  // Where keys were: what a warpgroup sends, then the parts of what this block adds up.
+  // In place of the keys: units being sent, then the partial units that this block adds up.
   static constexpr int kSentAt = kKeysAt + (kEarly + Groups < kPanels ? kKeyPanel : 0);
-  static constexpr int kSending = Blocks < 4 ? 2 : 1;  // units of a warpgroup under way
+  static constexpr int kSending = Blocks < 4 ? 2 : 1;  // units of a warpgroup being sent at once
   static constexpr int kPartsAt = kSentAt + Groups * kSending * kUnitBytes;
 };
 
-// Before the tiles: barriers, then the others' logarithms of sums, 128 rows each.
+// Before the tiles: mbarriers, then the other blocks' logarithms of sums, 128 rows each.
 constexpr int kSumsAt = 256;
 __host__ __device__ constexpr int control_bytes(int splits) {
   return (kSumsAt + (splits - 1) * 512 + 1023) / 1024 * 1024;
@@ -61,12 +63,13 @@ __host__ __device__ constexpr int control_bytes(int splits) {
 enum Barrier { kScores = 0, kValues = 4, kSums = 8, kParts = 10 };
 __device__ __forceinline__ uint32_t barrier(uint32_t control, int index) { return control + index * 8; }
 
-__device__ __forceinline__ __half2 half2_of(uint32_t both) { return *reinterpret_cast<const __half2*>(&both); }
+__device__ __forceinline__ __half2 as_half2(uint32_t both) { return *reinterpret_cast<const __half2*>(&both); }
 
 template <typename Value, int Dim, int Groups, int Blocks>
 __global__ void __launch_bounds__(128 * Groups, 1)
-    attention_sm90_kernel(const __grid_constant__ Maps maps, const __grid_constant__ Problem p) {
-  using T = Tile<Dim, Groups, Blocks>;
+    attention_sm90_kernel(const __grid_constant__ AttentionSm90Maps maps,
+                          const __grid_constant__ AttentionSm90Params p) {
+  using T = AttentionSm90Tile<Dim, Groups, Blocks>;
   extern __shared__ __align__(1024) uint8_t shared[];
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, own = thread % 128;
   const int group = Groups == 1 ? 0 : __shfl_sync(~0u, thread / 128, 0);  // warpgroup
@@ -75,15 +78,15 @@ __global__ void __launch_bounds__(128 * Groups, 1)
   const int token0 = static_cast<int>(blockIdx.x) / splits * Groups * p.tokens, key0 = rank * T::kKeys;
   const uint32_t control = ptx::smem_address(shared), tiles = control + control_bytes(splits);
   const uint32_t q_own = tiles + group * T::kQueries, k_tile = tiles + T::kKeysAt, v_tile = tiles + T::kValuesAt;
-  const int first = T::kPanels == 1 ? 0 : rank + 1;  // each rank takes the columns that it adds up last
+  const int first = T::kPanels == 1 ? 0 : rank + 1;  // each rank multiplies the panels that it adds up last
   const auto panel_of = [&](int i) { return (first + i) % T::kPanels; };
-  const auto home_of = [&](int i) {  // of the i-th value panel
+  const auto panel_address = [&](int i) {  // of the i-th value panel
     if (i < T::kEarly) return v_tile + i * T::kKeyPanel;
     if (i < T::kEarly + Groups) return tiles + (i - T::kEarly) * T::kQueries;
     return k_tile;
   };
   const auto load_values = [&](int i) {
-    ptx::tma_load_4d(home_of(i), &maps.v, panel_of(i) * 64, kv, key0, batch, barrier(control, kValues + i));
+    ptx::tma_load_4d(panel_address(i), &maps.v, panel_of(i) * 64, kv, key0, batch, barrier(control, kValues + i));
   };
 
   pdl_trigger();
@@ -128,7 +131,7 @@ __global__ void __launch_bounds__(128 * Groups, 1)
   }
   __syncthreads();
 
-  // The second warpgroup follows the first: one has its softmax while the other multiplies.
+  // The second warpgroup follows the first, so that one computes its softmax while the other multiplies.
   float score[32 * Blocks];
   if (group == 1) ptx::bar_sync(3, 256);
 #pragma unroll
@@ -152,7 +155,7 @@ __global__ void __launch_bounds__(128 * Groups, 1)
     ptx::bar_sync(1 + group, 128);
     if (own == 0 && T::kEarly + group < T::kPanels) load_values(T::kEarly + group);
     __syncwarp();
-    ptx::barrier_cluster_arrive_relaxed();  // keys too, and this block's barriers are there
+    ptx::barrier_cluster_arrive_relaxed();  // keys have been read too, and this block's mbarriers are initialised
   }
 
   if (key0 + T::kKeys > p.keys) {
@@ -161,24 +164,24 @@ __global__ void __launch_bounds__(128 * Groups, 1)
     for (int i = 0; i < 32 * Blocks; i++)
       if (i / 4 * 8 + i % 2 >= left) score[i] = -INFINITY;
   }
-  float factor[2], log_sum[2];  // factor: what makes products with the exponentials a part of the result
+  float factor[2], log_sum[2];  // factor: scales the unnormalised products
   {
-    float most[2][4], sum[2][4];  // several at once: one alone would wait for each operation
+    float row_max[2][4], sum[2][4];  // four independent chains, for instruction-level parallelism
 #pragma unroll
     for (int i = 0; i < 32 * Blocks; i++) {
-      float& m = most[i / 2 % 2][i / 4 % 2 * 2 + i % 2];
+      float& m = row_max[i / 2 % 2][i / 4 % 2 * 2 + i % 2];
       m = i < 8 ? score[i] : fmaxf(m, score[i]);
     }
 #pragma unroll
     for (int side = 0; side < 2; side++) {
-      float& m = most[side][0];
-      m = fmaxf(fmaxf(m, most[side][1]), fmaxf(most[side][2], most[side][3]));
+      float& m = row_max[side][0];
+      m = fmaxf(fmaxf(m, row_max[side][1]), fmaxf(row_max[side][2], row_max[side][3]));
       m = fmaxf(m, __shfl_xor_sync(~0u, m, 1));
       m = fmaxf(m, __shfl_xor_sync(~0u, m, 2)) * p.scale;
     }
 #pragma unroll
     for (int i = 0; i < 32 * Blocks; i++) {
-      score[i] = ptx::ex2_approx_ftz(fmaf(score[i], p.scale, -most[i / 2 % 2][0]));
+      score[i] = ptx::ex2_approx_ftz(fmaf(score[i], p.scale, -row_max[i / 2 % 2][0]));
       float& s = sum[i / 2 % 2][i / 4 % 2 * 2 + i % 2];
       s = i < 8 ? score[i] : s + score[i];
     }
@@ -188,34 +191,34 @@ __global__ void __launch_bounds__(128 * Groups, 1)
       s += __shfl_xor_sync(~0u, s, 1);
       s += __shfl_xor_sync(~0u, s, 2);
       factor[side] = __fdividef(1.0f, s);
-      log_sum[side] = most[side][0] + __log2f(s);
+      log_sum[side] = row_max[side][0] + __log2f(s);
     }
   }
-  uint32_t share[4 * Blocks][4];  // exponentials as the left operand, 16 keys each
+  uint32_t share[4 * Blocks][4];  // exponentials as the left operand of wgmma, 16 keys each
 #pragma unroll
   for (int k = 0; k < 4 * Blocks; k++)
 #pragma unroll
     for (int j = 0; j < 4; j++) share[k][j] = packed<Value>(score[8 * k + 2 * j], score[8 * k + 2 * j + 1]);
 
   float sum[T::kPanels][32], rest[8];
-  const auto multiply = [&](int i) {
+  const auto multiply_values = [&](int i) {
     ptx::mbarrier_wait(barrier(control, kValues + i), 0);
     ptx::wgmma_fence();
 #pragma unroll
     for (int k = 0; k < 4 * Blocks; k++) {
-      ptx::wgmma_trans_b<Value, 64>(sum[i], share[k], ptx::wgmma_descriptor_128b(home_of(i) + k * 2048), k > 0);
+      ptx::wgmma_trans_b<Value, 64>(sum[i], share[k], ptx::wgmma_descriptor_128b(panel_address(i) + k * 2048), k > 0);
       if (T::kRest)
         ptx::wgmma_trans_b<Value, 16>(rest, share[k], ptx::wgmma_descriptor_32b(v_tile + T::kKeyPanel + k * 512),
                                       k > 0);
     }
     ptx::wgmma_commit_group();
   };
-  const int row = own / 32 * 16 + lane / 4;  // of the warpgroup; and 8 rows below
+  const int row = own / 32 * 16 + lane / 4;  // of the warpgroup; also row + 8
 
   if constexpr (Dim == 256) {
     const uint32_t parts = tiles + T::kPartsAt, own_warp = own / 32 * 2048;
     const uint32_t sent = tiles + T::kSentAt + group * T::kSending * kUnitBytes + own_warp;
-    const uint32_t matrix_row = (lane % 8 + lane / 8 % 2 * 8) * 128;  // of four: above, below, above, below
+    const uint32_t matrix_row = (lane % 8 + lane / 8 % 2 * 8) * 128;  // stmatrix: rows 0 to 7, 8 to 15, twice
     const auto send = [&](int i) {
       ptx::wgmma_fence_operand(sum[i]);
       const int unit = 2 * panel_of(i) + group, to = p.owner >> 4 * unit & 15, slot = p.slot >> 4 * unit & 15;
@@ -245,7 +248,7 @@ __global__ void __launch_bounds__(128 * Groups, 1)
       }
     };
 
-    multiply(0);
+    multiply_values(0);
     ptx::barrier_cluster_wait();
     if (T::kEarly + Groups < T::kPanels && thread == 0) load_values(3);
 #pragma unroll 1
@@ -256,10 +259,10 @@ __global__ void __launch_bounds__(128 * Groups, 1)
         ptx::st_async(at, log_sum[0], bar), ptx::st_async(at + 32, log_sum[1], bar);
       }
     __syncwarp();
-    multiply(1);
+    multiply_values(1);
     ptx::mbarrier_wait_cluster(barrier(control, kSums + group), 0);
 #pragma unroll
-    for (int side = 0; side < 2; side++) {  // the weight of this part among the others
+    for (int side = 0; side < 2; side++) {  // weight of this block's part of the keys
       float others = 1;
 #pragma unroll 1
       for (int s = 0; s < splits - 1; s++)
@@ -267,12 +270,12 @@ __global__ void __launch_bounds__(128 * Groups, 1)
             ptx::ld_shared_f32(control + kSumsAt + s * 512 + (group * 64 + row + 8 * side) * 4) - log_sum[side]);
       factor[side] = __fdividef(factor[side], others);
     }
-    ptx::wgmma_wait_group<1>(), send(0), multiply(2);
-    ptx::wgmma_wait_group<1>(), send(1), multiply(3);
+    ptx::wgmma_wait_group<1>(), send(0), multiply_values(2);
+    ptx::wgmma_wait_group<1>(), send(1), multiply_values(3);
     ptx::wgmma_wait_group<1>(), send(2);
     ptx::wgmma_wait_group<0>(), send(3);
 
-    // The units of both warpgroups: 8 columns a thread, of rows thread / 8 and 32 below.
+    // Adds up this block's units: a thread has 8 columns of rows thread / 8 and thread / 8 + 32.
     int64_t at[2];
     int token[2];
 #pragma unroll
@@ -296,7 +299,7 @@ __global__ void __launch_bounds__(128 * Groups, 1)
         for (int half = 0; half < 2; half++) {
           const uint32_t values[4] = {part[half].x, part[half].y, part[half].z, part[half].w};
 #pragma unroll
-          for (int j = 0; j < 4; j++) total[half][j] = __hadd2(total[half][j], half2_of(values[j]));
+          for (int j = 0; j < 4; j++) total[half][j] = __hadd2(total[half][j], as_half2(values[j]));
         }
       }
 #pragma unroll
@@ -314,7 +317,7 @@ __global__ void __launch_bounds__(128 * Groups, 1)
     }
     if (lane == 0) ptx::cp_async_bulk_wait_group_read<0>();
   } else {
-    multiply(0);
+    multiply_values(0);
     ptx::wgmma_wait_group<0>();
     ptx::wgmma_fence_operand(sum[0]), ptx::wgmma_fence_operand(rest);
 #pragma unroll

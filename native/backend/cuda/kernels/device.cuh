@@ -1,4 +1,4 @@
-// Small things that kernels share.
+// Number conversions, vector loads and stores, GELU, reductions and launch helpers that the kernels share.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -27,7 +27,7 @@ template <>
 __device__ __forceinline__ bf16 narrow<bf16>(float x) {
   return __float2bfloat16_rn(x);
 }
-// fp16's largest value is 65504: larger ones become that.
+// Magnitudes above 65504, the largest fp16 value, become 65504.
 template <>
 __device__ __forceinline__ fp16 narrow<fp16>(float x) {
   return __ushort_as_half(ptx::cvt_f16_satfinite(x));
@@ -79,12 +79,12 @@ __device__ __forceinline__ float gelu_tanh_expf(float x) {
   return x - x / (__expf(2.f * u) + 1.f);
 }
 
-// The sum over all threads of a block of at most 1024, known to each of them.
+// The sum over all threads of a block (at most 1024), returned to each of them.
 __device__ __forceinline__ float block_sum(float x) {
   __shared__ float parts[32];
   for (int offset = 16; offset > 0; offset >>= 1) x += __shfl_xor_sync(~0u, x, offset);
   const int warps = static_cast<int>(blockDim.x) / 32;
-  __syncthreads();  // the last sum has been read
+  __syncthreads();  // the previous sum has been read
   if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = x;
   __syncthreads();
   float sum = 0;
@@ -92,11 +92,12 @@ __device__ __forceinline__ float block_sum(float x) {
   return sum;
 }
 
+// Blocks of `threads` threads for `items` items, rounded up.
 inline unsigned blocks_for(int64_t items, int64_t threads) {
   return static_cast<unsigned>((items + threads - 1) / threads);
 }
 
-// Calls body with a null pointer of the matrix's value type.
+// Calls body with a null pointer to the C++ type of `type`.
 template <typename Body>
 cudaError_t by_type(DType type, Body body) {
   if (type == DType::F32) return body(static_cast<float*>(nullptr));

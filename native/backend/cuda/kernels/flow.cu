@@ -1,4 +1,4 @@
-// The flow's first value and its Euler steps.
+// Start and Euler steps of the flow (see Ops). Launch: one block per action row.
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/kernels.h"
 

@@ -1,4 +1,5 @@
-// Products with few outputs and fp32 weights: a warp an output.
+// Matrix-vector products with fp32 weights, one for each row of x (the action output projection). Launch: grid
+// (outputs / 8, rows), one warp per output.
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/kernels.h"
 #include "backend/cuda/launch_log.h"

@@ -1,4 +1,5 @@
-// LayerNorm, RMSNorm and adaptive RMSNorm: a block a row, the row in registers.
+// LayerNorm, RMSNorm and adaptive RMSNorm, each with the residual addition of the preceding split-K GEMM fused in.
+// Launch: one block per row, which is kept in registers.
 #include <algorithm>
 #include <type_traits>
 
@@ -8,13 +9,13 @@
 namespace pi05::kernels {
 namespace {
 
-constexpr int kThreads = 512;  // at most
-constexpr int kQuads = 2;      // of values, a thread
+constexpr int kThreads = 512;  // upper limit
+constexpr int kQuads = 2;      // float4 values per thread
 constexpr float kEpsilon = 1e-6f;
 static_assert(4 * kQuads * kThreads == kMaxNormWidth);
 
-// A thread's part of a row.
-struct Quads {
+// A thread's elements of a row: float4 threadIdx.x + i * blockDim.x.
+struct RowSlice {
   float4 quad[kQuads];
 
   template <typename Body>
@@ -31,21 +32,21 @@ struct Quads {
   __device__ void write(float* row, int width) const {
     each(width, [&](int at, int i) { reinterpret_cast<float4*>(row)[at] = quad[i]; });
   }
-  __device__ void add(const Quads& other) {
+  __device__ void add(const RowSlice& other) {
 #pragma unroll
     for (int i = 0; i < kQuads; i++) {
       quad[i].x += other.quad[i].x, quad[i].y += other.quad[i].y;
       quad[i].z += other.quad[i].z, quad[i].w += other.quad[i].w;
     }
   }
-  __device__ void multiply(const Quads& other) {
+  __device__ void multiply(const RowSlice& other) {
 #pragma unroll
     for (int i = 0; i < kQuads; i++) {
       quad[i].x *= other.quad[i].x, quad[i].y *= other.quad[i].y;
       quad[i].z *= other.quad[i].z, quad[i].w *= other.quad[i].w;
     }
   }
-  // The row's sum of what body makes of a value, known to all threads.
+  // The sum of body(value) over the row, returned to all threads.
   template <typename Body>
   __device__ float sum(int width, Body body) const {
     float sum = 0;
@@ -54,11 +55,11 @@ struct Quads {
   }
 };
 
-// The row at x, to which the parts of a product and its bias are added first, there too. All are read before any is
-// added.
+// x += sum of partials + bias; returns the row. All operands are loaded before the first addition, to overlap the
+// loads.
 template <int kSplits>
-__device__ Quads row_of(float* x, const SplitKPartials& partials, int width) {
-  Quads row, added[kSplits + 1] = {};
+__device__ RowSlice add_partials(float* x, const SplitKPartials& partials, int width) {
+  RowSlice row, added[kSplits + 1] = {};
   row.read(x, width);
   if (kSplits == 0) return row;
   if (partials.bias) added[kSplits].read(partials.bias, width);
@@ -66,15 +67,15 @@ __device__ Quads row_of(float* x, const SplitKPartials& partials, int width) {
   for (int part = 0; part < kSplits; part++)
     added[part].read(partials.data + part * partials.stride + blockIdx.x * static_cast<int64_t>(width), width);
 #pragma unroll
-  for (const Quads& part : added) row.add(part);
+  for (const RowSlice& part : added) row.add(part);
   row.write(x, width);
   return row;
 }
 
-// The same with gates times the sum of the parts.
+// x += gates * sum of partials; returns the row.
 template <int kSplits>
-__device__ Quads gated_row_of(float* x, const SplitKPartials& partials, const Quads& gates, int width) {
-  Quads row, added[kSplits + 1] = {};
+__device__ RowSlice add_gated_partials(float* x, const SplitKPartials& partials, const RowSlice& gates, int width) {
+  RowSlice row, added[kSplits + 1] = {};
   row.read(x, width);
 #pragma unroll
   for (int part = 0; part < kSplits; part++)
@@ -91,15 +92,16 @@ __device__ Quads gated_row_of(float* x, const SplitKPartials& partials, const Qu
 
 // out = body(value, weight, bias)
 template <typename Value, typename Body>
-__device__ void write(const Quads& row, const Quads& weights, const Quads& biases, Value* out, int width, Body body) {
-  Quads::each(width, [&](int at, int i) {
+__device__ void write(const RowSlice& row, const RowSlice& weights, const RowSlice& biases, Value* out, int width,
+                      Body body) {
+  RowSlice::each(width, [&](int at, int i) {
     const float4 v = row.quad[i], w = weights.quad[i], b = biases.quad[i];
     store4(out + 4 * at,
            make_float4(body(v.x, w.x, b.x), body(v.y, w.y, b.y), body(v.z, w.z, b.z), body(v.w, w.w, b.w)));
   });
 }
 
-__device__ float inverse_rms(const Quads& row, int width) {
+__device__ float inverse_rms(const RowSlice& row, int width) {
   return rsqrtf(row.sum(width, [](float v) { return v * v; }) / static_cast<float>(width) + kEpsilon);
 }
 
@@ -108,10 +110,10 @@ __global__ void __launch_bounds__(kThreads)
     layer_norm_kernel(float* x, int64_t x_stride, SplitKPartials partials, const float* weight, const float* bias,
                       Value* out, int64_t out_stride, int width) {
   pdl_trigger();
-  Quads weights, biases;
+  RowSlice weights, biases;
   weights.read(weight, width), biases.read(bias, width);
   pdl_wait();
-  const Quads row = row_of<kSplits>(x + blockIdx.x * x_stride, partials, width);
+  const RowSlice row = add_partials<kSplits>(x + blockIdx.x * x_stride, partials, width);
   const float mean = row.sum(width, [](float v) { return v; }) / static_cast<float>(width);
   const float squares = row.sum(width, [&](float v) { return (v - mean) * (v - mean); });
   const float scale = rsqrtf(squares / static_cast<float>(width) + kEpsilon);
@@ -124,10 +126,10 @@ __global__ void __launch_bounds__(kThreads)
     rms_norm_kernel(float* x, int64_t x_stride, SplitKPartials partials, const float* weight, Value* out,
                     int64_t out_stride, int width) {
   pdl_trigger();
-  Quads weights;
+  RowSlice weights;
   weights.read(weight, width);
   pdl_wait();
-  const Quads row = row_of<kSplits>(x + blockIdx.x * x_stride, partials, width);
+  const RowSlice row = add_partials<kSplits>(x + blockIdx.x * x_stride, partials, width);
   const float scale = inverse_rms(row, width);
   write(row, weights, weights, out + blockIdx.x * out_stride, width,
         [&](float v, float w, float) { return v * scale * (1.0f + w); });
@@ -135,15 +137,16 @@ __global__ void __launch_bounds__(kThreads)
 
 template <typename Value, int kSplits>
 __global__ void __launch_bounds__(kThreads)
-    adaptive_kernel(float* x, int64_t x_stride, SplitKPartials partials, const float* gate, const float* modulation,
-                    int64_t modulation_stride, const int32_t* time_row, Value* out, int64_t out_stride, int width) {
+    adaptive_rms_norm_kernel(float* x, int64_t x_stride, SplitKPartials partials, const float* gate,
+                             const float* modulation, int64_t modulation_stride, const int32_t* time_row, Value* out,
+                             int64_t out_stride, int width) {
   pdl_trigger();
-  Quads weights, biases, gates;
+  RowSlice weights, biases, gates;
   const int64_t time = time_row[blockIdx.x] * modulation_stride;
   weights.read(modulation + time, width), biases.read(modulation + time + width, width);
   if (kSplits > 0) gates.read(gate + time, width);
   pdl_wait();
-  const Quads row = gated_row_of<kSplits>(x + blockIdx.x * x_stride, partials, gates, width);
+  const RowSlice row = add_gated_partials<kSplits>(x + blockIdx.x * x_stride, partials, gates, width);
   const float scale = inverse_rms(row, width);
   write(row, weights, biases, out + blockIdx.x * out_stride, width,
         [&](float v, float w, float b) { return v * scale * (1.0f + w) + b; });
@@ -156,7 +159,7 @@ bool fits(const Matrix& x, const Matrix& out) {
 
 unsigned threads_for(int64_t width) { return 32 * blocks_for(width, 4 * kQuads * 32); }
 
-// Calls body with an integral constant.
+// Calls body with the number of splits as an integral constant.
 template <typename Body>
 cudaError_t by_splits(const SplitKPartials& partials, Body body) {
   if (partials.splits == 0) return body(std::integral_constant<int, 0>());
@@ -198,11 +201,11 @@ cudaError_t adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const i
   if (!fits(x, out) || modulation.dtype != DType::F32 || modulation.stride % 4 != 0 || partials.bias ||
       (partials.splits > 0) != (gate != nullptr))
     return cudaErrorInvalidValue;
-  // Few rows: a thread has one quad where that is possible (measured).
+  // One float4 per thread where possible: faster with few rows (measured).
   const unsigned threads = std::min<unsigned>(kThreads, 32 * blocks_for(x.cols, 4 * 32));
   return by_type(out.dtype, [&](auto* type) {
     return by_splits(partials, [&](auto splits) {
-      return launch_pdl(adaptive_kernel<std::remove_pointer_t<decltype(type)>, decltype(splits)::value>,
+      return launch_pdl(adaptive_rms_norm_kernel<std::remove_pointer_t<decltype(type)>, decltype(splits)::value>,
                         static_cast<unsigned>(x.rows), threads, 0, stream, x.data, x.stride, partials, gate,
                         modulation.data, modulation.stride, time_row, out.data, out.stride, x.cols);
     });

@@ -1,4 +1,4 @@
-// Element by element: conversions, activations, sums.
+// Elementwise kernels: conversions, activations, additions. Launch: one thread per element, in geglu per 16 bytes.
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/kernels.h"
 
@@ -43,7 +43,7 @@ struct Silu {
 };
 
 template <typename Value>
-struct Finish {
+struct BiasGelu {
   Value* out;
   int64_t stride;
   const Value* bias;
@@ -54,16 +54,16 @@ struct Finish {
   }
 };
 
-// Rows 2 * turn * i and on are `turn` of a's, then `turn` of b's.
+// Alternating groups of rows: `group` of a, then `group` of b.
 template <typename Value>
 struct Interleave {
   const Value *a, *b;
-  int64_t turn;
+  int64_t group;
   Value* to;
   int64_t stride;
   __device__ void operator()(int64_t r, int64_t c) const {
-    const int64_t row = r / (2 * turn) * turn + r % turn;
-    to[r * stride + c] = (r / turn % 2 ? b : a)[row * stride + c];
+    const int64_t row = r / (2 * group) * group + r % group;
+    to[r * stride + c] = (r / group % 2 ? b : a)[row * stride + c];
   }
 };
 
@@ -115,22 +115,24 @@ __device__ __forceinline__ float gelu_for(float x, const Narrow*) {
   return gelu_tanh_fast(x);
 }
 
-// Eight values a thread where rows allow it.
+// A thread computes Width values.
 template <typename Value, int Width>
-__global__ void __launch_bounds__(kThreads) geglu_kernel(const Value* both, int64_t both_stride, int64_t turn,
-                                                         Value* out, int64_t out_stride, int64_t rows, int64_t cols) {
+__global__ void __launch_bounds__(kThreads)
+    geglu_kernel(const Value* gate_up, int64_t gate_up_stride, int64_t interleave, Value* out, int64_t out_stride,
+                 int64_t rows, int64_t cols) {
   const int64_t index = (blockIdx.x * static_cast<int64_t>(kThreads) + threadIdx.x) * Width;
   if (index >= rows * cols) return;
   struct alignas(sizeof(Value) * Width) Vector {
     Value value[Width];
   };
   const int64_t row = index / cols, col = index % cols;
-  both += row * both_stride + col / turn * 2 * turn + col % turn;
-  const Vector gate = *reinterpret_cast<const Vector*>(both), up = *reinterpret_cast<const Vector*>(both + turn);
+  gate_up += row * gate_up_stride + col / interleave * 2 * interleave + col % interleave;
+  const Vector gate = *reinterpret_cast<const Vector*>(gate_up);
+  const Vector up = *reinterpret_cast<const Vector*>(gate_up + interleave);
   Vector result;
 #pragma unroll
   for (int i = 0; i < Width; i++)
-    result.value[i] = narrow<Value>(gelu_for(widen(gate.value[i]), both) * widen(up.value[i]));
+    result.value[i] = narrow<Value>(gelu_for(widen(gate.value[i]), gate_up) * widen(up.value[i]));
   *reinterpret_cast<Vector*>(out + row * out_stride + col) = result;
 }
 
@@ -162,48 +164,48 @@ cudaError_t apply_epilogue(const Matrix& out, const void* bias, bool gelu, cudaS
   return by_type(out.dtype, [&](auto* type) {
     using Value = std::remove_pointer_t<decltype(type)>;
     return each(out.rows, out.cols, stream,
-                Finish<Value>{static_cast<Value*>(out.data), out.stride, static_cast<const Value*>(bias), gelu});
+                BiasGelu<Value>{static_cast<Value*>(out.data), out.stride, static_cast<const Value*>(bias), gelu});
   });
 }
 
-cudaError_t geglu(const Matrix& both, int64_t turn, const Matrix& out, cudaStream_t stream) {
-  if (both.cols != 2 * out.cols || both.rows != out.rows || both.dtype != out.dtype || out.rows <= 0 || turn <= 0 ||
-      out.cols % turn != 0)
+cudaError_t geglu(const Matrix& gate_up, int64_t interleave, const Matrix& out, cudaStream_t stream) {
+  if (gate_up.cols != 2 * out.cols || gate_up.rows != out.rows || gate_up.dtype != out.dtype || out.rows <= 0 ||
+      interleave <= 0 || out.cols % interleave != 0)
     return cudaErrorInvalidValue;
-  const bool wide = turn % 8 == 0 && both.stride % 8 == 0 && out.stride % 8 == 0;
+  const bool wide = interleave % 8 == 0 && gate_up.stride % 8 == 0 && out.stride % 8 == 0;
   return by_type(out.dtype, [&](auto* type) {
     using Value = std::remove_pointer_t<decltype(type)>;
     constexpr int kWidth = 16 / sizeof(Value);
     const auto launch = [&](auto* kernel, int64_t width) {
       kernel<<<blocks_for(out.rows * out.cols, kThreads * width), kThreads, 0, stream>>>(
-          static_cast<const Value*>(both.data), both.stride, turn, static_cast<Value*>(out.data), out.stride, out.rows,
-          out.cols);
+          static_cast<const Value*>(gate_up.data), gate_up.stride, interleave, static_cast<Value*>(out.data),
+          out.stride, out.rows, out.cols);
       return cudaGetLastError();
     };
     return wide ? launch(geglu_kernel<Value, kWidth>, kWidth) : launch(geglu_kernel<Value, 1>, 1);
   });
 }
 
-cudaError_t interleave(const Tensor& a, const Tensor& b, int64_t turn, const Matrix& to, cudaStream_t stream) {
-  if (a.dtype != to.dtype || b.dtype != to.dtype || a.rows != b.rows || to.rows != 2 * a.rows || a.rows % turn != 0 ||
+cudaError_t interleave(const Tensor& a, const Tensor& b, int64_t group, const Matrix& to, cudaStream_t stream) {
+  if (a.dtype != to.dtype || b.dtype != to.dtype || a.rows != b.rows || to.rows != 2 * a.rows || a.rows % group != 0 ||
       a.cols != to.stride || b.cols != to.stride)
     return cudaErrorInvalidValue;
   return by_type(to.dtype, [&](auto* type) {
     using Value = std::remove_pointer_t<decltype(type)>;
     return each(to.rows, to.stride, stream,
-                Interleave<Value>{static_cast<const Value*>(a.data), static_cast<const Value*>(b.data), turn,
+                Interleave<Value>{static_cast<const Value*>(a.data), static_cast<const Value*>(b.data), group,
                                   static_cast<Value*>(to.data), to.stride});
   });
 }
 
-cudaError_t gated_add(const Matrix& product, const Matrix& gate, const int32_t* time_row, const Matrix& stream_rows,
+cudaError_t gated_add(const Matrix& product, const Matrix& gate, const int32_t* time_row, const Matrix& residual,
                       cudaStream_t stream) {
-  if (product.dtype != DType::F32 || gate.dtype != DType::F32 || stream_rows.dtype != DType::F32 ||
-      product.cols != stream_rows.cols || product.rows != stream_rows.rows)
+  if (product.dtype != DType::F32 || gate.dtype != DType::F32 || residual.dtype != DType::F32 ||
+      product.cols != residual.cols || product.rows != residual.rows)
     return cudaErrorInvalidValue;
   return each(product.rows, product.cols, stream,
               GatedAdd{static_cast<const float*>(product.data), static_cast<const float*>(gate.data), product.stride,
-                       gate.stride, time_row, static_cast<float*>(stream_rows.data), stream_rows.stride});
+                       gate.stride, time_row, static_cast<float*>(residual.data), residual.stride});
 }
 
 cudaError_t embed(const int32_t* tokens, const Tensor& table, float scale, const Matrix& out, cudaStream_t stream) {

@@ -1,4 +1,5 @@
-// Resizing with padding, straight into patches; the same arithmetic as backend/cpu/resize.cc.
+// Resizes with padding and writes patches; the same arithmetic as backend/cpu/resize.cc. Launch: one block
+// per image row.
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/kernels.h"
 #include "backend/resample.h"
@@ -13,15 +14,15 @@ __device__ __forceinline__ uint8_t clip8(int fixed) {
   return static_cast<uint8_t>(min(max(fixed >> kPillowBits, 0), 255));
 }
 
-// A block a row of the image, rows of three bytes out.
+// Horizontal pass of the Pillow filter; output rows are RGB bytes. One block per row of the image.
 __global__ void __launch_bounds__(kThreads)
-    across_kernel(const uint8_t* image, int64_t step, PillowAxis axis, Placement place, uint8_t* narrow) {
+    resize_rows_kernel(const uint8_t* image, int64_t step, PillowAxis axis, Placement place, uint8_t* resized) {
   const uint8_t* row = image + blockIdx.x * step;
-  narrow += static_cast<int64_t>(blockIdx.x) * axis.out * 3;
+  resized += static_cast<int64_t>(blockIdx.x) * axis.out * 3;
   for (int x = static_cast<int>(threadIdx.x); x < axis.out; x += kThreads) {
-    if (axis.in == axis.out) {  // an axis that keeps its length is not filtered
+    if (axis.in == axis.out) {  // Pillow does not filter an axis that keeps its length
       const uint8_t* from = row + static_cast<int64_t>(x) * place.bytes;
-      narrow[3 * x] = from[place.red], narrow[3 * x + 1] = from[place.green], narrow[3 * x + 2] = from[place.blue];
+      resized[3 * x] = from[place.red], resized[3 * x + 1] = from[place.green], resized[3 * x + 2] = from[place.blue];
       continue;
     }
     const uint8_t* from = row + static_cast<int64_t>(axis.first[x]) * place.bytes;
@@ -32,22 +33,22 @@ __global__ void __launch_bounds__(kThreads)
       green += from[place.green] * weight[j];
       blue += from[place.blue] * weight[j];
     }
-    narrow[3 * x] = clip8(red), narrow[3 * x + 1] = clip8(green), narrow[3 * x + 2] = clip8(blue);
+    resized[3 * x] = clip8(red), resized[3 * x + 1] = clip8(green), resized[3 * x + 2] = clip8(blue);
   }
 }
 
-// Where the pixel (x, y) of the square goes among the patches; its colours are `patch * patch` apart.
+// Address of pixel (x, y) of the square among the patches; its channels are `patch * patch` elements apart.
 template <typename Value>
-__device__ __forceinline__ Value* patch_of(Value* out, int64_t stride, int x, int y, const Placement& place) {
+__device__ __forceinline__ Value* patch_address(Value* out, int64_t stride, int x, int y, const Placement& place) {
   const int side = place.size / place.patch;
   const int64_t row = static_cast<int64_t>(y / place.patch) * side + x / place.patch;
   return out + row * stride + y % place.patch * place.patch + x % place.patch;
 }
 
-// A block a row of the square.
+// Vertical pass, padding, scaling to [-1, 1]. One block per row of the square.
 template <typename Value>
-__global__ void __launch_bounds__(kThreads)
-    down_kernel(const uint8_t* narrow_rows, PillowAxis axis, int width, Placement place, Value* out, int64_t stride) {
+__global__ void __launch_bounds__(kThreads) resize_columns_kernel(const uint8_t* resized, PillowAxis axis, int width,
+                                                                  Placement place, Value* out, int64_t stride) {
   const int row = static_cast<int>(blockIdx.x), y = row - place.top;
   for (int column = static_cast<int>(threadIdx.x); column < place.size; column += kThreads) {
     const int x = column - place.left;
@@ -55,9 +56,9 @@ __global__ void __launch_bounds__(kThreads)
     if (x >= 0 && x < width && y >= 0 && y < axis.out) {
       const int64_t pitch = static_cast<int64_t>(width) * 3;
       if (axis.in == axis.out) {
-        for (int c = 0; c < 3; c++) colour[c] = narrow_rows[y * pitch + 3 * x + c];
+        for (int c = 0; c < 3; c++) colour[c] = resized[y * pitch + 3 * x + c];
       } else {
-        const uint8_t* from = narrow_rows + axis.first[y] * pitch + 3 * x;
+        const uint8_t* from = resized + axis.first[y] * pitch + 3 * x;
         const int32_t* weight = axis.weight + static_cast<int64_t>(y) * axis.support;
         int sum[3] = {kHalf, kHalf, kHalf};
         for (int j = 0; j < axis.length[y]; j++, from += pitch)
@@ -65,13 +66,13 @@ __global__ void __launch_bounds__(kThreads)
         for (int c = 0; c < 3; c++) colour[c] = clip8(sum[c]);
       }
     }
-    Value* to = patch_of(out, stride, column, row, place);
+    Value* to = patch_address(out, stride, column, row, place);
     for (int c = 0; c < 3; c++)
       to[c * place.patch * place.patch] = narrow<Value>(__fdiv_rn(static_cast<float>(colour[c]), 255.0f) * 2.0f - 1.0f);
   }
 }
 
-__device__ __forceinline__ float mixed(float weight, float low, float high) {
+__device__ __forceinline__ float lerp(float weight, float low, float high) {
   return __fadd_rn(__fmul_rn(1.0f - weight, low), __fmul_rn(weight, high));
 }
 
@@ -84,7 +85,7 @@ __global__ void __launch_bounds__(kThreads)
     const int x = column - place.left;
     const bool inside = x >= 0 && x < across.out && y >= 0 && y < down.out;
     const int channel[3] = {place.red, place.green, place.blue};
-    Value* to = patch_of(out, stride, column, row, place);
+    Value* to = patch_address(out, stride, column, row, place);
     for (int c = 0; c < 3; c++) {
       float value = 0;
       if (inside) {
@@ -93,9 +94,9 @@ __global__ void __launch_bounds__(kThreads)
         const int64_t left = static_cast<int64_t>(across.low[x]) * place.bytes;
         const int64_t right = static_cast<int64_t>(across.high[x]) * place.bytes;
         const auto unit = [](uint8_t byte) { return __fdiv_rn(static_cast<float>(byte), 255.0f); };
-        const float upper = mixed(across.weight[x], unit(top[left]), unit(top[right]));
-        const float lower = mixed(across.weight[x], unit(bottom[left]), unit(bottom[right]));
-        value = fminf(fmaxf(mixed(down.weight[y], upper, lower), 0.0f), 1.0f);
+        const float upper = lerp(across.weight[x], unit(top[left]), unit(top[right]));
+        const float lower = lerp(across.weight[x], unit(bottom[left]), unit(bottom[right]));
+        value = fminf(fmaxf(lerp(down.weight[y], upper, lower), 0.0f), 1.0f);
       }
       to[c * place.patch * place.patch] = narrow<Value>(value * 2.0f - 1.0f);
     }
@@ -110,15 +111,15 @@ bool fits(const Placement& place, const Matrix& out) {
 }  // namespace
 
 cudaError_t resize_pillow(const pi05_image& image, const PillowAxis& across, const PillowAxis& down,
-                          const Placement& place, uint8_t* narrow, const Matrix& out, cudaStream_t stream) {
+                          const Placement& place, uint8_t* scratch, const Matrix& out, cudaStream_t stream) {
   if (!fits(place, out)) return cudaErrorInvalidValue;
-  across_kernel<<<static_cast<unsigned>(image.height), kThreads, 0, stream>>>(image.data, image.step, across, place,
-                                                                              narrow);
+  resize_rows_kernel<<<static_cast<unsigned>(image.height), kThreads, 0, stream>>>(image.data, image.step, across,
+                                                                                   place, scratch);
   const cudaError_t launched = cudaGetLastError();
   if (launched != cudaSuccess) return launched;
   return by_type(out.dtype, [&](auto* type) {
-    down_kernel<<<static_cast<unsigned>(place.size), kThreads, 0, stream>>>(
-        narrow, down, across.out, place, static_cast<decltype(type)>(out.data), out.stride);
+    resize_columns_kernel<<<static_cast<unsigned>(place.size), kThreads, 0, stream>>>(
+        scratch, down, across.out, place, static_cast<decltype(type)>(out.data), out.stride);
     return cudaGetLastError();
   });
 }

@@ -1,16 +1,17 @@
-// Rotary position embedding, rotate-half: value i of a head cos_sin with value i + head_dim / 2.
+// Rotary position embedding, rotate-half: element i of a head is rotated with element i + head_dim / 2. Launch: a block
+// per row, a warp per head.
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/kernels.h"
 
 namespace pi05::kernels {
 namespace {
 
-// A block is a row, a warp a head.
+// Threads of a block.
 static_assert(32 * kMaxHeads <= 1024);
 
-// Two pairs a thread: (i, i + half) and (i + 1, i + 1 + half).
+// Two pairs per thread: (i, i + half) and (i + 1, i + 1 + half).
 template <typename Value>
-__device__ __forceinline__ void turn(const Value* from, Value* to, const float2* cos_sin, int i, int half) {
+__device__ __forceinline__ void rotate(const Value* from, Value* to, const float2* cos_sin, int i, int half) {
   const float2 low = load2(from + i), high = load2(from + i + half);
   const float2 a = cos_sin[i], b = cos_sin[i + 1];
   store2(to + i, make_float2(low.x * a.x - high.x * a.y, low.y * b.x - high.y * b.y));
@@ -22,25 +23,25 @@ __global__ void __launch_bounds__(32 * kMaxHeads)
     rope_kernel(Value* x, int64_t stride, int64_t first, const float2* cos_sin, int half) {
   Value* head = x + blockIdx.x * stride + threadIdx.y * 2 * half;
   cos_sin += (first + blockIdx.x) * half;
-  for (int i = 2 * static_cast<int>(threadIdx.x); i < half; i += 64) turn(head, head, cos_sin, i, half);
+  for (int i = 2 * static_cast<int>(threadIdx.x); i < half; i += 64) rotate(head, head, cos_sin, i, half);
 }
 
 template <typename Value>
 __global__ void __launch_bounds__(32 * kMaxHeads)
-    split_kernel(Value* qkv, int64_t stride, int heads, int kv_heads, int64_t first, const float2* cos_sin, int half,
-                 Value* k, int64_t k_stride, Value* v, int64_t v_stride) {
+    rope_split_kernel(Value* qkv, int64_t stride, int heads, int kv_heads, int64_t first, const float2* cos_sin,
+                      int half, Value* k, int64_t k_stride, Value* v, int64_t v_stride) {
   pdl_trigger();
   const int head = static_cast<int>(threadIdx.y);
   Value* from = qkv + blockIdx.x * stride + head * 2 * half;
   cos_sin += (first + blockIdx.x) * half;
-  const int kv = head - heads;  // of k, then of v
+  const int kv = head - heads;  // head of k, then of v
   Value* to = kv < 0          ? from
               : kv < kv_heads ? k + blockIdx.x * k_stride + kv * 2 * half
                               : v + blockIdx.x * v_stride + (kv - kv_heads) * 2 * half;
   pdl_wait();
   for (int i = 2 * static_cast<int>(threadIdx.x); i < half; i += 64) {
     if (kv < kv_heads) {
-      turn(from, to, cos_sin, i, half);
+      rotate(from, to, cos_sin, i, half);
     } else {
       store2(to + i, load2(from + i));
       store2(to + i + half, load2(from + i + half));
@@ -73,9 +74,9 @@ cudaError_t rope_split(const Matrix& qkv, int64_t heads, int64_t kv_heads, int64
   return by_type(qkv.dtype, [&](auto* type) {
     using Pointer = decltype(type);
     const dim3 block(32, static_cast<unsigned>(all));
-    return launch_pdl(split_kernel<std::remove_pointer_t<Pointer>>, static_cast<unsigned>(qkv.rows), block, 0, stream,
-                      qkv.data, qkv.stride, heads, kv_heads, first, cos_sin, qkv.cols / all / 2, k.data, k.stride,
-                      v.data, v.stride);
+    return launch_pdl(rope_split_kernel<std::remove_pointer_t<Pointer>>, static_cast<unsigned>(qkv.rows), block, 0,
+                      stream, qkv.data, qkv.stride, heads, kv_heads, first, cos_sin, qkv.cols / all / 2, k.data,
+                      k.stride, v.data, v.stride);
   });
 }
 

@@ -1,4 +1,4 @@
-// Tensor maps: how TMA sees a matrix, made on the host.
+// Tensor maps for TMA, encoded on the host.
 #pragma once
 
 #include <cuda.h>
@@ -8,7 +8,7 @@
 
 namespace pi05::kernels {
 
-// The driver's encoder; null where the driver has none.
+// cuTensorMapEncodeTiled of the driver; null where the driver lacks it.
 inline decltype(&cuTensorMapEncodeTiled) tensor_map_encoder() {
   static const auto encoder = [] {
     void* found = nullptr;
@@ -18,14 +18,14 @@ inline decltype(&cuTensorMapEncodeTiled) tensor_map_encoder() {
 #else
     cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &found, cudaEnableDefault, &result);
 #endif
-    if (!found) cudaGetLastError();  // which the next launch would find
+    if (!found) cudaGetLastError();  // clear it: the next launch must not report it
     return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(found);
   }();
   return encoder;
 }
 
-// Boxes of `rows` rows by 64 columns of 2 bytes, swizzled as products want them. Rows of `matrix`, bf16 or fp16, begin
-// at multiples of 16 bytes. TMA copies fp16 as it copies bf16.
+// Boxes of `rows` rows by 64 columns of 2 bytes, with the 128-byte swizzle of wgmma_descriptor_128b. `matrix` is bf16
+// or fp16 (encoded as bf16: TMA only copies); its rows are aligned to 16 bytes.
 inline cudaError_t tensor_map(const Matrix& matrix, int64_t rows, CUtensorMap* map) {
   const auto encode = tensor_map_encoder();
   if (!encode) return cudaErrorNotSupported;
