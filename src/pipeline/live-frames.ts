@@ -27,7 +27,7 @@ export class LiveFrames {
         const decoder = new LatestFrameDecoder({
           decode: (image) => decodeCompressedFrame(image, topic, pipeline.imageLimits),
           generation: () => pipeline.generation,
-          deliver: (frame) => pipeline.offerFrame(name, frame, now()),
+          deliver: (frame) => pipeline.offerAnnouncedFrame(name, frame),
         });
         return [name, { topic, decoder }];
       }),

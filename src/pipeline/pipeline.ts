@@ -113,7 +113,7 @@ export class Pipeline {
   }
 
   /**
-   * A message of this camera arrived and its decode begins; `offerFrame` follows.
+   * A message of this camera arrived and its decode begins; `offerAnnouncedFrame` follows.
    * @returns whether the frame is wanted: false while the pipeline is inactive.
    */
   announceFrame(camera: string, now: bigint): boolean {
@@ -122,7 +122,17 @@ export class Pipeline {
     return true;
   }
 
-  /** @param frame its pixels are kept, not copied; or why the camera's message gave no frame. */
+  /**
+   * The decode of an announced message ended; for messages of the current generation only. If the pipeline was deactivated
+   * meanwhile, a refusal is still reported.
+   * @param frame as for `offerFrame`.
+   */
+  offerAnnouncedFrame(camera: string, frame: CameraFrame | Refusal): void {
+    const now = this.#now();
+    this.#handleOffer(this.#observer.offerFrame(camera, frame, now), now);
+  }
+
+  /** @param frame a frame, whose pixels are kept, not copied; or the refusal of the camera's message. */
   offerFrame(camera: string, frame: CameraFrame | Refusal, now: bigint): void {
     if (this.#advanceTime(now)) this.#handleOffer(this.#observer.offerFrame(camera, frame, now), now);
   }

@@ -87,6 +87,19 @@ describe('compressed images', () => {
     expect(harness.refusals.map(({ message }) => message)).toEqual([expect.stringContaining('received nothing')]);
   });
 
+  test('after_deactivation_decodes_in_progress_start_no_inference_and_their_refusals_are_reported', async () => {
+    const harness = new LiveHarness();
+    harness.frames.offer('exterior', image(T0, 1));
+    harness.pipeline.offerJoints(joints(T0), T0);
+    harness.frames.offer('wrist', compressed(T0));
+    harness.frames.offer('wrist', compressed(T0 + 1n, jpeg.subarray(0, 100)));
+    harness.pipeline.deactivate(T0);
+    harness.takeLog();
+    await until(() => harness.refusals.length > 0);
+    expect([harness.takeLog(), harness.engine.busy]).toEqual([['IMAGE_DECODE'], false]);
+    expect(harness.pipeline.statistics.refusals).toEqual({ IMAGE_DECODE: 1 });
+  });
+
   test('none_is_decoded_while_the_pipeline_is_inactive', async () => {
     const harness = new LiveHarness();
     harness.pipeline.deactivate(T0);
