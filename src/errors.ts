@@ -87,9 +87,14 @@ export class Pi05Error<C extends ErrorCode = ErrorCode> extends Error {
   }
 }
 
-/** An input that was refused while the node runs. `source` is its topic. */
+/** Why an input was not used while the node runs. `source` is its topic. */
 export class Refusal extends Pi05Error<RefusalCode> {
   constructor(code: RefusalCode, message: string, source: string) {
     super(code, message, source);
   }
+}
+
+/** The message of anything that was thrown. */
+export function errorMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -5,7 +5,7 @@ const INTERVAL = SECOND;
 
 /**
  * Limits repeated reports, key by key: the first is let through, then at most one per second until the key is cleared.
- * A clock that went back starts the second again.
+ * If the clock goes back, the next report is due at once.
  */
 export class ReportThrottle {
   readonly #reports = new Map<

@@ -54,7 +54,7 @@ const MAX_HEADER_BYTES = 100_000_000;
 
 /**
  * Reads a file of up to 2 GiB. Tensors are views on the file's bytes where their offset is aligned, otherwise copies.
- * @throws Pi05Error INVALID_ARGUMENT for a file that cannot be read or is not valid in every byte.
+ * @throws Pi05Error INVALID_ARGUMENT for a file that cannot be read or is invalid.
  */
 export function readSafetensors(path: string): SafetensorsFile {
   let bytes: Buffer;
@@ -85,7 +85,7 @@ export function parseSafetensors(bytes: Uint8Array, source: string): Safetensors
       throw invalid(source, `Expected ${end} bytes of tensor data for ${name}, received ${available} from ${source}`);
     }
     const array = ARRAYS[dtype];
-    const length = elements(shape);
+    const length = elementCount(shape);
     const offset = bytes.byteOffset + start + begin;
     const data =
       offset % array.BYTES_PER_ELEMENT === 0
@@ -128,10 +128,10 @@ export function writeSafetensors(
     if (name === '__metadata__' || name in header) {
       throw invalid(path, `Expected each tensor name once, received ${name} twice`);
     }
-    if (elements(shape) !== data.length) {
+    if (elementCount(shape) !== data.length) {
       throw invalid(
         path,
-        `Expected ${elements(shape)} values for ${name} [${shape.join(', ')}], received ${data.length}`,
+        `Expected ${elementCount(shape)} values for ${name} [${shape.join(', ')}], received ${data.length}`,
       );
     }
     header[name] = { dtype, shape, data_offsets: [offset, offset + data.byteLength] };
@@ -201,7 +201,7 @@ function parseEntry(
     throw invalid(source, `Expected a dtype of ${known} for ${name}, received ${String(dtype)} from ${source}`);
   }
   const [begin, end] = offsets;
-  const expected = elements(shape) * ARRAYS[dtype as SafetensorsDtype].BYTES_PER_ELEMENT;
+  const expected = elementCount(shape) * ARRAYS[dtype as SafetensorsDtype].BYTES_PER_ELEMENT;
   if (offsets.length !== 2 || begin === undefined || end === undefined || end - begin !== expected) {
     const range = `[${shape.join(', ')}], received the range [${offsets.join(', ')}]`;
     throw invalid(source, `Expected ${expected} bytes for ${name} ${dtype} ${range} from ${source}`);
@@ -209,7 +209,7 @@ function parseEntry(
   return { dtype: dtype as SafetensorsDtype, shape, begin, end };
 }
 
-function elements(shape: readonly number[]): number {
+function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, n) => product * n, 1);
 }
 

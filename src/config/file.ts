@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Pair, parseDocument, type Scalar } from 'yaml';
-import { Pi05Error } from '../errors.js';
+import { errorMessage, Pi05Error } from '../errors.js';
 import type { PolicyConfig } from './config.js';
 import { configFromParameters } from './parameters.js';
 import { Problems } from './problems.js';
@@ -112,7 +112,7 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorMessage(error);
     throw new Pi05Error('CONFIG_FILE', `Expected a parameter file at ${path}, received: ${reason}`, path);
   }
 }

@@ -1,4 +1,4 @@
-import { Refusal } from '../errors.js';
+import { errorMessage, Refusal } from '../errors.js';
 import { excerpt } from '../format.js';
 import { BYTES_PER_PIXEL } from '../frame/frame.js';
 import type { CameraFrame, CompressedImage, PixelEncoding, RawImage } from '../frame/frame.js';
@@ -81,15 +81,15 @@ export async function decodeCompressedFrame(
     const { width, height, depth, space, orientation = 1 } = await decoder.metadata();
     const badSize = checkSize(width, height, topic, limits);
     if (badSize !== undefined) return badSize;
-    if (depth !== 'uchar') return badEncoding(`8 bits a channel, received ${depth}`, topic);
-    if (space === 'cmyk') return badEncoding('grey, RGB or RGBA, received CMYK', topic);
-    if (orientation !== 1) return badEncoding(`upright pixels, received EXIF orientation ${orientation}`, topic);
+    if (depth !== 'uchar') return badEncoding('8 bits a channel', depth, topic);
+    if (space === 'cmyk') return badEncoding('grey, RGB or RGBA', 'CMYK', topic);
+    if (orientation !== 1) return badEncoding('upright pixels', `EXIF orientation ${orientation}`, topic);
     const { data: pixels, info } = await decoder.raw().toBuffer({ resolveWithObject: true });
     const encoding = ({ 1: 'mono8', 3: 'rgb8', 4: 'rgba8' } as const)[info.channels as 1 | 3 | 4];
-    if (encoding === undefined) return badEncoding(`1, 3 or 4 channels, received ${info.channels}`, topic);
+    if (encoding === undefined) return badEncoding('1, 3 or 4 channels', String(info.channels), topic);
     return { stamp, width, height, step: width * info.channels, encoding, data: pixels };
   } catch (error) {
-    const [reason = ''] = (error instanceof Error ? error.message : String(error)).trim().split(/\s*\n/);
+    const [reason = ''] = errorMessage(error).trim().split(/\s*\n/);
     return new Refusal(
       'IMAGE_DECODE',
       `Expected a complete JPEG or PNG file, received ${data.byteLength} bytes from ${topic} (${excerpt(reason)})`,
@@ -108,6 +108,6 @@ function checkSize(width: number, height: number, topic: string, limits: SizeLim
   return new Refusal('IMAGE_SIZE', `Expected ${expected}, received ${width}x${height} from ${topic}`, topic);
 }
 
-function badEncoding(expectedReceived: string, topic: string): Refusal {
-  return new Refusal('IMAGE_ENCODING', `Expected ${expectedReceived} from ${topic}`, topic);
+function badEncoding(expected: string, received: string, topic: string): Refusal {
+  return new Refusal('IMAGE_ENCODING', `Expected ${expected}, received ${received} from ${topic}`, topic);
 }

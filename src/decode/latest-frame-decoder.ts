@@ -4,7 +4,7 @@ import type { CameraFrame, CompressedImage } from '../frame/frame.js';
 export interface LatestFrameDecoderOptions {
   /** Must not reject. */
   readonly decode: (image: CompressedImage) => Promise<CameraFrame | Refusal>;
-  /** Changes with every start of the pipeline. */
+  /** Changes whenever the pipeline forgets its inputs. */
   readonly generation: () => number;
   /** Receives every frame and refusal. Must not throw. */
   readonly deliver: (result: CameraFrame | Refusal) => void;
@@ -12,7 +12,8 @@ export interface LatestFrameDecoderOptions {
 
 /**
  * Decodes one camera's compressed images as they arrive. One decode is in flight at a time. Only the newest of the
- * images that arrive meanwhile waits for it, so a camera faster than its decoder loses images and gains no latency.
+ * images that arrive meanwhile waits for it, so a camera that is faster than its decoder loses images, but its latency does
+ * not grow.
  * Images of an earlier generation are dropped.
  */
 export class LatestFrameDecoder {

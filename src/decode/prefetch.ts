@@ -1,12 +1,12 @@
-/** Items that are in progress before the first of them is waited for. libuv decodes images on four threads. */
+/** The first item is waited for when more than this many are in progress. libuv decodes images on four threads. */
 const MAX_PENDING = 4;
-/** Items that are kept behind one in progress. */
+/** It is also waited for when more than this many items are queued. */
 const MAX_QUEUED = 64;
 
 /**
  * Reads ahead in `source` so that several items are processed at a time, and yields the results in the source's order.
- * A result that is no promise is yielded without waiting where nothing before it is in progress. What is kept is bounded.
- * @param start begins to process an item. A promise that rejects makes the generator throw when its turn comes.
+ * A result that is no promise is yielded without waiting where nothing before it is in progress. The queue is bounded.
+ * @param start begins to process an item. A promise that rejects makes the generator throw where its result would be yielded.
  */
 export async function* prefetch<T, R>(
   source: AsyncIterable<T>,
@@ -19,7 +19,7 @@ export async function* prefetch<T, R>(
     queue.push(result);
     if (result instanceof Promise) {
       pending++;
-      // Reported when its turn comes, not as an unhandled rejection before that.
+      // The rejection is thrown by `await` below; until then it must not count as unhandled.
       result.catch(() => {});
     }
     while (queue.length > 0 && (!(queue[0] instanceof Promise) || pending > MAX_PENDING || queue.length > MAX_QUEUED)) {

@@ -19,13 +19,13 @@ export function checkRequest(request: InferRequest, info: ModelInfo): void {
     throw invalid(`Expected ${chunk} values for noise [${info.horizon}, ${info.actionDim}], received ${noise.length}`);
   }
   checkFinite(noise, 'noise');
-  if (steps !== undefined && !isWhole(steps, 1)) throw invalid(`Expected at least 1 flow step, received ${steps}`);
+  if (steps !== undefined && !isInteger(steps, 1)) throw invalid(`Expected at least 1 flow step, received ${steps}`);
   if (rtc !== undefined) checkRtc(rtc, info);
 }
 
 function checkRtc(rtc: RtcRequest, info: ModelInfo): void {
   const { previous, previousRows, delay } = rtc;
-  if (!isWhole(previousRows, 1) || previousRows > info.horizon) {
+  if (!isInteger(previousRows, 1) || previousRows > info.horizon) {
     throw invalid(`Expected 1 to ${info.horizon} rows of the previous chunk, received ${previousRows}`);
   }
   if (previous.length !== previousRows * info.actionDim) {
@@ -35,12 +35,12 @@ function checkRtc(rtc: RtcRequest, info: ModelInfo): void {
     );
   }
   checkFinite(previous, 'the previous chunk');
-  if (!isWhole(delay, 0)) throw invalid(`Expected a delay of whole steps, received ${delay}`);
+  if (!isInteger(delay, 0)) throw invalid(`Expected a delay of whole steps, received ${delay}`);
   if (rtc.mode !== 'guided') return;
   if (rtc.schedule === undefined || rtc.executionHorizon === undefined || rtc.maxWeight === undefined) {
     throw invalid('Expected schedule, executionHorizon and maxWeight for guided real-time chunking, received fewer');
   }
-  if (!isWhole(rtc.executionHorizon, 0)) {
+  if (!isInteger(rtc.executionHorizon, 0)) {
     throw invalid(`Expected an execution horizon of whole steps, received ${rtc.executionHorizon}`);
   }
   if (!Number.isFinite(rtc.maxWeight) || rtc.maxWeight <= 0) {
@@ -49,12 +49,12 @@ function checkRtc(rtc: RtcRequest, info: ModelInfo): void {
 }
 
 function checkFinite(values: Float32Array, name: string): void {
-  const at = values.findIndex((value) => !Number.isFinite(value));
-  if (at >= 0) throw invalid(`Expected finite values for ${name}, received ${values[at]} at index ${at}`);
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) throw invalid(`Expected finite values for ${name}, received ${values[bad]} at index ${bad}`);
 }
 
-function isWhole(value: number, least: number): boolean {
-  return Number.isSafeInteger(value) && value >= least;
+function isInteger(value: number, min: number): boolean {
+  return Number.isSafeInteger(value) && value >= min;
 }
 
 function invalid(message: string): Pi05Error<'INVALID_ARGUMENT'> {

@@ -83,12 +83,12 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-interface Tower {
+interface TransformerSize {
   readonly width: number;
   readonly layers: number;
 }
 
-interface Stored {
+interface TensorTotals {
   readonly tensors: number;
   readonly bytes: number;
 }
@@ -98,11 +98,11 @@ export interface CheckpointDescription {
   /** As far as it could be determined; `backend` has no meaning, since no engine was opened. */
   readonly info: ModelInfo;
   readonly patch: number;
-  readonly vision: Tower;
-  readonly prefix: Tower;
-  readonly expert: Tower;
+  readonly vision: TransformerSize;
+  readonly prefix: TransformerSize;
+  readonly expert: TransformerSize;
   /** Tensors in the files, by type. */
-  readonly dtypes: Readonly<Record<'F32' | 'BF16' | 'F16' | 'other', Stored>>;
+  readonly dtypes: Readonly<Record<'F32' | 'BF16' | 'F16' | 'other', TensorTotals>>;
   readonly usedParameters: number;
   /** Bytes of weights, as stored, that every inference reads. */
   readonly readBytes: number;

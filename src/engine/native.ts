@@ -52,11 +52,11 @@ class NativeEngine implements Engine {
   async infer(request: InferRequest): Promise<InferResult> {
     checkRequest(request, this.info);
     const actions = new Float32Array(this.info.horizon * this.info.actionDim);
-    const shape = shapeOf(request);
+    const requestShape = shapeOf(request);
     try {
-      if (this.#preparesAhead && shape !== this.#prepared) {
+      if (this.#preparesAhead && requestShape !== this.#prepared) {
         await addon().prepare(this.#session, request);
-        this.#prepared = shape;
+        this.#prepared = requestShape;
       }
       const { milliseconds, trace } = await addon().infer(this.#session, request, actions);
       const tensors = trace.map(({ name, shape, data }): [string, Tensor] => [name, { shape, data }]);

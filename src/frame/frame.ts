@@ -21,7 +21,7 @@ export interface Pixels {
   readonly height: number;
   readonly step: number;
   readonly encoding: PixelEncoding;
-  /** [height, step] bytes. Must not be written to once it was passed on. */
+  /** [height, step] bytes. Must not be written to after it was passed on. */
   readonly data: Uint8Array;
 }
 

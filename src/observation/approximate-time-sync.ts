@@ -19,7 +19,7 @@ export function approximateTimeSync<T extends Stamped>(
   }
   const positions = streams.map((stream) => stream.length - 1);
   for (;;) {
-    // No set can contain an item newer than this: its oldest item is not newer than the oldest of the current items.
+    // No set can contain an item newer than this, because its oldest item is at most as new as the oldest current item.
     const limit = set.reduce((low, item) => (item.stamp < low ? item.stamp : low), set[0]!.stamp) + maxSkew;
     let moved = false;
     for (const [s, stream] of streams.entries()) {

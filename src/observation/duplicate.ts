@@ -8,7 +8,7 @@ export function isDuplicate(a: Pixels, b: Pixels): boolean {
   if (sameBytes) return !isUniform(a);
   for (let y = 0; y < a.height; y++) {
     for (let x = 0; x < a.width; x++) if (colourAt(a, x, y) !== colourAt(b, x, y)) return false;
-    // Two dark images end after the first row, not after a comparison of all pixels.
+    // For two dark images the comparison of pixels ends after the first row.
     if (y === 0 && isUniform(a)) return false;
   }
   return true;
@@ -38,6 +38,6 @@ const CHANNEL_OFFSETS: Readonly<Record<PixelEncoding, readonly [number, number, 
 /** The colour as 0xRRGGBB. */
 function colourAt(image: Pixels, x: number, y: number): number {
   const [r, g, b] = CHANNEL_OFFSETS[image.encoding];
-  const at = y * image.step + x * BYTES_PER_PIXEL[image.encoding];
-  return (image.data[at + r]! << 16) | (image.data[at + g]! << 8) | image.data[at + b]!;
+  const offset = y * image.step + x * BYTES_PER_PIXEL[image.encoding];
+  return (image.data[offset + r]! << 16) | (image.data[offset + g]! << 8) | image.data[offset + b]!;
 }

@@ -21,13 +21,13 @@ export class History<T extends Stamped> {
     return this.#items.at(-1);
   }
 
-  /** Replaces an item with the same stamp. */
+  /** Replaces an item with the same stamp. @param size in the unit of `capacity`. */
   add(item: T, size: number): void {
-    let at = this.#items.length;
-    while (at > 0 && this.#items[at - 1]!.stamp > item.stamp) at--;
-    const replaced = at > 0 && this.#items[at - 1]!.stamp === item.stamp ? 1 : 0;
-    this.#items.splice(at - replaced, replaced, item);
-    const [oldSize = 0] = this.#sizes.splice(at - replaced, replaced, size);
+    let index = this.#items.length;
+    while (index > 0 && this.#items[index - 1]!.stamp > item.stamp) index--;
+    const replaced = index > 0 && this.#items[index - 1]!.stamp === item.stamp ? 1 : 0;
+    this.#items.splice(index - replaced, replaced, item);
+    const [oldSize = 0] = this.#sizes.splice(index - replaced, replaced, size);
     this.#totalSize += size - oldSize;
     while (this.#totalSize > this.capacity && this.#items.length > 2) this.#removeOldest();
   }

@@ -32,8 +32,8 @@ export class JointReader {
     this.#config = config;
     this.#limited = config.state.joints.filter(({ lower, upper }) => lower > -Infinity || upper < Infinity);
     this.#measured = new Set(measuredJoints(config));
-    for (const { name, source } of config.state.joints) this.#need(name, source);
-    for (const name of this.#measured) this.#need(name, 'position');
+    for (const { name, source } of config.state.joints) this.#addNeeded(name, source);
+    for (const name of this.#measured) this.#addNeeded(name, 'position');
     this.#neededNames = [...new Set([...this.#needed.values()].flat())];
   }
 
@@ -68,14 +68,14 @@ export class JointReader {
     }
     return {
       stamp: reading.stamp,
-      state: Float64Array.from(this.#config.state.joints, (j) => toModel(value(j.name, j.source), j)),
+      state: Float64Array.from(this.#config.state.joints, (joint) => toModel(value(joint.name, joint.source), joint)),
       measured: Float64Array.from(this.#config.action.joints, ({ name }) =>
         this.#measured.has(name) ? value(name, 'position') : NaN,
       ),
     };
   }
 
-  #need(name: string, source: Source): void {
+  #addNeeded(name: string, source: Source): void {
     const names = this.#needed.get(source) ?? [];
     if (!names.includes(name)) names.push(name);
     this.#needed.set(source, names);

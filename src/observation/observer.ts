@@ -19,7 +19,7 @@ const DAY = 86_400n * SECOND;
 /** Any character but white space, control and format characters. */
 const VISIBLE = /[^\s\p{C}]/u;
 
-/** What offering an input led to. Neither accepted nor refused: the input was ignored, or its refusal was reported already. */
+/** The result of offering an input. Not accepted and without refusals: it was ignored, or its refusal was reported recently. */
 export interface OfferResult {
   readonly accepted: boolean;
   readonly refusals: readonly Refusal[];
@@ -108,7 +108,7 @@ export class Observer {
     return this.#prompt;
   }
 
-  /** An empty prompt is reported again for each new prompt that is empty. */
+  /** Each new prompt that is empty is reported at once, even if another one was reported recently. */
   set prompt(text: string) {
     this.#prompt = text;
     this.#throttle.clear(`PROMPT_EMPTY ${this.#config.promptTopic}`);
@@ -132,7 +132,7 @@ export class Observer {
     this.#camera(camera).received = true;
   }
 
-  /** @param frame kept without a copy of its pixels, or why the camera's message gave no frame. */
+  /** @param frame a frame, whose pixels are kept, not copied; or the refusal of the camera's message. */
   offerFrame(camera: string, frame: CameraFrame | Refusal, now: bigint): OfferResult {
     const stream = this.#camera(camera);
     stream.received = true;
@@ -239,7 +239,7 @@ export class Observer {
     }));
   }
 
-  /** Compares the frames of a set with each other, once for the same frames. */
+  /** Compares the frames of a set with each other, unless these frames were compared before. */
   #checkDuplicates(set: readonly Item[], now: bigint): Refusal[] {
     const stamp = newestStamp(set);
     const previous = this.#checked;
@@ -278,7 +278,7 @@ export class Observer {
     );
   }
 
-  /** Checks a set that is new; where every stream has new items but no set agrees, that is skew. */
+  /** Checks the newest set if it is new. Where every stream has new items but no set agrees, that is skew. */
   #checkNewestSet(now: bigint): Refusal[] {
     const checkedStamp = this.#checked?.stamp;
     const isNew = (stamp: bigint): boolean => checkedStamp === undefined || stamp > checkedStamp;
@@ -288,7 +288,7 @@ export class Observer {
     return newest.every((stamp) => stamp !== undefined && isNew(stamp)) ? this.#checkSkew(now) : [];
   }
 
-  /** To be called where every stream has an item. */
+  /** Call this only where every stream has an item. */
   #checkSkew(now: bigint): Refusal[] {
     const stampOf = ({ history }: Stream<Item>): bigint => history.newest!.stamp;
     const byStamp = this.#streams.toSorted((a, b) => Number(stampOf(a) - stampOf(b)));
@@ -339,7 +339,7 @@ function catchRefusal(accept: () => OfferResult): OfferResult {
   }
 }
 
-/** Sentence for an item whose stamp is too far from the clock. */
+/** The error sentence for an item whose stamp is too far from the clock. */
 function badStamp({ topic, maxAge }: Stream<Item>, { stamp }: Item, now: bigint): string {
   const age = now - stamp;
   const distance = age < 0n ? -age : age;

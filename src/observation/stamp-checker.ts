@@ -7,7 +7,7 @@ import type { Stamped } from './history.js';
 interface Previous {
   readonly stamp: bigint;
   readonly arrival: bigint;
-  /** The message was refused because its stamp is older than this one. */
+  /** Where the message was refused because of its stamp: the stamp that it should have been newer than. */
   readonly refusedAfter?: bigint;
   /** The same message was delivered a second time. */
   duplicated: boolean;
@@ -48,16 +48,16 @@ export class StampChecker {
     const previous = this.#previous;
     if (previous === undefined || item.stamp > previous.stamp) return false;
     const oldestUsable = now - this.maxAge;
-    const after = item.stamp < previous.stamp ? previous.stamp : previous.refusedAfter;
-    if (after !== undefined) {
-      if (after < oldestUsable) return false;
+    const expectedAfter = item.stamp < previous.stamp ? previous.stamp : previous.refusedAfter;
+    if (expectedAfter !== undefined) {
+      if (expectedAfter < oldestUsable) return false;
       if (item.stamp >= oldestUsable) {
-        this.#previous = { stamp: item.stamp, arrival: now, refusedAfter: after, duplicated: false };
+        this.#previous = { stamp: item.stamp, arrival: now, refusedAfter: expectedAfter, duplicated: false };
       }
       throw this.#refusal(
         'TIME_BACKWARDS',
-        after,
-        `${formatTimestamp(item.stamp)} (${formatSeconds(after - item.stamp)} s before it)`,
+        expectedAfter,
+        `${formatTimestamp(item.stamp)} (${formatSeconds(expectedAfter - item.stamp)} s before it)`,
       );
     }
     if (!('data' in item)) return false;

@@ -1,7 +1,7 @@
 import type { PolicyConfig } from '../config/config.js';
 import type { SizeLimits } from '../decode/image.js';
 import type { Engine, InferRequest } from '../engine/engine.js';
-import { Pi05Error, Refusal } from '../errors.js';
+import { errorMessage, Pi05Error, Refusal } from '../errors.js';
 import type { FaultCode } from '../errors.js';
 import type { ActionChunk, CameraFrame, Command, JointReading, Observation } from '../frame/frame.js';
 import { Observer } from '../observation/observer.js';
@@ -55,8 +55,8 @@ const CLOCK_JUMP = 50_000_000n;
  * inference is in flight at a time, and the newest observation is used for the next. After an engine failure the stop
  * action is sent and the engine is tried again one second later.
  *
- * In lock-step a tick withholds its command until every input of the tick's time has arrived and the inference is done
- * that is wanted then or in flight. A refusal, a fault or the next tick releases it, so no bad input can stop the
+ * In lock-step the command of a tick waits for every input of the tick's time, and then for the inference that is in flight
+ * or that starts with these inputs. A refusal, a fault or the next tick releases it, so no bad input can stop the
  * simulation.
  */
 export class Pipeline {
@@ -297,7 +297,7 @@ export class Pipeline {
   }
 
   #fail(error: unknown, now: bigint): void {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorMessage(error);
     this.#retryAt = now + RETRY_AFTER;
     this.#send(this.#schedule.stop(now, this.#observer.measuredPositions(now)));
     const lost = error instanceof Pi05Error && error.code === 'DEVICE_LOST';
@@ -346,13 +346,13 @@ export class Pipeline {
   }
 
   #refuse(refusal: Refusal): void {
-    this.#counters.refused(refusal);
+    this.#counters.countRefusal(refusal);
     this.#sink.refusal(refusal);
     this.#releaseTick();
   }
 
   #fault(fault: Pi05Error<FaultCode>): void {
-    this.#counters.failed(fault);
+    this.#counters.countFault(fault);
     this.#sink.fault(fault);
     this.#releaseTick();
   }

@@ -16,7 +16,7 @@ export interface PipelineStatistics {
   readonly faults: Readonly<Partial<Record<FaultCode, number>>>;
   readonly lastRefusal: Refusal | undefined;
   readonly lastFault: Pi05Error<FaultCode> | undefined;
-  /** Time that the engine took; as the other times, of the most recent 4096 samples. */
+  /** Time that the engine took. These and the other percentiles are those of the most recent 4096 samples. */
   readonly inferenceMs: Percentiles;
   /** From an observation's stamp to the acceptance of its chunk. */
   readonly latencyMs: Percentiles;
@@ -77,12 +77,12 @@ export class Counters {
   #lastRefusal: Refusal | undefined;
   #lastFault: Pi05Error<FaultCode> | undefined;
 
-  refused(refusal: Refusal): void {
+  countRefusal(refusal: Refusal): void {
     this.#refusals[refusal.code] = (this.#refusals[refusal.code] ?? 0) + 1;
     this.#lastRefusal = refusal;
   }
 
-  failed(fault: Pi05Error<FaultCode>): void {
+  countFault(fault: Pi05Error<FaultCode>): void {
     this.#faults[fault.code] = (this.#faults[fault.code] ?? 0) + 1;
     this.#lastFault = fault;
   }

@@ -39,7 +39,7 @@ export class SimulatedTicker implements Ticker {
     this.#last = now;
     if (now === last) return;
     if (this.#due === undefined || (last !== undefined && now < last)) this.#due = now;
-    // Publishers round their stamps, so a thousandth of a period early is on time.
+    // Publishers round their stamps, so a time that is early by up to a thousandth of a period is on time.
     if (now + this.period / 1000n < this.#due) return;
     const lateness = now > this.#due ? now - this.#due : 0n;
     const missed = this.period > 0n ? lateness / this.period : 0n;

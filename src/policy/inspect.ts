@@ -50,7 +50,7 @@ export async function inspectTokenizer(
   model: PolicyModel,
   problems: Problems,
 ): Promise<TokenizerReport | undefined> {
-  const tokenizer = await loadTokenizer((...where) => Tokenizer.load(...where), directory, model, problems);
+  const tokenizer = await loadTokenizer((...args) => Tokenizer.load(...args), directory, model, problems);
   return tokenizer && { path: tokenizer.path, kind: tokenizer.kind, vocab: tokenizer.vocab, bos: tokenizer.bos };
 }
 

@@ -59,7 +59,7 @@ export function loadNormalizers(
   const state = model.stateInPrompt ? readLerobotStatistics(directory, 'state', problems) : undefined;
   const actions = readLerobotStatistics(directory, 'actions', problems);
   if (state !== undefined && config.state.mode === 'joints') {
-    checkLength('state.joints', config.state.joints.length, '', state.statistics, problems);
+    checkLength('state.joints', config.state.joints.length, 'exactly', state.statistics, problems);
   }
   if (hasRelativeActions(directory) && !joints.some(({ kind }) => kind === 'delta')) {
     const kinds = [...new Set(joints.map(({ kind }) => kind))].join(' and ');
@@ -70,7 +70,7 @@ export function loadNormalizers(
     );
   }
   if (actions === undefined) return undefined;
-  checkLength('action.joints', joints.length, '', actions.statistics, problems);
+  checkLength('action.joints', joints.length, 'exactly', actions.statistics, problems);
   return {
     state: state === undefined ? undefined : lerobotNormalizer(state.statistics, state.epsilon),
     actions: lerobotNormalizer(actions.statistics, actions.epsilon),
@@ -78,17 +78,17 @@ export function loadNormalizers(
   };
 }
 
-/** @param relation '' = exactly as many names as statistics, 'up to' = fewer are allowed. */
+/** @param relation whether there must be as many names as statistics, or may be fewer. */
 function checkLength(
   parameter: string,
   received: number,
-  relation: '' | 'up to',
+  relation: 'exactly' | 'up to',
   statistics: Statistics,
   problems: Problems,
 ): void {
   const length = dimensions(statistics);
   if (length === Infinity || received === length || (relation === 'up to' && received < length)) return;
-  const expected = relation === '' ? String(length) : `up to ${String(length)}`;
+  const expected = relation === 'exactly' ? String(length) : `up to ${String(length)}`;
   problems.add(
     'CHECKPOINT_STATS',
     `Expected ${expected} names in ${parameter}, as many as the checkpoint has statistics for, received ${String(received)}`,

@@ -141,8 +141,8 @@ export class Policy {
       );
     };
     // Checked before tokenising, which takes seconds for a very long text.
-    const least = Math.ceil(cleaned.length / this.#tokenizer.longest);
-    if (least > maxTokens) throw tooLong(`${String(least)} or more`);
+    const minTokens = Math.ceil(cleaned.length / this.#tokenizer.longestPiece);
+    if (minTokens > maxTokens) throw tooLong(`${String(minTokens)} or more`);
     const tokens = Int32Array.from([this.#tokenizer.bos, ...texts.flatMap((text) => this.#tokenizer.encode(text))]);
     if (tokens.length > maxTokens) throw tooLong(String(tokens.length));
     return tokens;

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
-import { Pi05Error } from '../errors.js';
+import { errorMessage, Pi05Error } from '../errors.js';
 import { setupCommand } from '../package-root.js';
 import type { Rcl } from './rcl.js';
 import { bindingFiles, GENERATED_MESSAGES, importNative, type NativeRcl } from './rclnodejs-internals.js';
@@ -63,7 +63,7 @@ export async function loadRcl(environment: NodeJS.ProcessEnv): Promise<{ rcl: Rc
     rcl.removeSignalHandlers();
     return { rcl, native };
   } catch (error) {
-    const [line] = String(error instanceof Error ? error.message : error).split('\n');
+    const [line] = errorMessage(error).split('\n');
     throw new Pi05Error('ENVIRONMENT', `Expected rclnodejs to load, but ${line}: ${REMEDY}`);
   }
 }

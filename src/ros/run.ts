@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { Pi05Error } from '../errors.js';
+import { errorMessage, Pi05Error } from '../errors.js';
 import { loadRcl } from './environment.js';
 import { PolicyNode } from './node.js';
 
@@ -16,7 +16,7 @@ export async function runNode(argv: readonly string[]): Promise<number> {
   try {
     await rcl.init(undefined, ['pi05', ...argv]);
   } catch (error) {
-    throw initFailure(error instanceof Error ? error.message : String(error));
+    throw initFailure(errorMessage(error));
   }
   const signal = firstSignal();
   try {

@@ -14,7 +14,7 @@ export interface InferenceTicket {
   readonly requestedAt: bigint;
 }
 
-/** The result of one control tick. No command: there is no safe command yet, or the robot was stopped. */
+/** The result of one control tick. There is no command before a safe one is known, nor after the robot was stopped. */
 export interface TickResult {
   readonly command?: Command;
   readonly fault?: Pi05Error<FaultCode>;

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problems } from '../../config/problems.js';
-import { Pi05Error } from '../../errors.js';
+import { errorMessage, Pi05Error } from '../../errors.js';
+import { oneLine } from '../../format.js';
 import { readSafetensors, type SafetensorsFile } from '../../safetensors.js';
 import type { Statistics } from '../transforms/normalize.js';
 import { checkQuantiles, finiteRow } from './row.js';
@@ -70,7 +71,7 @@ export function readLerobotStatistics(
   try {
     file = readSafetensors(statePath);
   } catch (error) {
-    const reason = String(error instanceof Error ? error.message : error).replaceAll(/\s+/g, ' ');
+    const reason = oneLine(errorMessage(error));
     return addProblem(`statistics in ${step.state_file}`, `"${reason}"`);
   }
   const [low, high] = mode === 'QUANTILES' ? (['q01', 'q99'] as const) : (['mean', 'std'] as const);
@@ -162,7 +163,7 @@ function readSteps(path: string, problems: Problems | undefined): readonly Step[
     if (Array.isArray(steps)) return steps as Step[];
     throw new Error('no list of steps');
   } catch (error) {
-    const reason = String(error instanceof Error ? error.message : error).replaceAll(/\s+/g, ' ');
+    const reason = oneLine(errorMessage(error));
     problems?.addError(
       new Pi05Error('CHECKPOINT_STATS', `Expected LeRobot's processor steps in ${path}, received: ${reason}`, path),
     );

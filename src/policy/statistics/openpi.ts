@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problems } from '../../config/problems.js';
-import { Pi05Error } from '../../errors.js';
+import { errorMessage, Pi05Error } from '../../errors.js';
+import { oneLine } from '../../format.js';
 import type { Statistics } from '../transforms/normalize.js';
 import { checkQuantiles, finiteRow } from './row.js';
 
@@ -78,7 +79,7 @@ export function readJson(path: string, problems: Problems | undefined): unknown 
     const text = readFileSync(path, 'utf8').replaceAll(/-?\b(?:NaN|Infinity)\b/g, 'null');
     return (JSON.parse(text) as { norm_stats?: unknown }).norm_stats ?? {};
   } catch (error) {
-    const reason = String(error instanceof Error ? error.message : error).replaceAll(/\s+/g, ' ');
+    const reason = oneLine(errorMessage(error));
     problems?.addError(new Pi05Error('CHECKPOINT_STATS', `Expected JSON in ${path}, received: ${reason}`, path));
     return undefined;
   }

@@ -5,7 +5,7 @@ import type { Tokenizer } from './tokenizer.js';
 
 /** A checkpoint's tokenizer, checked against its model. Undefined, with a CHECKPOINT_TOKENIZER problem, where it cannot be loaded. */
 export async function loadTokenizer<T extends Pick<Tokenizer, 'vocab'>>(
-  load: (...where: Parameters<typeof Tokenizer.load>) => Promise<T>,
+  load: (...args: Parameters<typeof Tokenizer.load>) => Promise<T>,
   directory: string,
   model: PolicyModel,
   problems: Problems,

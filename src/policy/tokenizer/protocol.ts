@@ -20,5 +20,5 @@ export interface WorkerInput {
 
 /** What the thread posts, once: the tokenizer's properties, or why it could not be loaded. */
 export type LoadResult =
-  | { readonly bos: number; readonly vocab: number; readonly longest: number }
+  | { readonly bos: number; readonly vocab: number; readonly longestPiece: number }
   | { readonly error: { readonly code: string; readonly message: string; readonly source: string | undefined } };

@@ -27,7 +27,7 @@ export class TokenizerWorkerClient {
     /** One more than the largest id that `encode` can return, or `bos`. */
     readonly vocab: number,
     /** UTF-16 units of the longest piece. */
-    readonly longest: number,
+    readonly longestPiece: number,
   ) {
     this.#worker = worker;
     worker.on('error', (error) => (this.#ended = error.message));
@@ -52,7 +52,7 @@ export class TokenizerWorkerClient {
       throw new Pi05Error(code as ErrorCode, message, source);
     }
     worker.unref();
-    return new TokenizerWorkerClient(worker, memory, result.bos, result.vocab, result.longest);
+    return new TokenizerWorkerClient(worker, memory, result.bos, result.vocab, result.longestPiece);
   }
 
   /** The ids of a text, without BOS. Blocks until they are there. @throws Pi05Error INTERNAL where the thread does not answer. */

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as huggingFace from '@huggingface/tokenizers';
-import { Pi05Error } from '../../errors.js';
+import { errorMessage, Pi05Error } from '../../errors.js';
+import { oneLine } from '../../format.js';
 
 /** The part of the library that is used. Its own declarations do not resolve: they import without file extensions. */
 interface HuggingFaceTokenizer {
@@ -31,8 +32,8 @@ export class Tokenizer {
   readonly vocab: number;
   /** The model type in the file: BPE or Unigram. */
   readonly kind: string;
-  /** UTF-16 units of the longest piece: a text of n units has at least n / longest tokens. */
-  readonly longest: number;
+  /** UTF-16 units of the longest piece: a text of n units has at least n / longestPiece tokens. */
+  readonly longestPiece: number;
 
   private constructor(
     json: TokenizerJson,
@@ -40,7 +41,7 @@ export class Tokenizer {
     readonly path: string,
   ) {
     // Control tokens are not text. SentencePiece tokenises a literal "<eos>" as characters; this library would make it the
-    // control token. So control tokens are left out of what the library gets.
+    // control token. So the library does not get the control tokens.
     const added = json.added_tokens.filter(({ special }) => special !== true);
     const control = new Set(json.added_tokens.filter(({ special }) => special === true).map(({ content }) => content));
     this.#tokenizer = new HuggingFaceTokenizer({ ...json, added_tokens: added, post_processor: null }, {});
@@ -54,12 +55,12 @@ export class Tokenizer {
       longest = Math.max(longest, piece.length);
     }
     this.vocab = added.reduce((most, { id }) => Math.max(most, id), largest) + 1;
-    this.longest = longest;
+    this.longestPiece = longest;
   }
 
   /**
    * Reads `tokenizer.json` from a checkpoint directory, its `tokenizer/` or its `subdirectory`. Gemma's has 17 MB and takes about
-   * a second. @param hint is the end of the error sentence where there is none. @throws Pi05Error CHECKPOINT_TOKENIZER.
+   * a second. @param hint the end of the error sentence where the file is missing. @throws Pi05Error CHECKPOINT_TOKENIZER.
    */
   static async load(directory: string, subdirectory = 'tokenizer', hint = ''): Promise<Tokenizer> {
     const paths = [...new Set(['.', 'tokenizer', subdirectory])].map((part) => join(directory, part, 'tokenizer.json'));
@@ -87,7 +88,7 @@ export class Tokenizer {
       if (bos === undefined) throw new Error('no added token <bos>');
       tokenizer = new Tokenizer(json, bos.id, path);
     } catch (error) {
-      const reason = String(error instanceof Error ? error.message : error).replaceAll(/\s+/g, ' ');
+      const reason = oneLine(errorMessage(error));
       throw new Pi05Error(
         'CHECKPOINT_TOKENIZER',
         `Expected a Hugging Face tokenizer in ${path}, received: ${reason}`,

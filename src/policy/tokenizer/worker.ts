@@ -1,6 +1,6 @@
 /** The tokenizer's thread: loads a tokenizer, posts its properties, and answers requests until it is terminated. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { Pi05Error } from '../../errors.js';
+import { errorMessage, Pi05Error } from '../../errors.js';
 import { CONTROL_WORDS, DATA_BYTES, FAILED, IDLE, PENDING, type LoadResult, type WorkerInput } from './protocol.js';
 import { Tokenizer } from './tokenizer.js';
 
@@ -30,15 +30,15 @@ function serve(tokenizer: Tokenizer): void {
 let loaded: Tokenizer | undefined;
 try {
   const tokenizer = await Tokenizer.load(...load);
-  const { bos, vocab, longest } = tokenizer;
-  post({ bos, vocab, longest });
+  const { bos, vocab, longestPiece } = tokenizer;
+  post({ bos, vocab, longestPiece });
   loaded = tokenizer;
 } catch (error) {
   const known = error instanceof Pi05Error;
   post({
     error: {
       code: known ? String(error.code) : 'INTERNAL',
-      message: error instanceof Error ? error.message : String(error),
+      message: errorMessage(error),
       source: known ? error.source : undefined,
     },
   });

@@ -12,9 +12,12 @@ export type Statistics =
   | { readonly kind: 'identity' };
 
 export interface Normalizer {
-  /** [dimensions] → [dimensions]. @throws Pi05Error CHECKPOINT_STATS where the reference rejects the length. */
+  /** [dimensions] → [dimensions]. @throws Pi05Error CHECKPOINT_STATS for a length that the reference rejects. */
   normalize(values: Float64Array): Float64Array;
-  /** [rows, columns], row-major → the same shape. @throws Pi05Error CHECKPOINT_STATS where the reference rejects the columns. */
+  /**
+   * [rows, columns], row-major → the same shape.
+   * @throws Pi05Error CHECKPOINT_STATS for a number of columns that the reference rejects.
+   */
   unnormalize(values: Float32Array | Float64Array, columns: number): Float64Array;
 }
 
@@ -33,8 +36,8 @@ export function openpiNormalizer(statistics: Statistics): Normalizer {
       return values.map((x, i) => {
         if (statistics.kind === 'identity') return x;
         if (statistics.kind === 'zscore')
-          return (x - at(statistics.mean, i)) / (at(statistics.std, i) + OPENPI_EPSILON);
-        return ((x - at(statistics.q01, i)) / range(statistics, i)) * 2 - 1;
+          return (x - valueAt(statistics.mean, i)) / (valueAt(statistics.std, i) + OPENPI_EPSILON);
+        return ((x - valueAt(statistics.q01, i)) / range(statistics, i)) * 2 - 1;
       });
     },
     unnormalize(values, columns) {
@@ -44,16 +47,16 @@ export function openpiNormalizer(statistics: Statistics): Normalizer {
         const i = index % columns;
         if (statistics.kind === 'identity') return x;
         if (statistics.kind === 'zscore') {
-          const [mean, std] = i < length ? [at(statistics.mean, i), at(statistics.std, i)] : [0, 1];
+          const [mean, std] = i < length ? [valueAt(statistics.mean, i), valueAt(statistics.std, i)] : [0, 1];
           return x * (std + OPENPI_EPSILON) + mean;
         }
-        return i >= length ? x : (narrow(x + 1) / 2) * range(statistics, i) + at(statistics.q01, i);
+        return i >= length ? x : (narrow(x + 1) / 2) * range(statistics, i) + valueAt(statistics.q01, i);
       });
     },
   };
 
   function range({ q01, q99 }: { readonly q01: Float64Array; readonly q99: Float64Array }, i: number): number {
-    return at(q99, i) - at(q01, i) + OPENPI_EPSILON;
+    return valueAt(q99, i) - valueAt(q01, i) + OPENPI_EPSILON;
   }
 }
 
@@ -68,7 +71,7 @@ export function lerobotNormalizer(statistics: Statistics, epsilon: number): Norm
     if (statistics.kind !== 'identity' && received !== length) throw lengthError(String(length), received);
   };
   const range = ({ q01, q99 }: { readonly q01: Float64Array; readonly q99: Float64Array }, i: number): number => {
-    const difference = f(f(at(q99, i)) - f(at(q01, i)));
+    const difference = f(f(valueAt(q99, i)) - f(valueAt(q01, i)));
     return difference === 0 ? f(epsilon) : difference;
   };
   return {
@@ -78,9 +81,9 @@ export function lerobotNormalizer(statistics: Statistics, epsilon: number): Norm
         const x = f(value);
         if (statistics.kind === 'identity') return x;
         if (statistics.kind === 'zscore') {
-          return f(f(x - f(at(statistics.mean, i))) / f(f(at(statistics.std, i)) + f(epsilon)));
+          return f(f(x - f(valueAt(statistics.mean, i))) / f(f(valueAt(statistics.std, i)) + f(epsilon)));
         }
-        return f(f(f(2 * f(x - f(at(statistics.q01, i)))) / range(statistics, i)) - 1);
+        return f(f(f(2 * f(x - f(valueAt(statistics.q01, i)))) / range(statistics, i)) - 1);
       });
     },
     unnormalize(values, columns) {
@@ -89,8 +92,9 @@ export function lerobotNormalizer(statistics: Statistics, epsilon: number): Norm
         const i = index % columns;
         const x = f(value);
         if (statistics.kind === 'identity') return x;
-        if (statistics.kind === 'zscore') return f(f(x * f(at(statistics.std, i))) + f(at(statistics.mean, i)));
-        return f(f(f(f(x + 1) * range(statistics, i)) / 2) + f(at(statistics.q01, i)));
+        if (statistics.kind === 'zscore')
+          return f(f(x * f(valueAt(statistics.std, i))) + f(valueAt(statistics.mean, i)));
+        return f(f(f(f(x + 1) * range(statistics, i)) / 2) + f(valueAt(statistics.q01, i)));
       });
     },
   };
@@ -102,7 +106,7 @@ export function dimensions(statistics: Statistics): number {
   return statistics.kind === 'zscore' ? statistics.mean.length : statistics.q01.length;
 }
 
-function at(values: Float64Array, index: number): number {
+function valueAt(values: Float64Array, index: number): number {
   return values[index] ?? NaN;
 }
 

@@ -1,5 +1,5 @@
 import { loadDecompressHandlers } from '@mcap/support';
-import { Pi05Error } from '../../errors.js';
+import { errorMessage, Pi05Error } from '../../errors.js';
 import { openFiles } from './open.js';
 import { mergeByTime } from './merge-by-time.js';
 import { addTopic, type BagFile, type BagMessage, type FileTopic } from './storage.js';
@@ -99,7 +99,7 @@ class OpenBag implements Bag {
         read++;
       }
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = errorMessage(error);
       throw new Pi05Error('BAG_DATA', `${reason}, after ${read} messages were read`);
     }
   }

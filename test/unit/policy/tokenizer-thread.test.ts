@@ -20,7 +20,8 @@ describe('a tokenizer in a worker thread', () => {
   });
 
   test('is_the_same_tokenizer', () => {
-    expect([client.bos, client.vocab, client.longest]).toEqual([direct.bos, direct.vocab, direct.longest]);
+    const { bos, vocab, longestPiece } = direct;
+    expect([client.bos, client.vocab, client.longestPiece]).toEqual([bos, vocab, longestPiece]);
   });
 
   test('gives_the_same_ids_again_and_again', () => {
