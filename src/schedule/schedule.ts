@@ -1,4 +1,4 @@
-import type { ActionJoint, PolicyConfig } from '../config/config.js';
+import { commandQuantity, type ActionJoint, type PolicyConfig } from '../config/config.js';
 import { Pi05Error } from '../errors.js';
 import type { FaultCode } from '../errors.js';
 import type { ActionChunk, Command, CommandReason } from '../frame/frame.js';
@@ -176,7 +176,7 @@ export class Schedule {
     if (!this.#active || alreadySent) return undefined;
     const isKnown = (value: number | undefined): value is number => value !== undefined && !Number.isNaN(value);
     const values = Float64Array.from(this.#joints, (joint, j) => {
-      if (sendsVelocity(joint)) return 0;
+      if (commandQuantity(joint) === 'velocity') return 0;
       const sources = joint.gripper ? [last?.[j], measured?.[j]] : [measured?.[j], last?.[j]];
       return sources.find(isKnown) ?? NaN;
     });
@@ -192,7 +192,7 @@ export class Schedule {
 
   #canHold(measured: Float64Array): boolean {
     const positions = this.#last?.positions ?? measured;
-    return this.#joints.every((joint, j) => sendsVelocity(joint) || !Number.isNaN(positions[j]));
+    return this.#joints.every((joint, j) => commandQuantity(joint) === 'velocity' || !Number.isNaN(positions[j]));
   }
 
   #replanRow({ chunk }: Plan): number {
@@ -227,7 +227,9 @@ export class Schedule {
   }
 
   #startFrom(measured: Float64Array): void {
-    const positions = measured.map((position, j) => (sendsVelocity(this.#joints[j]!) ? NaN : position));
+    const positions = measured.map((position, j) =>
+      commandQuantity(this.#joints[j]!) === 'velocity' ? NaN : position,
+    );
     this.#last = { positions, velocities: new Float64Array(positions.length) };
   }
 
@@ -256,7 +258,7 @@ export class Schedule {
     for (const [j, joint] of this.#joints.entries()) {
       const velocity = last.velocities[j]!;
       const measuredPosition = measured?.[j] ?? NaN;
-      if (sendsVelocity(joint)) {
+      if (commandQuantity(joint) === 'velocity') {
         const motion = { position: measuredPosition, velocity };
         values[j] = velocities[j] = limitVelocity(wanted?.[j] ?? 0, joint, motion, this.#period);
         continue;
@@ -271,13 +273,9 @@ export class Schedule {
       velocities[j] = (values[j] - position) / this.#period;
     }
     this.#last = {
-      positions: values.map((value, j) => (sendsVelocity(this.#joints[j]!) ? NaN : value)),
+      positions: values.map((value, j) => (commandQuantity(this.#joints[j]!) === 'velocity' ? NaN : value)),
       velocities,
     };
     return { time, reason, values };
   }
-}
-
-function sendsVelocity({ kind, integrated }: ActionJoint): boolean {
-  return kind === 'velocity' && !integrated;
 }
