@@ -5,7 +5,7 @@
 
 namespace pi05 {
 
-// The longest flow that can be asked for, in Euler steps.
+// The largest number of Euler steps that an inference may have.
 constexpr int64_t kMaxSteps = 100;
 
 struct Dimensions {
@@ -19,7 +19,7 @@ struct Dimensions {
 
     int64_t head_dim() const { return hidden / heads; }
     int64_t side() const { return image_size / patch; }
-    int64_t patches() const { return side() * side(); }  // tokens a camera
+    int64_t patches() const { return side() * side(); }  // tokens of one camera
     int64_t patch_values() const { return 3 * patch * patch; }
   } vision;
 
@@ -51,7 +51,7 @@ struct Dimensions {
 
   int64_t max_prefix() const { return slots * vision.patches() + max_tokens; }
   // One modulation row: scale, shift and gate of every adaptive norm, [attention, MLP] by layer, then the final one.
-  int64_t modulation() const { return (2 * expert.layers + 1) * 3 * expert.width; }
+  int64_t modulation_width() const { return (2 * expert.layers + 1) * 3 * expert.width; }
 };
 
 }  // namespace pi05

@@ -10,10 +10,10 @@
 // the stages itself, as the CUDA backend does with fused and persistent kernels. It may then lay out weights in load()
 // as its kernels want them (q, k and v in one matrix, gate and up interleaved).
 //
-// run() may capture a graph on the first call with a Shape and launch that graph afterwards: what a graph depends on
-// beyond the data is in Shape, and a buffer keeps its address from allocate() on. upload() writes to fixed addresses
-// too; where a larger image needs a new buffer, older graphs are invalid and captured again. prepare() captures ahead
-// of time, so that no run() has to while the robot moves.
+// run() may capture a graph on the first call with a Shape and launch that graph afterwards. A buffer keeps its address
+// from allocate() on, and upload() writes to fixed addresses. Where a larger image needs a new buffer, the backend
+// discards its graphs and captures them again. prepare() captures ahead of time, so that no run() has to while the
+// robot moves.
 //
 // Numbers: the residual streams, the flow's x and velocities, the modulation table and the condition are F32 in every
 // backend. activation_type() is the type of what enters matrix products: normalised rows, q, k, v, attention output,
@@ -55,11 +55,11 @@ struct Inputs {
   std::vector<pi05_image> images;           // cameras in use, in slot order
   const int32_t* tokens = nullptr;          // (Shape::tokens)
   const float* noise = nullptr;             // (horizon, action_dim)
-  const float* prev_chunk = nullptr;        // (horizon, action_dim) Y: the previous chunk from the current step on
-  const float* prefix_weights = nullptr;    // (horizon) W: how strongly guidance pulls a row towards prev_chunk
+  const float* prev_chunk = nullptr;        // (horizon, action_dim) the previous chunk from the current step on
+  const float* prefix_weights = nullptr;    // (horizon) how strongly guidance pulls a row towards prev_chunk
   const float* frozen_mask = nullptr;       // (horizon) 1 = the row is fixed to prev_chunk, 0 = free
-  const float* guidance_weights = nullptr;  // (steps) w: the guidance weight of each flow step
-  const float* times = nullptr;             // (steps) t
+  const float* guidance_weights = nullptr;  // (steps) the guidance weight of each flow step
+  const float* times = nullptr;             // (steps) the flow time t of each step
   const int32_t* time_row = nullptr;        // (steps, horizon) the modulation row of each action row
 };
 
@@ -122,7 +122,7 @@ class Ops {
   // ---- stages, in the order of an inference ----
 
   // Once for a number of flow steps, outside run() and into the same buffers:
-  // embedding (times, width) of t, F32 -> condition (times, width), modulation (times, Dimensions::modulation()).
+  // embedding (times, width) of t, F32 -> condition (times, width), modulation (times, Dimensions::modulation_width()).
   virtual void conditioning(const Matrix& embedding, const Matrix& condition, const Matrix& modulation) = 0;
 
   // Each image resized with padding to (image_size, image_size, 3), x / 255 * 2 - 1, cut into patches:

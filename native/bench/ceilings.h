@@ -1,4 +1,4 @@
-// What the GPU reaches at best, measured in the same run as everything it is compared with.
+// Upper limits of the GPU's speed, measured in the same run as the figures that are compared with them.
 #pragma once
 
 namespace pi05 {

@@ -2,9 +2,9 @@
 //
 // GFLOP/s of the CPU backend's gemm_nt on the model's shapes, weights in bf16. With LIBRARY, a shared object with
 // cblas_sgemm, it also measures the same product in fp32 by that library, in alternating rounds, and the ratio: the
-// median over rounds of library time / our time. A library's idle threads must not spin, and need the same number:
-// OPENBLAS_NUM_THREADS=2 OPENBLAS_THREAD_TIMEOUT=4, or MKL_NUM_THREADS=2 KMP_BLOCKTIME=0. On a shared machine,
-// --threads 1 --cpu-time with one library thread compares processor time.
+// median over rounds of library time / our time. Set the library to the same number of threads, and its idle threads
+// not to spin: OPENBLAS_NUM_THREADS=2 OPENBLAS_THREAD_TIMEOUT=4, or MKL_NUM_THREADS=2 KMP_BLOCKTIME=0. On a shared
+// machine, --threads 1 --cpu-time with one library thread compares processor time.
 #include <dlfcn.h>
 #include <time.h>
 
@@ -47,7 +47,7 @@ class Library {
       if (void* symbol = dlsym(handle, name)) wide_ = reinterpret_cast<Sgemm<int64_t>>(symbol);
     for (const char* name : {"cblas_sgemm", "scipy_cblas_sgemm"})
       if (void* symbol = dlsym(handle, name)) narrow_ = reinterpret_cast<Sgemm<int>>(symbol);
-    if (!wide_ && !narrow_) fail("no cblas_sgemm in it");
+    if (!wide_ && !narrow_) fail("Expected a library with cblas_sgemm, received one without it");
   }
 
   void multiply(const Shape& s, const float* a, const float* b, float* c) const {
@@ -163,11 +163,14 @@ int main(int argc, char** argv) {
       const std::string name = argv[++i];
       for (const pi05::Simd* level : pi05::simd_supported())
         if (name == level->name) pi05::simd_use(*level);
-      if (name != pi05::simd().name) return std::fprintf(stderr, "This processor has no %s\n", name.c_str()), 2;
+      if (name != pi05::simd().name)
+        return std::fprintf(stderr, "Expected an instruction set of this processor for --simd, received %s\n",
+                            name.c_str()),
+               2;
     } else if (argument[0] != '-') {
       path = argv[i];
     } else {
-      return std::fprintf(stderr, "Unknown argument %s\n", argv[i]), 2;
+      return std::fprintf(stderr, "Expected an option or a library, received %s\n", argv[i]), 2;
     }
   }
   const Library* library = path ? new Library(path) : nullptr;

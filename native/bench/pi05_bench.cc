@@ -1,14 +1,14 @@
 // The time of an inference on the GPU, from images in host memory to actions in host memory, for one or several shapes,
 // and the ceilings of the GPU in the same run. Needs no Node.js.
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -32,8 +32,8 @@ Runs on the GPU with 640x480 rgb8 cameras. Lists are measured in every combinati
   --tokens N[,N…]   prompt tokens (60)
   --horizon N[,N…]  action rows (the checkpoint's)
   --steps N         flow steps (the checkpoint's)
-  --warmup N        inferences before the timed ones, at least (100)
-  --settle S        seconds of warm-up, at least: until a GPU at its power limit has a steady clock (5)
+  --warmup N        least number of inferences before the timed ones (100)
+  --settle S        least seconds of warm-up, so that a GPU at its power limit reaches a steady clock (5)
   --requests N      timed inferences (500)
   --stages N        additional inferences, for the time of each stage (100)
   --ceilings 0      do not measure the GPU's ceilings (matrix product and copy)
@@ -93,35 +93,37 @@ struct Statistics {
 Statistics statistics_of(std::vector<double> times) {
   std::sort(times.begin(), times.end());
   // Nearest rank, as in src/statistics.ts.
-  const auto at = [&](double share) {
+  const auto percentile = [&](double share) {
     const auto rank = static_cast<size_t>(std::ceil(share * static_cast<double>(times.size())));
     return times[std::max<size_t>(rank, 1) - 1];
   };
-  Statistics result{0, at(0.5), at(0.95), at(0.99), times.front(), times.back()};
+  Statistics result{0, percentile(0.5), percentile(0.95), percentile(0.99), times.front(), times.back()};
   for (const double time : times) result.mean += time / static_cast<double>(times.size());
   return result;
 }
 
 pi05_size size_named(const std::string& name) {
-  if (name != "tiny" && name != "demo" && name != "full") throw std::runtime_error("Expected tiny, demo or full");
+  if (name != "tiny" && name != "demo" && name != "full")
+    throw std::runtime_error("Expected tiny, demo or full for --random, received " + name);
   return name == "tiny" ? PI05_SIZE_TINY : name == "demo" ? PI05_SIZE_DEMO : PI05_SIZE_FULL;
 }
 
-// The directory of the checkpoint. A random one is temporary and deleted with this object.
-struct Source {
-  explicit Source(const Options& options) : directory(options.checkpoint) {
-    if (!directory.empty()) return;
-    made = (std::filesystem::temp_directory_path() / "pi05-bench-XXXXXX").string();
-    if (!mkdtemp(made.data())) throw std::runtime_error("Expected a temporary directory, received none");
-    directory = made;
-    pi05::make_checkpoint(directory, pi05::dimensions_of(size_named(options.random)), 1);
+// The directory of the checkpoint. A random checkpoint is made in a temporary directory, deleted with this object.
+struct CheckpointDirectory {
+  explicit CheckpointDirectory(const Options& options) : path(options.checkpoint) {
+    if (!path.empty()) return;
+    temporary = (std::filesystem::temp_directory_path() / "pi05-bench-XXXXXX").string();
+    if (!mkdtemp(temporary.data()))
+      throw std::runtime_error("mkdtemp (" + temporary + ") failed: " + std::strerror(errno));
+    path = temporary;
+    pi05::make_checkpoint(path, pi05::dimensions_of(size_named(options.random)), 1);
   }
-  ~Source() {
-    if (!made.empty()) std::filesystem::remove_all(made);
+  ~CheckpointDirectory() {
+    if (!temporary.empty()) std::filesystem::remove_all(temporary);
   }
-  Source(const Source&) = delete;
-  Source& operator=(const Source&) = delete;
-  std::string directory, made;
+  CheckpointDirectory(const CheckpointDirectory&) = delete;
+  CheckpointDirectory& operator=(const CheckpointDirectory&) = delete;
+  std::string path, temporary;  // temporary: empty for --checkpoint
 };
 
 // A model on the GPU, its load time and its memory.
@@ -143,9 +145,9 @@ struct Engine {
   int64_t memory = 0;
 };
 
-// The inputs of an inference. Their values hardly affect the time.
-struct Scene {
-  Scene(const pi05::Dimensions& dims, int64_t cameras, int64_t token_count, int64_t steps)
+// Random inputs of an inference. The time depends on their sizes only.
+struct RandomInputs {
+  RandomInputs(const pi05::Dimensions& dims, int64_t cameras, int64_t token_count, int64_t steps)
       : pixels(static_cast<size_t>(cameras), std::vector<uint8_t>(640 * 480 * 3)),
         tokens(static_cast<size_t>(dims.max_tokens)),
         noise(static_cast<size_t>(dims.horizon * dims.action_dim)) {
@@ -175,8 +177,8 @@ struct Scene {
 
 struct Figures {
   int64_t cameras, tokens, horizon, steps;
-  double first = 0;    // the very first inference, ms
-  double another = 0;  // the first one of another prompt length, ms
+  double first = 0;         // the first inference, ms
+  double other_length = 0;  // the first inference of another prompt length, ms
   Statistics inference;
   std::array<Statistics, pi05::kStages> stages{};
   int64_t different = 0;  // results with other bits than the first
@@ -184,19 +186,19 @@ struct Figures {
 
 Figures measure(Engine& engine, int64_t cameras, int64_t tokens, const Options& options) {
   const pi05::Dimensions& dims = engine.checkpoint.dims;
-  Scene scene(dims, cameras, tokens, options.steps[0]);
-  Figures figures{cameras, tokens, dims.horizon, scene.request.steps, 0, 0, {}, {}, 0};
+  RandomInputs inputs(dims, cameras, tokens, options.steps[0]);
+  Figures figures{cameras, tokens, dims.horizon, inputs.request.steps, 0, 0, {}, {}, 0};
   std::vector<float> actions(static_cast<size_t>(dims.horizon * dims.action_dim)), expected;
   const auto infer = [&] {
     const Clock::time_point begin = Clock::now();
-    engine.model->infer(scene.request, actions.data(), {});
+    engine.model->infer(inputs.request, actions.data(), {});
     return milliseconds_since(begin);
   };
   figures.first = infer();
   expected = actions;
-  scene.request.token_count = tokens > 1 ? tokens - 1 : 2;
-  figures.another = infer();
-  scene.request.token_count = tokens;
+  inputs.request.token_count = tokens > 1 ? tokens - 1 : 2;
+  figures.other_length = infer();
+  inputs.request.token_count = tokens;
   const Clock::time_point begin = Clock::now();
   for (int64_t i = 0; i < options.warmup[0] || milliseconds_since(begin) < 1e3 * static_cast<double>(options.settle[0]);
        i++)
@@ -210,16 +212,16 @@ Figures measure(Engine& engine, int64_t cameras, int64_t tokens, const Options& 
   return figures;
 }
 
-// Graphs with timing events differ from the timed ones: called after everything else.
+// Called last, because from then on all graphs contain timing events.
 void measure_stages(Engine& engine, Figures& figures, const Options& options) {
-  const Scene scene(engine.checkpoint.dims, figures.cameras, figures.tokens, options.steps[0]);
+  const RandomInputs inputs(engine.checkpoint.dims, figures.cameras, figures.tokens, options.steps[0]);
   std::vector<float> actions(static_cast<size_t>(figures.horizon * engine.checkpoint.dims.action_dim));
   std::array<std::vector<double>, pi05::kStages> samples;
-  constexpr int64_t kFirst = 10;
-  for (int64_t i = 0; i < kFirst + options.stages[0]; i++) {
-    engine.model->infer(scene.request, actions.data(), {});
+  constexpr int64_t kWarmup = 10;
+  for (int64_t i = 0; i < kWarmup + options.stages[0]; i++) {
+    engine.model->infer(inputs.request, actions.data(), {});
     const auto latest = pi05::stage_times(*engine.ops);
-    if (i >= kFirst)
+    if (i >= kWarmup)
       for (size_t s = 0; s < latest.size(); s++) samples[s].push_back(double{latest[s]});
   }
   for (size_t s = 0; s < samples.size(); s++) figures.stages[s] = statistics_of(samples[s]);
@@ -235,7 +237,7 @@ void print(const Figures& f, bool stages) {
     std::printf("  %-9s  mean %.3f  p50 %.3f  p99 %.3f ms\n", pi05::kStageNames[s], f.stages[s].mean, f.stages[s].p50,
                 f.stages[s].p99);
   std::printf("  first inference %.1f ms, first of another prompt length %.1f ms, %lld results with other bits\n",
-              f.first, f.another, static_cast<long long>(f.different));
+              f.first, f.other_length, static_cast<long long>(f.different));
 }
 
 void write(FILE* file, const char* name, const Statistics& s) {
@@ -253,7 +255,7 @@ void write(FILE* file, const Figures& f, bool stages) {
     if (s > 0) std::fprintf(file, ",");
     write(file, pi05::kStageNames[s], f.stages[s]);
   }
-  std::fprintf(file, "},\"first_ms\":%.1f,\"another_length_ms\":%.1f,\"different\":%lld}", f.first, f.another,
+  std::fprintf(file, "},\"first_ms\":%.1f,\"another_length_ms\":%.1f,\"different\":%lld}", f.first, f.other_length,
                static_cast<long long>(f.different));
 }
 
@@ -266,7 +268,7 @@ struct Run {
 
 void write(const Options& options, const std::string& device, const Run& run) {
   FILE* file = std::fopen(options.json.c_str(), "w");
-  if (!file) throw std::runtime_error("Expected to write " + options.json);
+  if (!file) throw std::runtime_error("fopen (" + options.json + ") failed: " + std::strerror(errno));
   std::fprintf(file, "{\"device\":\"%s\",\"commit\":\"%s\",\"warmup\":%lld,\"settle_s\":%lld,\"requests\":%lld,\n",
                device.c_str(), options.commit.c_str(), static_cast<long long>(options.warmup[0]),
                static_cast<long long>(options.settle[0]), static_cast<long long>(options.requests[0]));
@@ -279,25 +281,25 @@ void write(const Options& options, const std::string& device, const Run& run) {
     write(file, run.figures[i], options.stages[0] > 0);
   }
   std::fprintf(file, "\n]}\n");
-  if (std::fclose(file) != 0) throw std::runtime_error("Expected to write " + options.json);
+  if (std::fclose(file) != 0) throw std::runtime_error("fclose (" + options.json + ") failed: " + std::strerror(errno));
 }
 
 void run(const Options& options) {
-  const Source source(options);
+  const CheckpointDirectory checkpoint(options);
   const std::string device = pi05::cuda_device_name();
-  std::printf("%s, %lld inferences after %lld and %lld s at least\n", device.c_str(),
+  std::printf("%s, %lld inferences after a warm-up of at least %lld inferences and %lld s\n", device.c_str(),
               static_cast<long long>(options.requests[0]), static_cast<long long>(options.warmup[0]),
               static_cast<long long>(options.settle[0]));
   Run run;
   for (const int64_t horizon : options.horizon) {
-    Engine engine(source.directory, horizon);
+    Engine engine(checkpoint.path, horizon);
     std::vector<Figures> figures;
     for (const int64_t cameras : options.cameras)
       for (const int64_t tokens : options.tokens) figures.push_back(measure(engine, cameras, tokens, options));
     if (horizon == options.horizon.front()) {
       const int64_t before = pi05::cuda_memory().used;
       const Clock::time_point begin = Clock::now();
-      engine.model->prepare(Scene(engine.checkpoint.dims, options.cameras[0], 1, options.steps[0]).request);
+      engine.model->prepare(RandomInputs(engine.checkpoint.dims, options.cameras[0], 1, options.steps[0]).request);
       run.prepare = milliseconds_since(begin);
       run.prepared_memory = pi05::cuda_memory().used - before;
       run.load = engine.load, run.memory = engine.memory;

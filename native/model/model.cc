@@ -23,7 +23,7 @@ Model::Model(Ops& ops, const Weights& weights, pi05_family family, pi05_resize r
   cache_.v = ops.allocate(d.prefix.layers * cache_.capacity, d.prefix.kv_heads * d.prefix.head_dim, type);
   embedding_ = ops.allocate(kMaxSteps + 1, d.expert.width, DType::F32);
   condition_ = ops.allocate(kMaxSteps + 1, d.expert.width, DType::F32);
-  modulation_ = ops.allocate(kMaxSteps + 1, d.modulation(), DType::F32);
+  modulation_ = ops.allocate(kMaxSteps + 1, d.modulation_width(), DType::F32);
   x_ = ops.allocate(d.horizon, d.action_dim, DType::F32);
   velocities_ = ops.allocate(kMaxSteps * d.horizon, d.action_dim, DType::F32);
 }

@@ -59,7 +59,7 @@ class Model {
   Cache cache_;
   Matrix embedding_;   // (kMaxSteps + 1, expert width) F32
   Matrix condition_;   // (kMaxSteps + 1, expert width) F32
-  Matrix modulation_;  // (kMaxSteps + 1, Dimensions::modulation()) F32
+  Matrix modulation_;  // (kMaxSteps + 1, Dimensions::modulation_width()) F32
   Matrix x_;           // (horizon, action_dim) F32
   Matrix velocities_;  // (kMaxSteps * horizon, action_dim) F32
 };

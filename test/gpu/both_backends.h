@@ -1,4 +1,4 @@
-// The CPU's and the GPU's operations on equal inputs: bf16 or fp16 values, which the CPU reads as fp32.
+// Operations of the CPU and the CUDA backend on equal inputs: bf16 or fp16 values, which the CPU reads as fp32.
 #pragma once
 
 #include <cmath>
@@ -54,7 +54,7 @@ class Harness {
     return of == DType::BF16 ? kBf16 : of == DType::F16 ? kF16 : type == DType::F32 ? kF32 : 2e-5;
   }
 
-  // Uniform random values within 1.7 * size of 0.
+  // Uniform random values between -1.7 * size and 1.7 * size.
   Both make(int64_t rows, int64_t cols, DType of, float size = 1) {
     std::vector<float> values(static_cast<size_t>(rows * cols));
     for (float& value : values) {
@@ -68,7 +68,7 @@ class Harness {
     return both;
   }
   Both activations(int64_t rows, int64_t cols, float size = 1) { return make(rows, cols, type, size); }
-  Both exact(int64_t rows, int64_t cols, float size = 1) { return make(rows, cols, DType::F32, size); }
+  Both f32(int64_t rows, int64_t cols, float size = 1) { return make(rows, cols, DType::F32, size); }
 
   void compare(const std::string& what, const Both& both, double tolerance) {
     std::vector<float> expected(static_cast<size_t>(both.cpu.rows * both.cpu.cols)), actual(expected.size());
@@ -80,7 +80,7 @@ class Harness {
   }
   void compare(const std::string& what, const Both& both) { compare(what, both, tolerance(both.gpu.dtype)); }
 
-  // Runs `launch`, and keeps the names of the kernels that ran, which compare() prints.
+  // Calls `launch` and stores in `ran` the names of the kernels that ran.
   template <typename Launch>
   void on_gpu(Launch launch) {
     pi05::LaunchLog log;
@@ -89,7 +89,7 @@ class Harness {
   }
 
   const DType type;
-  std::string ran;  // kernels of the last on_gpu(), of those that LaunchLog counts
+  std::string ran;  // the kernels that LaunchLog counted in the last on_gpu()
   std::unique_ptr<pi05::CpuOps> cpu;
   std::unique_ptr<pi05::CudaOps> gpu;
 
@@ -105,7 +105,7 @@ inline std::string sizes(int64_t m, int64_t k, int64_t n) {
 
 inline const DType kTypes[] = {DType::BF16, DType::F16, DType::F32};
 
-// Calls `call(ops, own)` for each backend; own() picks that backend's operand of a Both.
+// Calls `call(ops, operand)` for each backend; operand() picks that backend's matrix of a Both.
 template <typename Call>
 void on_both(Harness& harness, Call call) {
   call(*harness.cpu, [](const Both& both) { return both.cpu; });

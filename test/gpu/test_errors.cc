@@ -31,7 +31,7 @@ TEST(a_failed_call_is_named_with_its_reason) {
       "hold GPU memory)");
 }
 
-// The last test: from here on the process counts as having lost its GPU.
+// Must be the last test: afterwards the process counts as having lost its GPU.
 TEST(every_failure_after_a_lost_gpu_says_so) {
   check_failure(
       cudaErrorLaunchFailure, "cudaGraphLaunch (inference)", PI05_DEVICE_LOST,

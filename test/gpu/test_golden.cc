@@ -64,11 +64,11 @@ TEST(bf16_actions_are_as_close_to_fp32_as_the_references_bf16) {
     const Engine engine(golden.directory, "bf16");
     Case inputs(std::string(golden.directory) + "/" + golden.name + ".safetensors");
     const std::vector<float> exact = inputs.golden.floats("actions");
-    const Difference own = difference(fixtures::infer(engine.session, inputs.request()), exact);
+    const Difference actual = difference(fixtures::infer(engine.session, inputs.request()), exact);
     const Difference reference = difference(inputs.golden.floats(golden.reference), exact);
     std::printf("  %s/%s: mean %.2e max %.2e, reference's mean %.2e max %.2e\n", golden.directory, golden.name,
-                own.mean, own.largest, reference.mean, reference.largest);
-    CHECK(own.mean <= reference.mean && own.largest <= reference.largest);
+                actual.mean, actual.largest, reference.mean, reference.largest);
+    CHECK(actual.mean <= reference.mean && actual.largest <= reference.largest);
   }
 }
 
@@ -117,7 +117,7 @@ TEST(every_run_gives_the_same_bits) {
   }
 }
 
-// More shapes than the graph cache holds, a larger image, and back to the first shape.
+// Runs more shapes than the graph cache holds and a larger image, then the first shape again.
 TEST(evicted_graphs_are_captured_again) {
   const Engine engine("tiny-openpi", "fp32");
   Case inputs("tiny-openpi/case_one_camera.safetensors");

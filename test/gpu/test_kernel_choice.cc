@@ -1,5 +1,5 @@
-// Which kernels an inference runs on, by GPU and shapes. Speed depends on it and results hardly do, so nothing else
-// would notice that a faster kernel is no longer chosen.
+// Which kernels an inference runs on, by GPU and shapes. The choice changes the speed but hardly the results, so no
+// other test fails when a faster kernel is no longer chosen.
 #include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/launch_log.h"
 #include "checkpoint/make_checkpoint.h"
@@ -29,10 +29,10 @@ struct Expected {
   bool persistent_expert;
 };
 
-// Of the kernels in `log`, those that this GPU should have run.
+// Checks the counts of the kernels that this GPU should have run.
 void check_kernels(const LaunchLog& log, const Expected& expected) {
   const pi05::kernels::Gpu& gpu = pi05::kernels::gpu();
-  const bool sm90 = gpu.is_hopper(), whole = sm90 && gpu.multiprocessors >= 132;
+  const bool sm90 = gpu.is_hopper(), full_gpu = sm90 && gpu.multiprocessors >= 132;
   std::printf("  %d multiprocessors of compute capability %d.%d: %s\n", gpu.multiprocessors, gpu.major, gpu.minor,
               log.names().c_str());
   const bool persistent = log.count("expert_flow") > 0;
@@ -40,7 +40,7 @@ void check_kernels(const LaunchLog& log, const Expected& expected) {
   const int64_t attentions = kLayers + (kLayers - 1) + expert_layers;  // the prefix's last layer has none
   CHECK(log.count("attention_f32") == 0);
   CHECK(log.count("cublaslt") > 0);
-  if (whole) {
+  if (full_gpu) {
     CHECK(persistent == expected.persistent_expert);
     CHECK(log.count("expert_flow") <= 1);
     CHECK(log.count("siglip_gemm") == expected.siglip_gemm * kLayers);

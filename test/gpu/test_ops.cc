@@ -1,4 +1,4 @@
-// Every operation on the GPU against its CPU twin.
+// Every operation of the CUDA backend against its CPU twin.
 #include <array>
 #include <cmath>
 
@@ -9,7 +9,7 @@
 
 using pi05::Affine;
 
-TEST(linear_in_all_variants) {
+TEST(linear_follows_the_cpu_in_all_variants) {
   const int64_t shapes[][3] = {{1, 64, 160},  {15, 1024, 2560}, {33, 300, 144},
                                {10, 160, 64}, {512, 588, 1152}, {281, 128, 192}};
   for (const DType type : kTypes)
@@ -18,16 +18,16 @@ TEST(linear_in_all_variants) {
       const float size = 1 / std::sqrt(static_cast<float>(k));
       const Both x = harness.activations(m, k), weight = harness.activations(n, k, size),
                  up = harness.activations(n, k, size);
-      const Both bias = harness.activations(1, n), long_bias = harness.exact(1, n);
+      const Both bias = harness.activations(1, n), long_bias = harness.f32(1, n);
       const Both out = harness.activations(m, n), act = harness.activations(m, n), gated = harness.activations(m, n);
-      const Both plain = harness.exact(m, n), sum = harness.exact(m, n);
-      on_both(harness, [&](auto& ops, auto own) {
-        const Tensor w = tensor(own(weight)), b = tensor(own(bias)), lb = tensor(own(long_bias));
-        ops.linear(own(x), w, &b, own(out));
-        ops.linear(own(x), w, nullptr, own(plain));
-        ops.linear_gelu(own(x), w, &b, own(act));
-        ops.gated_linear(own(x), w, tensor(own(up)), own(gated));
-        ops.linear_add(own(x), w, &lb, own(sum));
+      const Both plain = harness.f32(m, n), sum = harness.f32(m, n);
+      on_both(harness, [&](auto& ops, auto operand) {
+        const Tensor w = tensor(operand(weight)), b = tensor(operand(bias)), lb = tensor(operand(long_bias));
+        ops.linear(operand(x), w, &b, operand(out));
+        ops.linear(operand(x), w, nullptr, operand(plain));
+        ops.linear_gelu(operand(x), w, &b, operand(act));
+        ops.gated_linear(operand(x), w, tensor(operand(up)), operand(gated));
+        ops.linear_add(operand(x), w, &lb, operand(sum));
       });
       harness.compare("linear" + sizes(m, k, n), out);
       harness.compare("linear into fp32" + sizes(m, k, n), plain);
@@ -38,7 +38,7 @@ TEST(linear_in_all_variants) {
 }
 
 // Gate and up in one matrix, interleaved by 8 rows: one kernel for both on compute capability 9.0.
-TEST(gated_linear_with_interleaved_weights) {
+TEST(gated_linear_with_interleaved_weights_follows_the_cpu) {
   const int64_t shapes[][3] = {{1, 2048, 128},   {63, 64, 96},     {276, 320, 1024}, {300, 72, 40},    {512, 128, 264},
                                {572, 512, 2048}, {576, 64, 136},   {577, 192, 256},  {968, 128, 1032}, {316, 64, 16384},
                                {456, 64, 16384}, {528, 64, 16384}, {550, 64, 16384}, {499, 64, 16384}};
@@ -68,18 +68,18 @@ TEST(gated_linear_with_interleaved_weights) {
     }
 }
 
-TEST(linear_of_bf16_rows_with_fp32_weights) {
+TEST(linear_of_bf16_rows_with_fp32_weights_follows_the_cpu) {
   Harness harness(DType::BF16);
-  const Both x = harness.activations(15, 1024), weight = harness.exact(32, 1024, 0.03f), bias = harness.exact(1, 32);
-  const Both out = harness.exact(15, 32);
-  on_both(harness, [&](auto& ops, auto own) {
-    const Tensor b = tensor(own(bias));
-    ops.linear(own(x), tensor(own(weight)), &b, own(out));
+  const Both x = harness.activations(15, 1024), weight = harness.f32(32, 1024, 0.03f), bias = harness.f32(1, 32);
+  const Both out = harness.f32(15, 32);
+  on_both(harness, [&](auto& ops, auto operand) {
+    const Tensor b = tensor(operand(bias));
+    ops.linear(operand(x), tensor(operand(weight)), &b, operand(out));
   });
   harness.compare("linear" + sizes(15, 1024, 32), out);
 }
 
-// Inputs that only have a time_row: (r % 3) for action row r.
+// Calls run(time_row) with inputs in which only time_row is not zero: r % 3 for action row r.
 template <typename Run>
 void run_with_time_rows(pi05::Ops& ops, Run run) {
   const auto rows = static_cast<size_t>(ops.dims.horizon);
@@ -96,14 +96,14 @@ void run_with_time_rows(pi05::Ops& ops, Run run) {
   ops.run(shape, [&] { run(in.time_row); });
 }
 
-// A modulation row per action row, chosen by an index in the backend's memory. The GPU leaves a gated residual to the
-// norm that reads it next.
-TEST(adaptive_norms_and_gated_residuals) {
+// Each action row has a modulation row, chosen by an index in the backend's memory. On the GPU the norm that follows
+// adds the gated residual.
+TEST(adaptive_norms_and_gated_residuals_follow_the_cpu) {
   for (const DType type : kTypes) {
     Harness harness(type);
     const int64_t rows = harness.cpu->dims.horizon, width = 64;
-    const Both x = harness.exact(rows, width, 3), modulation = harness.exact(3, 6 * width),
-               stream = harness.exact(rows, width);
+    const Both x = harness.f32(rows, width, 3), modulation = harness.f32(3, 6 * width),
+               stream = harness.f32(rows, width);
     const Both norm = harness.activations(rows, width), weight = harness.activations(width, width, 0.12f);
     const Both next = harness.activations(rows, width), gate = modulation.cols_from(2 * width, width);
     const Both next_modulation = modulation.cols_from(3 * width, 3 * width);
@@ -125,10 +125,10 @@ TEST(adaptive_norms_and_gated_residuals) {
   }
 }
 
-// A captured graph has the addresses of its scratch memory.
+// A captured graph contains the addresses of its scratch memory.
 TEST(graphs_are_captured_again_when_scratch_memory_grows) {
   Harness harness(DType::BF16);
-  // More rows than the skinny products take: those need no scratch memory.
+  // More rows than the skinny GEMMs support, because those need no scratch memory.
   const Both x = harness.activations(70, 64), gate = harness.activations(96, 64, 0.2f),
              up = harness.activations(96, 64, 0.2f), out = harness.activations(70, 96);
   const Both large_x = harness.activations(512, 64), large = harness.activations(4096, 64, 0.2f),
@@ -150,22 +150,22 @@ TEST(graphs_are_captured_again_when_scratch_memory_grows) {
   harness.compare("gated_linear after it", out, 2 * kBf16);
 }
 
-TEST(layer_norm_and_rms_norm) {
+TEST(layer_norm_and_rms_norm_follow_the_cpu) {
   for (const DType type : kTypes)
     for (const auto& [rows, width] : {std::pair<int64_t, int64_t>{10, 64}, {33, 144}, {512, 1152}, {300, 2048}}) {
       Harness harness(type);
-      const Both x = harness.exact(rows, width, 3), weight = harness.exact(1, width), bias = harness.exact(1, width);
+      const Both x = harness.f32(rows, width, 3), weight = harness.f32(1, width), bias = harness.f32(1, width);
       const Both layer = harness.activations(rows, width), rms = harness.activations(rows, width);
-      on_both(harness, [&](auto& ops, auto own) {
-        ops.layer_norm(own(x), {tensor(own(weight)), tensor(own(bias))}, own(layer));
-        ops.rms_norm(own(x), tensor(own(weight)), own(rms));
+      on_both(harness, [&](auto& ops, auto operand) {
+        ops.layer_norm(operand(x), {tensor(operand(weight)), tensor(operand(bias))}, operand(layer));
+        ops.rms_norm(operand(x), tensor(operand(weight)), operand(rms));
       });
       harness.compare("layer_norm" + sizes(rows, width, 1), layer);
       harness.compare("rms_norm" + sizes(rows, width, 1), rms);
     }
 }
 
-TEST(norms_that_add_split_k_partials) {
+TEST(norms_that_add_split_k_partials_follow_the_cpu) {
   Harness harness(DType::BF16);
   const pi05::Stream stream;
   pi05::Gemm gemm;
@@ -173,8 +173,8 @@ TEST(norms_that_add_split_k_partials) {
   for (const auto& [m, k, n] : {std::array<int64_t, 3>{33, 192, 144}, {276, 384, 2048}, {572, 1152, 1152}})
     for (const int64_t count : {1, 2, 3, 4}) {
       const Both x = harness.activations(m, k), w = harness.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
-      const Both bias = harness.exact(1, n), scale = harness.exact(1, n), shift = harness.exact(1, n);
-      const Both rms = harness.exact(m, n, 3), layer = harness.exact(m, n, 3);
+      const Both bias = harness.f32(1, n), scale = harness.f32(1, n), shift = harness.f32(1, n);
+      const Both rms = harness.f32(m, n, 3), layer = harness.f32(m, n, 3);
       const Both rms_out = harness.activations(m, n), layer_out = harness.activations(m, n);
       const Tensor cpu_bias = tensor(bias.cpu);
       harness.cpu->linear_add(x.cpu, tensor(w.cpu), nullptr, rms.cpu);
@@ -189,7 +189,7 @@ TEST(norms_that_add_split_k_partials) {
       const Affine affine{tensor(scale.gpu), tensor(shift.gpu)};
       check_ok(pi05::kernels::layer_norm(layer.gpu, affine, layer_out.gpu, added(bias.gpu.data), stream));
       check_ok(cudaStreamSynchronize(stream));
-      const std::string what = sizes(m, k, n) + " in " + std::to_string(count);
+      const std::string what = sizes(m, k, n) + " in " + std::to_string(count) + " splits";
       harness.compare("sum" + what, rms), harness.compare("rms_norm of a sum" + what, rms_out);
       harness.compare("sum with bias" + what, layer), harness.compare("layer_norm of a sum" + what, layer_out);
     }
@@ -197,7 +197,7 @@ TEST(norms_that_add_split_k_partials) {
 
 // SigLIP's products on compute capability 9.0, where all thread blocks run in one wave: SigLIP's sizes with one, two
 // and three cameras, and others.
-TEST(siglip_gemm_in_all_variants) {
+TEST(siglip_gemm_follows_the_cpu_in_all_variants) {
   namespace kernels = pi05::kernels;
   const pi05::Stream stream;
   const bool sm90 = kernels::gpu().is_hopper(), full_gpu = sm90 && kernels::gpu().multiprocessors >= 132;
@@ -233,8 +233,8 @@ TEST(siglip_gemm_in_all_variants) {
     for (const auto& [m, k, n] : split) {
       Harness harness(type);
       const Both x = harness.activations(m, k), w = harness.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
-      const Both bias = harness.exact(1, n), scale = harness.exact(1, n), shift = harness.exact(1, n);
-      const Both sum = harness.exact(m, n, 3), out = harness.activations(m, n), sentinel = harness.exact(1, n);
+      const Both bias = harness.f32(1, n), scale = harness.f32(1, n), shift = harness.f32(1, n);
+      const Both sum = harness.f32(m, n, 3), out = harness.activations(m, n), sentinel = harness.f32(1, n);
       const int64_t count = kernels::siglip_gemm_splits(x.gpu, tensor(w.gpu));
       CHECK(count == 0 ? !full_gpu : sm90 && count == (k > 2048 ? 3 : 1));
       if (count == 0) continue;
@@ -250,7 +250,7 @@ TEST(siglip_gemm_in_all_variants) {
       check_ok(kernels::layer_norm(sum.gpu, {tensor(scale.gpu), tensor(shift.gpu)}, out.gpu,
                                    kernels::split_k_partials(partials, count, bias.gpu.data), stream));
       check_ok(cudaStreamSynchronize(stream));
-      const std::string what = sizes(m, k, n) + " in " + std::to_string(count);
+      const std::string what = sizes(m, k, n) + " in " + std::to_string(count) + " splits";
       harness.compare("siglip_gemm, sum" + what, sum),
           harness.compare("siglip_gemm, layer_norm of the sum" + what, out);
       harness.compare("the row after is untouched", {sentinel.cpu, extended.rows_from(count * m, 1)}, 0);
@@ -281,7 +281,7 @@ TEST(rope_split_rotates_q_and_k_and_copies_v) {
   }
 }
 
-TEST(attention_at_all_head_sizes) {
+TEST(attention_follows_the_cpu_at_all_head_sizes) {
   struct Case {
     int64_t queries, keys;
     pi05::AttentionShape shape;
@@ -303,7 +303,9 @@ TEST(attention_at_all_head_sizes) {
       const Both all = harness.activations(b * c.queries, width + 8, 2), q = all.cols_from(8, width);
       const Both k = harness.activations(b * c.keys, kv_width), v = harness.activations(b * c.keys, kv_width);
       const Both out = harness.activations(b * c.queries, width);
-      on_both(harness, [&](auto& ops, auto own) { ops.attention(own(q), own(k), own(v), c.shape, own(out)); });
+      on_both(harness, [&](auto& ops, auto operand) {
+        ops.attention(operand(q), operand(k), operand(v), c.shape, operand(out));
+      });
       const bool sm90 = pi05::kernels::gpu().is_hopper() && pi05::kernels::gpu().multiprocessors >= 132 &&
                         pi05::kernels::attention_sm90_supported(k.gpu, c.shape);
       CHECK(harness.ran == (type == DType::F32 ? "attention_f32" : sm90 ? "attention_sm90" : "attention"));
@@ -314,7 +316,7 @@ TEST(attention_at_all_head_sizes) {
     }
 }
 
-TEST(start_and_euler_steps_with_guidance_and_frozen_rows) {
+TEST(start_and_euler_steps_follow_the_cpu_with_guidance_and_frozen_rows) {
   Harness harness(DType::BF16);
   const int64_t rows = harness.cpu->dims.horizon, cols = harness.cpu->dims.action_dim, steps = 10;
   const auto values = [](int64_t count, float first, float step) {
@@ -328,8 +330,8 @@ TEST(start_and_euler_steps_with_guidance_and_frozen_rows) {
   std::vector<float> frozen_mask(static_cast<size_t>(rows));
   frozen_mask[0] = frozen_mask[2] = 1;
   const std::vector<int32_t> integers(static_cast<size_t>(rows * steps));
-  const Both x = harness.exact(rows, cols), velocity = harness.exact(rows, cols);
-  on_both(harness, [&](auto& ops, auto own) {
+  const Both x = harness.f32(rows, cols), velocity = harness.f32(rows, cols);
+  on_both(harness, [&](auto& ops, auto operand) {
     pi05::Shape shape;
     shape.tokens = 1, shape.steps = steps;
     pi05::Inputs inputs;
@@ -339,22 +341,22 @@ TEST(start_and_euler_steps_with_guidance_and_frozen_rows) {
     inputs.frozen_mask = frozen_mask.data();
     const pi05::Inputs& in = ops.upload(shape, inputs);
     ops.run(shape, [&] {
-      ops.start(in, own(x));
-      ops.euler_step(in, 3, steps, own(velocity), own(x));
-      ops.euler_step(in, 7, steps, own(velocity), own(x));
+      ops.start(in, operand(x));
+      ops.euler_step(in, 3, steps, operand(velocity), operand(x));
+      ops.euler_step(in, 7, steps, operand(velocity), operand(x));
     });
   });
   harness.compare("euler_step, velocity", velocity);
   harness.compare("euler_step, x", x);
 }
 
-TEST(copies_and_silu) {
+TEST(copy_and_silu_follow_the_cpu) {
   for (const DType type : kTypes) {
     Harness harness(type);
-    const Both one = harness.exact(3, 33), many = harness.exact(9, 33), x = harness.exact(5, 70, 4);
-    on_both(harness, [&](auto& ops, auto own) {
-      ops.copy(own(one), own(many));
-      ops.silu(own(x));
+    const Both one = harness.f32(3, 33), many = harness.f32(9, 33), x = harness.f32(5, 70, 4);
+    on_both(harness, [&](auto& ops, auto operand) {
+      ops.copy(operand(one), operand(many));
+      ops.silu(operand(x));
     });
     harness.compare("copy, repeated", many, 0);
     harness.compare("silu", x);

@@ -8,7 +8,7 @@ namespace {
 
 constexpr int32_t kSizes[][2] = {{640, 480}, {480, 640}, {224, 224},   {1280, 720}, {100, 50},  {224, 100},
                                  {37, 224},  {301, 223}, {1920, 1080}, {3, 2},      {576, 324}, {17, 1000}};
-constexpr int64_t kBytes[] = {3, 3, 4, 4, 1};
+constexpr int64_t kBytesPerPixel[] = {3, 3, 4, 4, 1};
 
 // The largest difference between the CPU's and the GPU's patches.
 double largest_difference(pi05::Ops& cpu, pi05::Ops& gpu, const pi05_image& image, pi05_resize resize) {
@@ -55,7 +55,7 @@ void check_equal(pi05_resize resize, double tolerance) {
       const pi05_image image{bytes.data(),
                              width,
                              height,
-                             width * kBytes[format] + (format == 2 ? 5 : 0),
+                             width * kBytesPerPixel[format] + (format == PI05_PIXELS_RGBA8 ? 5 : 0),
                              static_cast<pi05_pixels>(format),
                              static_cast<int64_t>(bytes.size())};
       largest = std::max(largest, largest_difference(cpu, *gpu, image, resize));

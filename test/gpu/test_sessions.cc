@@ -1,4 +1,4 @@
-// Sessions on one GPU: they share weights, run at once, and report failures as a status.
+// Sessions on one GPU share weights, run concurrently and report failures as a status.
 #include <cuda_runtime.h>
 
 #include <thread>
@@ -47,15 +47,14 @@ TEST(two_sessions_of_one_checkpoint_share_its_weights) {
 TEST(two_sessions_at_once_give_the_same_as_one_alone) {
   const Session first(kTiny, 1, PI05_BACKEND_CUDA), second(kTiny, 1, PI05_BACKEND_CUDA);
   const std::vector<float> alone = infer_golden(first);
-  int different = 0;
+  int different_first = 0, different_second = 0;
   std::thread other([&] {
-    for (int i = 0; i < 50; i++) different += infer_golden(second) != alone;
+    for (int i = 0; i < 50; i++) different_second += infer_golden(second) != alone;
   });
-  int own = 0;
-  for (int i = 0; i < 50; i++) own += infer_golden(first) != alone;
+  for (int i = 0; i < 50; i++) different_first += infer_golden(first) != alone;
   other.join();
-  CHECK(different == 0);
-  CHECK(own == 0);
+  CHECK(different_second == 0);
+  CHECK(different_first == 0);
 }
 
 TEST(a_prepared_session_gives_the_same_as_an_unprepared_one) {
@@ -91,7 +90,7 @@ TEST(too_little_memory_is_reported_and_leaves_the_gpu_usable) {
   infer_golden(after);
 }
 
-// The last test: this process cannot use the GPU after it.
+// Must be the last test: the process cannot use the GPU after it.
 TEST(a_lost_gpu_is_reported_by_every_call) {
   const Session session(kTiny, 1, PI05_BACKEND_CUDA);
   Case golden("tiny-openpi/case_two_cameras_short_prompt.safetensors");

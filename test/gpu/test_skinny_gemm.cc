@@ -1,4 +1,4 @@
-// The GEMMs of the expert's layers, one by one, against the CPU.
+// The skinny GEMMs of the expert's layers against the CPU.
 #include <array>
 
 #include "backend/cuda/kernels/gpu.h"
@@ -6,12 +6,12 @@
 #include "backend/cuda/memory.h"
 #include "both_backends.h"
 
-// Which kernel has to run: the one for compute capability 9.0 takes columns in multiples of 64 only.
+// The kernel that has to run: the one for compute capability 9.0 supports only columns in multiples of 64.
 const char* expected_kernel(int64_t columns) {
   return pi05::kernels::gpu().is_hopper() && columns % 64 == 0 ? "skinny_gemm_sm90" : "skinny_gemm";
 }
 
-TEST(skinny_gemm_alone_and_with_geglu) {
+TEST(skinny_gemm_follows_the_cpu_with_and_without_geglu) {
   Harness harness(DType::BF16);
   const pi05::Stream stream;
   const auto check_ok = [](cudaError_t result) { CHECK(result == cudaSuccess); };
@@ -21,7 +21,7 @@ TEST(skinny_gemm_alone_and_with_geglu) {
          {std::pair<int64_t, int64_t>{64, 64}, {96, 192}, {1024, 2560}, {4096, 1024}, {1056, 128}}) {
       const float size = 1 / std::sqrt(static_cast<float>(k));
       const Both x = harness.activations(m, k), w = harness.activations(n, k, size);
-      const Both sum = harness.exact(m, n), gated = harness.activations(m, n / 2);
+      const Both sum = harness.f32(m, n), gated = harness.activations(m, n / 2);
       harness.cpu->linear(x.cpu, tensor(w.cpu), nullptr, sum.cpu);
       harness.cpu->gated_linear(x.cpu, half_of(w.cpu, 0), half_of(w.cpu, 1), gated.cpu);
       harness.on_gpu([&] {
@@ -30,12 +30,12 @@ TEST(skinny_gemm_alone_and_with_geglu) {
       });
       CHECK(harness.ran == expected_kernel(k));
       check_ok(cudaStreamSynchronize(stream));
-      harness.compare("skinny GEMM" + sizes(m, k, n), sum),
-          harness.compare("skinny GEMM, gated" + sizes(m, k, n), gated);
+      harness.compare("skinny GEMM" + sizes(m, k, n), sum);
+      harness.compare("skinny GEMM, gated" + sizes(m, k, n), gated);
     }
 }
 
-TEST(skinny_gemms_with_rope_on_q_and_k) {
+TEST(skinny_gemm_with_rope_on_q_and_k_follows_the_cpu) {
   const pi05::Stream stream;
   constexpr int64_t kFirst = 500, kRows = 64;
   struct Case {
@@ -79,8 +79,8 @@ TEST(skinny_gemms_with_rope_on_q_and_k) {
   }
 }
 
-// (33, 384) by 192 in 4: 96 columns each, for which compute capability 9.0 has no kernel of its own.
-TEST(adaptive_norms_that_add_split_k_partials) {
+// (33, 384) by 192 in 4 splits has 96 columns per split, which the kernel for compute capability 9.0 does not support.
+TEST(adaptive_norms_that_add_split_k_partials_follow_the_cpu) {
   Harness harness(DType::BF16);
   const pi05::Stream stream;
   const auto check_ok = [](cudaError_t result) { CHECK(result == cudaSuccess); };
@@ -88,8 +88,8 @@ TEST(adaptive_norms_that_add_split_k_partials) {
        {std::array<int64_t, 3>{10, 512, 64}, {33, 384, 192}, {50, 2048, 1024}, {64, 4096, 1024}})
     for (const int64_t count : {1, 2, 4}) {
       const Both x = harness.activations(m, k), w = harness.activations(n, k, 1 / std::sqrt(static_cast<float>(k)));
-      const Both modulation = harness.exact(3, 6 * n), gate = modulation.cols_from(2 * n, n);
-      const Both h = harness.exact(m, n, 3), out = harness.activations(m, n);
+      const Both modulation = harness.f32(3, 6 * n), gate = modulation.cols_from(2 * n, n);
+      const Both h = harness.f32(m, n, 3), out = harness.activations(m, n);
       std::vector<int32_t> time_row;
       for (int32_t r = 0; r < m; r++) time_row.push_back(r % 3);
       const pi05::DeviceMemory times(m * 4);
@@ -105,7 +105,7 @@ TEST(adaptive_norms_that_add_split_k_partials) {
                                                 out.gpu, pi05::kernels::split_k_partials(partials, count),
                                                 static_cast<const float*>(gate.gpu.data), stream));
       check_ok(cudaStreamSynchronize(stream));
-      const std::string what = sizes(m, k, n) + " in " + std::to_string(count);
+      const std::string what = sizes(m, k, n) + " in " + std::to_string(count) + " splits";
       harness.compare("gated residual" + what, h), harness.compare("adaptive_rms_norm of it" + what, out);
     }
 }

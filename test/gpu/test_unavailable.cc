@@ -1,5 +1,6 @@
-// test_unavailable STATUS TEXT: the error of a session on a machine whose driver cannot run inferences, and that `auto`
-// then takes the CPU with the same sentence as its reason. The caller sets LD_LIBRARY_PATH to the driver.
+// cuda_unavailable STATUS TEXT: on a machine whose driver cannot run inferences, opening a session fails with this
+// status and a sentence that contains TEXT; with `auto` the CPU is used and the sentence is the reason. CTest sets
+// LD_LIBRARY_PATH to the fake driver.
 #include "check.h"
 #include "fixtures.h"
 

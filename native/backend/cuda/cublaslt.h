@@ -1,4 +1,4 @@
-// The few cuBLASLt calls that Gemm needs, loaded at run time: neither a build nor a CPU-only machine needs the library.
+// The cuBLASLt functions that Gemm calls, loaded at run time: neither a build nor a CPU-only machine needs the library.
 // Types and values are those of cuBLASLt's C API, unchanged since version 10.1.
 #pragma once
 
@@ -57,7 +57,7 @@ struct Library {
 };
 
 // Loaded once. Searches $PI05_CUBLAS_ROOT (that directory, its lib and lib64), then the loader's path, then the library
-// directory of the toolkit that built this. Null if not found.
+// directory of the toolkit that this was built with. Null if not found.
 const Library* library();
 
 }  // namespace pi05::cublaslt

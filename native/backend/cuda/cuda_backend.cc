@@ -18,7 +18,7 @@ constexpr int kMinMajor = 8;  // compute capability 8.0: bf16 tensor cores
 }  // namespace
 
 std::optional<Error> cuda_unavailable_reason() {
-  const auto missing = [](const std::string& sentence) { return Error(PI05_BACKEND_UNAVAILABLE, sentence); };
+  const auto unavailable = [](const std::string& sentence) { return Error(PI05_BACKEND_UNAVAILABLE, sentence); };
   int count = 0, driver = 0;
   const cudaError_t result = cudaGetDeviceCount(&count);
   if (result == cudaErrorInsufficientDriver) cudaDriverGetVersion(&driver);  // 0 without a driver
@@ -36,27 +36,28 @@ std::optional<Error> cuda_unavailable_reason() {
     const char* const reason = result == cudaErrorInsufficientDriver && driver == 0 ? "no driver"
                                : result == cudaSuccess                              ? "no device"
                                                                                     : cudaGetErrorString(result);
-    return missing(std::string("Expected a GPU for the cuda backend, received none (") + reason + "; use auto or cpu)");
+    return unavailable(std::string("Expected a GPU for the cuda backend, received none (") + reason +
+                       "; use auto or cpu)");
   }
   const kernels::Gpu& gpu = kernels::gpu();
   const std::string capability = std::to_string(gpu.major) + "." + std::to_string(gpu.minor);
   if (gpu.major < kMinMajor)
-    return missing("Expected a GPU of compute capability 8.0 or newer for the cuda backend, received " + capability +
-                   " (use auto or cpu)");
+    return unavailable("Expected a GPU of compute capability 8.0 or newer for the cuda backend, received " +
+                       capability + " (use auto or cpu)");
   if (!cublaslt::library())
-    return missing("Expected libcublasLt.so." + std::to_string(CUDART_VERSION / 1000) +
-                   " for the cuda backend, received none (install the CUDA libraries, or the Python package "
-                   "nvidia-cublas and set PI05_CUBLAS_ROOT to its directory, or use auto or cpu)");
+    return unavailable("Expected libcublasLt.so." + std::to_string(CUDART_VERSION / 1000) +
+                       " for the cuda backend, received none (install the CUDA libraries, or the Python package "
+                       "nvidia-cublas and set PI05_CUBLAS_ROOT to its directory, or use auto or cpu)");
   const cudaError_t code = kernels::check_kernel_image();
   cudaGetLastError();
   switch (code) {
     case cudaErrorNoKernelImageForDevice:
     case cudaErrorInvalidDeviceFunction:
     case cudaErrorUnsupportedPtxVersion:
-      return missing("Expected the cuda backend built for a GPU of compute capability " + capability +
-                     ", received a build for others (add it to PI05_CUDA_ARCHS and rebuild, or use auto or cpu)");
+      return unavailable("Expected the cuda backend built for a GPU of compute capability " + capability +
+                         ", received a build for others (add it to PI05_CUDA_ARCHS and rebuild, or use auto or cpu)");
     case cudaErrorDevicesUnavailable:
-      return missing(
+      return unavailable(
           "Expected a GPU for the cuda backend, received one in exclusive use by another process (use auto or cpu)");
     default:
       return std::nullopt;  // other errors: the first allocation reports them
@@ -64,7 +65,7 @@ std::optional<Error> cuda_unavailable_reason() {
 }
 
 std::optional<Error> unsupported_model_reason(const Dimensions& d) {
-  const auto other = [](const std::string& expected, const std::string& received) {
+  const auto unsupported = [](const std::string& expected, const std::string& received) {
     return Error(PI05_BACKEND_UNAVAILABLE,
                  "Expected " + expected + " for the cuda backend, received " + received + " (use auto or cpu)");
   };
@@ -72,32 +73,33 @@ std::optional<Error> unsupported_model_reason(const Dimensions& d) {
   for (const auto& [name, width] : {Size("vision.hidden", d.vision.hidden), Size("prefix.width", d.prefix.width),
                                     Size("expert.width", d.expert.width)})
     if (width % 4 != 0 || width > kernels::kMaxNormWidth)
-      return other(std::string(name) + " a multiple of 4 and at most " + std::to_string(kernels::kMaxNormWidth),
-                   std::to_string(width));
+      return unsupported(std::string(name) + " a multiple of 4 and at most " + std::to_string(kernels::kMaxNormWidth),
+                         std::to_string(width));
   for (const auto& [name, dim] :
        {Size("vision.hidden / vision.heads", d.vision.head_dim()), Size("prefix.head_dim", d.prefix.head_dim)})
     if (dim % 8 != 0 || dim > kernels::kMaxHeadDim)
-      return other(std::string(name) + " a multiple of 8 and at most " + std::to_string(kernels::kMaxHeadDim),
-                   std::to_string(dim));
+      return unsupported(std::string(name) + " a multiple of 8 and at most " + std::to_string(kernels::kMaxHeadDim),
+                         std::to_string(dim));
   for (const auto& [name, heads] :
        {Size("prefix", d.prefix.heads + 2 * d.prefix.kv_heads), Size("expert", d.expert.heads + 2 * d.expert.kv_heads)})
     if (heads > kernels::kMaxHeads)
-      return other("at most " + std::to_string(kernels::kMaxHeads) + " heads of queries, keys and values in " + name,
-                   std::to_string(heads));
+      return unsupported(
+          "at most " + std::to_string(kernels::kMaxHeads) + " heads of queries, keys and values in " + name,
+          std::to_string(heads));
   return std::nullopt;
 }
 
 CudaPrecision cuda_precision() {
-  const char* const asked = std::getenv("PI05_CUDA_PRECISION");
-  const std::string name = asked ? asked : "";
+  const char* const value = std::getenv("PI05_CUDA_PRECISION");
+  const std::string name = value ? value : "";
   if (name.empty() || name == "bf16") return CudaPrecision::BF16;
   if (name == "fp32") return CudaPrecision::F32;
   throw Error(PI05_INVALID_ARGUMENT, "Expected bf16 or fp32 in PI05_CUDA_PRECISION, received " + name);
 }
 
 std::unique_ptr<Ops> make_cuda_ops(const Dimensions& dimensions, CudaPrecision precision) {
-  if (const std::optional<Error> missing = cuda_unavailable_reason()) throw *missing;
-  if (const std::optional<Error> missing = unsupported_model_reason(dimensions)) throw *missing;
+  if (const std::optional<Error> reason = cuda_unavailable_reason()) throw *reason;
+  if (const std::optional<Error> reason = unsupported_model_reason(dimensions)) throw *reason;
   return std::make_unique<CudaOps>(dimensions, precision);
 }
 

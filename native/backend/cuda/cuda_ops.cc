@@ -17,8 +17,8 @@
 namespace pi05 {
 namespace {
 
-constexpr int64_t kMaxSplits = 4;                       // what the norms add
-constexpr int64_t kAttentionWorkspaceBytes = 16 << 20;  // for keys split among blocks
+constexpr int64_t kMaxSplits = 4;                       // the most partial products that the norms add
+constexpr int64_t kAttentionWorkspaceBytes = 16 << 20;  // for attention that splits the keys among blocks
 
 uint16_t narrowed(float value, DType to) {
   return to == DType::F16 ? __half_as_ushort(__float2half_rn(value)) : __bfloat16_as_ushort(__float2bfloat16_rn(value));
@@ -27,9 +27,6 @@ uint16_t narrowed(float value, DType to) {
 float widened(uint16_t bits, DType from) {
   return from == DType::F16 ? __half2float(__ushort_as_half(bits)) : __bfloat162float(__ushort_as_bfloat16(bits));
 }
-
-// Rows start at multiples of 16 bytes.
-int64_t padded(int64_t cols) { return (cols + 7) / 8 * 8; }
 
 }  // namespace
 
@@ -59,14 +56,14 @@ CudaOps::~CudaOps() {
 }
 
 void CudaOps::load(const Weights& host) {
-  loaded_ = CudaWeights::of(host, dims, type_, vision_type(), stream_);
+  loaded_ = CudaWeights::load(host, dims, type_, vision_type(), stream_);
   weights_ = loaded_->placed();
   if (loaded_->packed_expert().bytes() > 0) expert_exchange_ = DeviceMemory(kernels::expert_exchange_bytes());
 }
 
-// Products may read zeros past a row's end.
+// Matrix products may read the zeros between a row's end and the next row.
 Matrix CudaOps::allocate(int64_t rows, int64_t cols, DType dtype) {
-  const int64_t stride = padded(cols);
+  const int64_t stride = padded_stride(cols);
   memory_.emplace_back(rows * stride * bytes_of(dtype));
   return {memory_.back().as<void>(), dtype, rows, cols, stride};
 }
@@ -100,17 +97,17 @@ void CudaOps::reserve() {
 }
 
 Matrix CudaOps::qkv_buffer(int64_t rows, int64_t cols, DType type) const {
-  return {qkv_.data, type, rows, cols, padded(cols)};
+  return {qkv_.data, type, rows, cols, padded_stride(cols)};
 }
 
 Matrix CudaOps::scratch(int64_t rows, int64_t cols, DType type) {
-  const int64_t stride = padded(cols), bytes = rows * stride * bytes_of(type);
+  const int64_t stride = padded_stride(cols), bytes = rows * stride * bytes_of(type);
   if (scratch_.bytes() < bytes) {
     if (graphs_.capturing())
       throw Error(PI05_ENGINE_FAILED, "Expected at most " + std::to_string(scratch_.bytes()) +
                                           " bytes of scratch memory, as reserved, received a need for " +
                                           std::to_string(bytes));
-    graphs_.clear();  // they have the old address
+    graphs_.clear();  // they use the old address
     check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize (before new scratch memory)");
     scratch_ = DeviceMemory(bytes);
   }
@@ -179,10 +176,10 @@ void CudaOps::measure_stages() {
   graphs_.clear();
 }
 
-// Event 0 is the start, event i + 1 the end of stage i.
-void CudaOps::mark(int event) {
+// Event 0 is the start of the inference, event i + 1 the end of stage i.
+void CudaOps::mark(int stage) {
   if (!measuring_ || !graphs_.capturing()) return;
-  check(cudaEventRecordWithFlags(events_[static_cast<size_t>(event + 1)], stream_, cudaEventRecordExternal),
+  check(cudaEventRecordWithFlags(events_[static_cast<size_t>(stage + 1)], stream_, cudaEventRecordExternal),
         "cudaEventRecordWithFlags");
 }
 

@@ -1,5 +1,5 @@
 // The CUDA backend: 16-bit matrix products with fp32 sums, fp32 residual streams, one CUDA graph per inference on one
-// stream. Operations called outside run() are enqueued on that stream at once.
+// stream. Operations called outside run() are enqueued on that stream immediately.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -61,8 +61,8 @@ class CudaOps final : public Ops {
   // stacked.
   void gated_linear(const Matrix& x, const Tensor& gate, const Tensor& up, const Matrix& out);
   void linear_add(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& stream);
-  // stream += x · weightᵀ. Either adds at once and returns no partials, or returns partial products in scratch memory
-  // for the next norm to add.
+  // stream += x · weightᵀ. Either adds the product and returns no partials, or returns partial products in scratch
+  // memory for the next norm to add.
   kernels::SplitKPartials linear_add_split_k(const Matrix& x, const Tensor& weight, const Matrix& stream);
   // gate · (x · weightᵀ), for the next adaptive norm to add; in scratch memory.
   PendingResidual gated_residual(const Matrix& x, const Tensor& weight, const Matrix& gate);
@@ -92,7 +92,7 @@ class CudaOps final : public Ops {
   Matrix scratch(int64_t rows, int64_t cols, DType type);
   Matrix qkv_buffer(int64_t rows, int64_t cols, DType type) const;
   void enqueue_inference(const std::function<void()>& enqueue);
-  void mark(int event);  // the end of a stage, if stages are measured
+  void mark(int stage);  // records the end of a stage, or with -1 the start, if stages are measured
 
   // layers.cc. A layer first adds the partial products that the previous layer left in scratch memory, `before`, and
   // returns those it leaves itself.

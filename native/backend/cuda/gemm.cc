@@ -31,17 +31,17 @@ std::string shape_of(const Matrix& x, const Tensor& weight) {
          std::to_string(weight.cols) + ")";
 }
 
-const cublaslt::Library& loaded() {
+const cublaslt::Library& loaded_library() {
   const cublaslt::Library* library = cublaslt::library();
   if (!library) throw Error(PI05_BACKEND_UNAVAILABLE, "Expected cuBLASLt, received none");
   return *library;
 }
 
-enum { kM, kN, kK, kLdX, kLdOut, kType, kOutType, kEpilogue, kAdd, kAlign, kSplits };  // of a Key
+enum { kM, kN, kK, kLdX, kLdOut, kType, kOutType, kEpilogue, kAdd, kAlign, kSplits };  // indices of a Key
 
 }  // namespace
 
-Gemm::Gemm() : api_(loaded()), workspace_(kWorkspaceBytes) { require(api_.create(&handle_), "cublasLtCreate"); }
+Gemm::Gemm() : api_(loaded_library()), workspace_(kWorkspaceBytes) { require(api_.create(&handle_), "cublasLtCreate"); }
 
 Gemm::~Gemm() {
   for (auto& [key, plan] : plans_) destroy(plan);
@@ -69,19 +69,20 @@ Gemm::Plan Gemm::make_plan(const Key& key, bool bias) const {
     require(api_.set_descriptor(plan.descriptor, cublaslt::kBiasType, &out_type, sizeof out_type),
             "cublasLtMatmulDescSetAttribute (bias type)");
   const auto size = [&](int which) { return static_cast<uint64_t>(key[static_cast<size_t>(which)]); };
-  const auto layout = [&](cublaslt::Layout& made, int of, uint64_t rows, uint64_t cols, int64_t stride, int64_t next) {
-    require(api_.create_layout(&made, of, rows, cols, stride), "cublasLtMatrixLayoutCreate");
+  const auto create_layout = [&](cublaslt::Layout& layout, int element, uint64_t rows, uint64_t cols, int64_t stride,
+                                 int64_t batch_offset) {
+    require(api_.create_layout(&layout, element, rows, cols, stride), "cublasLtMatrixLayoutCreate");
     const auto splits = static_cast<int32_t>(key[kSplits]);
     if (splits == 1) return;  // otherwise a batched product
-    require(api_.set_layout(made, cublaslt::kBatchCount, &splits, sizeof splits),
+    require(api_.set_layout(layout, cublaslt::kBatchCount, &splits, sizeof splits),
             "cublasLtMatrixLayoutSetAttribute (batch count)");
-    require(api_.set_layout(made, cublaslt::kBatchOffset, &next, sizeof next),
+    require(api_.set_layout(layout, cublaslt::kBatchOffset, &batch_offset, sizeof batch_offset),
             "cublasLtMatrixLayoutSetAttribute (batch offset)");
   };
   const int64_t columns = key[kK] / key[kSplits];
-  layout(plan.a, type, static_cast<uint64_t>(columns), size(kN), key[kK], columns);
-  layout(plan.b, type, static_cast<uint64_t>(columns), size(kM), key[kLdX], columns);
-  layout(plan.d, out_type, size(kN), size(kM), key[kLdOut], key[kM] * key[kLdOut]);
+  create_layout(plan.a, type, static_cast<uint64_t>(columns), size(kN), key[kK], columns);
+  create_layout(plan.b, type, static_cast<uint64_t>(columns), size(kM), key[kLdX], columns);
+  create_layout(plan.d, out_type, size(kN), size(kM), key[kLdOut], key[kM] * key[kLdOut]);
 
   cublaslt::Preference preference = nullptr;
   require(api_.create_preference(&preference), "cublasLtMatmulPreferenceCreate");
@@ -117,9 +118,9 @@ bool Gemm::matmul(const Matrix& x, const Tensor& weight, int64_t splits, const E
                 epilogue.add,
                 alignment_of(weight.data) | alignment_of(x.data) << 16 | alignment_of(out.data) << 32,
                 splits};
-  auto at = plans_.find(key);
-  if (at == plans_.end()) at = plans_.emplace(key, make_plan(key, epilogue.bias)).first;
-  const Plan& plan = at->second;
+  auto found = plans_.find(key);
+  if (found == plans_.end()) found = plans_.emplace(key, make_plan(key, epilogue.bias)).first;
+  const Plan& plan = found->second;
   if (!plan.found) return false;
   if (epilogue.bias)
     require(api_.set_descriptor(plan.descriptor, cublaslt::kBiasPointer, &epilogue.bias, sizeof epilogue.bias),

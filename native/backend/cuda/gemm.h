@@ -27,7 +27,7 @@ class Gemm {
     bool add = false;  // out += instead of out =
   };
   // out (m, n) = x (m, k) · weight (n, k)ᵀ, then the epilogue. x and weight have one type, out has that type or F32.
-  // weight may have more columns than x if x's rows are followed by zeros up to x.stride.
+  // weight may have more columns than x if zeros follow each row of x up to x.stride.
   void run(const Matrix& x, const Tensor& weight, const Epilogue& epilogue, const Matrix& out, cudaStream_t stream);
   // partials (splits * m, n) F32, whose sum is x · weightᵀ: each over an equal number of columns, a multiple of 8.
   void run_split_k(const Matrix& x, const Tensor& weight, int64_t splits, const Matrix& partials, cudaStream_t stream);

@@ -12,10 +12,10 @@ namespace pi05 {
 
 class GraphCache {
  public:
-  // What a graph depends on beyond the contents of the buffers.
+  // What a graph depends on. Everything else is read from buffers when it runs.
   struct Key {
     Shape shape;
-    bool frozen_rows;  // some action row is frozen: such a flow runs on other kernels
+    bool frozen_rows;  // whether an action row is frozen: the persistent kernel does not support that
 
     bool operator==(const Key& other) const { return frozen_rows == other.frozen_rows && shape == other.shape; }
   };

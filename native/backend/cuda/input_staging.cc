@@ -47,9 +47,9 @@ const Inputs& InputStaging::stage(const Shape& shape, const Inputs& host,
                                         std::to_string(images_.size()) + " images, received " +
                                         std::to_string(shape.steps) + ", " + std::to_string(shape.tokens) + " and " +
                                         std::to_string(host.images.size()));
-  const auto copy = [&](const void* device, const void* from, int64_t values) {
+  const auto copy = [&](const void* device, const void* source, int64_t values) {
     const int64_t offset = static_cast<const char*>(device) - device_block_.as<char>();
-    std::memcpy(host_block_.data() + offset, from, static_cast<size_t>(values * 4));
+    std::memcpy(host_block_.data() + offset, source, static_cast<size_t>(values * 4));
   };
   copy(device_.noise, host.noise, dims_.horizon * dims_.action_dim);
   copy(device_.prev_chunk, host.prev_chunk, dims_.horizon * dims_.action_dim);

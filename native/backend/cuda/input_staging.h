@@ -1,5 +1,5 @@
-// The inputs of one inference on their way to the GPU: copied into pinned host memory, from where the first nodes of a
-// graph copy them to device memory. All addresses stay the same until a larger image arrives.
+// Copies the inputs of an inference into pinned host memory, from where the first nodes of a graph copy them to device
+// memory. All addresses stay the same until a larger image arrives.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -34,7 +34,7 @@ class InputStaging {
 
   // Whether an action row is frozen. If none is, all rows of a flow step share one modulation row.
   bool frozen_rows() const { return frozen_rows_; }
-  // Made on first use.
+  // Created on first use.
   const ResizeAxis& axis(int64_t in, int64_t out);
   // Device scratch of image `index` for its horizontally resized rows: (image height, resized width, 3).
   uint8_t* resize_scratch(size_t index) const { return images_[index].resize_scratch.as<uint8_t>(); }
@@ -49,7 +49,7 @@ class InputStaging {
   void stage_image(size_t index, const pi05_image& image, const std::function<void()>& before_reallocation);
 
   const Dimensions dims_;
-  // All inputs but the images lie in one block, so that one copy transfers them.
+  // All inputs except the images are in one block, so that one copy transfers them.
   PinnedMemory host_block_;
   DeviceMemory device_block_;
   Inputs device_;

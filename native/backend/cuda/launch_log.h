@@ -1,5 +1,5 @@
 // Which kernels ran. Most operations have several kernels and choose by GPU, type and shape (docs/cuda.md); tests and
-// the kernel benchmark check the choice here. Outside them a launch costs one thread-local read more.
+// the kernel benchmark check the choice here. Elsewhere the log costs one thread-local read per launch.
 #pragma once
 
 #include <cuda_runtime.h>

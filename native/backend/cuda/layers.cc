@@ -137,18 +137,18 @@ CudaOps::PendingResidual CudaOps::expert_layer(int64_t layer, const int32_t* tim
   const int64_t q_cols = d.heads * d.head_dim, kv_cols = d.kv_heads * d.head_dim;
   const Matrix k = cache.k.rows_from(layer * cache.capacity, prefix_tokens + h.rows);
   const Matrix v = cache.v.rows_from(layer * cache.capacity, prefix_tokens + h.rows);
-  const Matrix own_k = k.rows_from(prefix_tokens, h.rows), own_v = v.rows_from(prefix_tokens, h.rows);
+  const Matrix action_k = k.rows_from(prefix_tokens, h.rows), action_v = v.rows_from(prefix_tokens, h.rows);
   const Matrix &norm = expert_.norm, &att = expert_.att, &mid = expert_.mid;
   const Matrix qkv = qkv_buffer(h.rows, q_cols + 2 * kv_cols, type_), q = qkv.cols_from(0, q_cols);
 
   adaptive_rms_norm(h, modulation, time_row, norm, before);
   if (kernels::skinny_gemm_supported(norm, qkv_weight) && d.head_dim % 64 == 0) {
     check(kernels::skinny_gemm_qkv_rope(norm, qkv_weight, d.heads, d.kv_heads, prefix_tokens, cos_sin_.as<float2>(), q,
-                                        own_k, own_v, stream_),
+                                        action_k, action_v, stream_),
           "kernel skinny_gemm_qkv_rope");
   } else {
     linear(norm, qkv_weight, nullptr, qkv);
-    rope_split(qkv, d.heads, d.kv_heads, prefix_tokens, own_k, own_v);
+    rope_split(qkv, d.heads, d.kv_heads, prefix_tokens, action_k, action_v);
   }
   attention(q, k, v, {1, d.heads, d.kv_heads, d.head_dim}, att);
   const PendingResidual attention_out = gated_residual(att, w.o, modulation.cols_from(2 * d.width, d.width));

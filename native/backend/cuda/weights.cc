@@ -17,8 +17,6 @@ namespace {
 
 constexpr int64_t kStagingBytes = 64 << 20;
 
-int64_t padded(int64_t cols) { return (cols + 7) / 8 * 8; }
-
 }  // namespace
 
 // Fills a CudaWeights.
@@ -47,7 +45,7 @@ class CudaWeights::Loader {
 
 // Converts on the GPU, a block of rows at a time, into `to` or into new memory.
 Tensor CudaWeights::Loader::place(const Tensor& host, DType type, const Matrix* to) {
-  const int64_t cols = host.rows == 1 || type == DType::F32 ? host.cols : padded(host.cols);
+  const int64_t cols = host.rows == 1 || type == DType::F32 ? host.cols : padded_stride(host.cols);
   Matrix target;
   if (to) {
     target = *to;
@@ -78,19 +76,19 @@ Tensor CudaWeights::Loader::place(const Tensor& host, DType type, const Matrix* 
 CudaWeights::Fused CudaWeights::Loader::fuse(std::vector<const Affine*> parts, DType type) {
   int64_t rows = 0;
   for (const Affine* part : parts) rows += part->weight.rows;
-  const int64_t cols = parts[0]->weight.cols, stride = padded(cols);
+  const int64_t cols = parts[0]->weight.cols, stride = padded_stride(cols);
   const Matrix weight{memory(rows * stride * bytes_of(type)), type, rows, cols, stride};
   Fused fused;
   fused.weight = {weight.data, type, rows, weight.stride};
-  const bool biased = parts[0]->bias.data;
-  const Matrix bias = biased ? Matrix{memory(rows * bytes_of(type)), type, 1, rows, rows} : Matrix{};
+  const bool has_bias = parts[0]->bias.data;
+  const Matrix bias = has_bias ? Matrix{memory(rows * bytes_of(type)), type, 1, rows, rows} : Matrix{};
   fused.bias = {bias.data, type, 1, rows};
   int64_t first = 0;
   for (const Affine* part : parts) {
     Matrix rows_of_part = weight.rows_from(first, part->weight.rows);
     rows_of_part.cols = weight.stride;
     place(part->weight, type, &rows_of_part);
-    if (biased) {
+    if (has_bias) {
       const Matrix bias_of_part = bias.cols_from(first, part->bias.cols);
       place(part->bias, type, &bias_of_part);
     }
@@ -100,7 +98,7 @@ CudaWeights::Fused CudaWeights::Loader::fuse(std::vector<const Affine*> parts, D
 }
 
 void CudaWeights::Loader::interleave(Tensor& gate, Tensor& up) {
-  const int64_t rows = 2 * gate.rows, stride = padded(gate.cols), bytes = rows * stride * bytes_of(type_);
+  const int64_t rows = 2 * gate.rows, stride = padded_stride(gate.cols), bytes = rows * stride * bytes_of(type_);
   if (stacked_.bytes() < bytes) stacked_ = DeviceMemory(bytes);
   const Matrix both{stacked_.as<void>(), type_, rows, stride, stride};
   const Matrix first = both.rows_from(0, gate.rows), second = both.rows_from(gate.rows, gate.rows);
@@ -121,38 +119,38 @@ void CudaWeights::Loader::load(const Weights& host) {
         {bytes + first * all.weight.cols * bytes_of(all.weight.dtype), all.weight.dtype, rows, all.weight.cols},
         {bias ? bias + first * bytes_of(all.bias.dtype) : nullptr, all.bias.dtype, 1, rows}};
   };
-  const auto exact = [this](Tensor& tensor) { tensor = place(tensor, DType::F32); };
-  const auto exact_both = [&](Affine& affine) { exact(affine.weight), exact(affine.bias); };
-  const auto matrix = [this](Tensor& tensor) { tensor = place(tensor, type_); };
+  const auto place_f32 = [this](Tensor& tensor) { tensor = place(tensor, DType::F32); };
+  const auto place_both_f32 = [&](Affine& affine) { place_f32(affine.weight), place_f32(affine.bias); };
+  const auto place_matrix = [this](Tensor& tensor) { tensor = place(tensor, type_); };
   // A bias has the type of the matrix it is added to.
-  const auto affine = [&](Affine& both, DType bias_type) {
-    both.weight = place(both.weight, vision_type_);
-    both.bias = place(both.bias, bias_type);
+  const auto place_vision = [&](Affine& affine, DType bias_type) {
+    affine.weight = place(affine.weight, vision_type_);
+    affine.bias = place(affine.bias, bias_type);
   };
 
-  affine(w.patch, DType::F32);
-  exact(w.position);
+  place_vision(w.patch, DType::F32);
+  place_f32(w.position);
   for (VisionLayer& layer : w.vision) {
-    exact_both(layer.norm1), exact_both(layer.norm2);
+    place_both_f32(layer.norm1), place_both_f32(layer.norm2);
     const Fused qkv = fuse({&layer.q, &layer.k, &layer.v}, vision_type_);
     const int64_t hidden = layer.q.weight.rows;
     layer.q = part(qkv, 0, hidden), layer.k = part(qkv, hidden, hidden), layer.v = part(qkv, 2 * hidden, hidden);
     into_.vision_qkv_.push_back(qkv);
-    affine(layer.out, DType::F32), affine(layer.fc1, vision_type_), affine(layer.fc2, DType::F32);
+    place_vision(layer.out, DType::F32), place_vision(layer.fc1, vision_type_), place_vision(layer.fc2, DType::F32);
   }
-  exact_both(w.vision_norm);
-  affine(w.projector, DType::F32);
-  matrix(w.embedding);
+  place_both_f32(w.vision_norm);
+  place_vision(w.projector, DType::F32);
+  place_matrix(w.embedding);
 
   // The matrices that prefix and expert layers have in common.
-  const auto gemma = [&](auto& layer, std::vector<Fused>& fused) {
+  const auto place_gemma = [&](auto& layer, std::vector<Fused>& fused) {
     const Affine q{layer.q, {}}, k{layer.k, {}}, v{layer.v, {}};
     const Fused qkv = fuse({&q, &k, &v}, type_);
     layer.q = part(qkv, 0, q.weight.rows).weight;
     layer.k = part(qkv, q.weight.rows, k.weight.rows).weight;
     layer.v = part(qkv, q.weight.rows + k.weight.rows, v.weight.rows).weight;
     fused.push_back(qkv);
-    matrix(layer.o), matrix(layer.down);
+    place_matrix(layer.o), place_matrix(layer.down);
   };
   const auto stack = [&](Tensor& gate, Tensor& up) {
     const Affine first{gate, {}}, second{up, {}};
@@ -160,20 +158,20 @@ void CudaWeights::Loader::load(const Weights& host) {
     gate = part(both, 0, gate.rows).weight, up = part(both, gate.rows, up.rows).weight;
   };
   for (PrefixLayer& layer : w.prefix) {
-    exact(layer.input_norm), exact(layer.post_norm);
-    gemma(layer, into_.prefix_qkv_);
+    place_f32(layer.input_norm), place_f32(layer.post_norm);
+    place_gemma(layer, into_.prefix_qkv_);
     if (layer.gate.rows % kernels::kInterleave == 0)
       interleave(layer.gate, layer.up);
     else
       stack(layer.gate, layer.up);
   }
   for (ExpertLayer& layer : w.expert) {
-    exact_both(layer.input_norm), exact_both(layer.post_norm);
-    gemma(layer, into_.expert_qkv_);
+    place_both_f32(layer.input_norm), place_both_f32(layer.post_norm);
+    place_gemma(layer, into_.expert_qkv_);
     stack(layer.gate, layer.up);
   }
   for (Affine* projection : {&w.final_norm, &w.action_in, &w.action_out, &w.time_in, &w.time_out})
-    exact_both(*projection);
+    place_both_f32(*projection);
   if (type_ == DType::BF16 && kernels::expert_flow_supported(dims_)) pack_expert();
   check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize (weights)");
 }
@@ -189,8 +187,8 @@ void CudaWeights::Loader::pack_expert() {
   }
 }
 
-std::shared_ptr<const CudaWeights> CudaWeights::of(const Weights& host, const Dimensions& dims, DType type,
-                                                   DType vision_type, cudaStream_t stream) {
+std::shared_ptr<const CudaWeights> CudaWeights::load(const Weights& host, const Dimensions& dims, DType type,
+                                                     DType vision_type, cudaStream_t stream) {
   static std::mutex loading;
   static std::map<std::string, std::weak_ptr<const CudaWeights>> in_use;
   const std::lock_guard<std::mutex> lock(loading);

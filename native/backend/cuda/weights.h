@@ -20,9 +20,10 @@ class CudaWeights {
 
   // Weights already on the GPU that were loaded from the same source with the same dimensions and types, otherwise new
   // ones. vision_type: of SigLIP's and the projector's matrices. Throws Error(PI05_OUT_OF_MEMORY).
-  static std::shared_ptr<const CudaWeights> of(const Weights& host, const Dimensions& dims, DType type,
-                                               DType vision_type, cudaStream_t stream);
+  static std::shared_ptr<const CudaWeights> load(const Weights& host, const Dimensions& dims, DType type,
+                                                 DType vision_type, cudaStream_t stream);
 
+  // All weights, with device addresses.
   const Weights& placed() const { return placed_; }
   // q, k and v of each layer, in this order
   const std::vector<Fused>& vision_qkv() const { return vision_qkv_; }

@@ -56,7 +56,7 @@ struct Case {
   std::vector<std::pair<Both, double>> outputs;  // of set 0, and the tolerance of their relative error
 };
 
-// Enough copies of operands of so many bytes that none is left in L2 when its turn comes again.
+// So many copies of operands of `bytes` that none is still in L2 when it is used again.
 int64_t sets_for(double bytes) {
   int l2 = 0;
   check(cudaDeviceGetAttribute(&l2, cudaDevAttrL2CacheSize, 0), "cudaDeviceGetAttribute");
@@ -131,7 +131,7 @@ class KernelBench {
   bool failed_ = false;
 };
 
-// `count` copies of a matrix on the GPU; the first is the matrix itself.
+// `count` copies of a matrix on the GPU; the first is the matrix.
 std::vector<Matrix> copies(Harness& harness, const Matrix& matrix, int64_t count) {
   std::vector<Matrix> all{matrix};
   while (static_cast<int64_t>(all.size()) < count) {
@@ -145,7 +145,7 @@ std::vector<Matrix> copies(Harness& harness, const Matrix& matrix, int64_t count
 double size_of(const Matrix& m) { return static_cast<double>(m.rows * m.cols * pi05::bytes_of(m.dtype)); }
 float scale_of(int64_t columns) { return 1 / std::sqrt(static_cast<float>(columns)); }
 
-// A product's operands in several copies. (m, k) by (n, k).
+// Several copies of the operands of a product: x (m, k) and weight (n, k).
 struct Operands {
   Operands(Harness& harness, DType type, int64_t m, int64_t k, int64_t n)
       : x(harness.make(m, k, type)), weight(harness.make(n, k, type, scale_of(k))) {
@@ -163,14 +163,13 @@ struct Operands {
   std::vector<Matrix> xs, weights;
 };
 
-// The CPU's sum of what a split-K kernel leaves to the next norm.
-Both summed(Harness& harness, const Matrix& partials, int64_t splits, const Both& product) {
+// Adds the partial products of a split-K kernel on the CPU, as the next norm does in the model, into product.gpu.
+void sum_partials(Harness& harness, const Matrix& partials, int64_t splits, const Both& product) {
   std::vector<float> parts(static_cast<size_t>(partials.rows * partials.cols));
   harness.gpu->download(partials, parts.data());
   const size_t values = parts.size() / static_cast<size_t>(splits);
   for (size_t i = values; i < parts.size(); i++) parts[i % values] += parts[i];
   harness.gpu->upload(product.gpu, parts.data());
-  return product;
 }
 
 void bench_siglip(KernelBench& bench, const Options& options) {
@@ -182,82 +181,84 @@ void bench_siglip(KernelBench& bench, const Options& options) {
   };
   for (const Shape& s : {Shape{"qkv", 1152, 3456, false}, Shape{"fc1 + GELU", 1152, 4304, true}}) {
     Harness harness(DType::BF16);
-    const Operands o(harness, DType::F16, m, s.k, s.n);
-    if (!kernels::siglip_gemm_supported(o.x.gpu, tensor(o.weight.gpu))) {
+    const Operands operands(harness, DType::F16, m, s.k, s.n);
+    if (!kernels::siglip_gemm_supported(operands.x.gpu, tensor(operands.weight.gpu))) {
       std::printf("siglip_gemm %s%s: not supported here\n", s.name, sizes(m, s.k, s.n).c_str());
       continue;
     }
     const Both bias = harness.make(1, s.n, DType::F16), out = harness.make(m, s.n, DType::F16);
-    const Tensor weight = tensor(o.weight.cpu), added = tensor(bias.cpu);
-    bench.measure(harness,
-                  {std::string("siglip_gemm ") + s.name + sizes(m, s.k, s.n),
-                   o.flops,
-                   o.bytes + size_of(out.gpu),
-                   o.sets,
-                   [&](int64_t set, cudaStream_t stream) {
-                     check(kernels::siglip_gemm(o.x_of(set), o.weight_of(set), bias.gpu.data, s.gelu, out.gpu, stream),
-                           "kernel siglip_gemm");
-                   },
-                   [&] {
-                     if (s.gelu)
-                       harness.cpu->linear_gelu(o.x.cpu, weight, &added, out.cpu);
-                     else
-                       harness.cpu->linear(o.x.cpu, weight, &added, out.cpu);
-                   },
-                   {{out, kF16}}});
+    const Tensor weight = tensor(operands.weight.cpu), added = tensor(bias.cpu);
+    bench.measure(harness, {std::string("siglip_gemm ") + s.name + sizes(m, s.k, s.n),
+                            operands.flops,
+                            operands.bytes + size_of(out.gpu),
+                            operands.sets,
+                            [&](int64_t set, cudaStream_t stream) {
+                              check(kernels::siglip_gemm(operands.x_of(set), operands.weight_of(set), bias.gpu.data,
+                                                         s.gelu, out.gpu, stream),
+                                    "kernel siglip_gemm");
+                            },
+                            [&] {
+                              if (s.gelu)
+                                harness.cpu->linear_gelu(operands.x.cpu, weight, &added, out.cpu);
+                              else
+                                harness.cpu->linear(operands.x.cpu, weight, &added, out.cpu);
+                            },
+                            {{out, kF16}}});
   }
   for (const Shape& s : {Shape{"out", 1152, 1152, false}, Shape{"fc2", 4304, 1152, false}}) {
     Harness harness(DType::BF16);
-    const Operands o(harness, DType::F16, m, s.k, s.n);
-    const int64_t splits = kernels::siglip_gemm_splits(o.x.gpu, tensor(o.weight.gpu));
+    const Operands operands(harness, DType::F16, m, s.k, s.n);
+    const int64_t splits = kernels::siglip_gemm_splits(operands.x.gpu, tensor(operands.weight.gpu));
     if (splits == 0) {
       std::printf("siglip_gemm %s%s: not supported here\n", s.name, sizes(m, s.k, s.n).c_str());
       continue;
     }
     const Matrix partials = harness.gpu->allocate(splits * m, s.n, DType::F32);
-    const Both sum = harness.exact(m, s.n);
-    bench.measure(harness, {std::string("siglip_gemm ") + s.name + sizes(m, s.k, s.n) + " in " + std::to_string(splits),
-                            o.flops,
-                            o.bytes + size_of(partials),
-                            o.sets,
-                            [&](int64_t set, cudaStream_t stream) {
-                              check(kernels::siglip_gemm_split_k(o.x_of(set), o.weight_of(set), partials, stream),
-                                    "kernel siglip_gemm_split_k");
-                            },
-                            [&] {
-                              harness.cpu->linear(o.x.cpu, tensor(o.weight.cpu), nullptr, sum.cpu);
-                              summed(harness, partials, splits, sum);
-                            },
-                            {{sum, 2e-5}}});
+    const Both sum = harness.f32(m, s.n);
+    bench.measure(
+        harness,
+        {std::string("siglip_gemm ") + s.name + sizes(m, s.k, s.n) + " in " + std::to_string(splits) + " splits",
+         operands.flops,
+         operands.bytes + size_of(partials),
+         operands.sets,
+         [&](int64_t set, cudaStream_t stream) {
+           check(kernels::siglip_gemm_split_k(operands.x_of(set), operands.weight_of(set), partials, stream),
+                 "kernel siglip_gemm_split_k");
+         },
+         [&] {
+           harness.cpu->linear(operands.x.cpu, tensor(operands.weight.cpu), nullptr, sum.cpu);
+           sum_partials(harness, partials, splits, sum);
+         },
+         {{sum, 2e-5}}});
   }
 }
 
 void bench_geglu(KernelBench& bench, const Options& options) {
   const int64_t m = options.prefix(), k = 2048, n = 16384;
   Harness harness(DType::BF16);
-  const Operands o(harness, DType::BF16, m, k, 2 * n);
+  const Operands operands(harness, DType::BF16, m, k, 2 * n);
   const Both out = harness.activations(m, n);
-  if (!kernels::geglu_gemm_supported(o.x.gpu, tensor(o.weight.gpu), out.gpu)) {
+  if (!kernels::geglu_gemm_supported(operands.x.gpu, tensor(operands.weight.gpu), out.gpu)) {
     std::printf("geglu_gemm%s: not supported here\n", sizes(m, k, 2 * n).c_str());
     return;
   }
-  const auto reference = [&] {  // gate and up apart, as the CPU wants them
+  const auto reference = [&] {  // the CPU operation takes gate and up as two matrices
     std::vector<float> values(static_cast<size_t>(2 * n * k)), parts[2];
-    harness.cpu->download(o.weight.cpu, values.data());
+    harness.cpu->download(operands.weight.cpu, values.data());
     for (int64_t row = 0; row < 2 * n; row++) {
       std::vector<float>& part = parts[row / kernels::kInterleave % 2];
       part.insert(part.end(), values.begin() + row * k, values.begin() + (row + 1) * k);
     }
     const Matrix gate = harness.cpu->allocate(n, k, DType::F32), up = harness.cpu->allocate(n, k, DType::F32);
     harness.cpu->upload(gate, parts[0].data()), harness.cpu->upload(up, parts[1].data());
-    harness.cpu->gated_linear(o.x.cpu, tensor(gate), tensor(up), out.cpu);
+    harness.cpu->gated_linear(operands.x.cpu, tensor(gate), tensor(up), out.cpu);
   };
   bench.measure(harness, {"geglu_gemm" + sizes(m, k, 2 * n),
-                          o.flops,
-                          o.bytes + size_of(out.gpu),
-                          o.sets,
+                          operands.flops,
+                          operands.bytes + size_of(out.gpu),
+                          operands.sets,
                           [&](int64_t set, cudaStream_t stream) {
-                            check(kernels::geglu_gemm(o.x_of(set), o.weight_of(set), out.gpu, stream),
+                            check(kernels::geglu_gemm(operands.x_of(set), operands.weight_of(set), out.gpu, stream),
                                   "kernel geglu_gemm");
                           },
                           reference,
@@ -306,71 +307,75 @@ void bench_skinny(KernelBench& bench, const Options& options) {
   const int64_t m = options.rows, width = 1024, mlp = 4096, heads = 8, dim = 256;
   {
     Harness harness(DType::BF16);
-    const Operands o(harness, DType::BF16, m, width, (heads + 2) * dim);
+    const Operands operands(harness, DType::BF16, m, width, (heads + 2) * dim);
     const Both q = harness.activations(m, heads * dim), k = harness.activations(m, dim),
                v = harness.activations(m, dim);
     std::vector<float> table;  // position 0: no rotation
     for (int64_t i = 0; i < m * dim / 2; i++) table.push_back(1), table.push_back(0);
     const Matrix cos_sin = harness.gpu->allocate(m, dim, DType::F32);
     harness.gpu->upload(cos_sin, table.data());
-    const auto rows_of = [&](int64_t first, int64_t count) { return tensor(o.weight.cpu.rows_from(first, count)); };
+    const auto rows_of = [&](int64_t first, int64_t count) {
+      return tensor(operands.weight.cpu.rows_from(first, count));
+    };
     bench.measure(harness, {"skinny_gemm qkv + RoPE" + sizes(m, width, (heads + 2) * dim),
-                            o.flops,
-                            o.bytes,
-                            o.sets,
+                            operands.flops,
+                            operands.bytes,
+                            operands.sets,
                             [&](int64_t set, cudaStream_t stream) {
-                              check(kernels::skinny_gemm_qkv_rope(o.x_of(set), o.weight_of(set), heads, 1, 0,
-                                                                  static_cast<const float2*>(cos_sin.data), q.gpu,
+                              check(kernels::skinny_gemm_qkv_rope(operands.x_of(set), operands.weight_of(set), heads, 1,
+                                                                  0, static_cast<const float2*>(cos_sin.data), q.gpu,
                                                                   k.gpu, v.gpu, stream),
                                     "kernel skinny_gemm_qkv_rope");
                             },
                             [&] {
-                              harness.cpu->linear(o.x.cpu, rows_of(0, heads * dim), nullptr, q.cpu);
-                              harness.cpu->linear(o.x.cpu, rows_of(heads * dim, dim), nullptr, k.cpu);
-                              harness.cpu->linear(o.x.cpu, rows_of((heads + 1) * dim, dim), nullptr, v.cpu);
+                              harness.cpu->linear(operands.x.cpu, rows_of(0, heads * dim), nullptr, q.cpu);
+                              harness.cpu->linear(operands.x.cpu, rows_of(heads * dim, dim), nullptr, k.cpu);
+                              harness.cpu->linear(operands.x.cpu, rows_of((heads + 1) * dim, dim), nullptr, v.cpu);
                             },
                             {{q, kBf16}, {k, kBf16}, {v, kBf16}}});
   }
   {
     Harness harness(DType::BF16);
-    const Operands o(harness, DType::BF16, m, width, 2 * mlp);
+    const Operands operands(harness, DType::BF16, m, width, 2 * mlp);
     const Both out = harness.activations(m, mlp);
-    const Tensor gate = tensor(o.weight.cpu.rows_from(0, mlp)), up = tensor(o.weight.cpu.rows_from(mlp, mlp));
-    bench.measure(harness, {"skinny_gemm GEGLU" + sizes(m, width, 2 * mlp),
-                            o.flops,
-                            o.bytes,
-                            o.sets,
-                            [&](int64_t set, cudaStream_t stream) {
-                              check(kernels::skinny_gemm_geglu(o.x_of(set), o.weight_of(set), out.gpu, stream),
-                                    "kernel skinny_gemm_geglu");
-                            },
-                            [&] { harness.cpu->gated_linear(o.x.cpu, gate, up, out.cpu); },
-                            {{out, 2 * kBf16}}});
+    const Tensor gate = tensor(operands.weight.cpu.rows_from(0, mlp)),
+                 up = tensor(operands.weight.cpu.rows_from(mlp, mlp));
+    bench.measure(harness,
+                  {"skinny_gemm GEGLU" + sizes(m, width, 2 * mlp),
+                   operands.flops,
+                   operands.bytes,
+                   operands.sets,
+                   [&](int64_t set, cudaStream_t stream) {
+                     check(kernels::skinny_gemm_geglu(operands.x_of(set), operands.weight_of(set), out.gpu, stream),
+                           "kernel skinny_gemm_geglu");
+                   },
+                   [&] { harness.cpu->gated_linear(operands.x.cpu, gate, up, out.cpu); },
+                   {{out, 2 * kBf16}}});
   }
   for (const auto& [name, k] : {std::pair<const char*, int64_t>{"out", heads * dim}, {"down", mlp}}) {
     Harness harness(DType::BF16);
-    const Operands o(harness, DType::BF16, m, k, width);
+    const Operands operands(harness, DType::BF16, m, k, width);
     constexpr int64_t kSplits = 4;
     const Matrix partials = harness.gpu->allocate(kSplits * m, width, DType::F32);
-    const Both sum = harness.exact(m, width);
-    bench.measure(harness,
-                  {std::string("skinny_gemm ") + name + sizes(m, k, width) + " in 4",
-                   o.flops,
-                   o.bytes,
-                   o.sets,
-                   [&](int64_t set, cudaStream_t stream) {
-                     check(kernels::skinny_gemm_split_k(o.x_of(set), o.weight_of(set), kSplits, partials, stream),
-                           "kernel skinny_gemm_split_k");
-                   },
-                   [&] {
-                     harness.cpu->linear(o.x.cpu, tensor(o.weight.cpu), nullptr, sum.cpu);
-                     summed(harness, partials, kSplits, sum);
-                   },
-                   {{sum, 2e-5}}});
+    const Both sum = harness.f32(m, width);
+    bench.measure(harness, {std::string("skinny_gemm ") + name + sizes(m, k, width) + " in 4 splits",
+                            operands.flops,
+                            operands.bytes,
+                            operands.sets,
+                            [&](int64_t set, cudaStream_t stream) {
+                              check(kernels::skinny_gemm_split_k(operands.x_of(set), operands.weight_of(set), kSplits,
+                                                                 partials, stream),
+                                    "kernel skinny_gemm_split_k");
+                            },
+                            [&] {
+                              harness.cpu->linear(operands.x.cpu, tensor(operands.weight.cpu), nullptr, sum.cpu);
+                              sum_partials(harness, partials, kSplits, sum);
+                            },
+                            {{sum, 2e-5}}});
   }
 }
 
-// The library at the shapes for which the model uses it, and at those for which it has kernels of its own.
+// cuBLASLt at the shapes for which the model uses it, and at some for which the backend has kernels.
 void bench_cublaslt(KernelBench& bench, const Options& options) {
   const int64_t prefix = options.prefix(), images = 256 * options.cameras;
   struct Shape {
@@ -385,16 +390,16 @@ void bench_cublaslt(KernelBench& bench, const Options& options) {
         Shape{"SigLIP fc2", DType::F16, images, 4304, 1152}}) {
     Harness harness(DType::BF16);
     pi05::Gemm gemm;
-    const Operands o(harness, s.type, s.m, s.k, s.n);
+    const Operands operands(harness, s.type, s.m, s.k, s.n);
     const Both out = harness.make(s.m, s.n, s.type);
     bench.measure(harness, {std::string("cublaslt ") + s.name + sizes(s.m, s.k, s.n),
-                            o.flops,
-                            o.bytes + size_of(out.gpu),
-                            o.sets,
+                            operands.flops,
+                            operands.bytes + size_of(out.gpu),
+                            operands.sets,
                             [&](int64_t set, cudaStream_t stream) {
-                              gemm.run(o.x_of(set), o.weight_of(set), {}, out.gpu, stream);
+                              gemm.run(operands.x_of(set), operands.weight_of(set), {}, out.gpu, stream);
                             },
-                            [&] { harness.cpu->linear(o.x.cpu, tensor(o.weight.cpu), nullptr, out.cpu); },
+                            [&] { harness.cpu->linear(operands.x.cpu, tensor(operands.weight.cpu), nullptr, out.cpu); },
                             {{out, harness.tolerance(s.type)}}});
   }
 }
@@ -405,7 +410,7 @@ void bench_norm(KernelBench& bench, const Options& options) {
         {"rms_norm", DType::BF16, options.prefix(), 2048}}) {
     const bool layer = type == DType::F16;
     Harness harness(DType::BF16);
-    const Both x = harness.exact(rows, width, 3), scale = harness.exact(1, width), shift = harness.exact(1, width);
+    const Both x = harness.f32(rows, width, 3), scale = harness.f32(1, width), shift = harness.f32(1, width);
     const Both out = harness.make(rows, width, type);
     const double bytes = size_of(x.gpu);
     const int64_t sets = sets_for(bytes);
@@ -471,14 +476,14 @@ void bench_expert(KernelBench& bench, const Options& options) {
     const double bytes = size_of(qkv.gpu) + size_of(out.gpu) + size_of(gate_up.gpu) + size_of(down.gpu);
     weight_bytes += bytes, layer_flops += bytes * static_cast<double>(rows);  // 2 per weight of 2 bytes and row
   }
-  const Both action_in = harness.exact(e.width, 32, 0.2f), action_in_bias = harness.exact(1, e.width, 0.1f),
-             action_out = harness.exact(32, e.width, scale_of(e.width)), action_out_bias = harness.exact(1, 32, 0.1f);
+  const Both action_in = harness.f32(e.width, 32, 0.2f), action_in_bias = harness.f32(1, e.width, 0.1f),
+             action_out = harness.f32(32, e.width, scale_of(e.width)), action_out_bias = harness.f32(1, 32, 0.1f);
   weights.action_in = {tensor(action_in.cpu), tensor(action_in_bias.cpu)};
   weights.action_out = {tensor(action_out.cpu), tensor(action_out_bias.cpu)};
   const Both k = harness.make(e.layers * capacity, e.head_dim, DType::BF16),
              v = harness.make(e.layers * capacity, e.head_dim, DType::BF16);
-  const Both modulation = harness.exact(steps + 1, dims.modulation(), 0.3f);
-  const Both x = harness.exact(rows, 32), velocities = harness.exact(steps * rows, 32), noise = harness.exact(rows, 32);
+  const Both modulation = harness.f32(steps + 1, dims.modulation_width(), 0.3f);
+  const Both x = harness.f32(rows, 32), velocities = harness.f32(steps * rows, 32), noise = harness.f32(rows, 32);
 
   std::vector<float> zeros(static_cast<size_t>(std::max(rows * 32, steps))), times, values(zeros.size());
   std::vector<int32_t> time_row;
@@ -501,11 +506,11 @@ void bench_expert(KernelBench& bench, const Options& options) {
       packed.as<void>(),  exchange.as<void>(),    e.layers, steps, prefix, floats(action_in), floats(action_in_bias),
       floats(action_out), floats(action_out_bias)};
   check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
-  const auto number = static_cast<double>(steps);
+  const auto step_count = static_cast<double>(steps);
   bench.measure(harness,
                 {"expert, 10 steps of 18 layers, " + std::to_string(rows) + " rows on " + std::to_string(prefix),
-                 number * layer_flops,
-                 number * weight_bytes,
+                 step_count * layer_flops,
+                 step_count * weight_bytes,
                  1,
                  [&](int64_t, cudaStream_t stream) {
                    check(kernels::expert_flow(flow, device, {k.gpu, v.gpu, capacity}, modulation.gpu, x.gpu,
