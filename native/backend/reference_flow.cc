@@ -37,15 +37,15 @@ void ReferenceOps::expert_layer(int64_t layer, const int32_t* time_row, int64_t 
   const ExpertLayer& w = weights_.expert[static_cast<size_t>(layer)];
   const Matrix k = cache.k.rows_from(layer * cache.capacity, prefix_tokens + h.rows);
   const Matrix v = cache.v.rows_from(layer * cache.capacity, prefix_tokens + h.rows);
-  const Matrix own_k = k.rows_from(prefix_tokens, h.rows), own_v = v.rows_from(prefix_tokens, h.rows);
+  const Matrix action_k = k.rows_from(prefix_tokens, h.rows), action_v = v.rows_from(prefix_tokens, h.rows);
   const Matrix &norm = expert_.norm, &q = expert_.q, &att = expert_.att, &mid = expert_.mid;
 
   adaptive_rms_norm(h, modulation, time_row, norm);
   linear(norm, w.q, nullptr, q);
-  linear(norm, w.k, nullptr, own_k);
-  linear(norm, w.v, nullptr, own_v);
+  linear(norm, w.k, nullptr, action_k);
+  linear(norm, w.v, nullptr, action_v);
   rope(q, d.heads, prefix_tokens);
-  rope(own_k, d.kv_heads, prefix_tokens);
+  rope(action_k, d.kv_heads, prefix_tokens);
   attention(q, k, v, {1, d.heads, d.kv_heads, d.head_dim}, att);
   linear_gated_add(att, w.o, modulation.cols_from(2 * d.width, d.width), time_row, h);
 

@@ -68,11 +68,11 @@ LinearTaps linear_taps(int64_t in, int64_t out) {
   LinearTaps taps;
   for (int64_t i = 0; i < out; i++) {
     // One rounding, as PyTorch's kernels are compiled: two move a 640 pixel wide image by 2e-6.
-    const float at = std::max(std::fma(scale, static_cast<float>(i) + 0.5f, -0.5f), 0.0f);
-    const int64_t low = std::min(static_cast<int64_t>(at), in - 1);
+    const float position = std::max(std::fma(scale, static_cast<float>(i) + 0.5f, -0.5f), 0.0f);
+    const int64_t low = std::min(static_cast<int64_t>(position), in - 1);
     taps.low.push_back(static_cast<int32_t>(low));
     taps.high.push_back(static_cast<int32_t>(std::min(low + 1, in - 1)));
-    taps.weight.push_back(at - static_cast<float>(low));
+    taps.weight.push_back(position - static_cast<float>(low));
   }
   return taps;
 }

@@ -10,7 +10,7 @@
 namespace pi05 {
 
 // Size and position of an image resized into a square with padding: openpi's and LeRobot's formula. A very thin image
-// gets width or height 0, which nothing can resize.
+// gets width or height 0 and cannot be resized.
 struct Fit {
   int64_t width, height, left, top;
 };

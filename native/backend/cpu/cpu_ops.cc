@@ -83,7 +83,7 @@ Matrix CpuOps::scratch(int64_t rows, int64_t cols) {
 
 void CpuOps::for_each_row(int64_t rows, const std::function<void(int64_t)>& body) {
   pool_.run(rows, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; row++) body(row);
+    for (int64_t r = begin; r < end; r++) body(r);
   });
 }
 
@@ -99,10 +99,10 @@ void CpuOps::patches(const std::vector<pi05_image>& images, pi05_resize resize, 
       resize_lerobot(pool_, images[camera], size, pixels.data());
       for (float& value : pixels) value = value * 2.0f - 1.0f;
     }
-    float* base = static_cast<float*>(out.data) + static_cast<int64_t>(camera) * side * side * out.stride;
+    const int64_t first_row = static_cast<int64_t>(camera) * side * side;
     for_each_row(side * side, [&](int64_t index) {
       const int64_t top = index / side * patch, left = index % side * patch;
-      float* to = base + index * out.stride;
+      float* to = row(out, first_row + index);
       for (int64_t c = 0; c < 3; c++)
         for (int64_t y = 0; y < patch; y++)
           for (int64_t x = 0; x < patch; x++)
@@ -115,7 +115,7 @@ void CpuOps::embed(const int32_t* tokens, const Matrix& out) {
   const Tensor& table = weights_.embedding;
   const float scale = std::sqrt(static_cast<float>(table.cols));
   for_each_row(out.rows, [&](int64_t r) {
-    float* to = static_cast<float*>(out.data) + r * out.stride;
+    float* to = row(out, r);
     widen(static_cast<const char*>(table.data) + tokens[r] * table.cols * bytes_of(table.dtype), table.dtype, to,
           table.cols);
     for (int64_t i = 0; i < table.cols; i++) to[i] *= scale;

@@ -10,6 +10,9 @@
 
 namespace pi05 {
 
+// The first element of a row. Matrices of the CPU backend are F32.
+inline float* row(const Matrix& m, int64_t r) { return static_cast<float*>(m.data) + r * m.stride; }
+
 class CpuOps final : public ReferenceOps {
  public:
   CpuOps(const Dimensions& dimensions, int threads, bool low_priority);

@@ -10,7 +10,7 @@ namespace pi05 {
 namespace {
 
 constexpr int64_t kDepth = 256;             // k per pass: a panel of b is then 32 KiB
-constexpr int64_t kTaskPanels = 8;          // most panels of b that a task packs at once; they fit into the L2 cache
+constexpr int64_t kTaskPanels = 8;          // the most panels of b that a task packs; they fit into the L2 cache
 constexpr int64_t kSkinnyGroup = 16;        // columns per task of the skinny GEMM, a multiple of every SKINNY_COLS
 constexpr int64_t kParallelWork = 1 << 18;  // multiplications; below, one thread is faster than waking others
 
@@ -85,15 +85,15 @@ void packed_gemm(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64
 
 }  // namespace
 
-void gemm_nt(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k, const void* b, DType bt, int64_t ldb,
-             int64_t n, const float* bias, float* c, int64_t ldc) {
+void gemm_nt(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k, const void* b, DType b_type,
+             int64_t ldb, int64_t n, const float* bias, float* c, int64_t ldc) {
   if (m <= 0 || n <= 0) return;
   const Simd& s = simd();
-  const int type = static_cast<int>(bt);
+  const int type = static_cast<int>(b_type);
   const bool skinny = m <= kFewRows || (m <= kSkinnyRows && k >= kSkinnyDepth);
   if (!skinny) {
     const auto pack_b = [&](int64_t first_k, int64_t depth, int64_t col, int64_t cols, float* panel) {
-      const int64_t bytes = bytes_of(bt);
+      const int64_t bytes = bytes_of(b_type);
       s.pack_b_rows[type](static_cast<const char*>(b) + col * ldb * bytes, ldb, first_k, cols, depth, panel);
     };
     return packed_gemm(pool, a, lda, m, k, n, pack_b, bias, c, ldc);

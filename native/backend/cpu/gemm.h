@@ -11,8 +11,8 @@
 namespace pi05 {
 
 // c[m, n] = a[m, k] · b[n, k]ᵀ + bias[n]; bias may be null. b is a weight in the layout of checkpoints.
-void gemm_nt(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k, const void* b, DType bt, int64_t ldb,
-             int64_t n, const float* bias, float* c, int64_t ldc);
+void gemm_nt(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k, const void* b, DType b_type,
+             int64_t ldb, int64_t n, const float* bias, float* c, int64_t ldc);
 
 // c[m, n] = a[m, k] · b[k, n] + bias[n]; bias may be null.
 void gemm_nn(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k, const float* b, int64_t ldb,

@@ -6,12 +6,6 @@
 #include "backend/cpu/vecmath.h"
 
 namespace pi05 {
-namespace {
-
-float* row(const Matrix& m, int64_t r) { return static_cast<float*>(m.data) + r * m.stride; }
-
-}  // namespace
-
 void CpuOps::linear(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out) {
   gemm_nt(pool_, row(x, 0), x.stride, x.rows, x.cols, weight.data, weight.dtype, weight.cols, weight.rows,
           bias ? static_cast<const float*>(bias->data) : nullptr, row(out, 0), out.stride);

@@ -78,7 +78,7 @@ void resize_lerobot(ThreadPool& pool, const pi05_image& image, int64_t size, flo
         const int64_t right = across.high[static_cast<size_t>(x)] * layout.bytes;
         const float wx = across.weight[static_cast<size_t>(x)];
         for (const int64_t c : layout.channel) {
-          const auto unit = [c](const uint8_t* at) { return static_cast<float>(at[c]) / 255.0f; };
+          const auto unit = [c](const uint8_t* pixel) { return static_cast<float>(pixel[c]) / 255.0f; };
           const float upper = (1.0f - wx) * unit(top + left) + wx * unit(top + right);
           const float lower = (1.0f - wx) * unit(bottom + left) + wx * unit(bottom + right);
           *to++ = std::clamp((1.0f - wy) * upper + wy * lower, 0.0f, 1.0f);

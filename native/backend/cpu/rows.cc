@@ -10,8 +10,6 @@ namespace {
 
 constexpr float kEpsilon = 1e-6f;
 
-float* row(const Matrix& m, int64_t r) { return static_cast<float*>(m.data) + r * m.stride; }
-
 // Sixteen partial sums, so that the loop is vectorised and the order is fixed.
 template <typename Value>
 float sum_over(int64_t n, Value value) {

@@ -35,10 +35,11 @@ struct Simd {
   void (*widen[3])(const void* x, float* y, int64_t n);
 };
 
-// The ones that this processor supports, from the least to the most capable.
+// The instruction sets that this processor supports, from the least to the most capable.
 std::vector<const Simd*> simd_supported();
 
-// The selected one: the last of simd_supported(), unless a test or benchmark called simd_use(). Process-wide.
+// The selected instruction set: the last of simd_supported(), unless a test or benchmark called simd_use().
+// Process-wide.
 const Simd& simd();
 void simd_use(const Simd& choice);
 

@@ -10,8 +10,8 @@ namespace {
 constexpr int64_t kTileCols = TILE_VECTORS * LANES;
 constexpr int64_t kSkinnyStep = 2 * LANES;
 
-// Groups of LANES rows are transposed in registers; a vector may reach past the panel's column, where the next k's
-// store overwrites it.
+// Transposes groups of LANES rows in registers. A store may write past its column of the panel; the store of the next k
+// overwrites that part.
 void pack_a(const float* a, int64_t lda, int64_t rows, int64_t k, float* panel) {
   constexpr int kGroups = (TILE_ROWS + LANES - 1) / LANES;
   int64_t p = 0;

@@ -73,28 +73,28 @@ void gelu_tanh_mul(const float* gate, const float* up, float* y, int64_t n) {
 }
 
 void softmax_row(float* x, int64_t n) {
-  float top = x[0];
+  float row_max = x[0];
   int64_t i = 0;
   if (n >= LANES) {
-    Floats tops = load(x);
+    Floats lane_max = load(x);
     for (i = LANES; i + LANES <= n; i += LANES) {
       const Floats v = load(x + i);
-      tops = select(v > tops, v, tops);
+      lane_max = select(v > lane_max, v, lane_max);
     }
     PI05_UNROLL
-    for (int lane = 0; lane < LANES; lane++) top = tops[lane] > top ? tops[lane] : top;
+    for (int lane = 0; lane < LANES; lane++) row_max = lane_max[lane] > row_max ? lane_max[lane] : row_max;
   }
-  for (; i < n; i++) top = x[i] > top ? x[i] : top;
+  for (; i < n; i++) row_max = x[i] > row_max ? x[i] : row_max;
 
   Floats sums = {};
   for (i = 0; i + LANES <= n; i += LANES) {
-    const Floats e = exp_lanes(load(x + i) - top);
+    const Floats e = exp_lanes(load(x + i) - row_max);
     store(x + i, e);
     sums += e;
   }
   if (i < n) {
     float rest[LANES];
-    for (int64_t j = 0; j < LANES; j++) rest[j] = i + j < n ? x[i + j] - top : -200.0f;  // exp gives 0
+    for (int64_t j = 0; j < LANES; j++) rest[j] = i + j < n ? x[i + j] - row_max : -200.0f;  // exp gives 0
     const Floats e = exp_lanes(load(rest));
     sums += e;
     store(rest, e);
