@@ -37,9 +37,10 @@ if (options.checkpoint === undefined) throw new Error('Expected --checkpoint DIR
 const rate = Number(options.rate);
 const seconds = Number(options.seconds);
 
-/** Nanoseconds since 1970, with the resolution of the monotonic clock. */
-const zero = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n - process.hrtime.bigint();
-const now = () => zero + process.hrtime.bigint();
+/** Added to the monotonic clock, gives nanoseconds since 1970. */
+const clockOffset =
+  BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n - process.hrtime.bigint();
+const now = () => clockOffset + process.hrtime.bigint();
 
 function header(writer, stamp, frame) {
   const { sec, nanosec } = toRosTime(stamp);
@@ -99,8 +100,8 @@ function every(hertz, call) {
 
 function distribution(samples) {
   const sorted = samples.toSorted((a, b) => a - b);
-  const at = (p) => Number((percentile(sorted, p) ?? NaN).toFixed(3));
-  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) };
+  const rounded = (p) => Number((percentile(sorted, p) ?? NaN).toFixed(3));
+  return { p50: rounded(0.5), p95: rounded(0.95), p99: rounded(0.99), max: rounded(1) };
 }
 
 const parameters = {
@@ -121,17 +122,17 @@ const ended = once(child, 'exit');
 
 await rclnodejs.init();
 const node = rclnodejs.createNode('live_bench');
-const best = new rclnodejs.QoS();
-best.reliability = rclnodejs.QoS.ReliabilityPolicy.RMW_QOS_POLICY_RELIABILITY_BEST_EFFORT;
-best.history = rclnodejs.QoS.HistoryPolicy.RMW_QOS_POLICY_HISTORY_KEEP_LAST;
-best.depth = 5;
+const bestEffort = new rclnodejs.QoS();
+bestEffort.reliability = rclnodejs.QoS.ReliabilityPolicy.RMW_QOS_POLICY_RELIABILITY_BEST_EFFORT;
+bestEffort.history = rclnodejs.QoS.HistoryPolicy.RMW_QOS_POLICY_HISTORY_KEEP_LAST;
+bestEffort.depth = 5;
 const cameras = ['exterior_camera', 'wrist_camera'].map((name, seed) => ({
-  publisher: node.createPublisher('sensor_msgs/msg/Image', `${name}/image_raw`, { qos: best }),
+  publisher: node.createPublisher('sensor_msgs/msg/Image', `${name}/image_raw`, { qos: bestEffort }),
   message: image(name, seed + 1),
 }));
-const state = node.createPublisher('sensor_msgs/msg/JointState', 'joint_states', { qos: best });
+const state = node.createPublisher('sensor_msgs/msg/JointState', 'joint_states', { qos: bestEffort });
 
-const chunks = new Map(); // stamp to time of arrival
+const chunks = new Map(); // from stamp to time of arrival
 node.createSubscription('trajectory_msgs/msg/JointTrajectory', 'policy_node/chunk', { isRaw: true }, (cdr) => {
   const arrived = now();
   const reader = new CdrReader(cdr);
@@ -145,7 +146,7 @@ node.createSubscription('diagnostic_msgs/msg/DiagnosticArray', '/diagnostics', (
 });
 node.spin();
 
-const sets = [];
+const sets = []; // stamps of the published pairs of images
 const stopJoints = every(JOINT_RATE, () => state.publish(joints(now())));
 const stopCameras = every(rate, () => {
   const stamp = now();
@@ -182,9 +183,10 @@ finished = true;
 const latency = [...chunks].filter(([stamp]) => stamp > begin && stamp <= end);
 const stamps = latency.map(([stamp]) => stamp).toSorted((a, b) => (a < b ? -1 : 1));
 const wanted = sets.filter((stamp) => stamp > begin && stamp <= end);
-// A chunk's stamp may be that of a joint state: a set was used if a chunk is stamped before the next set.
+// A chunk's stamp may be that of a joint state. A set of images was used if a chunk has its stamp or a later one before
+// the next set's.
 const skipped = wanted.filter(
-  (stamp, i) => !stamps.some((of) => of >= stamp && of < (wanted[i + 1] ?? end + 1n)),
+  (stamp, i) => !stamps.some((chunkStamp) => chunkStamp >= stamp && chunkStamp < (wanted[i + 1] ?? end + 1n)),
 ).length;
 const report = {
   rate,

@@ -1,5 +1,5 @@
 /**
- * Writes the tables of docs/performance.md from docs/performance.json, a list of files of `pi05_bench --json` (see that page).
+ * Writes the tables of docs/performance.md from docs/performance.json, a list of files that `pi05_bench --json` wrote.
  *
  *   node bench/table.mjs [--check]     --check: exit with 1 if the page differs from the figures
  */
@@ -17,10 +17,10 @@ const gigabytes = (bytes) => (bytes / 1e9).toFixed(1);
 
 function table({ cases }) {
   const head = ['cameras', 'tokens', 'horizon', 'mean', 'p50', 'p95', 'p99', ...STAGES];
-  const rows = cases.map((one) => {
-    const { mean, p50, p95, p99 } = one.inference_ms;
-    const stages = STAGES.map((stage) => ms(one.stages_ms[stage].p50));
-    return [one.cameras, one.tokens, one.horizon, ...[mean, p50, p95, p99].map(ms), ...stages];
+  const rows = cases.map((entry) => {
+    const { mean, p50, p95, p99 } = entry.inference_ms;
+    const stages = STAGES.map((stage) => ms(entry.stages_ms[stage].p50));
+    return [entry.cameras, entry.tokens, entry.horizon, ...[mean, p50, p95, p99].map(ms), ...stages];
   });
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
@@ -28,17 +28,17 @@ function table({ cases }) {
 /** A summary, then a table for each run. @param {Record<string, any>[]} runs files of pi05_bench; the first has the ceilings */
 export function tables(runs) {
   const [first] = runs;
-  const different = runs.flatMap(({ cases }) => cases).reduce((sum, one) => sum + one.different, 0);
-  const parts = [
+  const different = runs.flatMap(({ cases }) => cases).reduce((sum, entry) => sum + entry.different, 0);
+  const summary = [
     `${first.device}, commit ${first.commit}, 10 steps, bf16. Times in milliseconds; stages are the p50 of separate inferences.`,
     `Ceilings in the same run: ${first.ceilings.bf16_tflops.toFixed(0)} TFLOP/s (bf16 8192³) and ${first.ceilings.copy_tb_per_s.toFixed(2)} TB/s (copy). Loading takes ${(first.load_ms / 1000).toFixed(1)} s from the page cache and`,
     `${gigabytes(first.gpu_bytes)} GB of GPU memory; preparing every prompt length takes ${(first.prepare_ms / 1000).toFixed(1)} s and ${(first.prepare_gpu_bytes / 1e6).toFixed(0)} MB more. Repeated inferences with other bits: ${different}.`,
   ];
-  const each = runs.map((run) => {
+  const sections = runs.map((run) => {
     const settled = run.settle_s > 0 ? ` and at least ${run.settle_s} s` : '';
     return `${run.requests} requests after a warm-up of ${run.warmup}${settled}:\n\n${table(run)}`;
   });
-  return [parts.join('\n'), ...each].join('\n\n');
+  return [summary.join('\n'), ...sections].join('\n\n');
 }
 
 function main(check) {
