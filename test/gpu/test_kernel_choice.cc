@@ -1,4 +1,4 @@
-// Which kernels an inference runs on, by GPU and shapes. The choice changes the speed but hardly the results, so no
+// Which kernels an inference runs on, by GPU and shapes. Results differ between kernels only within rounding, so no
 // other test fails when a faster kernel is no longer chosen.
 #include "backend/cuda/kernels/gpu.h"
 #include "backend/cuda/launch_log.h"
