@@ -55,9 +55,9 @@ describe('raw images', () => {
       'Expected a step of at least 12 bytes for 4 rgb8 pixels, received 11',
     ],
     ['missing bytes', { data: new Uint8Array(47) }, 'IMAGE_DATA', 'Expected 48 bytes for 4 rows of 12, received 47'],
-    ['bytes too many', { data: new Uint8Array(49) }, 'IMAGE_DATA', 'received 49'],
+    ['too many bytes', { data: new Uint8Array(49) }, 'IMAGE_DATA', 'received 49'],
     ['no bytes', { data: new Uint8Array(0) }, 'IMAGE_DATA', 'received 0'],
-    ['a step beyond reason', { step: 0xffffffff }, 'IMAGE_DATA', 'Expected 17179869180 bytes'],
+    ['an impossibly large step', { step: 0xffffffff }, 'IMAGE_DATA', 'Expected 17179869180 bytes'],
   ])('%s is refused', (_, changes, code, sentence) => {
     const refusal = decodeRawFrame(image(0n, 0, changes), 'camera', LIMITS);
     expect(refusal).toBeInstanceOf(Refusal);
@@ -176,8 +176,8 @@ describe('compressed images', () => {
   });
 
   test('an_exif_rotation_is_refused_and_upright_pixels_are_not', async () => {
-    const turned = await noise(3).withMetadata({ orientation: 6 }).jpeg().toBuffer();
-    expect((await refused(turned)).message).toBe('Expected upright pixels, received EXIF orientation 6 from camera');
+    const rotated = await noise(3).withMetadata({ orientation: 6 }).jpeg().toBuffer();
+    expect((await refused(rotated)).message).toBe('Expected upright pixels, received EXIF orientation 6 from camera');
     const upright = await noise(3).withMetadata({ orientation: 1 }).jpeg().toBuffer();
     expect((await decode(compressed(upright), 'camera', LIMITS)).width).toBe(16);
   });

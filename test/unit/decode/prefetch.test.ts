@@ -57,7 +57,7 @@ test('several_items_are_in_progress_and_their_number_is_bounded', async () => {
   expect(results).toHaveLength(20);
 });
 
-test('what_waits_behind_an_item_in_progress_is_bounded', async () => {
+test('the_number_of_items_queued_behind_one_in_progress_is_bounded', async () => {
   const work = new Work();
   let read = 0;
   const start = (item: number): number | Promise<number> => {
@@ -83,7 +83,7 @@ test('without_promises_nothing_is_read_ahead', async () => {
   await generator.return();
 });
 
-test('an_error_is_thrown_at_the_turn_of_its_item', async () => {
+test('an_error_is_thrown_where_the_result_of_its_item_would_be_yielded', async () => {
   const { results, done } = collect(
     prefetch(items(3), (item) => (item === 1 ? Promise.reject(new Error('broken')) : Promise.resolve(item))),
   );

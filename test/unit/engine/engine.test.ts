@@ -21,7 +21,7 @@ const goldenModule = new URL('./golden.js', import.meta.url).href;
 const tiny = { checkpoint: fixture('pi05', 'tiny-openpi'), backend: 'cpu', threads: 1 } as const;
 const tensors = readCaseTensors('tiny-openpi', 'case_two_cameras_short_prompt');
 const request = caseRequest(tensors);
-/** The most steps the engine takes: long enough for anything to happen meanwhile. */
+/** Many flow steps: the inference takes long enough for other events to happen meanwhile. */
 const long: InferRequest = { ...request, steps: 100 };
 
 let root: string;
@@ -47,11 +47,11 @@ describe('an open engine', () => {
       await inference;
       clearInterval(timer);
     }
-    // Were the loop blocked, at most one tick would come between an inference's end and the news of it.
+    // If the loop were blocked, there would be at most one tick between the end of an inference and its promise's settling.
     expect(ticks).toBeGreaterThan(2 * inferences);
   });
 
-  test('rejects_a_second_inference_while_one_runs_and_takes_the_next_one_after', async () => {
+  test('rejects_a_second_inference_while_one_runs_and_accepts_the_next_one_afterwards', async () => {
     const first = engine.infer(request);
     await expect(engine.infer(request)).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
@@ -81,7 +81,9 @@ describe('an open engine', () => {
   });
 
   const image = { width: 4, height: 2, step: 12, encoding: 'rgb8', data: new Uint8Array(24) } as const;
-  const images = (one: object): Partial<InferRequest> => ({ images: [{ ...image, ...one }, undefined, undefined] });
+  const images = (changes: object): Partial<InferRequest> => ({
+    images: [{ ...image, ...changes }, undefined, undefined],
+  });
   const previous = new Float32Array(64);
   const guided: RtcRequest = {
     mode: 'guided',
@@ -149,13 +151,13 @@ describe('an open engine', () => {
   });
 });
 
-test('keeps_the_buffers_of_a_request_that_nobody_else_holds', async () => {
-  // Straight to the addon: the engine's own frame would hold the request until it is answered.
+test('keeps_the_buffers_of_a_request_that_has_no_other_reference', async () => {
+  // Calls the addon directly, because the async function `engine.infer` keeps a reference to the request.
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const native = addon();
   const { session } = await native.open({ ...tiny, lowPriority: true });
-  // Not async, so that no async frame holds the request.
+  // Not async, so that no async function keeps a reference to the request.
   const infer = (given: InferRequest): Promise<Float32Array> => {
     const actions = new Float32Array(320);
     return native.infer(session, given, actions).then(() => actions);
@@ -276,16 +278,16 @@ describe('random weights', () => {
   });
 });
 
-describe('an environment that goes down with an inference in flight', () => {
-  const script = (then: string): string => `
+describe('a Node.js environment that ends with an inference in flight', () => {
+  const script = (statements: string): string => `
     const { openEngine } = await import(${JSON.stringify(nativeModule)});
     const { caseRequest, readCaseTensors } = await import(${JSON.stringify(goldenModule)});
     const request = caseRequest(readCaseTensors('tiny-openpi', 'case_two_cameras_short_prompt'));
     const engine = await openEngine(${JSON.stringify(tiny)});
     const inference = engine.infer({ ...request, steps: 100 });
-    ${then}`;
-  const node = (then: string): Promise<{ stdout: string }> =>
-    promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script(then)]);
+    ${statements}`;
+  const node = (statements: string): Promise<{ stdout: string }> =>
+    promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script(statements)]);
 
   test('keeps_the_exit_code_of_process_exit', async () => {
     await expect(node('setTimeout(() => process.exit(7), 5);')).rejects.toMatchObject({ code: 7, signal: null });
@@ -299,7 +301,7 @@ describe('an environment that goes down with an inference in flight', () => {
     });
   });
 
-  test('stays_up_for_the_inference_and_then_ends_without_being_closed', async () => {
+  test('waits_for_the_inference_and_then_ends_without_a_call_of_close', async () => {
     const { stdout } = await node('inference.then(({ actions }) => console.log(actions.length));');
     expect(stdout).toBe('320\n');
   });

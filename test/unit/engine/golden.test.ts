@@ -5,11 +5,11 @@ import { openEngine } from '../../../src/engine/native.js';
 import { fixture } from '../root.js';
 import { FAMILIES, caseNames, caseRequest, floats, readCaseTensors, relativeError } from './golden.js';
 
-/** K passes through a rotation with large angles; everything else is plain sums. */
+/** K passes through the rotary embedding, whose angles are large; other tensors are plain sums. */
 const K_TOLERANCE = 3e-5;
 const TOLERANCE = 1e-5;
 
-/** Expected tensors of our arithmetic; the others are other precisions, robot units, or inputs. */
+/** Tensors of a case that are also in the trace. The others are inputs, actions, or results in another precision. */
 const TRACED = /^(siglip_\d|prefix_[kv]_(0|last)|time_cond_0|v_t_(0|last))$/;
 
 describe.each(FAMILIES)('%s', (family) => {
@@ -54,7 +54,7 @@ describe.each(FAMILIES)('%s', (family) => {
       expect(relativeError(tensor!.data, floats(tensors, key))).toBeLessThanOrEqual(tolerance);
     });
 
-    test('traces_nothing_that_was_not_asked_for', async () => {
+    test('traces_nothing_unless_requested', async () => {
       const plain = await engine.infer(caseRequest(tensors));
       expect(plain.trace.size).toBe(0);
       expect(plain.actions).toEqual(result.actions);

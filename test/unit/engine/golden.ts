@@ -5,7 +5,7 @@ import { fixture } from '../root.js';
 
 export const FAMILIES = ['tiny-openpi', 'tiny-lerobot'] as const;
 
-/** Names of a family's observations, without those that only add to another. */
+/** Names of a family's cases. Files for real-time chunking only add results to another case. */
 export function caseNames(family: string): string[] {
   return readdirSync(fixture('pi05', family))
     .filter((name) => /^case_.*\.safetensors$/.test(name) && !name.endsWith('_rtc.safetensors'))

@@ -88,9 +88,9 @@ describe("openpi's resize", () => {
     'places_as_the_reference_does_$width×$height',
     ({ width, height, ...geometry }) => {
       const out = resizePillow(rgb(width, height, new Uint8Array(width * height * 3).fill(255)), 224);
-      const lit = (at: number): boolean => out[at * 3] === 255;
-      const columns = Array.from({ length: 224 }, (_, x) => lit(geometry.pad_top * 224 + x));
-      const rows = Array.from({ length: 224 }, (_, y) => lit(y * 224 + geometry.pad_left));
+      const isWhite = (pixel: number): boolean => out[pixel * 3] === 255;
+      const columns = Array.from({ length: 224 }, (_, x) => isWhite(geometry.pad_top * 224 + x));
+      const rows = Array.from({ length: 224 }, (_, y) => isWhite(y * 224 + geometry.pad_left));
       expect([columns.indexOf(true), columns.filter(Boolean).length]).toEqual([
         geometry.pad_left,
         geometry.resized_width,

@@ -46,18 +46,22 @@ function changed(good: Uint8Array): Uint8Array {
   const bytes = Uint8Array.from(good);
   const words = [0xffffffff, 0x7fffffff, 0x80000000, 0, 1, bytes.length];
   for (let i = 0; i <= below(3); i++) {
-    const at = 12 + below(bytes.length - 12);
+    const offset = 12 + below(bytes.length - 12);
     switch (below(4)) {
       case 0:
-        bytes[at]! ^= 1 << below(8);
+        bytes[offset]! ^= 1 << below(8);
         break;
       case 1:
-        new DataView(bytes.buffer).setUint32(Math.min(at & ~3, bytes.length - 4), words[below(words.length)]!, true);
+        new DataView(bytes.buffer).setUint32(
+          Math.min(offset & ~3, bytes.length - 4),
+          words[below(words.length)]!,
+          true,
+        );
         break;
       case 2:
-        return bytes.subarray(0, at);
+        return bytes.subarray(0, offset);
       default:
-        bytes.copyWithin(at, 12 + below(bytes.length - 12));
+        bytes.copyWithin(offset, 12 + below(bytes.length - 12));
     }
   }
   return bytes;

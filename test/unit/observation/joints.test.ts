@@ -13,9 +13,9 @@ const config: PolicyConfig = robot({
   action: { joints: [actionJoint('g'), actionJoint('a', { kind: 'velocity' })], bound: 'none' },
 });
 
-function refused(reading: JointReading, from: PolicyConfig = config): { code: string; message: string } {
+function refused(reading: JointReading, readerConfig: PolicyConfig = config): { code: string; message: string } {
   try {
-    new JointReader(from).read(reading);
+    new JointReader(readerConfig).read(reading);
   } catch (error) {
     if (error instanceof Refusal) return { code: error.code, message: error.message };
     throw error;
@@ -39,9 +39,9 @@ describe('mapping by name', () => {
 
   test('each_joint_is_read_from_its_own_source', () => {
     const sources = [stateJoint('a', { source: 'effort' }), stateJoint('b', { source: 'velocity' }), stateJoint('b')];
-    const from = robot({ state: { ...state, joints: sources }, action: { joints: [], bound: 'none' } });
+    const other = robot({ state: { ...state, joints: sources }, action: { joints: [], bound: 'none' } });
     const reading = { ...joints(0n, { a: 1, b: 2 }), velocity: Float64Array.of(3, 4), effort: Float64Array.of(5, 6) };
-    expect([...new JointReader(from).read(reading).state]).toEqual([5, 4, 2]);
+    expect([...new JointReader(other).read(reading).state]).toEqual([5, 4, 2]);
   });
 
   test('sources_that_are_not_needed_may_be_absent_or_wrong', () => {
@@ -57,18 +57,18 @@ describe('mapping by name', () => {
 describe('measured positions', () => {
   test('a_velocity_joint_that_is_integrated_is_measured', () => {
     const joint = actionJoint('a', { kind: 'velocity', integrated: true, maxVelocity: 1 });
-    const from = robot({ action: { joints: [joint], bound: 'none' } });
-    expect([...new JointReader(from).read(joints(0n, { a: 1.5, b: 0 })).measured]).toEqual([1.5]);
+    const other = robot({ action: { joints: [joint], bound: 'none' } });
+    expect([...new JointReader(other).read(joints(0n, { a: 1.5, b: 0 })).measured]).toEqual([1.5]);
   });
 
   test('a_velocity_joint_with_a_position_limit_is_measured', () => {
-    const from = robot({ action: { joints: [actionJoint('a', { kind: 'velocity', upper: 2 })], bound: 'none' } });
-    expect([...new JointReader(from).read(joints(0n, { a: 1.5, b: 0 })).measured]).toEqual([1.5]);
+    const other = robot({ action: { joints: [actionJoint('a', { kind: 'velocity', upper: 2 })], bound: 'none' } });
+    expect([...new JointReader(other).read(joints(0n, { a: 1.5, b: 0 })).measured]).toEqual([1.5]);
   });
 
   test('an_action_joint_outside_the_state_must_be_there_too', () => {
-    const from = robot({ action: { joints: [actionJoint('finger')], bound: 'none' } });
-    expect(refused(joints(0n), from)).toEqual({
+    const other = robot({ action: { joints: [actionJoint('finger')], bound: 'none' } });
+    expect(refused(joints(0n), other)).toEqual({
       code: 'JOINT_MISSING',
       message: 'Expected 3 values for state, received 2 from joint_states (missing: finger)',
     });
@@ -107,8 +107,8 @@ describe('refusals', () => {
   });
 
   test('a_needed_source_that_is_empty_is_refused', () => {
-    const from = robot({ state: { ...state, joints: [stateJoint('a', { source: 'velocity' })] } });
-    expect(refused(joints(0n), from)).toEqual({
+    const other = robot({ state: { ...state, joints: [stateJoint('a', { source: 'velocity' })] } });
+    expect(refused(joints(0n), other)).toEqual({
       code: 'JOINT_COUNT',
       message: 'Expected 2 velocities for 2 names, received 0 from joint_states (no value for: a, b)',
     });
@@ -131,10 +131,10 @@ describe('refusals', () => {
 
   test('a_reading_outside_its_limits_is_refused_with_each_joint_concerned_and_one_at_the_limits_is_accepted', () => {
     const limits = [stateJoint('a', { lower: -1, upper: 1 }), stateJoint('b', { upper: 2 })];
-    const from = robot({ state: { ...state, joints: limits } });
-    expect(new JointReader(from).read(joints(0n, { a: -1, b: 2 })).state).toEqual(Float64Array.of(-1, 2));
-    expect(new JointReader(from).read(joints(0n, { a: 1, b: -9 })).state).toEqual(Float64Array.of(1, -9));
-    expect(refused(joints(0n, { a: -1.5, b: 2.25 }), from)).toEqual({
+    const other = robot({ state: { ...state, joints: limits } });
+    expect(new JointReader(other).read(joints(0n, { a: -1, b: 2 })).state).toEqual(Float64Array.of(-1, 2));
+    expect(new JointReader(other).read(joints(0n, { a: 1, b: -9 })).state).toEqual(Float64Array.of(1, -9));
+    expect(refused(joints(0n, { a: -1.5, b: 2.25 }), other)).toEqual({
       code: 'JOINT_RANGE',
       message: 'Expected a from -1 to 1, b from -Infinity to 2, received -1.5 for a, 2.25 for b from joint_states',
     });
@@ -142,9 +142,9 @@ describe('refusals', () => {
 
   test('limits_apply_to_the_value_in_the_message_not_to_the_models', () => {
     const finger = stateJoint('a', { source: 'velocity', scale: -0.04, offset: 0.04, lower: -0.01, upper: 0.05 });
-    const from = robot({ state: { ...state, joints: [finger] }, action: { joints: [], bound: 'none' } });
+    const other = robot({ state: { ...state, joints: [finger] }, action: { joints: [], bound: 'none' } });
     const reading = (velocity: number) => ({ ...joints(0n, { a: 9 }), velocity: Float64Array.of(velocity) });
-    expect([...new JointReader(from).read(reading(0.04)).state]).toEqual([-0]);
-    expect(refused(reading(0.06), from).code).toBe('JOINT_RANGE');
+    expect([...new JointReader(other).read(reading(0.04)).state]).toEqual([-0]);
+    expect(refused(reading(0.06), other).code).toBe('JOINT_RANGE');
   });
 });

@@ -3,10 +3,10 @@ import { exterior, image, joints, MS, robot, SECOND, stateJoint, T0, wrist } fro
 import { Harness } from './harness.js';
 
 /** One message of each stream stamped `stamp`, arriving then. */
-function offerAll(to: Harness, stamp: bigint): void {
-  to.offerImage('exterior', image(stamp, 1), stamp);
-  to.offerImage('wrist', image(stamp, 2), stamp);
-  to.offerJoints(joints(stamp, { a: 1, b: 2 }), stamp);
+function offerAll(harness: Harness, stamp: bigint): void {
+  harness.offerImage('exterior', image(stamp, 1), stamp);
+  harness.offerImage('wrist', image(stamp, 2), stamp);
+  harness.offerJoints(joints(stamp, { a: 1, b: 2 }), stamp);
 }
 
 describe('building an observation', () => {
@@ -72,26 +72,51 @@ describe('building an observation', () => {
 });
 
 describe('a bad message', () => {
-  test.each<[string, (to: Harness) => void, string, string]>([
+  test.each<[string, (harness: Harness) => void, string, string]>([
     [
       'image',
-      (to) => to.offerImage('wrist', image(T0 + 1n, 1, { encoding: 'nv12' }), T0 + 1n),
+      (harness) => harness.offerImage('wrist', image(T0 + 1n, 1, { encoding: 'nv12' }), T0 + 1n),
       'IMAGE_ENCODING',
       'wrist/image_raw',
     ],
-    ['size', (to) => to.offerImage('wrist', image(T0 + 1n, 1, { width: 1 }), T0 + 1n), 'IMAGE_SIZE', 'wrist/image_raw'],
-    ['data', (to) => to.offerImage('wrist', image(T0 + 1n, 1, { step: 13 }), T0 + 1n), 'IMAGE_DATA', 'wrist/image_raw'],
-    ['joint', (to) => to.offerJoints(joints(T0 + 1n, { a: 1 }), T0 + 1n), 'JOINT_MISSING', 'joint_states'],
-    ['range', (to) => to.offerJoints(joints(T0 + 1n, { a: 1, b: 4 }), T0 + 1n), 'JOINT_RANGE', 'joint_states'],
+    [
+      'size',
+      (harness) => harness.offerImage('wrist', image(T0 + 1n, 1, { width: 1 }), T0 + 1n),
+      'IMAGE_SIZE',
+      'wrist/image_raw',
+    ],
+    [
+      'data',
+      (harness) => harness.offerImage('wrist', image(T0 + 1n, 1, { step: 13 }), T0 + 1n),
+      'IMAGE_DATA',
+      'wrist/image_raw',
+    ],
+    ['joint', (harness) => harness.offerJoints(joints(T0 + 1n, { a: 1 }), T0 + 1n), 'JOINT_MISSING', 'joint_states'],
+    [
+      'range',
+      (harness) => harness.offerJoints(joints(T0 + 1n, { a: 1, b: 4 }), T0 + 1n),
+      'JOINT_RANGE',
+      'joint_states',
+    ],
     [
       'image that is not new',
-      (to) => to.offerImage('wrist', image(T0, 9), T0 + 1n),
+      (harness) => harness.offerImage('wrist', image(T0, 9), T0 + 1n),
       'CAMERA_FROZEN',
       'wrist/image_raw',
     ],
-    ['older image', (to) => to.offerImage('wrist', image(T0 - 1n, 2), T0 + 1n), 'TIME_BACKWARDS', 'wrist/image_raw'],
-    ['older reading', (to) => to.offerJoints(joints(T0 - 1n), T0 + 1n), 'TIME_BACKWARDS', 'joint_states'],
-    ['value', (to) => to.offerJoints(joints(T0 + 1n, { a: 1, b: NaN }), T0 + 1n), 'JOINT_NOT_FINITE', 'joint_states'],
+    [
+      'older image',
+      (harness) => harness.offerImage('wrist', image(T0 - 1n, 2), T0 + 1n),
+      'TIME_BACKWARDS',
+      'wrist/image_raw',
+    ],
+    ['older reading', (harness) => harness.offerJoints(joints(T0 - 1n), T0 + 1n), 'TIME_BACKWARDS', 'joint_states'],
+    [
+      'value',
+      (harness) => harness.offerJoints(joints(T0 + 1n, { a: 1, b: NaN }), T0 + 1n),
+      'JOINT_NOT_FINITE',
+      'joint_states',
+    ],
   ])('%s is refused each time, evicts nothing, and the next good one is used at once', (_, offerBad, code, topic) => {
     const limited = [stateJoint('a'), stateJoint('b', { lower: -3, upper: 3 })];
     const harness = new Harness(robot({ state: { ...robot().state, joints: limited } }));
@@ -255,14 +280,14 @@ describe('conditions', () => {
 
 describe('skew', () => {
   /** Both cameras at 2 Hz and half a period apart, joints at 100 Hz. */
-  function slow(to: Harness, offset: bigint): string[] {
+  function offerSlow(harness: Harness, offset: bigint): string[] {
     for (let t = T0; t < T0 + 2n * SECOND; t += 10n * MS) {
-      to.offerJoints(joints(t), t);
-      if ((t - T0) % (500n * MS) === 0n) to.offerImage('exterior', image(t, 1), t);
-      if ((t - T0 - offset) % (500n * MS) === 0n) to.offerImage('wrist', image(t, 2), t);
-      if ((t - T0) % (100n * MS) === 0n) to.checkConditions(t);
+      harness.offerJoints(joints(t), t);
+      if ((t - T0) % (500n * MS) === 0n) harness.offerImage('exterior', image(t, 1), t);
+      if ((t - T0 - offset) % (500n * MS) === 0n) harness.offerImage('wrist', image(t, 2), t);
+      if ((t - T0) % (100n * MS) === 0n) harness.checkConditions(t);
     }
-    return to.takeCodes();
+    return harness.takeCodes();
   }
   const config = robot({
     cameras: [
@@ -273,7 +298,7 @@ describe('skew', () => {
   });
 
   test('fresh_frames_that_never_agree_are_refused', () => {
-    expect(slow(new Harness(config), 250n * MS)).toEqual(['CAMERA_SKEW', 'CAMERA_SKEW']);
+    expect(offerSlow(new Harness(config), 250n * MS)).toEqual(['CAMERA_SKEW', 'CAMERA_SKEW']);
   });
 
   test('the_sentence_names_the_newest_and_the_oldest_stream', () => {
@@ -289,7 +314,7 @@ describe('skew', () => {
   });
 
   test('frames_that_agree_within_the_skew_are_not', () => {
-    expect(slow(new Harness(config), 50n * MS)).toEqual([]);
+    expect(offerSlow(new Harness(config), 50n * MS)).toEqual([]);
   });
 
   test('cameras_that_begin_to_disagree_are_reported_at_the_next_tick_although_an_older_set_agreed', () => {

@@ -8,9 +8,9 @@ beforeEach(() => {
   harness = new Harness();
 });
 
-/** Offers a wrist image `at` ms with the stamp of `stamped` ms; whether it was accepted. */
-function wrist(at: number, stamped: number = at, shade: number = stamped): boolean {
-  return harness.offerImage('wrist', image(T0 + BigInt(stamped) * MS, shade), T0 + BigInt(at) * MS);
+/** Offers a wrist image. Times are ms after T0. @returns whether it was accepted. */
+function wrist(arrival: number, stamp: number = arrival, shade: number = stamp): boolean {
+  return harness.offerImage('wrist', image(T0 + BigInt(stamp) * MS, shade), T0 + BigInt(arrival) * MS);
 }
 
 describe('CAMERA_FROZEN', () => {
@@ -103,7 +103,7 @@ describe('TIME_BACKWARDS', () => {
     expect(harness.takeCodes()).toEqual(['CAMERA_STALE']);
   });
 
-  test('a_reset_forgets_what_came_before', () => {
+  test('a_reset_forgets_earlier_messages', () => {
     wrist(100);
     harness.observer.reset(T0 - SECOND);
     expect(harness.offerImage('wrist', image(T0 - SECOND), T0 - SECOND)).toBe(true);

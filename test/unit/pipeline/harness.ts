@@ -66,11 +66,11 @@ export function flushPromises(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Resolves when `condition` holds, which other threads may have to work for; rejects where it never does. */
+/** Resolves when `condition` is true, for which other threads may have to work; rejects after 4 s. */
 export async function until(condition: () => boolean): Promise<void> {
   const deadline = performance.now() + 4000;
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error('the condition never held');
+    if (performance.now() > deadline) throw new Error('the condition was never true');
     await flushPromises();
   }
 }
@@ -93,11 +93,11 @@ export class PlainPolicy implements PolicyLike {
 /** Makes a test fail that leaves a rejected promise unhandled. Call it once per file. */
 export function watchRejections(): void {
   const unhandled: unknown[] = [];
-  const note = (error: unknown): void => void unhandled.push(error);
-  beforeEach(() => void process.on('unhandledRejection', note));
+  const record = (error: unknown): void => void unhandled.push(error);
+  beforeEach(() => void process.on('unhandledRejection', record));
   afterEach(async () => {
     await flushPromises();
-    process.off('unhandledRejection', note);
+    process.off('unhandledRejection', record);
     expect(unhandled.splice(0)).toEqual([]);
   });
 }

@@ -49,7 +49,7 @@ test('the_unchanged_files_load', async () => {
 describe('a parameter file', () => {
   test.each<[string, RegExp | string, string, string]>([
     [
-      'a key misspelt',
+      'a misspelt key',
       'control_rate:',
       'control_rat:',
       'CONFIG_UNKNOWN_KEY: Expected a known parameter, received control_rat',
@@ -61,7 +61,7 @@ describe('a parameter file', () => {
       'CONFIG_TYPE: Expected a double for control_rate, received the integer 15',
     ],
     [
-      'a choice that is none',
+      'a value that is not a choice',
       'backend: cpu',
       'backend: gpu',
       'CONFIG_RANGE: Expected one of auto, cpu, cuda for backend',
@@ -118,12 +118,12 @@ describe('a parameter file', () => {
       '/nowhere #',
       'CHECKPOINT_MISSING: Expected a checkpoint directory, received /nowhere',
     ],
-  ])('with %s', async (_, from, to, sentence) => {
+  ])('with %s', async (_, pattern, replacement, sentence) => {
     const lines = await outcome(
       () => {},
       (text) => {
-        expect(text.replace(from, to)).not.toBe(text);
-        return text.replace(from, to);
+        expect(text.replace(pattern, replacement)).not.toBe(text);
+        return text.replace(pattern, replacement);
       },
     );
     expect(lines).toContainEqual(expect.stringContaining(sentence));
@@ -132,11 +132,11 @@ describe('a parameter file', () => {
 });
 
 /** Replaces text in one of the checkpoint's files. */
-function replace(file: string, from: string | RegExp, to: string): (checkpoint: string) => void {
+function replace(file: string, pattern: string | RegExp, replacement: string): (checkpoint: string) => void {
   return (checkpoint) => {
     const text = readFileSync(join(checkpoint, file), 'utf8');
-    expect(text.replace(from, to)).not.toBe(text);
-    writeFileSync(join(checkpoint, file), text.replace(from, to));
+    expect(text.replace(pattern, replacement)).not.toBe(text);
+    writeFileSync(join(checkpoint, file), text.replace(pattern, replacement));
   };
 }
 

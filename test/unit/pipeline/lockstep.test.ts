@@ -122,10 +122,10 @@ describe('lock-step', () => {
   test.each<[string, (harness: Harness) => void]>([
     ['an empty prompt', (harness) => harness.pipeline.setPrompt('', T0)],
     ['a prompt too long', (harness) => (harness.policy.refuse = new Refusal('PROMPT_TOO_LONG', 'too long', 'prompt'))],
-    ['an engine that is not finite', (harness) => (harness.engine.broken = true)],
-  ])('every_tick_has_its_command_under_a_lasting_condition: %s', async (_, spoil) => {
+    ['an engine whose actions are not finite', (harness) => (harness.engine.broken = true)],
+  ])('every_tick_has_its_command_under_a_lasting_condition: %s', async (_, breakInputs) => {
     const harness = new Harness(config);
-    spoil(harness);
+    breakInputs(harness);
     for (let i = 0n; i < 5n; i++) {
       harness.offer(T0 + i * TICK);
       harness.tick(T0 + i * TICK);

@@ -1,7 +1,7 @@
 import { CdrWriter } from '@foxglove/cdr';
 import type { ActionJoint, CameraConfig, PolicyConfig, ScheduleConfig } from '../../../src/config/config.js';
 import type { JointReading, RawImage } from '../../../src/frame/frame.js';
-import { actionJoint as ordinaryJoint, stateJoint } from '../policy/config.js';
+import { actionJoint as policyActionJoint, stateJoint } from '../policy/config.js';
 
 export const MS = 1_000_000n;
 export const SECOND = 1000n * MS;
@@ -28,7 +28,7 @@ export const wrist: CameraConfig = {
 export { stateJoint };
 
 export function actionJoint(name: string, changes: Partial<ActionJoint> = {}): ActionJoint {
-  return ordinaryJoint(name, { kind: 'position', ...changes });
+  return policyActionJoint(name, { kind: 'position', ...changes });
 }
 
 /** Two cameras, joints `a` and `b` in and out, 10 Hz. */

@@ -46,7 +46,7 @@ export function jointNames(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `joint${String(index + 1)}`);
 }
 
-/** Two cameras, as many joints as asked for, everything else ordinary. */
+/** Two cameras, the given number of joints, and defaults otherwise. */
 export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}): PolicyConfig {
   return {
     checkpoint: '/nowhere',

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { fixture } from '../root.js';
 
-/** A number as the fixtures spell it. */
-export type Spelled = number | 'NaN' | 'Infinity' | '-Infinity';
+/** A number in a JSON fixture. JSON has no NaN and no infinity. */
+export type FixtureNumber = number | 'NaN' | 'Infinity' | '-Infinity';
 
-export function numbers(spelled: readonly Spelled[]): number[] {
-  return spelled.map(Number);
+export function numbers(values: readonly FixtureNumber[]): number[] {
+  return values.map(Number);
 }
 
 /** A fixture file's content; the caller states its form. */

@@ -6,9 +6,9 @@ import {
   type Statistics,
 } from '../../../src/policy/transforms/normalize.js';
 import { promptWithState, stateBins } from '../../../src/policy/transforms/prompt.js';
-import { numbers, readFixture, type Spelled } from './fixtures.js';
+import { numbers, readFixture, type FixtureNumber } from './fixtures.js';
 
-type Rows = readonly Spelled[] | readonly (readonly Spelled[])[];
+type Rows = readonly FixtureNumber[] | readonly (readonly FixtureNumber[])[];
 interface Case {
   readonly name: string;
   readonly op: 'normalize' | 'unnormalize';
@@ -19,8 +19,8 @@ interface Case {
   readonly error?: string;
 }
 interface PromptCase {
-  readonly state: Spelled[];
-  readonly normalized: Spelled[];
+  readonly state: FixtureNumber[];
+  readonly normalized: FixtureNumber[];
   readonly full: string;
 }
 interface Fixture {
@@ -40,8 +40,8 @@ const title = ({ name, op, mode, input_dtype: dtype }: Case): string => `${op} $
 
 function rowsOf(rows: Rows): number[][] {
   return rows.some(Array.isArray)
-    ? (rows as readonly (readonly Spelled[])[]).map(numbers)
-    : [numbers(rows as readonly Spelled[])];
+    ? (rows as readonly (readonly FixtureNumber[])[]).map(numbers)
+    : [numbers(rows as readonly FixtureNumber[])];
 }
 
 function run(normalizer: Normalizer, { op, input, input_dtype: dtype = 'float32' }: Case): number[][] {
@@ -96,9 +96,9 @@ describe('both', () => {
     ['lerobot', lerobotNormalizer(three, 1e-8)],
   ])('%s: unnormalize_undoes_normalize', (_, normalizer) => {
     const values = Float64Array.of(0.5, 1, 2.75);
-    const there = normalizer.normalize(values);
-    const back = normalizer.unnormalize(there, 3);
-    back.forEach((value, i) => expect(value).toBeCloseTo(values[i] ?? NaN, 12));
+    const normalized = normalizer.normalize(values);
+    const restored = normalizer.unnormalize(normalized, 3);
+    restored.forEach((value, i) => expect(value).toBeCloseTo(values[i] ?? NaN, 12));
     expect([...values]).toEqual([0.5, 1, 2.75]);
   });
   test.each([

@@ -66,7 +66,7 @@ describe("LeRobot's case from end to end", () => {
     expect(images.map((image) => image?.data[0])).toEqual([1, 2, undefined]);
   });
 
-  test('views_in_another_order_lie_in_the_same_slots', () => {
+  test('views_in_another_order_fill_the_same_slots', () => {
     const images = policy.prepare({ ...given, views: [...given.views].reverse() }).images;
     expect(images.map((image) => image?.data[0])).toEqual([1, 2, undefined]);
   });
@@ -112,7 +112,7 @@ describe("LeRobot's case from end to end", () => {
     );
   });
 
-  test('takes_a_prompt_of_exactly_the_longest_length', async () => {
+  test('accepts_a_prompt_of_exactly_the_largest_length', async () => {
     const { length } = example.tokens;
     const fits = await Policy.load(LEROBOT, { ...TINY_MODEL, maxTokens: length }, policyConfig(7));
     expect(fits.prepare(given).tokens.length).toBe(length);
@@ -341,7 +341,7 @@ describe('a LeRobot checkpoint', () => {
     );
   });
 
-  test('with_relative_actions_asks_for_deltas', async () => {
+  test('with_relative_actions_requires_deltas', async () => {
     change('policy_postprocessor.json', 'absolute_actions_processor', (step) => {
       step.config['enabled'] = true;
     });

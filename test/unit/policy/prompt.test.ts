@@ -6,14 +6,14 @@ import {
   pythonStrip,
   stateBins,
 } from '../../../src/policy/transforms/prompt.js';
-import { numbers, readFixture, type Spelled } from './fixtures.js';
+import { numbers, readFixture, type FixtureNumber } from './fixtures.js';
 
 interface StateTokens {
-  readonly rows: readonly { note: string; dtype: string; state: Spelled[]; text: string; values: number[] }[];
+  readonly rows: readonly { note: string; dtype: string; state: FixtureNumber[]; text: string; values: number[] }[];
 }
 interface PromptFormat {
-  readonly state_3: Spelled[];
-  readonly state_7_float32: Spelled[];
+  readonly state_3: FixtureNumber[];
+  readonly state_7_float32: FixtureNumber[];
   readonly empty_state: { prompt: string; full: string };
   readonly rows: readonly {
     prompt: string;
@@ -24,7 +24,7 @@ interface PromptFormat {
   }[];
 }
 
-const bins = (state: readonly Spelled[]): Int32Array => stateBins(Float64Array.from(numbers(state)));
+const bins = (state: readonly FixtureNumber[]): Int32Array => stateBins(Float64Array.from(numbers(state)));
 
 describe('state numbers are those of openpi', () => {
   const { rows } = readFixture<StateTokens>('state_tokens.json');
@@ -46,7 +46,7 @@ describe('prompts are those of openpi', () => {
   test('an_empty_state_leaves_nothing_between_the_words', () => {
     expect(promptWithState(cleanPrompt(format.empty_state.prompt), bins([]))).toBe(format.empty_state.full);
   });
-  test('without_state_the_prompt_is_followed_by_a_newline_of_its_own', () => {
+  test('without_state_the_prompt_is_followed_by_a_separate_newline', () => {
     expect(promptWithoutState('go')).toEqual(['go', '\n']);
   });
   test('strips_every_code_point_that_python_strips_and_no_other', () => {

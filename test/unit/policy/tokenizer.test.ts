@@ -14,7 +14,7 @@ describe("Gemma's tokenizer", () => {
     gemma = await Tokenizer.load(GEMMA);
   }, 60_000);
 
-  test('gives_the_ids_that_were_agreed', () => {
+  test('gives_the_ids_of_the_reference_library', () => {
     const prompt = 'Task: pick up the red block, State: 127 3 255;\nAction: ';
     expect([gemma.bos, ...gemma.encode(prompt)]).toEqual([
       2, 7071, 235292, 4788, 908, 573, 3118, 3963, 235269, 3040, 235292, 235248, 235274, 235284, 235324, 235248, 235304,
@@ -30,7 +30,7 @@ describe("Gemma's tokenizer", () => {
     expect(gemma.encode('-1')).toEqual([235290, 235274]);
   });
 
-  test('adds_no_begin_token_of_its_own', () => expect(gemma.encode('go')).toEqual([1052]));
+  test('adds_no_begin_token', () => expect(gemma.encode('go')).toEqual([1052]));
 
   test('keeps_leading_and_trailing_spaces', () => {
     expect(gemma.encode('go ')).toEqual([1052, 235248]);

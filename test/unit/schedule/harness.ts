@@ -15,11 +15,11 @@ export function chunk(stamp: bigint, steps: readonly (readonly number[])[], join
   return { stamp, joints, rows: steps.length, values: Float64Array.from(steps.flat()), period: 0.1 };
 }
 
-/** Steps of two equal joints: from, from + 1, … */
-export function counting(stamp: bigint, from: number, rows = 6): ActionChunk {
+/** Steps of two equal joints: first, first + 1, … */
+export function counting(stamp: bigint, first: number, rows = 6): ActionChunk {
   return chunk(
     stamp,
-    Array.from({ length: rows }, (_, i) => [from + i, from + i]),
+    Array.from({ length: rows }, (_, i) => [first + i, first + i]),
   );
 }
 
@@ -53,9 +53,9 @@ export class Harness {
     });
   }
 
-  /** Requests an inference and accepts `made` as its chunk at once. */
-  executeChunk(made: ActionChunk): unknown {
-    return this.schedule.accept(this.schedule.requestInference(this.now), made, this.now);
+  /** Requests an inference and accepts `newChunk` as its result at once. @returns the result of `accept`. */
+  executeChunk(newChunk: ActionChunk): unknown {
+    return this.schedule.accept(this.schedule.requestInference(this.now), newChunk, this.now);
   }
 }
 

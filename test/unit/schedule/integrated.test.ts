@@ -3,7 +3,7 @@ import type { ActionJoint } from '../../../src/config/config.js';
 import { actionJoint, T0 } from '../pipeline/robot.js';
 import { Harness, chunk, config } from './harness.js';
 
-/** Ticks last 0.1 s. `a` goes out as a position, `v` as the velocity that it is, the gripper `g` is a position. */
+/** Ticks last 0.1 s. `a` is a velocity that is sent as a position, `v` one that is sent as such; the gripper `g` is a position. */
 const arm = (changes: Partial<ActionJoint> = {}): ActionJoint[] => [
   actionJoint('a', { kind: 'velocity', integrated: true, maxVelocity: 5, ...changes }),
   actionJoint('v', { kind: 'velocity' }),
@@ -31,7 +31,7 @@ function rounded(harness: Harness, count: number): string[] {
     .map((line) => line.replace(/-?\d+\.\d+/, (value) => String(Number(Number(value).toFixed(9)))));
 }
 
-describe('velocities that go out as positions', () => {
+describe('velocities that are sent as positions', () => {
   test('are_integrated_from_the_first_measured_position_not_from_later_ones', () => {
     const harness = measuredAt(1);
     harness.executeChunk(rows(1, 2, -3));

@@ -214,8 +214,10 @@ test('no_command_exceeds_a_limit_for_any_chunk', () => {
     const velocity = [0, 0];
     for (let tick = 0; tick < 100; tick++) {
       if (harness.schedule.wantsInference && next() < 0.7) {
-        const wild = Array.from({ length: 5 }, () => [(next() - 0.5) * 4, (next() - 0.5) * 10]);
-        harness.executeChunk(chunk(harness.now - BigInt(Math.floor(next() * 2e8)), [[position[0]!, 0], ...wild]));
+        const randomSteps = Array.from({ length: 5 }, () => [(next() - 0.5) * 4, (next() - 0.5) * 10]);
+        harness.executeChunk(
+          chunk(harness.now - BigInt(Math.floor(next() * 2e8)), [[position[0]!, 0], ...randomSteps]),
+        );
       }
       if (next() < 0.02) harness.schedule.reset();
       const { reason, values } = harness.tick().command!;
