@@ -1,6 +1,6 @@
 /** The first item is waited for when more than this many are in progress. libuv decodes images on four threads. */
 const MAX_PENDING = 4;
-/** It is also waited for when more than this many items are queued. */
+/** The first item is also waited for when more than this many results are queued. */
 const MAX_QUEUED = 64;
 
 /**

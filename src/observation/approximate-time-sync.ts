@@ -19,7 +19,7 @@ export function approximateTimeSync<T extends Stamped>(
   }
   const positions = streams.map((stream) => stream.length - 1);
   for (;;) {
-    // No set can contain an item newer than this, because its oldest item is at most as new as the oldest current item.
+    // No set can contain an item newer than this, because the oldest item of a set is not newer than that of `set`.
     const limit = set.reduce((low, item) => (item.stamp < low ? item.stamp : low), set[0]!.stamp) + maxSkew;
     let moved = false;
     for (const [s, stream] of streams.entries()) {
