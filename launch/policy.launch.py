@@ -47,11 +47,11 @@ def start(context):
 
     overrides = {'use_sim_time': value('use_sim_time').lower() == 'true'}
     checkpoint = value('checkpoint')
-    create = []
+    create_command = []
     if value('random_weights').lower() == 'true' and not checkpoint:
         checkpoint = str(demo_checkpoint())
         if not Path(checkpoint).exists():
-            create = [str(ROOT / 'bin' / 'pi05'), 'make-checkpoint', checkpoint, '--size', 'demo', '--seed', '190']
+            create_command = [str(ROOT / 'bin' / 'pi05'), 'make-checkpoint', checkpoint, '--size', 'demo', '--seed', '190']
     if checkpoint:
         overrides['checkpoint'] = checkpoint
     node = Node(
@@ -62,9 +62,9 @@ def start(context):
         ros_arguments=['--log-level', value('log_level')],
         output='screen',
     )
-    if not create:
+    if not create_command:
         return [node]
-    creation = ExecuteProcess(cmd=create, output='screen')
+    creation = ExecuteProcess(cmd=create_command, output='screen')
     return [creation, RegisterEventHandler(OnProcessExit(target_action=creation, on_exit=[node]))]
 
 

@@ -9,12 +9,12 @@ const target = resolve(process.argv[2]);
 const temporary = `${target}.new`;
 rmSync(temporary, { recursive: true, force: true });
 for (const path of runtimeModules()) {
-  const from = inRoot(path);
-  const to = join(temporary, relative('node_modules', path));
-  mkdirSync(dirname(to), { recursive: true });
+  const source = inRoot(path);
+  const destination = join(temporary, relative('node_modules', path));
+  mkdirSync(dirname(destination), { recursive: true });
   // Skips object files, and nested packages, which are in the list themselves.
-  const skip = (file) => /\/(node_modules|obj\.target|prebuilds)$/.test(file.slice(from.length));
-  cpSync(from, to, { recursive: true, dereference: true, filter: (file) => !skip(file) });
+  const skip = (file) => /\/(node_modules|obj\.target|prebuilds)$/.test(file.slice(source.length));
+  cpSync(source, destination, { recursive: true, dereference: true, filter: (file) => !skip(file) });
 }
 rmSync(target, { recursive: true, force: true });
 renameSync(temporary, target);

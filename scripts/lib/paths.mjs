@@ -13,9 +13,9 @@ export const isInstalled = !existsSync(inRoot('src'));
 /** The setup command, for error sentences. */
 export const setupCommand = isInstalled ? 'npx pi05 setup' : 'npm run setup';
 
-/** The directory of a dependency of the package at `from`, resolved as Node does; in this node_modules if it is not installed. */
-export function dependency(name, from = root) {
-  for (let directory = from; ; directory = dirname(directory)) {
+/** The directory of a dependency of the package at `importer`, resolved as Node does; in this node_modules if it is not installed. */
+export function dependency(name, importer = root) {
+  for (let directory = importer; ; directory = dirname(directory)) {
     const candidate = join(directory, 'node_modules', name);
     if (existsSync(candidate)) return candidate;
     if (dirname(directory) === directory) return inRoot('node_modules', name);

@@ -6,7 +6,7 @@ import { rosEnvironment } from './ros.mjs';
 import { runAttached } from './run.mjs';
 
 /**
- * The result of a suite. A runner that crashed or that ran no test counts as one failure more.
+ * The result of a suite. If the runner crashed or ran no test, that counts as a failure.
  * @typedef {{name: string, reason: string}} Skip a test that was not run, and why
  * @typedef {{passed: number, failed: number, skips: Skip[], omissions?: string[], problem?: string}} Result
  *   `omissions`: what this machine could not build, a sentence each

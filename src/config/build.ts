@@ -46,7 +46,7 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
         rotate: read('cameras.<camera>.rotate', name) === 180n ? 180 : 0,
         maxAge: toNanoseconds(read('cameras.<camera>.max_age', name)),
       }))
-      .sort((one, other) => slotOrder(one.slot) - slotOrder(other.slot)),
+      .sort((a, b) => slotOrder(a.slot) - slotOrder(b.slot)),
     state: {
       mode: read('state.mode'),
       topic: read('state.topic'),

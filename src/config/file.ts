@@ -35,7 +35,8 @@ export function parametersFromFile(path: string, lines = new Map<string, number>
     problems.add('CONFIG_FILE', `Expected ${expected} at ${path} line ${String(lineOf(offset))}`, path);
   };
 
-  const value = (node: unknown, offset: number | undefined): unknown => {
+  /** The value of a YAML node. Adds a problem and returns undefined if it is not a value. */
+  const parseValue = (node: unknown, offset: number | undefined): unknown => {
     if (isScalar(node)) {
       const typed = rosValue(node);
       if (typed === undefined) addProblem('a value', node.range?.[0] ?? offset);
@@ -60,14 +61,14 @@ export function parametersFromFile(path: string, lines = new Map<string, number>
       if (isMap(pair.value)) {
         flatten(pair.value.items, `${name}.`);
       } else {
-        const given = value(pair.value, offset);
-        if (given === undefined) continue;
-        flat.set(name, given);
+        const value = parseValue(pair.value, offset);
+        if (value === undefined) continue;
+        flat.set(name, value);
         lines.set(name, lineOf(offset));
       }
     }
   };
-  let found = false;
+  let hasParameters = false;
   /** Namespaces may be nested maps: `robot: {policy_node: {ros__parameters: …}}`. */
   const visit = (pairs: readonly Pair[], path: string): void => {
     for (const pair of pairs) {
@@ -75,7 +76,7 @@ export function parametersFromFile(path: string, lines = new Map<string, number>
       const offset = isScalar(pair.key) ? pair.key.range?.[0] : undefined;
       if (key === 'ros__parameters') {
         if (!isPolicyNode(path)) continue;
-        found = true;
+        hasParameters = true;
         if (isMap(pair.value)) flatten(pair.value.items, '');
         else addProblem('parameters under ros__parameters', offset);
       } else if (isMap(pair.value)) {
@@ -92,7 +93,7 @@ export function parametersFromFile(path: string, lines = new Map<string, number>
   problems.throwIfAny();
   if (isMap(document.contents)) visit(document.contents.items, '');
   problems.throwIfAny();
-  if (!found) {
+  if (!hasParameters) {
     throw new Pi05Error(
       'CONFIG_FILE',
       `Expected parameters for ${NODE_NAME} (${NODE_NAME}: or /**:, and below it ros__parameters:) in ${path}, received none`,

@@ -93,14 +93,14 @@ function checkedValue(
   if (given === undefined || given === null) {
     if (declaration.default !== undefined) return declaration.default;
     if (declaration.optional !== undefined) return undefined;
-    problems.add('CONFIG_TYPE', `Expected ${article(declaration.type)} for ${name}, received nothing`, name);
+    problems.add('CONFIG_TYPE', `Expected ${typeName(declaration.type)} for ${name}, received nothing`, name);
     return PLACEHOLDER[declaration.type];
   }
   const received = typeof given === 'object' && 'length' in given ? Array.from(given as ArrayLike<unknown>) : given;
   if (!hasType(received, declaration.type)) {
     problems.add(
       'CONFIG_TYPE',
-      `Expected ${article(declaration.type)} for ${name}, received ${described(received)}` +
+      `Expected ${typeName(declaration.type)} for ${name}, received ${describeValue(received)}` +
         `${remedy(received, declaration.type)}${place(name)}`,
       name,
     );
@@ -108,7 +108,11 @@ function checkedValue(
   }
   const expected = expectedRange(received, declaration);
   if (expected !== undefined) {
-    problems.add('CONFIG_RANGE', `Expected ${expected} for ${name}, received ${shown(received)}${place(name)}`, name);
+    problems.add(
+      'CONFIG_RANGE',
+      `Expected ${expected} for ${name}, received ${formatValue(received)}${place(name)}`,
+      name,
+    );
     return PLACEHOLDER[declaration.type];
   }
   return received;
@@ -191,7 +195,7 @@ function description(declaration: Declaration): string {
   ].join(' ');
 }
 
-function article(type: ParameterType): string {
+function typeName(type: ParameterType): string {
   const names = {
     bool: 'a boolean',
     integer: 'an integer',
@@ -202,19 +206,19 @@ function article(type: ParameterType): string {
   return names[type];
 }
 
-function described(value: unknown): string {
+function describeValue(value: unknown): string {
   if (typeof value === 'bigint') return `the integer ${String(value)}`;
-  if (typeof value === 'number') return `the double ${shown(value)}`;
+  if (typeof value === 'number') return `the double ${formatValue(value)}`;
   if (typeof value === 'boolean') return `the boolean ${String(value)}`;
-  if (typeof value === 'string') return `the string ${shown(value)}`;
-  if (Array.isArray(value)) return `the list [${value.map(shown).join(', ')}]`;
+  if (typeof value === 'string') return `the string ${formatValue(value)}`;
+  if (Array.isArray(value)) return `the list [${value.map(formatValue).join(', ')}]`;
   return `a value of type ${typeof value}`;
 }
 
 /** A value in the notation of parameter files. */
-export function shown(value: unknown): string {
+export function formatValue(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(shown).join(', ')}]`;
+  if (Array.isArray(value)) return `[${value.map(formatValue).join(', ')}]`;
   if (typeof value !== 'number') return String(value);
   if (Number.isNaN(value)) return '.nan';
   if (!Number.isFinite(value)) return value > 0 ? '.inf' : '-.inf';

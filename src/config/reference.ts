@@ -1,4 +1,4 @@
-import { numberDescription, shown } from './parameters.js';
+import { formatValue, numberDescription } from './parameters.js';
 import { type Declaration, type Pattern, SCHEMA } from './schema.js';
 
 const HEAD = `# Parameters
@@ -32,7 +32,14 @@ function table(section: string, patterns: readonly Pattern[]): string {
     const { type, unit = '', doc, live } = declaration;
     const text = doc.replaceAll('<', '\\<');
     const meaning = live === undefined ? text : `${text} *live*`;
-    const cells = [`\`${pattern}\``, type.replace('_', ' '), unit, byDefault(declaration), legal(declaration), meaning];
+    const cells = [
+      `\`${pattern}\``,
+      type.replace('_', ' '),
+      unit,
+      defaultText(declaration),
+      legalValues(declaration),
+      meaning,
+    ];
     return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   });
   return [`## ${section}`, '', '| name | type | unit | default | legal | meaning |', RULE, ...rows, ''].join('\n');
@@ -40,12 +47,12 @@ function table(section: string, patterns: readonly Pattern[]): string {
 
 const RULE = '|---|---|---|---|---|---|';
 
-function byDefault({ default: value, optional }: Declaration): string {
+function defaultText({ default: value, optional }: Declaration): string {
   if (value === undefined) return optional === undefined ? '' : 'absent';
-  return `\`${shown(value)}\``;
+  return `\`${formatValue(value)}\``;
 }
 
-function legal(declaration: Declaration): string {
+function legalValues(declaration: Declaration): string {
   const { type, choices, nonEmpty, nonZero, min, max, above } = declaration;
   if (choices !== undefined) return choices.map((choice) => `\`${String(choice)}\``).join(', ');
   if (nonEmpty !== undefined) return 'not empty';

@@ -14,9 +14,9 @@ export interface Units {
 
 interface Transform {
   /** Message value → the value that scale and offset are applied to. */
-  readonly in: (value: number) => number;
-  /** The inverse of `in`. */
-  readonly out: (value: number) => number;
+  readonly forward: (value: number) => number;
+  /** The inverse of `forward`. */
+  readonly inverse: (value: number) => number;
 }
 
 /** The gripper of Interbotix's X-series arms is a slider-crank: a horn on the motor, and an arm from it to the finger. Lengths in m. */
@@ -26,33 +26,33 @@ const ARM = 0.036;
 /** openpi's `linear_to_radian` (aloha_policy.py). The geometry and both lengths are Interbotix's. */
 const INTERBOTIX_GRIPPER: Transform = {
   /** Position of a finger (m) → angle of the motor (rad, −π/2 … π/2). */
-  in: (finger) => {
+  forward: (finger) => {
     const sine = (HORN ** 2 + finger ** 2 - ARM ** 2) / (2 * HORN * finger);
     return Math.asin(Math.max(-1, Math.min(1, sine)));
   },
   /** Angle of the motor (rad) → position of a finger (m). */
-  out: (angle) => {
-    const within = Math.max(-Math.PI / 2, Math.min(Math.PI / 2, angle));
-    return HORN * Math.sin(within) + Math.sqrt(ARM ** 2 - (HORN * Math.cos(within)) ** 2);
+  inverse: (angle) => {
+    const limited = Math.max(-Math.PI / 2, Math.min(Math.PI / 2, angle));
+    return HORN * Math.sin(limited) + Math.sqrt(ARM ** 2 - (HORN * Math.cos(limited)) ** 2);
   },
 };
 
-const BY_NAME: Readonly<Record<TransformName, Transform>> = {
-  none: { in: (value) => value, out: (value) => value },
+const TRANSFORMS_BY_NAME: Readonly<Record<TransformName, Transform>> = {
+  none: { forward: (value) => value, inverse: (value) => value },
   interbotix_gripper: INTERBOTIX_GRIPPER,
 };
 
 /** Value in a message → model value before normalisation. */
 export function toModel(value: number, { transform, scale, offset }: Units): number {
-  return (BY_NAME[transform].in(value) - offset) / scale;
+  return (TRANSFORMS_BY_NAME[transform].forward(value) - offset) / scale;
 }
 
 /** Unnormalised model value → value in a message. */
 export function toRobot(value: number, { transform, scale, offset }: Units): number {
-  return BY_NAME[transform].out(value * scale + offset);
+  return TRANSFORMS_BY_NAME[transform].inverse(value * scale + offset);
 }
 
 /** Whether two conversions are equal. */
-export function sameUnits(one: Units, other: Units): boolean {
-  return one.transform === other.transform && one.scale === other.scale && one.offset === other.offset;
+export function sameUnits(a: Units, b: Units): boolean {
+  return a.transform === b.transform && a.scale === b.scale && a.offset === b.offset;
 }
