@@ -3,13 +3,14 @@ import { type RosTime, toNanoseconds, toRosTime } from '../time.js';
 import type { Float64MultiArray, JointTrajectory, JointTrajectoryPoint } from './types.js';
 
 /**
- * Messages that the policy publishes, from chunks and commands. Every array owns its whole buffer: rclnodejs publishes a
- * view from the start of its buffer.
+ * Builds the messages that the policy publishes from chunks and commands. Every array owns its whole buffer, because
+ * rclnodejs publishes a view from the start of its buffer.
  */
 
 /**
  * All rows of a chunk. The header stamp is the observation's; row i applies i periods later. Velocity joints have
- * velocities, the others positions. In a chunk with both kinds the array of the other kind has NaN for a joint.
+ * velocities, the others positions. In a chunk with both kinds, both arrays have an entry for every joint, NaN where the
+ * joint is of the other kind.
  * @param isVelocity one entry per joint of the chunk.
  */
 export function chunkTrajectory(chunk: ActionChunk, isVelocity: readonly boolean[]): JointTrajectory {

@@ -21,7 +21,7 @@ export interface PolicyInput {
   readonly kind: InputMessage['kind'];
   /** As configured: relative names, before namespace and remapping. */
   readonly topic: string;
-  /** As ROS graphs and bags have it. */
+  /** The full name, as in the ROS graph and in bags. */
   readonly resolvedTopic: string;
   readonly type: string;
   readonly delivery: Delivery;

@@ -12,7 +12,7 @@ export function resolveTopic(topic: string, namespace: string): string {
 
 /**
  * The same configuration with resolved topics: full names after namespace and remapping, which refusals name.
- * @throws Pi05Error CAMERA_DUPLICATE if remapping leads two cameras to one topic.
+ * @throws Pi05Error CAMERA_DUPLICATE if remapping gives two cameras the same topic.
  */
 export function withResolvedTopics(config: PolicyConfig, resolve: (topic: string) => string): PolicyConfig {
   const cameras = config.cameras.map((camera) => ({ ...camera, topic: resolve(camera.topic) }));

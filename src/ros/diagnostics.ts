@@ -9,7 +9,7 @@ import type { LifecycleNode, Publisher } from './rcl.js';
 export const LEVEL = { ok: 0, warn: 1, error: 2 } as const;
 export type Level = (typeof LEVEL)[keyof typeof LEVEL];
 
-/** An error is a fault that makes the robot hold or stop. */
+/** `error`: the fault makes the robot hold or stop. */
 const FAULT_LEVEL: Readonly<Record<FaultCode, Level>> = {
   ENGINE_FAILED: LEVEL.error,
   ENGINE_LATE: LEVEL.warn,
@@ -32,7 +32,7 @@ const STATUS_OF: Readonly<Partial<Record<string, 'engine' | 'inputs'>>> = {
   TOPIC_TYPE: 'inputs',
 };
 
-/** Between two publications without changes, ms. */
+/** Time between two publications while nothing changes, ms. */
 const PERIOD_MS = 1000;
 
 /** The state of the node and its counters since activation. */
@@ -49,7 +49,7 @@ export interface Report {
   readonly present: readonly Pi05Error<FaultCode>[];
 }
 
-/** Refusals and faults of the last one to two seconds. */
+/** The newest refusal and the faults of the last one to two seconds. */
 export interface Recent {
   readonly refusal: Refusal | undefined;
   readonly faults: readonly Pi05Error<FaultCode>[];
@@ -70,8 +70,8 @@ export interface DiagnosticStatus {
 }
 
 /**
- * One status each for the node, its inputs, the engine and the control loop. Levels and messages come from `recent` and
- * the faults that hold now, values from the counters.
+ * One status each for the node, its inputs, the engine and the control loop; only that of the node while no checkpoint is
+ * loaded. Levels and messages come from `recent` and from the faults that hold now, values from the counters.
  * @param name the node's fully qualified name.
  */
 export function statuses(name: string, report: Report, recent: Recent): DiagnosticStatus[] {
@@ -136,6 +136,7 @@ export function statuses(name: string, report: Report, recent: Recent): Diagnost
   return [node, inputs, engine, control];
 }
 
+/** The highest level and the newest fault of that level. */
 function worst(faults: readonly Pi05Error<FaultCode>[]): [Level, string] {
   let result: [Level, string] = [LEVEL.ok, 'no fault'];
   for (const fault of faults) {
@@ -154,17 +155,17 @@ function percentiles(key: string, { p50, p99 }: Percentiles): KeyValue[] {
   return [value(`${key}_p50`, p50.toFixed(3)), value(`${key}_p99`, p99.toFixed(3))];
 }
 
-/** Refusals and faults of one second. */
+/** The newest refusal and the faults of one second, each fault once. */
 export class RecentEvents {
   refusal: Refusal | undefined;
   readonly faults = new Map<FaultCode, Pi05Error<FaultCode>>();
 }
 
 /** The events of two seconds: a condition that is reported once per second stays visible until it has ended. */
-export function mergeRecent(before: RecentEvents, now: RecentEvents): Recent {
+export function mergeRecent(previous: RecentEvents, current: RecentEvents): Recent {
   return {
-    refusal: now.refusal ?? before.refusal,
-    faults: [...new Map([...before.faults, ...now.faults]).values()],
+    refusal: current.refusal ?? previous.refusal,
+    faults: [...new Map([...previous.faults, ...current.faults]).values()],
   };
 }
 
@@ -175,13 +176,15 @@ export function mergeRecent(before: RecentEvents, now: RecentEvents): Recent {
 export class Diagnostics {
   readonly #publisher: Publisher;
   readonly #interval: NodeJS.Timeout;
-  /** Set for one tick after a change was published. */
+  /** Runs for one tick after a change was published. */
   #pause: NodeJS.Timeout | undefined;
+  /** Whether something changed during the pause. */
   #changed = false;
   #closed = false;
-  /** Events since the last periodic publication, and of the second before it. */
-  #now = new RecentEvents();
-  #before = new RecentEvents();
+  /** Events since the last periodic publication. */
+  #current = new RecentEvents();
+  /** Events of the second before it. */
+  #previous = new RecentEvents();
 
   constructor(
     private readonly node: LifecycleNode,
@@ -191,38 +194,38 @@ export class Diagnostics {
     this.#publisher = node.createPublisher(ROS_TYPE.DiagnosticArray, '/diagnostics');
     this.#interval = setInterval(() => {
       this.publish();
-      this.#before = this.#now;
-      this.#now = new RecentEvents();
+      this.#previous = this.#current;
+      this.#current = new RecentEvents();
     }, PERIOD_MS);
   }
 
   publish(): void {
-    const recent = mergeRecent(this.#before, this.#now);
+    const recent = mergeRecent(this.#previous, this.#current);
     this.#publisher.publish({
       header: { stamp: toRosTime(this.node.getClock().now().nanoseconds), frame_id: '' },
       status: statuses(this.node.getFullyQualifiedName(), this.report(), recent),
     });
   }
 
-  refusal(refusal: Refusal): void {
-    this.#now.refusal = refusal;
-    this.change();
+  addRefusal(refusal: Refusal): void {
+    this.#current.refusal = refusal;
+    this.publishChange();
   }
 
-  fault(fault: Pi05Error<FaultCode>): void {
-    this.#now.faults.set(fault.code, fault);
-    this.change();
+  addFault(fault: Pi05Error<FaultCode>): void {
+    this.#current.faults.set(fault.code, fault);
+    this.publishChange();
   }
 
-  /** Publishes a change, at once or at the end of the tick. */
-  change(): void {
+  /** Publishes the new state, at once or at the end of the tick. */
+  publishChange(): void {
     if (this.#closed) return;
     this.#changed = this.#pause !== undefined;
     if (this.#changed) return;
     this.publish();
     this.#pause = setTimeout(() => {
       this.#pause = undefined;
-      if (this.#changed) this.change();
+      if (this.#changed) this.publishChange();
     }, this.tickMs);
   }
 

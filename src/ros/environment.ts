@@ -22,8 +22,8 @@ export function checkEnvironment(environment: NodeJS.ProcessEnv): void {
 }
 
 /**
- * Checks that rclnodejs has a binding for this system, built here or prebuilt, and its generated messages: without them,
- * importing it rebuilds it as well.
+ * Checks that rclnodejs has a native binding for this system, built here or prebuilt, and its generated messages. Without
+ * them too, importing rclnodejs would rebuild it.
  */
 function checkBuild(distro: string): void {
   const root = rclnodejsDirectory();

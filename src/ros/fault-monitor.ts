@@ -1,19 +1,19 @@
 import type { PolicyConfig } from '../config/config.js';
 import { Pi05Error, type FaultCode } from '../errors.js';
 import { SECOND, toSeconds } from '../time.js';
-import type { NodeTime } from './clock.js';
+import type { NodeTime } from './node-time.js';
 import { graphFaults } from './graph.js';
 import type { Log } from './log.js';
 import type { LifecycleNode } from './rcl.js';
 
-/** Simulated time that does not advance for longer is reported, ns. */
+/** Simulated time that does not advance for longer than this is reported, ns. */
 const CLOCK_TIMEOUT = SECOND;
-/** Between two checks of the ROS graph, ms. */
+/** Time between two checks of the ROS graph, ms. */
 const GRAPH_PERIOD_MS = 1000;
 
 type Faults = readonly Pi05Error<FaultCode>[];
 
-/** Faults outside the pipeline that hold while the node is active: a clock that stands still, conflicts in the ROS graph. */
+/** Faults outside the pipeline that hold while the node is active: a clock that does not advance, conflicts in the ROS graph. */
 export class FaultMonitor {
   /** The faults of the last check. */
   #faults: Faults = [];
@@ -27,17 +27,20 @@ export class FaultMonitor {
     private readonly onError: (error: unknown) => void,
   ) {}
 
-  /** Makes the next check look at the ROS graph, whenever it last did. */
+  /** Makes the next check query the ROS graph, even if the last query was less than `GRAPH_PERIOD_MS` ago. */
   reset(): void {
     this.#graph = undefined;
   }
 
-  /** The faults that hold now; each is logged on its onset. @param resolved of an active node; undefined = inactive. */
+  /**
+   * The faults that hold now; each is logged on its onset.
+   * @param resolved the configuration of an active node, with resolved topics; undefined while the node is inactive.
+   */
   check(resolved: PolicyConfig | undefined): Faults {
     const faults = resolved === undefined ? [] : [...this.#clockFaults(), ...this.#graphFaults(resolved)];
-    const known = this.#faults;
+    const previous = this.#faults;
     for (const fault of faults) {
-      if (!known.some(({ code, source }) => code === fault.code && source === fault.source)) {
+      if (!previous.some(({ code, source }) => code === fault.code && source === fault.source)) {
         this.log.warn(fault.toString());
       }
     }

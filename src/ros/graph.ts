@@ -32,7 +32,7 @@ function sharedOutputs(node: Graph, { outputs }: PolicyConfig): Pi05Error<FaultC
   return outputs.flatMap(({ topic }) => {
     const publishers = node.getPublishersInfoByTopic(topic).filter(({ node_name }) => node_name !== UNNAMED);
     if (publishers.length < 2) return [];
-    const names = publishers.map((one) => fullName(one.node_namespace, one.node_name)).toSorted();
+    const names = publishers.map(({ node_namespace, node_name }) => fullName(node_namespace, node_name)).toSorted();
     const sentence = `Expected ${node.getFullyQualifiedName()} as the only publisher on ${topic}, received ${names.join(', ')}`;
     return [new Pi05Error('OUTPUT_SHARED', sentence, topic)];
   });

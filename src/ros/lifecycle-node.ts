@@ -78,7 +78,7 @@ function registerCallbacks(
   node.registerOnError(callback(() => transitions.cleanup()));
 }
 
-/** Runs a transition of the node from within. @returns whether its callback returned SUCCESS. */
+/** Runs a transition of the node in this process. @returns whether its callback returned SUCCESS. */
 export function runTransition(rcl: Rcl, start: (result: CallbackReturnValue) => unknown): boolean {
   const result = new rcl.lifecycle.CallbackReturnValue();
   start(result);

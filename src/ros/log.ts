@@ -3,7 +3,7 @@ import type { Logger } from './rcl.js';
 
 export type Severity = 'info' | 'warn' | 'error';
 
-/** Log lines. Those with a code are limited to one per second and code; the next one gives the number of suppressed lines. */
+/** Writes log lines. Throttled lines are limited to one per second and code; the next one gives the number of suppressed lines. */
 export class Log {
   readonly #throttle = new ReportThrottle();
 
@@ -25,7 +25,7 @@ export class Log {
     this.logger.error(message);
   }
 
-  coded(severity: Severity, code: string, message: string): void {
+  throttled(severity: Severity, code: string, message: string): void {
     if (!this.#throttle.shouldReport(code, this.steady())) return;
     const suppressed = this.#throttle.suppressedBefore(code);
     const suffix = suppressed > 0 ? ` (${suppressed} similar messages suppressed)` : '';

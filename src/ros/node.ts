@@ -6,20 +6,21 @@ import { withResolvedTopics } from '../messages/topics.js';
 import { loadPolicy } from '../pipeline/load.js';
 import { SimulatedTicker, type Ticker } from '../pipeline/ticker.js';
 import { tickPeriod } from '../time.js';
-import { NodeTime, SteadyTicker } from './clock.js';
 import { Diagnostics, type Report } from './diagnostics.js';
 import { FaultMonitor } from './fault-monitor.js';
 import { createLifecycleNode, runTransition, type Transitions } from './lifecycle-node.js';
 import { Log } from './log.js';
+import { NodeTime } from './node-time.js';
 import { declareParameters } from './parameters.js';
-import { closeLoaded, guarded, type Loaded, PolicyRuntime } from './policy-runtime.js';
+import { closeLoaded, guarded, type LoadedPolicy, PolicyRuntime } from './policy-runtime.js';
 import { type LifecycleNode, PARAMETER_TYPE, type Rcl } from './rcl.js';
 import type { NativeRcl } from './rclnodejs-internals.js';
+import { SteadyTicker } from './steady-ticker.js';
 import { subscribeClock } from './subscriptions.js';
 
 /** A checkpoint that is being loaded. */
 interface Loading {
-  /** Whether it was loaded and connected. Never rejects. */
+  /** Resolves to whether the checkpoint was loaded and connected. Never rejects. */
   readonly done: Promise<boolean>;
   cancelled: boolean;
 }
@@ -64,7 +65,7 @@ export class PolicyNode implements Transitions {
       const prompt = parameters.find(({ name }) => name === 'prompt')?.value;
       if (typeof prompt === 'string') this.#guard(() => this.#runtime?.setPrompt(prompt));
     });
-    register(this, () => this.#diagnostics.change());
+    register(this, () => this.#diagnostics.publishChange());
     node.spin();
   }
 
@@ -162,13 +163,13 @@ export class PolicyNode implements Transitions {
       this.#node.cleanup();
       return false;
     } finally {
-      this.#diagnostics.change();
+      this.#diagnostics.publishChange();
     }
   }
 
-  #connect(loaded: Loaded, resolved: PolicyConfig): PolicyRuntime {
+  #connect(loaded: LoadedPolicy, resolved: PolicyConfig): PolicyRuntime {
     return new PolicyRuntime(this.#rcl, this.#node, this.#config, resolved, loaded, this.#time, {
-      // Setting the parameter changes the prompt through the callback of parameters, and keeps `ros2 param get` true.
+      // Setting the parameter changes the prompt through the parameter callback, so that `ros2 param get` shows the new one.
       onPrompt: (text) => this.#node.setParameter(new this.#rcl.Parameter('prompt', PARAMETER_TYPE.string, text)),
       onRefusal: (refusal) => this.#onRefusal(refusal),
       onFault: (fault) => this.#onFault(fault),
@@ -176,7 +177,7 @@ export class PolicyNode implements Transitions {
     });
   }
 
-  /** With `use_sim_time` it follows `/clock`, else the steady clock. */
+  /** Ticks follow `/clock` with `use_sim_time`, else the steady clock. */
   #createTicker(): Ticker {
     const { controlRate, schedule } = this.#config;
     const period = tickPeriod(controlRate);
@@ -185,7 +186,7 @@ export class PolicyNode implements Transitions {
     const ticker = new SimulatedTicker(schedule.lockstep ? 0n : period, onTick);
     const onTime = (now: bigint): void => {
       const first = !this.#time.known;
-      if (this.#time.set(now)) this.#log.warn('simulated time went back: starting over');
+      if (this.#time.set(now)) this.#log.warn('simulated time went back: inputs and plan are reset');
       if (first) this.#runtime?.startPipeline();
       ticker.advance(now);
     };
@@ -210,20 +211,20 @@ export class PolicyNode implements Transitions {
   }
 
   #onRefusal(refusal: Refusal): void {
-    this.#log.coded('warn', refusal.code, refusal.message);
-    this.#diagnostics.refusal(refusal);
+    this.#log.throttled('warn', refusal.code, refusal.message);
+    this.#diagnostics.addRefusal(refusal);
   }
 
   #onFault(fault: Pi05Error<FaultCode>): void {
-    this.#log.coded('error', fault.code, fault.message);
-    this.#diagnostics.fault(fault);
+    this.#log.throttled('error', fault.code, fault.message);
+    this.#diagnostics.addFault(fault);
   }
 
   /** Receives what is thrown in a callback: the refusal of a message that cannot be decoded, or an internal error. */
   #onError(error: unknown): void {
     if (error instanceof Refusal && this.#runtime?.active === true) this.#runtime.refuse(error);
-    else if (error instanceof Refusal) this.#log.coded('warn', error.code, error.message);
-    else this.#log.coded('error', 'INTERNAL', asPi05Error(error).message);
+    else if (error instanceof Refusal) this.#log.throttled('warn', error.code, error.message);
+    else this.#log.throttled('error', 'INTERNAL', asPi05Error(error).message);
   }
 }
 
@@ -235,9 +236,9 @@ function asPi05Error(error: unknown): Pi05Error {
 /** One line about the checkpoint and the backend that runs it. */
 function describeModel(info: ModelInfo): string {
   const { family, familyReason, backend, backendReason, parameters, horizon, actionDim } = info;
-  // The reason ends with the advice to use auto or cpu, which is what happened.
+  // The reason ends with the advice to use auto or cpu, which does not apply here: auto has chosen the backend.
   const reason = backendReason.replace(/ \(use auto or cpu\)|[;,] (or )?use auto or cpu/, '');
-  const on = reason === '' ? backend : `${backend}: ${reason}`;
+  const backendText = reason === '' ? backend : `${backend}: ${reason}`;
   const size = `${(parameters / 1e6).toFixed(1)} M parameters, chunks of ${horizon} × ${actionDim}`;
-  return `loaded a checkpoint of the ${family} family (${familyReason}): ${size}, on ${on}`;
+  return `loaded a checkpoint of the ${family} family (${familyReason}): ${size}, on ${backendText}`;
 }

@@ -12,10 +12,11 @@ import { type NodeOverrides, type Override, setRange } from './rclnodejs-interna
  * The overrides that apply to a node, by parameter name. As in rclcpp, entries apply in the order of the command line
  * and the last one wins; `*` in a pattern matches one part of the name and `**` any number of parts. Unlike in rclcpp,
  * a name without a slash matches that node in any namespace, and `-p name:=value` wins over parameter files that name the
- * node. Its type is that of its own text: where a file gives the same name with another type, rcl keeps both values and
+ * node. The value of `-p` is read from `argv`: if a file gives the same name with another type, rcl keeps both values and
  * returns the file's.
- * @param fullyQualifiedName of the node, `/left/policy_node`.
+ * @param fullyQualifiedName of the node, such as `/left/policy_node`.
  * @param entries in the order of the command line, as rcl parsed it.
+ * @param argv the arguments after `pi05 node`.
  */
 export function overridesFor(
   fullyQualifiedName: string,
@@ -69,7 +70,7 @@ function matches(fullyQualifiedName: string, pattern: string): boolean {
 }
 
 /**
- * The values of ROS parameters as the configuration takes them: integers as bigint, empty lists (without a type) left out.
+ * The values of ROS parameters as the configuration reads them: integers as bigint. Empty lists have no type and are left out.
  * @throws Pi05Error CONFIG_RANGE for an integer so large that rclnodejs has rounded it.
  */
 export function plainValues(overrides: Iterable<Parameter | Override>): Map<string, unknown> {
@@ -124,7 +125,7 @@ export function declareParameters(rcl: Rcl, node: LifecycleNode, warn: (sentence
   return config;
 }
 
-/** Where no robot is described at all, the first sentence says how to give a parameter file. */
+/** If the parameters describe no robot at all, the first problem says how to give a parameter file. */
 function checkedConfig(overrides: ReadonlyMap<string, unknown>, node: string): PolicyConfig {
   const problems = new Problems();
   if (!overrides.has('cameras.names') && !overrides.has('action.joints')) {
@@ -141,7 +142,7 @@ function checkedConfig(overrides: ReadonlyMap<string, unknown>, node: string): P
 }
 
 /**
- * Why a running node rejects a new value: an unknown or read-only parameter, another type or deletion, as in rclcpp.
+ * The reason why a running node rejects a new value: an unknown or read-only parameter, another type or deletion, as in rclcpp.
  * @returns a sentence, or undefined where the change is allowed.
  */
 export function rejectChange(

@@ -6,13 +6,13 @@ import { LiveFrames } from '../pipeline/live-frames.js';
 import { Pipeline } from '../pipeline/pipeline.js';
 import type { PipelineStatistics } from '../pipeline/statistics.js';
 import type { Policy } from '../policy/policy.js';
-import type { NodeTime } from './clock.js';
+import type { NodeTime } from './node-time.js';
 import { Publishers } from './publishers.js';
 import type { LifecycleNode, Rcl, Subscription } from './rcl.js';
 import { subscribe } from './subscriptions.js';
 
-/** A loaded checkpoint. */
-export interface Loaded {
+/** A loaded checkpoint: the engine with the weights, the policy with statistics and tokenizer. */
+export interface LoadedPolicy {
   readonly engine: Engine;
   readonly policy: Policy;
 }
@@ -25,12 +25,12 @@ export interface RuntimeHandlers {
   readonly onError: (error: unknown) => void;
 }
 
-/** A loaded checkpoint connected to the node's topics: from `configure` to `cleanup`. */
+/** Connects a loaded checkpoint to the node's topics. Created by `configure`, closed by `cleanup`. */
 export class PolicyRuntime {
   /** With resolved topics. */
   readonly resolved: PolicyConfig;
   readonly #node: LifecycleNode;
-  readonly #loaded: Loaded;
+  readonly #loaded: LoadedPolicy;
   readonly #time: NodeTime;
   readonly #handlers: RuntimeHandlers;
   readonly #pipeline: Pipeline;
@@ -45,7 +45,7 @@ export class PolicyRuntime {
     node: LifecycleNode,
     config: PolicyConfig,
     resolved: PolicyConfig,
-    loaded: Loaded,
+    loaded: LoadedPolicy,
     time: NodeTime,
     handlers: RuntimeHandlers,
   ) {
@@ -98,7 +98,7 @@ export class PolicyRuntime {
     this.startPipeline();
   }
 
-  /** Starts the pipeline of an active node once the time is known: the ages of inputs count from then. */
+  /** Starts the pipeline if the node is active and the time is known. The ages of inputs count from then. */
   startPipeline(): void {
     if (this.#active && this.#time.known) this.#pipeline.activate(this.#time.now());
   }
@@ -145,11 +145,11 @@ export class PolicyRuntime {
   }
 }
 
-export async function closeLoaded({ engine, policy }: Loaded): Promise<void> {
+export async function closeLoaded({ engine, policy }: LoadedPolicy): Promise<void> {
   await Promise.all([engine.close(), policy.close()]);
 }
 
-/** `action`, with everything that it throws given to `onError`. */
+/** Wraps `action` so that everything it throws goes to `onError`. */
 export function guarded<T>(action: (value: T) => void, onError: (error: unknown) => void): (value: T) => void {
   return (value) => {
     try {

@@ -6,20 +6,21 @@ import type { LifecycleNode, LifecyclePublisher } from './rcl.js';
 /** How long a reliable subscriber may take to acknowledge the stop action, ns. */
 const FLUSH_TIMEOUT = 500_000_000n;
 
-interface Connected<Value> {
+/** A lifecycle publisher and the function that makes its messages. */
+interface OutputPublisher<Value> {
   readonly publisher: LifecyclePublisher;
   readonly build: (value: Value) => object;
 }
 
-/** The publishers of chunks and commands. Messages are dropped while inactive. */
+/** The publishers of chunks and commands. Messages are dropped while the publishers are inactive. */
 export class Publishers {
   readonly #node: LifecycleNode;
-  readonly #chunk: Connected<ActionChunk>;
-  readonly #commands: readonly Connected<Command>[];
+  readonly #chunk: OutputPublisher<ActionChunk>;
+  readonly #commands: readonly OutputPublisher<Command>[];
 
   /** @param config with topics as configured: rcl applies namespace and remapping. */
   constructor(node: LifecycleNode, config: PolicyConfig) {
-    const connect = <Value>({ type, topic, build }: PolicyOutput<Value, object>): Connected<Value> => ({
+    const connect = <Value>({ type, topic, build }: PolicyOutput<Value, object>): OutputPublisher<Value> => ({
       publisher: node.createLifecyclePublisher(type, topic),
       build,
     });

@@ -9,25 +9,25 @@ import {
 } from './rcl.js';
 
 /**
- * Everything that this package uses of rclnodejs beyond its documented API (its `types/`), with where rclnodejs 2.2.0
- * has it. No other file may. `test/unit/ros/rclnodejs-internals.test.ts` fails when the installed version lacks a member
- * or no longer calls it, since an override that nothing calls would be ignored silently.
+ * All uses of rclnodejs beyond its documented API (its `types/`), with the places in rclnodejs 2.2.0 that define them. No
+ * other file uses undocumented members. `test/unit/ros/rclnodejs-internals.test.ts` fails when the installed version lacks
+ * a member or no longer calls it, since an override that nothing calls would have no effect.
  */
 
 /** A class method that this file overrides. */
 export interface OverriddenMethod {
   readonly class: string;
   readonly method: string;
-  /** Of rclnodejs, where the class is declared. */
+  /** The file of rclnodejs that declares the class. */
   readonly file: string;
-  /** What upstream passes. */
+  /** The names of the parameters, as rclnodejs declares them. */
   readonly parameters: readonly string[];
-  /** A file and the text in it by which upstream calls the method. */
+  /** A file of rclnodejs that calls the method, and the text of the call. */
   readonly caller: readonly [file: string, text: string];
 }
 
 export const OVERRIDDEN_METHODS: readonly OverriddenMethod[] = [
-  // Takes what became ready and calls the callbacks of timers, subscriptions and services; called by the executor.
+  // Calls the callbacks of the timers, subscriptions and services that are ready; called by the executor.
   {
     class: 'Node',
     method: 'execute',
@@ -60,7 +60,7 @@ export const OVERRIDDEN_METHODS: readonly OverriddenMethod[] = [
     parameters: ['request', 'response'],
     caller: ['lib/lifecycle.js', 'this._onChangeState(request, response)'],
   },
-  // Public, but that `describe_parameters` calls it on the object that was declared is not documented.
+  // Public, but it is not documented that `describe_parameters` calls it on the declared object.
   {
     class: 'ParameterDescriptor',
     method: 'toMessage',
@@ -73,13 +73,13 @@ export const OVERRIDDEN_METHODS: readonly OverriddenMethod[] = [
 /** The module whose default export is the native binding. */
 export const NATIVE_MODULE = 'lib/native_loader.js';
 
-/** The function of the binding that is used, as src/rcl_node_bindings.cpp exports it. */
+/** The function of the native binding that this package calls; src/rcl_node_bindings.cpp exports it. */
 export const NATIVE_FUNCTION = 'getParameterOverrides';
 
 /** Written by `scripts/generate_messages.cjs` when message classes have been generated; index.js reads it. */
 export const GENERATED_MESSAGES = 'generated/generator.json';
 
-/** Where `NATIVE_MODULE` looks for the binding: one built here, then one that the package brings. */
+/** The files in which `NATIVE_MODULE` looks for the binding: the one built on this machine, then the package's prebuilt one. */
 export function bindingFiles(architecture: string, distro: string, ubuntuCodename: string): string[] {
   const prebuilt = `${distro}-${ubuntuCodename}-${architecture}-node-rclnodejs.node`;
   return ['build/Release/rclnodejs.node', `prebuilds/linux-${architecture}/${prebuilt}`];
@@ -126,11 +126,11 @@ type Internals = LifecycleNode & {
 export interface NodeHooks {
   /** Receives everything that a callback throws; in the executor it would abort the process. */
   readonly onError: (error: unknown) => void;
-  /** Which overrides apply to the node, of all that were given. Called by the constructor. */
+  /** Selects, from all overrides given, those that apply to the node. Called by the constructor. */
   readonly parameterOverrides: (fullyQualifiedName: string, given: readonly NodeOverrides[]) => readonly Override[];
-  /** Why a declared parameter may not be set so; undefined where it may. */
+  /** Returns the reason why a declared parameter must not be set to this value; undefined if it may be. */
   readonly rejectParameter: (node: LifecycleNode, parameter: Parameter) => string | undefined;
-  /** What `change_state` answers once the transition has run; a rejection is reported and never answered. */
+  /** Returns the `success` of the response to `change_state`. If the promise rejects, `onError` is called and no response is sent. */
   readonly transitionResult: (request: ChangeStateRequest, success: boolean) => boolean | Promise<boolean>;
 }
 
@@ -157,26 +157,26 @@ export function createHookedNode(rcl: Rcl, native: NativeRcl, name: string, hook
 
     override _validateParameters(parameters: readonly Parameter[], declareParameterMode = false): SetParametersResult {
       const reasons = declareParameterMode ? [] : parameters.map((parameter) => hooks.rejectParameter(this, parameter));
-      const reason = reasons.find((one) => one !== undefined);
+      const reason = reasons.find((text) => text !== undefined);
       if (reason !== undefined) return { successful: false, reason };
       return super._validateParameters(parameters, declareParameterMode);
     }
 
     override _onChangeState(request: ChangeStateRequest, response: ServiceResponse): void {
-      const answer = (success: boolean): void => response.send({ ...response.template, success });
+      const respond = (success: boolean): void => response.send({ ...response.template, success });
       try {
         super._onChangeState(request, {
           template: response.template,
           send: (sent) => {
             const { success } = sent as { success: boolean };
             const result = hooks.transitionResult(request, success);
-            if (typeof result === 'boolean') answer(result);
-            else result.then(answer, hooks.onError);
+            if (typeof result === 'boolean') respond(result);
+            else result.then(respond, hooks.onError);
           },
         });
       } catch (error) {
         hooks.onError(error);
-        answer(false);
+        respond(false);
       }
     }
   }
@@ -187,8 +187,8 @@ export function createHookedNode(rcl: Rcl, native: NativeRcl, name: string, hook
 }
 
 /**
- * Makes `describe_parameters` report a closed range for a number, and none where there is none. A range that is given to
- * rclnodejs's own descriptor is lost on the way to the message.
+ * Makes `describe_parameters` report `range`, both ends included, for a number; no range where it is undefined. rclnodejs
+ * does not copy a range that is given to its own descriptor into the message.
  */
 export function setRange(
   descriptor: ParameterDescriptor,

@@ -21,12 +21,12 @@ export async function runNode(argv: readonly string[]): Promise<number> {
   const signal = firstSignal();
   try {
     const node = new PolicyNode(rcl, native, argv);
-    const fault = new Promise<never>((_, reject) => {
+    const failure = new Promise<never>((_, reject) => {
       process.on('uncaughtException', reject);
       node.start().catch(reject);
     });
     try {
-      await Promise.race([signal, fault]);
+      await Promise.race([signal, failure]);
     } finally {
       await node.stop();
     }
@@ -38,29 +38,29 @@ export async function runNode(argv: readonly string[]): Promise<number> {
 }
 
 /**
- * Under `ros2 launch` one Ctrl-C sends two signals, one from the terminal and one from launch. Signals count as one until the
- * event loop has run a timer of `TURN_MS` this many times; elapsed time would not do, since publishing the stop action may
- * block the event loop for a second.
+ * Under `ros2 launch` one Ctrl-C sends two signals, one from the terminal and one from launch. A second signal counts as a
+ * duplicate until a timer of `TIMER_MS` has fired more than this many times. Elapsed time would not work: publishing the
+ * stop action may block the event loop for a second, and the duplicate is handled only after that.
  */
-const TURNS = 10;
-const TURN_MS = 100;
+const DUPLICATE_TIMER_CALLS = 10;
+const TIMER_MS = 100;
 
-/** Resolves at the first SIGINT or SIGTERM. A later one that is not its duplicate kills the process. */
+/** Resolves at the first SIGINT or SIGTERM. A later one that is not a duplicate kills the process. */
 function firstSignal(): Promise<void> {
   return new Promise((resolve) => {
-    let turns = 0;
+    let timerCalls = 0;
     let timer: NodeJS.Timeout | undefined;
     for (const name of ['SIGINT', 'SIGTERM'] as const) {
       process.on(name, () => {
-        timer ??= setInterval(() => turns++, TURN_MS).unref();
-        if (turns > TURNS) process.kill(process.pid, 'SIGKILL');
+        timer ??= setInterval(() => timerCalls++, TIMER_MS).unref();
+        if (timerCalls > DUPLICATE_TIMER_CALLS) process.kill(process.pid, 'SIGKILL');
         resolve();
       });
     }
   });
 }
 
-/** The error of a failed `rcl.init`: its first line without the locations in rcl's sources. */
+/** The error of a failed `rcl.init`: the first line of rcl's message, without locations in rcl's sources. */
 export function initFailure(message: string): Pi05Error {
   const [line = ''] = message.split('\n');
   const reason = line.replace(/,? at [^ ,]+:\d+/g, '').replace(/[. ]+$/, '');

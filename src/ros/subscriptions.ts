@@ -64,7 +64,7 @@ export function subscribe(
 }
 
 /**
- * Subscribes to `/clock`. Only the newest time is kept; in lock-step all are.
+ * Subscribes to `/clock`. The queue keeps only the newest time; in lock-step it keeps all.
  * @param onTime called with each time, ns. @param onError called with anything that decoding or `onTime` throws.
  */
 export function subscribeClock(

@@ -54,7 +54,7 @@ describe('statuses', () => {
     });
   });
 
-  test('each_fault_belongs_to_one_status_and_the_worst_one_is_its_message', () => {
+  test('each_fault_belongs_to_one_status_and_the_most_severe_one_is_its_message', () => {
     const faults = [
       new Pi05Error('ENGINE_FAILED', 'failed'),
       new Pi05Error('ENGINE_LATE', 'late'),
@@ -105,20 +105,20 @@ describe('statuses', () => {
 });
 
 describe('mergeRecent', () => {
-  const [before, now] = [new RecentEvents(), new RecentEvents()];
-  before.refusal = refusal;
-  before.faults.set('TICK_LATE', new Pi05Error('TICK_LATE', 'first'));
-  before.faults.set('ENGINE_LATE', new Pi05Error('ENGINE_LATE', 'late'));
-  now.faults.set('TICK_LATE', new Pi05Error('TICK_LATE', 'again'));
+  const [previous, current] = [new RecentEvents(), new RecentEvents()];
+  previous.refusal = refusal;
+  previous.faults.set('TICK_LATE', new Pi05Error('TICK_LATE', 'first'));
+  previous.faults.set('ENGINE_LATE', new Pi05Error('ENGINE_LATE', 'late'));
+  current.faults.set('TICK_LATE', new Pi05Error('TICK_LATE', 'again'));
 
-  test('a_refusal_of_the_second_before_still_counts_until_there_is_a_newer_one', () => {
-    expect(mergeRecent(before, now).refusal).toBe(refusal);
+  test('a_refusal_of_the_previous_second_counts_until_there_is_a_newer_one', () => {
+    expect(mergeRecent(previous, current).refusal).toBe(refusal);
     const newer = new Refusal('JOINT_COUNT', 'Expected 8', '/joint_states');
-    expect(mergeRecent(before, Object.assign(new RecentEvents(), { refusal: newer })).refusal).toBe(newer);
-    expect(mergeRecent(now, new RecentEvents()).refusal).toBeUndefined();
+    expect(mergeRecent(previous, Object.assign(new RecentEvents(), { refusal: newer })).refusal).toBe(newer);
+    expect(mergeRecent(current, new RecentEvents()).refusal).toBeUndefined();
   });
 
   test('each_fault_is_included_once_with_its_last_sentence', () => {
-    expect(mergeRecent(before, now).faults.map(({ message }) => message)).toEqual(['again', 'late']);
+    expect(mergeRecent(previous, current).faults.map(({ message }) => message)).toEqual(['again', 'late']);
   });
 });

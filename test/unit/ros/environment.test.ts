@@ -11,6 +11,6 @@ test('a_shell_without_ros_is_rejected_with_the_remedy_in_one_sentence', () => {
   );
 });
 
-test('a_sourced_ros_is_enough', () => {
+test('a_shell_with_a_sourced_ros_is_accepted', () => {
   expect(() => checkEnvironment({ AMENT_PREFIX_PATH: '/opt/ros/jazzy', ROS_DISTRO: 'jazzy' })).not.toThrow();
 });

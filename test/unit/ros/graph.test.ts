@@ -6,7 +6,7 @@ const OUTPUTS = [{ name: 'arm', topic: '/arm/commands', type: 'float64_multi_arr
 const COMMANDS = 'std_msgs/msg/Float64MultiArray';
 const STATE = 'sensor_msgs/msg/JointState';
 
-/** A graph of publishers, each `[topic, type, node]`, in which this node is /left/policy_node. */
+/** The faults of /left/policy_node in a graph with these publishers, each `[topic, type, node]`, and nodes. */
 function faults(publishers: readonly (readonly [string, string, string])[], nodes = ['/left/policy_node', '/camera']) {
   const split = (path: string) => ({
     namespace: path.slice(0, Math.max(1, path.lastIndexOf('/'))),
@@ -17,11 +17,11 @@ function faults(publishers: readonly (readonly [string, string, string])[], node
     getNodeNamesAndNamespaces: () => nodes.map(split),
     getPublishersInfoByTopic: (topic: string) =>
       publishers
-        .filter(([on]) => on === topic)
-        .map(([, topic_type, by]) => ({
+        .filter(([publishedTopic]) => publishedTopic === topic)
+        .map(([, topic_type, publisher]) => ({
           topic_type,
-          node_name: split(by).name,
-          node_namespace: split(by).namespace,
+          node_name: split(publisher).name,
+          node_namespace: split(publisher).namespace,
         })),
   };
   return graphFaults(graph, robot({ outputs: OUTPUTS })).map(String);
@@ -30,7 +30,7 @@ function faults(publishers: readonly (readonly [string, string, string])[], node
 const OWN = ['/arm/commands', COMMANDS, '/left/policy_node'] as const;
 
 describe('graphFaults', () => {
-  test('a_node_with_a_unique_name_and_its_own_command_topics_has_none', () => {
+  test('a_node_with_a_unique_name_and_its_own_command_topics_has_no_faults', () => {
     const inputs = [
       ['exterior/image_raw', 'sensor_msgs/msg/Image', '/camera'],
       ['joint_states', STATE, '/arm'],
@@ -56,7 +56,7 @@ describe('graphFaults', () => {
     ]);
   });
 
-  test('publishers_of_another_type_than_the_subscriptions_are_named', () => {
+  test('publishers_whose_type_differs_from_the_subscription_are_named', () => {
     const compressed = 'sensor_msgs/msg/CompressedImage';
     expect(faults([OWN, ['wrist/image_raw', compressed, '/camera'], ['prompt', STATE, '/x']])).toEqual([
       `TOPIC_TYPE: Expected sensor_msgs/msg/Image on wrist/image_raw, received publishers of ${compressed}`,

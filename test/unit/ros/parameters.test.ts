@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 
 import { rejectChange, overridesFor, plainValues } from '../../../src/ros/parameters.js';
 
+/** The override of the string parameter `x` for one node name or pattern. */
 const entry = (name: string, value: unknown) => ({ name, parameters: [{ name: 'x', type: 4, value }] });
 
 describe('overridesFor', () => {
@@ -17,7 +18,7 @@ describe('overridesFor', () => {
     ['/*', false],
     ['other_node', false],
     ['policy', false],
-  ])('the_name_%s_applies_to_/left/policy_node_%s', (pattern, applies) => {
+  ])('whether_the_pattern_%s_applies_to_/left/policy_node: %s', (pattern, applies) => {
     expect(overridesFor('/left/policy_node', [entry(pattern, 'a')]).has('x')).toBe(applies);
   });
 
@@ -39,7 +40,7 @@ test.each([
   ['true', 1, true],
   ['"15.0"', 4, '15.0'],
   ['20.0', 3, 15],
-])('a_double_of_a_file_does_not_hide_%s_of_the_command_line', (text, type, value) => {
+])('%s_on_the_command_line_wins_over_a_double_in_a_file', (text, type, value) => {
   const entries = [{ name: '/**', parameters: [{ name: 'rate', type: 3, value: 15 }] }];
   expect(overridesFor('/policy_node', entries, ['-p', `rate:=${text}`]).get('rate')).toEqual({
     name: 'rate',
@@ -84,13 +85,16 @@ describe('rejectChange', () => {
     getParameterDescriptor: (name: string) => ({ readOnly: name === 'seed' }) as never,
   };
 
+  test('a_new_string_for_the_prompt_is_allowed', () => {
+    expect(rejectChange(node, { name: 'prompt', type: 4, value: 'x' })).toBeUndefined();
+  });
+
   test.each([
-    ['prompt', 4, 'x', undefined],
     ['prompt', 2, 5n, 'Expected a string for prompt, received an integer'],
     ['prompt', 0, undefined, 'Expected a string for prompt, received its deletion'],
     ['seed', 2, 5n, 'Expected no change of seed, which is read-only: set it in the parameter file'],
     ['promt', 4, 'x', 'Expected a parameter of this node, received promt'],
-  ])('%s_of_type_%s', (name, type, value, fault) => {
-    expect(rejectChange(node, { name, type, value })).toBe(fault);
+  ])('a_change_of_%s_to_type_%d_is_rejected_with_the_reason', (name, type, value, reason) => {
+    expect(rejectChange(node, { name, type, value })).toBe(reason);
   });
 });

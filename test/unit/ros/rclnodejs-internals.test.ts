@@ -37,8 +37,8 @@ function methodParameters(source: string, className: string, name: string): stri
 function missingMembers(root: string): string[] {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   const source = (file: string): string => (existsSync(join(root, file)) ? readFileSync(join(root, file), 'utf8') : '');
-  const expected = (what: string, file: string, received: string): string =>
-    `Expected ${what} in ${file} of rclnodejs ${version}, received ${received}: see src/ros/rclnodejs-internals.ts`;
+  const expected = (member: string, file: string, received: string): string =>
+    `Expected ${member} in ${file} of rclnodejs ${version}, received ${received}: see src/ros/rclnodejs-internals.ts`;
   const sentences: string[] = [];
   for (const { class: className, method, file, parameters, caller } of OVERRIDDEN_METHODS) {
     const signature = `${className}.${method}(${parameters.join(', ')})`;
@@ -76,7 +76,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(copy, { recursive: true }));
 
-/** What is missing where `text` is `replacement` in one file of the copy. */
+/** The members missing in the copy when `text` is replaced in one of its files. */
 function missingWith(file: string, text: string, replacement: string): string[] {
   const path = join(copy, file);
   const source = readFileSync(path, 'utf8');

@@ -16,6 +16,6 @@ test.each([
     'Failed to get logging directory, at /src/rcl_logging_spdlog.cpp:138',
     'ENVIRONMENT: Expected ROS to start, but it failed to get logging directory',
   ],
-])('rcl_cannot_start_because_%s', (message, sentence) => {
+])('a_failed_init_is_one_sentence_without_source_locations: %s', (message, sentence) => {
   expect(initFailure(message).toString()).toBe(sentence);
 });

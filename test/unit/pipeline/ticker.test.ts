@@ -2,12 +2,11 @@ import { describe, expect, test } from '@jest/globals';
 
 import { SimulatedTicker } from '../../../src/pipeline/ticker.js';
 import { tickPeriod } from '../../../src/time.js';
-import { NodeTime } from '../../../src/ros/clock.js';
+import { SECOND } from './robot.js';
 
-const SECOND = 1_000_000_000n;
 const PERIOD = tickPeriod(15);
 
-/** Runs a ticker over times; returns [time, lateness] of each tick. */
+/** The ticks of a ticker that receives these clock times: [time, lateness] of each, ns. */
 function ticks(period: bigint, times: readonly bigint[]): (readonly [bigint, bigint])[] {
   const seen: (readonly [bigint, bigint])[] = [];
   const ticker = new SimulatedTicker(period, (now, lateness) => seen.push([now, lateness]));
@@ -17,7 +16,7 @@ function ticks(period: bigint, times: readonly bigint[]): (readonly [bigint, big
 }
 
 describe('SimulatedTicker', () => {
-  test('the_first_time_is_a_tick_and_then_one_comes_every_period', () => {
+  test('the_first_time_is_a_tick_and_one_follows_every_period', () => {
     const times = Array.from({ length: 300 }, (_, i) => SECOND + (BigInt(i) * SECOND) / 300n);
     const seen = ticks(PERIOD, times);
     expect(seen).toHaveLength(15);
@@ -39,7 +38,7 @@ describe('SimulatedTicker', () => {
     ]);
   });
 
-  test('ticks_that_were_missed_are_left_out', () => {
+  test('missed_ticks_are_skipped', () => {
     expect(ticks(100n, [0n, 350n, 399n, 400n])).toEqual([
       [0n, 0n],
       [350n, 250n],
@@ -47,11 +46,11 @@ describe('SimulatedTicker', () => {
     ]);
   });
 
-  test('a_clock_that_goes_back_ticks_at_once_and_restarts_the_schedule', () => {
+  test('a_clock_that_goes_back_ticks_at_once_and_later_ticks_are_counted_from_its_new_time', () => {
     expect(ticks(100n, [1000n, 1050n, 10n, 60n, 110n]).map(([now]) => now)).toEqual([1000n, 10n, 110n]);
   });
 
-  test('in_lockstep_every_new_time_is_one_tick_and_a_repeated_one_is_none', () => {
+  test('in_lockstep_every_new_time_is_one_tick_and_a_repeated_time_is_none', () => {
     expect(ticks(0n, [5n, 5n, 6n, 900n])).toEqual([
       [5n, 0n],
       [6n, 0n],
@@ -59,7 +58,7 @@ describe('SimulatedTicker', () => {
     ]);
   });
 
-  test('nothing_ticks_before_the_start_or_after_the_stop', () => {
+  test('there_is_no_tick_before_the_start_or_after_the_stop', () => {
     const seen: bigint[] = [];
     const ticker = new SimulatedTicker(100n, (now) => seen.push(now));
     ticker.advance(1n);
@@ -68,28 +67,5 @@ describe('SimulatedTicker', () => {
     ticker.stop();
     ticker.advance(500n);
     expect(seen).toEqual([2n]);
-  });
-});
-
-describe('NodeTime', () => {
-  test('counts_how_long_the_clock_has_brought_no_new_time', () => {
-    let steady = 5n * SECOND;
-    const time = new NodeTime({} as never, true, () => steady);
-    steady += SECOND;
-    expect(time.unchangedFor).toBe(SECOND);
-    time.set(7n);
-    expect(time.unchangedFor).toBe(0n);
-    steady += 2n * SECOND;
-    time.set(7n);
-    expect(time.unchangedFor).toBe(2n * SECOND);
-    time.set(8n);
-    expect(time.unchangedFor).toBe(0n);
-  });
-
-  test('the_system_clock_always_advances', () => {
-    let steady = 0n;
-    const time = new NodeTime({} as never, false, () => steady);
-    steady += SECOND;
-    expect(time.unchangedFor).toBe(0n);
   });
 });
