@@ -11,7 +11,7 @@ const yaml = /```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
 
 let directory: string;
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'pi05-six-'));
+  directory = mkdtempSync(join(tmpdir(), 'pi05-custom-robot-'));
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
@@ -21,7 +21,7 @@ function load(text: string): PolicyConfig {
 }
 
 describe('docs/custom-robot.md', () => {
-  test('its_file_is_a_robot_of_two_cameras_and_seven_joints', () => {
+  test('its_parameter_file_describes_a_robot_with_two_cameras_and_seven_joints', () => {
     const { cameras, state, action, outputs } = load(yaml);
     expect(cameras.map(({ name, rotate }) => [name, rotate])).toEqual([
       ['overhead', 0],

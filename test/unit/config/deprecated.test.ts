@@ -40,7 +40,7 @@ test('other_values_and_parameters_stay_as_they_are_without_a_warning', () => {
   expect(replaceDeprecated(flat, warn)).toEqual(flat);
 });
 
-test('every_new_name_is_a_legal_value_and_no_old_one_is', () => {
+test('every_new_name_is_a_valid_value_and_no_old_name_is', () => {
   const rows = Object.entries(DEPRECATED_VALUES);
   expect(rows.length).toBeGreaterThan(0);
   for (const [pattern, renamed] of rows) {

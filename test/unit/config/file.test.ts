@@ -75,7 +75,7 @@ describe('values have the types that ROS gives them', () => {
 });
 
 describe('a parameter file', () => {
-  test('may_nest_keys_or_dot_them', () => {
+  test('may_have_nested_keys_and_keys_with_dots', () => {
     expect(read('/**:\n  ros__parameters:\n    a:\n      b: 1\n      c.d: 2\n    a.e: 3\n')).toEqual({
       'a.b': 1n,
       'a.c.d': 2n,
@@ -92,7 +92,7 @@ describe('a parameter file', () => {
     expect(read('robot:\n  policy_node:\n    ros__parameters:\n      a: 1\n')).toEqual({ a: 1n });
   });
 
-  test('applies_in_its_own_order_and_leaves_other_nodes_out', () => {
+  test('applies_its_entries_in_order_and_ignores_other_nodes', () => {
     const text =
       '/**:\n  ros__parameters: {a: 1, b: 1}\nother:\n  ros__parameters: {a: 9}\npolicy_node:\n  ros__parameters: {a: 2}\n';
     expect(read(text)).toEqual({ a: 2n, b: 1n });
@@ -110,7 +110,7 @@ describe('a parameter file', () => {
   });
 
   test.each<[string, string, RegExp]>([
-    ['is_no_YAML', '/**: {ros__parameters: {', /^CONFIG_FILE: Expected YAML in .*robot\.yaml, received: /],
+    ['is_not_YAML', '/**: {ros__parameters: {', /^CONFIG_FILE: Expected YAML in .*robot\.yaml, received: /],
     ['gives_a_key_twice', '/**:\n  ros__parameters:\n    a: 1\n    a: 2\n', /^CONFIG_FILE: Expected YAML in .*unique/],
     ['is_empty', '', /^CONFIG_FILE: Expected parameters for policy_node .* received none$/],
     ['is_of_another_node', 'other:\n  ros__parameters: {a: 1}\n', /^CONFIG_FILE: Expected parameters for policy_node/],
@@ -122,7 +122,7 @@ describe('a parameter file', () => {
       /^CONFIG_FILE: Expected values of one type in a list at .* line 1$/,
     ],
     [
-      'has_a_name_that_is_a_boolean',
+      'has_a_name_that_YAML_reads_as_a_boolean',
       '/**: {ros__parameters: {a: [x, y]}}',
       /^CONFIG_FILE: Expected values of one type in a list \(y unquoted: a boolean\) at .* line 1$/,
     ],
@@ -148,7 +148,7 @@ describe('a parameter file', () => {
   });
 });
 
-describe('the configurations that ship', () => {
+describe('the presets', () => {
   const load = (name: string): ReturnType<typeof configFromFile> => {
     try {
       return configFromFile(join(packageRoot, 'configs', name));

@@ -4,8 +4,8 @@ import { configFromParameters, parameterDescriptors } from '../../../src/config/
 import type { ProblemsError } from '../../../src/config/problems.js';
 import { SCHEMA } from '../../../src/config/schema.js';
 
-/** The smallest configuration that is legal. */
-const LEAST: Readonly<Record<string, unknown>> = {
+/** The smallest valid configuration. */
+const MINIMAL: Readonly<Record<string, unknown>> = {
   checkpoint: '/checkpoint',
   control_rate: 15,
   'schedule.replan_steps': 8n,
@@ -19,7 +19,7 @@ const LEAST: Readonly<Record<string, unknown>> = {
 };
 
 function configWith(changes: Readonly<Record<string, unknown>> = {}): PolicyConfig {
-  const entries = Object.entries({ ...LEAST, ...changes }).filter(([, value]) => value !== undefined);
+  const entries = Object.entries({ ...MINIMAL, ...changes }).filter(([, value]) => value !== undefined);
   return configFromParameters(new Map(entries));
 }
 
@@ -33,7 +33,7 @@ function problemsWith(changes: Readonly<Record<string, unknown>>): string[] {
 }
 
 describe('a configuration', () => {
-  test('has_the_declared_defaults_and_nanoseconds', () => {
+  test('has_the_declared_defaults_and_durations_in_nanoseconds', () => {
     expect(configWith()).toEqual({
       checkpoint: '/checkpoint',
       assetId: '',
@@ -114,7 +114,7 @@ describe('a configuration', () => {
     expect(action.joints[0]?.name).toBe('left/a.b');
   });
 
-  test('leaves_what_belongs_to_ROS_alone', () => {
+  test('may_contain_parameters_that_belong_to_ROS', () => {
     expect(
       problemsWith({
         use_sim_time: true,
@@ -124,14 +124,14 @@ describe('a configuration', () => {
     ).toEqual([]);
   });
 
-  test('takes_the_names_as_ROS_gives_arrays_of_other_kinds', () => {
+  test('rejects_a_list_of_integers_for_a_list_of_names', () => {
     expect(problemsWith({ 'state.joints': [1n] })).toEqual([
       'CONFIG_TYPE: Expected a list of strings for state.joints, received the list [1]',
     ]);
   });
 });
 
-describe('each parameter alone', () => {
+describe('a single parameter', () => {
   test.each<[string, Record<string, unknown>, string]>([
     [
       'an_integer_for_a_double',
@@ -164,33 +164,37 @@ describe('each parameter alone', () => {
       'CONFIG_TYPE: Expected a list of strings for cameras.names, received the string "front" (write [front])',
     ],
     [
-      'nothing_where_there_is_no_default',
+      'no_value_for_a_parameter_without_default',
       { checkpoint: undefined },
       'CONFIG_TYPE: Expected a string for checkpoint, received nothing',
     ],
     [
-      'an_empty_text',
+      'an_empty_string',
       { checkpoint: '' },
       'CONFIG_RANGE: Expected a text that is not empty for checkpoint, received ""',
     ],
-    ['another_choice', { backend: 'gpu' }, 'CONFIG_RANGE: Expected one of auto, cpu, cuda for backend, received "gpu"'],
     [
-      'another_slot',
+      'an_unknown_choice',
+      { backend: 'gpu' },
+      'CONFIG_RANGE: Expected one of auto, cpu, cuda for backend, received "gpu"',
+    ],
+    [
+      'an_unknown_slot',
       { 'cameras.front.slot': 'base' },
       'CONFIG_RANGE: Expected one of base_0_rgb, left_wrist_0_rgb, right_wrist_0_rgb for cameras.front.slot, received "base"',
     ],
     [
-      'too_little',
+      'a_number_below_its_range',
       { 'schedule.replan_steps': 0n },
       'CONFIG_RANGE: Expected a number at least 1 and at most 10000 (ticks) for schedule.replan_steps, received 0',
     ],
     [
-      'what_must_be_above_0',
+      'a_0_for_a_number_that_must_be_above_0',
       { control_rate: 0 },
       'CONFIG_RANGE: Expected a number above 0 and at most 1000 (Hz) for control_rate, received 0.0',
     ],
     [
-      'no_number',
+      'NaN_for_a_number_with_a_range',
       { control_rate: NaN },
       'CONFIG_RANGE: Expected a number above 0 and at most 1000 (Hz) for control_rate, received .nan',
     ],
@@ -205,12 +209,12 @@ describe('each parameter alone', () => {
       "CONFIG_RANGE: Expected a finite number (joint's own) for state.j1.offset, received -.inf",
     ],
     [
-      'a_threshold_that_is_no_number',
+      'NaN_for_a_threshold',
       { 'action.j1.binarize': NaN },
       'CONFIG_RANGE: Expected a finite number for action.j1.binarize, received .nan',
     ],
     [
-      'a_limit_that_is_no_number',
+      'NaN_for_a_limit',
       { 'action.j1.lower': NaN },
       'CONFIG_RANGE: Expected a number (rad or m) for action.j1.lower, received .nan',
     ],
@@ -219,9 +223,9 @@ describe('each parameter alone', () => {
       { 'cameras.names': ['front', ''] },
       'CONFIG_RANGE: Expected names that are not empty for cameras.names, received ["front", ""]',
     ],
-  ])('%s', (_, changes, sentence) => expect(problemsWith(changes)).toEqual([sentence]));
+  ])('%s_is_one_problem', (_, changes, sentence) => expect(problemsWith(changes)).toEqual([sentence]));
 
-  test('an_unknown_key_names_the_nearest', () => {
+  test('an_unknown_key_is_reported_with_the_nearest_known_one', () => {
     const unknown = {
       'schedule.replansteps': 8n,
       'state.j1.ofset': 1,
@@ -243,13 +247,13 @@ describe('each parameter alone', () => {
   });
 
   test('names_the_file_and_line_where_it_was_given', () => {
-    const flat = new Map(Object.entries({ ...LEAST, threads: 1.5 }));
+    const flat = new Map(Object.entries({ ...MINIMAL, threads: 1.5 }));
     expect(() => configFromParameters(flat, (name) => `robot.yaml line ${String(name.length)}`)).toThrow(
       'Expected an integer for threads, received the double 1.5 in robot.yaml line 7',
     );
   });
 
-  test('all_problems_come_at_once_with_their_codes', () => {
+  test('all_problems_are_reported_at_once_with_their_codes', () => {
     let error: unknown;
     try {
       configWith({ checkpoint: undefined, backend: 'gpu', promt: 'go', 'state.j1.source': 'speed' });
@@ -265,17 +269,17 @@ describe('each parameter alone', () => {
     ]);
   });
 
-  test('a_list_that_is_wrong_does_not_make_its_members_unknown', () => {
+  test('a_list_of_the_wrong_type_does_not_make_the_parameters_of_its_members_unknown', () => {
     expect(problemsWith({ 'cameras.names': 'front' }).length).toBe(1);
   });
 });
 
 describe('the ROS declarations', () => {
-  const overrides = new Map<string, unknown>(Object.entries({ ...LEAST, 'action.j1.binarize': 0.5 }));
+  const overrides = new Map<string, unknown>(Object.entries({ ...MINIMAL, 'action.j1.binarize': 0.5 }));
   const declared = parameterDescriptors(overrides);
   const find = (name: string): object | undefined => declared.find((parameter) => parameter.name === name);
 
-  test('are_concrete_and_each_once', () => {
+  test('have_concrete_names_without_duplicates', () => {
     const names = declared.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
     expect(names.filter((name) => name.includes('<'))).toEqual([]);
@@ -303,7 +307,7 @@ describe('the ROS declarations', () => {
     expect(find('action.j2.binarize')).toBeUndefined();
   });
 
-  test('every_default_is_legal', () => {
+  test('have_valid_defaults_and_texts_that_end_with_a_full_stop', () => {
     const { cameras, action } = configWith();
     expect(cameras.length + action.joints.length).toBe(3);
     for (const declaration of Object.values(SCHEMA)) expect(declaration.doc).toMatch(/\.$/);

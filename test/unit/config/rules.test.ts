@@ -37,7 +37,7 @@ function problemsWith(changes: Readonly<Record<string, unknown>>): string[] {
   return [];
 }
 
-test('the_base_of_these_tests_breaks_no_rule', () => expect(problemsWith({})).toEqual([]));
+test('the_configuration_that_these_tests_change_breaks_no_rule', () => expect(problemsWith({})).toEqual([]));
 
 describe('rejects', () => {
   test.each<[string, Record<string, unknown>, string[]]>([
@@ -84,17 +84,17 @@ describe('rejects', () => {
       ['CONFIG_RANGE: Expected one or more names in state.joints with state.mode joints, received none'],
     ],
     [
-      'readings_in_the_wrong_order',
+      'state_limits_in_the_wrong_order',
       { 'state.j1.lower': 1, 'state.j1.upper': -1 },
       ['CONFIG_RANGE: Expected state.j1.lower below its upper, received 1 and -1'],
     ],
     [
-      'limits_in_the_wrong_order',
+      'action_limits_in_the_wrong_order',
       { 'action.j1.lower': 1, 'action.j1.upper': 1 },
       ['CONFIG_RANGE: Expected lower below upper for j1, received 1 and 1'],
     ],
     [
-      'a_gripper_that_would_keep_moving',
+      'a_gripper_with_velocity_commands',
       { 'action.grip.kind': 'velocity', 'outputs.hand.type': 'float64_multi_array' },
       [
         'CONFIG_RANGE: Expected kind position or delta for the gripper grip, whose last command is kept, received velocity',
@@ -120,33 +120,33 @@ describe('rejects', () => {
       ],
     ],
     [
-      'a_position_that_could_not_be_held',
+      'a_position_command_for_a_joint_that_is_not_measured',
       { 'action.j2.kind': 'position', 'state.joints': ['j1', 'grip'] },
       ['CONFIG_RANGE: Expected the position of j2 in the state, since the stop action holds it, received none'],
     ],
     [
-      'position_limits_of_a_velocity_that_nobody_measures',
+      'position_limits_of_a_velocity_joint_that_is_not_measured',
       { 'state.joints': ['j2', 'grip'], 'action.j1.upper': 1 },
       [
         'CONFIG_RANGE: Expected the position of j1 in the state, since position limits stop its velocity, received none',
       ],
     ],
     [
-      'velocities_as_positions_of_a_joint_that_nobody_measures',
+      'integrated_velocities_of_a_joint_that_is_not_measured',
       { 'outputs.arm.type': 'joint_trajectory', 'action.j1.max_velocity': 2, 'state.joints': ['j2', 'grip'] },
       [
         'CONFIG_RANGE: Expected the position of j1 in the state, since its velocity is integrated from there, received none',
       ],
     ],
     [
-      'velocities_as_positions_of_a_joint_whose_velocity_is_the_state',
+      'integrated_velocities_of_a_joint_whose_velocity_is_the_state',
       { 'outputs.arm.type': 'joint_trajectory', 'action.j1.max_velocity': 2, 'state.j1.source': 'velocity' },
       [
         'CONFIG_RANGE: Expected the position of j1 in the state, since its velocity is integrated from there, received its velocity',
       ],
     ],
     [
-      'velocities_as_positions_that_may_run_ahead_without_end',
+      'integrated_velocities_without_a_finite_max_velocity',
       { 'outputs.arm.type': 'joint_trajectory' },
       [
         'CONFIG_RANGE: Expected a finite max_velocity for j1, which limits how far its integrated position may lead the measured one, received Infinity',
@@ -205,7 +205,7 @@ describe('allows', () => {
   });
 });
 
-test('a_rule_is_silent_about_a_parameter_with_a_problem_of_its_own', () => {
+test('rules_skip_parameters_that_already_have_a_problem', () => {
   expect(problemsWith({ 'cameras.wrist.slot': 'base', 'action.j1.lower': 5n })).toEqual([
     'CONFIG_RANGE: Expected one of base_0_rgb, left_wrist_0_rgb, right_wrist_0_rgb for cameras.wrist.slot, received "base"',
     'CONFIG_TYPE: Expected a double for action.j1.lower, received the integer 5 (write 5.0)',

@@ -16,12 +16,12 @@ describe('scale and offset', () => {
 });
 
 describe("Interbotix's gripper", () => {
-  test('its_motor_is_level_where_horn_arm_and_finger_are_a_right_triangle', () => {
+  test('its_motor_is_at_0_where_horn_arm_and_finger_form_a_right_triangle', () => {
     const finger = Math.sqrt(0.036 ** 2 - 0.022 ** 2);
     expect(toModel(finger, GRIPPER)).toBeCloseTo(0, 12);
     expect(toRobot(0, GRIPPER)).toBeCloseTo(finger, 15);
   });
-  test('it_is_stretched_and_folded_at_the_sum_and_the_difference_of_horn_and_arm', () => {
+  test('its_ends_are_at_the_sum_and_the_difference_of_the_lengths_of_horn_and_arm', () => {
     expect(toModel(0.058, GRIPPER)).toBeCloseTo(Math.PI / 2, 6);
     expect(toModel(0.014, GRIPPER)).toBeCloseTo(-Math.PI / 2, 6);
     expect(toRobot(Math.PI / 2, GRIPPER)).toBeCloseTo(0.058, 15);
@@ -30,14 +30,16 @@ describe("Interbotix's gripper", () => {
   test.each([
     [0.07, Math.PI / 2],
     [0.01, -Math.PI / 2],
-  ])('a_finger_at_%d_m_is_beyond_what_it_can_reach', (finger, angle) => expect(toModel(finger, GRIPPER)).toBe(angle));
-  test('out_undoes_in', () => {
+  ])('a_finger_at_%d_m_which_it_cannot_reach_gives_the_angle_of_the_nearest_end', (finger, angle) =>
+    expect(toModel(finger, GRIPPER)).toBe(angle),
+  );
+  test('toRobot_is_the_inverse_of_toModel', () => {
     const units = { ...GRIPPER, scale: 1.082, offset: 0.5476 };
     for (let finger = 0.015; finger < 0.0575; finger += 0.0005) {
       expect(toRobot(toModel(finger, units), units)).toBeCloseTo(finger, 12);
     }
   });
-  test('is_another_unit_than_none', () => {
+  test('differs_from_units_without_a_transform', () => {
     expect(sameUnits(GRIPPER, { ...GRIPPER })).toBe(true);
     expect(sameUnits(GRIPPER, linear(1, 0))).toBe(false);
   });

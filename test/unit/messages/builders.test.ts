@@ -21,13 +21,13 @@ describe('chunkTrajectory', () => {
     ]);
   });
 
-  test('positions_alone_leave_velocities_empty', () => {
+  test('a_chunk_of_positions_has_no_velocities', () => {
     const [, last] = chunkTrajectory(chunk, [false, false]).points;
     expect([...(last?.positions ?? [])]).toEqual([3, 4]);
     expect(last?.velocities).toHaveLength(0);
   });
 
-  test('where_kinds_are_mixed_a_joint_without_such_a_value_has_NaN', () => {
+  test('with_both_kinds_each_array_has_NaN_for_joints_of_the_other_kind', () => {
     const [first] = chunkTrajectory(chunk, [true, false]).points;
     expect([...(first?.positions ?? [])]).toEqual([NaN, 2]);
     expect([...(first?.velocities ?? [])]).toEqual([1, NaN]);

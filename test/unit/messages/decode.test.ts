@@ -57,7 +57,7 @@ describe.each(SERIALIZERS)('bytes written by %s', (serializer) => {
     ['positions_only', ['a', 'bc'], [1.5, 2.5], [], []],
     ['efforts_only', ['abcde'], [], [], [7.25]],
     ['empty', [], [], [], []],
-  ])('joint states with %s values keep their arrays apart', (name, names, position, velocity, effort) => {
+  ])('joint states with %s values have each array in its own field', (name, names, position, velocity, effort) => {
     expect(decodeJointState(bytes(`joints_${name}`, serializer), 'joints')).toEqual({
       stamp: STAMP,
       name: names,
@@ -83,7 +83,7 @@ test('pixels_are_a_view_on_the_message_even_inside_a_larger_buffer', () => {
   expect(data).toEqual(decodeImage(message, 'camera').data);
 });
 
-test('a_message_starting_at_any_address_reads_the_same', () => {
+test('a_message_at_any_address_decodes_to_the_same_values', () => {
   const message = bytes('joints_full', 'rosbags');
   const expected = decodeJointState(message, 'joints');
   for (let shift = 0; shift < 8; shift++) {
@@ -93,14 +93,14 @@ test('a_message_starting_at_any_address_reads_the_same', () => {
   }
 });
 
-/** Cut short inside a larger buffer, so that reading past the end would find bytes there. */
+/** The message cut at every length, inside a larger buffer, so that reading past the end would find bytes there. */
 function truncations(message: Uint8Array): Uint8Array[] {
   const pool = new Uint8Array(message.length + 4096).fill(1);
   pool.set(message);
   return Array.from({ length: message.length }, (_, length) => pool.subarray(0, length));
 }
 
-describe.each(['rosbags', 'rosbags_be'])('messages of %s cut short at every byte', (serializer) => {
+describe.each(['rosbags', 'rosbags_be'])('messages written by %s and cut at every byte', (serializer) => {
   test.each([
     ['image', decodeImage, 'IMAGE_DATA'],
     ['compressed', decodeCompressedImage, 'IMAGE_DATA'],
@@ -128,7 +128,7 @@ function jointState(write: (writer: CdrWriter) => void, kind = EncapsulationKind
   return writer.data;
 }
 
-describe('wrong lengths', () => {
+describe('malformed messages', () => {
   test.each([0xffffffff, 0x7fffffff, 100])('%d joint names are refused before any is read', (count) => {
     const { code, message } = refusal(() =>
       decodeJointState(

@@ -21,10 +21,10 @@ const MESSAGES: Readonly<Record<string, Uint8Array>> = {
 
 const resolve = (topic: string): string => resolveTopic(topic, '/left');
 
-/** [topic, type, what one message of that type becomes or the error that it causes] of one input. */
-type Read = readonly [topic: string, type: string, message: unknown];
+/** One input: its topic, its type, and one message of that type decoded, or the text of the error that it causes. */
+type DecodedInput = readonly [topic: string, type: string, message: unknown];
 
-function read(type: string, decode: (cdr: Uint8Array) => unknown): unknown {
+function decodeFixture(type: string, decode: (cdr: Uint8Array) => unknown): unknown {
   try {
     return decode(MESSAGES[type]!);
   } catch (error) {
@@ -81,11 +81,11 @@ function live(config: PolicyConfig, received: unknown[] = [], active = true): Su
 }
 
 /** The inputs that a replay reads from a bag with every topic that the configuration names. */
-function replayed(config: PolicyConfig): Read[] {
+function replayed(config: PolicyConfig): DecodedInput[] {
   const resolved = withResolvedTopics(config, resolve);
   const topics = new Map(policyInputs(resolved).map(({ topic, type }) => [topic, { type, count: undefined }]));
   const inputs = replayInputs(resolved, false, { topics } as unknown as Bag, 'the bag');
-  return [...inputs.values()].map(({ topic, type, decode }) => [topic, type, read(type, decode)]);
+  return [...inputs.values()].map(({ topic, type, decode }) => [topic, type, decodeFixture(type, decode)]);
 }
 
 const presets = readdirSync(join(packageRoot, 'configs')).filter((name) => /^pi05_.*\.yaml$/.test(name));
@@ -97,7 +97,11 @@ const CASES: (readonly [string, PolicyConfig])[] = [
 
 describe.each(CASES)('%s', (_, config) => {
   const table = policyInputs(config, resolve);
-  const expected = table.map(({ resolvedTopic, type, decode }): Read => [resolvedTopic, type, read(type, decode)]);
+  const expected = table.map(({ resolvedTopic, type, decode }): DecodedInput => [
+    resolvedTopic,
+    type,
+    decodeFixture(type, decode),
+  ]);
 
   test('has_one_input_for_each_camera_the_joint_states_and_the_prompt', () => {
     const { cameras, state, promptTopic } = config;
@@ -114,8 +118,8 @@ describe.each(CASES)('%s', (_, config) => {
     expect(subscribed.map(({ topic }) => topic)).toEqual(table.map(({ topic }) => topic));
     expect(subscribed.every(({ raw }) => raw)).toBe(true);
     for (const { type, receive } of subscribed) receive(MESSAGES[type]!);
-    const reads = subscribed.map(({ type, topic }, index): Read => [resolve(topic), type, received[index]]);
-    expect(reads).toEqual(expected);
+    const decoded = subscribed.map(({ type, topic }, index): DecodedInput => [resolve(topic), type, received[index]]);
+    expect(decoded).toEqual(expected);
   });
 
   test('a_replay_reads_exactly_the_table_and_decodes_with_it', () => {
@@ -127,7 +131,7 @@ describe('delivery', () => {
   const delivered = (lockstep: boolean) =>
     live(robot({}, { lockstep })).map(({ topic, qos }) => [topic, (qos as Qos).depth, (qos as Qos).reliability]);
 
-  test('is_that_of_sensor_data_with_a_deep_queue_for_joint_states_and_reliable_for_prompts', () => {
+  test('is_best_effort_with_a_deep_queue_for_joint_states_and_reliable_for_prompts', () => {
     expect(delivered(false)).toEqual([
       ['exterior/image_raw', 5, 'best effort'],
       ['wrist/image_raw', 5, 'best effort'],
@@ -146,13 +150,13 @@ describe('delivery', () => {
   });
 });
 
-test('an_inactive_node_decodes_prompts_alone', () => {
+test('an_inactive_node_decodes_only_prompts', () => {
   const received: InputMessage[] = [];
   for (const { type, receive } of live(robot(), received, false)) receive(MESSAGES[type]!);
   expect(received.map(({ kind }) => kind)).toEqual(['prompt']);
 });
 
-test('a_message_that_cannot_be_decoded_is_refused_by_its_resolved_topic', () => {
+test('the_refusal_of_a_message_that_cannot_be_decoded_names_the_resolved_topic', () => {
   const received: unknown[] = [];
   for (const { receive } of live(robot(), received)) receive(Uint8Array.of(0, 1, 0, 0));
   expect(received).toHaveLength(4);

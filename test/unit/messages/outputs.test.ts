@@ -17,11 +17,11 @@ import type { LifecycleNode } from '../../../src/ros/rcl.js';
 import { actionJoint, robot } from '../pipeline/robot.js';
 import { packageRoot } from '../root.js';
 
-let folder: string;
+let directory: string;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'pi05-outputs-'));
+  directory = await mkdtemp(join(tmpdir(), 'pi05-outputs-'));
 });
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(() => rm(directory, { recursive: true }));
 
 const DECODERS: Readonly<Record<string, (cdr: Uint8Array, topic: string) => unknown>> = {
   'trajectory_msgs/msg/JointTrajectory': decodeJointTrajectory,
@@ -79,13 +79,13 @@ describe.each(presets)('%s', (preset) => {
   const { chunk, commands } = policyOutputs(config);
   const table = [chunk, ...commands].map(({ topic, type }) => [topic, type]);
 
-  test('the_live_publishers_are_exactly_the_table', () => {
+  test('the_live_node_publishes_on_exactly_the_topics_of_the_table', () => {
     expect(table).toHaveLength(1 + config.outputs.length);
     expect(published(config).map(([topic, type]) => [topic, type])).toEqual(table);
   });
 
   test('a_replay_writes_what_the_live_node_publishes', async () => {
-    expect(await written(config, join(folder, `${preset}.mcap`))).toEqual(published(config));
+    expect(await written(config, join(directory, `${preset}.mcap`))).toEqual(published(config));
   });
 
   test('a_replay_reads_recorded_commands_from_exactly_the_tables_command_topics', () => {
@@ -141,7 +141,7 @@ describe('a recorded command', () => {
     time_from_start: { sec: 0, nanosec: 0 },
   });
 
-  test('of_another_node_is_read_by_that_nodes_joint_names', () => {
+  test('of_another_node_has_the_joint_names_of_its_message', () => {
     const points = [point(Float64Array.of(1, 2)), point(Float64Array.of(3, 4))];
     const cdr = encodeJointTrajectory({ header, joint_names: ['arm', 'finger'], points });
     expect(trajectory!.decode(cdr)).toEqual({ joints: ['arm', 'finger'], values: Float64Array.of(1, 2) });

@@ -55,12 +55,13 @@ function runSetup(env: NodeJS.ProcessEnv = {}, ...argv: string[]) {
   return { status, stderr };
 }
 
+/** The result of a setup that ends with this sentence on stderr. */
 const fails = (sentence: RegExp | string) => ({
   status: 2,
   stderr: typeof sentence === 'string' ? `${sentence}\n` : expect.stringMatching(sentence),
 });
 
-test('names_every_missing_command_with_one_remedy', () => {
+test('all_missing_commands_are_named_with_one_remedy', () => {
   for (const name of ['cmake', 'g++', 'flock']) rmSync(join(bin, name));
   expect(runSetup()).toEqual(fails('Not found: cmake, g++, flock. Remedy: apt-get install cmake g++ util-linux'));
 });
@@ -82,14 +83,14 @@ test.each(['v20.20.0', 'v22.1.0', 'v24.11.1'])('node_%s_is_new_enough', (version
   expect(runSetup().status).toBe(99);
 });
 
-test('no_node_is_one_sentence', () => {
+test('a_missing_node_is_reported_in_one_sentence', () => {
   rmSync(join(bin, 'node'));
   expect(runSetup()).toEqual(
     fails(/^ENVIRONMENT: Expected Node\.js 20\.20 or later on PATH, found none: install .*\n$/),
   );
 });
 
-test.each(['3.9.18', '3.14.0'])('python_%s_is_named_with_what_to_install', (version) => {
+test.each(['3.9.18', '3.14.0'])('an_unsupported_python_%s_is_named_with_what_to_install', (version) => {
   python('python3', version);
   expect(runSetup()).toEqual(
     fails(
@@ -98,14 +99,14 @@ test.each(['3.9.18', '3.14.0'])('python_%s_is_named_with_what_to_install', (vers
   );
 });
 
-test('a_python_without_venv_names_the_package', () => {
+test('a_python_without_venv_is_reported_with_the_package_to_install', () => {
   python('python3', '3.12.3', { venv: false });
   expect(runSetup()).toEqual(
     fails('Python 3.12.3 (/usr/bin/python3) cannot make virtual environments: apt-get install python3.12-venv.'),
   );
 });
 
-test('no_python_is_one_sentence', () => {
+test('a_missing_python_is_reported_in_one_sentence', () => {
   rmSync(join(bin, 'python3'));
   expect(runSetup()).toEqual(
     fails('Expected Python 3.10 to 3.13, found no python3: apt-get install python3 python3-venv.'),
@@ -128,7 +129,7 @@ test('a_ros_that_does_not_exist_is_named', () => {
   );
 });
 
-test('a_ros_with_a_part_missing_names_its_package', () => {
+test('a_package_missing_in_ros_is_named_with_what_to_install', () => {
   const prefix = join(scratch, 'ros');
   const parts = ['rcl', 'rcl_action', 'rcl_lifecycle', 'rclpy', 'lifecycle_msgs', 'rosgraph_msgs', 'sensor_msgs'];
   for (const name of [...parts, 'std_msgs', 'std_srvs', 'trajectory_msgs']) {
@@ -141,7 +142,7 @@ test('a_ros_with_a_part_missing_names_its_package', () => {
   );
 });
 
-test('a_wrong_argument_names_the_help', () => {
+test('a_wrong_argument_is_reported_with_the_help_command', () => {
   expect(runSetup({}, '--renderin')).toEqual(fails(/^Unknown option '--renderin'.*see pi05 setup --help\.\n$/));
 });
 
@@ -163,18 +164,18 @@ test('a_node_for_another_ros_than_the_sourced_one_does_not_start', () => {
   );
 });
 
-test('a_home_that_cannot_be_written_is_replaced_by_one_in_the_checkout', () => {
+test('a_home_directory_that_cannot_be_written_is_replaced_by_one_in_the_checkout', () => {
   command('node', '[ "$1" = --version ] && echo v20.20.2 || echo "$HOME" >&2');
   symlinkSync(spawnSync('sh', ['-c', 'command -v mkdir'], { encoding: 'utf8' }).stdout.trim(), join(bin, 'mkdir'));
-  const nowhere = join(checkout, 'package.json', 'home'); // below a file
-  expect(runSetup({ HOME: nowhere }).stderr).toBe(`${join(checkout, '.pi05', 'home')}\n`);
+  const unwritable = join(checkout, 'package.json', 'home'); // below a file
+  expect(runSetup({ HOME: unwritable }).stderr).toBe(`${join(checkout, '.pi05', 'home')}\n`);
   expect(runSetup({ HOME: scratch }).stderr).toBe(`${scratch}\n`);
 });
 
 test.each([
   ['Unix Makefiles', false],
   ['Ninja', true],
-])('the_files_of_a_killed_build_with_%s_are_kept_%s', (generator, kept) => {
+])('whether_the_files_of_a_killed_build_with_%s_are_kept: %s', (generator, kept) => {
   const build = join(checkout, 'build', 'native');
   mkdirSync(build, { recursive: true });
   const cache = [`CMAKE_HOME_DIRECTORY:INTERNAL=${join(checkout, 'native')}`, `CMAKE_GENERATOR:INTERNAL=${generator}`];

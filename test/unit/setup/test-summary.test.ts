@@ -1,4 +1,4 @@
-/** The summary of `npm test`: what was not done is reported, and the totals are alone on the last line. */
+/** The summary of `npm test` reports what was not done, and its last line has only the totals. */
 import { spawnSync } from 'node:child_process';
 
 import { expect, test } from '@jest/globals';
@@ -91,7 +91,7 @@ test.each([
   );
 });
 
-test('the_end_lists_what_was_not_done_and_then_the_totals', () => {
+test('the_summary_lists_what_was_not_done_and_then_the_totals', () => {
   const results: Record<string, Result> = {
     unit: { passed: 10, failed: 0, skips: [] },
     native: {
@@ -110,13 +110,13 @@ test('the_end_lists_what_was_not_done_and_then_the_totals', () => {
   ]);
 });
 
-test('where_everything_was_done_the_end_is_the_totals', () => {
+test('where_everything_was_done_the_summary_is_only_the_totals', () => {
   expect(call<string[]>('summary.mjs', 'closingLines', { unit: { passed: 3, failed: 0, skips: [] } })).toEqual([
     '3 passed, 0 failed',
   ]);
 });
 
-test('the_line_of_a_suite_has_its_time_and_no_totals_to_be_mistaken_for_the_last_line', () => {
+test('the_line_of_a_suite_has_its_time_and_cannot_be_mistaken_for_the_totals', () => {
   const result: Result = { passed: 3, failed: 1, skips: [], problem: 'exit status 1' };
   expect(call<string>('summary.mjs', 'suiteLine', 'sim', result, 12.34)).toBe(
     'sim: 3 ok, 1 failed, 0 skipped in 12.3 s (exit status 1)',

@@ -4,8 +4,10 @@ import { encodeFloat64MultiArray, encodeJointTrajectory } from '../../../src/mes
 import { decodeClock, decodeFloat64MultiArray, decodeJointTrajectory } from '../../../src/messages/decode.js';
 import { Refusal } from '../../../src/errors.js';
 
-/** What a decoder makes of a message that ends after `length` bytes. */
-function refused(decode: () => unknown): string {
+/** Decoders of the messages that the policy publishes, which a replay also reads from bags, and of /clock. */
+
+/** The code of the refusal that `decode` throws; 'nothing' if it throws none. */
+function refusalCode(decode: () => unknown): string {
   try {
     decode();
   } catch (error) {
@@ -28,7 +30,7 @@ describe.each(KINDS)('%s-endian', (_, kind) => {
     expect(decodeClock(writer.data, '/clock')).toBe(1_700_000_000_123_456_789n);
   });
 
-  test('an_array_is_read_after_its_dimensions', () => {
+  test('the_data_of_an_array_is_read_after_its_layout', () => {
     const writer = new CdrWriter({ kind });
     writer.sequenceLength(2);
     for (const label of ['height', 'joint']) writer.string(label).uint32(2).uint32(4);
@@ -75,16 +77,16 @@ const trajectory = encodeJointTrajectory({
 });
 const array = encodeFloat64MultiArray({ layout: { dim: [], data_offset: 0 }, data: Float64Array.of(1, 2, 3) });
 
-test('a_message_that_ends_early_is_refused_wherever_it_ends', () => {
+test('a_message_that_is_cut_at_any_byte_is_refused', () => {
   for (let length = 0; length < trajectory.byteLength; length++) {
     const cut = trajectory.slice(0, length);
-    expect([length, refused(() => decodeJointTrajectory(cut, 'arm'))]).toEqual([length, 'MESSAGE_DATA']);
+    expect([length, refusalCode(() => decodeJointTrajectory(cut, 'arm'))]).toEqual([length, 'MESSAGE_DATA']);
   }
   for (let length = 0; length < array.byteLength; length++) {
     const cut = array.slice(0, length);
-    expect([length, refused(() => decodeFloat64MultiArray(cut, 'commands'))]).toEqual([length, 'MESSAGE_DATA']);
+    expect([length, refusalCode(() => decodeFloat64MultiArray(cut, 'commands'))]).toEqual([length, 'MESSAGE_DATA']);
   }
-  expect(refused(() => decodeClock(Uint8Array.of(0, 1, 0, 0, 1, 0, 0), '/clock'))).toBe('MESSAGE_DATA');
+  expect(refusalCode(() => decodeClock(Uint8Array.of(0, 1, 0, 0, 1, 0, 0), '/clock'))).toBe('MESSAGE_DATA');
 });
 
 test('a_count_beyond_the_message_is_refused_before_anything_is_allocated', () => {
