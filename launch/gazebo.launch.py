@@ -47,8 +47,8 @@ def check_installed():
     if missing:
         distribution = os.environ.get('ROS_DISTRO', 'jazzy')
         remedy = ' '.join(f'ros-{distribution}-{name}' for name in REMEDY)
-        found = ', '.join(missing)
-        raise FileNotFoundError(f'Expected Gazebo and its ROS packages, found no {found}: apt-get install {remedy}')
+        names = ', '.join(missing)
+        raise FileNotFoundError(f'Expected Gazebo and its ROS packages, found no {names}: apt-get install {remedy}')
 
 
 def search_path(variable, *directories):

@@ -30,7 +30,7 @@ const byDefault = (pattern: string): number => Number(declaration(pattern).defau
 function numbersIn(page: string, pattern: RegExp): number[][] {
   const found = [...read(page).replaceAll(/\s+/g, ' ').matchAll(new RegExp(pattern, 'g'))];
   if (found.length === 0)
-    throw new Error(`Expected ${String(pattern)} in ${page}, found none: does the page say it otherwise?`);
+    throw new Error(`Expected ${String(pattern)} in ${page}, found none: has the sentence changed?`);
   return found.map(([, ...captures]) => captures.map(Number));
 }
 
