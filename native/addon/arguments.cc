@@ -1,5 +1,6 @@
 #include "arguments.h"
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 
@@ -31,17 +32,35 @@ constexpr const char* TypedArrayName() {
 }
 
 template <typename Element>
-Element* ToElements(Napi::Value value, napi_typedarray_type type, std::size_t at_least, const char* what) {
+Napi::TypedArrayOf<Element> ToTypedArray(Napi::Value value, napi_typedarray_type type, const std::string& name) {
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) {
     ThrowInvalid(value.Env(),
-                 "Expected " + std::string(TypedArrayName<Element>()) + " for " + what + ", received another type");
+                 "Expected " + std::string(TypedArrayName<Element>()) + " for " + name + ", received another type");
   }
-  auto array = value.As<Napi::TypedArrayOf<Element>>();
-  if (array.ElementLength() < at_least) {
-    ThrowInvalid(value.Env(), "Expected " + std::to_string(at_least) + " values for " + what + ", received " +
+  return value.As<Napi::TypedArrayOf<Element>>();
+}
+
+template <typename Element>
+Element* ToElements(Napi::Value value, napi_typedarray_type type, std::size_t count, const std::string& name) {
+  Napi::TypedArrayOf<Element> array = ToTypedArray<Element>(value, type, name);
+  if (array.ElementLength() != count) {
+    ThrowInvalid(value.Env(), "Expected " + std::to_string(count) + " values for " + name + ", received " +
                                   std::to_string(array.ElementLength()));
   }
   return array.Data();
+}
+
+// The elements of a (rows, cols) array.
+float* ToMatrix(Napi::Value value, int32_t rows, int32_t cols, const std::string& name) {
+  const std::string shape = " [" + std::to_string(rows) + ", " + std::to_string(cols) + "]";
+  return ToElements<float>(value, napi_float32_array, static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols),
+                           name + shape);
+}
+
+float ToFloat(Napi::Value value, const char* what) {
+  if (!value.IsNumber())
+    ThrowInvalid(value.Env(), "Expected a number for " + std::string(what) + ", received another type");
+  return value.As<Napi::Number>().FloatValue();
 }
 
 pi05_rtc ToRtc(Napi::Value value, const pi05_info& info, Napi::Array borrowed) {
@@ -54,17 +73,23 @@ pi05_rtc ToRtc(Napi::Value value, const pi05_info& info, Napi::Array borrowed) {
   const Napi::Object object = ToObject(value, "rtc");
   rtc.mode = ToEnum(object.Get("mode"), kModes, "rtc.mode");
   rtc.previous_rows = ToInt32(object.Get("previousRows"), "rtc.previousRows");
-  if (rtc.previous_rows < 0)
-    ThrowInvalid(value.Env(), "Expected rtc.previousRows of at least 0, received " + std::to_string(rtc.previous_rows));
   const Napi::Value previous = object.Get("previous");
-  rtc.previous = ToFloats(previous, static_cast<std::size_t>(rtc.previous_rows) * info.action_dim, "rtc.previous");
+  static constexpr float kUnread = 0;
+  const bool rows_valid =
+      rtc.previous_rows >= 1 && rtc.previous_rows <= info.horizon;  // otherwise the engine rejects it
+  rtc.previous = rows_valid ? ToMatrix(previous, rtc.previous_rows, info.action_dim, "the previous chunk") : &kUnread;
   borrowed.Set(borrowed.Length(), previous);
   rtc.delay = ToInt32(object.Get("delay"), "rtc.delay");
-  if (rtc.mode == PI05_RTC_GUIDED) {
-    rtc.schedule = ToEnum(object.Get("schedule"), kSchedules, "rtc.schedule");
-    rtc.execution_horizon = ToInt32(object.Get("executionHorizon"), "rtc.executionHorizon");
-    rtc.max_weight = object.Get("maxWeight").ToNumber().FloatValue();
-  }
+  if (rtc.mode == PI05_RTC_TRAINED) return rtc;
+  for (const char* key : {"schedule", "executionHorizon", "maxWeight"})
+    if (object.Get(key).IsUndefined()) {
+      ThrowInvalid(value.Env(),
+                   "Expected schedule, executionHorizon and maxWeight for guided real-time chunking, received no " +
+                       std::string(key));
+    }
+  rtc.schedule = ToEnum(object.Get("schedule"), kSchedules, "rtc.schedule");
+  rtc.execution_horizon = ToInt32(object.Get("executionHorizon"), "rtc.executionHorizon");
+  rtc.max_weight = ToFloat(object.Get("maxWeight"), "rtc.maxWeight");
   return rtc;
 }
 
@@ -86,16 +111,17 @@ int32_t ToInt32(Napi::Value value, const char* what) {
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : 0.5;
   const auto integer = number >= INT32_MIN && number <= INT32_MAX ? static_cast<int32_t>(number) : 0;
   if (integer != number)
-    ThrowInvalid(value.Env(), "Expected a whole number for " + std::string(what) + ", received another value");
+    ThrowInvalid(value.Env(), "Expected a whole number for " + std::string(what) + ", received " +
+                                  (value.IsNumber() ? value.ToString().Utf8Value() : "another type"));
   return integer;
 }
 
-uint8_t* ToBytes(Napi::Value value, std::size_t at_least, const char* what) {
-  return ToElements<uint8_t>(value, napi_uint8_array, at_least, what);
+uint8_t* ToBytes(Napi::Value value, std::size_t count, const char* what) {
+  return ToElements<uint8_t>(value, napi_uint8_array, count, what);
 }
 
-float* ToFloats(Napi::Value value, std::size_t at_least, const char* what) {
-  return ToElements<float>(value, napi_float32_array, at_least, what);
+float* ToFloats(Napi::Value value, std::size_t count, const char* what) {
+  return ToElements<float>(value, napi_float32_array, count, what);
 }
 
 pi05_backend ToBackend(Napi::Value value) {
@@ -123,8 +149,9 @@ pi05_image ToImage(Napi::Value value, Napi::Array borrowed) {
   image.step = ToInt32(object.Get("step"), "an image's step");
   image.pixels = ToEnum(object.Get("encoding"), kEncodings, "an image's encoding");
   const Napi::Value data = object.Get("data");
-  image.data = ToBytes(data, 0, "an image's data");
-  image.bytes = static_cast<int64_t>(data.As<Napi::TypedArray>().ByteLength());
+  Napi::Uint8Array bytes = ToTypedArray<uint8_t>(data, napi_uint8_array, "an image's data");
+  image.data = bytes.Data();
+  image.bytes = static_cast<int64_t>(bytes.ByteLength());
   static constexpr uint8_t kEmpty = 0;  // an empty array may have no address, which would mean "no camera"
   if (image.bytes == 0) image.data = &kEmpty;
   borrowed.Set(borrowed.Length(), data);
@@ -135,33 +162,39 @@ InferArguments::InferArguments(Napi::Object object, Napi::Value out, const pi05_
   const Napi::Env env = object.Env();
   Napi::Array borrowed = Napi::Array::New(env);
 
-  const Napi::Value slots = object.Get("images");
-  if (!slots.IsArray() || slots.As<Napi::Array>().Length() != static_cast<uint32_t>(info.slots)) {
-    ThrowInvalid(env,
-                 "Expected an array with one image or undefined for each of " + std::to_string(info.slots) + " slots");
+  if (!object.Get("images").IsArray()) ThrowInvalid(env, "Expected an array for images, received another type");
+  const Napi::Array slots = object.Get("images").As<Napi::Array>();
+  if (slots.Length() != static_cast<uint32_t>(info.slots)) {
+    ThrowInvalid(env, "Expected " + std::to_string(info.slots) +
+                          " image slots (undefined where there is no camera), received " +
+                          std::to_string(slots.Length()));
   }
-  for (uint32_t slot = 0; slot < static_cast<uint32_t>(info.slots); ++slot) {
-    const Napi::Value image = slots.As<Napi::Array>().Get(slot);
+  for (uint32_t slot = 0; slot < slots.Length(); ++slot) {
+    const Napi::Value image = slots.Get(slot);
     images.push_back(image.IsUndefined() ? pi05_image{} : ToImage(image, borrowed));
   }
   request.images = images.data();
 
-  const Napi::Value tokens = object.Get("tokens");
-  request.tokens = ToElements<int32_t>(tokens, napi_int32_array, 0, "tokens");
-  request.token_count = static_cast<int32_t>(tokens.As<Napi::TypedArray>().ElementLength());
+  Napi::Int32Array tokens = ToTypedArray<int32_t>(object.Get("tokens"), napi_int32_array, "tokens");
+  request.tokens = tokens.Data();
+  request.token_count = static_cast<int32_t>(std::min<std::size_t>(tokens.ElementLength(), INT32_MAX));
   borrowed.Set(borrowed.Length(), tokens);
 
-  const std::size_t chunk = static_cast<std::size_t>(info.horizon) * static_cast<std::size_t>(info.action_dim);
   const Napi::Value noise = object.Get("noise");
-  request.noise = ToFloats(noise, chunk, "noise");
+  request.noise = ToMatrix(noise, info.horizon, info.action_dim, "noise");
   borrowed.Set(borrowed.Length(), noise);
   if (!out.IsUndefined()) {
-    actions = ToFloats(out, chunk, "actions");
+    actions = ToMatrix(out, info.horizon, info.action_dim, "actions");
     borrowed.Set(borrowed.Length(), out);
   }
 
+  // Absent is 0 in the C ABI, so a 0 has to be rejected here.
   const Napi::Value steps = object.Get("steps");
-  request.steps = steps.IsUndefined() ? 0 : ToInt32(steps, "steps");
+  if (!steps.IsUndefined()) {
+    request.steps = ToInt32(steps, "steps");
+    if (request.steps < 1)
+      ThrowInvalid(env, "Expected at least 1 flow step, received " + std::to_string(request.steps));
+  }
   request.rtc = ToRtc(object.Get("rtc"), info, borrowed);
   trace = object.Get("trace").ToBoolean();
   references = Napi::Persistent(borrowed.As<Napi::Object>());

@@ -1,5 +1,5 @@
-// Converts JS values to the C types of pi05.h. Checks types, and lengths of arrays that the C ABI has no member for;
-// the values are checked in session/request.cc. Throws Napi::Error.
+// Converts JS values to the C types of pi05.h. Checks only what the C ABI cannot check: types, missing members, and the
+// lengths of arrays that it has no member for. session/request.cc checks the values. Throws Napi::Error.
 #pragma once
 
 #include <napi.h>
@@ -19,9 +19,9 @@ Napi::Object ToObject(Napi::Value value, const char* what);
 std::string ToString(Napi::Value value, const char* what);
 int32_t ToInt32(Napi::Value value, const char* what);
 
-// The elements of a typed array with at least `at_least` of them.
-uint8_t* ToBytes(Napi::Value value, std::size_t at_least, const char* what);
-float* ToFloats(Napi::Value value, std::size_t at_least, const char* what);
+// The elements of a typed array with exactly `count` of them.
+uint8_t* ToBytes(Napi::Value value, std::size_t count, const char* what);
+float* ToFloats(Napi::Value value, std::size_t count, const char* what);
 
 pi05_backend ToBackend(Napi::Value value);
 pi05_size ToSize(Napi::Value value);

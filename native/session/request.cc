@@ -1,6 +1,6 @@
 #include "session/request.h"
 
-#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "backend/resample.h"
@@ -20,13 +20,15 @@ bool is_one_of(const Enum& value, int last) {
 }
 
 std::string number(int64_t value) { return std::to_string(value); }
+std::string decimal(float value) { return std::isnan(value) ? "NaN" : std::to_string(value); }
 
 void check_rtc(const pi05_rtc& rtc, const Checkpoint& checkpoint) {
   const int64_t horizon = checkpoint.dims.horizon;
   require(is_one_of(rtc.mode, PI05_RTC_TRAINED), "Expected an RTC mode of none, guided or trained");
   if (rtc.mode == PI05_RTC_NONE) return;
   require(rtc.previous, "Expected a previous chunk, received a null pointer");
-  require_range("previous rows", 1, horizon, rtc.previous_rows);
+  require(rtc.previous_rows >= 1 && rtc.previous_rows <= horizon,
+          "Expected 1 to " + number(horizon) + " rows of the previous chunk, received " + number(rtc.previous_rows));
   require_range("a delay", 0, rtc.previous_rows, rtc.delay);
   if (rtc.mode == PI05_RTC_TRAINED) {
     const int64_t trained = checkpoint.rtc_trained_max_delay;
@@ -38,15 +40,16 @@ void check_rtc(const pi05_rtc& rtc, const Checkpoint& checkpoint) {
   require(is_one_of(rtc.schedule, PI05_RTC_ZEROS), "Expected an RTC schedule of linear, exp, ones or zeros");
   require(rtc.execution_horizon >= 1,
           "Expected an execution horizon of at least 1, received " + number(rtc.execution_horizon));
-  require(rtc.max_weight > 0 && rtc.max_weight <= 1e6f,
-          "Expected a largest guidance weight above 0 and at most 1e6, received " + std::to_string(rtc.max_weight));
+  require(
+      rtc.max_weight > 0 && rtc.max_weight <= 1e6f,
+      "Expected a value above 0 and at most 1e6 for the largest guidance weight, received " + decimal(rtc.max_weight));
 }
 
-void check_finite(const float* values, int64_t count, const char* what) {
-  const float* wrong = std::find_if(values, values + count, [](float value) { return !(value - value == 0); });
-  require(wrong == values + count, "Expected finite values for " + std::string(what) + ", received " +
-                                       std::to_string(wrong == values + count ? 0.0f : *wrong) + " at index " +
-                                       number(wrong - values));
+void check_finite(const float* values, int64_t count, const std::string& name) {
+  for (int64_t i = 0; i < count; i++)
+    if (!std::isfinite(values[i]))
+      throw Error(PI05_INVALID_ARGUMENT,
+                  "Expected finite values for " + name + ", received " + decimal(values[i]) + " at index " + number(i));
 }
 
 }  // namespace

@@ -78,6 +78,7 @@ export interface InferResult {
  */
 export interface Engine {
   readonly info: ModelInfo;
+  /** @throws Pi05Error INVALID_ARGUMENT (a request that does not fit the model), ENGINE_FAILED, OUT_OF_MEMORY, DEVICE_LOST. */
   infer(request: InferRequest): Promise<InferResult>;
   /** Frees the weights once the running inference is done; further calls reject. */
   close(): Promise<void>;

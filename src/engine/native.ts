@@ -1,6 +1,5 @@
 import type { Pixels } from '../frame/frame.js';
 import { addon, nativeError, type NativeSession } from './addon.js';
-import { checkRequest } from './checks.js';
 import type { Engine, InferRequest, InferResult, ModelInfo, Tensor } from './engine.js';
 
 export interface EngineOptions {
@@ -50,7 +49,6 @@ class NativeEngine implements Engine {
   }
 
   async infer(request: InferRequest): Promise<InferResult> {
-    checkRequest(request, this.info);
     const actions = new Float32Array(this.info.horizon * this.info.actionDim);
     const requestShape = shapeOf(request);
     try {
@@ -81,7 +79,7 @@ function shapeOf({ images, steps, rtc }: InferRequest): string {
 /**
  * Writes `model.safetensors` and `pi05_model.json` with random weights into an existing directory. The bytes depend only on
  * size and seed.
- * @throws Pi05Error INVALID_ARGUMENT, ENGINE_FAILED.
+ * @throws Pi05Error INVALID_ARGUMENT, CHECKPOINT_MISSING where a file cannot be written.
  */
 export async function writeRandomWeights(
   directory: string,

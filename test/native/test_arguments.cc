@@ -57,15 +57,15 @@ TEST(rejects_invalid_requests) {
   check_rejected(session, "0 to 511, received 512 at index 3", [](Case& c, pi05_request&) { c.tokens[3] = 512; });
   check_rejected(session, "0 to 511, received -1 at index 0", [](Case& c, pi05_request&) { c.tokens[0] = -1; });
   check_rejected(session, "Expected noise", [](Case&, pi05_request& r) { r.noise = nullptr; });
-  check_rejected(session, "finite values for noise, received nan at index 5",
+  check_rejected(session, "finite values for noise, received NaN at index 5",
                  [](Case& c, pi05_request&) { c.noise[5] = std::numeric_limits<float>::quiet_NaN(); });
   check_rejected(session, "received -1", [](Case&, pi05_request& r) { r.steps = -1; });
   check_rejected(session, "an RTC mode of none, guided or trained",
                  [](Case&, pi05_request& r) { r.rtc.mode = static_cast<pi05_rtc_mode>(3); });
   check_rejected(session, "Expected a previous chunk", [](Case&, pi05_request& r) { r.rtc.mode = PI05_RTC_GUIDED; });
-  check_rejected(session, "previous rows from 1 to 10, received 11",
+  check_rejected(session, "1 to 10 rows of the previous chunk, received 11",
                  [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_GUIDED, 11, 0, 5, 5); });
-  check_rejected(session, "previous rows from 1 to 10, received 0",
+  check_rejected(session, "1 to 10 rows of the previous chunk, received 0",
                  [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_TRAINED, 0, 0, 5, 5); });
   check_rejected(session, "a delay from 0 to 4, received 5",
                  [&](Case&, pi05_request& r) { r.rtc = chunked(PI05_RTC_TRAINED, 4, 5, 5, 5); });

@@ -134,7 +134,7 @@ describe('an open engine', () => {
       { rtc: { ...guided, previous: new Float32Array(32) } },
       /Expected 64 values .* received 32/,
     ],
-    ['a_negative_delay', { rtc: { ...guided, delay: -1 } }, /delay of whole steps, received -1/],
+    ['a_negative_delay', { rtc: { ...guided, delay: -1 } }, /delay from 0 to 2, received -1/],
     ['guidance_without_weight', { rtc: { ...guided, maxWeight: NaN } }, /guidance weight, received NaN/],
     [
       'guidance_without_schedule',
