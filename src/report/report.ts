@@ -1,12 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { PolicyConfig } from '../config/config.js';
 import { percentile } from '../statistics.js';
 import { formatTime, formatNumber } from './format.js';
 import type { Evaluation, Histogram, PageData, ReportData } from './data.js';
 import { histogram } from './histogram.js';
 import { Html, html, json } from './html.js';
-import { STYLE } from './style.js';
+import { pageScript, pageStyle } from './page-assets.js';
 import { eventTable, evaluationSection } from './tables.js';
 
 /** Facts for the head of the report that the collector does not have. */
@@ -44,7 +42,7 @@ export function renderReport(
     joints,
     chunks,
     events,
-    histograms: histograms.filter((one) => one !== undefined),
+    histograms: histograms.filter((drawable) => drawable !== undefined),
   };
   return html`<!doctype html>
     <html lang="en">
@@ -54,7 +52,7 @@ export function renderReport(
         <meta http-equiv="Content-Security-Policy" content="${new Html(POLICY)}" />
         <title>Replay of ${summary.bag}</title>
         <style>
-          ${new Html(uPlotFile('uPlot.min.css'))} ${new Html(STYLE)}
+          ${pageStyle()}
         </style>
       </head>
       <body>
@@ -81,7 +79,7 @@ export function renderReport(
           ${json(drawn)}
         </script>
         <script type="module">
-          ${script()};
+          ${pageScript()};
         </script>
       </body>
     </html> `.text;
@@ -133,7 +131,6 @@ function cards(data: ReportData, { groups }: Evaluation, { observations }: Repor
 }
 
 function timeSection({ chunks, chunkCount, events, joints }: ReportData): Html {
-  const swatch = (kind: string): Html => html`<svg width="34" height="10"><path class="${kind}" d="M0 5H34" /></svg>`;
   const none = joints.every(({ recorded }) => recorded.length === 0) ? ' (none in the bag)' : '';
   const thinned = chunks.length < chunkCount ? `, ${chunks.length} of ${chunkCount} drawn` : '';
   return html`<noscript
@@ -154,11 +151,10 @@ function timeSection({ chunks, chunkCount, events, joints }: ReportData): Html {
       ${events.length === 0 ? html`<p class="note">None.</p>` : ''}
       <div id="events"></div>
       <h3>Action joints</h3>
-      <ul class="legend">
-        <li>${swatch('measured')}measured (joint states)</li>
-        <li>${swatch('recorded')}recorded action${none}</li>
-        <li>${swatch('predicted')}predicted chunks, each from its stamp on${thinned}</li>
-      </ul>
+      <p class="note">
+        The joint states (measured), the recorded action${none}, and the predicted chunks, each from its stamp
+        on${thinned}.
+      </p>
       <div id="joints"></div>
     </div>`;
 }
@@ -173,26 +169,4 @@ function histogramFigure(title: string, sorted: readonly number[], drawn: Histog
   return html`<figure class="histogram">
     <figcaption><b>${title}</b> ms, ${sorted.length} chunks${overflow}</figcaption>
   </figure>`;
-}
-
-const require = createRequire(import.meta.url);
-
-/** A file of uPlot, without the comment at its beginning: it contains a URL, and `script` adds the licence. */
-function uPlotFile(name: string): string {
-  return readFileSync(require.resolve(`uplot/dist/${name}`), 'utf8').replace(/^\/\*![^]*?\*\//, '');
-}
-
-/** uPlot reads this name for the pixels of a canvas. Two per CSS pixel at least keep a printed chart sharp. */
-const PIXEL_RATIO = 'const devicePixelRatio = Math.max(2, window.devicePixelRatio);';
-
-/** The page's script: uPlot with its licence, then the compiled modules, joined in the order of their imports. */
-function script(): Html {
-  const license = readFileSync(require.resolve('uplot/LICENSE'), 'utf8').trim();
-  const own = ['format.js', 'client/charts.js', 'client/lanes.js', 'client/main.js'].map((name) =>
-    readFileSync(new URL(name, import.meta.url), 'utf8'),
-  );
-  const joined = own
-    .join('\n')
-    .replaceAll(/^import [^;]*;$|^export (?=function|const)|^\/\/# sourceMappingURL=.*$/gm, '');
-  return new Html(`/* uPlot. ${license} */\n${PIXEL_RATIO}\n${uPlotFile('uPlot.iife.min.js')}\n${joined}`);
 }

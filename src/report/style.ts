@@ -31,20 +31,17 @@ button:hover { border-color: var(--soft); }
 figure { margin: 8px 0 0; }
 figcaption { display: flex; flex-wrap: wrap; gap: 0 10px; font-size: 13px; }
 figcaption span { color: var(--soft); }
-.readout { margin-left: auto; font-variant-numeric: tabular-nums; }
-path { fill: none; }
+.u-legend { margin: 0 0 0 auto; font-size: 13px; font-variant-numeric: tabular-nums; }
+.u-legend .u-series > * { border: 0; padding: 0 2px; }
+.u-legend th { color: var(--soft); font-weight: normal; }
+.u-legend .u-marker { height: 4px; }
 .u-over svg { display: block; pointer-events: none; width: 100%; height: 100%; }
 .u-hz .u-cursor-x { border-right: 1px solid var(--soft); }
 .u-select { background: var(--recorded); opacity: 0.15; }
-.measured { stroke: var(--measured); stroke-width: 1.2; stroke-dasharray: 5 3; }
-.recorded { stroke: var(--recorded); stroke-width: 2; }
-.predicted { stroke: var(--predicted); stroke-width: 1; opacity: 0.75; }
-.highlight { stroke: var(--predicted); stroke-width: 3; }
+.highlight { fill: none; stroke: var(--predicted); stroke-width: 3; vector-effect: non-scaling-stroke; }
 #events figure { margin-top: 4px; }
-.legend { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 4px 0; padding: 0; list-style: none; }
-.legend svg { display: inline-block; vertical-align: middle; margin-right: 6px; }
 .tip { position: fixed; z-index: 3; max-width: min(420px, 90%); background: var(--panel); border: 1px solid var(--soft);
-  border-radius: 5px; padding: 6px 10px; pointer-events: none; font-size: 13px; overflow-wrap: anywhere; }
+  border-radius: 5px; padding: 6px 10px; pointer-events: none; font-size: 13px; overflow-wrap: anywhere; white-space: pre-line; }
 .tip img { display: block; max-width: 100%; }
 [hidden] { display: none; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); gap: 10px 30px; }
@@ -62,8 +59,9 @@ th { white-space: nowrap; }
 .middle { color: var(--middle); }
 .scale { color: var(--soft); font-size: 12.5px; margin: 4px 0 12px; }
 .scale span { display: inline-block; width: 140px; height: 10px; margin: 0 6px; background: linear-gradient(to right, var(--panel), var(--heat)); }
-@media (max-width: 600px) { body { padding: 12px 10px 40px; } .hint { display: none; } dl { grid-template-columns: 1fr; } dt { margin-top: 4px; } }
-@media print { body { max-width: none; padding: 0; font-size: 12px; } button, .hint, .tip, .u-over { display: none; } .readout { display: none; } .toolbar { position: static; }
+@media (max-width: 600px) { body { padding: 12px 10px 40px; } .hint, #joints .u-series:first-child { display: none; } dl { grid-template-columns: 1fr; } dt { margin-top: 4px; } }
+.printing body { width: 700px; padding: 0; }
+@media print { body { max-width: none; padding: 0; font-size: 12px; } button, .hint, .tip, .u-over, .u-value, .u-series:first-child, .histogram .u-legend { display: none; } .toolbar { position: static; }
   .scroll { overflow: visible; } table { font-size: 10.5px; } .heat { font-size: 8.5px; } .heat td, .heat th { padding: 2px; } .cell { min-width: 8px; height: 16px; }
-  figure, tr, .cards li { break-inside: avoid; } h2, h3 { break-after: avoid; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
+  figure, tr, .cards li { break-inside: avoid; } .u-inline.u-live th::after { content: none; } h2, h3, .note { break-after: avoid; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 `;

@@ -1,51 +1,51 @@
 /// <reference lib="dom" />
-import { formatNumber } from '../format.js';
-import { data, histogram, redrawAll, setPrinting, showAll, showRange, timeChart, zoom } from './charts.js';
-import { cameraLane, eventLane, jointLane, tipOver } from './lanes.js';
+import { formatTime } from '../format.js';
+import type { PageData } from '../data.js';
+import { addCameraStrip } from './camera-strip.js';
+import { addEventRow } from './event-row.js';
+import { addHistogram } from './histogram.js';
+import { addJointPlot } from './joint-plot.js';
+import { redrawAll, setPrinting } from './plot.js';
+import { TimeAxis } from './time-axis.js';
 
 /** What the page does when it is opened: draws every chart, and follows the buttons, the window and the printer. */
 
-const HISTOGRAM_HEIGHT = 170;
-const BUTTONS: Readonly<Record<string, () => void>> = {
-  all: showAll,
-  in: () => zoom(0.5, 0),
-  out: () => zoom(2, 0),
-  earlier: () => zoom(1, -0.5),
-  later: () => zoom(1, 0.5),
-};
-
-const [axisBox, cameras, events, joints] = ['axis', 'cameras', 'events', 'joints'].map((id) =>
+const data = JSON.parse(document.getElementById('data')!.textContent) as PageData;
+const timeAxis = new TimeAxis(data.duration);
+const [labels, rangeText, cameras, events, joints] = ['axis', 'range', 'cameras', 'events', 'joints'].map((id) =>
   document.getElementById(id)!,
 );
-timeChart(axisBox!, 4, { labels: 'always' });
-for (const camera of data.cameras) cameraLane(camera, cameras!);
-for (const row of data.events) eventLane(row, events!);
-for (const [column, joint] of data.joints.entries()) jointLane(joint, column, joints!);
-for (const [index, figure] of document.querySelectorAll<HTMLElement>('figure.histogram').entries()) {
-  const values = data.histograms[index]!;
-  const { from, to, counts, overflow } = values;
-  const plot = histogram(figure, HISTOGRAM_HEIGHT, values);
-  tipOver(plot, (x) => {
-    const bin = Math.floor((x / plot.over.clientWidth) * counts.length);
-    if (counts[bin] === undefined) return undefined;
-    const edge = (at: number): string => formatNumber(from + ((to - from) * at) / counts.length);
-    const range =
-      overflow && bin === counts.length - 1 ? `${edge(bin)} ms and more` : `${edge(bin)} to ${edge(bin + 1)} ms`;
-    return [`${range}: ${counts[bin]}`];
-  });
-}
-showRange();
 
-for (const button of document.querySelectorAll('#time button')) {
-  const { value } = button as HTMLButtonElement;
-  button.addEventListener('click', () => BUTTONS[value]?.());
+timeAxis.plot(labels!, 4, {
+  hasLabels: true,
+  hooks: {
+    setScale: [
+      ({ scales }) => {
+        const { min = 0, max = 0 } = scales.x!;
+        const step = (max - min) / 100;
+        rangeText!.textContent = `${formatTime(min, step, max >= 60)} to ${formatTime(max, step)}`;
+      },
+    ],
+  },
+});
+for (const camera of data.cameras) addCameraStrip(timeAxis, camera, cameras!);
+for (const row of data.events) addEventRow(timeAxis, row, events!);
+for (const [column, joint] of data.joints.entries()) addJointPlot(timeAxis, joint, data.chunks, column, joints!);
+for (const [index, figure] of document.querySelectorAll<HTMLElement>('figure.histogram').entries()) {
+  addHistogram(figure, data.histograms[index]!);
+}
+
+const buttons: Readonly<Record<string, () => void>> = {
+  all: () => timeAxis.showAll(),
+  in: () => timeAxis.zoom(0.5, 0),
+  out: () => timeAxis.zoom(2, 0),
+  earlier: () => timeAxis.zoom(1, -0.5),
+  later: () => timeAxis.zoom(1, 0.5),
+};
+for (const button of document.querySelectorAll<HTMLButtonElement>('#time button')) {
+  button.addEventListener('click', () => buttons[button.value]?.());
 }
 addEventListener('beforeprint', () => setPrinting(true));
 addEventListener('afterprint', () => setPrinting(false));
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redrawAll);
-let width = document.body.clientWidth;
-new ResizeObserver(() => {
-  if (document.body.clientWidth === width) return;
-  width = document.body.clientWidth;
-  redrawAll();
-}).observe(document.body);
+new ResizeObserver(redrawAll).observe(labels!);

@@ -90,7 +90,7 @@ describe('the page', () => {
     const { text } = await report();
     const script = inlined(text);
     expect(() => new Script(script)).not.toThrow();
-    for (const name of ['formatTime', 'formatNumber', 'timeChart', 'jointLane'])
+    for (const name of ['formatTime', 'formatNumber', 'createPlot', 'addJointPlot'])
       expect(script).toContain(`function ${name}(`);
   });
 
