@@ -126,7 +126,7 @@ pi05_status InspectJob::Work(pi05_session**) {
   return status;
 }
 
-// Called through the C ABI, as above.
+// Called through the C ABI, as InferJob::AddTensor is.
 void InspectJob::AddProblem(void* user, pi05_status status, const char* text) noexcept {
   auto* job = static_cast<InspectJob*>(user);
   try {
@@ -143,7 +143,7 @@ Napi::Value InspectJob::Result(Napi::Env env) {
     object["bytes"] = static_cast<double>(total.bytes);
     return object;
   };
-  const auto tower = [&](int32_t width, int32_t layers) {
+  const auto transformer = [&](int32_t width, int32_t layers) {
     Napi::Object object = Napi::Object::New(env);
     object["width"] = width;
     object["layers"] = layers;
@@ -153,9 +153,9 @@ Napi::Value InspectJob::Result(Napi::Env env) {
   Napi::Object result = Napi::Object::New(env);
   result["info"] = InfoObject(env, d.info);
   result["patch"] = d.patch;
-  result["vision"] = tower(d.vision_width, d.vision_layers);
-  result["prefix"] = tower(d.prefix_width, d.prefix_layers);
-  result["expert"] = tower(d.expert_width, d.expert_layers);
+  result["vision"] = transformer(d.vision_width, d.vision_layers);
+  result["prefix"] = transformer(d.prefix_width, d.prefix_layers);
+  result["expert"] = transformer(d.expert_width, d.expert_layers);
   Napi::Object dtypes = Napi::Object::New(env);
   dtypes["F32"] = stored(d.f32);
   dtypes["BF16"] = stored(d.bf16);

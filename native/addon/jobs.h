@@ -19,7 +19,7 @@ namespace pi05::addon {
 struct Session {
   explicit Session(CompletionQueue& completions) : worker(completions) {}
   Worker worker;
-  pi05_info info = {};  // its strings are not valid after the native session is closed: do not use them
+  pi05_info info = {};  // do not use its strings: they are not valid after the native session is closed
   bool busy = false;    // a RequestJob exists
   bool closed = false;
 };

@@ -28,9 +28,10 @@ bool starts_with(const std::string& text, const std::string& start) {
 std::string openpi_name(std::string name) {
   if (starts_with(name, kLeRobotPrefix)) name.erase(0, std::strlen(kLeRobotPrefix));
   const std::string tower = "vision_tower.", level = "vision_model.";
-  const size_t at = name.find(tower);
-  if (at != std::string::npos && name.compare(at + tower.size(), level.size(), level) != 0)
-    name.insert(at + tower.size(), level);
+  const size_t found = name.find(tower);
+  if (found == std::string::npos) return name;
+  const size_t after_tower = found + tower.size();
+  if (name.compare(after_tower, level.size(), level) != 0) name.insert(after_tower, level);
   return name;
 }
 
@@ -53,9 +54,9 @@ std::vector<std::string> weight_files(const std::string& directory) {
   std::set<std::string> names;
   try {
     const Json json = Json::parse({file.data(), static_cast<size_t>(file.size())});
-    const Json* map = json.find("weight_map");
-    if (!map || !map->is(Json::Type::Object)) throw JsonError("expected an object weight_map");
-    for (const auto& [tensor, shard] : map->object()) {
+    const Json* weight_map = json.find("weight_map");
+    if (!weight_map || !weight_map->is(Json::Type::Object)) throw JsonError("expected an object weight_map");
+    for (const auto& [tensor, shard] : weight_map->object()) {
       if (!shard.is(Json::Type::String) || shard.string().find('/') != std::string::npos)
         throw JsonError("expected a file name for " + tensor + ", received " + shard.brief());
       names.insert(shard.string());
@@ -115,8 +116,8 @@ TensorIndex index_tensors(const std::vector<Safetensors>& files, std::vector<std
   TensorIndex index;
   for (const Safetensors& file : files)
     for (const StoredTensor& tensor : file.tensors) {
-      const auto [place, added] = index.emplace(openpi_name(tensor.name), &tensor);
-      if (!added) problems.push_back(tensor.name + ": the same tensor as " + place->second->name);
+      const auto [entry, added] = index.emplace(openpi_name(tensor.name), &tensor);
+      if (!added) problems.push_back(tensor.name + ": the same tensor as " + entry->second->name);
     }
   return index;
 }
@@ -148,29 +149,29 @@ void detect_family(Checkpoint& checkpoint, const ModelFile& model, bool lerobot_
       model.resize.value_or(checkpoint.family == PI05_FAMILY_LEROBOT ? PI05_RESIZE_LEROBOT : PI05_RESIZE_PILLOW);
 }
 
-// Checks a stored tensor against its specification, and refers to its data in Weights if inference uses it.
-void bind_tensor(Checkpoint& checkpoint, const TensorSpec& spec, const StoredTensor& tensor, bool load,
+// Checks a stored tensor against its specification, and sets the tensor of Weights if inference uses it.
+void bind_tensor(Checkpoint& checkpoint, const TensorSpec& spec, const StoredTensor& stored, bool load,
                  std::vector<std::string>& problems) {
-  const int64_t values = tensor.bytes / (tensor.dtype == "F32" ? 4 : 2);
+  const int64_t values = stored.bytes / (stored.dtype == "F32" ? 4 : 2);
   checkpoint.parameters += values;
   DType dtype = DType::F32;
   if (spec.name == kExpertLmHead) return;
-  if (!read_dtype(tensor.dtype, dtype))
-    problems.push_back(tensor.name + ": expected F32, BF16 or F16, received " + tensor.dtype);
-  if (tensor.shape != spec.shape)
-    problems.push_back(tensor.name + ": expected shape " + to_string(spec.shape) + ", received " +
-                       to_string(tensor.shape));
-  if (!spec.into) return;
+  if (!read_dtype(stored.dtype, dtype))
+    problems.push_back(stored.name + ": expected F32, BF16 or F16, received " + stored.dtype);
+  if (stored.shape != spec.shape)
+    problems.push_back(stored.name + ": expected shape " + to_string(spec.shape) + ", received " +
+                       to_string(stored.shape));
+  if (!spec.tensor) return;
   checkpoint.used_parameters += values;
-  if (spec.name != kLmHead) checkpoint.read_bytes += tensor.bytes;
-  *spec.into = {tensor.data, dtype, spec.shape.size() == 1 ? 1 : spec.shape[0],
-                spec.shape.size() == 1 ? spec.shape[0] : 1};
-  for (size_t i = 1; i < spec.shape.size(); i++) spec.into->cols *= spec.shape[i];
+  if (spec.name != kLmHead) checkpoint.read_bytes += stored.bytes;
+  *spec.tensor = {stored.data, dtype, spec.shape.size() == 1 ? 1 : spec.shape[0],
+                  spec.shape.size() == 1 ? spec.shape[0] : 1};
+  for (size_t i = 1; i < spec.shape.size(); i++) spec.tensor->cols *= spec.shape[i];
   if (load && problems.empty() &&
-      reinterpret_cast<uintptr_t>(tensor.data) % static_cast<uintptr_t>(bytes_of(dtype)) != 0) {
-    checkpoint.aligned.emplace_back(new char[static_cast<size_t>(tensor.bytes)]);
-    std::memcpy(checkpoint.aligned.back().get(), tensor.data, static_cast<size_t>(tensor.bytes));
-    spec.into->data = checkpoint.aligned.back().get();
+      reinterpret_cast<uintptr_t>(stored.data) % static_cast<uintptr_t>(bytes_of(dtype)) != 0) {
+    checkpoint.aligned.emplace_back(new char[static_cast<size_t>(stored.bytes)]);
+    std::memcpy(checkpoint.aligned.back().get(), stored.data, static_cast<size_t>(stored.bytes));
+    spec.tensor->data = checkpoint.aligned.back().get();
   }
 }
 

@@ -37,37 +37,38 @@ class JsonReader {
   Json document() {
     Json value = read_value(0);
     skip_space();
-    if (at_ < text_.size()) fail("the end");
+    if (position_ < text_.size()) fail("the end");
     return value;
   }
 
  private:
   [[noreturn]] void fail(const std::string& expected) const {
     std::string received = "the end";
-    if (at_ < text_.size()) {
-      const auto c = static_cast<unsigned char>(text_[at_]);
+    if (position_ < text_.size()) {
+      const auto c = static_cast<unsigned char>(text_[position_]);
       static const char* hex = "0123456789abcdef";
-      received = c >= 0x20 && c < 0x7f ? std::string("'") + text_[at_] + "'"
+      received = c >= 0x20 && c < 0x7f ? std::string("'") + text_[position_] + "'"
                                        : std::string("byte 0x") + hex[c >> 4] + hex[c & 15];
     }
-    throw JsonError("expected " + expected + " at byte " + std::to_string(at_) + ", received " + received);
+    throw JsonError("expected " + expected + " at byte " + std::to_string(position_) + ", received " + received);
   }
 
-  char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+  char peek() const { return position_ < text_.size() ? text_[position_] : '\0'; }
 
-  bool take(char c) {
-    if (at_ >= text_.size() || text_[at_] != c) return false;
-    at_++;
+  bool accept(char c) {
+    if (position_ >= text_.size() || text_[position_] != c) return false;
+    position_++;
     return true;
   }
 
   void expect(char c, const char* where) {
-    if (!take(c)) fail(std::string("'") + c + "' " + where);
+    if (!accept(c)) fail(std::string("'") + c + "' " + where);
   }
 
   void skip_space() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r'))
-      at_++;
+    while (position_ < text_.size() && (text_[position_] == ' ' || text_[position_] == '\t' ||
+                                        text_[position_] == '\n' || text_[position_] == '\r'))
+      position_++;
   }
 
   Json read_value(int depth) {
@@ -101,20 +102,20 @@ class JsonReader {
   }
 
   void read_word(std::string_view word) {
-    if (text_.substr(at_, word.size()) != word) fail("a value");
-    at_ += word.size();
+    if (text_.substr(position_, word.size()) != word) fail("a value");
+    position_ += word.size();
   }
 
   void read_object(Json& value, int depth) {
     value.type_ = Json::Type::Object;
     std::unordered_set<std::string> keys;
-    at_++;
+    position_++;
     skip_space();
-    if (take('}')) return;
+    if (accept('}')) return;
     do {
       skip_space();
       if (peek() != '"') fail("a key");
-      const size_t start = at_;
+      const size_t start = position_;
       std::string key = read_string();
       if (!keys.insert(key).second)
         throw JsonError("expected each key once, received \"" + key + "\" again at byte " + std::to_string(start));
@@ -122,48 +123,48 @@ class JsonReader {
       expect(':', "after a key");
       value.object_.emplace_back(std::move(key), read_value(depth + 1));
       skip_space();
-    } while (take(','));
+    } while (accept(','));
     expect('}', "or ',' in an object");
   }
 
   void read_array(Json& value, int depth) {
     value.type_ = Json::Type::Array;
-    at_++;
+    position_++;
     skip_space();
-    if (take(']')) return;
+    if (accept(']')) return;
     do {
       value.array_.push_back(read_value(depth + 1));
       skip_space();
-    } while (take(','));
+    } while (accept(','));
     expect(']', "or ',' in an array");
   }
 
   void read_digits() {
     if (peek() < '0' || peek() > '9') fail("a digit");
-    while (peek() >= '0' && peek() <= '9') at_++;
+    while (peek() >= '0' && peek() <= '9') position_++;
   }
 
   void read_number(Json& value) {
-    const size_t start = at_;
-    take('-');
-    if (at_ == start && (peek() < '0' || peek() > '9')) fail("a value");
-    if (!take('0')) read_digits();
-    if (take('.')) read_digits();
-    if (take('e') || take('E')) {
-      if (!take('+')) take('-');
+    const size_t start = position_;
+    accept('-');
+    if (position_ == start && (peek() < '0' || peek() > '9')) fail("a value");
+    if (!accept('0')) read_digits();
+    if (accept('.')) read_digits();
+    if (accept('e') || accept('E')) {
+      if (!accept('+')) accept('-');
       read_digits();
     }
-    const auto parsed = std::from_chars(text_.data() + start, text_.data() + at_, value.number_);
+    const auto parsed = std::from_chars(text_.data() + start, text_.data() + position_, value.number_);
     value.type_ = Json::Type::Number;
     if (parsed.ec != std::errc()) {
-      at_ = start;
+      position_ = start;
       fail("a number that a double holds");
     }
   }
 
   uint32_t read_hex() {
     uint32_t code = 0;
-    for (int i = 0; i < 4; i++, at_++) {
+    for (int i = 0; i < 4; i++, position_++) {
       const char c = peek();
       if (c >= '0' && c <= '9')
         code = code * 16 + static_cast<uint32_t>(c - '0');
@@ -179,17 +180,17 @@ class JsonReader {
 
   void read_escape(std::string& to) {
     static constexpr std::string_view kNames = "\"\\/bfnrt", kValues = "\"\\/\b\f\n\r\t";
-    const size_t name = at_ < text_.size() ? kNames.find(text_[at_]) : std::string_view::npos;
+    const size_t name = position_ < text_.size() ? kNames.find(text_[position_]) : std::string_view::npos;
     if (name != std::string_view::npos) {
-      at_++;
+      position_++;
       to += kValues[name];
       return;
     }
-    if (!take('u')) fail("an escape");
+    if (!accept('u')) fail("an escape");
     uint32_t code = read_hex();
     if (code >= 0xdc00 && code < 0xe000) fail("a high surrogate first");
     if (code >= 0xd800 && code < 0xdc00) {
-      if (!take('\\') || !take('u')) fail("a low surrogate");
+      if (!accept('\\') || !accept('u')) fail("a low surrogate");
       const uint32_t low = read_hex();
       if (low < 0xdc00 || low >= 0xe000) fail("a low surrogate");
       code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
@@ -198,39 +199,39 @@ class JsonReader {
   }
 
   void read_multibyte(std::string& to) {
-    const auto lead = static_cast<unsigned char>(text_[at_]);
+    const auto lead = static_cast<unsigned char>(text_[position_]);
     const int more = lead >= 0xf0 && lead < 0xf5   ? 3
                      : lead >= 0xe0 && lead < 0xf0 ? 2
                      : lead >= 0xc2 && lead < 0xe0 ? 1
                                                    : 0;
     if (more == 0) fail("UTF-8");
-    const size_t start = at_++;
+    const size_t start = position_++;
     uint32_t code = lead & (0x3fu >> more);
-    for (int i = 0; i < more; i++, at_++) {
+    for (int i = 0; i < more; i++, position_++) {
       const auto c = static_cast<unsigned char>(peek());
       if ((c & 0xc0) != 0x80) fail("UTF-8");
       code = code << 6 | (c & 0x3f);
     }
     const uint32_t least = more == 3 ? 0x10000 : more == 2 ? 0x800 : 0x80;
     if (code < least || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) {
-      at_ = start;
+      position_ = start;
       fail("UTF-8");
     }
-    to += text_.substr(start, at_ - start);
+    to += text_.substr(start, position_ - start);
   }
 
   std::string read_string() {
     std::string to;
-    at_++;
+    position_++;
     while (true) {
-      if (at_ >= text_.size()) fail("the end of a string");
-      const auto c = static_cast<unsigned char>(text_[at_]);
+      if (position_ >= text_.size()) fail("the end of a string");
+      const auto c = static_cast<unsigned char>(text_[position_]);
       if (c < 0x20) fail("no control character in a string");
       if (c >= 0x80) {
         read_multibyte(to);
         continue;
       }
-      at_++;
+      position_++;
       if (c == '"') return to;
       if (c == '\\')
         read_escape(to);
@@ -240,7 +241,7 @@ class JsonReader {
   }
 
   std::string_view text_;
-  size_t at_ = 0;
+  size_t position_ = 0;
 };
 
 Json Json::parse(std::string_view text) { return JsonReader(text).document(); }

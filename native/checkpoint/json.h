@@ -1,5 +1,5 @@
-// A small strict JSON reader (RFC 8259: no comments, no trailing commas, no duplicate keys, valid UTF-8). It is our own
-// because neither npm nor PyPI has a C++ JSON library to pin.
+// A small strict JSON reader (RFC 8259: no comments, no trailing commas, no duplicate keys, valid UTF-8). The project
+// has its own reader because neither npm nor PyPI has a C++ JSON library whose version could be pinned.
 #pragma once
 
 #include <cstdint>

@@ -29,9 +29,9 @@ struct Normal {
   float deviation;
 };
 
-// The distribution of the test fixtures; `inputs` is the fan-in.
-Normal weight_of(Role role, double inputs) {
-  const auto scaled = [inputs](double gain) { return Normal{0, static_cast<float>(gain / std::sqrt(inputs))}; };
+// The distributions of the test fixtures.
+Normal weight_distribution(Role role, double fan_in) {
+  const auto scaled = [fan_in](double gain) { return Normal{0, static_cast<float>(gain / std::sqrt(fan_in))}; };
   switch (role) {
     case Role::Linear:
     case Role::Embedding:
@@ -59,7 +59,7 @@ Normal weight_of(Role role, double inputs) {
 }
 
 // `part`: 0 scale, 1 shift, 2 gate of an adaptive norm.
-Normal bias_of(Role role, int64_t part) {
+Normal bias_distribution(Role role, int64_t part) {
   switch (role) {
     case Role::Adaptive:
       return part == 2 ? Normal{0.35f, 0.4f} : Normal{0, 0.2f};
@@ -113,7 +113,7 @@ uint16_t to_bf16(float value) {  // rounds to nearest even; for finite values
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-// Generates values first to first + count of a tensor; `first` is a multiple of 4.
+// Generates `count` values of a tensor from the index `first` on, a multiple of 4. Calls store(i, value) for each.
 template <typename Store>
 void draw(uint64_t key, int64_t first, int64_t count, Normal normal, Store store) {
   const float* table = quantiles().data();
@@ -124,34 +124,35 @@ void draw(uint64_t key, int64_t first, int64_t count, Normal normal, Store store
   }
 }
 
-struct Part {
+// Consecutive values of a tensor.
+struct Block {
   const TensorSpec* spec;
   int64_t first, count;  // values
-  int64_t offset;        // in the file
+  int64_t offset;        // bytes from the beginning of the file
 };
 
 bool is_bias(const TensorSpec& spec) {
   return spec.name.size() > 5 && spec.name.compare(spec.name.size() - 5, 5, ".bias") == 0;
 }
 
-void fill(const Part& part, uint64_t seed, char* to) {
-  const TensorSpec& spec = *part.spec;
+void fill(const Block& block, uint64_t seed, char* to) {
+  const TensorSpec& spec = *block.spec;
   const uint64_t key = key_of(seed, spec.name);
-  int64_t inputs = 1;
-  for (size_t i = 1; i < spec.shape.size(); i++) inputs *= spec.shape[i];
-  const auto store = [&](int64_t at, float value) {
+  int64_t fan_in = 1;
+  for (size_t i = 1; i < spec.shape.size(); i++) fan_in *= spec.shape[i];
+  const auto store = [&](int64_t index, float value) {
     if (spec.stored == DType::F32) {
-      std::memcpy(to + 4 * at, &value, 4);
+      std::memcpy(to + 4 * index, &value, 4);
     } else {
       const uint16_t half = to_bf16(value);
-      std::memcpy(to + 2 * at, &half, 2);
+      std::memcpy(to + 2 * index, &half, 2);
     }
   };
   if (!is_bias(spec))
-    return draw(key, part.first, part.count, weight_of(spec.role, static_cast<double>(inputs)), store);
-  draw(key, part.first, part.count, {0, 1}, [&](int64_t at, float value) {
-    const Normal normal = bias_of(spec.role, 3 * (part.first + at) / spec.shape[0]);
-    store(at, normal.mean + normal.deviation * value);
+    return draw(key, block.first, block.count, weight_distribution(spec.role, static_cast<double>(fan_in)), store);
+  draw(key, block.first, block.count, {0, 1}, [&](int64_t index, float value) {
+    const Normal normal = bias_distribution(spec.role, 3 * (block.first + index) / spec.shape[0]);
+    store(index, normal.mean + normal.deviation * value);
   });
 }
 
@@ -235,13 +236,13 @@ void make_checkpoint(const std::string& directory, const Dimensions& dimensions,
   Weights unused;
   const std::vector<TensorSpec> specs = tensor_specs(dimensions, unused);
   const std::string header = header_of(specs);
-  std::vector<Part> parts;
+  std::vector<Block> blocks;
   int64_t offset = static_cast<int64_t>(8 + header.size());
   for (const TensorSpec& spec : specs) {
     int64_t values = 1;
     for (const int64_t length : spec.shape) values *= length;
     for (int64_t first = 0; first < values; first += kBlock)
-      parts.push_back({&spec, first, std::min(kBlock, values - first), offset + first * bytes_of(spec.stored)});
+      blocks.push_back({&spec, first, std::min(kBlock, values - first), offset + first * bytes_of(spec.stored)});
     offset += values * bytes_of(spec.stored);
   }
 
@@ -258,13 +259,13 @@ void make_checkpoint(const std::string& directory, const Dimensions& dimensions,
     threads.emplace_back([&] {
       try {
         std::vector<char> buffer(4 * kBlock);
-        for (size_t i = next++; i < parts.size(); i = next++) {
-          fill(parts[i], seed, buffer.data());
-          file.write(buffer.data(), parts[i].count * bytes_of(parts[i].spec->stored), parts[i].offset);
+        for (size_t i = next++; i < blocks.size(); i = next++) {
+          fill(blocks[i], seed, buffer.data());
+          file.write(buffer.data(), blocks[i].count * bytes_of(blocks[i].spec->stored), blocks[i].offset);
         }
       } catch (...) {
         error = std::current_exception();
-        next = parts.size();
+        next = blocks.size();
       }
     });
   for (std::thread& thread : threads) thread.join();

@@ -9,7 +9,7 @@
 
 namespace pi05 {
 
-// The horizon is 15 and the prompt has up to 200 tokens; the vocabulary is 512, or the standard one for full.
+// The horizon is 15 and a prompt has up to 200 tokens. The vocabulary is 512, for FULL the standard one.
 Dimensions dimensions_of(pi05_size size);
 
 // Writes model.safetensors (openpi's names and types) and pi05_model.json into an existing directory. A value depends

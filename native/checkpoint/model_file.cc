@@ -23,12 +23,12 @@ class MemberReader {
 
   void problem(const std::string& text) { problems += "\n  " + text; }
 
-  void integer(const std::string& key, const Json& value, int64_t least, int64_t most, int64_t& into) {
+  void integer(const std::string& key, const Json& value, int64_t least, int64_t most, int64_t& out) {
     if (!value.is_integer() || value.integer() < least || value.integer() > most)
       problem("expected an integer from " + std::to_string(least) + " to " + std::to_string(most) + " for " + key +
               ", received " + value.brief());
     else
-      into = value.integer();
+      out = value.integer();
   }
 
   using Handler = std::function<void(const std::string& key, const Json& value)>;
@@ -45,19 +45,19 @@ class MemberReader {
     }
   }
 
-  Handler size(int64_t& into, int64_t most = 1 << 20) {
-    return [this, &into, most](const std::string& key, const Json& value) { integer(key, value, 1, most, into); };
+  Handler size(int64_t& out, int64_t most = 1 << 20) {
+    return [this, &out, most](const std::string& key, const Json& value) { integer(key, value, 1, most, out); };
   }
 
   template <typename Value>
-  Handler choice(std::vector<std::pair<std::string, Value>> choices, std::optional<Value>& into) {
-    return [this, choices, &into](const std::string& key, const Json& value) {
+  Handler choice(std::vector<std::pair<std::string, Value>> choices, std::optional<Value>& out) {
+    return [this, choices, &out](const std::string& key, const Json& value) {
       std::string allowed;
       for (const auto& [name, chosen] : choices) {
-        if (value.is(Json::Type::String) && value.string() == name) into = chosen;
+        if (value.is(Json::Type::String) && value.string() == name) out = chosen;
         allowed += (allowed.empty() ? "\"" : " or \"") + name + "\"";
       }
-      if (!into) problem("expected " + allowed + " for " + key + ", received " + value.brief());
+      if (!out) problem("expected " + allowed + " for " + key + ", received " + value.brief());
     };
   }
 
@@ -151,14 +151,14 @@ void read_model_json(MemberReader& reader, const Json& json, ModelFile& model) {
 
 // LeRobot's config.json. Its other members are ignored.
 void read_lerobot(MemberReader& reader, const Json& json, ModelFile& model) {
-  const auto take = [&](const char* key, int64_t least, int64_t most, int64_t& into) {
-    if (const Json* value = json.find(key)) reader.integer(key, *value, least, most, into);
+  const auto read_member = [&](const char* key, int64_t least, int64_t most, int64_t& out) {
+    if (const Json* value = json.find(key)) reader.integer(key, *value, least, most, out);
   };
-  take("chunk_size", 1, 4096, model.dims.horizon);
-  take("max_action_dim", 1, 4096, model.dims.action_dim);
-  take("num_inference_steps", 1, kMaxSteps, model.dims.steps);
-  take("tokenizer_max_length", 1, 1 << 14, model.dims.max_tokens);
-  take("rtc_training_max_delay", 0, 4096, model.rtc_trained_max_delay);
+  read_member("chunk_size", 1, 4096, model.dims.horizon);
+  read_member("max_action_dim", 1, 4096, model.dims.action_dim);
+  read_member("num_inference_steps", 1, kMaxSteps, model.dims.steps);
+  read_member("tokenizer_max_length", 1, 1 << 14, model.dims.max_tokens);
+  read_member("rtc_training_max_delay", 0, 4096, model.rtc_trained_max_delay);
 }
 
 // The config.json of openpi's converter.

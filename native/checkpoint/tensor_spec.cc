@@ -12,13 +12,13 @@ const std::string kExpert = kRoot + "gemma_expert.model.";
 
 std::vector<TensorSpec> tensor_specs(const Dimensions& d, Weights& w) {
   std::vector<TensorSpec> specs;
-  const auto add = [&](const std::string& name, std::vector<int64_t> shape, Role role, DType stored, Tensor* into) {
-    specs.push_back({name, std::move(shape), role, stored, into});
+  const auto add = [&](const std::string& name, std::vector<int64_t> shape, Role role, DType stored, Tensor* tensor) {
+    specs.push_back({name, std::move(shape), role, stored, tensor});
   };
-  const auto affine = [&](const std::string& name, std::vector<int64_t> shape, Role role, DType stored, Affine& into) {
+  const auto affine = [&](const std::string& name, std::vector<int64_t> shape, Role role, DType stored, Affine& pair) {
     const int64_t out = shape[0];
-    add(name + ".weight", std::move(shape), role, stored, &into.weight);
-    add(name + ".bias", {out}, role, stored, &into.bias);
+    add(name + ".weight", std::move(shape), role, stored, &pair.weight);
+    add(name + ".bias", {out}, role, stored, &pair.bias);
   };
   const DType full = DType::F32, half = DType::BF16;
 
@@ -29,16 +29,16 @@ std::vector<TensorSpec> tensor_specs(const Dimensions& d, Weights& w) {
       &w.position);
   w.vision.assign(static_cast<size_t>(d.vision.layers), {});
   for (size_t i = 0; i < w.vision.size(); i++) {
-    const std::string layer = kVision + "encoder.layers." + std::to_string(i) + ".";
-    VisionLayer& into = w.vision[i];
-    affine(layer + "layer_norm1", {hidden}, Role::LayerNorm, full, into.norm1);
-    affine(layer + "layer_norm2", {hidden}, Role::LayerNorm, full, into.norm2);
-    affine(layer + "self_attn.q_proj", {hidden, hidden}, Role::QueryKey, half, into.q);
-    affine(layer + "self_attn.k_proj", {hidden, hidden}, Role::QueryKey, half, into.k);
-    affine(layer + "self_attn.v_proj", {hidden, hidden}, Role::Linear, half, into.v);
-    affine(layer + "self_attn.out_proj", {hidden, hidden}, Role::Linear, half, into.out);
-    affine(layer + "mlp.fc1", {d.vision.mlp, hidden}, Role::Gate, half, into.fc1);
-    affine(layer + "mlp.fc2", {hidden, d.vision.mlp}, Role::Linear, half, into.fc2);
+    const std::string name = kVision + "encoder.layers." + std::to_string(i) + ".";
+    VisionLayer& layer = w.vision[i];
+    affine(name + "layer_norm1", {hidden}, Role::LayerNorm, full, layer.norm1);
+    affine(name + "layer_norm2", {hidden}, Role::LayerNorm, full, layer.norm2);
+    affine(name + "self_attn.q_proj", {hidden, hidden}, Role::QueryKey, half, layer.q);
+    affine(name + "self_attn.k_proj", {hidden, hidden}, Role::QueryKey, half, layer.k);
+    affine(name + "self_attn.v_proj", {hidden, hidden}, Role::Linear, half, layer.v);
+    affine(name + "self_attn.out_proj", {hidden, hidden}, Role::Linear, half, layer.out);
+    affine(name + "mlp.fc1", {d.vision.mlp, hidden}, Role::Gate, half, layer.fc1);
+    affine(name + "mlp.fc2", {hidden, d.vision.mlp}, Role::Linear, half, layer.fc2);
   }
   affine(kVision + "post_layernorm", {hidden}, Role::LayerNorm, full, w.vision_norm);
 
@@ -47,17 +47,17 @@ std::vector<TensorSpec> tensor_specs(const Dimensions& d, Weights& w) {
   affine(kRoot + "paligemma.model.multi_modal_projector.linear", {width, hidden}, Role::Projector, half, w.projector);
   w.prefix.assign(static_cast<size_t>(d.prefix.layers), {});
   for (size_t i = 0; i < w.prefix.size(); i++) {
-    const std::string layer = kPrefix + "layers." + std::to_string(i) + ".";
-    PrefixLayer& into = w.prefix[i];
-    add(layer + "self_attn.q_proj.weight", {q, width}, Role::QueryKey, half, &into.q);
-    add(layer + "self_attn.k_proj.weight", {kv, width}, Role::QueryKey, half, &into.k);
-    add(layer + "self_attn.v_proj.weight", {kv, width}, Role::Linear, half, &into.v);
-    add(layer + "self_attn.o_proj.weight", {width, q}, Role::Linear, half, &into.o);
-    add(layer + "mlp.gate_proj.weight", {d.prefix.mlp, width}, Role::Gate, half, &into.gate);
-    add(layer + "mlp.up_proj.weight", {d.prefix.mlp, width}, Role::Gate, half, &into.up);
-    add(layer + "mlp.down_proj.weight", {width, d.prefix.mlp}, Role::Linear, half, &into.down);
-    add(layer + "input_layernorm.weight", {width}, Role::RmsNorm, full, &into.input_norm);
-    add(layer + "post_attention_layernorm.weight", {width}, Role::RmsNorm, full, &into.post_norm);
+    const std::string name = kPrefix + "layers." + std::to_string(i) + ".";
+    PrefixLayer& layer = w.prefix[i];
+    add(name + "self_attn.q_proj.weight", {q, width}, Role::QueryKey, half, &layer.q);
+    add(name + "self_attn.k_proj.weight", {kv, width}, Role::QueryKey, half, &layer.k);
+    add(name + "self_attn.v_proj.weight", {kv, width}, Role::Linear, half, &layer.v);
+    add(name + "self_attn.o_proj.weight", {width, q}, Role::Linear, half, &layer.o);
+    add(name + "mlp.gate_proj.weight", {d.prefix.mlp, width}, Role::Gate, half, &layer.gate);
+    add(name + "mlp.up_proj.weight", {d.prefix.mlp, width}, Role::Gate, half, &layer.up);
+    add(name + "mlp.down_proj.weight", {width, d.prefix.mlp}, Role::Linear, half, &layer.down);
+    add(name + "input_layernorm.weight", {width}, Role::RmsNorm, full, &layer.input_norm);
+    add(name + "post_attention_layernorm.weight", {width}, Role::RmsNorm, full, &layer.post_norm);
   }
   add(kPrefix + "norm.weight", {width}, Role::RmsNorm, full, nullptr);
   add(kLmHead, {d.prefix.vocab, width}, Role::Embedding, half, &w.embedding);
@@ -65,17 +65,17 @@ std::vector<TensorSpec> tensor_specs(const Dimensions& d, Weights& w) {
   const int64_t expert = d.expert.width, expert_q = d.expert.heads * d.expert.head_dim;
   w.expert.assign(static_cast<size_t>(d.expert.layers), {});
   for (size_t i = 0; i < w.expert.size(); i++) {
-    const std::string layer = kExpert + "layers." + std::to_string(i) + ".";
-    ExpertLayer& into = w.expert[i];
-    add(layer + "self_attn.q_proj.weight", {expert_q, expert}, Role::QueryKey, half, &into.q);
-    add(layer + "self_attn.k_proj.weight", {kv, expert}, Role::QueryKey, half, &into.k);
-    add(layer + "self_attn.v_proj.weight", {kv, expert}, Role::Linear, half, &into.v);
-    add(layer + "self_attn.o_proj.weight", {expert, expert_q}, Role::Linear, half, &into.o);
-    add(layer + "mlp.gate_proj.weight", {d.expert.mlp, expert}, Role::Gate, half, &into.gate);
-    add(layer + "mlp.up_proj.weight", {d.expert.mlp, expert}, Role::Gate, half, &into.up);
-    add(layer + "mlp.down_proj.weight", {expert, d.expert.mlp}, Role::Linear, half, &into.down);
-    affine(layer + "input_layernorm.dense", {3 * expert, expert}, Role::Adaptive, full, into.input_norm);
-    affine(layer + "post_attention_layernorm.dense", {3 * expert, expert}, Role::Adaptive, full, into.post_norm);
+    const std::string name = kExpert + "layers." + std::to_string(i) + ".";
+    ExpertLayer& layer = w.expert[i];
+    add(name + "self_attn.q_proj.weight", {expert_q, expert}, Role::QueryKey, half, &layer.q);
+    add(name + "self_attn.k_proj.weight", {kv, expert}, Role::QueryKey, half, &layer.k);
+    add(name + "self_attn.v_proj.weight", {kv, expert}, Role::Linear, half, &layer.v);
+    add(name + "self_attn.o_proj.weight", {expert, expert_q}, Role::Linear, half, &layer.o);
+    add(name + "mlp.gate_proj.weight", {d.expert.mlp, expert}, Role::Gate, half, &layer.gate);
+    add(name + "mlp.up_proj.weight", {d.expert.mlp, expert}, Role::Gate, half, &layer.up);
+    add(name + "mlp.down_proj.weight", {expert, d.expert.mlp}, Role::Linear, half, &layer.down);
+    affine(name + "input_layernorm.dense", {3 * expert, expert}, Role::Adaptive, full, layer.input_norm);
+    affine(name + "post_attention_layernorm.dense", {3 * expert, expert}, Role::Adaptive, full, layer.post_norm);
   }
   affine(kExpert + "norm.dense", {3 * expert, expert}, Role::Adaptive, full, w.final_norm);
 

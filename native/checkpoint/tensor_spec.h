@@ -29,8 +29,8 @@ struct TensorSpec {
   std::string name;  // in openpi checkpoints
   std::vector<int64_t> shape;
   Role role;
-  DType stored;  // type in openpi's bf16 checkpoints; all types of DType are accepted
-  Tensor* into;  // null for a tensor that inference does not use
+  DType stored;    // type in openpi's bf16 checkpoints; all types of DType are accepted
+  Tensor* tensor;  // in Weights; null for a tensor that inference does not use
 };
 
 constexpr const char* kLmHead = "paligemma_with_expert.paligemma.lm_head.weight";

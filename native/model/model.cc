@@ -125,14 +125,14 @@ void Model::trace_all(const Request& request, const Trace& trace) {
     download("siglip_" + std::to_string(request.slots[i]),
              image_rows_.rows_from(static_cast<int64_t>(i) * patches, patches));
   const int64_t rows = static_cast<int64_t>(request.images.size()) * patches + request.token_count;
-  // Of `count` blocks of `pitch` rows, the first `block_rows` of each: name0, name1, …; the last is namelast, and a
-  // single one has both names.
+  // Downloads the first `block_rows` rows of each of `count` blocks, which are `pitch` rows apart. Their names are
+  // name0, name1, …, except for the last one: it is called namelast. A single block is traced under both names.
   const auto download_each = [&](const std::string& name, int64_t count, const Matrix& from, int64_t pitch,
                                  int64_t block_rows) {
     for (int64_t i = 0; i < count; i++) {
-      const Matrix one = from.rows_from(i * pitch, block_rows);
-      if (i == 0 || i < count - 1) download(name + std::to_string(i), one);
-      if (i == count - 1) download(name + "last", one);
+      const Matrix block = from.rows_from(i * pitch, block_rows);
+      if (i == 0 || i < count - 1) download(name + std::to_string(i), block);
+      if (i == count - 1) download(name + "last", block);
     }
   };
   download_each("prefix_k_", d.prefix.layers, cache_.k, cache_.capacity, rows);

@@ -1,4 +1,4 @@
-// Golden data, and the engine through its C ABI.
+// Golden data, and sessions and inferences through the C ABI.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/json.h"
 #include "checkpoint/safetensors.h"
 #include "pi05/pi05.h"
 
@@ -17,28 +18,33 @@ namespace fixtures {
 
 inline std::string path(const std::string& name) { return std::string(PI05_FIXTURES) + "/" + name; }
 
+inline pi05::Json read_json(const std::string& name) {
+  const pi05::MappedFile file(path(name));
+  return pi05::Json::parse({file.data(), static_cast<size_t>(file.size())});
+}
+
 // A file of golden tensors.
 class Golden {
  public:
   explicit Golden(const std::string& name) : file_(pi05::open_safetensors(path(name))) {}
 
   bool has(const std::string& name) const { return file_.find(name); }
-  const std::vector<int64_t>& shape(const std::string& name) const { return at(name).shape; }
+  const std::vector<int64_t>& shape(const std::string& name) const { return tensor(name).shape; }
 
   template <typename Value>
   std::vector<Value> values(const std::string& name) const {
-    const pi05::StoredTensor& tensor = at(name);
-    std::vector<Value> result(static_cast<size_t>(tensor.bytes) / sizeof(Value));
-    std::memcpy(result.data(), tensor.data, static_cast<size_t>(tensor.bytes));
+    const pi05::StoredTensor& stored = tensor(name);
+    std::vector<Value> result(static_cast<size_t>(stored.bytes) / sizeof(Value));
+    std::memcpy(result.data(), stored.data, static_cast<size_t>(stored.bytes));
     return result;
   }
   std::vector<float> floats(const std::string& name) const { return values<float>(name); }
 
  private:
-  const pi05::StoredTensor& at(const std::string& name) const {
-    const pi05::StoredTensor* tensor = file_.find(name);
-    if (!tensor) throw std::runtime_error("no golden tensor " + name);
-    return *tensor;
+  const pi05::StoredTensor& tensor(const std::string& name) const {
+    const pi05::StoredTensor* found = file_.find(name);
+    if (!found) throw std::runtime_error("no golden tensor " + name);
+    return *found;
   }
   pi05::Safetensors file_;
 };

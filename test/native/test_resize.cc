@@ -11,10 +11,7 @@ using pi05::Json;
 
 namespace {
 
-Json index() {
-  const pi05::MappedFile file(fixtures::path("resize/index.json"));
-  return Json::parse({file.data(), static_cast<size_t>(file.size())});
-}
+Json index() { return fixtures::read_json("resize/index.json"); }
 
 int64_t member(const Json& json, const char* key) { return json.find(key)->integer(); }
 
@@ -178,9 +175,9 @@ TEST(lerobot_s_sample_positions_are_rounded_once) {
   const pi05::LinearTaps taps = pi05::linear_taps(640, 224);
   const float scale = 640.0f / 224.0f;
   for (size_t i = 0; i < 224; i++) {
-    const auto at = static_cast<float>(double{scale} * (static_cast<double>(i) + 0.5) - 0.5);
-    CHECK(taps.low[i] == static_cast<int32_t>(at));
-    CHECK(taps.weight[i] == at - static_cast<float>(taps.low[i]));
+    const auto position = static_cast<float>(double{scale} * (static_cast<double>(i) + 0.5) - 0.5);
+    CHECK(taps.low[i] == static_cast<int32_t>(position));
+    CHECK(taps.weight[i] == position - static_cast<float>(taps.low[i]));
   }
 }
 

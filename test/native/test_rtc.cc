@@ -13,11 +13,6 @@ using pi05::Json;
 
 namespace {
 
-Json read(const char* name) {
-  const pi05::MappedFile file(fixtures::path(name));
-  return Json::parse({file.data(), static_cast<size_t>(file.size())});
-}
-
 // All numbers of nested lists, in order.
 std::vector<float> numbers(const Json& json) {
   if (json.is(Json::Type::Number)) return {static_cast<float>(json.number())};
@@ -52,7 +47,7 @@ pi05_rtc request_of(const Json& run, const std::vector<float>& previous) {
 }  // namespace
 
 TEST(prefix_weights_equal_lerobot_s_in_all_schedules) {
-  const Json rtc = read("rtc.json");
+  const Json rtc = fixtures::read_json("rtc.json");
   double error = 0;
   size_t compared = 0;
   for (const Json& entry : rtc.find("prefix_weights")->array()) {
@@ -70,7 +65,7 @@ TEST(prefix_weights_equal_lerobot_s_in_all_schedules) {
 }
 
 TEST(guidance_weight_equals_lerobot_s) {
-  const Json rtc = read("rtc.json");
+  const Json rtc = fixtures::read_json("rtc.json");
   for (const Json& entry : rtc.find("guidance_weight")->array()) {
     std::vector<float> weights;
     for (const Json& time : entry.find("time")->array())
@@ -82,7 +77,7 @@ TEST(guidance_weight_equals_lerobot_s) {
 
 // The toy denoiser of rtc.json with the Euler step of the backend.
 TEST(guided_euler_steps_equal_the_worked_examples) {
-  const Json rtc = read("rtc.json");
+  const Json rtc = fixtures::read_json("rtc.json");
   const Json& worked = *rtc.find("worked");
   const std::vector<float> w = numbers(*worked.find("W")), b = numbers(*worked.find("b")),
                            c = numbers(*worked.find("c"));
@@ -138,7 +133,7 @@ TEST(both_modes_equal_lerobot_s_actions) {
   const Session session(fixtures::path("tiny-lerobot"));
   const Golden golden("tiny-lerobot/case_two_cameras_rtc.safetensors");
   const std::vector<float> previous = golden.floats("prev_chunk");
-  const Json json = read("tiny-lerobot/case_two_cameras_rtc.json");
+  const Json json = fixtures::read_json("tiny-lerobot/case_two_cameras_rtc.json");
   Case inputs("tiny-lerobot/case_two_cameras.safetensors");
   CHECK(json.find("runs")->array().size() == 4);
   for (const Json& run : json.find("runs")->array()) {

@@ -4,24 +4,15 @@
 #include <limits>
 #include <vector>
 
-#include "backend/cpu/simd.h"
 #include "backend/cpu/vecmath.h"
 #include "check.h"
+#include "instruction_sets.h"
 
 using pi05::DType;
 
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-template <typename Body>
-void on_every_instruction_set(const Body& body) {
-  for (const pi05::Simd* level : pi05::simd_supported()) {
-    pi05::simd_use(*level);
-    std::printf("       on %s\n", level->name);
-    body();
-  }
-}
 
 std::vector<float> grid(float from, float to, int n) {
   std::vector<float> x(static_cast<size_t>(n));

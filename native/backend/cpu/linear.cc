@@ -6,6 +6,7 @@
 #include "backend/cpu/vecmath.h"
 
 namespace pi05 {
+
 void CpuOps::linear(const Matrix& x, const Tensor& weight, const Tensor* bias, const Matrix& out) {
   gemm_nt(pool_, row(x, 0), x.stride, x.rows, x.cols, weight.data, weight.dtype, weight.cols, weight.rows,
           bias ? static_cast<const float*>(bias->data) : nullptr, row(out, 0), out.stride);

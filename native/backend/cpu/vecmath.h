@@ -11,7 +11,7 @@ namespace pi05 {
 // y = exp(x), within 2 ulp; 0 below −104 and for −inf, inf above 88.73.
 void exp_f32(const float* x, float* y, int64_t n);
 
-// y = x · Φ̃(x), the tanh form of GELU: x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³))).
+// The tanh form of GELU: y = x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³))).
 // Within 4 ulp for x > −1; within 5e-8 |x| below, where y tends to 0.
 void gelu_tanh(const float* x, float* y, int64_t n);
 

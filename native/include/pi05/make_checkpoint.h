@@ -13,8 +13,8 @@ extern "C" {
 typedef enum pi05_size { PI05_SIZE_TINY = 0, PI05_SIZE_DEMO = 1, PI05_SIZE_FULL = 2 } pi05_size;
 
 /* Writes model.safetensors and pi05_model.json into an existing directory. The weights have the distribution of the
- * test fixtures, with adaRMS gates of about 0.35. Same size and seed, same bytes. PI05_CHECKPOINT_MISSING: a file
- * cannot be written. */
+ * test fixtures, with adaRMS gates of about 0.35. The bytes depend on size and seed only. PI05_CHECKPOINT_MISSING: a
+ * file cannot be written. */
 PI05_API pi05_status pi05_make_checkpoint(const char* directory, pi05_size size, uint64_t seed);
 
 #ifdef __cplusplus

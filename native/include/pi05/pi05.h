@@ -45,7 +45,7 @@ PI05_API const char* pi05_last_error(void);
 
 /* Limits of the engine. They are the same for every checkpoint. */
 typedef struct pi05_limits {
-  int32_t max_flow_steps; /* largest pi05_request.steps, and the largest number that a checkpoint may have as its own */
+  int32_t max_flow_steps; /* largest pi05_request.steps, and largest pi05_info.flow_steps of a checkpoint */
   int32_t max_image_side; /* pixels; see pi05_image for the limit on the aspect ratio */
   int32_t max_threads;    /* largest pi05_options.threads */
 } pi05_limits;
@@ -88,7 +88,7 @@ typedef struct pi05_info {
 
 typedef struct pi05_session pi05_session;
 
-/* Loads a checkpoint. All problems of its files are in the one error text, one per line. On failure *out is NULL:
+/* Loads a checkpoint. The error text has all problems of its files, one per line. On failure *out is NULL:
  * PI05_CHECKPOINT_MISSING, _CHECKPOINT_TENSORS, _BACKEND_UNAVAILABLE, _DRIVER_TOO_OLD, _OUT_OF_MEMORY, _DEVICE_LOST. */
 PI05_API pi05_status pi05_open(const pi05_options* options, pi05_session** out);
 
@@ -97,6 +97,7 @@ PI05_API void pi05_close(pi05_session* session);
 
 PI05_API pi05_status pi05_get_info(const pi05_session* session, pi05_info* out);
 
+/* Totals of the stored tensors of one type. */
 typedef struct pi05_stored {
   int64_t tensors;
   int64_t bytes;
@@ -108,7 +109,7 @@ typedef struct pi05_description {
   int32_t vision_width, vision_layers;
   int32_t prefix_width, prefix_layers;
   int32_t expert_width, expert_layers;
-  pi05_stored f32, bf16, f16, other; /* contents of the files, by type */
+  pi05_stored f32, bf16, f16, other; /* tensors in the files, by type */
   int64_t used_parameters;           /* without tensors that inference does not use */
   int64_t read_bytes;                /* weights read by every inference: used tensors without the embedding table */
 } pi05_description;
