@@ -21,6 +21,9 @@ import { Progress } from './progress.js';
 import { checkFiles, discardOnSignal } from './replay-files.js';
 import { describe, failuresOf, progressLine } from './replay-output.js';
 
+export const DEFAULT_LATENCY_MS = 0;
+export const DEFAULT_TOLERANCE = 0;
+
 const HELP = `Usage: pi05 replay BAG --params FILE [options]
 
 Runs the policy on a recorded bag, with the code of the node. BAG is an MCAP or SQLite file, or a
@@ -30,12 +33,12 @@ chunks, on a slow machine too: the replay waits for the engine and the image dec
   --params FILE       the node's parameter file
   -p NAME:=VALUE      a parameter that overrides the file's; may be repeated
   --namespace NS      the namespace of the node, for relative topic names
-  --latency-ms MS     bag time from the start of an inference to its chunk; 0 by default
+  --latency-ms MS     bag time from the start of an inference to its chunk; ${DEFAULT_LATENCY_MS} by default
   --out OUT.mcap      write the chunks and commands that the node would publish
   --json FILE         write counts, times and the open-loop evaluation as JSON; - is stdout
   --report FILE.html  write a page with charts of the same
   --expect BAG.mcap   compare the chunks with those of an earlier --out, and fail where they differ
-  --tolerance X       the largest difference that --expect allows, in the joint's unit; 0 by default
+  --tolerance X       the largest difference that --expect allows, in the joint's unit; ${DEFAULT_TOLERANCE} by default
   --strict            fail if a message was refused, part of the bag was not readable, or no chunk was made
 
 Time: the current time is the time at which each message was recorded, and control ticks follow at
@@ -66,7 +69,7 @@ async function runReplay(argv: string[]): Promise<number> {
       params: { type: 'string' },
       param: { type: 'string', short: 'p', multiple: true, default: [] },
       namespace: { type: 'string', default: '' },
-      'latency-ms': { type: 'string', default: '0' },
+      'latency-ms': { type: 'string', default: String(DEFAULT_LATENCY_MS) },
       out: { type: 'string' },
       json: { type: 'string' },
       report: { type: 'string' },
@@ -91,7 +94,7 @@ async function runReplay(argv: string[]): Promise<number> {
   if (values.tolerance !== undefined && values.expect === undefined) {
     throw usage('replay', 'Expected --tolerance together with --expect, received it alone');
   }
-  const tolerance = nonNegative('tolerance', values.tolerance ?? '0');
+  const tolerance = nonNegative('tolerance', values.tolerance ?? String(DEFAULT_TOLERANCE));
   const { expect, out, report, json, strict } = values;
   const file = json === '-' ? undefined : json;
   checkFiles([bagPath, params, expect], { '--out': out, '--json': file, '--report': report });

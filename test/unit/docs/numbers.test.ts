@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { DEFAULT_LATENCY_MS, DEFAULT_TOLERANCE } from '../../../src/cli/replay.js';
 import type { PolicyConfig } from '../../../src/config/config.js';
 import { configFromFile } from '../../../src/config/file.js';
 import { type Declaration, SCHEMA } from '../../../src/config/schema.js';
@@ -12,7 +13,12 @@ import { BYTES_PER_PIXEL, IMAGE_SLOTS } from '../../../src/frame/frame.js';
 import { toSeconds } from '../../../src/time.js';
 import { fixture, packageRoot } from '../root.js';
 
-/** The numbers in the documentation, compared with the schema, the presets and the engine. */
+/**
+ * The numbers in the documentation are those of the schema, the presets and the engine.
+ *
+ * A pattern quotes only the words next to a number, so that the rest of the page may be reworded. If a pattern is not found,
+ * these words have changed: update the pattern. If a number differs, correct the page.
+ */
 
 const read = (...path: string[]): string => readFileSync(join(packageRoot, ...path), 'utf8');
 const preset = (name: string): PolicyConfig => configFromFile(join(packageRoot, 'configs', `${name}.yaml`));
@@ -20,18 +26,29 @@ const PAGES = ['README.md', ...readdirSync(join(packageRoot, 'docs')).map((name)
   (path) => path.endsWith('.md'),
 );
 
-function declaration(pattern: string): Declaration {
-  expect(Object.keys(SCHEMA)).toContain(pattern);
-  return SCHEMA[pattern as keyof typeof SCHEMA];
+/** The declaration of a parameter by its name in the schema, such as `cameras.<camera>.max_age`. */
+function declaration(parameter: string): Declaration {
+  expect(Object.keys(SCHEMA)).toContain(parameter);
+  return SCHEMA[parameter as keyof typeof SCHEMA];
 }
-const byDefault = (pattern: string): number => Number(declaration(pattern).default);
+const defaultOf = (parameter: string): number => Number(declaration(parameter).default);
 
-/** The numbers that `pattern` captures in a page; line breaks count as spaces. Each page has to have at least one match. */
+/** The text of a page in one line, so that a pattern matches across line breaks, also in comments that begin with #. */
+const inOneLine = (page: string): string => read(page).replaceAll(/\n# /g, ' ').replaceAll(/\s+/g, ' ');
+
+/** The numbers that `pattern` captures, one list for each match. @throws Error if there is no match. */
 function numbersIn(page: string, pattern: RegExp): number[][] {
-  const found = [...read(page).replaceAll(/\s+/g, ' ').matchAll(new RegExp(pattern, 'g'))];
-  if (found.length === 0)
-    throw new Error(`Expected ${String(pattern)} in ${page}, found none: has the sentence changed?`);
-  return found.map(([, ...captures]) => captures.map(Number));
+  const matches = [...inOneLine(page).matchAll(new RegExp(pattern, 'g'))];
+  if (matches.length === 0) {
+    throw new Error(`Expected ${String(pattern)} in ${page}, found none: if the page was reworded, update the pattern`);
+  }
+  return matches.map(([, ...captures]) => captures.map(Number));
+}
+
+/** Checks that a page states these numbers wherever `pattern` matches, and that it matches at least once. */
+function expectNumbers(page: string, pattern: RegExp, expected: readonly number[]): void {
+  for (const numbers of numbersIn(page, pattern))
+    expect({ page, pattern, numbers }).toEqual({ page, pattern, numbers: expected });
 }
 
 let directory: string;
@@ -49,16 +66,14 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 describe('defaults', () => {
   const stated = PAGES.flatMap((page) =>
-    [
-      ...read(page)
-        .replaceAll(/\s+/g, ' ')
-        .matchAll(/`([\w.<>]+)` \(([\d.]+)(?: (\w+))? by default/g),
-    ].map(([, pattern = '', value, unit]) => ({ page, pattern, value: Number(value), unit })),
+    [...inOneLine(page).matchAll(/`([\w.<>]+)` \(([\d.]+)(?: (\w+))? by default/g)].map(
+      ([, parameter = '', value, unit]) => ({ page, parameter, value: Number(value), unit }),
+    ),
   );
 
-  test('are_stated_on_the_troubleshooting_page', () => {
-    const patterns = stated.filter(({ page }) => page === 'docs/errors.md').map(({ pattern }) => pattern);
-    expect(new Set(patterns)).toEqual(
+  test('are_stated_on_the_troubleshooting_page_for_every_limit_that_it_explains', () => {
+    const parameters = stated.filter(({ page }) => page === 'docs/errors.md').map(({ parameter }) => parameter);
+    expect(new Set(parameters)).toEqual(
       new Set([
         'cameras.<camera>.max_age',
         'state.max_age',
@@ -71,46 +86,38 @@ describe('defaults', () => {
     );
   });
 
-  test.each(stated)('$page: $pattern is $value $unit', ({ pattern, value, unit }) => {
-    expect([value, unit ?? declaration(pattern).unit]).toEqual([byDefault(pattern), declaration(pattern).unit]);
+  test.each(stated)('$page: $parameter is $value $unit', ({ parameter, value, unit }) => {
+    const declared = declaration(parameter);
+    expect([value, unit ?? declared.unit]).toEqual([Number(declared.default), declared.unit]);
   });
 
   test('of_image_sizes_are_those_of_the_example_in_the_README', () => {
-    const sizes = [byDefault('image.min_size'), byDefault('image.max_size')];
-    for (const numbers of numbersIn('README.md', /IMAGE_SIZE: Expected (\d+) to (\d+) pixels a side/)) {
-      expect(numbers).toEqual(sizes);
-    }
+    const sizes = [defaultOf('image.min_size'), defaultOf('image.max_size')];
+    expectNumbers('README.md', /IMAGE_SIZE: Expected (\d+) to (\d+) pixels a side/, sizes);
   });
 
-  test('of_a_replay_are_0_and_the_help_says_so', () => {
-    const COMMAND = 'src/cli/replay.ts';
-    const [latency] = numbersIn(COMMAND, /'latency-ms': \{[^}]*default: '(\d+)'/) as [[number]];
-    const [tolerance] = numbersIn(COMMAND, /values\.tolerance \?\? '(\d+)'/) as [[number]];
-    expect(numbersIn(COMMAND, /--latency-ms MS [^;]*; (\d+) by default/)).toEqual([latency]);
-    expect(numbersIn(COMMAND, /--tolerance X [^;]*; (\d+) by default/)).toEqual([tolerance]);
-    expect(numbersIn('docs/replay.md', /the default tolerance of (\d+)/)).toEqual([tolerance]);
-    expect(numbersIn('docs/replay.md', /the default, (\d+), shows the policy alone/)).toEqual([latency]);
+  test('of_the_replay_options_are_those_of_the_replay_page', () => {
+    expectNumbers('docs/replay.md', /the default tolerance of (\d+)/, [DEFAULT_TOLERANCE]);
+    expectNumbers('docs/replay.md', /the default, (\d+), shows the policy alone/, [DEFAULT_LATENCY_MS]);
   });
 });
 
 describe('models', () => {
-  test('the_aspect_ratio_limit_is_the_image_size', () => {
+  test('the_limit_of_the_aspect_ratio_is_the_image_size_of_the_model', () => {
     const { imageSize } = standard;
-    expect(numbersIn('docs/errors.md', /more than (\d+) times the pixels of the shorter one/)).toEqual([[imageSize]]);
-    expect(numbersIn('docs/errors.md', /the model's (\d+) × (\d+) pixels/)).toEqual([[imageSize, imageSize]]);
+    expectNumbers('docs/errors.md', /more than (\d+) times the pixels/, [imageSize]);
+    expectNumbers('docs/errors.md', /the model's (\d+) × (\d+) pixels/, [imageSize, imageSize]);
   });
 
-  test('the_standard_number_of_flow_steps', () => {
-    expect(numbersIn('docs/glossary.md', /(\d+) per inference unless `flow_steps`/)).toEqual([[standard.flowSteps]]);
+  test('the_number_of_flow_steps_is_that_of_the_standard_model', () => {
+    expectNumbers('docs/glossary.md', /(\d+) per inference/, [standard.flowSteps]);
     for (const name of ['pi05_droid', 'pi05_droid_jointpos', 'pi05_aloha', 'pi05_libero', 'demo']) {
-      expect([
-        name,
-        numbersIn(`configs/${name}.yaml`, /flow_steps: 0 # 0 = the checkpoint's own number, (\d+)/),
-      ]).toEqual([name, [[standard.flowSteps]]]);
+      const pattern = /flow_steps: 0 # 0 = the checkpoint's own number, (\d+)/;
+      expectNumbers(`configs/${name}.yaml`, pattern, [standard.flowSteps]);
     }
   });
 
-  test('the_slots_and_encodings', () => {
+  test('the_README_lists_the_image_slots_and_encodings', () => {
     expect(read('README.md')).toContain(`(${IMAGE_SLOTS.map((slot) => `\`${slot}\``).join(', ')})`);
     expect(read('README.md')).toContain(`(${Object.keys(BYTES_PER_PIXEL).join(', ')})`);
   });
@@ -123,49 +130,57 @@ test('the_inference_time_of_the_README_is_the_measured_one', () => {
   }
   const [{ device, cases }] = JSON.parse(read('docs', 'performance.json')) as [Run];
   const [{ cameras, horizon, inference_ms: inference }] = cases as [Run['cases'][number]];
-  expect(
-    numbersIn('README.md', /On an NVIDIA H200 one inference takes \*\*([\d.]+) ms\*\*.* to (\d+) actions/),
-  ).toEqual([[Number(inference.p50.toFixed(1)), horizon]]);
+  expectNumbers('README.md', /On an NVIDIA H200 one inference takes \*\*([\d.]+) ms\*\*/, [
+    Number(inference.p50.toFixed(1)),
+  ]);
+  expectNumbers('README.md', /from two 640×480 images in host memory to (\d+) actions/, [horizon]);
   expect([device, cameras]).toEqual(['NVIDIA H200', 2]);
 });
+
+/** The rows of the table of presets in the README: cells by column, by the name of the preset. */
+function presetTable(): Map<string, Readonly<Record<string, string>>> {
+  const lines = read('README.md').split('\n');
+  const cells = (line: string): string[] =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim());
+  const start = lines.findIndex((line) => line.startsWith('| preset |'));
+  const columns = cells(lines[start]!);
+  const length = lines.slice(start).findIndex((line) => !line.startsWith('|'));
+  const rows = lines.slice(start + 2, start + length).map(cells);
+  return new Map(
+    rows.map((row) => [
+      row[0]!.replaceAll('`', ''),
+      Object.fromEntries(columns.map((column, index) => [column, row[index]!])),
+    ]),
+  );
+}
 
 describe('the presets', () => {
   const horizonOf = (name: string): number =>
     (JSON.parse(readFileSync(fixture('presets', `${name}.json`), 'utf8')) as { horizon: number }).horizon;
-  const rows = new Map(
-    read('README.md')
-      .split('\n')
-      .map((line) => line.split('|').map((cell) => cell.trim()))
-      .filter(([, name = '']) => /^`\w+`$/.test(name) && name !== '`prompt`')
-      .map(
-        ([, name = '', cameras, state, actions, rate]) =>
-          [name.slice(1, -1), { cameras, state, actions, rate }] as const,
-      )
-      .filter(([, { rate }]) => rate !== undefined && rate !== ''),
-  );
+  const table = presetTable();
 
   test('are_all_in_the_table_of_the_README', () => {
     const names = readdirSync(join(packageRoot, 'configs'))
       .filter((file) => file.endsWith('.yaml') && read('configs', file).includes('checkpoint:'))
       .map((file) => file.replace('.yaml', ''));
-    expect([...rows.keys()].sort()).toEqual(names.sort());
+    expect([...table.keys()].sort()).toEqual(names.sort());
   });
 
   test.each(['pi05_droid', 'pi05_droid_jointpos', 'pi05_aloha', 'pi05_libero'])(
     '%s_has_the_rate_horizon_and_steps_that_the_README_and_its_own_file_state',
     (name) => {
       const { controlRate, schedule } = preset(name);
-      const numbers = [controlRate, horizonOf(name), schedule.replanSteps];
-      expect(rows.get(name)?.rate).toBe(`${numbers[0]} Hz, horizon ${numbers[1]}, ${numbers[2]} steps open loop`);
-      expect(numbersIn(`configs/${name}.yaml`, /(\d+)(?: #)? steps of each(?: #)? chunk of (\d+)/)[0]).toEqual([
-        schedule.replanSteps,
-        horizonOf(name),
-      ]);
+      const [horizon, steps] = [horizonOf(name), schedule.replanSteps];
+      expect(table.get(name)?.['rate']).toBe(`${controlRate} Hz, horizon ${horizon}, ${steps} steps open loop`);
+      expect(numbersIn(`configs/${name}.yaml`, /(\d+) steps of each chunk of (\d+)/)[0]).toEqual([steps, horizon]);
     },
   );
 
   test('the_demo_runs_at_the_rate_that_the_README_states', () => {
-    expect(rows.get('demo')?.rate).toBe(`${preset('demo').controlRate} Hz`);
+    expect(table.get('demo')?.['rate']).toBe(`${preset('demo').controlRate} Hz`);
   });
 
   test.each([
@@ -173,50 +188,44 @@ describe('the presets', () => {
     ['pi05_droid_jointpos', 2, /^7 joint deltas/, 7, 'delta'],
     ['pi05_aloha', 3, /^12 joint deltas/, 12, 'delta'],
     ['pi05_libero', 2, /^6 relative commands/, 6, 'velocity'],
-  ])('%s_has_the_cameras_and_actions_that_the_README_states', (name, cameras, stated, count, kind) => {
+  ])('%s_has_the_cameras_and_actions_that_the_README_states', (name, cameras, actions, count, kind) => {
     const config = preset(name);
+    const row = table.get(name);
     expect(config.cameras).toHaveLength(cameras);
-    expect(
-      rows
-        .get(name)
-        ?.cameras?.replace(/, rotated by.*/, '')
-        .split(/, | and /),
-    ).toHaveLength(cameras);
-    expect(rows.get(name)?.actions).toMatch(stated);
+    expect(row?.['cameras']?.replace(/, rotated by.*/, '').split(/, | and /)).toHaveLength(cameras);
+    expect(row?.['actions']).toMatch(actions);
     expect(config.action.joints.filter((joint) => joint.kind === kind)).toHaveLength(count);
   });
 
-  test('the_states_that_the_README_states', () => {
-    expect([rows.get('pi05_droid')?.state, preset('pi05_droid').state.joints.length]).toEqual([
+  test('have_the_states_that_the_README_states', () => {
+    const stateOf = (name: string): string | undefined => table.get(name)?.['state'];
+    expect([stateOf('pi05_droid'), preset('pi05_droid').state.joints.length]).toEqual([
       '7 joint positions, gripper',
       8,
     ]);
-    expect(rows.get('pi05_aloha')?.state).toMatch(new RegExp(`^${preset('pi05_aloha').state.joints.length}: `));
-    expect([rows.get('pi05_libero')?.state, preset('pi05_libero').state.mode]).toEqual(['none', 'none']);
-    expect(rows.get('pi05_libero')?.cameras).toContain(`rotated by ${preset('pi05_libero').cameras[0]!.rotate}°`);
+    expect(stateOf('pi05_aloha')).toMatch(new RegExp(`^${preset('pi05_aloha').state.joints.length}: `));
+    expect([stateOf('pi05_libero'), preset('pi05_libero').state.mode]).toEqual(['none', 'none']);
+    const { rotate } = preset('pi05_libero').cameras[0]!;
+    expect(table.get('pi05_libero')?.['cameras']).toContain(`rotated by ${rotate}°`);
   });
 
-  test('the_ages_and_periods_of_the_bring_up_pages', () => {
+  test('have_the_ages_periods_and_limits_that_the_bring_up_pages_state', () => {
     const { cameras, state, controlRate } = preset('pi05_droid');
-    expect(numbersIn('docs/bring-up-droid.md', /`max_age` \(([\d.]+) s for joints, ([\d.]+) s for cameras\)/)).toEqual([
-      [toSeconds(state.maxAge), toSeconds(cameras[0]!.maxAge)],
+    expectNumbers('docs/bring-up-droid.md', /`max_age` \(([\d.]+) s for joints, ([\d.]+) s for cameras\)/, [
+      toSeconds(state.maxAge),
+      toSeconds(cameras[0]!.maxAge),
     ]);
-    expect(numbersIn('docs/bring-up-droid.md', /one velocity every (\d+) ms/)).toEqual([
-      [Math.round(1000 / controlRate)],
-    ]);
+    expectNumbers('docs/bring-up-droid.md', /one velocity every (\d+) ms/, [Math.round(1000 / controlRate)]);
     const aloha = preset('pi05_aloha');
-    expect(numbersIn('docs/bring-up-aloha.md', /(\d+) of (\d+) steps at (\d+) Hz are ([\d.]+) s/)).toEqual([
-      [
-        aloha.schedule.replanSteps,
-        horizonOf('pi05_aloha'),
-        aloha.controlRate,
-        aloha.schedule.replanSteps / aloha.controlRate,
-      ],
+    const steps = aloha.schedule.replanSteps;
+    expectNumbers('docs/bring-up-aloha.md', /(\d+) of (\d+) steps at (\d+) Hz are ([\d.]+) s/, [
+      steps,
+      horizonOf('pi05_aloha'),
+      aloha.controlRate,
+      steps / aloha.controlRate,
     ]);
     const finger = aloha.state.joints.find(({ name }) => name === 'left_left_finger')!;
-    expect(numbersIn('docs/bring-up-aloha.md', /linkage \(([\d.]+) to ([\d.]+) m\)/)).toEqual([
-      [finger.lower, finger.upper],
-    ]);
+    expectNumbers('docs/bring-up-aloha.md', /linkage \(([\d.]+) to ([\d.]+) m\)/, [finger.lower, finger.upper]);
   });
 });
 
@@ -224,23 +233,18 @@ describe('docs/custom-robot.md', () => {
   const PAGE = 'docs/custom-robot.md';
 
   test('has_the_dimensions_of_the_demo_checkpoint', () => {
-    for (const [horizon, actionDim] of numbersIn(PAGE, /chunks of (\d+) × (\d+)/)) {
-      expect([horizon, actionDim]).toEqual([demo.horizon, demo.actionDim]);
-    }
-    expect(numbersIn(PAGE, /([\d.]+) M parameters/)).toEqual([[Number((demo.parameters / 1e6).toFixed(1))]]);
-    for (const pattern of [/replan_steps: 8 # of the (\d+) steps/, /the last one's (\d+) steps ran out/]) {
-      expect(numbersIn(PAGE, pattern)).toEqual([[demo.horizon]]);
-    }
+    expectNumbers(PAGE, /chunks of (\d+) × (\d+)/, [demo.horizon, demo.actionDim]);
+    expectNumbers(PAGE, /([\d.]+) M parameters/, [Number((demo.parameters / 1e6).toFixed(1))]);
+    expectNumbers(PAGE, /replan_steps: 8 # of the (\d+) steps/, [demo.horizon]);
+    expectNumbers(PAGE, /the last one's (\d+) steps ran out/, [demo.horizon]);
   });
 
-  test('has_the_limits_of_its_own_parameter_file_and_the_defaults_in_its_messages', () => {
+  test('has_messages_with_the_limits_of_its_own_parameter_file_and_with_the_defaults', () => {
     const [[rate]] = numbersIn(PAGE, /control_rate: ([\d.]+) # Hz/) as [[number]];
     const [[speed]] = numbersIn(PAGE, /shoulder_pan: \{ kind: delta[^}]*max_velocity: ([\d.]+) \}/) as [[number]];
-    expect(numbersIn(PAGE, /active: control ticks at (\d+) Hz/)).toEqual([[rate]]);
-    expect(numbersIn(PAGE, /a first command within ([\d.]+) of/)).toEqual([[speed / rate]]);
-    expect(numbersIn(PAGE, /Expected stamps within ([\d.]+) s of each other/)).toEqual([[byDefault('sync.max_skew')]]);
-    expect(numbersIn(PAGE, /valid data at most ([\d.]+) s old on \/joint_states/)).toEqual([
-      [byDefault('state.max_age')],
-    ]);
+    expectNumbers(PAGE, /active: control ticks at (\d+) Hz/, [rate]);
+    expectNumbers(PAGE, /a first command within ([\d.]+) of/, [speed / rate]);
+    expectNumbers(PAGE, /Expected stamps within ([\d.]+) s of each other/, [defaultOf('sync.max_skew')]);
+    expectNumbers(PAGE, /valid data at most ([\d.]+) s old on \/joint_states/, [defaultOf('state.max_age')]);
   });
 });
