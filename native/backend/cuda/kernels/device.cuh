@@ -63,6 +63,8 @@ __device__ __forceinline__ void store4(Value* p, float4 v) {
   *reinterpret_cast<uint2*>(p) = make_uint2(packed<Value>(v.x, v.y), packed<Value>(v.z, v.w));
 }
 
+constexpr float kLog2E = 1.4426950408889634f;  // log2(e): exp(x) = exp2(kLog2E * x)
+
 // GELU with the tanh approximation, x * (1 + tanh(u)) / 2 with u = sqrt(2 / pi) * (x + 0.044715 x³). Three forms,
 // because results must not change: each is used where the bits of its results are part of the reference.
 __device__ __forceinline__ float gelu_tanh(float x) {
@@ -81,20 +83,27 @@ __device__ __forceinline__ float gelu_tanh_expf(float x) {
 
 // The sum over all threads of a block (at most 1024), returned to each of them.
 __device__ __forceinline__ float block_sum(float x) {
-  __shared__ float parts[32];
+  __shared__ float sums[32];  // of each warp
   for (int offset = 16; offset > 0; offset >>= 1) x += __shfl_xor_sync(~0u, x, offset);
   const int warps = static_cast<int>(blockDim.x) / 32;
   __syncthreads();  // the previous sum has been read
-  if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = x;
+  if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = x;
   __syncthreads();
   float sum = 0;
-  for (int i = 0; i < warps; i++) sum += parts[i];
+  for (int i = 0; i < warps; i++) sum += sums[i];
   return sum;
 }
 
-// Blocks of `threads` threads for `items` items, rounded up.
-inline unsigned blocks_for(int64_t items, int64_t threads) {
-  return static_cast<unsigned>((items + threads - 1) / threads);
+constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Number of blocks for `items` items, of which a block processes `block_items`.
+constexpr unsigned blocks_for(int64_t items, int64_t block_items) {
+  return static_cast<unsigned>(ceil_div(items, block_items));
+}
+
+// Whether every row of 16-bit elements begins at a multiple of 16 bytes, as cp.async and TMA require.
+inline bool rows_aligned(const void* data, int64_t stride) {
+  return reinterpret_cast<uintptr_t>(data) % 16 == 0 && stride % 8 == 0;
 }
 
 // Calls body with a null pointer to the C++ type of `type`.

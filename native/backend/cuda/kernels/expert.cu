@@ -12,52 +12,63 @@
 namespace pi05::kernels {
 namespace {
 
-constexpr int kTiles = 9, kClusters = 15;  // 15 clusters of at most 9 tiles own the 128 tiles of residual columns
+constexpr int kClusters = 15;   // as many as an H200 (132 multiprocessors) runs at once
+constexpr int kOwnedTiles = 9;  // kResidualTiles / kClusters, rounded up
 constexpr int kBlocks = kClusters * expert::kCluster;
-constexpr int kInFlight = 2;  // stages; measured: more delays the exchange between blocks
-constexpr int kMaxPrefix = 8 * (expert::kMaxKeys - 2);
+constexpr int kMaxLoads = 2;  // pipeline stages being loaded at once; more delay the exchange between blocks (measured)
+constexpr int kMaxPrefix = expert::kCluster * (expert::kMaxKeys - 2);  // each rank has two action rows
 
-using Weights = expert::WeightLayout<kTiles>;
-using Shared = expert::SharedLayout<kTiles>;
+using Weights = expert::WeightLayout<kOwnedTiles>;
+using Shared = expert::SharedLayout<kOwnedTiles>;
 
-// Packs one layer: block b of the grid writes what block b of the persistent kernel streams, in this order: q (or k and
-// v), o, gate and up, down. One element per thread and iteration.
+// Packs one layer into `packed` (blocks, kLayerBytes). Blocks (b, 0 to 7) of the grid write what block b of the
+// persistent kernel streams, in this order: q (or k and v), o, gate and up, down; see WeightLayout. One element per
+// thread and iteration.
 __global__ void pack_kernel(uint8_t* packed, const bf16* qkv, const bf16* o, const bf16* gate_up, const bf16* down) {
-  const int block = static_cast<int>(blockIdx.x), rank = block % 8, cluster = block / 8;
-  const bool has_head = cluster < expert::kHeads;
-  const int64_t first =
+  using expert::kCluster, expert::kDim, expert::kHeadBlocks, expert::kHeads, expert::kKvTiles, expert::kMlp,
+      expert::kMlpTiles, expert::kResidualTiles, expert::kWidth;
+  constexpr int kKeyRow = kHeads * kDim, kValueRow = kKeyRow + kDim;  // rows of qkv: queries, keys, values
+  const int block = static_cast<int>(blockIdx.x), rank = block % kCluster, cluster = block / kCluster;
+  const bool has_head = cluster < kHeads;
+  // Elements at which the parts of the block's weights end.
+  const int64_t qkv_end =
       static_cast<int64_t>(has_head ? Weights::kQueryChunks : Weights::kKvChunks) * Weights::kWideBytes / 2;
-  const int64_t out = first + static_cast<int64_t>(Weights::kOutChunks) * Weights::kSplitBytes / 2;
-  const int64_t up = out + static_cast<int64_t>(Weights::kUpChunks) * Weights::kWideBytes / 2;
-  const int64_t end = up + static_cast<int64_t>(Weights::kDownChunks) * Weights::kSplitBytes / 2;
-  bf16* const to = reinterpret_cast<bf16*>(packed + block * Weights::kLayerBytes);
+  const int64_t o_end = qkv_end + static_cast<int64_t>(Weights::kOutChunks) * Weights::kSplitBytes / 2;
+  const int64_t up_end = o_end + static_cast<int64_t>(Weights::kUpChunks) * Weights::kWideBytes / 2;
+  const int64_t end = up_end + static_cast<int64_t>(Weights::kDownChunks) * Weights::kSplitBytes / 2;
+  bf16* const block_weights = reinterpret_cast<bf16*>(packed + block * Weights::kLayerBytes);
   for (int64_t e = blockIdx.y * static_cast<int64_t>(blockDim.x) + threadIdx.x; e < end;
        e += static_cast<int64_t>(gridDim.y) * blockDim.x) {
-    const bool is_first = e < first, is_out = !is_first && e < out, is_up = !is_first && !is_out && e < up;
-    const int at = static_cast<int>(e - (is_first ? 0 : is_out ? first : is_up ? out : up));
-    const int tiles = is_first ? (has_head ? Weights::kQuery : Weights::kKv) : kTiles;
-    const int per_warp = is_first || is_up ? Weights::kWideTiles : Weights::kSplitTiles;  // tiles per chunk and warp
-    const int blocks = is_first || is_up ? 4 : is_out ? 1 : 2;                            // of 32 inputs, per warp
-    const int chunk = at / (per_warp * 2048), rest = at % (per_warp * 2048), warp = rest / (per_warp * 256);
-    const int index = chunk * per_warp + rest / 256 % per_warp, tile = index % tiles;
-    const int row = rest / 32 % 8, k = (warp * blocks + index / tiles) * 32 + rest % 32;
-    const int pair = row / 2, high = row % 2;
+    const bool is_qkv = e < qkv_end, is_o = !is_qkv && e < o_end, is_up = !is_qkv && !is_o && e < up_end;
+    const int offset = static_cast<int>(e - (is_qkv ? 0 : is_o ? qkv_end : is_up ? o_end : up_end));
+    const int tiles = is_qkv ? (has_head ? Weights::kQueryTiles : Weights::kBlockKvTiles) : kOwnedTiles;
+    const int warp_tiles = is_qkv || is_up ? Weights::kWideTiles : Weights::kSplitTiles;  // per chunk
+    const int warp_inputs = is_qkv || is_up ? 4 : is_o ? 1 : 2;                           // blocks of 32
+    const int chunk = offset / (warp_tiles * 2048), rest = offset % (warp_tiles * 2048);
+    const int warp = rest / (warp_tiles * 256);
+    const int index = chunk * warp_tiles + rest / 256 % warp_tiles, tile = index % tiles;
+    const int row = rest / 32 % 8, k = (warp * warp_inputs + index / tiles) * 32 + rest % 32;
+    // q, k, v and gate+up: output 2 i of a tile comes from the first half of the head or from gate, output 2 i + 1 from
+    // the second half or from up.
+    const int pair = row / 2, second = row % 2;
 
     bf16 value = narrow<bf16>(0.0f);
-    if (is_first && has_head) {
-      value = qkv[(cluster * 256 + rank * 16 + 4 * tile + pair + high * 128) * 1024 + k];
-    } else if (is_first) {
-      const int unit = block - 64 + tile * (kBlocks - 64), column = unit % 32 * 4 + pair + high * 128;
-      if (unit < expert::kKvTiles) value = qkv[((unit < 32 ? 2048 : 2304) + column) * 1024 + k];
+    if (is_qkv && has_head) {
+      value = qkv[(cluster * kDim + rank * 16 + 4 * tile + pair + second * (kDim / 2)) * kWidth + k];
+    } else if (is_qkv) {
+      const int kv_tile = block - kHeadBlocks + tile * (kBlocks - kHeadBlocks);
+      const int column = kv_tile % 32 * 4 + pair + second * (kDim / 2);
+      if (kv_tile < kKvTiles) value = qkv[((kv_tile < 32 ? kKeyRow : kValueRow) + column) * kWidth + k];
     } else if (is_up) {
-      const int unit = block + tile * kBlocks;
-      if (unit < 1024) value = gate_up[(unit * 4 + pair + high * 4096) * 1024 + k];
+      const int mlp_tile = block + tile * kBlocks;
+      if (mlp_tile < kMlpTiles) value = gate_up[(mlp_tile * 4 + pair + second * kMlp) * kWidth + k];
     } else {
-      const int own = cluster + tile * kClusters;
-      if (own < 128)
-        value = is_out ? o[(own * 8 + row) * 2048 + rank * 256 + k] : down[(own * 8 + row) * 4096 + rank * 512 + k];
+      const int residual_tile = cluster + tile * kClusters;
+      if (residual_tile < kResidualTiles)
+        value = is_o ? o[(residual_tile * 8 + row) * kKeyRow + rank * kDim + k]
+                     : down[(residual_tile * 8 + row) * kMlp + rank * (kMlp / kCluster) + k];
     }
-    to[e] = value;
+    block_weights[e] = value;
   }
 }
 
@@ -78,11 +89,11 @@ struct ExpertLaunch {
   cudaLaunchConfig_t config{};
 };
 
-// Pipeline stages that fit into shared memory. All pages of a layer must fit into them at once.
-int stages_for(int shared) { return std::min(expert::kMaxStages, (shared - Shared::kRing) / Shared::kStage); }
+// Number of pipeline stages that fit into shared memory.
+int stages_for(int shared) { return std::min(expert::kMaxStages, (shared - Shared::kRingAt) / Shared::kStageBytes); }
 
-// Tensor map of the cache's keys or values: (layers, 4, prefix tokens, 64 columns). A box is a page of 16 tokens with
-// all 256 columns. Rows after the prefix read as zeros.
+// Tensor map of the cache's keys or values: (layers, 4, prefix tokens, 64 columns). A box is a page: kPage tokens with
+// all 256 columns. Rows after the prefix are filled with zeros.
 bool page_map(void* cache, int64_t capacity, const ExpertFlow& flow, CUtensorMap* map) {
   const auto encode = tensor_map_encoder();
   const cuuint64_t sizes[] = {64, static_cast<cuuint64_t>(flow.prefix_tokens), 4, static_cast<cuuint64_t>(flow.layers)};
@@ -93,7 +104,7 @@ bool page_map(void* cache, int64_t capacity, const ExpertFlow& flow, CUtensorMap
                           CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
 }
 
-int shared_bytes(int stages) { return Shared::kRing + stages * Shared::kStage; }
+int shared_bytes(int stages) { return Shared::kRingAt + stages * Shared::kStageBytes; }
 
 }  // namespace
 
@@ -106,17 +117,18 @@ bool expert_flow_supported(const Dimensions& dims) {
   if (!gpu().is_hopper() || !tensor_map_encoder()) return false;
   const int stages = stages_for(gpu().shared_memory_per_block);
   const int64_t keys = (dims.max_prefix() + 7) / 8 + 2;  // of a block: its part of the prefix and two action rows
+  // All pages of a layer must be in the pipeline at once.
   if (stages < (keys + expert::kPage - 1) / expert::kPage) return false;
   const int shared = shared_bytes(stages);
-  if (cudaFuncSetAttribute(expert::kernel<kTiles>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared) !=
+  if (cudaFuncSetAttribute(expert::kernel<kOwnedTiles>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared) !=
       cudaSuccess) {
     cudaGetLastError();
     return false;
   }
   ExpertLaunch launch(shared);
-  launch.config.numAttrs = 1;
+  launch.config.numAttrs = 1;  // the cluster size is all that the query needs
   int clusters = 0;
-  const cudaError_t result = cudaOccupancyMaxActiveClusters(&clusters, expert::kernel<kTiles>, &launch.config);
+  const cudaError_t result = cudaOccupancyMaxActiveClusters(&clusters, expert::kernel<kOwnedTiles>, &launch.config);
   if (result != cudaSuccess) cudaGetLastError();
   return result == cudaSuccess && clusters >= kClusters;
 }
@@ -127,10 +139,11 @@ int64_t expert_exchange_bytes() { return 2 * static_cast<int64_t>(sizeof(expert:
 
 cudaError_t pack_expert(int64_t layer, const Tensor& qkv, const Tensor& o, const Tensor& gate_up, const Tensor& down,
                         void* packed, cudaStream_t stream) {
-  const auto is = [](const Tensor& t, int64_t rows, int64_t cols) {
+  const auto has_shape = [](const Tensor& t, int64_t rows, int64_t cols) {
     return t.dtype == DType::BF16 && t.rows == rows && t.cols == cols;
   };
-  if (!is(qkv, 2560, 1024) || !is(o, 1024, 2048) || !is(gate_up, 8192, 1024) || !is(down, 1024, 4096))
+  if (!has_shape(qkv, 2560, 1024) || !has_shape(o, 1024, 2048) || !has_shape(gate_up, 8192, 1024) ||
+      !has_shape(down, 1024, 4096))
     return cudaErrorInvalidValue;
   pack_kernel<<<dim3(kBlocks, 8), 256, 0, stream>>>(
       static_cast<uint8_t*>(packed) + layer * kBlocks * static_cast<int64_t>(Weights::kLayerBytes),
@@ -150,13 +163,14 @@ cudaError_t expert_flow(const ExpertFlow& flow, const Inputs& in, const Cache& c
   if (!page_map(cache.k.data, cache.capacity, flow, &p.keys) ||
       !page_map(cache.v.data, cache.capacity, flow, &p.values))
     return cudaErrorInvalidValue;
-  p.prefix = static_cast<int>(flow.prefix_tokens);
+  p.prefix_tokens = static_cast<int>(flow.prefix_tokens);
   p.clusters = kClusters;
   p.stages = stages_for(gpu().shared_memory_per_block);
-  p.inflight = std::min(kInFlight, p.stages);
+  p.max_loads = std::min(kMaxLoads, p.stages);
   p.layers = static_cast<int>(flow.layers), p.steps = static_cast<int>(flow.steps), p.rows = static_cast<int>(x.rows);
-  p.mod = static_cast<const float*>(modulation.data);
-  p.in_w = flow.action_in, p.in_b = flow.action_in_bias, p.out_w = flow.action_out, p.out_b = flow.action_out_bias;
+  p.modulation = static_cast<const float*>(modulation.data);
+  p.action_in = flow.action_in, p.action_in_bias = flow.action_in_bias, p.action_out = flow.action_out,
+  p.action_out_bias = flow.action_out_bias;
   p.noise = in.noise, p.prev_chunk = in.prev_chunk, p.prefix_weights = in.prefix_weights,
   p.guidance_weights = in.guidance_weights, p.times = in.times;
   p.actions = static_cast<float*>(x.data);
@@ -164,14 +178,15 @@ cudaError_t expert_flow(const ExpertFlow& flow, const Inputs& in, const Cache& c
   p.dt = static_cast<float>(-1.0 / static_cast<double>(flow.steps));
   p.exchange = static_cast<expert::ExchangeBuffer*>(flow.exchange);
 
-  cudaError_t result = cudaMemsetAsync(flow.exchange, 0xff, static_cast<size_t>(expert_exchange_bytes()), stream);
+  cudaError_t result =
+      cudaMemsetAsync(flow.exchange, 0xff /* kEmpty */, static_cast<size_t>(expert_exchange_bytes()), stream);
   if (result != cudaSuccess) return result;
   const int shared = shared_bytes(p.stages);
-  result = cudaFuncSetAttribute(expert::kernel<kTiles>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared);
+  result = cudaFuncSetAttribute(expert::kernel<kOwnedTiles>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared);
   if (result != cudaSuccess) return result;
   ExpertLaunch launch(shared);
   launch.config.stream = stream;
-  return launched("expert_flow", cudaLaunchKernelEx(&launch.config, expert::kernel<kTiles>, p));
+  return launched("expert_flow", cudaLaunchKernelEx(&launch.config, expert::kernel<kOwnedTiles>, p));
 }
 
 }  // namespace pi05::kernels

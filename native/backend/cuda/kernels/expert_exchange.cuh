@@ -1,4 +1,4 @@
-// The exchange buffer of the persistent expert kernel: publishing, polling and emptying its words.
+// Access to the exchange buffer of the persistent expert kernel (ExchangeBuffer): publish, poll and clear words.
 #pragma once
 
 #include "backend/cuda/kernels/expert_context.cuh"
@@ -21,7 +21,7 @@ __device__ __forceinline__ void clear_v4(void* words) {
   ptx::st_relaxed_v4(words, make_uint4(kEmpty, kEmpty, kEmpty, kEmpty));
 }
 
-// Offset of element (row, col) of 16 rows in fragment order: (block of 32 columns, upper 8 rows, lane, 8 columns).
+// Offset of element (row, col) of 16 rows in fragment order: (block of 32 columns, half of the rows, lane, 8 columns).
 __device__ __forceinline__ int fragment_offset(int row, int col) {
   return ((col >> 5) * 2 + (row >> 3)) * 256 + ((row & 7) * 4 + ((col >> 3) & 3)) * 8 + (col & 7);
 }
@@ -39,7 +39,7 @@ struct Fragments {
     return any;
   }
 };
-// Polls until all words are there: the blocks from column `first` on.
+// Polls `Blocks` blocks of 32 columns from column `first` on until every word is published.
 template <int Blocks>
 __device__ __forceinline__ Fragments<Blocks> receive(const __nv_bfloat16* x, int first, int lane) {
   Fragments<Blocks> a;

@@ -3,6 +3,8 @@
 
 #include <cuda.h>
 
+#include <algorithm>
+
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/ptx_sm90.cuh"
 
@@ -14,27 +16,37 @@ constexpr int kCluster = 8;  // blocks; rank r takes the r-th slice of K in o_pr
 constexpr int kRows = 16;    // action rows, padded
 constexpr int kWidth = 1024;
 constexpr int kHeads = 8;  // cluster h < 8 computes query head h; the other clusters compute keys and values
-constexpr int kDim = 256;  // of a head
+constexpr int kHeadBlocks = kHeads * kCluster;  // the blocks that compute query heads, the first of the grid
+constexpr int kDim = 256;                       // of a head
 constexpr int kMlp = 4096;
 constexpr int kActionDim = 32;
 constexpr int kConsumers = 256;  // threads of the 8 consumer warps
 // The producer is one warp, but setmaxnreg redistributes registers among whole warpgroups.
 constexpr int kThreads = kConsumers + 128;
-constexpr int kKvTiles = 64;  // tiles of 8 outputs (4 rotary pairs): 32 of keys, then 32 of values
-constexpr int kPage = 16;     // keys, with their values, in a pipeline stage
+// Registers per thread: what the producer's warpgroup gives up, the consumers use.
+constexpr int kProducerRegisters = 40, kConsumerRegisters = 232;
+static_assert(128 * kProducerRegisters + kConsumers * kConsumerRegisters <= 65536, "registers of a multiprocessor");
+// Tiles of 8 outputs over all blocks.
+constexpr int kKvTiles = 2 * kDim / 8;      // 4 rotary pairs each: 32 tiles of keys, then 32 of values
+constexpr int kResidualTiles = kWidth / 8;  // columns of the residual stream
+constexpr int kMlpTiles = 2 * kMlp / 8;     // 4 outputs of gate and the same 4 of up
+constexpr int kPage = 16;                   // keys, with their values, in a pipeline stage
 
 // Packed weights. A weight tile is 8 outputs x 32 inputs of bf16, 512 bytes. A chunk fills one pipeline stage: the same
 // number of tiles for each of the 8 consumer warps.
-// T: tiles of residual columns that a cluster owns, ceil(128 / clusters); also tiles of gate+up that a block computes.
-template <int T>
+// OwnedTiles: tiles of residual columns that a cluster owns, kResidualTiles / clusters rounded up. Also the number of
+// gate+up tiles that a block computes, kMlpTiles / blocks rounded up.
+template <int OwnedTiles>
 struct WeightLayout {
-  static constexpr int kQuery = 4, kKv = 2;  // tiles of the QKV projection: in blocks of a query head, in the others
-  static constexpr int kWideTiles = 4;       // per chunk and warp, in the QKV and gate+up projections
-  static constexpr int kSplitTiles = 3;      // the same in o_proj and down, whose K is split among ranks
-  static_assert(T % kSplitTiles == 0);
-  static constexpr int kQueryChunks = kQuery * 4 / kWideTiles, kKvChunks = kKv * 4 / kWideTiles;
-  static constexpr int kOutChunks = T / kSplitTiles, kUpChunks = T * 4 / kWideTiles, kDownChunks = T * 2 / kSplitTiles;
-  static constexpr int kWideBytes = kWideTiles * 4096, kSplitBytes = kSplitTiles * 4096;  // of a chunk
+  // Tiles of the QKV projection per block: where it computes a query head, where it computes keys and values.
+  static constexpr int kQueryTiles = 4, kBlockKvTiles = 2;
+  static constexpr int kWideTiles = 4;   // per chunk and warp, in the QKV and gate+up projections
+  static constexpr int kSplitTiles = 3;  // the same in o_proj and down, whose K is split among ranks
+  static_assert(OwnedTiles % kSplitTiles == 0);
+  static constexpr int kQueryChunks = kQueryTiles * 4 / kWideTiles, kKvChunks = kBlockKvTiles * 4 / kWideTiles;
+  static constexpr int kOutChunks = OwnedTiles / kSplitTiles, kUpChunks = OwnedTiles * 4 / kWideTiles,
+                       kDownChunks = OwnedTiles * 2 / kSplitTiles;
+  static constexpr int kWideBytes = 8 * kWideTiles * 512, kSplitBytes = 8 * kSplitTiles * 512;  // of a chunk
   static constexpr size_t kRestBytes = size_t(kOutChunks + kDownChunks) * kSplitBytes + size_t(kUpChunks) * kWideBytes;
   // Per layer and block; blocks without a query head leave the end unused.
   static constexpr size_t kLayerBytes = size_t(kQueryChunks) * kWideBytes + kRestBytes;
@@ -43,27 +55,28 @@ struct WeightLayout {
 // How blocks of different clusters exchange activations, through L2. The data is its own flag (as in NCCL's LL
 // protocol): a word that reads kEmpty has not been published yet. There are two buffers, used by alternate layers. The
 // writer of a word empties it one layer later, when an exchange with every block has shown that all readers are done.
-// x, att and h are stored as the mma fragments of their readers, see fragment_offset().
+// residual, attention and hidden are stored as the mma fragments of their readers, see fragment_offset().
+enum ResidualPoint { kAfterAttention, kAfterMlp, kStepStart };
 struct ExchangeBuffer {
-  __nv_bfloat16 x[3][kRows * kWidth];  // residual: after attention, after the MLP, at the start of a step
-  __nv_bfloat16 kv[2][kRows][kDim];    // keys and values of the action rows
-  __nv_bfloat16 att[kRows * kHeads * kDim];
-  __nv_bfloat16 h[kRows * kMlp];
-  float v[kRows][kActionDim];
+  __nv_bfloat16 residual[3][kRows * kWidth];       // by ResidualPoint
+  __nv_bfloat16 kv[2][kRows][kDim];                // keys and values of the action rows
+  __nv_bfloat16 attention[kRows * kHeads * kDim];  // output of all heads
+  __nv_bfloat16 hidden[kRows * kMlp];              // gelu(gate) * up
+  float velocity[kRows][kActionDim];
 };
 
 struct KernelParams {
   CUtensorMap keys, values;  // of the prefix, after RoPE: (layers, 4, prefix, 64)
   const uint8_t* weights;    // (layers, blocks, kLayerBytes) packed
-  int prefix;                // valid prefix tokens
+  int prefix_tokens;         // valid rows of keys and values
   int clusters, stages;
-  int inflight;  // stages being loaded at once; a limit keeps the exchange from queueing behind the weight stream
+  int max_loads;  // stages being loaded at once; a limit keeps the exchange from queueing behind the weight stream
   int layers, steps, rows;
-  const float* mod;               // (steps, 2 * layers + 1, 3, 1024): scale, shift, gate
-  const float* in_w;              // (1024, 32)
-  const float* in_b;              // (1024)
-  const float* out_w;             // (32, 1024)
-  const float* out_b;             // (32)
+  const float* modulation;        // (steps, 2 * layers + 1, 3, 1024): scale, shift, gate
+  const float* action_in;         // (1024, 32)
+  const float* action_in_bias;    // (1024)
+  const float* action_out;        // (32, 1024)
+  const float* action_out_bias;   // (32)
   const float* noise;             // (rows, 32)
   const float* prev_chunk;        // (rows, 32)
   const float* prefix_weights;    // (rows)
@@ -77,43 +90,49 @@ struct KernelParams {
 
 // ---- shared memory ----
 
-constexpr int kStrideX = kWidth * 2 + 64;  // bytes of a row of 1024 bf16, padded against bank conflicts
-constexpr int kStrideQ = kDim * 2 + 16;
-constexpr int kHalfPage = kPage * kDim * 2;  // keys, then values: (4, 16 keys, 64 columns), swizzled by TMA
-constexpr int kPageBytes = 2 * kHalfPage;
-constexpr int kMaxKeys = 128;  // of a block
-constexpr int kStrideP = kMaxKeys * 2 + 16;
-// The scratch area during attention, behind the partial sums of the queries: each rank's partial output with the
-// maximum and the sum of each row, then each warp's maximum of each row, then the probabilities.
-constexpr int kPartBytes = 8 * 1024;
-constexpr int kRecvOBytes = kPartBytes + 8 * kRows * 8;
-constexpr int kTopOff = 8 * 2048;
-constexpr int kStrideTop = 12;  // floats
-static_assert(kRecvOBytes <= kTopOff, "attention scratch");
-constexpr int kProbOff = kTopOff + kRows * kStrideTop * 4;
+constexpr int kMaxKeys = 8 * kPage;  // of a block: a page per consumer warp
+// Bytes of a row of bf16, padded against bank conflicts: of normalised activations, queries, probabilities.
+constexpr int kActivationStride = kWidth * 2 + 64, kQueryStride = kDim * 2 + 16, kProbStride = kMaxKeys * 2 + 16;
+// A page in shared memory: keys, then values, each (4, 16 keys, 64 columns), swizzled by TMA.
+constexpr int kHalfPageBytes = kPage * kDim * 2, kPageBytes = 2 * kHalfPageBytes;
+
+// The scratch area during attention. First the split-K partials of the queries (8 warps, 4 tiles of 512 bytes). Once
+// they are reduced, the same bytes receive the partial outputs: from each rank 16 rows x 32 columns of fp16, then from
+// each rank the maximum and the sum of each row. Behind them are each page's row maxima, then the probabilities.
+constexpr int kRankOutputBytes = kRows * 32 * 2, kRankStatsBytes = kRows * 8;
+constexpr int kStatsAt = kCluster * kRankOutputBytes;
+constexpr int kOutputBytes = kStatsAt + kCluster * kRankStatsBytes;
+constexpr int kMaximaAt = 8 * 4 * 512;
+constexpr int kMaximaStride = 12;  // floats of a row: 8 pages, padded against bank conflicts
+static_assert(kOutputBytes <= kMaximaAt, "attention scratch");
+constexpr int kProbsAt = kMaximaAt + kRows * kMaximaStride * 4;
+
+// Bytes that the ranks of a cluster send to each block: the queries, and the split-K partials of an owned tile slot.
+constexpr int kQueryBytes = kRows * kDim * 2;
+constexpr int kSlotBytes = kCluster * kRows * 8 * 4;
 
 constexpr int kMaxStages = 12;
 struct SharedState {
-  float rope[16][kRows + 1][2];          // cosine and sine of (pair, row)
-  float xt[kRows][kActionDim];           // x of the flow, fp32
-  alignas(16) float squares[kRows][12];  // sum of squares of (row, warp)
-  // mbarriers: of the pipeline; for data from other blocks of the cluster (queries, attention, split-K partials)
-  uint64_t full[kMaxStages], empty[kMaxStages], recv_q, recv_o, recv_c;
+  float cos_sin[16][kRows + 1][2];       // cosine and sine of (rotary pair, row), padded against bank conflicts
+  float x[kRows][kActionDim];            // x of the flow
+  alignas(16) float squares[kRows][12];  // sum of squares of (row, warp), padded against bank conflicts
+  // mbarriers: of the pipeline; for data from the ranks of the cluster (queries, partial outputs, split-K partials)
+  uint64_t full[kMaxStages], empty[kMaxStages], queries_arrived, outputs_arrived, partials_arrived;
 };
 
-// Byte offsets in dynamic shared memory.
-template <int T>
+// Byte offsets in dynamic shared memory, aligned to 1024 bytes where TMA writes.
+template <int OwnedTiles>
 struct SharedLayout {
-  using W = WeightLayout<T>;
-  static constexpr int kScratch = T * 4096 > kRows* kStrideX ? T * 4096 : kRows* kStrideX;  // of split-K, attention
-  static_assert(kProbOff + kRows * kStrideP <= kScratch, "attention scratch");
-  static constexpr int kMod = kScratch;                // scale and shift of the next norm
-  static constexpr int kRecv = kMod + 2 * kWidth * 4;  // (T / 8 rounded up, 8 ranks, 128 floats)
-  static constexpr int kQuery = kRecv + (T + 7) / 8 * 4096;
-  static constexpr int kState = kQuery + kRows * kStrideQ;
-  static constexpr int kRing = (kState + (int)sizeof(SharedState) + 1023) & ~1023;
-  static constexpr int kChunk = W::kWideBytes > W::kSplitBytes ? W::kWideBytes : W::kSplitBytes;
-  static constexpr int kStage = ((kChunk > kPageBytes ? kChunk : kPageBytes) + 1023) & ~1023;  // bytes
+  using W = WeightLayout<OwnedTiles>;
+  static constexpr int kScratchBytes = std::max(8 * OwnedTiles * 512, kRows* kActivationStride);  // split-K, attention
+  static_assert(kProbsAt + kRows * kProbStride <= kScratchBytes, "attention scratch");
+  static constexpr int kModulationAt = kScratchBytes;  // scale and shift of the next norm
+  static constexpr int kRankPartialsAt =
+      kModulationAt + 2 * kWidth * 4;  // (OwnedTiles / 8 rounded up, 8 ranks, 16 x 8)
+  static constexpr int kQueriesAt = kRankPartialsAt + (OwnedTiles + 7) / 8 * kSlotBytes;
+  static constexpr int kStateAt = kQueriesAt + kRows * kQueryStride;
+  static constexpr int kRingAt = (kStateAt + (int)sizeof(SharedState) + 1023) & ~1023;  // the pipeline stages
+  static constexpr int kStageBytes = (std::max({W::kWideBytes, W::kSplitBytes, kPageBytes}) + 1023) & ~1023;
 };
 
 }  // namespace pi05::expert

@@ -5,36 +5,39 @@
 
 namespace pi05::expert {
 
-// Scale, shift and gate (3, 1024) of norm `index` of a step.
-template <int T>
-__device__ __forceinline__ const float* modulation_at(const Context<T>& c, int step, int index) {
-  return c.p.mod + (size_t(step) * (2 * c.p.layers + 1) + index) * 3 * kWidth;
+constexpr float kEpsilon = 1e-6f;
+
+// Scale, shift and gate (3, 1024) of norm `index` of a step: 2 * layer before attention, 2 * layer + 1 before the MLP,
+// 2 * layers the last.
+template <int OwnedTiles>
+__device__ __forceinline__ const float* modulation_at(const Context<OwnedTiles>& ctx, int step, int index) {
+  return ctx.p.modulation + (size_t(step) * (2 * ctx.p.layers + 1) + index) * 3 * kWidth;
 }
 
 // Starts to copy scale and shift of a later norm, this warp's 128 columns, to shared memory.
-template <int T>
-__device__ __forceinline__ void prefetch_modulation(const Context<T>& c, int step, int index) {
-  const float* src = modulation_at(c, step, index);
+template <int OwnedTiles>
+__device__ __forceinline__ void prefetch_modulation(const Context<OwnedTiles>& ctx, int step, int index) {
+  const float* scale_shift = modulation_at(ctx, step, index);
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
-    const int at = i * kWidth + c.warp * 128 + c.lane * 4;
-    ptx::cp_async_16(ptx::smem_address(c.mod + at), src + at);
+    const int offset = i * kWidth + ctx.warp * 128 + ctx.lane * 4;
+    ptx::cp_async_16(ptx::smem_address(ctx.modulation + offset), scale_shift + offset);
   }
   ptx::cp_async_commit_group();
 }
 
 // Waits for the residual x and returns rmsnorm(x) * (1 + scale) + shift, this warp's 128 columns. Scale and shift are
-// those prefetched last.
-template <int T>
-__device__ __forceinline__ Fragments<4> adaptive_rms_norm(const Context<T>& c, const __nv_bfloat16* x) {
-  const int warp = c.warp, lane = c.lane;
+// those of the last prefetch_modulation().
+template <int OwnedTiles>
+__device__ __forceinline__ Fragments<4> adaptive_rms_norm(const Context<OwnedTiles>& ctx, const __nv_bfloat16* x) {
+  const int warp = ctx.warp, lane = ctx.lane;
   ptx::cp_async_wait_all();
   __syncwarp();
-  const float4* scale_at = reinterpret_cast<const float4*>(c.mod + warp * 128 + (lane & 3) * 8);
+  const float4* modulation = reinterpret_cast<const float4*>(ctx.modulation + warp * 128 + (lane & 3) * 8);
   float4 scale[4][2];
 #pragma unroll
   for (int i = 0; i < 8; ++i) {
-    const float4 v = scale_at[i / 2 * 8 + i % 2];
+    const float4 v = modulation[i / 2 * 8 + i % 2];
     scale[i / 2][i % 2] = make_float4(1.f + v.x, 1.f + v.y, 1.f + v.z, 1.f + v.w);
   }
   wait_until_published(&x[fragment_offset(15, warp * 128 + (lane & 15) * 8 + 6)]);
@@ -42,42 +45,43 @@ __device__ __forceinline__ Fragments<4> adaptive_rms_norm(const Context<T>& c, c
   float low[4][8], high[4][8], sums[2][2] = {};
 #pragma unroll
   for (int b = 0; b < 4; ++b) {
-    auto scaled = [&](float (&to)[8], uint4 v, float& sum) {
-      const uint32_t w[4] = {v.x, v.y, v.z, v.w};
-      const float by[8] = {scale[b][0].x, scale[b][0].y, scale[b][0].z, scale[b][0].w,
-                           scale[b][1].x, scale[b][1].y, scale[b][1].z, scale[b][1].w};
+    auto scale_and_square = [&](float (&scaled)[8], uint4 words, float& sum) {
+      const uint32_t word[4] = {words.x, words.y, words.z, words.w};
+      const float factor[8] = {scale[b][0].x, scale[b][0].y, scale[b][0].z, scale[b][0].w,
+                               scale[b][1].x, scale[b][1].y, scale[b][1].z, scale[b][1].w};
 #pragma unroll
       for (int i = 0; i < 8; ++i) {
-        const float x = i & 1 ? high_half(w[i / 2]) : low_half(w[i / 2]);
+        const float x = i & 1 ? high_half(word[i / 2]) : low_half(word[i / 2]);
         sum += x * x;
-        to[i] = x * by[i];
+        scaled[i] = x * factor[i];
       }
     };
-    scaled(low[b], a.low[b], sums[0][b & 1]);
-    scaled(high[b], a.high[b], sums[1][b & 1]);
+    scale_and_square(low[b], a.low[b], sums[0][b & 1]);
+    scale_and_square(high[b], a.high[b], sums[1][b & 1]);
   }
-  float l = sums[0][0] + sums[0][1], h = sums[1][0] + sums[1][1];
-  l += __shfl_xor_sync(~0u, l, 1), h += __shfl_xor_sync(~0u, h, 1);
-  l += __shfl_xor_sync(~0u, l, 2), h += __shfl_xor_sync(~0u, h, 2);
-  if ((lane & 3) == 0) c.s.squares[lane >> 2][warp] = l, c.s.squares[(lane >> 2) + 8][warp] = h;
+  float low_sum = sums[0][0] + sums[0][1], high_sum = sums[1][0] + sums[1][1];
+  low_sum += __shfl_xor_sync(~0u, low_sum, 1), high_sum += __shfl_xor_sync(~0u, high_sum, 1);
+  low_sum += __shfl_xor_sync(~0u, low_sum, 2), high_sum += __shfl_xor_sync(~0u, high_sum, 2);
+  if ((lane & 3) == 0)
+    ctx.state.squares[lane >> 2][warp] = low_sum, ctx.state.squares[(lane >> 2) + 8][warp] = high_sum;
   sync_consumers();
   auto inverse_rms = [&](int row) {
-    const float4* all = reinterpret_cast<const float4*>(c.s.squares[row]);
-    const float4 u = all[0], v = all[1];
-    return rsqrtf((((u.x + u.y) + (u.z + u.w)) + ((v.x + v.y) + (v.z + v.w))) * (1.f / kWidth) + 1e-6f);
+    const float4* sums_of_warps = reinterpret_cast<const float4*>(ctx.state.squares[row]);
+    const float4 u = sums_of_warps[0], v = sums_of_warps[1];
+    return rsqrtf((((u.x + u.y) + (u.z + u.w)) + ((v.x + v.y) + (v.z + v.w))) * (1.f / kWidth) + kEpsilon);
   };
-  l = inverse_rms(lane >> 2), h = inverse_rms((lane >> 2) + 8);
+  const float low_scale = inverse_rms(lane >> 2), high_scale = inverse_rms((lane >> 2) + 8);
 #pragma unroll
   for (int b = 0; b < 4; ++b) {
-    const float4 h0 = scale_at[kWidth / 4 + b * 8], h1 = scale_at[kWidth / 4 + b * 8 + 1];
-    auto modulate = [&](uint4& u, const float (&v)[8], float i) {
-      u.x = packed<bf16>(v[0] * i + h0.x, v[1] * i + h0.y);
-      u.y = packed<bf16>(v[2] * i + h0.z, v[3] * i + h0.w);
-      u.z = packed<bf16>(v[4] * i + h1.x, v[5] * i + h1.y);
-      u.w = packed<bf16>(v[6] * i + h1.z, v[7] * i + h1.w);
+    const float4 shift0 = modulation[kWidth / 4 + b * 8], shift1 = modulation[kWidth / 4 + b * 8 + 1];
+    auto normalise = [&](uint4& out, const float (&scaled)[8], float factor) {
+      out.x = packed<bf16>(scaled[0] * factor + shift0.x, scaled[1] * factor + shift0.y);
+      out.y = packed<bf16>(scaled[2] * factor + shift0.z, scaled[3] * factor + shift0.w);
+      out.z = packed<bf16>(scaled[4] * factor + shift1.x, scaled[5] * factor + shift1.y);
+      out.w = packed<bf16>(scaled[6] * factor + shift1.z, scaled[7] * factor + shift1.w);
     };
-    modulate(a.low[b], low[b], l);
-    modulate(a.high[b], high[b], h);
+    normalise(a.low[b], low[b], low_scale);
+    normalise(a.high[b], high[b], high_scale);
   }
   return a;
 }

@@ -4,11 +4,10 @@
 // Per layer and block:
 //   producer   streams this block's share of the weights, and of the prefix's keys and values, through a ring of
 //              shared-memory stages
-//   consumers  adaptive RMSNorm, QKV projection, attention (one head per cluster), o_proj, adaptive RMSNorm, gate+up
-//   with
-//              GELU, down
-// Within a cluster, blocks communicate through distributed shared memory; between clusters through ExchangeBuffer in
-// L2.
+//   consumers  adaptive RMSNorm, QKV projection, attention (one head per cluster), o_proj, adaptive RMSNorm,
+//              gate+up with GELU, down
+// Blocks communicate through distributed shared memory within a cluster, and through ExchangeBuffer in L2 between
+// clusters.
 #pragma once
 
 #include "backend/cuda/kernels/expert_attention.cuh"
@@ -17,224 +16,231 @@
 
 namespace pi05::expert {
 
-// Chunks of gate+up that a warp loads before its activations are there: more would delay the exchange.
+// Chunks of gate+up that a warp loads before it waits for the activations; more would delay the exchange (measured).
 constexpr int kUpAhead = 2;
 
-// Barriers, RoPE table, the flow's start. All threads of the cluster.
-template <int T>
-__device__ __forceinline__ void initialise(const Context<T>& c, uint8_t* ring) {
-  using L = SharedLayout<T>;
-  const KernelParams& p = c.p;
-  SharedState& s = c.s;
-  if (c.thread == 0) {
+// Initialises mbarriers, pipeline stages, the RoPE table and x of the flow. Called by all threads of the cluster.
+template <int OwnedTiles>
+__device__ __forceinline__ void initialise(const Context<OwnedTiles>& ctx, uint8_t* ring) {
+  const KernelParams& p = ctx.p;
+  SharedState& state = ctx.state;
+  if (ctx.thread == 0) {
     for (int i = 0; i < p.stages; ++i)
-      ptx::mbarrier_init(ptx::smem_address(&s.full[i]), 1), ptx::mbarrier_init(ptx::smem_address(&s.empty[i]), 8);
-    ptx::mbarrier_init(ptx::smem_address(&s.recv_q), 1);
-    ptx::mbarrier_init(ptx::smem_address(&s.recv_o), 1);
-    ptx::mbarrier_init(ptx::smem_address(&s.recv_c), 1);
+      ptx::mbarrier_init(ptx::smem_address(&state.full[i]), 1),
+          ptx::mbarrier_init(ptx::smem_address(&state.empty[i]), 8);
+    ptx::mbarrier_init(ptx::smem_address(&state.queries_arrived), 1);
+    ptx::mbarrier_init(ptx::smem_address(&state.outputs_arrived), 1);
+    ptx::mbarrier_init(ptx::smem_address(&state.partials_arrived), 1);
     ptx::fence_mbarrier_init();
-    ptx::mbarrier_arrive_expect_tx(ptx::smem_address(&s.recv_q), 8192);
-    ptx::mbarrier_arrive_expect_tx(ptx::smem_address(&s.recv_o), kRecvOBytes);
-    ptx::mbarrier_arrive_expect_tx(ptx::smem_address(&s.recv_c), c.own_slots * 4096);
+    ptx::mbarrier_arrive_expect_tx(ptx::smem_address(&state.queries_arrived), kQueryBytes);
+    ptx::mbarrier_arrive_expect_tx(ptx::smem_address(&state.outputs_arrived), kOutputBytes);
+    ptx::mbarrier_arrive_expect_tx(ptx::smem_address(&state.partials_arrived), ctx.own_slots * kSlotBytes);
   }
-  // Rows of a page that no copy fills have weight 0, and must be finite.
-  for (int i = c.thread; i < p.stages * L::kStage / 16; i += kThreads)
+  // Rows of a page that no copy fills get weight 0 and must be finite: 0 times NaN is NaN.
+  for (int i = ctx.thread; i < p.stages * SharedLayout<OwnedTiles>::kStageBytes / 16; i += kThreads)
     reinterpret_cast<uint4*>(ring)[i] = make_uint4(0, 0, 0, 0);
-  for (int i = c.thread; i < 16 * kRows; i += kThreads) {
+  for (int i = ctx.thread; i < 16 * kRows; i += kThreads) {
     int pair = i / kRows, row = i % kRows;
-    int index = c.rank * 16 + pair;
-    double angle = 0, sn, cs;
-    // keys below 128, values from 128 on
-    if (!c.has_head) index = (c.kv_block + (pair >> 2) * c.kv_blocks) * 4 + (pair & 3);
-    if (index < 128) angle = double(p.prefix + row) * pow(10000.0, -double(index) / 128.0);
-    sincos(angle, &sn, &cs);
-    s.rope[pair][row][0] = (float)cs;
-    s.rope[pair][row][1] = (float)sn;
+    int index = ctx.rank * 16 + pair;  // rotary pair of the head; from kDim / 2 on: of the values, not rotated
+    double angle = 0, sine, cosine;
+    if (!ctx.has_head) index = (ctx.kv_block + (pair >> 2) * ctx.kv_blocks) * 4 + (pair & 3);
+    if (index < kDim / 2) angle = double(p.prefix_tokens + row) * pow(10000.0, -double(index) / (kDim / 2));
+    sincos(angle, &sine, &cosine);
+    state.cos_sin[pair][row][0] = (float)cosine;
+    state.cos_sin[pair][row][1] = (float)sine;
   }
-  for (int i = c.thread; i < kRows * kActionDim; i += kThreads) s.xt[0][i] = i < p.rows * kActionDim ? p.noise[i] : 0.f;
+  for (int i = ctx.thread; i < kRows * kActionDim; i += kThreads)
+    state.x[0][i] = i < p.rows * kActionDim ? p.noise[i] : 0.f;
   ptx::fence_proxy_async_shared();
   ptx::barrier_cluster_arrive(), ptx::barrier_cluster_wait();
 }
 
 // Reduces and publishes the keys and values of the action rows: a tile per warp.
-template <int T>
-__device__ __forceinline__ void publish_keys_values(const Context<T>& c, ExchangeBuffer& now) {
-  constexpr int kKv = WeightLayout<T>::kKv;
-  const int tile = c.kv_block + c.warp * c.kv_blocks;
-  if (c.warp < kKv) {
-    const uint4 n = pack_with_next_lane(rotate_pairs(c, reduce_partials<kKv>(c.scratch, c.warp, c.lane), c.warp));
-    if (!(c.lane & 1) && tile < kKvTiles) {
-      __nv_bfloat16* to = &now.kv[tile >> 5][c.lane >> 2][(tile & 31) * 4 + (c.lane & 3)];
-      publish(to, n.x), publish(to + 128, n.y), publish(to + 8 * kDim, n.z), publish(to + 8 * kDim + 128, n.w);
+template <int OwnedTiles>
+__device__ __forceinline__ void publish_keys_values(const Context<OwnedTiles>& ctx, ExchangeBuffer& buffer) {
+  constexpr int kTiles = WeightLayout<OwnedTiles>::kBlockKvTiles;
+  const int tile = ctx.kv_block + ctx.warp * ctx.kv_blocks;
+  if (ctx.warp < kTiles) {
+    const uint4 packed_pairs =
+        pack_with_next_lane(rotate_pairs(ctx, reduce_partials<kTiles>(ctx.scratch, ctx.warp, ctx.lane), ctx.warp));
+    if (!(ctx.lane & 1) && tile < kKvTiles) {
+      __nv_bfloat16* words = &buffer.kv[tile >> 5][ctx.lane >> 2][(tile & 31) * 4 + (ctx.lane & 3)];
+      publish(words, packed_pairs.x), publish(words + kDim / 2, packed_pairs.y);
+      publish(words + 8 * kDim, packed_pairs.z), publish(words + 8 * kDim + kDim / 2, packed_pairs.w);
     }
   }
   sync_consumers();
 }
 
 // Reduces gate and up, and publishes gelu(gate) * up.
-template <int T>
-__device__ __forceinline__ void publish_geglu(const Context<T>& c, ExchangeBuffer& now) {
+template <int OwnedTiles>
+__device__ __forceinline__ void publish_geglu(const Context<OwnedTiles>& ctx, ExchangeBuffer& buffer) {
 #pragma unroll
-  for (int t = 0; t < (T + 7) / 8; ++t) {
-    const int tile = t * 8 + c.warp, unit = c.block + tile * c.blocks;
-    if (tile < T && unit < 1024) {
-      const float4 r = reduce_partials<T>(c.scratch, tile, c.lane);
-      const float u = kernels::gelu_tanh_expf(r.x) * r.y, v = kernels::gelu_tanh_expf(r.z) * r.w;
-      const float u1 = __shfl_down_sync(~0u, u, 1), v1 = __shfl_down_sync(~0u, v, 1);
-      // 8 rows further: 256 elements
-      __nv_bfloat16* to = &now.h[fragment_offset(c.lane >> 2, unit * 4 + (c.lane & 3))];
-      if (!(c.lane & 1)) publish(to, packed<bf16>(u, u1)), publish(to + 256, packed<bf16>(v, v1));
+  for (int t = 0; t < (OwnedTiles + 7) / 8; ++t) {
+    const int tile = t * 8 + ctx.warp, unit = ctx.block + tile * ctx.blocks;
+    if (tile < OwnedTiles && unit < kMlpTiles) {
+      const float4 gate_up = reduce_partials<OwnedTiles>(ctx.scratch, tile, ctx.lane);  // of two rows, 8 apart
+      const float low = kernels::gelu_tanh_expf(gate_up.x) * gate_up.y;
+      const float high = kernels::gelu_tanh_expf(gate_up.z) * gate_up.w;
+      const float next_low = __shfl_down_sync(~0u, low, 1), next_high = __shfl_down_sync(~0u, high, 1);
+      __nv_bfloat16* words = &buffer.hidden[fragment_offset(ctx.lane >> 2, unit * 4 + (ctx.lane & 3))];
+      // In fragment order the row 8 further is 256 elements further.
+      if (!(ctx.lane & 1))
+        publish(words, packed<bf16>(low, next_low)), publish(words + 256, packed<bf16>(high, next_high));
     }
   }
 }
 
-// action_out of the normalised residual y: 64 blocks compute 32 outputs x two halves of the rows, and publish them.
-template <int T>
-__device__ __forceinline__ void publish_velocity(const Context<T>& c, ExchangeBuffer& last) {
-  const int warp = c.warp, lane = c.lane;
-  if (c.block < 64) {
-    const int row = (c.block >> 5) * 8 + warp, out = c.block & 31;
+// Publishes action_out of the normalised residual, which is in the scratch area. A block computes one output of 8 rows.
+template <int OwnedTiles>
+__device__ __forceinline__ void publish_velocity(const Context<OwnedTiles>& ctx, ExchangeBuffer& buffer) {
+  const int warp = ctx.warp, lane = ctx.lane;
+  if (ctx.block < 2 * kActionDim) {
+    const int row = (ctx.block >> 5) * 8 + warp, out = ctx.block & 31;
     float sum = 0.f;
 #pragma unroll
     for (int j = 0; j < 16; ++j) {
       const int k = j * 64 + lane * 2;
-      const uint32_t a = *reinterpret_cast<uint32_t*>(c.scratch + row * kStrideX + k * 2);
-      const float2 w = *reinterpret_cast<const float2*>(c.p.out_w + out * kWidth + k);
-      sum += low_half(a) * w.x + high_half(a) * w.y;
+      const uint32_t x = *reinterpret_cast<uint32_t*>(ctx.scratch + row * kActivationStride + k * 2);
+      const float2 w = *reinterpret_cast<const float2*>(ctx.p.action_out + out * kWidth + k);
+      sum += low_half(x) * w.x + high_half(x) * w.y;
     }
 #pragma unroll
     for (int o = 16; o > 0; o >>= 1) sum += __shfl_xor_sync(~0u, sum, o);
-    if (lane == 0) publish(&last.v[row][out], __float_as_uint(sum + c.p.out_b[out]));
+    if (lane == 0) publish(&buffer.velocity[row][out], __float_as_uint(sum + ctx.p.action_out_bias[out]));
   }
 }
 
-// Waits for all velocities and takes the guided Euler step (see Ops::euler_step), the same in every block.
-template <int T>
-__device__ __forceinline__ void euler_step(const Context<T>& c, const ExchangeBuffer& last, int step) {
-  const KernelParams& p = c.p;
-  for (int i = c.thread; i < kRows * kActionDim; i += kConsumers) {
-    uint32_t v;
-    do v = poll(&last.v[0][i]);
-    while (is_empty(v));
+// Waits for all velocities and computes the guided Euler step (see ReferenceOps::euler_step), the same in every block.
+template <int OwnedTiles>
+__device__ __forceinline__ void euler_step(const Context<OwnedTiles>& ctx, const ExchangeBuffer& buffer, int step) {
+  const KernelParams& p = ctx.p;
+  for (int i = ctx.thread; i < kRows * kActionDim; i += kConsumers) {
+    uint32_t word;
+    do word = poll(&buffer.velocity[0][i]);
+    while (is_empty(word));
     if (i < p.rows * kActionDim) {
-      const float x = c.s.xt[0][i], raw = __uint_as_float(v);
+      const float x = ctx.state.x[0][i], raw = __uint_as_float(word);
       const float error = (p.prev_chunk[i] - (x - p.times[step] * raw)) * p.prefix_weights[i / kActionDim];
       const float velocity = raw - p.guidance_weights[step] * error;
-      c.s.xt[0][i] = x + p.dt * velocity;
-      if (c.block == 0) p.velocities[step * p.rows * kActionDim + i] = velocity;
+      ctx.state.x[0][i] = x + p.dt * velocity;
+      if (ctx.block == 0) p.velocities[step * p.rows * kActionDim + i] = velocity;
     }
   }
 }
 
-template <int T>
-__device__ __forceinline__ void consume(Context<T>& c) {
-  using W = WeightLayout<T>;
-  const KernelParams& p = c.p;
+template <int OwnedTiles>
+__device__ __forceinline__ void consume(Context<OwnedTiles>& ctx) {
+  using W = WeightLayout<OwnedTiles>;
+  const KernelParams& p = ctx.p;
   PipelineState pipe;
   uint32_t attention_phase = 0;
-  int parity = 0;  // which of the two exchange buffers
-  Residual<T> residual(c);
+  int parity = 0;  // index of the exchange buffer of the next layer
+  Residual<OwnedTiles> residual(ctx);
 
-  prefetch_modulation(c, 0, 0);
-  residual.embed(c, p.exchange[1]);
+  prefetch_modulation(ctx, 0, 0);
+  residual.embed(ctx, p.exchange[1]);
   for (int step = 0; step < p.steps; ++step) {
     for (int layer = 0; layer < p.layers; ++layer) {
-      ExchangeBuffer &now = p.exchange[parity], &before = p.exchange[parity ^ 1];
+      ExchangeBuffer &current = p.exchange[parity], &previous = p.exchange[parity ^ 1];
       parity ^= 1;
-      float gate = residual.gate(c, step, 2 * layer);
+      float gate = residual.gate(ctx, step, 2 * layer);
       // Keeps the compiler from computing addresses once for all layers: there are no registers to hold them.
-      asm volatile("" : "+r"(c.thread), "+r"(c.warp), "+r"(c.lane));
+      asm volatile("" : "+r"(ctx.thread), "+r"(ctx.warp), "+r"(ctx.lane));
       // ---- QKV projection and attention ----
-      uint4 first[W::kQueryChunks][W::kWideTiles];
-      load_chunk(first[0], c, pipe);
-      load_chunk(first[1], c, pipe);
-      if (c.has_head) {
-        load_chunk(first[2], c, pipe);
-        load_chunk(first[3], c, pipe);
+      uint4 qkv_ahead[W::kQueryChunks][W::kWideTiles];
+      load_chunk(qkv_ahead[0], ctx, pipe);
+      load_chunk(qkv_ahead[1], ctx, pipe);
+      if (ctx.has_head) {
+        load_chunk(qkv_ahead[2], ctx, pipe);
+        load_chunk(qkv_ahead[3], ctx, pipe);
       }
-      Fragments<4> a = adaptive_rms_norm(c, layer == 0 ? before.x[2] : before.x[1]);
-      if (c.has_head) {
-        float acc[W::kQuery][4];
-        gemm(acc, a, first, c, pipe);
-        store_partials<W::kQuery>(acc, c.scratch, c.warp, c.lane);
-        prefetch_modulation(c, step, 2 * layer + 1);
-        attention(c, now, pipe, attention_phase);
+      Fragments<4> a =
+          adaptive_rms_norm(ctx, layer == 0 ? previous.residual[kStepStart] : previous.residual[kAfterMlp]);
+      if (ctx.has_head) {
+        float acc[W::kQueryTiles][4];
+        gemm(acc, a, qkv_ahead, ctx, pipe);
+        store_partials<W::kQueryTiles>(acc, ctx.scratch, ctx.warp, ctx.lane);
+        prefetch_modulation(ctx, step, 2 * layer + 1);
+        attention(ctx, current, pipe, attention_phase);
       } else {
-        float acc[W::kKv][4];
-        gemm(acc, a, first, c, pipe);
-        store_partials<W::kKv>(acc, c.scratch, c.warp, c.lane);
-        prefetch_modulation(c, step, 2 * layer + 1);
-        publish_keys_values(c, now);
+        float acc[W::kBlockKvTiles][4];
+        gemm(acc, a, qkv_ahead, ctx, pipe);
+        store_partials<W::kBlockKvTiles>(acc, ctx.scratch, ctx.warp, ctx.lane);
+        prefetch_modulation(ctx, step, 2 * layer + 1);
+        publish_keys_values(ctx, current);
       }
       // ---- o_proj: rank r multiplies the output of head r ----
       {
         uint4 ahead[W::kOutChunks][W::kSplitTiles];
 #pragma unroll
-        for (int i = 0; i < W::kOutChunks; ++i) load_chunk(ahead[i], c, pipe);
-        wait_until_published(&now.att[fragment_offset(15, c.rank * kDim + c.warp * 32 + 30)]);
-        const Fragments<1> o = receive<1>(now.att, c.rank * kDim + c.warp * 32, c.lane);
-        float acc[T][4];
-        gemm(acc, o, ahead, c, pipe);
-        residual.add(c, acc, gate, now.x[0]);
+        for (int i = 0; i < W::kOutChunks; ++i) load_chunk(ahead[i], ctx, pipe);
+        wait_until_published(&current.attention[fragment_offset(15, ctx.rank * kDim + ctx.warp * 32 + 30)]);
+        const Fragments<1> o = receive<1>(current.attention, ctx.rank * kDim + ctx.warp * 32, ctx.lane);
+        float acc[OwnedTiles][4];
+        gemm(acc, o, ahead, ctx, pipe);
+        residual.add(ctx, acc, gate, current.residual[kAfterAttention]);
       }
       // ---- gate and up ----
-      gate = residual.gate(c, step, 2 * layer + 1);
+      gate = residual.gate(ctx, step, 2 * layer + 1);
       {
         uint4 ahead[kUpAhead][W::kWideTiles];
 #pragma unroll
-        for (int i = 0; i < kUpAhead; ++i) load_chunk(ahead[i], c, pipe);
-        a = adaptive_rms_norm(c, now.x[0]);
-        float acc[T][4];
-        gemm(acc, a, ahead, c, pipe);
-        store_partials<T>(acc, c.scratch, c.warp, c.lane);
-        prefetch_modulation(c, step, 2 * layer + 2);
-        publish_geglu(c, now);
+        for (int i = 0; i < kUpAhead; ++i) load_chunk(ahead[i], ctx, pipe);
+        a = adaptive_rms_norm(ctx, current.residual[kAfterAttention]);
+        float acc[OwnedTiles][4];
+        gemm(acc, a, ahead, ctx, pipe);
+        store_partials<OwnedTiles>(acc, ctx.scratch, ctx.warp, ctx.lane);
+        prefetch_modulation(ctx, step, 2 * layer + 2);
+        publish_geglu(ctx, current);
       }
-      residual.clear(c, before);
+      residual.clear(ctx, previous);
       // ---- down: rank r multiplies inputs [512 r, 512 r + 512) ----
       {
         sync_consumers();  // all partials are reduced: the scratch area is free
         uint4 ahead[W::kDownChunks][W::kSplitTiles];
 #pragma unroll
-        for (int i = 0; i < W::kDownChunks; ++i) load_chunk(ahead[i], c, pipe);
-        wait_until_published(&now.h[fragment_offset(15, c.rank * 512 + c.warp * 64 + (c.lane & 15) * 4 + 2)]);
-        const Fragments<2> h = receive<2>(now.h, c.rank * 512 + c.warp * 64, c.lane);
-        float acc[T][4];
-        gemm(acc, h, ahead, c, pipe);
-        residual.add(c, acc, gate, now.x[1]);
+        for (int i = 0; i < W::kDownChunks; ++i) load_chunk(ahead[i], ctx, pipe);
+        wait_until_published(
+            &current.hidden[fragment_offset(15, ctx.rank * 512 + ctx.warp * 64 + (ctx.lane & 15) * 4 + 2)]);
+        const Fragments<2> h = receive<2>(current.hidden, ctx.rank * 512 + ctx.warp * 64, ctx.lane);
+        float acc[OwnedTiles][4];
+        gemm(acc, h, ahead, ctx, pipe);
+        residual.add(ctx, acc, gate, current.residual[kAfterMlp]);
       }
     }
     // ---- velocity and Euler step ----
     ExchangeBuffer& last = p.exchange[parity ^ 1];
-    const Fragments<4> y = adaptive_rms_norm(c, last.x[1]);
+    const Fragments<4> y = adaptive_rms_norm(ctx, last.residual[kAfterMlp]);
 #pragma unroll
     for (int b = 0; b < 4; ++b) {
-      uint8_t* to = c.scratch + (c.lane >> 2) * kStrideX + (c.warp * 4 + b) * 64 + (c.lane & 3) * 16;
-      *reinterpret_cast<uint4*>(to) = y.low[b];
-      *reinterpret_cast<uint4*>(to + 8 * kStrideX) = y.high[b];
+      uint8_t* words =
+          ctx.scratch + (ctx.lane >> 2) * kActivationStride + (ctx.warp * 4 + b) * 64 + (ctx.lane & 3) * 16;
+      *reinterpret_cast<uint4*>(words) = y.low[b];
+      *reinterpret_cast<uint4*>(words + 8 * kActivationStride) = y.high[b];
     }
     sync_consumers();
-    if (step + 1 < p.steps) prefetch_modulation(c, step + 1, 0);
-    publish_velocity(c, last);
-    euler_step(c, last, step);
+    if (step + 1 < p.steps) prefetch_modulation(ctx, step + 1, 0);
+    publish_velocity(ctx, last);
+    euler_step(ctx, last, step);
     sync_consumers();
-    if (step + 1 < p.steps) residual.embed(c, last);
+    if (step + 1 < p.steps) residual.embed(ctx, last);
   }
-  if (c.block == 0)
-    for (int i = c.thread; i < p.rows * kActionDim; i += kConsumers) p.actions[i] = c.s.xt[0][i];
+  if (ctx.block == 0)
+    for (int i = ctx.thread; i < p.rows * kActionDim; i += kConsumers) p.actions[i] = ctx.state.x[0][i];
 }
 
-template <int T>
+template <int OwnedTiles>
 __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ KernelParams p) {
   extern __shared__ __align__(128) uint8_t smem[];
-  Context<T> c(p, smem);
-  initialise(c, smem + SharedLayout<T>::kRing);
-  if (c.warp >= kConsumers / 32) {
-    ptx::setmaxnreg_dec<40>();
-    if (c.warp == kConsumers / 32) produce(c);
+  Context<OwnedTiles> ctx(p, smem);
+  initialise(ctx, smem + SharedLayout<OwnedTiles>::kRingAt);
+  if (ctx.warp >= kConsumers / 32) {
+    ptx::setmaxnreg_dec<kProducerRegisters>();
+    if (ctx.warp == kConsumers / 32) produce(ctx);
   } else {
-    ptx::setmaxnreg_inc<232>();
-    consume(c);
+    ptx::setmaxnreg_inc<kConsumerRegisters>();
+    consume(ctx);
   }
   // No block ends while others may still write into its shared memory.
   ptx::barrier_cluster_arrive(), ptx::barrier_cluster_wait();
