@@ -7,6 +7,7 @@ namespace pi05::kernels {
 namespace {
 
 constexpr int kThreads = 128;
+constexpr int kMaxKeys = 12000;  // whose scores fit into 48 KB of shared memory
 
 __global__ void __launch_bounds__(kThreads)
     attention_f32_kernel(Matrix q, Matrix k, Matrix v, AttentionShape shape, Matrix out, int keys, float scale) {
@@ -20,21 +21,21 @@ __global__ void __launch_bounds__(kThreads)
 
   float row_max = -INFINITY;
   for (int j = 0; j < keys; j++) {
-    float part = 0;
-    for (int i = thread; i < dim; i += kThreads) part += query[i] * key[j * k.stride + i];
-    const float dot = block_sum(part) * scale;
+    float products = 0;
+    for (int i = thread; i < dim; i += kThreads) products += query[i] * key[j * k.stride + i];
+    const float dot = block_sum(products) * scale;
     if (thread == 0) score[j] = dot;
     row_max = fmaxf(row_max, dot);
   }
   __syncthreads();
-  float part = 0;
-  for (int j = thread; j < keys; j += kThreads) part += score[j] = expf(score[j] - row_max);
-  const float sum = block_sum(part);
-  float* to = static_cast<float*>(out.data) + row * out.stride + head * dim;
+  float exps = 0;
+  for (int j = thread; j < keys; j += kThreads) exps += score[j] = expf(score[j] - row_max);
+  const float sum = block_sum(exps);
+  float* out_row = static_cast<float*>(out.data) + row * out.stride + head * dim;
   for (int i = thread; i < dim; i += kThreads) {
     float total = 0;
     for (int j = 0; j < keys; j++) total += score[j] * value[j * v.stride + i];
-    to[i] = total / sum;
+    out_row[i] = total / sum;
   }
 }
 
@@ -43,7 +44,7 @@ __global__ void __launch_bounds__(kThreads)
 cudaError_t attention_f32(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
                           const Matrix& out, cudaStream_t stream) {
   if (q.dtype != DType::F32 || k.dtype != q.dtype || v.dtype != q.dtype || out.dtype != q.dtype ||
-      q.rows % shape.batch != 0 || k.rows % shape.batch != 0 || k.rows / shape.batch > 12000 || q.rows == 0)
+      q.rows % shape.batch != 0 || k.rows % shape.batch != 0 || k.rows / shape.batch > kMaxKeys || q.rows == 0)
     return cudaErrorInvalidValue;
   const int keys = static_cast<int>(k.rows / shape.batch);
   const dim3 grid(static_cast<unsigned>(q.rows), static_cast<unsigned>(shape.heads));

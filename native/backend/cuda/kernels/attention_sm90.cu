@@ -12,27 +12,29 @@ namespace {
 
 using namespace attention_sm90_detail;
 
-// Dimensions: columns of a head, heads, tokens, batch elements.
+// Tensor map with the dimensions columns of a head, heads, tokens, batch elements. A box has `cols` columns (64 or 16),
+// box_heads heads, box_tokens tokens.
 cudaError_t encode(CUtensorMap* map, const Matrix& m, int64_t heads, int64_t dim, int64_t batch, int cols,
                    int box_heads, int box_tokens) {
   const auto tokens = static_cast<cuuint64_t>(m.rows / batch);
-  const auto row = static_cast<cuuint64_t>(m.stride) * 2;
+  const auto row_bytes = static_cast<cuuint64_t>(m.stride) * 2;
   const cuuint64_t sizes[4] = {static_cast<cuuint64_t>(dim), static_cast<cuuint64_t>(heads), tokens,
                                static_cast<cuuint64_t>(batch)};
-  const cuuint64_t strides[3] = {static_cast<cuuint64_t>(dim) * 2, row, row * tokens};
+  const cuuint64_t strides[3] = {static_cast<cuuint64_t>(dim) * 2, row_bytes, row_bytes * tokens};
   const cuuint32_t box[4] = {static_cast<cuuint32_t>(cols), static_cast<cuuint32_t>(box_heads),
                              static_cast<cuuint32_t>(box_tokens), 1};
-  const cuuint32_t steps[4] = {1, 1, 1, 1};
+  const cuuint32_t element_strides[4] = {1, 1, 1, 1};
   const auto encoder = tensor_map_encoder();
   if (!encoder) return cudaErrorNotSupported;
   const CUresult result =
-      encoder(map, CU_TENSOR_MAP_DATA_TYPE_UINT16, 4, m.data, sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
-              cols == 64 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_32B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-              CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+      encoder(map, CU_TENSOR_MAP_DATA_TYPE_UINT16, 4, m.data, sizes, strides, box, element_strides,
+              CU_TENSOR_MAP_INTERLEAVE_NONE, cols == 64 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_32B,
+              CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   return result == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
 }
 
-// Assigns units to ranks evenly; of its own panel first.
+// Distributes the 8 units evenly among the ranks: with up to 4 splits, rank r has panel r and units of the panels that
+// are left. `owned` is in the order in which the rank itself computes the units (panel_of in the kernel).
 AttentionSm90Params assign_units(int splits) {
   AttentionSm90Params p{};
   p.splits = splits;
@@ -51,26 +53,26 @@ AttentionSm90Params assign_units(int splits) {
   return p;
 }
 
-template <typename Value, int Dim, int Groups, int Blocks>
+template <typename Value, int Dim, int Warpgroups, int KeyTiles>
 struct AttentionSm90Launch {
-  using T = AttentionSm90Tile<Dim, Groups, Blocks>;
+  using T = AttentionSm90Tile<Dim, Warpgroups, KeyTiles>;
 
   static int shared(const AttentionSm90Params& p) {
-    const int units = (kUnits + p.splits - 1) / p.splits;  // at most, of a rank
-    return control_bytes(p.splits) + std::max(T::kEnd, Dim == 256 ? T::kPartsAt + units * p.splits * kUnitBytes : 0);
+    const int units = (kUnits + p.splits - 1) / p.splits;  // of a rank, at most
+    return control_bytes(p.splits) + std::max(T::kEnd, Dim == 256 ? T::kPartialsAt + units * p.splits * kUnitBytes : 0);
   }
 
   static cudaError_t run(const AttentionSm90Params& p, const Matrix& q, const Matrix& k, const Matrix& v,
                          const AttentionShape& shape, cudaStream_t stream) {
     AttentionSm90Maps maps{};
-    cudaError_t result = encode(&maps.q, q, shape.heads, p.dim, shape.batch, 64, p.group, p.tokens);
+    cudaError_t result = encode(&maps.q, q, shape.heads, p.dim, shape.batch, 64, p.heads_per_kv, p.tokens);
     const auto add = [&](CUtensorMap* map, const Matrix& m, int64_t heads, int cols, int box_heads, int box_tokens) {
       if (result == cudaSuccess) result = encode(map, m, heads, p.dim, shape.batch, cols, box_heads, box_tokens);
     };
     add(&maps.k, k, shape.kv_heads, 64, 1, T::kKeys);
     add(&maps.v, v, shape.kv_heads, 64, 1, T::kKeys);
     if (T::kRest) {
-      add(&maps.q_rest, q, shape.heads, 16, p.group, p.tokens);
+      add(&maps.q_rest, q, shape.heads, 16, p.heads_per_kv, p.tokens);
       add(&maps.k_rest, k, shape.kv_heads, 16, 1, T::kKeys);
       add(&maps.v_rest, v, shape.kv_heads, 16, 1, T::kKeys);
     }
@@ -78,10 +80,10 @@ struct AttentionSm90Launch {
     Configuration configuration(p);
     result = configuration.result;
     if (result != cudaSuccess) return result;
-    configuration.launch.gridDim = dim3(blocks_for(p.queries, Groups * p.tokens) * static_cast<unsigned>(p.splits),
+    configuration.launch.gridDim = dim3(blocks_for(p.queries, Warpgroups * p.tokens) * static_cast<unsigned>(p.splits),
                                         static_cast<unsigned>(shape.batch * shape.kv_heads));
     configuration.launch.stream = stream;
-    return cudaLaunchKernelEx(&configuration.launch, attention_sm90_kernel<Value, Dim, Groups, Blocks>, maps, p);
+    return cudaLaunchKernelEx(&configuration.launch, attention_sm90_kernel<Value, Dim, Warpgroups, KeyTiles>, maps, p);
   }
 
   // Number of clusters of `splits` blocks that the GPU runs at once.
@@ -92,9 +94,9 @@ struct AttentionSm90Launch {
         const AttentionSm90Params p = assign_units(s);
         Configuration configuration(p);
         if (shared(p) > gpu().shared_memory_per_block || configuration.result != cudaSuccess ||
-            cudaOccupancyMaxActiveClusters(&counts[s], attention_sm90_kernel<Value, Dim, Groups, Blocks>,
+            cudaOccupancyMaxActiveClusters(&counts[s], attention_sm90_kernel<Value, Dim, Warpgroups, KeyTiles>,
                                            &configuration.launch) != cudaSuccess)
-          cudaGetLastError(), counts[s] = 0;
+          cudaGetLastError(), counts[s] = 0;  // clear the error: the next launch must not report it
       }
       return counts;
     }();
@@ -113,7 +115,7 @@ struct AttentionSm90Launch {
       launch.dynamicSmemBytes = static_cast<size_t>(shared(p));
       launch.attrs = attributes;
       launch.numAttrs = 2;
-      result = cudaFuncSetAttribute(attention_sm90_kernel<Value, Dim, Groups, Blocks>,
+      result = cudaFuncSetAttribute(attention_sm90_kernel<Value, Dim, Warpgroups, KeyTiles>,
                                     cudaFuncAttributeMaxDynamicSharedMemorySize, gpu().shared_memory_per_block);
     }
     cudaLaunchAttribute attributes[2]{};
@@ -133,31 +135,31 @@ bool attention_sm90_supported(const Matrix& k, const AttentionShape& shape) {
 
 cudaError_t attention_sm90(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape,
                            const Matrix& out, cudaStream_t stream) {
-  const auto fill = [&](int splits) {
+  const auto params_for = [&](int splits) {
     AttentionSm90Params p = assign_units(splits);
     p.out = out.data, p.out_stride = out.stride;
     p.queries = static_cast<int>(q.rows / shape.batch), p.keys = static_cast<int>(k.rows / shape.batch);
-    p.kv_heads = static_cast<int>(shape.kv_heads), p.group = static_cast<int>(shape.heads / shape.kv_heads);
-    p.group_inverse = static_cast<uint32_t>(65536 / p.group + 1);
-    p.tokens = 64 / p.group, p.dim = static_cast<int>(shape.head_dim);
-    p.scale = 1.4426950408889634f / sqrtf(static_cast<float>(shape.head_dim));
+    p.kv_heads = static_cast<int>(shape.kv_heads), p.heads_per_kv = static_cast<int>(shape.heads / shape.kv_heads);
+    p.heads_per_kv_inverse = static_cast<uint32_t>(65536 / p.heads_per_kv + 1);
+    p.tokens = 64 / p.heads_per_kv, p.dim = static_cast<int>(shape.head_dim);
+    p.scale = kLog2E / sqrtf(static_cast<float>(shape.head_dim));
     return p;
   };
-  AttentionSm90Params p = fill(1);
+  AttentionSm90Params p = params_for(1);
   if (p.dim <= 80) return AttentionSm90Launch<fp16, 80, 1, 4>::run(p, q, k, v, shape, stream);
 
-  // Estimated time: waves of clusters, times the cost of a block by its keys (measured).
-  const int64_t tiles = blocks_for(p.queries, 2 * p.tokens) * shape.batch * shape.kv_heads;
-  const int parts = (p.keys + 63) / 64;
+  // The fastest tile by estimated time: waves of clusters, times the cost of a block with so many keys (measured).
+  const int64_t query_tiles = blocks_for(p.queries, 2 * p.tokens) * shape.batch * shape.kv_heads;
+  const int key_tiles = (p.keys + 63) / 64;
   float best = INFINITY;
   decltype(&AttentionSm90Launch<bf16, 256, 2, 1>::run) run = nullptr;
-  const auto consider = [&](auto launch, int blocks) {
-    const int splits = (parts + blocks - 1) / blocks;
+  const auto consider = [&](auto launch, int block_key_tiles) {
+    const int splits = (key_tiles + block_key_tiles - 1) / block_key_tiles;
     const int clusters = splits <= kMaxSplits ? launch.clusters(splits) : 0;
     if (clusters == 0) return;
-    const float time =
-        static_cast<float>((tiles + clusters - 1) / clusters) * (4.0f + 1.2f * static_cast<float>(blocks));
-    if (time < best) best = time, run = launch.run, p = fill(splits);
+    const float time = static_cast<float>((query_tiles + clusters - 1) / clusters) *
+                       (4.0f + 1.2f * static_cast<float>(block_key_tiles));
+    if (time < best) best = time, run = launch.run, p = params_for(splits);
   };
   consider(AttentionSm90Launch<bf16, 256, 2, 1>{}, 1);
   consider(AttentionSm90Launch<bf16, 256, 2, 2>{}, 2);

@@ -2,10 +2,10 @@
 //
 // Launch: grid (query tiles * splits, batch * kv_heads) in clusters of `splits` blocks, 1 or 2 warpgroups. The query
 // heads that share a key head are rows of one matrix, 64 per warpgroup. The blocks of a cluster split the keys, at most
-// 256 each. A block multiplies its probabilities by 64 columns (a panel) of the values at a time; the result of a
-// warpgroup, a unit of 64 rows x 64 columns, is sent through distributed shared memory to the block that adds up this
-// unit, while the next panel is multiplied. Partial results are sent already weighted, as fp16, which has three bits
-// more than bf16.
+// 256 each. A block multiplies its probabilities by 64 columns (a panel) of the values at a time. The partial result of
+// a warpgroup is a unit of 64 rows x 64 columns. While the next panel is multiplied, the unit is sent through
+// distributed shared memory to the block that adds up the partial units of all blocks. Partial units already have their
+// final weight and are fp16, which has three bits more than bf16.
 #pragma once
 
 #include "backend/cuda/kernels/device.cuh"
@@ -14,8 +14,9 @@
 namespace pi05::kernels::attention_sm90_detail {
 
 constexpr int kMaxSplits = 8;  // blocks per cluster
-constexpr int kUnits = 8;      // unit 2 * panel + warpgroup
+constexpr int kUnits = 8;      // 4 panels x 2 warpgroups: unit 2 * panel + warpgroup
 constexpr int kUnitBytes = 64 * 64 * 2;
+constexpr int kWarpUnitBytes = kUnitBytes / 4;  // 16 rows
 
 struct AttentionSm90Maps {
   CUtensorMap q, k, v;                 // 64 columns of a head
@@ -25,64 +26,72 @@ struct AttentionSm90Maps {
 struct AttentionSm90Params {
   void* out;
   int64_t out_stride;
-  int queries, keys;            // per batch element
-  int kv_heads, group, tokens;  // query heads per key head, tokens per warpgroup
+  int queries, keys;           // per batch element
+  int kv_heads, heads_per_kv;  // key heads, query heads per key head
+  int tokens;                  // per warpgroup: its rows are (tokens, heads_per_kv)
   int dim;
   float scale;  // log2(e) / sqrt(dim)
   int splits;
   uint32_t owner, slot;        // 4 bits per unit: the rank that adds it up, its slot there
-  uint32_t owned[kMaxSplits];  // of each rank: its units in the order of completion, 4 bits each: 8 + unit
-  uint32_t group_inverse;      // 65536 / group, rounded up: r / group == r * group_inverse >> 16 for r < 64
+  uint32_t owned[kMaxSplits];  // of each rank: its units in the order of its slots, 4 bits each: 8 + unit, 0 at the end
+  uint32_t heads_per_kv_inverse;  // 65536 / heads_per_kv, rounded up: r / heads_per_kv == r * this >> 16 for r < 64
 };
 
-template <int Dim, int Groups, int Blocks>
+// Dim: head_dim, rounded up. KeyTiles: 64 keys each, of a block.
+template <int Dim, int Warpgroups, int KeyTiles>
 struct AttentionSm90Tile {
-  static constexpr int kThreads = 128 * Groups, kKeys = 64 * Blocks;
+  static constexpr int kThreads = 128 * Warpgroups, kKeys = 64 * KeyTiles;
   static constexpr int kPanels = Dim / 64;  // of 64 columns each
   static constexpr bool kRest = Dim % 64 != 0;
   static_assert(Dim % 64 == 0 || Dim % 64 == 16, "one narrow tile after those of 64 columns");
-  static_assert((Dim == 256 && Groups == 2) || (kPanels == 1 && Groups == 1), "other widths have no clusters");
+  static_assert((Dim == 256 && Warpgroups == 2) || (kPanels == 1 && Warpgroups == 1), "other widths have no clusters");
+  // Bytes of 64 columns (128 bytes per row) and of the 16 columns after them (32 bytes per row).
   static constexpr int kQueryPanel = 64 * 128, kKeyPanel = kKeys * 128, kQueryRest = kRest ? 64 * 32 : 0,
                        kKeyRest = kRest ? kKeys * 32 : 0;
   static constexpr int kQueries = kPanels * kQueryPanel + kQueryRest;  // bytes of a warpgroup
-  // Value panels with their own shared memory; the others overwrite queries and keys that have been read.
-  static constexpr int kEarly = Dim != 256 ? kPanels : Blocks < 4 ? 2 : 1;
-  static constexpr int kValuesAt = Groups * kQueries, kKeysAt = kValuesAt + kEarly * kKeyPanel + kKeyRest;
+  // The first kEarly value panels have their own shared memory; the others overwrite queries and keys that have been
+  // read.
+  static constexpr int kEarly = Dim != 256 ? kPanels : KeyTiles < 4 ? 2 : 1;
+  static constexpr int kValuesAt = Warpgroups * kQueries, kKeysAt = kValuesAt + kEarly * kKeyPanel + kKeyRest;
   static constexpr int kEnd = kKeysAt + kPanels * kKeyPanel + kKeyRest;
-  // In place of the keys: units being sent, then the partial units that this block adds up.
-  static constexpr int kSentAt = kKeysAt + (kEarly + Groups < kPanels ? kKeyPanel : 0);
-  static constexpr int kSending = Blocks < 4 ? 2 : 1;  // units of a warpgroup being sent at once
-  static constexpr int kPartsAt = kSentAt + Groups * kSending * kUnitBytes;
+  // These overwrite the keys: units being sent, then the partial units that this block adds up.
+  static constexpr int kSentAt = kKeysAt + (kEarly + Warpgroups < kPanels ? kKeyPanel : 0);
+  static constexpr int kSending = KeyTiles < 4 ? 2 : 1;  // units of a warpgroup being sent at once
+  static constexpr int kPartialsAt = kSentAt + Warpgroups * kSending * kUnitBytes;
 };
 
-// Before the tiles: mbarriers, then the other blocks' logarithms of sums, 128 rows each.
-constexpr int kSumsAt = 256;
+// The control area, before the tiles: mbarriers, then from each other block the logarithms of its row sums.
+constexpr int kSumsAt = 256, kSumBytes = 128 * 4;  // 128 rows of a block
 __host__ __device__ constexpr int control_bytes(int splits) {
-  return (kSumsAt + (splits - 1) * 512 + 1023) / 1024 * 1024;
+  return (kSumsAt + (splits - 1) * kSumBytes + 1023) / 1024 * 1024;
 }
-enum Barrier { kScores = 0, kValues = 4, kSums = 8, kParts = 10 };
+// First mbarrier of: queries and keys of each panel; values of each panel; sums of other blocks for each warpgroup;
+// partial units of each slot.
+enum Barrier { kScores = 0, kValues = 4, kSums = 8, kPartials = 10 };
+static_assert((kPartials + kUnits) * 8 <= kSumsAt, "mbarriers");
 __device__ __forceinline__ uint32_t barrier(uint32_t control, int index) { return control + index * 8; }
 
 __device__ __forceinline__ __half2 as_half2(uint32_t both) { return *reinterpret_cast<const __half2*>(&both); }
 
-template <typename Value, int Dim, int Groups, int Blocks>
-__global__ void __launch_bounds__(128 * Groups, 1)
+template <typename Value, int Dim, int Warpgroups, int KeyTiles>
+__global__ void __launch_bounds__(128 * Warpgroups, 1)
     attention_sm90_kernel(const __grid_constant__ AttentionSm90Maps maps,
                           const __grid_constant__ AttentionSm90Params p) {
-  using T = AttentionSm90Tile<Dim, Groups, Blocks>;
+  using T = AttentionSm90Tile<Dim, Warpgroups, KeyTiles>;
   extern __shared__ __align__(1024) uint8_t shared[];
-  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, own = thread % 128;
-  const int group = Groups == 1 ? 0 : __shfl_sync(~0u, thread / 128, 0);  // warpgroup
+  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, group_thread = thread % 128;
+  const int warpgroup = Warpgroups == 1 ? 0 : __shfl_sync(~0u, thread / 128, 0);
   const int splits = p.splits, rank = static_cast<int>(blockIdx.x) % splits;
   const int batch = static_cast<int>(blockIdx.y) / p.kv_heads, kv = static_cast<int>(blockIdx.y) % p.kv_heads;
-  const int token0 = static_cast<int>(blockIdx.x) / splits * Groups * p.tokens, key0 = rank * T::kKeys;
+  const int token0 = static_cast<int>(blockIdx.x) / splits * Warpgroups * p.tokens, key0 = rank * T::kKeys;
   const uint32_t control = ptx::smem_address(shared), tiles = control + control_bytes(splits);
-  const uint32_t q_own = tiles + group * T::kQueries, k_tile = tiles + T::kKeysAt, v_tile = tiles + T::kValuesAt;
-  const int first = T::kPanels == 1 ? 0 : rank + 1;  // each rank multiplies the panels that it adds up last
-  const auto panel_of = [&](int i) { return (first + i) % T::kPanels; };
+  const uint32_t q_own = tiles + warpgroup * T::kQueries, k_tile = tiles + T::kKeysAt, v_tile = tiles + T::kValuesAt;
+  // The i-th panel that this block multiplies; last the one that it adds up itself.
+  const int first_panel = T::kPanels == 1 ? 0 : rank + 1;
+  const auto panel_of = [&](int i) { return (first_panel + i) % T::kPanels; };
   const auto panel_address = [&](int i) {  // of the i-th value panel
     if (i < T::kEarly) return v_tile + i * T::kKeyPanel;
-    if (i < T::kEarly + Groups) return tiles + (i - T::kEarly) * T::kQueries;
+    if (i < T::kEarly + Warpgroups) return tiles + (i - T::kEarly) * T::kQueries;
     return k_tile;
   };
   const auto load_values = [&](int i) {
@@ -99,16 +108,17 @@ __global__ void __launch_bounds__(128 * Groups, 1)
       ptx::mbarrier_init(barrier(control, kScores + i), 1), ptx::mbarrier_init(barrier(control, kValues + i), 1);
     ptx::fence_proxy_async_shared();
     pdl_wait();
-    const int query_row = 2 * p.group * p.tokens;  // bytes of a column
+    const int column_bytes = 2 * p.heads_per_kv * p.tokens;  // of a warpgroup's queries
     for (int i = 0; i < T::kPanels; i++) {
       const uint32_t bar = barrier(control, kScores + i);
-      ptx::mbarrier_arrive_expect_tx(bar, Groups * query_row * (T::kRest ? 80 : 64) + T::kKeyPanel + T::kKeyRest);
-      for (int g = 0; g < Groups; g++)
-        ptx::tma_load_4d(tiles + g * T::kQueries + i * T::kQueryPanel, &maps.q, i * 64, kv * p.group,
+      ptx::mbarrier_arrive_expect_tx(bar,
+                                     Warpgroups * column_bytes * (T::kRest ? 80 : 64) + T::kKeyPanel + T::kKeyRest);
+      for (int g = 0; g < Warpgroups; g++)
+        ptx::tma_load_4d(tiles + g * T::kQueries + i * T::kQueryPanel, &maps.q, i * 64, kv * p.heads_per_kv,
                          token0 + g * p.tokens, batch, bar);
       ptx::tma_load_4d(k_tile + i * T::kKeyPanel, &maps.k, i * 64, kv, key0, batch, bar);
       if (T::kRest) {
-        ptx::tma_load_4d(tiles + T::kQueryPanel, &maps.q_rest, 64, kv * p.group, token0, batch, bar);
+        ptx::tma_load_4d(tiles + T::kQueryPanel, &maps.q_rest, 64, kv * p.heads_per_kv, token0, batch, bar);
         ptx::tma_load_4d(k_tile + T::kKeyPanel, &maps.k_rest, 64, kv, key0, batch, bar);
       }
     }
@@ -120,20 +130,21 @@ __global__ void __launch_bounds__(128 * Groups, 1)
   if (Dim == 256 && thread == 32) {
     for (int g = 0; g < 2; g++) {
       ptx::mbarrier_init(barrier(control, kSums + g), 1);
-      ptx::mbarrier_arrive_expect_tx(barrier(control, kSums + g), (splits - 1) * 256);
+      ptx::mbarrier_arrive_expect_tx(barrier(control, kSums + g), (splits - 1) * (kSumBytes / 2));
     }
 #pragma unroll 1
-    for (uint32_t left = p.owned[rank], bar = barrier(control, kParts); left != 0; left >>= 4, bar += 8) {
-      ptx::mbarrier_init(bar, 5);  // this, and the warps of this block's part
+    for (uint32_t units = p.owned[rank], bar = barrier(control, kPartials); units != 0; units >>= 4, bar += 8) {
+      ptx::mbarrier_init(bar, 5);  // this thread, and the 4 warps that store this block's own partial unit
       ptx::mbarrier_arrive_expect_tx(bar, (splits - 1) * kUnitBytes);
     }
     ptx::fence_mbarrier_init();
   }
   __syncthreads();
 
-  // The second warpgroup follows the first, so that one computes its softmax while the other multiplies.
-  float score[32 * Blocks];
-  if (group == 1) ptx::bar_sync(3, 256);
+  // The second warpgroup starts after the first, so that one computes its softmax while the other multiplies. Named
+  // barriers: 1 and 2 for the warps of a warpgroup, 3 for this order.
+  float score[32 * KeyTiles];  // (64 rows, kKeys) of the warpgroup, as ptx::wgmma distributes them
+  if (warpgroup == 1) ptx::bar_sync(3, 256);
 #pragma unroll
   for (int i = 0; i < T::kPanels; i++) {
     ptx::mbarrier_wait(barrier(control, kScores + i), 0);
@@ -147,28 +158,29 @@ __global__ void __launch_bounds__(128 * Groups, 1)
                                   ptx::wgmma_descriptor_32b(k_tile + T::kKeyPanel), true);
   }
   ptx::wgmma_commit_group();
-  if (Groups == 2 && group == 0) ptx::bar_arrive(3, 256);
+  if (Warpgroups == 2 && warpgroup == 0) ptx::bar_arrive(3, 256);
   ptx::wgmma_wait_group<0>();
   ptx::wgmma_fence_operand(score);
 
   if (T::kEarly < T::kPanels) {  // queries have been read
-    ptx::bar_sync(1 + group, 128);
-    if (own == 0 && T::kEarly + group < T::kPanels) load_values(T::kEarly + group);
+    ptx::bar_sync(1 + warpgroup, 128);
+    if (group_thread == 0 && T::kEarly + warpgroup < T::kPanels) load_values(T::kEarly + warpgroup);
     __syncwarp();
     ptx::barrier_cluster_arrive_relaxed();  // keys have been read too, and this block's mbarriers are initialised
   }
 
   if (key0 + T::kKeys > p.keys) {
-    const int left = p.keys - key0 - lane % 4 * 2;
+    const int valid_keys = p.keys - key0 - lane % 4 * 2;  // from this lane's first on
 #pragma unroll
-    for (int i = 0; i < 32 * Blocks; i++)
-      if (i / 4 * 8 + i % 2 >= left) score[i] = -INFINITY;
+    for (int i = 0; i < 32 * KeyTiles; i++)
+      if (i / 4 * 8 + i % 2 >= valid_keys) score[i] = -INFINITY;
   }
-  float factor[2], log_sum[2];  // factor: scales the unnormalised products
+  // By `side`: of rows `row` and row + 8 (below). factor: scales the unnormalised products.
+  float factor[2], log_sum[2];
   {
     float row_max[2][4], sum[2][4];  // four independent chains, for instruction-level parallelism
 #pragma unroll
-    for (int i = 0; i < 32 * Blocks; i++) {
+    for (int i = 0; i < 32 * KeyTiles; i++) {
       float& m = row_max[i / 2 % 2][i / 4 % 2 * 2 + i % 2];
       m = i < 8 ? score[i] : fmaxf(m, score[i]);
     }
@@ -180,7 +192,7 @@ __global__ void __launch_bounds__(128 * Groups, 1)
       m = fmaxf(m, __shfl_xor_sync(~0u, m, 2)) * p.scale;
     }
 #pragma unroll
-    for (int i = 0; i < 32 * Blocks; i++) {
+    for (int i = 0; i < 32 * KeyTiles; i++) {
       score[i] = ptx::ex2_approx_ftz(fmaf(score[i], p.scale, -row_max[i / 2 % 2][0]));
       float& s = sum[i / 2 % 2][i / 4 % 2 * 2 + i % 2];
       s = i < 8 ? score[i] : s + score[i];
@@ -194,80 +206,83 @@ __global__ void __launch_bounds__(128 * Groups, 1)
       log_sum[side] = row_max[side][0] + __log2f(s);
     }
   }
-  uint32_t share[4 * Blocks][4];  // exponentials as the left operand of wgmma, 16 keys each
+  uint32_t probs[4 * KeyTiles][4];  // unnormalised probabilities as the left operand of wgmma, 16 keys each
 #pragma unroll
-  for (int k = 0; k < 4 * Blocks; k++)
+  for (int k = 0; k < 4 * KeyTiles; k++)
 #pragma unroll
-    for (int j = 0; j < 4; j++) share[k][j] = packed<Value>(score[8 * k + 2 * j], score[8 * k + 2 * j + 1]);
+    for (int j = 0; j < 4; j++) probs[k][j] = packed<Value>(score[8 * k + 2 * j], score[8 * k + 2 * j + 1]);
 
-  float sum[T::kPanels][32], rest[8];
+  float acc[T::kPanels][32], acc_rest[8];  // products with the i-th panel, with the 16 columns after it
   const auto multiply_values = [&](int i) {
     ptx::mbarrier_wait(barrier(control, kValues + i), 0);
     ptx::wgmma_fence();
 #pragma unroll
-    for (int k = 0; k < 4 * Blocks; k++) {
-      ptx::wgmma_trans_b<Value, 64>(sum[i], share[k], ptx::wgmma_descriptor_128b(panel_address(i) + k * 2048), k > 0);
+    for (int k = 0; k < 4 * KeyTiles; k++) {
+      ptx::wgmma_trans_b<Value, 64>(acc[i], probs[k], ptx::wgmma_descriptor_128b(panel_address(i) + k * 2048), k > 0);
       if (T::kRest)
-        ptx::wgmma_trans_b<Value, 16>(rest, share[k], ptx::wgmma_descriptor_32b(v_tile + T::kKeyPanel + k * 512),
+        ptx::wgmma_trans_b<Value, 16>(acc_rest, probs[k], ptx::wgmma_descriptor_32b(v_tile + T::kKeyPanel + k * 512),
                                       k > 0);
     }
     ptx::wgmma_commit_group();
   };
-  const int row = own / 32 * 16 + lane / 4;  // of the warpgroup; also row + 8
+  const int row = group_thread / 32 * 16 + lane / 4;  // of the warpgroup; also row + 8
 
   if constexpr (Dim == 256) {
-    const uint32_t parts = tiles + T::kPartsAt, own_warp = own / 32 * 2048;
-    const uint32_t sent = tiles + T::kSentAt + group * T::kSending * kUnitBytes + own_warp;
+    const uint32_t partials = tiles + T::kPartialsAt, warp_offset = group_thread / 32 * kWarpUnitBytes;
+    const uint32_t sent = tiles + T::kSentAt + warpgroup * T::kSending * kUnitBytes + warp_offset;
     const uint32_t matrix_row = (lane % 8 + lane / 8 % 2 * 8) * 128;  // stmatrix: rows 0 to 7, 8 to 15, twice
+    // Stores the unit of the i-th panel where it is added up: in this block, or through `sent` in another.
     const auto send = [&](int i) {
-      ptx::wgmma_fence_operand(sum[i]);
-      const int unit = 2 * panel_of(i) + group, to = p.owner >> 4 * unit & 15, slot = p.slot >> 4 * unit & 15;
-      const uint32_t part = parts + (slot * splits + rank) * kUnitBytes + own_warp;
-      const uint32_t at = to == rank ? part : sent + i % T::kSending * kUnitBytes;
+      ptx::wgmma_fence_operand(acc[i]);
+      const int unit = 2 * panel_of(i) + warpgroup, to = p.owner >> 4 * unit & 15, slot = p.slot >> 4 * unit & 15;
+      const uint32_t partial = partials + (slot * splits + rank) * kUnitBytes + warp_offset;
+      const uint32_t source = to == rank ? partial : sent + i % T::kSending * kUnitBytes;
       if (i >= T::kSending) {
         if (lane == 0) ptx::cp_async_bulk_wait_group_read<T::kSending - 1>();
         __syncwarp();
       }
 #pragma unroll
       for (int j = 0; j < 4; j++) {
-        const float* const c = sum[i] + 8 * j;
+        const float* const c = acc[i] + 8 * j;
         ptx::stmatrix(
-            at + matrix_row + ((2 * j + lane / 16) ^ lane % 8) * 16, packed<fp16>(c[0] * factor[0], c[1] * factor[0]),
-            packed<fp16>(c[2] * factor[1], c[3] * factor[1]), packed<fp16>(c[4] * factor[0], c[5] * factor[0]),
-            packed<fp16>(c[6] * factor[1], c[7] * factor[1]));
+            source + matrix_row + ((2 * j + lane / 16) ^ lane % 8) * 16,
+            packed<fp16>(c[0] * factor[0], c[1] * factor[0]), packed<fp16>(c[2] * factor[1], c[3] * factor[1]),
+            packed<fp16>(c[4] * factor[0], c[5] * factor[0]), packed<fp16>(c[6] * factor[1], c[7] * factor[1]));
       }
       ptx::fence_proxy_async_shared();
       __syncwarp();
       if (lane == 0) {
-        const uint32_t bar = barrier(control, kParts + slot);
+        const uint32_t bar = barrier(control, kPartials + slot);
         if (to == rank)
           ptx::mbarrier_arrive(bar);
         else
-          ptx::cp_async_bulk_s2cluster(ptx::mapa(part, to), at, 2048, ptx::mapa(bar, to));
+          ptx::cp_async_bulk_s2cluster(ptx::mapa(partial, to), source, kWarpUnitBytes, ptx::mapa(bar, to));
         ptx::cp_async_bulk_commit_group();
       }
     };
 
     multiply_values(0);
     ptx::barrier_cluster_wait();
-    if (T::kEarly + Groups < T::kPanels && thread == 0) load_values(3);
+    if (T::kEarly + Warpgroups < T::kPanels && thread == 0) load_values(T::kPanels - 1);
 #pragma unroll 1
     for (int to = lane % 4; to < splits; to += 4)
       if (to != rank) {
-        const uint32_t at = ptx::mapa(control + kSumsAt + (rank - (rank > to)) * 512 + (group * 64 + row) * 4, to);
-        const uint32_t bar = ptx::mapa(barrier(control, kSums + group), to);
-        ptx::st_async(at, log_sum[0], bar), ptx::st_async(at + 32, log_sum[1], bar);
+        const uint32_t sums =
+            ptx::mapa(control + kSumsAt + (rank - (rank > to)) * kSumBytes + (warpgroup * 64 + row) * 4, to);
+        const uint32_t bar = ptx::mapa(barrier(control, kSums + warpgroup), to);
+        ptx::st_async(sums, log_sum[0], bar), ptx::st_async(sums + 32, log_sum[1], bar);
       }
     __syncwarp();
     multiply_values(1);
-    ptx::mbarrier_wait_cluster(barrier(control, kSums + group), 0);
+    ptx::mbarrier_wait_cluster(barrier(control, kSums + warpgroup), 0);
 #pragma unroll
     for (int side = 0; side < 2; side++) {  // weight of this block's part of the keys
       float others = 1;
 #pragma unroll 1
       for (int s = 0; s < splits - 1; s++)
         others += ptx::ex2_approx_ftz(
-            ptx::ld_shared_f32(control + kSumsAt + s * 512 + (group * 64 + row + 8 * side) * 4) - log_sum[side]);
+            ptx::ld_shared_f32(control + kSumsAt + s * kSumBytes + (warpgroup * 64 + row + 8 * side) * 4) -
+            log_sum[side]);
       factor[side] = __fdividef(factor[side], others);
     }
     ptx::wgmma_wait_group<1>(), send(0), multiply_values(2);
@@ -276,28 +291,28 @@ __global__ void __launch_bounds__(128 * Groups, 1)
     ptx::wgmma_wait_group<0>(), send(3);
 
     // Adds up this block's units: a thread has 8 columns of rows thread / 8 and thread / 8 + 32.
-    int64_t at[2];
-    int token[2];
+    int64_t out_offset[2];
+    int token[2];  // past the last one where the row is padding
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      const int r = thread / 8 + 32 * half, of_group = r * p.group_inverse >> 16;
-      token[half] = of_group < p.tokens ? token0 + of_group : p.queries;
-      at[half] = (static_cast<int64_t>(batch) * p.queries + token0 + of_group) * p.out_stride +
-                 (kv * p.group + r - of_group * p.group) * Dim + thread % 8 * 8;
+      const int r = thread / 8 + 32 * half, own_token = r * p.heads_per_kv_inverse >> 16;
+      token[half] = own_token < p.tokens ? token0 + own_token : p.queries;
+      out_offset[half] = (static_cast<int64_t>(batch) * p.queries + token0 + own_token) * p.out_stride +
+                         (kv * p.heads_per_kv + r - own_token * p.heads_per_kv) * Dim + thread % 8 * 8;
     }
-    const uint32_t own_chunk = thread / 8 * 128 + (thread % 8 ^ thread / 8 % 8) * 16;
-    uint32_t bar = barrier(control, kParts), from = parts + own_chunk;
+    const uint32_t thread_chunk = thread / 8 * 128 + (thread % 8 ^ thread / 8 % 8) * 16;
+    uint32_t bar = barrier(control, kPartials), partial = partials + thread_chunk;
 #pragma unroll 1
-    for (uint32_t left = p.owned[rank]; left != 0; left >>= 4, bar += 8) {
-      const int panel = left >> 1 & 3, ahead = left & 1 ? p.tokens : 0;
+    for (uint32_t units = p.owned[rank]; units != 0; units >>= 4, bar += 8) {
+      const int panel = units >> 1 & 3, first_token = units & 1 ? p.tokens : 0;  // the unit's warpgroup: bit 0
       ptx::mbarrier_wait_cluster(bar, 0);
       __half2 total[2][4]{};
 #pragma unroll 1
-      for (int s = 0; s < splits; s++, from += kUnitBytes) {
-        const uint4 part[2] = {ptx::ld_shared_v4(from), ptx::ld_shared_v4(from + 4096)};
+      for (int s = 0; s < splits; s++, partial += kUnitBytes) {
+        const uint4 chunk[2] = {ptx::ld_shared_v4(partial), ptx::ld_shared_v4(partial + kUnitBytes / 2)};
 #pragma unroll
         for (int half = 0; half < 2; half++) {
-          const uint32_t values[4] = {part[half].x, part[half].y, part[half].z, part[half].w};
+          const uint32_t values[4] = {chunk[half].x, chunk[half].y, chunk[half].z, chunk[half].w};
 #pragma unroll
           for (int j = 0; j < 4; j++) total[half][j] = __hadd2(total[half][j], as_half2(values[j]));
         }
@@ -310,31 +325,32 @@ __global__ void __launch_bounds__(128 * Groups, 1)
           const float2 value = __half22float2(total[half][j]);
           values[j] = packed<Value>(value.x, value.y);
         }
-        if (token[half] + ahead < p.queries)
-          *reinterpret_cast<uint4*>(static_cast<Value*>(p.out) + at[half] + ahead * p.out_stride + panel * 64) =
-              make_uint4(values[0], values[1], values[2], values[3]);
+        if (token[half] + first_token < p.queries)
+          *reinterpret_cast<uint4*>(static_cast<Value*>(p.out) + out_offset[half] + first_token * p.out_stride +
+                                    panel * 64) = make_uint4(values[0], values[1], values[2], values[3]);
       }
     }
     if (lane == 0) ptx::cp_async_bulk_wait_group_read<0>();
   } else {
     multiply_values(0);
     ptx::wgmma_wait_group<0>();
-    ptx::wgmma_fence_operand(sum[0]), ptx::wgmma_fence_operand(rest);
+    ptx::wgmma_fence_operand(acc[0]), ptx::wgmma_fence_operand(acc_rest);
 #pragma unroll
     for (int side = 0; side < 2; side++) {
-      const int r = row + 8 * side, of_group = r * p.group_inverse >> 16, token = token0 + of_group;
-      if (of_group >= p.tokens || token >= p.queries) continue;
-      Value* const to = static_cast<Value*>(p.out) + (static_cast<int64_t>(batch) * p.queries + token) * p.out_stride +
-                        (kv * p.group + r - of_group * p.group) * p.dim + lane % 4 * 2;
+      const int r = row + 8 * side, own_token = r * p.heads_per_kv_inverse >> 16, token = token0 + own_token;
+      if (own_token >= p.tokens || token >= p.queries) continue;
+      Value* const out_row = static_cast<Value*>(p.out) +
+                             (static_cast<int64_t>(batch) * p.queries + token) * p.out_stride +
+                             (kv * p.heads_per_kv + r - own_token * p.heads_per_kv) * p.dim + lane % 4 * 2;
 #pragma unroll
       for (int j = 0; j < 8; j++)
-        store2(to + 8 * j,
-               make_float2(sum[0][4 * j + 2 * side] * factor[side], sum[0][4 * j + 2 * side + 1] * factor[side]));
+        store2(out_row + 8 * j,
+               make_float2(acc[0][4 * j + 2 * side] * factor[side], acc[0][4 * j + 2 * side + 1] * factor[side]));
 #pragma unroll
       for (int j = 0; j < 2; j++)
         if (64 + 8 * j < p.dim)
-          store2(to + 64 + 8 * j,
-                 make_float2(rest[4 * j + 2 * side] * factor[side], rest[4 * j + 2 * side + 1] * factor[side]));
+          store2(out_row + 64 + 8 * j,
+                 make_float2(acc_rest[4 * j + 2 * side] * factor[side], acc_rest[4 * j + 2 * side + 1] * factor[side]));
     }
   }
 }

@@ -1,29 +1,29 @@
-// Start and Euler steps of the flow (see Ops). Launch: one block per action row.
+// Start and Euler steps of the flow (see ReferenceOps). Launch: one block per action row.
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/kernels.h"
 
 namespace pi05::kernels {
 namespace {
 
-__global__ void start_kernel(const float* noise, const float* previous, const float* held, float* x, int64_t stride,
-                             int cols) {
+__global__ void start_kernel(const float* noise, const float* prev_chunk, const float* frozen_mask, float* x,
+                             int64_t stride, int cols) {
   const int64_t row = blockIdx.x;
   for (int i = static_cast<int>(threadIdx.x); i < cols; i += static_cast<int>(blockDim.x))
-    x[row * stride + i] = (held[row] != 0 ? previous : noise)[row * cols + i];
+    x[row * stride + i] = (frozen_mask[row] != 0 ? prev_chunk : noise)[row * cols + i];
 }
 
-__global__ void euler_kernel(const float* previous, const float* pull, const float* held, const float* guidance,
-                             const float* time, float dt, float* velocity, int64_t velocity_stride, float* x,
-                             int64_t stride, int cols) {
+__global__ void euler_kernel(const float* prev_chunk, const float* prefix_weights, const float* frozen_mask,
+                             const float* guidance_weight, const float* time, float dt, float* velocity,
+                             int64_t velocity_stride, float* x, int64_t stride, int cols) {
   const int64_t row = blockIdx.x;
   pdl_trigger();
   pdl_wait();
   for (int i = static_cast<int>(threadIdx.x); i < cols; i += static_cast<int>(blockDim.x)) {
     float &v = velocity[row * velocity_stride + i], &value = x[row * stride + i];
-    const float target = previous[row * cols + i];
-    const float error = (target - (value - *time * v)) * pull[row];
-    v -= *guidance * error;
-    value = held[row] != 0 ? target : value + dt * v;
+    const float target = prev_chunk[row * cols + i];
+    const float error = (target - (value - *time * v)) * prefix_weights[row];
+    v -= *guidance_weight * error;
+    value = frozen_mask[row] != 0 ? target : value + dt * v;
   }
 }
 

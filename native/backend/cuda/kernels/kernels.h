@@ -11,7 +11,7 @@ namespace pi05::kernels {
 
 // Upper limits of the kernels below.
 constexpr int64_t kMaxNormWidth = 4096;  // row width of the norms, a multiple of 4
-constexpr int64_t kMaxHeads = 32;        // RoPE: query, key and value heads together
+constexpr int64_t kMaxHeads = 32;        // rope_split: query, key and value heads together
 constexpr int64_t kMaxHeadDim = 256;     // attention: a multiple of 8
 
 // cudaSuccess when this build contains code for the current GPU, otherwise the runtime's error, e.g.
@@ -38,14 +38,16 @@ cudaError_t layer_norm(const Matrix& x, const Affine& norm, const Matrix& out, c
                        cudaStream_t stream);
 cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, const SplitKPartials& partials,
                      cudaStream_t stream);
-// x[r] += gate[time_row[r]] * sum of partials[r], then out = adaptive RMSNorm of x (see Ops). gate (times, width) F32
-// with the row stride of `modulation`; null without partials. No bias.
+// x[r] += gate[time_row[r]] * sum of partials[r], then out = adaptive RMSNorm of x (see ReferenceOps). gate (times,
+// width) F32 with the row stride of `modulation`; null without partials. No bias.
 cudaError_t adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const int32_t* time_row, const Matrix& out,
                               const SplitKPartials& partials, const float* gate, cudaStream_t stream);
 
 // ---- pointwise.cu ----
 
+// to = from, repeated until `to` is full; converts the type
 cudaError_t copy(const Matrix& from, const Matrix& to, cudaStream_t stream);
+// In place
 cudaError_t silu(const Matrix& x, cudaStream_t stream);
 // out = gelu(out + bias), or out + bias without `gelu`; bias (cols) of out's type or null
 cudaError_t apply_epilogue(const Matrix& out, const void* bias, bool gelu, cudaStream_t stream);
@@ -54,9 +56,6 @@ cudaError_t apply_epilogue(const Matrix& out, const void* bias, bool gelu, cudaS
 cudaError_t geglu(const Matrix& gate_up, int64_t interleave, const Matrix& out, cudaStream_t stream);
 // to (2 n, k): `group` rows of a (n, k), then `group` rows of b (n, k), and so on
 cudaError_t interleave(const Tensor& a, const Tensor& b, int64_t group, const Matrix& to, cudaStream_t stream);
-// residual[r] += gate[time_row[r]] * product[r], all F32
-cudaError_t gated_add(const Matrix& product, const Matrix& gate, const int32_t* time_row, const Matrix& residual,
-                      cudaStream_t stream);
 // out (rows, width) F32 = table[tokens[r]] * scale
 cudaError_t embed(const int32_t* tokens, const Tensor& table, float scale, const Matrix& out, cudaStream_t stream);
 // Converts from (rows, cols), contiguous, to the type of `to` (rows, at least cols); further columns become zero.
@@ -64,14 +63,12 @@ cudaError_t pad(const void* from, DType type, int64_t rows, int64_t cols, const 
 
 // ---- rope.cu: cos_sin (positions, head_dim / 2) is the table of cosines and sines ----
 
-// x (rows, heads * head_dim) in place; row r has position first + r.
-cudaError_t rope(const Matrix& x, int64_t heads, int64_t first, const float2* cos_sin, cudaStream_t stream);
 // qkv (rows, (heads + 2 * kv_heads) * head_dim): rotates q in place, rotates k into `k` and copies v into `v`, both
-// (rows, kv_heads * head_dim).
+// (rows, kv_heads * head_dim). Row r has position first + r.
 cudaError_t rope_split(const Matrix& qkv, int64_t heads, int64_t kv_heads, int64_t first, const float2* cos_sin,
                        const Matrix& k, const Matrix& v, cudaStream_t stream);
 
-// ---- attention.cu, attention_sm90.cu, attention_f32.cu: shapes as in Ops::attention ----
+// ---- attention.cu, attention_sm90.cu, attention_f32.cu: shapes as in ReferenceOps::attention ----
 
 // Chooses the kernel: attention_f32 for F32, attention_sm90 where supported, otherwise the sm_80 kernel, which uses
 // `workspace` for partial results when it splits the keys among blocks.
@@ -125,7 +122,7 @@ cudaError_t siglip_gemm(const Matrix& x, const Tensor& weight, const void* bias,
 int64_t siglip_gemm_splits(const Matrix& x, const Tensor& weight);
 cudaError_t siglip_gemm_split_k(const Matrix& x, const Tensor& weight, const Matrix& partials, cudaStream_t stream);
 
-// ---- flow.cu: see Ops ----
+// ---- flow.cu: see ReferenceOps ----
 
 cudaError_t start(const Inputs& in, const Matrix& x, cudaStream_t stream);
 cudaError_t euler_step(const Inputs& in, int64_t step, int64_t steps, const Matrix& velocity, const Matrix& x,

@@ -1,4 +1,4 @@
-// Elementwise kernels: conversions, activations, additions. Launch: one thread per element, in geglu per 16 bytes.
+// Elementwise kernels: conversions, activations, embedding rows. Launch: one thread per element, in geglu per 16 bytes.
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/kernels.h"
 
@@ -67,17 +67,6 @@ struct Interleave {
   }
 };
 
-struct GatedAdd {
-  const float *product, *gate;
-  int64_t product_stride, gate_stride;
-  const int32_t* time_row;
-  float* to;
-  int64_t to_stride;
-  __device__ void operator()(int64_t r, int64_t c) const {
-    to[r * to_stride + c] += gate[time_row[r] * gate_stride + c] * product[r * product_stride + c];
-  }
-};
-
 template <typename Value>
 struct Embed {
   const int32_t* tokens;
@@ -109,13 +98,14 @@ cudaError_t convert(const void* from, DType type, int64_t from_rows, int64_t fro
   return convert<fp16>(from, from_rows, from_stride, from_cols, to, stream);
 }
 
+// GELU for results of the pointer's type.
 __device__ __forceinline__ float gelu_for(float x, const float*) { return gelu_tanh(x); }
 template <typename Narrow>
 __device__ __forceinline__ float gelu_for(float x, const Narrow*) {
   return gelu_tanh_fast(x);
 }
 
-// A thread computes Width values.
+// A thread computes Width adjacent values.
 template <typename Value, int Width>
 __global__ void __launch_bounds__(kThreads)
     geglu_kernel(const Value* gate_up, int64_t gate_up_stride, int64_t interleave, Value* out, int64_t out_stride,
@@ -196,16 +186,6 @@ cudaError_t interleave(const Tensor& a, const Tensor& b, int64_t group, const Ma
                 Interleave<Value>{static_cast<const Value*>(a.data), static_cast<const Value*>(b.data), group,
                                   static_cast<Value*>(to.data), to.stride});
   });
-}
-
-cudaError_t gated_add(const Matrix& product, const Matrix& gate, const int32_t* time_row, const Matrix& residual,
-                      cudaStream_t stream) {
-  if (product.dtype != DType::F32 || gate.dtype != DType::F32 || residual.dtype != DType::F32 ||
-      product.cols != residual.cols || product.rows != residual.rows)
-    return cudaErrorInvalidValue;
-  return each(product.rows, product.cols, stream,
-              GatedAdd{static_cast<const float*>(product.data), static_cast<const float*>(gate.data), product.stride,
-                       gate.stride, time_row, static_cast<float*>(residual.data), residual.stride});
 }
 
 cudaError_t embed(const int32_t* tokens, const Tensor& table, float scale, const Matrix& out, cudaStream_t stream) {
