@@ -23,14 +23,8 @@ cudaError_t encode(CUtensorMap* map, const Matrix& m, int64_t heads, int64_t dim
   const cuuint64_t strides[3] = {static_cast<cuuint64_t>(dim) * 2, row_bytes, row_bytes * tokens};
   const cuuint32_t box[4] = {static_cast<cuuint32_t>(cols), static_cast<cuuint32_t>(box_heads),
                              static_cast<cuuint32_t>(box_tokens), 1};
-  const cuuint32_t element_strides[4] = {1, 1, 1, 1};
-  const auto encoder = tensor_map_encoder();
-  if (!encoder) return cudaErrorNotSupported;
-  const CUresult result =
-      encoder(map, CU_TENSOR_MAP_DATA_TYPE_UINT16, 4, m.data, sizes, strides, box, element_strides,
-              CU_TENSOR_MAP_INTERLEAVE_NONE, cols == 64 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_32B,
-              CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  return result == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
+  return encode_tensor_map(m.data, sizes, strides, box,
+                           cols == 64 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_32B, map);
 }
 
 // Distributes the 8 units evenly among the ranks: with up to 4 splits, rank r has panel r and units of the panels that

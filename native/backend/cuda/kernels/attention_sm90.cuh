@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(128 * Warpgroups, 1)
   const int token0 = static_cast<int>(blockIdx.x) / splits * Warpgroups * p.tokens, key0 = rank * T::kKeys;
   const uint32_t control = ptx::smem_address(shared), tiles = control + control_bytes(splits);
   const uint32_t q_own = tiles + warpgroup * T::kQueries, k_tile = tiles + T::kKeysAt, v_tile = tiles + T::kValuesAt;
-  // The i-th panel that this block multiplies; last the one that it adds up itself.
+  // The i-th panel that this block multiplies. The last is the one that it adds up (with up to 4 splits).
   const int first_panel = T::kPanels == 1 ? 0 : rank + 1;
   const auto panel_of = [&](int i) { return (first_panel + i) % T::kPanels; };
   const auto panel_address = [&](int i) {  // of the i-th value panel
@@ -234,9 +234,9 @@ __global__ void __launch_bounds__(128 * Warpgroups, 1)
     // Stores the unit of the i-th panel where it is added up: in this block, or through `sent` in another.
     const auto send = [&](int i) {
       ptx::wgmma_fence_operand(acc[i]);
-      const int unit = 2 * panel_of(i) + warpgroup, to = p.owner >> 4 * unit & 15, slot = p.slot >> 4 * unit & 15;
+      const int unit = 2 * panel_of(i) + warpgroup, owner = p.owner >> 4 * unit & 15, slot = p.slot >> 4 * unit & 15;
       const uint32_t partial = partials + (slot * splits + rank) * kUnitBytes + warp_offset;
-      const uint32_t source = to == rank ? partial : sent + i % T::kSending * kUnitBytes;
+      const uint32_t source = owner == rank ? partial : sent + i % T::kSending * kUnitBytes;
       if (i >= T::kSending) {
         if (lane == 0) ptx::cp_async_bulk_wait_group_read<T::kSending - 1>();
         __syncwarp();
@@ -253,10 +253,10 @@ __global__ void __launch_bounds__(128 * Warpgroups, 1)
       __syncwarp();
       if (lane == 0) {
         const uint32_t bar = barrier(control, kPartials + slot);
-        if (to == rank)
+        if (owner == rank)
           ptx::mbarrier_arrive(bar);
         else
-          ptx::cp_async_bulk_s2cluster(ptx::mapa(partial, to), source, kWarpUnitBytes, ptx::mapa(bar, to));
+          ptx::cp_async_bulk_s2cluster(ptx::mapa(partial, owner), source, kWarpUnitBytes, ptx::mapa(bar, owner));
         ptx::cp_async_bulk_commit_group();
       }
     };
@@ -265,11 +265,11 @@ __global__ void __launch_bounds__(128 * Warpgroups, 1)
     ptx::barrier_cluster_wait();
     if (T::kEarly + Warpgroups < T::kPanels && thread == 0) load_values(T::kPanels - 1);
 #pragma unroll 1
-    for (int to = lane % 4; to < splits; to += 4)
-      if (to != rank) {
+    for (int other = lane % 4; other < splits; other += 4)
+      if (other != rank) {
         const uint32_t sums =
-            ptx::mapa(control + kSumsAt + (rank - (rank > to)) * kSumBytes + (warpgroup * 64 + row) * 4, to);
-        const uint32_t bar = ptx::mapa(barrier(control, kSums + warpgroup), to);
+            ptx::mapa(control + kSumsAt + (rank - (rank > other)) * kSumBytes + (warpgroup * 64 + row) * 4, other);
+        const uint32_t bar = ptx::mapa(barrier(control, kSums + warpgroup), other);
         ptx::st_async(sums, log_sum[0], bar), ptx::st_async(sums + 32, log_sum[1], bar);
       }
     __syncwarp();

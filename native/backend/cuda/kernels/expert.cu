@@ -94,14 +94,12 @@ int stages_for(int shared) { return std::min(expert::kMaxStages, (shared - Share
 
 // Tensor map of the cache's keys or values: (layers, 4, prefix tokens, 64 columns). A box is a page: kPage tokens with
 // all 256 columns. Rows after the prefix are filled with zeros.
-bool page_map(void* cache, int64_t capacity, const ExpertFlow& flow, CUtensorMap* map) {
-  const auto encode = tensor_map_encoder();
+cudaError_t page_map(void* cache, int64_t capacity, const ExpertFlow& flow, CUtensorMap* map) {
   const cuuint64_t sizes[] = {64, static_cast<cuuint64_t>(flow.prefix_tokens), 4, static_cast<cuuint64_t>(flow.layers)};
-  const cuuint64_t strides[] = {512, 128, static_cast<cuuint64_t>(capacity) * 512};
-  const cuuint32_t box[] = {64, static_cast<cuuint32_t>(expert::kPage), 4, 1}, steps[] = {1, 1, 1, 1};
-  return encode && encode(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 4, cache, sizes, strides, box, steps,
-                          CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-                          CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+  constexpr int kRowBytes = expert::kDim * 2;
+  const cuuint64_t strides[] = {kRowBytes, 64 * 2, static_cast<cuuint64_t>(capacity) * kRowBytes};
+  const cuuint32_t box[] = {64, static_cast<cuuint32_t>(expert::kPage), 4, 1};
+  return encode_tensor_map(cache, sizes, strides, box, CU_TENSOR_MAP_SWIZZLE_128B, map);
 }
 
 int shared_bytes(int stages) { return Shared::kRingAt + stages * Shared::kStageBytes; }
@@ -160,9 +158,9 @@ cudaError_t expert_flow(const ExpertFlow& flow, const Inputs& in, const Cache& c
     return cudaErrorInvalidValue;
   expert::KernelParams p{};
   p.weights = static_cast<const uint8_t*>(flow.packed);
-  if (!page_map(cache.k.data, cache.capacity, flow, &p.keys) ||
-      !page_map(cache.v.data, cache.capacity, flow, &p.values))
-    return cudaErrorInvalidValue;
+  cudaError_t result = page_map(cache.k.data, cache.capacity, flow, &p.keys);
+  if (result == cudaSuccess) result = page_map(cache.v.data, cache.capacity, flow, &p.values);
+  if (result != cudaSuccess) return result;
   p.prefix_tokens = static_cast<int>(flow.prefix_tokens);
   p.clusters = kClusters;
   p.stages = stages_for(gpu().shared_memory_per_block);
@@ -178,8 +176,7 @@ cudaError_t expert_flow(const ExpertFlow& flow, const Inputs& in, const Cache& c
   p.dt = static_cast<float>(-1.0 / static_cast<double>(flow.steps));
   p.exchange = static_cast<expert::ExchangeBuffer*>(flow.exchange);
 
-  cudaError_t result =
-      cudaMemsetAsync(flow.exchange, 0xff /* kEmpty */, static_cast<size_t>(expert_exchange_bytes()), stream);
+  result = cudaMemsetAsync(flow.exchange, 0xff /* kEmpty */, static_cast<size_t>(expert_exchange_bytes()), stream);
   if (result != cudaSuccess) return result;
   const int shared = shared_bytes(p.stages);
   result = cudaFuncSetAttribute(expert::kernel<kOwnedTiles>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared);

@@ -126,9 +126,8 @@ struct SharedLayout {
   using W = WeightLayout<OwnedTiles>;
   static constexpr int kScratchBytes = std::max(8 * OwnedTiles * 512, kRows* kActivationStride);  // split-K, attention
   static_assert(kProbsAt + kRows * kProbStride <= kScratchBytes, "attention scratch");
-  static constexpr int kModulationAt = kScratchBytes;  // scale and shift of the next norm
-  static constexpr int kRankPartialsAt =
-      kModulationAt + 2 * kWidth * 4;  // (OwnedTiles / 8 rounded up, 8 ranks, 16 x 8)
+  static constexpr int kModulationAt = kScratchBytes;                     // scale and shift of the next norm
+  static constexpr int kRankPartialsAt = kModulationAt + 2 * kWidth * 4;  // a slot for every 8 owned tiles
   static constexpr int kQueriesAt = kRankPartialsAt + (OwnedTiles + 7) / 8 * kSlotBytes;
   static constexpr int kStateAt = kQueriesAt + kRows * kQueryStride;
   static constexpr int kRingAt = (kStateAt + (int)sizeof(SharedState) + 1023) & ~1023;  // the pipeline stages

@@ -5,6 +5,9 @@
 
 namespace pi05::kernels {
 
+// Shared memory of a block on compute capability 9.0: the opt-in maximum, in bytes.
+constexpr int kSm90SharedMemory = 227 * 1024;
+
 struct Gpu {
   int multiprocessors = 0;
   int major = 0, minor = 0;         // compute capability

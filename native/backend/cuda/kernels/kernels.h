@@ -47,7 +47,7 @@ cudaError_t adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const i
 
 // to = from, repeated until `to` is full; converts the type
 cudaError_t copy(const Matrix& from, const Matrix& to, cudaStream_t stream);
-// In place
+// x = x * sigmoid(x)
 cudaError_t silu(const Matrix& x, cudaStream_t stream);
 // out = gelu(out + bias), or out + bias without `gelu`; bias (cols) of out's type or null
 cudaError_t apply_epilogue(const Matrix& out, const void* bias, bool gelu, cudaStream_t stream);

@@ -9,28 +9,29 @@
 namespace pi05::kernels {
 namespace {
 
-constexpr int kThreads = 512;  // upper limit
-constexpr int kQuads = 2;      // float4 values per thread
+constexpr int kMaxThreads = 512;
+constexpr int kQuads = 2;  // float4 values per thread
 constexpr float kEpsilon = 1e-6f;
-static_assert(4 * kQuads * kThreads == kMaxNormWidth);
+static_assert(4 * kQuads * kMaxThreads == kMaxNormWidth);
 
 // A thread's elements of a row: float4 threadIdx.x + i * blockDim.x.
 struct RowSlice {
   float4 quad[kQuads];
 
+  // Calls body(index of the float4 in the row, i) for each.
   template <typename Body>
   __device__ static void each(int width, Body body) {
 #pragma unroll
     for (int i = 0; i < kQuads; i++) {
-      const int at = static_cast<int>(threadIdx.x + i * blockDim.x);
-      if (at < width / 4) body(at, i);
+      const int index = static_cast<int>(threadIdx.x + i * blockDim.x);
+      if (index < width / 4) body(index, i);
     }
   }
   __device__ void read(const float* row, int width) {
-    each(width, [&](int at, int i) { quad[i] = reinterpret_cast<const float4*>(row)[at]; });
+    each(width, [&](int index, int i) { quad[i] = reinterpret_cast<const float4*>(row)[index]; });
   }
   __device__ void write(float* row, int width) const {
-    each(width, [&](int at, int i) { reinterpret_cast<float4*>(row)[at] = quad[i]; });
+    each(width, [&](int index, int i) { reinterpret_cast<float4*>(row)[index] = quad[i]; });
   }
   __device__ void add(const RowSlice& other) {
 #pragma unroll
@@ -94,9 +95,9 @@ __device__ RowSlice add_gated_partials(float* x, const SplitKPartials& partials,
 template <typename Value, typename Body>
 __device__ void write(const RowSlice& row, const RowSlice& weights, const RowSlice& biases, Value* out, int width,
                       Body body) {
-  RowSlice::each(width, [&](int at, int i) {
+  RowSlice::each(width, [&](int index, int i) {
     const float4 v = row.quad[i], w = weights.quad[i], b = biases.quad[i];
-    store4(out + 4 * at,
+    store4(out + 4 * index,
            make_float4(body(v.x, w.x, b.x), body(v.y, w.y, b.y), body(v.z, w.z, b.z), body(v.w, w.w, b.w)));
   });
 }
@@ -106,7 +107,7 @@ __device__ float inverse_rms(const RowSlice& row, int width) {
 }
 
 template <typename Value, int kSplits>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kMaxThreads)
     layer_norm_kernel(float* x, int64_t x_stride, SplitKPartials partials, const float* weight, const float* bias,
                       Value* out, int64_t out_stride, int width) {
   pdl_trigger();
@@ -122,7 +123,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <typename Value, int kSplits>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kMaxThreads)
     rms_norm_kernel(float* x, int64_t x_stride, SplitKPartials partials, const float* weight, Value* out,
                     int64_t out_stride, int width) {
   pdl_trigger();
@@ -136,7 +137,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <typename Value, int kSplits>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kMaxThreads)
     adaptive_rms_norm_kernel(float* x, int64_t x_stride, SplitKPartials partials, const float* gate,
                              const float* modulation, int64_t modulation_stride, const int32_t* time_row, Value* out,
                              int64_t out_stride, int width) {
@@ -157,7 +158,8 @@ bool fits(const Matrix& x, const Matrix& out) {
          out.stride % 4 == 0 && out.rows == x.rows && out.cols == x.cols && x.rows > 0;
 }
 
-unsigned threads_for(int64_t width) { return 32 * blocks_for(width, 4 * kQuads * 32); }
+// Whole warps, so that each thread has at most kQuads float4.
+unsigned threads_for(int64_t width) { return 32 * static_cast<unsigned>(ceil_div(width, 4 * kQuads * 32)); }
 
 // Calls body with the number of splits as an integral constant.
 template <typename Body>
@@ -202,7 +204,7 @@ cudaError_t adaptive_rms_norm(const Matrix& x, const Matrix& modulation, const i
       (partials.splits > 0) != (gate != nullptr))
     return cudaErrorInvalidValue;
   // One float4 per thread where possible: faster with few rows (measured).
-  const unsigned threads = std::min<unsigned>(kThreads, 32 * blocks_for(x.cols, 4 * 32));
+  const unsigned threads = std::min<unsigned>(kMaxThreads, 32 * static_cast<unsigned>(ceil_div(x.cols, 4 * 32)));
   return by_type(out.dtype, [&](auto* type) {
     return by_splits(partials, [&](auto splits) {
       return launch_pdl(adaptive_rms_norm_kernel<std::remove_pointer_t<decltype(type)>, decltype(splits)::value>,

@@ -1,8 +1,6 @@
 // PTX instructions of compute capability 9.0: one wrapper each, named after the instruction. mbarriers, clusters and
 // bulk copies run on 9.0 and newer; wgmma and setmaxnreg only in code compiled for sm_90a. Shared-memory operands and
 // mbarriers are 32-bit addresses (smem_address); after mapa() they refer to another block of the cluster.
-//
-// In one file, although a long one, so that the whole set of instructions is seen at once.
 #pragma once
 
 #include <cuda.h>
@@ -279,6 +277,7 @@ __device__ __forceinline__ void wgmma_fence_operand(float (&d)[kCount]) {
 #define PI05_O84(d) PI05_O80(d), PI05_O4(d, 80)
 #define PI05_O92(d) PI05_O88(d), PI05_O4(d, 88)
 // clang-format on
+// a_is, b_is, acc_is: operand numbers of a, b and accumulate.
 #define PI05_WGMMA_OF(type, n, half, a_is, b_is, acc_is)                                                 \
   asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #acc_is ", 0;\nwgmma.mma_async.sync.aligned.m64n" #n \
                "k16.f32." type " {" PI05_D##half "}, %" #a_is ", %" #b_is ", p, 1, 1, 0, 0;\n}"          \

@@ -1,5 +1,4 @@
-// Resizes with padding and writes patches; the same arithmetic as backend/cpu/resize.cc. Launch: one block
-// per image row.
+// Resizes with padding and writes patches; the same arithmetic as backend/cpu/resize.cc. Launch: one block per row.
 #include "backend/cuda/kernels/device.cuh"
 #include "backend/cuda/kernels/kernels.h"
 #include "backend/resample.h"
@@ -8,7 +7,7 @@ namespace pi05::kernels {
 namespace {
 
 constexpr int kThreads = 128;
-constexpr int kHalf = 1 << (kPillowBits - 1);
+constexpr int kHalf = 1 << (kPillowBits - 1);  // rounds Pillow's fixed point to the nearest integer
 
 __device__ __forceinline__ uint8_t clip8(int fixed) {
   return static_cast<uint8_t>(min(max(fixed >> kPillowBits, 0), 255));
@@ -21,17 +20,19 @@ __global__ void __launch_bounds__(kThreads)
   resized += static_cast<int64_t>(blockIdx.x) * axis.out * 3;
   for (int x = static_cast<int>(threadIdx.x); x < axis.out; x += kThreads) {
     if (axis.in == axis.out) {  // Pillow does not filter an axis that keeps its length
-      const uint8_t* from = row + static_cast<int64_t>(x) * place.bytes;
-      resized[3 * x] = from[place.red], resized[3 * x + 1] = from[place.green], resized[3 * x + 2] = from[place.blue];
+      const uint8_t* pixel = row + static_cast<int64_t>(x) * place.bytes;
+      resized[3 * x] = pixel[place.red];
+      resized[3 * x + 1] = pixel[place.green];
+      resized[3 * x + 2] = pixel[place.blue];
       continue;
     }
-    const uint8_t* from = row + static_cast<int64_t>(axis.first[x]) * place.bytes;
+    const uint8_t* pixel = row + static_cast<int64_t>(axis.first[x]) * place.bytes;
     const int32_t* weight = axis.weight + static_cast<int64_t>(x) * axis.support;
     int red = kHalf, green = kHalf, blue = kHalf;
-    for (int j = 0; j < axis.length[x]; j++, from += place.bytes) {
-      red += from[place.red] * weight[j];
-      green += from[place.green] * weight[j];
-      blue += from[place.blue] * weight[j];
+    for (int j = 0; j < axis.length[x]; j++, pixel += place.bytes) {
+      red += pixel[place.red] * weight[j];
+      green += pixel[place.green] * weight[j];
+      blue += pixel[place.blue] * weight[j];
     }
     resized[3 * x] = clip8(red), resized[3 * x + 1] = clip8(green), resized[3 * x + 2] = clip8(blue);
   }
@@ -54,21 +55,22 @@ __global__ void __launch_bounds__(kThreads) resize_columns_kernel(const uint8_t*
     const int x = column - place.left;
     int colour[3] = {0, 0, 0};
     if (x >= 0 && x < width && y >= 0 && y < axis.out) {
-      const int64_t pitch = static_cast<int64_t>(width) * 3;
+      const int64_t row_bytes = static_cast<int64_t>(width) * 3;
       if (axis.in == axis.out) {
-        for (int c = 0; c < 3; c++) colour[c] = resized[y * pitch + 3 * x + c];
+        for (int c = 0; c < 3; c++) colour[c] = resized[y * row_bytes + 3 * x + c];
       } else {
-        const uint8_t* from = resized + axis.first[y] * pitch + 3 * x;
+        const uint8_t* pixel = resized + axis.first[y] * row_bytes + 3 * x;
         const int32_t* weight = axis.weight + static_cast<int64_t>(y) * axis.support;
         int sum[3] = {kHalf, kHalf, kHalf};
-        for (int j = 0; j < axis.length[y]; j++, from += pitch)
-          for (int c = 0; c < 3; c++) sum[c] += from[c] * weight[j];
+        for (int j = 0; j < axis.length[y]; j++, pixel += row_bytes)
+          for (int c = 0; c < 3; c++) sum[c] += pixel[c] * weight[j];
         for (int c = 0; c < 3; c++) colour[c] = clip8(sum[c]);
       }
     }
-    Value* to = patch_address(out, stride, column, row, place);
+    Value* patch = patch_address(out, stride, column, row, place);
     for (int c = 0; c < 3; c++)
-      to[c * place.patch * place.patch] = narrow<Value>(__fdiv_rn(static_cast<float>(colour[c]), 255.0f) * 2.0f - 1.0f);
+      patch[c * place.patch * place.patch] =
+          narrow<Value>(__fdiv_rn(static_cast<float>(colour[c]), 255.0f) * 2.0f - 1.0f);
   }
 }
 
@@ -76,6 +78,7 @@ __device__ __forceinline__ float lerp(float weight, float low, float high) {
   return __fadd_rn(__fmul_rn(1.0f - weight, low), __fmul_rn(weight, high));
 }
 
+// LeRobot's resize: PyTorch's bilinear interpolation, padding, scaling to [-1, 1]. One block per row of the square.
 template <typename Value>
 __global__ void __launch_bounds__(kThreads)
     lerobot_kernel(const uint8_t* image, int64_t step, LinearAxis across, LinearAxis down, Placement place, Value* out,
@@ -85,7 +88,7 @@ __global__ void __launch_bounds__(kThreads)
     const int x = column - place.left;
     const bool inside = x >= 0 && x < across.out && y >= 0 && y < down.out;
     const int channel[3] = {place.red, place.green, place.blue};
-    Value* to = patch_address(out, stride, column, row, place);
+    Value* patch = patch_address(out, stride, column, row, place);
     for (int c = 0; c < 3; c++) {
       float value = 0;
       if (inside) {
@@ -98,7 +101,7 @@ __global__ void __launch_bounds__(kThreads)
         const float lower = lerp(across.weight[x], unit(bottom[left]), unit(bottom[right]));
         value = fminf(fmaxf(lerp(down.weight[y], upper, lower), 0.0f), 1.0f);
       }
-      to[c * place.patch * place.patch] = narrow<Value>(value * 2.0f - 1.0f);
+      patch[c * place.patch * place.patch] = narrow<Value>(value * 2.0f - 1.0f);
     }
   }
 }

@@ -18,21 +18,20 @@
 namespace pi05::kernels {
 namespace {
 
-constexpr int kMaxShared = 232448;  // bytes per block on compute capability 9.0
-
 // Bias and BiasGelu round to 16 bits; Partial stores an fp32 split-K partial without bias.
 enum class Epilogue { Bias, BiasGelu, Partial };
 
 template <int kCols_, int kBlocks_>
 struct SiglipGemmTile {
-  static constexpr int kRows = 128, kCols = kCols_,
-                       kBlocks = kBlocks_;                        // rows of x, rows of weight; blocks per cluster
+  static constexpr int kRows = 128, kCols = kCols_;               // rows of x, rows of weight
+  static constexpr int kBlocks = kBlocks_;                        // per cluster
   static constexpr int kWarps = 8, kThreads = 32 * (kWarps + 1);  // the last warp is the producer
   static constexpr int kStep = 64;                                // columns (K) per stage: 128 bytes
   static constexpr int kRowBytes = kRows * 128, kStageBytes = kRowBytes + kCols * 128;
   static constexpr int kPiece = kCols / kBlocks;  // rows of weight that a block loads for its cluster
-  static constexpr int kFixed = 1024 + 128;       // alignment to 1024, mbarriers
-  static constexpr int kStages = std::min((kMaxShared - kFixed) / kStageBytes, 8);
+  static constexpr int kMaxStages = 8;
+  static constexpr int kFixed = 1024 + 2 * 8 * kMaxStages;  // alignment to 1024, mbarriers
+  static constexpr int kStages = std::min((kSm90SharedMemory - kFixed) / kStageBytes, kMaxStages);
   static constexpr int kBytes = kFixed + kStages * kStageBytes;
   static_assert(kCols % 16 == 0 && kPiece % 8 == 0 && kStages >= 4);
 };
@@ -50,11 +49,11 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
                        const __grid_constant__ SiglipGemmParams p) {
   extern __shared__ uint8_t shared[];
   const uint32_t stages = (ptx::smem_address(shared) + 1023) & ~1023u;
-  const uint32_t full = stages + Tile::kStages * Tile::kStageBytes, empty = full + 64;
+  const uint32_t full = stages + Tile::kStages * Tile::kStageBytes, empty = full + 8 * Tile::kMaxStages;
   const int warp = __shfl_sync(~0u, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
   const int row0 = static_cast<int>(blockIdx.x) * Tile::kRows, col0 = static_cast<int>(blockIdx.y) * Tile::kCols;
-  const int split = static_cast<int>(blockIdx.z), first = split * p.split_steps;
-  const int steps = min(p.split_steps, p.steps - first);
+  const int split = static_cast<int>(blockIdx.z), first_step = split * p.split_steps;
+  const int steps = min(p.split_steps, p.steps - first_step);
 
   pdl_trigger();
   if (threadIdx.x == 0) {
@@ -69,15 +68,16 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   if (warp == Tile::kWarps) {
     if (lane != 0) return;
     ptx::prefetch_tensormap(&weight), ptx::prefetch_tensormap(&x);
-    const int piece = static_cast<int>(blockIdx.x) % Tile::kBlocks * Tile::kPiece;
+    const int piece = static_cast<int>(blockIdx.x) % Tile::kBlocks * Tile::kPiece;  // first row of this block's piece
     const auto load_weight = [&](int stage, int step) {
       ptx::mbarrier_arrive_expect_tx(full + 8 * stage, Tile::kStageBytes);
       ptx::tma_load_2d_multicast(stages + stage * Tile::kStageBytes + Tile::kRowBytes + piece * 128, &weight,
-                                 (first + step) * Tile::kStep, col0 + piece, full + 8 * stage,
+                                 (first_step + step) * Tile::kStep, col0 + piece, full + 8 * stage,
                                  (1 << Tile::kBlocks) - 1);
     };
     const auto load_x = [&](int stage, int step) {
-      ptx::tma_load_2d(stages + stage * Tile::kStageBytes, &x, (first + step) * Tile::kStep, row0, full + 8 * stage);
+      ptx::tma_load_2d(stages + stage * Tile::kStageBytes, &x, (first_step + step) * Tile::kStep, row0,
+                       full + 8 * stage);
     };
     const int ahead = min(Tile::kStages, steps);
     for (int step = 0; step < ahead; step++) load_weight(step, step);
@@ -113,13 +113,14 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
 #pragma unroll 1
   for (int step = 0; step < steps; step++) {
     ptx::mbarrier_wait(full + 8 * stage, parity);
-    const uint32_t at = stages + stage * Tile::kStageBytes;
-    const uint64_t x_at = ptx::wgmma_descriptor_128b(at + warp / 4 * 8192),
-                   weight_at = ptx::wgmma_descriptor_128b(at + Tile::kRowBytes);
+    const uint32_t stage_address = stages + stage * Tile::kStageBytes;
+    // Descriptors count 16 bytes: 2 for 16 columns. Each warpgroup has 64 rows of x, 8192 bytes.
+    const uint64_t x_tile = ptx::wgmma_descriptor_128b(stage_address + warp / 4 * 8192);
+    const uint64_t weight_tile = ptx::wgmma_descriptor_128b(stage_address + Tile::kRowBytes);
     ptx::wgmma_fence();
 #pragma unroll
     for (int k = 0; k < Tile::kStep / 16; k++)
-      ptx::wgmma<Value, Tile::kCols>(sums, x_at + k * 2, weight_at + k * 2,
+      ptx::wgmma<Value, Tile::kCols>(sums, x_tile + k * 2, weight_tile + k * 2,
                                      kEpilogue != Epilogue::Partial || step > 0 || k > 0);
     ptx::wgmma_commit_group();
     ptx::wgmma_wait_group<1>();
@@ -134,40 +135,40 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
   // The results are staged in the pipeline's shared memory, 16 rows per warp, padded against bank conflicts.
   ptx::bar_sync(1, 32 * Tile::kWarps);
   using Out = std::conditional_t<kEpilogue == Epilogue::Partial, float, Value>;
-  constexpr int kWide = 16 / sizeof(Out), kChunks = Tile::kCols / kWide;  // values per 16 bytes, 16-byte chunks per row
-  constexpr int kGap = kEpilogue == Epilogue::Partial ? 32 : 16, kStride = kChunks * 16 + kGap;
+  constexpr int kChunkCols = 16 / sizeof(Out), kChunks = Tile::kCols / kChunkCols;  // chunks of 16 bytes per row
+  constexpr int kPadding = kEpilogue == Epilogue::Partial ? 32 : 16, kStride = kChunks * 16 + kPadding;
   static_assert(16 * Tile::kWarps * kStride <= Tile::kStages * Tile::kStageBytes);
-  const uint32_t own = stages + warp * 16 * kStride;
+  const uint32_t warp_rows = stages + warp * 16 * kStride;
   if constexpr (kEpilogue == Epilogue::Partial) {
-    const uint32_t to = own + lane / 4 * kStride + lane % 4 * 8;
+    const uint32_t lane_row = warp_rows + lane / 4 * kStride + lane % 4 * 8;
 #pragma unroll
     for (int j = 0; j < Tile::kCols / 8; j++) {
-      ptx::st_shared_v2(to + 32 * j, sums[4 * j], sums[4 * j + 1]);
-      ptx::st_shared_v2(to + 32 * j + 8 * kStride, sums[4 * j + 2], sums[4 * j + 3]);
+      ptx::st_shared_v2(lane_row + 32 * j, sums[4 * j], sums[4 * j + 1]);
+      ptx::st_shared_v2(lane_row + 32 * j + 8 * kStride, sums[4 * j + 2], sums[4 * j + 3]);
     }
   } else {
     const auto pair = [&](int i) {
       if (kEpilogue == Epilogue::BiasGelu) return packed<Value>(gelu_tanh_fast(sums[i]), gelu_tanh_fast(sums[i + 1]));
       return packed<Value>(sums[i], sums[i + 1]);
     };
-    const uint32_t to = own + lane % 16 * kStride + lane / 16 * 16;
+    const uint32_t lane_row = warp_rows + lane % 16 * kStride + lane / 16 * 16;
 #pragma unroll
     for (int j = 0; j < Tile::kCols / 16; j++)
-      ptx::stmatrix(to + 32 * j, pair(8 * j), pair(8 * j + 2), pair(8 * j + 4), pair(8 * j + 6));
+      ptx::stmatrix(lane_row + 32 * j, pair(8 * j), pair(8 * j + 2), pair(8 * j + 4), pair(8 * j + 6));
   }
   __syncwarp();
-  const int64_t top = row0 + warp * 16;
-  Out* const out = static_cast<Out*>(p.out) + (static_cast<int64_t>(split) * p.rows + top) * p.out_stride + col0;
+  const int64_t warp_row0 = row0 + warp * 16;
+  Out* const out = static_cast<Out*>(p.out) + (static_cast<int64_t>(split) * p.rows + warp_row0) * p.out_stride + col0;
 #pragma unroll
   for (int i = 0; i < kChunks / 2; i++) {
     const int row = (i * 32 + lane) / kChunks, chunk = (i * 32 + lane) % kChunks;
-    if (top + row < p.rows && col0 + kWide * chunk < p.cols)
-      *reinterpret_cast<uint4*>(out + row * p.out_stride + kWide * chunk) =
-          ptx::ld_shared_v4(own + row * kStride + 16 * chunk);
+    if (warp_row0 + row < p.rows && col0 + kChunkCols * chunk < p.cols)
+      *reinterpret_cast<uint4*>(out + row * p.out_stride + kChunkCols * chunk) =
+          ptx::ld_shared_v4(warp_rows + row * kStride + 16 * chunk);
   }
 }
 
-// The last split may be shorter.
+// The last of `splits` splits of K may be shorter than the others.
 template <typename Value, Epilogue kEpilogue, typename T>
 cudaError_t launch(const Matrix& x, const Matrix& weight, const void* bias, int64_t splits, const Matrix& out,
                    cudaStream_t stream) {
@@ -177,14 +178,14 @@ cudaError_t launch(const Matrix& x, const Matrix& weight, const void* bias, int6
   if (result == cudaSuccess) result = tensor_map(x, T::kRows, &x_map);
   if (result == cudaSuccess) result = tensor_map(weight, T::kPiece, &weight_map);
   if (result != cudaSuccess) return result;
-  const auto steps = static_cast<int>(blocks_for(x.cols, T::kStep));
+  const auto steps = static_cast<int>(ceil_div(x.cols, T::kStep));
   const SiglipGemmParams params{out.data,
                                 bias,
                                 static_cast<int>(out.stride),
                                 static_cast<int>(x.rows),
                                 static_cast<int>(weight.rows),
                                 steps,
-                                static_cast<int>(blocks_for(steps, splits))};
+                                static_cast<int>(ceil_div(steps, splits))};
   cudaLaunchAttribute attributes[2]{};
   attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
   attributes[0].val.programmaticStreamSerializationAllowed = 1;
@@ -256,12 +257,9 @@ const SiglipGemmVariant* variant_for(int64_t rows, int64_t cols, int64_t splits)
 
 template <Epilogue kEpilogue>
 const SiglipGemmVariant* variant_for(const Matrix& x, const Tensor& weight, int64_t splits) {
-  const auto aligned = [](const void* data, int64_t stride) {
-    return reinterpret_cast<uintptr_t>(data) % 16 == 0 && stride % 8 == 0;
-  };
   if (!gpu().is_hopper() || !tensor_map_encoder() || x.dtype == DType::F32 || weight.dtype != x.dtype ||
-      weight.rows % 8 != 0 || weight.cols < x.cols || x.rows <= 0 || !aligned(x.data, x.stride) ||
-      !aligned(weight.data, weight.cols))
+      weight.rows % 8 != 0 || weight.cols < x.cols || x.rows <= 0 || !rows_aligned(x.data, x.stride) ||
+      !rows_aligned(weight.data, weight.cols))
     return nullptr;
   return x.dtype == DType::F16 ? variant_for<fp16, kEpilogue>(x.rows, weight.rows, splits)
                                : variant_for<bf16, kEpilogue>(x.rows, weight.rows, splits);
@@ -269,11 +267,10 @@ const SiglipGemmVariant* variant_for(const Matrix& x, const Tensor& weight, int6
 
 cudaError_t run(const SiglipGemmVariant* variant, const Matrix& x, const Tensor& weight, const void* bias,
                 int64_t splits, const Matrix& out, cudaStream_t stream) {
-  if (!variant || out.rows != splits * x.rows || out.cols != weight.rows || out.stride % 8 != 0 ||
-      reinterpret_cast<uintptr_t>(out.data) % 16 != 0)
+  if (!variant || out.rows != splits * x.rows || out.cols != weight.rows || !rows_aligned(out.data, out.stride))
     return cudaErrorInvalidValue;
-  const Matrix rows{const_cast<void*>(weight.data), weight.dtype, weight.rows, x.cols, weight.cols};
-  return launched("siglip_gemm", variant->launch(x, rows, bias, splits, out, stream));
+  const Matrix weight_view{const_cast<void*>(weight.data), weight.dtype, weight.rows, x.cols, weight.cols};
+  return launched("siglip_gemm", variant->launch(x, weight_view, bias, splits, out, stream));
 }
 
 }  // namespace
@@ -288,7 +285,7 @@ cudaError_t siglip_gemm(const Matrix& x, const Tensor& weight, const void* bias,
 }
 
 int64_t siglip_gemm_splits(const Matrix& x, const Tensor& weight) {
-  const int64_t splits = x.cols > 2048 ? 3 : 1;
+  const int64_t splits = x.cols > 2048 ? 3 : 1;  // SigLIP's fc2 in 3 splits, out in one (measured)
   return variant_for<Epilogue::Partial>(x, weight, splits) ? splits : 0;
 }
 

@@ -4,6 +4,8 @@
 #include <cuda.h>
 #include <cuda_runtime.h>
 
+#include <algorithm>
+
 #include "backend/ops.h"
 
 namespace pi05::kernels {
@@ -24,18 +26,28 @@ inline decltype(&cuTensorMapEncodeTiled) tensor_map_encoder() {
   return encoder;
 }
 
-// Boxes of `rows` rows by 64 columns of 2 bytes, with the 128-byte swizzle of wgmma_descriptor_128b. `matrix` is bf16
-// or fp16 (encoded as bf16: TMA only copies); its rows are aligned to 16 bytes.
-inline cudaError_t tensor_map(const Matrix& matrix, int64_t rows, CUtensorMap* map) {
+// Encodes a tensor map of bf16 or fp16 (TMA only copies, so both are encoded as bf16). The innermost dimension is
+// first. sizes and box: elements. strides: bytes, of all dimensions but the innermost, multiples of 16. Boxes read
+// zeros outside the tensor.
+template <size_t kRank>
+cudaError_t encode_tensor_map(void* data, const cuuint64_t (&sizes)[kRank], const cuuint64_t (&strides)[kRank - 1],
+                              const cuuint32_t (&box)[kRank], CUtensorMapSwizzle swizzle, CUtensorMap* map) {
   const auto encode = tensor_map_encoder();
   if (!encode) return cudaErrorNotSupported;
-  const cuuint64_t sizes[] = {static_cast<cuuint64_t>(matrix.cols), static_cast<cuuint64_t>(matrix.rows)};
-  const cuuint64_t strides[] = {static_cast<cuuint64_t>(matrix.stride) * 2};
-  const cuuint32_t box[] = {64, static_cast<cuuint32_t>(rows)}, steps[] = {1, 1};
-  const CUresult result = encode(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, matrix.data, sizes, strides, box, steps,
-                                 CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+  cuuint32_t element_strides[kRank];
+  std::fill_n(element_strides, kRank, 1);
+  const CUresult result = encode(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, kRank, data, sizes, strides, box,
+                                 element_strides, CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle,
                                  CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   return result == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
+}
+
+// Map of a matrix with boxes of `rows` rows by 64 columns, swizzled as wgmma_descriptor_128b expects.
+inline cudaError_t tensor_map(const Matrix& matrix, int64_t rows, CUtensorMap* map) {
+  const cuuint64_t sizes[] = {static_cast<cuuint64_t>(matrix.cols), static_cast<cuuint64_t>(matrix.rows)};
+  const cuuint64_t strides[] = {static_cast<cuuint64_t>(matrix.stride) * 2};
+  const cuuint32_t box[] = {64, static_cast<cuuint32_t>(rows)};
+  return encode_tensor_map(matrix.data, sizes, strides, box, CU_TENSOR_MAP_SWIZZLE_128B, map);
 }
 
 }  // namespace pi05::kernels
