@@ -15,8 +15,8 @@ namespace pi05::kernels {
 namespace {
 
 struct AttentionParams {
-  const void *q, *k, *v;
-  void* out;
+  const void *q, *k, *v;  // (batch * queries, heads * dim), (batch * keys, kv_heads * dim) twice
+  void* out;              // (batch * queries, heads * dim)
   int64_t q_stride, k_stride, v_stride, out_stride;
   int queries, keys;           // per batch element
   int kv_heads, heads_per_kv;  // key heads, query heads per key head
@@ -199,14 +199,15 @@ __global__ void __launch_bounds__(AttentionTile<Dim, RowParts, KeyParts, WarpKey
       for (int side = 0; side < 2; side++) {
         const float2 other = stats_of(part)[8 * side];
         const float new_max = fmaxf(row_max[side], other.x);
-        const float mine = exp2f(row_max[side] - new_max), theirs = exp2f(other.x - new_max);
+        const float rescale = exp2f(row_max[side] - new_max), other_rescale = exp2f(other.x - new_max);
         row_max[side] = new_max;
-        sum[side] = sum[side] * mine + other.y * theirs;
+        sum[side] = sum[side] * rescale + other.y * other_rescale;
         const float* const sums = sums_of(part);
 #pragma unroll
         for (int n = 0; n < Dim / 8; n++)
 #pragma unroll
-          for (int i = 2 * side; i < 2 * side + 2; i++) out[n][i] = out[n][i] * mine + sums[(n * 4 + i) * 32] * theirs;
+          for (int i = 2 * side; i < 2 * side + 2; i++)
+            out[n][i] = out[n][i] * rescale + sums[(n * 4 + i) * 32] * other_rescale;
       }
   }
 

@@ -19,12 +19,12 @@ constexpr int kUnitBytes = 64 * 64 * 2;
 constexpr int kWarpUnitBytes = kUnitBytes / 4;  // 16 rows
 
 struct AttentionSm90Maps {
-  CUtensorMap q, k, v;                 // 64 columns of a head
+  CUtensorMap q, k, v;                 // boxes of 64 columns of a head
   CUtensorMap q_rest, k_rest, v_rest;  // the 16 columns after them, in heads of 80
 };
 
 struct AttentionSm90Params {
-  void* out;
+  void* out;  // (batch * queries, heads * dim)
   int64_t out_stride;
   int queries, keys;           // per batch element
   int kv_heads, heads_per_kv;  // key heads, query heads per key head

@@ -43,10 +43,11 @@ struct Fragments {
 template <int Blocks>
 __device__ __forceinline__ Fragments<Blocks> receive(const __nv_bfloat16* x, int first, int lane) {
   Fragments<Blocks> a;
-  const __nv_bfloat16* from = x + first * kRows + lane * 8;
+  const __nv_bfloat16* fragment = x + first * kRows + lane * 8;
   do {
 #pragma unroll
-    for (int b = 0; b < Blocks; ++b) a.low[b] = poll_v4(from + b * 512), a.high[b] = poll_v4(from + b * 512 + 256);
+    for (int b = 0; b < Blocks; ++b)
+      a.low[b] = poll_v4(fragment + b * 512), a.high[b] = poll_v4(fragment + b * 512 + 256);
   } while (a.incomplete());
   return a;
 }

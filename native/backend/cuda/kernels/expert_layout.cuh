@@ -52,11 +52,13 @@ struct WeightLayout {
   static constexpr size_t kLayerBytes = size_t(kQueryChunks) * kWideBytes + kRestBytes;
 };
 
+// When the residual stream is published: after attention, after the MLP, at the start of a flow step.
+enum ResidualPoint { kAfterAttention, kAfterMlp, kStepStart };
+
 // How blocks of different clusters exchange activations, through L2. The data is its own flag (as in NCCL's LL
 // protocol): a word that reads kEmpty has not been published yet. There are two buffers, used by alternate layers. The
 // writer of a word empties it one layer later, when an exchange with every block has shown that all readers are done.
 // residual, attention and hidden are stored as the mma fragments of their readers, see fragment_offset().
-enum ResidualPoint { kAfterAttention, kAfterMlp, kStepStart };
 struct ExchangeBuffer {
   __nv_bfloat16 residual[3][kRows * kWidth];       // by ResidualPoint
   __nv_bfloat16 kv[2][kRows][kDim];                // keys and values of the action rows

@@ -59,11 +59,11 @@ template <typename Value>
 struct Interleave {
   const Value *a, *b;
   int64_t group;
-  Value* to;
+  Value* out;
   int64_t stride;
   __device__ void operator()(int64_t r, int64_t c) const {
     const int64_t row = r / (2 * group) * group + r % group;
-    to[r * stride + c] = (r / group % 2 ? b : a)[row * stride + c];
+    out[r * stride + c] = (r / group % 2 ? b : a)[row * stride + c];
   }
 };
 
@@ -73,10 +73,10 @@ struct Embed {
   const Value* table;
   int64_t width;
   float scale;
-  float* to;
+  float* out;
   int64_t stride;
   __device__ void operator()(int64_t r, int64_t c) const {
-    to[r * stride + c] = widen(table[tokens[r] * width + c]) * scale;
+    out[r * stride + c] = widen(table[tokens[r] * width + c]) * scale;
   }
 };
 

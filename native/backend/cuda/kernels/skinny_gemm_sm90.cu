@@ -40,17 +40,17 @@ __global__ void __launch_bounds__(kThreads)
 
   if (warpgroup == kConsumerGroups) {
     if (lane != 0) return;
-    const int first = static_cast<int>(blockIdx.y) * p.steps;
+    const int first_step = static_cast<int>(blockIdx.y) * p.steps;
     const auto load_weights = [&](int step) {
       const uint32_t bar = weight_full + 8 * (step % kDepth);
       ptx::mbarrier_arrive_expect_tx(bar, kWeightBytes);
-      ptx::tma_load_5d(weights + step % kDepth * kWeightBytes, &weight, (first + step) * kSm90Step, 0, 0,
+      ptx::tma_load_5d(weights + step % kDepth * kWeightBytes, &weight, (first_step + step) * kSm90Step, 0, 0,
                        block % p.group_blocks * 4, block / p.group_blocks, bar);
     };
     const auto load_x = [&](int step) {
       const uint32_t bar = x_full + 8 * (step % kAhead);
       ptx::mbarrier_arrive_expect_tx(bar, kXBytes);
-      ptx::tma_load_2d(x_stages + step % kAhead * kXBytes, &x, (first + step) * kSm90Step, 0, bar);
+      ptx::tma_load_2d(x_stages + step % kAhead * kXBytes, &x, (first_step + step) * kSm90Step, 0, bar);
     };
     for (int step = 0; step < depth; step++) load_weights(step);
     pdl_wait();
