@@ -106,6 +106,7 @@ Safetensors open_safetensors(const std::string& path, std::string& all_problems)
   result.file = std::make_unique<MappedFile>(path);
   const char* bytes = result.file->data();
   const auto size = static_cast<uint64_t>(result.file->size());
+  // Sets the problem of the file and returns the tensors that were read until now.
   const auto fail = [&](const std::string& what) {
     all_problems = "Expected a safetensors file, received " + path + ": " + what;
     return std::move(result);

@@ -33,7 +33,7 @@ void check_rtc(const pi05_rtc& rtc, const Checkpoint& checkpoint) {
   if (rtc.mode == PI05_RTC_TRAINED) {
     const int64_t trained = checkpoint.rtc_trained_max_delay;
     require(trained == 0 || rtc.delay <= trained, "Expected a delay of at most " + number(trained) +
-                                                      " (what the checkpoint was trained for), received " +
+                                                      ", the longest that the checkpoint was trained with, received " +
                                                       number(rtc.delay));
     return;
   }
@@ -108,9 +108,8 @@ Request checked_request(const pi05_request& request, const Checkpoint& checkpoin
   require(request.noise, "Expected noise, received a null pointer");
   check_finite(request.noise, d.horizon * d.action_dim, "noise");
   result.noise = request.noise;
-  require(request.steps >= 0 && request.steps <= kMaxSteps, "Expected 1 to " + number(kMaxSteps) +
-                                                                " flow steps (0 = the checkpoint's own), received " +
-                                                                number(request.steps));
+  require(request.steps >= 0 && request.steps <= kMaxSteps,
+          "Expected 1 to " + number(kMaxSteps) + " flow steps, received " + number(request.steps));
   result.steps = request.steps == 0 ? d.steps : request.steps;
   check_rtc(request.rtc, checkpoint);
   if (request.rtc.mode != PI05_RTC_NONE)

@@ -90,7 +90,7 @@ TEST(reports_the_limits_that_it_applies) {
   request.steps = limits.max_flow_steps;
   fixtures::infer(session, request);
   const std::string most = std::to_string(limits.max_flow_steps), more = std::to_string(limits.max_flow_steps + 1);
-  check_rejected(session, ("1 to " + most + " flow steps (0 = the checkpoint's own), received " + more).c_str(),
+  check_rejected(session, ("1 to " + most + " flow steps, received " + more).c_str(),
                  [&](Case&, pi05_request& r) { r.steps = limits.max_flow_steps + 1; });
 
   std::vector<uint8_t> row, out;

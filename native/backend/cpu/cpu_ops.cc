@@ -30,7 +30,7 @@ void CpuOps::load(const Weights& host) {
     widen(tensor.data, tensor.dtype, values.data(), tensor.rows * tensor.cols);
     tensor.data = values.data();
     tensor.dtype = DType::F32;
-    vectors_.push_back(std::move(values));
+    fp32_copies_.push_back(std::move(values));
   };
   Weights& w = weights_;
   to_fp32(w.position);

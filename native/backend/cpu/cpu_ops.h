@@ -54,7 +54,7 @@ class CpuOps final : public ReferenceOps {
   ThreadPool pool_;
   Inputs inputs_;
   std::vector<std::unique_ptr<float[]>> memory_;
-  std::vector<std::vector<float>> vectors_;  // fp32 copies of norms, biases and position embeddings
+  std::vector<std::vector<float>> fp32_copies_;  // of norms, biases and position embeddings
   std::vector<float> scratch_;
   std::vector<float> cosine_, sine_;  // RoPE: (max_prefix + horizon, head_dim / 2)
 };

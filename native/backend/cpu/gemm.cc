@@ -22,9 +22,12 @@ constexpr int64_t kSkinnyDepth = 512;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// A buffer of the calling thread, at least `floats` long, kept until the thread ends. Uninitialised.
-template <int PURPOSE>
-float* scratch(int64_t floats) {
+enum class Operand { A, B };
+
+// A buffer of the calling thread for a packed operand, at least `floats` long, kept until the thread ends.
+// Uninitialised.
+template <Operand OPERAND>
+float* pack_buffer(int64_t floats) {
   struct Free {
     void operator()(float* p) const { ::operator delete[](p, std::align_val_t{64}); }
   };
@@ -56,7 +59,7 @@ void packed_gemm(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64
   const int64_t row_tiles = ceil_div(m, s.tile_rows), panels = ceil_div(n, s.tile_cols);
   const int64_t a_stride = s.tile_rows * std::min(k, kDepth) + s.a_panel_slack;
   const int64_t b_stride = s.tile_cols * std::min(k, kDepth);
-  float* const packed_a = scratch<0>(row_tiles * a_stride);
+  float* const packed_a = pack_buffer<Operand::A>(row_tiles * a_stride);
   const int64_t task_panels = std::clamp<int64_t>(panels / (4 * pool.size()), 1, kTaskPanels);
   for (int64_t k0 = 0; k0 == 0 || k0 < k; k0 += kDepth) {
     const int64_t depth = std::min(k - k0, kDepth), work = m * n * depth;
@@ -66,7 +69,7 @@ void packed_gemm(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64
                  packed_a + t * a_stride);
     });
     parallel_for(pool, ceil_div(panels, task_panels), work, [&](int64_t begin, int64_t end) {
-      float* const packed_b = scratch<1>(task_panels * b_stride);
+      float* const packed_b = pack_buffer<Operand::B>(task_panels * b_stride);
       for (int64_t task = begin; task < end; task++) {
         const int64_t first = task * task_panels, last = std::min(first + task_panels, panels);
         for (int64_t j = first; j < last; j++)
@@ -98,7 +101,7 @@ void gemm_nt(ThreadPool& pool, const float* a, int64_t lda, int64_t m, int64_t k
     };
     return packed_gemm(pool, a, lda, m, k, n, pack_b, bias, c, ldc);
   }
-  float* const packed_a = scratch<0>(m * ceil_div(k, s.skinny_step) * s.skinny_step);
+  float* const packed_a = pack_buffer<Operand::A>(m * ceil_div(k, s.skinny_step) * s.skinny_step);
   s.skinny_pack_a[type](a, lda, m, k, packed_a);
   parallel_for(pool, ceil_div(n, kSkinnyGroup), m * n * k, [&](int64_t begin, int64_t end) {
     const int64_t first = begin * kSkinnyGroup, last = std::min(end * kSkinnyGroup, n);

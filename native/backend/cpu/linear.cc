@@ -50,8 +50,8 @@ void CpuOps::attention(const Matrix& q, const Matrix& k, const Matrix& v, const 
                        const Matrix& out) {
   const int64_t queries = q.rows / shape.batch, keys = k.rows / shape.batch, dim = shape.head_dim;
   const float scale = 1.0f / std::sqrt(static_cast<float>(dim));
-  const auto head = [&](const float* query, int64_t stride, int64_t rows, const float* key, const float* value,
-                        float* to, int64_t to_stride) {
+  const auto attend = [&](const float* query, int64_t stride, int64_t rows, const float* key, const float* value,
+                          float* to, int64_t to_stride) {
     const Matrix scores = scratch(rows, keys);
     gemm_nt(pool_, query, stride, rows, dim, key, DType::F32, k.stride, keys, nullptr, row(scores, 0), keys);
     for_each_row(rows, [&](int64_t r) {
@@ -67,12 +67,12 @@ void CpuOps::attention(const Matrix& q, const Matrix& k, const Matrix& v, const 
     const float *query = row(q, b * queries), *key = row(k, b * keys), *value = row(v, b * keys);
     float* to = row(out, b * queries);
     if (one_gemm) {
-      head(query, dim, queries * shape.heads, key, value, to, dim);
+      attend(query, dim, queries * shape.heads, key, value, to, dim);
       continue;
     }
     for (int64_t h = 0; h < shape.heads; h++) {
       const int64_t kv = h * shape.kv_heads / shape.heads * dim;
-      head(query + h * dim, q.stride, queries, key + kv, value + kv, to + h * dim, out.stride);
+      attend(query + h * dim, q.stride, queries, key + kv, value + kv, to + h * dim, out.stride);
     }
   }
 }
