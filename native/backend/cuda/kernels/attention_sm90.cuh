@@ -85,7 +85,7 @@ __global__ void __launch_bounds__(128 * Warpgroups, 1)
   const int batch = static_cast<int>(blockIdx.y) / p.kv_heads, kv = static_cast<int>(blockIdx.y) % p.kv_heads;
   const int token0 = static_cast<int>(blockIdx.x) / splits * Warpgroups * p.tokens, key0 = rank * T::kKeys;
   const uint32_t control = ptx::smem_address(shared), tiles = control + control_bytes(splits);
-  const uint32_t q_own = tiles + warpgroup * T::kQueries, k_tile = tiles + T::kKeysAt, v_tile = tiles + T::kValuesAt;
+  const uint32_t q_tile = tiles + warpgroup * T::kQueries, k_tile = tiles + T::kKeysAt, v_tile = tiles + T::kValuesAt;
   // The i-th panel that this block multiplies. The last is the one that it adds up (with up to 4 splits).
   const int first_panel = T::kPanels == 1 ? 0 : rank + 1;
   const auto panel_of = [&](int i) { return (first_panel + i) % T::kPanels; };
@@ -151,10 +151,10 @@ __global__ void __launch_bounds__(128 * Warpgroups, 1)
     if (i == 0) ptx::wgmma_fence();
 #pragma unroll
     for (int k = 0; k < 4; k++)
-      ptx::wgmma<Value, T::kKeys>(score, ptx::wgmma_descriptor_128b(q_own + i * T::kQueryPanel + k * 32),
+      ptx::wgmma<Value, T::kKeys>(score, ptx::wgmma_descriptor_128b(q_tile + i * T::kQueryPanel + k * 32),
                                   ptx::wgmma_descriptor_128b(k_tile + i * T::kKeyPanel + k * 32), i + k > 0);
     if (T::kRest)
-      ptx::wgmma<Value, T::kKeys>(score, ptx::wgmma_descriptor_32b(q_own + T::kQueryPanel),
+      ptx::wgmma<Value, T::kKeys>(score, ptx::wgmma_descriptor_32b(q_tile + T::kQueryPanel),
                                   ptx::wgmma_descriptor_32b(k_tile + T::kKeyPanel), true);
   }
   ptx::wgmma_commit_group();

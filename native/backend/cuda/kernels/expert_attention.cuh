@@ -121,11 +121,11 @@ __device__ __forceinline__ void score_page(const Context<OwnedTiles>& ctx, const
                                            float (&row_max)[2]) {
   const int warp = ctx.warp, lane = ctx.lane;
   uint32_t key[kKeysAhead][4];
-  const uint32_t key_at = page_address(ctx, pipe, warp & 7) + ((lane >> 4) * 8 + (lane & 7)) * 128;
+  const uint32_t key_row = page_address(ctx, pipe, warp & 7) + ((lane >> 4) * 8 + (lane & 7)) * 128;
   const uint32_t chunk = (((lane >> 3) & 1) ^ (lane & 7)) * 16;
   if (warp < ctx.pages) {
 #pragma unroll
-    for (int b = 0; b < kKeysAhead; ++b) ptx::ldmatrix(key[b], key_at + (b >> 2) * 2048 + (chunk ^ (b & 3) * 32));
+    for (int b = 0; b < kKeysAhead; ++b) ptx::ldmatrix(key[b], key_row + (b >> 2) * 2048 + (chunk ^ (b & 3) * 32));
   }
   ptx::mbarrier_wait_cluster(ptx::smem_address(&ctx.state.queries_arrived), phase);
   row_max[0] = row_max[1] = kMasked;
@@ -141,7 +141,7 @@ __device__ __forceinline__ void score_page(const Context<OwnedTiles>& ctx, const
       ptx::mma<bf16>(score[0][b & 1], q, key[b % kKeysAhead][0], key[b % kKeysAhead][1]);
       ptx::mma<bf16>(score[1][b & 1], q, key[b % kKeysAhead][2], key[b % kKeysAhead][3]);
       if (b + kKeysAhead < 16)
-        ptx::ldmatrix(key[b % kKeysAhead], key_at + ((b + kKeysAhead) >> 2) * 2048 + (chunk ^ (b & 3) * 32));
+        ptx::ldmatrix(key[b % kKeysAhead], key_row + ((b + kKeysAhead) >> 2) * 2048 + (chunk ^ (b & 3) * 32));
     }
 #pragma unroll
     for (int t = 0; t < 2; ++t)
@@ -167,9 +167,10 @@ __device__ __forceinline__ void score_page(const Context<OwnedTiles>& ctx, const
                                                         ptx::ex2_approx_ftz(score[t][0][3] - row_max[1]));
     }
   }
-  if (!(lane & 3))
-    maxima[(lane >> 2) * kMaximaStride + warp] = row_max[0],
-                                         maxima[((lane >> 2) + 8) * kMaximaStride + warp] = row_max[1];
+  if (!(lane & 3)) {
+    maxima[(lane >> 2) * kMaximaStride + warp] = row_max[0];
+    maxima[((lane >> 2) + 8) * kMaximaStride + warp] = row_max[1];
+  }
 }
 
 // Two bf16 probabilities times 2^exponent.
@@ -183,8 +184,8 @@ __device__ __forceinline__ uint32_t rescale(uint32_t probs, float exponent) {
 // out (16 rows, 32 value columns of this warp) = probabilities x values over all pages of this rank; out[4]: the sums
 // of the probabilities. row_max becomes the maximum over the pages.
 template <int OwnedTiles>
-__device__ __forceinline__ void weigh_values(const Context<OwnedTiles>& ctx, const PipelineState& pipe,
-                                             float (&out)[5][4], float (&row_max)[2]) {
+__device__ __forceinline__ void multiply_values(const Context<OwnedTiles>& ctx, const PipelineState& pipe,
+                                                float (&out)[5][4], float (&row_max)[2]) {
   const int warp = ctx.warp, lane = ctx.lane;
   const float* maxima = reinterpret_cast<float*>(ctx.scratch + kMaximaAt) + (lane >> 2) * kMaximaStride;
 #pragma unroll
@@ -251,11 +252,11 @@ __device__ __forceinline__ void combine_outputs(const Context<OwnedTiles>& ctx, 
   }
 #pragma unroll
   for (int r = 0; r < 8; ++r) {
-    const float2 part = __half22float2(
+    const float2 partial = __half22float2(
         *reinterpret_cast<const __half2*>(ctx.scratch + r * kRankOutputBytes + (thread >> 7) * 512 +
                                           ((thread >> 1) & 31) * 16 + ((thread >> 6) & 1) * 8 + (thread & 1) * 4));
     const float weight = ptx::ex2_approx_ftz(stats[r].x - row_max) * stats[r].y;
-    sum += weight, u += weight * part.x, v += weight * part.y;
+    sum += weight, u += weight * partial.x, v += weight * partial.y;
   }
   const float scale = __fdividef(1.f, sum);
   publish(&buffer.attention[fragment_offset(row, ctx.cluster * kDim + ctx.rank * 32 + column)],
@@ -279,9 +280,9 @@ __device__ __forceinline__ void attention(const Context<OwnedTiles>& ctx, Exchan
   float row_max[2], out[5][4] = {};
   score_page(ctx, pipe, phase, row_max);
   sync_consumers();
-  weigh_values(ctx, pipe, out, row_max);
+  multiply_values(ctx, pipe, out, row_max);
   send_output(ctx, out, row_max);
-  // Orders this warp's writes to the pages (ActionKeys) before TMA's next ones.
+  // Orders this warp's writes to the pages (ActionKeys) before the next writes of TMA.
   if (ctx.lane == 0) ptx::fence_proxy_async_shared();
   __syncwarp();
   for (int i = 0; i < ctx.pages; ++i) {

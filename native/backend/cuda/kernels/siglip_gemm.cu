@@ -27,7 +27,7 @@ struct SiglipGemmTile {
   static constexpr int kBlocks = kBlocks_;                        // per cluster
   static constexpr int kWarps = 8, kThreads = 32 * (kWarps + 1);  // the last warp is the producer
   static constexpr int kStep = 64;                                // columns (K) per stage: 128 bytes
-  static constexpr int kRowBytes = kRows * 128, kStageBytes = kRowBytes + kCols * 128;
+  static constexpr int kXBytes = kRows * 128, kStageBytes = kXBytes + kCols * 128;
   static constexpr int kPiece = kCols / kBlocks;  // rows of weight that a block loads for its cluster
   static constexpr int kMaxStages = 8;
   static constexpr int kFixed = 1024 + 2 * 8 * kMaxStages;  // alignment to 1024, mbarriers
@@ -37,9 +37,10 @@ struct SiglipGemmTile {
 };
 
 struct SiglipGemmParams {
-  void* out;
+  void* out;         // (splits * rows, cols)
   const void* bias;  // (cols) of x's type, or null
-  int out_stride, rows, cols;
+  int out_stride;
+  int rows, cols;          // rows of x, rows of weight
   int steps, split_steps;  // pipeline steps of all of K, of one split
 };
 
@@ -71,7 +72,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     const int piece = static_cast<int>(blockIdx.x) % Tile::kBlocks * Tile::kPiece;  // first row of this block's piece
     const auto load_weight = [&](int stage, int step) {
       ptx::mbarrier_arrive_expect_tx(full + 8 * stage, Tile::kStageBytes);
-      ptx::tma_load_2d_multicast(stages + stage * Tile::kStageBytes + Tile::kRowBytes + piece * 128, &weight,
+      ptx::tma_load_2d_multicast(stages + stage * Tile::kStageBytes + Tile::kXBytes + piece * 128, &weight,
                                  (first_step + step) * Tile::kStep, col0 + piece, full + 8 * stage,
                                  (1 << Tile::kBlocks) - 1);
     };
@@ -116,7 +117,7 @@ __global__ void __launch_bounds__(Tile::kThreads, 1)
     const uint32_t stage_address = stages + stage * Tile::kStageBytes;
     // Descriptors count 16 bytes: 2 for 16 columns. Each warpgroup has 64 rows of x, 8192 bytes.
     const uint64_t x_tile = ptx::wgmma_descriptor_128b(stage_address + warp / 4 * 8192);
-    const uint64_t weight_tile = ptx::wgmma_descriptor_128b(stage_address + Tile::kRowBytes);
+    const uint64_t weight_tile = ptx::wgmma_descriptor_128b(stage_address + Tile::kXBytes);
     ptx::wgmma_fence();
 #pragma unroll
     for (int k = 0; k < Tile::kStep / 16; k++)
