@@ -74,9 +74,9 @@ pi05_rtc ToRtc(Napi::Value value, const pi05_info& info, Napi::Array borrowed) {
   rtc.mode = ToEnum(object.Get("mode"), kModes, "rtc.mode");
   rtc.previous_rows = ToInt32(object.Get("previousRows"), "rtc.previousRows");
   const Napi::Value previous = object.Get("previous");
+  // The engine rejects a number of rows outside 1 to horizon before it reads `previous`.
   static constexpr float kUnread = 0;
-  const bool rows_valid =
-      rtc.previous_rows >= 1 && rtc.previous_rows <= info.horizon;  // otherwise the engine rejects it
+  const bool rows_valid = rtc.previous_rows >= 1 && rtc.previous_rows <= info.horizon;
   rtc.previous = rows_valid ? ToMatrix(previous, rtc.previous_rows, info.action_dim, "the previous chunk") : &kUnread;
   borrowed.Set(borrowed.Length(), previous);
   rtc.delay = ToInt32(object.Get("delay"), "rtc.delay");
@@ -188,7 +188,7 @@ InferArguments::InferArguments(Napi::Object object, Napi::Value out, const pi05_
     borrowed.Set(borrowed.Length(), out);
   }
 
-  // Absent is 0 in the C ABI, so a 0 has to be rejected here.
+  // In the C ABI 0 means the checkpoint's number of steps. In JS that is an absent value, so 0 is rejected here.
   const Napi::Value steps = object.Get("steps");
   if (!steps.IsUndefined()) {
     request.steps = ToInt32(steps, "steps");
