@@ -150,8 +150,10 @@ export function distribution(times: readonly number[]): Distribution {
 function describe(
   report: Record<string, unknown> & { readonly inference_ms: Distribution; readonly native_ms: Distribution },
 ): string {
-  const { inference_ms: inference, native_ms: native, load_ms: load, ...given } = report;
-  const lines = Object.entries(given).map(([name, value]) => `${name.replaceAll('_', ' ').padEnd(14)}${String(value)}`);
+  const { inference_ms: inference, native_ms: native, load_ms: load, ...settings } = report;
+  const lines = Object.entries(settings).map(
+    ([name, value]) => `${name.replaceAll('_', ' ').padEnd(14)}${String(value)}`,
+  );
   const row = (times: Distribution): string =>
     Object.entries(times)
       .map(([name, ms]: [string, number]) => `${name} ${ms.toFixed(2)}`)

@@ -46,70 +46,72 @@ export function readCase(paths: readonly string[], flags: RtcFlags): Case {
  * The inference request of a case. Every input is required with its type and shape, so that a misspelt name is an error;
  * other tensors are ignored. @throws Pi05Error INVALID_ARGUMENT.
  */
-export function buildRequest(given: Case, info: ModelInfo): InferRequest {
-  const mask = take(given, 'image_mask', 'I32', [info.slots]);
-  const tokens = take(given, 'tokens', 'I32', ['n']);
-  const noise = take(given, 'noise', 'F32', [info.horizon, info.actionDim]);
+export function buildRequest(inputs: Case, info: ModelInfo): InferRequest {
+  const mask = tensorOf(inputs, 'image_mask', 'I32', [info.slots]);
+  const tokens = tensorOf(inputs, 'tokens', 'I32', ['n']);
+  const noise = tensorOf(inputs, 'noise', 'F32', [info.horizon, info.actionDim]);
   const images = Array.from(mask.data, (use, slot): Pixels | undefined => {
-    if (use !== 0 && use !== 1) throw invalid(given, `Expected 0 or 1 in image_mask, received ${use}`);
-    return use === 1 ? toPixels(take(given, `image_${slot}`, 'U8', ['height', 'width', 3])) : undefined;
+    if (use !== 0 && use !== 1) throw invalid(inputs, `Expected 0 or 1 in image_mask, received ${use}`);
+    return use === 1 ? toPixels(tensorOf(inputs, `image_${slot}`, 'U8', ['height', 'width', 3])) : undefined;
   });
-  const rtc = buildRtc(given, info);
+  const rtc = buildRtc(inputs, info);
   return { images, tokens: tokens.data, noise: noise.data, ...(rtc === undefined ? {} : { rtc }) };
 }
 
-function buildRtc(given: Case, info: ModelInfo): RtcRequest | undefined {
-  const { rtc: mode, ...rest } = given.rtc;
+function buildRtc(inputs: Case, info: ModelInfo): RtcRequest | undefined {
+  const { rtc: mode, ...rest } = inputs.rtc;
   if (mode === undefined) {
-    const stray = [...Object.entries(rest).flatMap(([name, value]) => (value === undefined ? [] : [name]))];
-    if (given.tensors.has('prev_chunk')) stray.push('prev_chunk');
-    if (stray.length > 0)
-      throw invalid(given, `Expected rtc (guided or trained) together with ${stray.join(', ')}, received none`);
+    const unexpected = [...Object.entries(rest).flatMap(([name, value]) => (value === undefined ? [] : [name]))];
+    if (inputs.tensors.has('prev_chunk')) unexpected.push('prev_chunk');
+    if (unexpected.length > 0)
+      throw invalid(inputs, `Expected rtc (guided or trained) together with ${unexpected.join(', ')}, received none`);
     return undefined;
   }
-  if (mode !== 'guided' && mode !== 'trained') throw invalid(given, `Expected rtc guided or trained, received ${mode}`);
-  const { shape, data } = take(given, 'prev_chunk', 'F32', ['rows', info.actionDim]);
-  const common = { previous: data, previousRows: shape[0] ?? 0, delay: number(given, 'rtc-delay') };
+  if (mode !== 'guided' && mode !== 'trained')
+    throw invalid(inputs, `Expected rtc guided or trained, received ${mode}`);
+  const { shape, data } = tensorOf(inputs, 'prev_chunk', 'F32', ['rows', info.actionDim]);
+  const common = { previous: data, previousRows: shape[0] ?? 0, delay: number(inputs, 'rtc-delay') };
   if (mode === 'trained') {
-    const stray = (['rtc-schedule', 'rtc-horizon', 'rtc-max-weight'] as const).filter((name) => given.rtc[name]);
-    if (stray.length > 0) throw invalid(given, `Expected ${stray.join(', ')} only with rtc guided, received trained`);
+    const unexpected = (['rtc-schedule', 'rtc-horizon', 'rtc-max-weight'] as const).filter((name) => inputs.rtc[name]);
+    if (unexpected.length > 0)
+      throw invalid(inputs, `Expected ${unexpected.join(', ')} only with rtc guided, received trained`);
     return { mode, ...common };
   }
-  const schedule = given.rtc['rtc-schedule'];
+  const schedule = inputs.rtc['rtc-schedule'];
   if (schedule !== 'linear' && schedule !== 'exp' && schedule !== 'ones' && schedule !== 'zeros') {
-    throw invalid(given, `Expected rtc-schedule linear, exp, ones or zeros, received ${schedule ?? 'none'}`);
+    throw invalid(inputs, `Expected rtc-schedule linear, exp, ones or zeros, received ${schedule ?? 'none'}`);
   }
   return {
     mode,
     ...common,
     schedule,
-    executionHorizon: number(given, 'rtc-horizon'),
-    maxWeight: number(given, 'rtc-max-weight'),
+    executionHorizon: number(inputs, 'rtc-horizon'),
+    maxWeight: number(inputs, 'rtc-max-weight'),
   };
 }
 
-function number(given: Case, name: keyof RtcFlags): number {
-  const text = given.rtc[name];
+function number(inputs: Case, name: keyof RtcFlags): number {
+  const text = inputs.rtc[name];
   const value = text === undefined || text.trim() === '' ? NaN : Number(text);
-  if (!Number.isFinite(value)) throw invalid(given, `Expected a number for ${name}, received ${text ?? 'none'}`);
+  if (!Number.isFinite(value)) throw invalid(inputs, `Expected a number for ${name}, received ${text ?? 'none'}`);
   return value;
 }
 
 /** The tensor of that name, type and shape. A name in `shape` means any size from 1. @throws Pi05Error INVALID_ARGUMENT. */
-function take<D extends keyof SafetensorsArrays>(
-  given: Case,
+function tensorOf<D extends keyof SafetensorsArrays>(
+  inputs: Case,
   name: string,
   dtype: D,
   shape: readonly (number | string)[],
 ): { readonly shape: readonly number[]; readonly data: SafetensorsArrays[D] } {
-  const tensor = given.tensors.get(name);
+  const tensor = inputs.tensors.get(name);
   const expected = `${dtype} [${shape.join(', ')}]`;
-  if (tensor === undefined) throw invalid(given, `Expected ${name} ${expected}, received none`);
+  if (tensor === undefined) throw invalid(inputs, `Expected ${name} ${expected}, received none`);
   const fits =
     tensor.shape.length === shape.length &&
     shape.every((size, axis) => (typeof size === 'number' ? tensor.shape[axis] === size : tensor.shape[axis]! >= 1));
   if (tensor.dtype !== dtype || !fits) {
-    throw invalid(given, `Expected ${name} ${expected}, received ${tensor.dtype} [${tensor.shape.join(', ')}]`);
+    throw invalid(inputs, `Expected ${name} ${expected}, received ${tensor.dtype} [${tensor.shape.join(', ')}]`);
   }
   return { shape: tensor.shape, data: tensor.data as SafetensorsArrays[D] };
 }
@@ -119,6 +121,6 @@ function toPixels({ shape, data }: { readonly shape: readonly number[]; readonly
   return { width, height, step: width * 3, encoding: 'rgb8', data };
 }
 
-function invalid(given: Case, sentence: string): Pi05Error<'INVALID_ARGUMENT'> {
-  return new Pi05Error('INVALID_ARGUMENT', `${sentence} from ${given.source}`, given.source);
+function invalid(inputs: Case, sentence: string): Pi05Error<'INVALID_ARGUMENT'> {
+  return new Pi05Error('INVALID_ARGUMENT', `${sentence} from ${inputs.source}`, inputs.source);
 }

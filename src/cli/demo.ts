@@ -22,7 +22,7 @@ run. The checkpoint has random weights: the arm moves, but it does not carry out
 const SEED = '190';
 
 /** What the recorder prints once a second. */
-interface Line {
+interface ProgressLine {
   readonly t: number;
   readonly observations: number | null;
   readonly chunks: number;
@@ -36,7 +36,7 @@ interface Summary {
   readonly inference_ms_p50: number | null;
   readonly inference_ms_p99: number | null;
   readonly tick_lateness_ms_p99: number | null;
-  readonly picture: string;
+  readonly chart: string;
 }
 
 /** The UDP ports of higher domains would exceed 65535. */
@@ -59,14 +59,16 @@ export async function run(argv: string[]): Promise<number> {
   if (!(duration > 0 && duration < Infinity)) {
     throw usage('demo', `Expected --duration of more than 0 seconds, received ${values.duration}`);
   }
-  const chosen = values.domain === undefined ? undefined : integer('demo', 'domain', values.domain, 0, LAST_DOMAIN);
+  const requestedDomain =
+    values.domain === undefined ? undefined : integer('demo', 'domain', values.domain, 0, LAST_DOMAIN);
   const image = imagePath(values.out);
   const python = join(packageRoot, '.pi05', 'venv', 'bin', 'python');
   if (!existsSync(python)) {
     throw new Pi05Error('ENVIRONMENT', `Expected Python at ${python}, found none: run \`${setupCommand} --rendering\``);
   }
 
-  const reservation = chosen === undefined ? await reserveDomain() : { domain: chosen, release: () => undefined };
+  const reservation =
+    requestedDomain === undefined ? await reserveDomain() : { domain: requestedDomain, release: () => undefined };
   if (reservation === undefined) throw new Pi05Error('ENVIRONMENT', 'Expected a free ROS domain, found none');
   const interruption = interrupted();
   try {
@@ -142,7 +144,7 @@ async function demonstrate({ duration, image, domain, python, interruption }: De
       );
       const { status } = await Promise.race([maker.ended, interruption]);
       // Another demo may have written it in the meantime.
-      if (status !== 0 && !existsSync(checkpoint)) throw died(maker, status);
+      if (status !== 0 && !existsSync(checkpoint)) throw endedEarly(maker, status);
     }
     process.stdout.write(`ROS_DOMAIN_ID=${domain}, on this machine only.\n`);
     progress.show('Starting the simulated arm, the recorder and the policy node …');
@@ -156,8 +158,8 @@ async function demonstrate({ duration, image, domain, python, interruption }: De
       (line) => {
         if (!line.startsWith('{')) return;
         last = line;
-        const seen = JSON.parse(line) as Partial<Line>;
-        if (typeof seen.t === 'number') progress.show(describe(seen as Line, duration));
+        const seen = JSON.parse(line) as Partial<ProgressLine>;
+        if (typeof seen.t === 'number') progress.show(describe(seen as ProgressLine, duration));
       },
     );
     const parameters = ['--params-file', join(packageRoot, 'configs', 'demo.yaml'), '-p', `checkpoint:=${checkpoint}`];
@@ -167,12 +169,12 @@ async function demonstrate({ duration, image, domain, python, interruption }: De
       [main, 'node', '--ros-args', ...parameters, '-p', 'use_sim_time:=true'],
       options,
     );
-    const early = [robot, node].map(async (child): Promise<never> => {
-      throw died(child, (await child.ended).status);
+    const failures = [robot, node].map(async (child): Promise<never> => {
+      throw endedEarly(child, (await child.ended).status);
     });
-    for (const promise of early) promise.catch(() => undefined);
-    const { status } = await Promise.race([recorder.ended, interruption, ...early]);
-    if (status !== 0) throw died(recorder, status);
+    for (const promise of failures) promise.catch(() => undefined);
+    const { status } = await Promise.race([recorder.ended, interruption, ...failures]);
+    if (status !== 0) throw endedEarly(recorder, status);
     await node.end();
     progress.end();
     process.stdout.write(report(JSON.parse(last) as Summary));
@@ -184,13 +186,16 @@ async function demonstrate({ duration, image, domain, python, interruption }: De
   }
 }
 
-function died(child: Child, status: number | undefined): Pi05Error {
+function endedEarly(child: Child, status: number | undefined): Pi05Error {
   const ending = status === undefined ? 'was killed' : `ended with status ${status}`;
-  const words = child.lastLines === '' ? '' : `: ${child.lastLines}`;
-  return new Pi05Error('INTERNAL', `Expected ${child.name} to run until the end of the demo, but it ${ending}${words}`);
+  const lastLines = child.lastLines === '' ? '' : `: ${child.lastLines}`;
+  return new Pi05Error(
+    'INTERNAL',
+    `Expected ${child.name} to run until the end of the demo, but it ${ending}${lastLines}`,
+  );
 }
 
-function describe({ t, observations, chunks }: Line, duration: number): string {
+function describe({ t, observations, chunks }: ProgressLine, duration: number): string {
   if (t < 0) return `Waiting for the first chunk, ${(-t).toFixed(0)} s …`;
   return `${t.toFixed(0)} of ${duration} s: ${observations ?? 0} observations, ${chunks} chunks`;
 }
@@ -204,7 +209,7 @@ export function report(summary: Summary): string {
     ['chunks', number(summary.chunks)],
     ['inference', `p50 ${number(summary.inference_ms_p50, 1)} ms, p99 ${number(summary.inference_ms_p99, 1)} ms`],
     ['control-tick lateness', `p99 ${number(summary.tick_lateness_ms_p99, 1)} ms`],
-    ['chart', summary.picture],
+    ['chart', summary.chart],
   ] as const;
   return lines.map(([name, value]) => `${name.padEnd(23)}${value}\n`).join('');
 }

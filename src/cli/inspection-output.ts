@@ -1,7 +1,7 @@
 import type { StatisticsReport, VectorReport } from '../policy/inspect.js';
 import type { Fit, Inspection, ProblemReport } from './inspection.js';
 
-const MOST_DETAILS = 12;
+const MAX_DETAILS = 12;
 
 /** An inspection as text. */
 export function inspectionOutput(inspection: Inspection): string {
@@ -38,7 +38,7 @@ export function inspectionOutput(inspection: Inspection): string {
     ],
     [
       'Statistics',
-      statistics.length === 0 ? ['none'] : statistics.flatMap((one) => statisticsLines(one, inspection.presets)),
+      statistics.length === 0 ? ['none'] : statistics.flatMap((report) => statisticsLines(report, inspection.presets)),
     ],
     ['Fits', inspection.presets.flatMap(({ name, fits, reasons }) => fitLines(name, fits, reasons, inspection))],
     [
@@ -80,7 +80,7 @@ function vectorLines(name: string, report: VectorReport | undefined, joints: rea
   if (report === undefined) return [`${name}: none`];
   const columns = Object.entries(report.rows);
   const width = Math.max(5, ...joints.map((joint) => joint.length + 3));
-  const by = {
+  const normalisations = {
     quantile: 'normalised by q01 and q99',
     zscore: 'normalised by mean and std',
     identity: 'not normalised',
@@ -88,13 +88,13 @@ function vectorLines(name: string, report: VectorReport | undefined, joints: rea
   const table: { first: number; last: number; values: readonly string[] }[] = [];
   for (let i = 0; i < report.dimensions; i += 1) {
     const values = columns.map(([, row]) => number(row[i]));
-    const before = table.at(-1);
-    if (before !== undefined && i > joints.length && before.values.join() === values.join()) before.last = i;
+    const previous = table.at(-1);
+    if (previous !== undefined && i > joints.length && previous.values.join() === values.join()) previous.last = i;
     else table.push({ first: i, last: i, values });
   }
   const titles = columns.map(([title]) => title);
   return [
-    `${name}: ${report.dimensions} numbers, ${by[report.kind]}`,
+    `${name}: ${report.dimensions} numbers, ${normalisations[report.kind]}`,
     ...(titles.length === 0 ? [] : [row('', titles, width)]),
     ...table.map(({ first, last, values }) => row(rowTitle(first, last, joints), values, width)),
   ];
@@ -124,7 +124,7 @@ function fitLines(name: string, fits: boolean, reasons: readonly ProblemReport[]
 }
 
 function detailLines(details: readonly string[]): string[] {
-  const shown = details.slice(0, MOST_DETAILS).map((detail) => `  ${detail}`);
+  const shown = details.slice(0, MAX_DETAILS).map((detail) => `  ${detail}`);
   const left = details.length - shown.length;
   return left > 0 ? [...shown, `  and ${left} more (--json lists all)`] : shown;
 }

@@ -1,7 +1,7 @@
 import { Pi05Error } from '../errors.js';
 import { runNode } from '../ros/run.js';
 
-export const HELP = `Usage: pi05 node [--ros-args ROS_ARGUMENTS]
+const HELP = `Usage: pi05 node [--ros-args ROS_ARGUMENTS]
 
 Runs the lifecycle node policy_node until SIGINT or SIGTERM. All settings are ROS parameters:
 
@@ -14,11 +14,11 @@ docs/parameters.md and \`ros2 param describe /policy_node NAME\` describe the pa
 `;
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const ours = argv.slice(0, argv.includes('--ros-args') ? argv.indexOf('--ros-args') : argv.length);
-  if (ours.includes('--help') || ours.includes('-h')) {
+  const ownArguments = argv.slice(0, argv.includes('--ros-args') ? argv.indexOf('--ros-args') : argv.length);
+  if (ownArguments.includes('--help') || ownArguments.includes('-h')) {
     process.stdout.write(HELP);
     return 0;
   }
-  if (ours[0] !== undefined) throw new Pi05Error('USAGE', `Expected --ros-args, received ${ours[0]}`);
+  if (ownArguments[0] !== undefined) throw new Pi05Error('USAGE', `Expected --ros-args, received ${ownArguments[0]}`);
   return await runNode(argv);
 }

@@ -3,15 +3,16 @@ import type { Issue } from '../replay/issue-summary.js';
 import type { ReplaySummary } from '../replay/summary.js';
 import type { ReplayProgress } from '../replay/runner.js';
 
-const BAR = 24;
+/** Characters. */
+const BAR_LENGTH = 24;
 
 /** The progress line of a replay. */
 export function progressLine({ seconds, total, rate, chunks, refusals }: ReplayProgress): string {
   const share = total === undefined || total <= 0 ? undefined : Math.min(1, seconds / total);
-  const done = Math.round((share ?? 0) * BAR);
-  const bar = share === undefined ? '' : `[${'='.repeat(done)}${' '.repeat(BAR - done)}] `;
-  const of = total === undefined ? '' : ` of ${total.toFixed(1)}`;
-  return `${bar}${seconds.toFixed(1)}${of} s  ${rate.toFixed(1)}x  chunks ${chunks}  refused ${refusals}`;
+  const done = Math.round((share ?? 0) * BAR_LENGTH);
+  const bar = share === undefined ? '' : `[${'='.repeat(done)}${' '.repeat(BAR_LENGTH - done)}] `;
+  const duration = total === undefined ? '' : ` of ${total.toFixed(1)}`;
+  return `${bar}${seconds.toFixed(1)}${duration} s  ${rate.toFixed(1)}x  chunks ${chunks}  refused ${refusals}`;
 }
 
 /** The summary that is printed at the end. */

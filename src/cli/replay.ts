@@ -153,25 +153,26 @@ async function runReplay(argv: string[]): Promise<number> {
 /** The configuration of a node in that namespace, with resolved topics, and whether it takes its time from `/clock`. */
 function configuration(
   params: string,
-  given: readonly string[],
+  overrides: readonly string[],
   namespace: string,
 ): { config: PolicyConfig; simulated: boolean } {
-  const places = new Map<string, string>();
+  const origins = new Map<string, string>();
   const lines = new Map<string, number>();
   const flat = parametersFromFile(params, lines);
-  for (const [name, line] of lines) places.set(name, `${params} line ${line}`);
-  for (const rule of given) {
-    const [, name, text] = /^([^:]+):=(.*)$/s.exec(rule) ?? [];
+  for (const [name, line] of lines) origins.set(name, `${params} line ${line}`);
+  for (const override of overrides) {
+    const [, name, text] = /^([^:]+):=(.*)$/s.exec(override) ?? [];
     const value = text === undefined ? undefined : scalarFromText(text);
-    if (name === undefined || value === undefined) throw usage('replay', `Expected -p NAME:=VALUE, received ${rule}`);
+    if (name === undefined || value === undefined)
+      throw usage('replay', `Expected -p NAME:=VALUE, received ${override}`);
     flat.set(name, value);
-    places.set(name, `-p ${rule}`);
+    origins.set(name, `-p ${override}`);
   }
   const simulated = flat.get('use_sim_time') ?? false;
   if (typeof simulated !== 'boolean') {
     throw new Pi05Error('CONFIG_TYPE', 'Expected true or false for use_sim_time, received neither', 'use_sim_time');
   }
-  const config = configFromParameters(flat, (name) => places.get(name), warn);
+  const config = configFromParameters(flat, (name) => origins.get(name), warn);
   return { config: withResolvedTopics(config, (topic) => resolveTopic(topic, namespace)), simulated };
 }
 

@@ -11,6 +11,15 @@ export const BYTES_PER_PIXEL: Readonly<Record<PixelEncoding, number>> = {
   mono8: 1,
 };
 
+/** Offsets of red, green and blue in a pixel, bytes. */
+export const CHANNEL_OFFSETS: Readonly<Record<PixelEncoding, readonly [number, number, number]>> = {
+  rgb8: [0, 1, 2],
+  bgr8: [2, 1, 0],
+  rgba8: [0, 1, 2],
+  bgra8: [2, 1, 0],
+  mono8: [0, 0, 0],
+};
+
 /** Pi0.5's image slots, in the model's order. */
 export const IMAGE_SLOTS = ['base_0_rgb', 'left_wrist_0_rgb', 'right_wrist_0_rgb'] as const;
 export type ImageSlot = (typeof IMAGE_SLOTS)[number];

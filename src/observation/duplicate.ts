@@ -1,5 +1,5 @@
-import { BYTES_PER_PIXEL } from '../frame/frame.js';
-import type { PixelEncoding, Pixels } from '../frame/frame.js';
+import { BYTES_PER_PIXEL, CHANNEL_OFFSETS } from '../frame/frame.js';
+import type { Pixels } from '../frame/frame.js';
 
 /** Whether two images have the same colour in each pixel. Images of one colour, such as dark ones, are no duplicates. */
 export function isDuplicate(a: Pixels, b: Pixels): boolean {
@@ -25,15 +25,6 @@ function isUniform(image: Pixels): boolean {
   }
   return true;
 }
-
-/** Offsets of red, green and blue in a pixel, bytes. */
-const CHANNEL_OFFSETS: Readonly<Record<PixelEncoding, readonly [number, number, number]>> = {
-  rgb8: [0, 1, 2],
-  bgr8: [2, 1, 0],
-  rgba8: [0, 1, 2],
-  bgra8: [2, 1, 0],
-  mono8: [0, 0, 0],
-};
 
 /** The colour as 0xRRGGBB. */
 function colourAt(image: Pixels, x: number, y: number): number {

@@ -15,13 +15,13 @@ export function discardUnfinished(): void {
  */
 export class AtomicFile {
   readonly #path: string;
-  readonly #written: string;
+  readonly #writtenPath: string;
   readonly #handle: FileHandle;
   #position = 0n;
 
-  private constructor(path: string, written: string, handle: FileHandle) {
+  private constructor(path: string, writtenPath: string, handle: FileHandle) {
     this.#path = path;
-    this.#written = written;
+    this.#writtenPath = writtenPath;
     this.#handle = handle;
     unfinished.add(this);
   }
@@ -58,7 +58,7 @@ export class AtomicFile {
   async finish(): Promise<void> {
     try {
       await this.#handle.close();
-      if (this.#written !== this.#path) await rename(this.#written, this.#path);
+      if (this.#writtenPath !== this.#path) await rename(this.#writtenPath, this.#path);
       unfinished.delete(this);
     } catch (error) {
       throw unwritable(this.#path, error);
@@ -68,7 +68,7 @@ export class AtomicFile {
   /** Removes the unfinished file; does nothing after `finish`. */
   discard(): void {
     if (!unfinished.delete(this)) return;
-    if (this.#written !== this.#path) rmSync(this.#written, { force: true });
+    if (this.#writtenPath !== this.#path) rmSync(this.#writtenPath, { force: true });
     this.#handle.close().catch(() => {});
   }
 }

@@ -141,14 +141,17 @@ export class Comparison implements ReplayListener {
       return `Expected ${expected.points.length} steps in ${chunk}, received ${points.length}`;
     }
     let first: string | undefined;
-    for (const [step, was] of expected.points.entries()) {
-      const is = points[step]!;
-      const [before, due] = [fromRosTime(was.time_from_start), fromRosTime(is.time_from_start)];
-      if (before !== due) {
-        return `Expected step ${step} of ${chunk} ${formatTimestamp(before)} s after its stamp, received ${formatTimestamp(due)} s`;
+    for (const [step, expectedPoint] of expected.points.entries()) {
+      const receivedPoint = points[step]!;
+      const [expectedTime, receivedTime] = [
+        fromRosTime(expectedPoint.time_from_start),
+        fromRosTime(receivedPoint.time_from_start),
+      ];
+      if (expectedTime !== receivedTime) {
+        return `Expected step ${step} of ${chunk} ${formatTimestamp(expectedTime)} s after its stamp, received ${formatTimestamp(receivedTime)} s`;
       }
       for (const [column, joint] of names.entries()) {
-        const sentence = this.#valueDifference(was, is, column);
+        const sentence = this.#valueDifference(expectedPoint, receivedPoint, column);
         if (sentence !== undefined) first ??= `${sentence} for ${joint} in step ${step} of ${chunk}`;
       }
     }
@@ -156,19 +159,19 @@ export class Comparison implements ReplayListener {
   }
 
   /** A joint has a position or a velocity; the other field is NaN or empty in the messages. */
-  #valueDifference(was: Values, is: Values, column: number): string | undefined {
-    let numbers = 0;
+  #valueDifference(expectedPoint: Values, receivedPoint: Values, column: number): string | undefined {
+    let hasNumber = false;
     for (const [field, unit] of FIELDS) {
-      const [expected, received] = [was[field][column] ?? NaN, is[field][column] ?? NaN];
+      const [expected, received] = [expectedPoint[field][column] ?? NaN, receivedPoint[field][column] ?? NaN];
       if (Number.isNaN(expected) && Number.isNaN(received)) continue;
-      numbers++;
+      hasNumber = true;
       const difference = Math.abs(received - expected);
       if (difference > this.#largest) this.#largest = difference;
       if (difference <= this.#tolerance) continue;
       const within = this.#tolerance > 0 ? ` within ${this.#tolerance}` : '';
       return `Expected a ${unit} of ${expected}${within}, received ${received}`;
     }
-    return numbers > 0 ? undefined : 'Expected a number, received NaN in both runs';
+    return hasNumber ? undefined : 'Expected a number, received NaN in both runs';
   }
 }
 

@@ -2,7 +2,7 @@ import { commandQuantity, type ActionJoint, type PolicyConfig } from '../config/
 import type { ActionChunk, Command, CompressedImage, JointReading, RawImage } from '../frame/frame.js';
 import type { ChunkTiming } from '../pipeline/pipeline.js';
 import type { ErrorSummary, Evaluation, GroupEvaluation } from '../report/data.js';
-import { ValueHistory } from '../report/value-history.js';
+import { maxChunkAge, ValueHistory } from '../report/value-history.js';
 import { toNanoseconds } from '../time.js';
 import type { RecordedAction, ReplayListener } from './listener.js';
 
@@ -12,7 +12,7 @@ export const METHOD =
   'rows before the first recorded action or after the end of the bag are left out. Velocities that are sent as positions ' +
   'are integrated from the recorded position one period before the chunk.';
 
-/** Chunks that wait for the bag to reach their last row; many more than can overlap. */
+/** Maximum number of chunks whose last row the bag has not reached; many more than can overlap. */
 const MAX_PENDING = 256;
 
 /**
@@ -32,10 +32,7 @@ export class OpenLoopEvaluation implements ReplayListener {
 
   constructor(config: PolicyConfig) {
     this.#config = config;
-    // An accepted chunk is at most as old as the oldest input may be plus the engine's time-out.
-    const ages = [config.state.maxAge, ...config.cameras.map(({ maxAge }) => maxAge)];
-    const oldest = ages.reduce((a, b) => (a > b ? a : b));
-    const memory = oldest + config.schedule.engineTimeout + BigInt(Math.round(2e9 / config.controlRate));
+    const memory = maxChunkAge(config) + BigInt(Math.round(2e9 / config.controlRate));
     this.#joints = config.action.joints.map((joint) => new JointErrors(joint, memory));
   }
 
@@ -117,7 +114,7 @@ export class OpenLoopEvaluation implements ReplayListener {
   }
 
   #problem(): string | null {
-    const missing = this.#joints.filter(({ recorded }) => recorded.empty).map(({ joint }) => joint.name);
+    const missing = this.#joints.filter(({ recorded }) => recorded.isEmpty).map(({ joint }) => joint.name);
     const topics = [...new Set(missing.map((joint) => this.#topicOf(joint) ?? `no output (${joint})`))].join(', ');
     if (missing.length > 0) {
       const received =
@@ -147,7 +144,7 @@ export class OpenLoopEvaluation implements ReplayListener {
       for (const [index, column] of this.#joints.entries()) {
         let predicted = chunk.values[pending.row * chunk.joints.length + index]!;
         if (column.joint.integrated) predicted = pending.sums[index]! += predicted * chunk.period;
-        const recorded = column.recorded.at(timeOf(chunk, pending.row), tolerance);
+        const recorded = column.recorded.valueAt(timeOf(chunk, pending.row), tolerance);
         if (recorded === undefined || Number.isNaN(predicted)) this.#uncompared++;
         else column.add(pending.row, predicted, recorded);
       }
@@ -157,7 +154,7 @@ export class OpenLoopEvaluation implements ReplayListener {
   /** The recorded positions from which velocities are integrated; NaN where there are none. */
   #startPositions(chunk: ActionChunk, tolerance: bigint): number[] {
     const before = timeOf(chunk, -1);
-    return this.#joints.map(({ recorded }) => recorded.at(before, tolerance) ?? NaN);
+    return this.#joints.map(({ recorded }) => recorded.valueAt(before, tolerance) ?? NaN);
   }
 
   #drop({ chunk, row }: Pending): void {
@@ -169,12 +166,12 @@ export class OpenLoopEvaluation implements ReplayListener {
 interface Pending {
   readonly chunk: ActionChunk;
   row: number;
-  /** By joint: the integrated velocities up to `row`. */
+  /** The integrated velocities of each joint up to `row`. */
   sums: number[] | undefined;
 }
 
 /** The time of a chunk's row, ns. */
-export function timeOf(chunk: ActionChunk, row: number): bigint {
+function timeOf(chunk: ActionChunk, row: number): bigint {
   return chunk.stamp + toNanoseconds(row * chunk.period);
 }
 

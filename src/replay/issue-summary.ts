@@ -25,7 +25,7 @@ export class IssueSummary implements ReplayListener {
     return [...this.#faults.values()];
   }
 
-  at(logTime: bigint): void {
+  setLogTime(logTime: bigint): void {
     this.#start ??= logTime;
     this.#latest = logTime;
   }

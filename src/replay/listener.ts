@@ -12,7 +12,7 @@ export interface RecordedAction extends JointCommand {
 /** Receives the events of a replay in order; `now` is bag time, ns. A listener must not throw and must not keep pixels. */
 export interface ReplayListener {
   /** The time of recording that the following events belong to, ns. */
-  at?(logTime: bigint): void;
+  setLogTime?(logTime: bigint): void;
   /** A camera message as recorded, before any check; `image` is valid only during the call. */
   image?(camera: string, image: RawImage | CompressedImage, now: bigint): void;
   joints?(reading: JointReading, now: bigint): void;

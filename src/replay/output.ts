@@ -27,7 +27,7 @@ export class BagOutput implements ReplayListener {
     return output;
   }
 
-  at(logTime: bigint): void {
+  setLogTime(logTime: bigint): void {
     this.#logTime = logTime;
   }
 

@@ -1,7 +1,7 @@
 import type { PolicyConfig } from '../config/config.js';
 import type { Engine } from '../engine/engine.js';
 import { Pi05Error, type FaultCode } from '../errors.js';
-import { Pipeline, type PolicyLike } from '../pipeline/pipeline.js';
+import { Pipeline, type PipelineSink, type PolicyLike } from '../pipeline/pipeline.js';
 import type { PipelineStatistics } from '../pipeline/statistics.js';
 import { SimulatedTicker } from '../pipeline/ticker.js';
 import { type Percentiles, percentiles } from '../statistics.js';
@@ -220,7 +220,7 @@ class Replay {
     this.#ticker.advance(time);
   }
 
-  #sink(): ConstructorParameters<typeof Pipeline>[3] {
+  #sink(): PipelineSink {
     const { listeners } = this.#options;
     return {
       chunk: (chunk, timing) => {
@@ -248,7 +248,7 @@ class Replay {
   }
 
   #setLogTime(logTime: bigint): void {
-    for (const listener of this.#options.listeners) listener.at?.(logTime);
+    for (const listener of this.#options.listeners) listener.setLogTime?.(logTime);
   }
 
   async #drainListeners(): Promise<void> {

@@ -5,7 +5,7 @@ import { toSeconds } from '../time.js';
 import type { CameraStrip, EventRow, Mark, ReportData, ShownChunk } from './data.js';
 import { Samples, Series, TimeBuckets } from './downsample.js';
 import { thumbnail } from './thumbnail.js';
-import { ValueHistory } from './value-history.js';
+import { maxChunkAge, ValueHistory } from './value-history.js';
 
 /** Limits of what is kept: with three cameras and 14 joints the page stays below 5 MB. */
 const FRAMES = 48;
@@ -38,9 +38,8 @@ export class ReportCollector {
   #duration = 0;
 
   constructor(readonly config: PolicyConfig) {
-    const { cameras, action, schedule, state } = config;
+    const { cameras, action } = config;
     this.#cameras = new Map(cameras.map(({ name, topic }) => [name, new FrameStrip(name, topic)]));
-    const oldest = cameras.reduce((age, { maxAge }) => (maxAge > age ? maxAge : age), state.maxAge);
     // Each joint has two lines, and each bucket of a line up to two points.
     const buckets = Math.floor(POINTS / (4 * action.joints.length));
     this.#joints = action.joints.map((joint) => ({
@@ -48,7 +47,7 @@ export class ReportCollector {
       quantity: commandQuantity(joint),
       measured: new Series(buckets),
       recorded: new Series(buckets),
-      positions: joint.integrated ? new ValueHistory(oldest + schedule.engineTimeout) : undefined,
+      positions: joint.integrated ? new ValueHistory(maxChunkAge(config)) : undefined,
     }));
   }
 
@@ -141,7 +140,7 @@ export class ReportCollector {
     const values = this.#joints.map(({ positions }, column) => {
       const rows = Array.from({ length: chunk.rows }, (_, row) => chunk.values[row * chunk.joints.length + column]!);
       if (positions === undefined) return rows;
-      let position = positions.at(chunk.stamp, 0n) ?? NaN;
+      let position = positions.valueAt(chunk.stamp, 0n) ?? NaN;
       return rows.map((velocity) => (position += velocity * chunk.period));
     });
     return { stamp, period: chunk.period, values };

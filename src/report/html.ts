@@ -3,7 +3,7 @@ export class Html {
   constructor(readonly text: string) {}
 }
 
-type Part = string | number | Html | readonly Html[];
+export type Part = string | number | Html | readonly Html[];
 
 /** A template tag for HTML that escapes every inserted string and number. */
 export function html(markup: TemplateStringsArray, ...parts: readonly Part[]): Html {

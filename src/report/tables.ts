@@ -1,6 +1,6 @@
 import { formatTime, formatNumber } from './format.js';
 import type { ErrorSummary, Evaluation, EventRow, JointEvaluation } from './data.js';
-import { Html, html } from './html.js';
+import { Html, html, type Part } from './html.js';
 
 /** Heat maps of longer chunks have no space for numbers. */
 const NUMBERED_STEPS = 20;
@@ -30,9 +30,9 @@ export function eventTable(events: readonly EventRow[]): Html {
 }
 
 /** A table that scrolls where it is too wide. @param head its th elements. @param rows its tr elements. */
-function table(head: Html, rows: readonly Html[]): Html {
+function table(head: Part, rows: readonly Html[], className = ''): Html {
   return html`<div class="scroll">
-    <table>
+    <table class="${className}">
       <thead>
         <tr>
           ${head}
@@ -114,9 +114,9 @@ function heatMap(joints: readonly JointEvaluation[]): Html {
   const rows = joints.map(({ joint, steps, range }) => {
     const cells = Array.from({ length: count }, (_, step) => {
       const { mae = null, rmse = null, max = null, count = 0 } = steps[step] ?? {};
-      const part = share(mae, range);
-      const level = Math.min(1, (part ?? 0) / most);
-      const hint = `${joint}, step ${step}: MAE ${number(mae)}, RMSE ${number(rmse)}, max ${number(max)}, ${percent(part)} of the range, ${count} values`;
+      const rangeShare = share(mae, range);
+      const level = Math.min(1, (rangeShare ?? 0) / most);
+      const hint = `${joint}, step ${step}: MAE ${number(mae)}, RMSE ${number(rmse)}, max ${number(max)}, ${percent(rangeShare)} of the range, ${count} values`;
       return html`<td
         class="n cell${level > 0.8 ? ' strong' : level > 0.55 ? ' middle' : ''}"
         style="--level:${(level * 100).toFixed(0)}%"
@@ -130,19 +130,7 @@ function heatMap(joints: readonly JointEvaluation[]): Html {
       ${cells}
     </tr>`;
   });
-  return html`<div class="scroll">
-      <table class="heat">
-        <thead>
-          <tr>
-            <th>joint \\ step</th>
-            ${head}
-          </tr>
-        </thead>
-        <tbody>
-          ${rows}
-        </tbody>
-      </table>
-    </div>
+  return html`${table([html`<th>joint \\ step</th>`, ...head], rows, 'heat')}
     <p class="scale">0 <span></span> ${percent(most)}${most === 1 ? ' and more' : ''} of the recorded range</p>`;
 }
 
@@ -154,6 +142,6 @@ function number(value: number | null): string {
   return value === null ? '–' : formatNumber(value);
 }
 
-function percent(part: number | undefined): string {
-  return part === undefined ? '–' : `${formatNumber(part * 100)} %`;
+function percent(value: number | undefined): string {
+  return value === undefined ? '–' : `${formatNumber(value * 100)} %`;
 }

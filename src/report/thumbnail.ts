@@ -1,18 +1,10 @@
-import { BYTES_PER_PIXEL } from '../frame/frame.js';
+import { BYTES_PER_PIXEL, CHANNEL_OFFSETS } from '../frame/frame.js';
 import type { CompressedImage, PixelEncoding, RawImage } from '../frame/frame.js';
 
 /** The longer side, pixels. */
 const SIZE = 192;
 const QUALITY = 60;
 const MAX_PIXELS = 8192 ** 2;
-/** Byte offsets of red, green and blue in a pixel. */
-const CHANNELS: Readonly<Record<PixelEncoding, readonly [number, number, number]>> = {
-  rgb8: [0, 1, 2],
-  bgr8: [2, 1, 0],
-  rgba8: [0, 1, 2],
-  bgra8: [2, 1, 0],
-  mono8: [0, 0, 0],
-};
 
 interface Pixels {
   readonly data: Uint8Array;
@@ -47,21 +39,21 @@ async function encode(input: Pixels | Uint8Array | undefined): Promise<string | 
 
 /** Every n-th pixel as rgb8, about twice the size of a thumbnail; undefined for a wrong encoding or too few bytes. */
 function subsample({ width, height, step, encoding, data }: RawImage): Pixels | undefined {
-  const format = Object.keys(CHANNELS).find((name): name is PixelEncoding => name === encoding);
+  const format = Object.keys(CHANNEL_OFFSETS).find((name): name is PixelEncoding => name === encoding);
   if (format === undefined || width < 1 || height < 1) return undefined;
   const bytes = BYTES_PER_PIXEL[format];
   if (step < width * bytes || data.byteLength < step * height) return undefined;
   const stride = Math.max(1, Math.floor(Math.max(width, height) / (2 * SIZE)));
   const small = { width: Math.ceil(width / stride), height: Math.ceil(height / stride) };
   const rgb = new Uint8Array(3 * small.width * small.height);
-  const [r, g, b] = CHANNELS[format];
-  let to = 0;
+  const [r, g, b] = CHANNEL_OFFSETS[format];
+  let target = 0;
   for (let y = 0; y < height; y += stride) {
     for (let x = 0; x < width; x += stride) {
-      const from = y * step + x * bytes;
-      rgb[to++] = data[from + r]!;
-      rgb[to++] = data[from + g]!;
-      rgb[to++] = data[from + b]!;
+      const source = y * step + x * bytes;
+      rgb[target++] = data[source + r]!;
+      rgb[target++] = data[source + g]!;
+      rgb[target++] = data[source + b]!;
     }
   }
   return { ...small, data: rgb };

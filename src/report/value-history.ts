@@ -1,10 +1,18 @@
+import type { PolicyConfig } from '../config/config.js';
+
+/** An accepted chunk is at most as old as its oldest input may be plus the engine's time-out, ns. */
+export function maxChunkAge({ cameras, state, schedule }: PolicyConfig): bigint {
+  const ages = [state.maxAge, ...cameras.map(({ maxAge }) => maxAge)];
+  return ages.reduce((a, b) => (a > b ? a : b)) + schedule.engineTimeout;
+}
+
 /** A joint's values of the last `memory` ns and the one before them. Each value holds until the next (zero-order hold). */
 export class ValueHistory {
   readonly #entries: { readonly time: bigint; readonly value: number }[] = [];
 
   constructor(private readonly memory: bigint) {}
 
-  get empty(): boolean {
+  get isEmpty(): boolean {
     return this.#entries.length === 0;
   }
 
@@ -18,7 +26,7 @@ export class ValueHistory {
   }
 
   /** The value at `time` (zero-order hold), or the next one where that is nearer and at most `tolerance` ns later. */
-  at(time: bigint, tolerance: bigint): number | undefined {
+  valueAt(time: bigint, tolerance: bigint): number | undefined {
     const next = this.#entries.findLastIndex((entry) => entry.time <= time) + 1;
     const [before, after] = [this.#entries[next - 1], this.#entries[next]];
     if (after === undefined || after.time - time > tolerance) return before?.value;

@@ -23,7 +23,7 @@ export class FileWindow {
   }
 
   /** Up to `length` bytes, valid until the next call. Pieces that do not fit the buffer are allocated. */
-  async at(position: number, length: number): Promise<Uint8Array> {
+  async read(position: number, length: number): Promise<Uint8Array> {
     if (length > this.#buffer.byteLength) return readAt(this.#handle, Buffer.allocUnsafeSlow(length), position);
     const from = position - this.#start;
     if (from < 0 || from + length > this.#bytes.byteLength) {
@@ -38,7 +38,7 @@ export class FileWindow {
 export class BufferPool {
   readonly #free: Buffer[] = [];
 
-  take(length: number): Buffer {
+  borrow(length: number): Buffer {
     const index = this.#free.findIndex((buffer) => buffer.byteLength >= length);
     if (index >= 0) return this.#free.splice(index, 1)[0]!;
     this.#free.pop();

@@ -56,17 +56,17 @@ export interface McapIndex {
   readonly damage: string | undefined;
 }
 
-/** Bytes of the largest index; a footer that names a larger one is damaged. */
-const LARGEST_INDEX = 2 ** 28;
+/** A footer that names a larger index is damaged. */
+const MAX_INDEX_BYTES = 2 ** 28;
 /** Messages outside of chunks are read in sections of about this many bytes. */
-const RECORDS_TOGETHER = 1 << 20;
+const RECORDS_SECTION_BYTES = 1 << 20;
 
 /** The file's index; undefined where it has none, or one that does not list every message. */
 export async function readIndex(handle: FileHandle, size: number): Promise<McapIndex | undefined> {
   const readable: McapTypes.IReadable = {
     size: () => Promise.resolve(BigInt(size)),
     read: async (offset, length) => {
-      if (length > LARGEST_INDEX) throw new Error('too large');
+      if (length > MAX_INDEX_BYTES) throw new Error('too large');
       const bytes = await readAt(handle, new Uint8Array(Number(length)), Number(offset));
       if (bytes.byteLength < length) throw new Error('too short');
       return bytes;
@@ -149,7 +149,7 @@ class Scan {
   #startTime: bigint | undefined;
   #endTime: bigint | undefined;
   /** The last chunk, until a message index lists its messages. */
-  #unknown: OpenSection | undefined;
+  #chunkWithoutIndex: OpenSection | undefined;
 
   constructor(handle: FileHandle, size: number, path: string, decompressors: DecompressHandlers) {
     this.#handle = handle;
@@ -164,7 +164,7 @@ class Scan {
     let damage: string | undefined;
     try {
       cutAt = await this.#records();
-      if (this.#unknown !== undefined) await this.#inspect(this.#unknown);
+      if (this.#chunkWithoutIndex !== undefined) await this.#inspect(this.#chunkWithoutIndex);
       await this.#findChannels();
     } catch (error) {
       const known = [...this.#counts.keys()].some((id) => isDeclared(id, this.#channels, this.#schemas));
@@ -186,7 +186,7 @@ class Scan {
   async #records(): Promise<number | undefined> {
     let offset = MCAP_MAGIC.length;
     while (offset + RECORD_HEADER <= this.#size) {
-      const header = await this.#window.at(offset, RECORD_HEADER + CHUNK_HEADER);
+      const header = await this.#window.read(offset, RECORD_HEADER + CHUNK_HEADER);
       const opcode: Opcode = header[0]!;
       const start = offset + RECORD_HEADER;
       const end = start + length64(viewOf(header), 1);
@@ -194,12 +194,13 @@ class Scan {
         if (opcode === Opcode.CHUNK) this.#cutChunk(start, header.subarray(RECORD_HEADER));
         break;
       }
-      if (opcode !== Opcode.MESSAGE_INDEX && this.#unknown !== undefined) await this.#inspect(this.#unknown);
+      if (opcode !== Opcode.MESSAGE_INDEX && this.#chunkWithoutIndex !== undefined)
+        await this.#inspect(this.#chunkWithoutIndex);
       if (opcode === Opcode.CHUNK) this.#chunk(start, end, header.subarray(RECORD_HEADER));
       else if (opcode === Opcode.MESSAGE) this.#message(offset, end, header.subarray(RECORD_HEADER));
       else if (opcode === Opcode.MESSAGE_INDEX) await this.#messageIndex(start, end);
       else if (opcode === Opcode.SCHEMA || opcode === Opcode.CHANNEL) {
-        this.#declare(await this.#window.at(offset, end - offset));
+        this.#declare(await this.#window.read(offset, end - offset));
       } else if (opcode === Opcode.FOOTER) return undefined;
       offset = end;
     }
@@ -209,8 +210,8 @@ class Scan {
   #chunk(start: number, end: number, head: Uint8Array): void {
     const startTime = readChunkHeader(head)?.startTime ?? 0n;
     const length = end - start;
-    this.#unknown = { kind: 'chunk', offset: start, length, startTime, channels: new Set(), isCut: false };
-    this.#sections.push(this.#unknown);
+    this.#chunkWithoutIndex = { kind: 'chunk', offset: start, length, startTime, channels: new Set(), isCut: false };
+    this.#sections.push(this.#chunkWithoutIndex);
   }
 
   /** The part that exists of a cut chunk, unless it is compressed. */
@@ -219,8 +220,15 @@ class Scan {
     if (header?.compression !== '') return;
     const offset = start + header.start;
     const length = this.#size - offset;
-    this.#unknown = { kind: 'records', offset, length, startTime: header.startTime, channels: new Set(), isCut: true };
-    this.#sections.push(this.#unknown);
+    this.#chunkWithoutIndex = {
+      kind: 'records',
+      offset,
+      length,
+      startTime: header.startTime,
+      channels: new Set(),
+      isCut: true,
+    };
+    this.#sections.push(this.#chunkWithoutIndex);
   }
 
   #message(offset: number, end: number, content: Uint8Array): void {
@@ -230,8 +238,9 @@ class Scan {
     const logTime = view.getBigUint64(6, true);
     this.#count(channel, 1, logTime, logTime);
     const last = this.#sections.at(-1);
-    const joins = last?.kind === 'records' && last.offset + last.length === offset && last.length < RECORDS_TOGETHER;
-    if (!joins) {
+    const extendsLast =
+      last?.kind === 'records' && last.offset + last.length === offset && last.length < RECORDS_SECTION_BYTES;
+    if (!extendsLast) {
       const length = end - offset;
       this.#sections.push({
         kind: 'records',
@@ -250,7 +259,7 @@ class Scan {
 
   /** A message index record: channel id, then pairs of a log time and an offset in the chunk. */
   async #messageIndex(start: number, end: number): Promise<void> {
-    const content = await this.#window.at(start, end - start);
+    const content = await this.#window.read(start, end - start);
     if (content.byteLength < 6) return;
     const view = viewOf(content);
     const channel = view.getUint16(0, true);
@@ -260,7 +269,7 @@ class Scan {
       this.#count(channel, 1, logTime, logTime);
     }
     if (entries >= 1) this.#sections.at(-1)?.channels.add(channel);
-    this.#unknown = undefined;
+    this.#chunkWithoutIndex = undefined;
   }
 
   #count(channel: number, messages: number, first: bigint, last: bigint): void {
@@ -282,7 +291,7 @@ class Scan {
 
   /** Counts the messages of a section that has no message index. */
   async #inspect(section: OpenSection): Promise<void> {
-    this.#unknown = undefined;
+    this.#chunkWithoutIndex = undefined;
     const records = await this.#contents(section);
     const view = viewOf(records);
     for (const { opcode, start, end } of recordsIn(records)) {

@@ -12,7 +12,7 @@ export const MESSAGE_HEADER = 22;
 export const CHUNK_HEADER = 72;
 
 /** A chunk with a larger size in its header counts as damaged. */
-const LARGEST_CHUNK = 2 ** 30;
+const MAX_CHUNK_BYTES = 2 ** 30;
 
 /** The position of a record: its content is `[start, end)` of the bytes that were read. */
 export interface RecordSpan {
@@ -94,8 +94,8 @@ export function openChunk(content: Uint8Array, where: string, decompressors: Dec
         `Expected a compression of ${known} for the chunk at ${where}, received ${compression}`,
       );
     }
-    if (uncompressedSize > LARGEST_CHUNK) {
-      const problem = `Expected a chunk of at most ${LARGEST_CHUNK} bytes at ${where}, received ${uncompressedSize}`;
+    if (uncompressedSize > MAX_CHUNK_BYTES) {
+      const problem = `Expected a chunk of at most ${MAX_CHUNK_BYTES} bytes at ${where}, received ${uncompressedSize}`;
       throw new Pi05Error('BAG_DATA', problem);
     }
     try {

@@ -78,7 +78,7 @@ export class McapFile implements BagFile {
 
   async *#section(section: Section, wanted: ReadonlySet<number>): AsyncGenerator<BagMessage, void, void> {
     const { kind, offset, length, startTime, isCut } = section;
-    const buffer = this.#pool.take(length);
+    const buffer = this.#pool.borrow(length);
     try {
       const where = `byte ${offset} of ${this.#path}`;
       const content = await readAt(this.#handle, buffer.subarray(0, length), offset);
@@ -86,15 +86,15 @@ export class McapFile implements BagFile {
         throw new Pi05Error('BAG_DATA', `Expected ${length} bytes at ${where}, received ${content.byteLength}`);
       }
       const records = kind === 'chunk' ? openChunk(content, where, this.#decompressors) : content;
-      const places = messagesIn(records, (id) => wanted.has(id), where, isCut);
-      const first = places[0]?.logTime ?? startTime;
+      const spans = messagesIn(records, (id) => wanted.has(id), where, isCut);
+      const first = spans[0]?.logTime ?? startTime;
       if (first < startTime) {
         throw new Pi05Error(
           'BAG_DATA',
           `Expected no message before ${startTime} ns at ${where}, received one of ${first} ns`,
         );
       }
-      for (const { channel, logTime, start, end } of places) {
+      for (const { channel, logTime, start, end } of spans) {
         const { topic, type } = this.#index.channels.get(channel)!;
         yield { topic, type, logTime, data: records.subarray(start, end) };
       }

@@ -16,7 +16,7 @@ const FIELD = /^\s*(?:([a-z]\w*)\/)?([A-Z]\w*)(?:\[[^\]]*\])?\s/;
  * @param type such as `trajectory_msgs/msg/JointTrajectory`. @throws Pi05Error INVALID_ARGUMENT for a type that is not in common_interfaces.
  */
 export function messageDefinition(type: string): string {
-  const [root, ...others] = closure(type.replace('/msg/', '/'));
+  const [root, ...others] = withContainedTypes(type.replace('/msg/', '/'));
   return [root!.text, ...others.map(({ name, text }) => `${SEPARATOR}\nMSG: ${name}\n${text}`)].join('');
 }
 
@@ -26,7 +26,7 @@ interface Definition {
 }
 
 /** A type and all types that it contains, each once, breadth first. */
-function closure(root: string): Definition[] {
+function withContainedTypes(root: string): Definition[] {
   const definitions: Definition[] = [];
   const names = [root];
   for (const name of names) {
@@ -44,9 +44,9 @@ function closure(root: string): Definition[] {
 
 /** The text of a type, without the contained types that some files of the library append. */
 function read(name: string): string {
-  const [pack = '', type = ''] = name.split('/');
+  const [packageName = '', type = ''] = name.split('/');
   try {
-    const [own = ''] = readFileSync(join(MESSAGES, pack, 'msg', `${type}.msg`), 'utf8').split(SEPARATOR);
+    const [own = ''] = readFileSync(join(MESSAGES, packageName, 'msg', `${type}.msg`), 'utf8').split(SEPARATOR);
     return `${own.trimEnd()}\n`;
   } catch {
     throw new Pi05Error('INVALID_ARGUMENT', `Expected a common message type of ROS 2, received ${name}`);

@@ -50,20 +50,20 @@ export async function readBagDirectory(directory: string): Promise<BagDirectory>
     throw new Pi05Error('BAG_FILE', `Expected storage mcap or sqlite3 in ${path}, received ${storage}`, path);
   }
   const notes: string[] = [];
-  const others = present.filter((name) => !files.includes(name));
+  const unlisted = present.filter((name) => !files.includes(name));
   if (files.length === 0) {
-    if (others.length === 0) {
-      const says = `${listed.join(', ') || 'no file'} (storage ${storage})`;
+    if (unlisted.length === 0) {
+      const content = `${listed.join(', ') || 'no file'} (storage ${storage})`;
       throw new Pi05Error(
         'BAG_FILE',
-        `Expected the files of ${path} in its directory: it lists ${says}, and the directory has no bag file`,
+        `Expected the files of ${path} in its directory: it lists ${content}, and the directory has no bag file`,
         path,
       );
     }
-    notes.push(`${path} lists only missing files; ${others.join(', ')} is read instead`);
-    return { files: others, messages: undefined, damage: undefined, notes };
+    notes.push(`${path} lists only missing files; ${unlisted.join(', ')} is read instead`);
+    return { files: unlisted, messages: undefined, damage: undefined, notes };
   }
-  if (others.length > 0) notes.push(`${path} does not list ${others.join(', ')}, which is not read`);
+  if (unlisted.length > 0) notes.push(`${path} does not list ${unlisted.join(', ')}, which is not read`);
   const damage =
     missing.length === 0 ? undefined : `Expected the files that ${path} lists, missing: ${missing.join(', ')}`;
   return { files, messages, damage, notes };

@@ -12,7 +12,7 @@ import { viewOf } from './mcap-records.js';
 const MAGIC = 0xfd2fb528;
 const PIECE = 1 << 18;
 /** A message with a larger size in its header counts as damaged. */
-const LARGEST_MESSAGE = 2 ** 30;
+const MAX_MESSAGE_BYTES = 2 ** 30;
 
 export function isZstandard(bytes: Uint8Array): boolean {
   return bytes.byteLength >= 4 && viewOf(bytes).getUint32(0, true) === MAGIC;
@@ -93,7 +93,7 @@ export function decompressMessage(
   zstd: (bytes: Uint8Array, size: bigint) => Uint8Array,
 ): Uint8Array {
   const size = contentSize(frame);
-  if (size === undefined || size > LARGEST_MESSAGE) throw new Error(`a frame of ${size ?? 'unknown'} bytes`);
+  if (size === undefined || size > MAX_MESSAGE_BYTES) throw new Error(`a frame of ${size ?? 'unknown'} bytes`);
   const bytes = zstd(frame, BigInt(size));
   if (bytes.byteLength !== size) throw new Error(`${bytes.byteLength} bytes instead of ${size}`);
   return bytes;

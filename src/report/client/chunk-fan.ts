@@ -44,7 +44,7 @@ export class ChunkFan {
   }
 
   /** The newest chunk at `time`; empty where there is none. */
-  at(time: number): readonly Point[] {
+  chunkAt(time: number): readonly Point[] {
     const chunk = this.#chunks.findLast((points) => points[0]![0] <= time);
     return chunk !== undefined && chunk.at(-1)![0] >= time ? chunk : [];
   }

@@ -28,7 +28,7 @@ export function addJointPlot(
   const fan = new ChunkFan(chunks, column);
   const predicted = (plot: UPlot): number | undefined => {
     const time = timeAtCursor(plot);
-    return time === undefined ? undefined : fan.at(time).findLast(([start]) => start <= time)?.[1];
+    return time === undefined ? undefined : fan.chunkAt(time).findLast(([start]) => start <= time)?.[1];
   };
   const series = [
     line('predicted', {
@@ -51,7 +51,7 @@ export function addJointPlot(
     },
     hasLabels: true,
     legend: legend(caption, series),
-    hooks: { setCursor: [(self) => highlight(fan.at(timeAtCursor(self) ?? NaN))] },
+    hooks: { setCursor: [(self) => highlight(fan.chunkAt(timeAtCursor(self) ?? NaN))] },
   });
   const highlight = addHighlight(plot);
 }
