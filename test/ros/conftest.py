@@ -77,7 +77,7 @@ def sim_node(start, robot):
 
 @pytest.fixture
 def assert_refused(sim_node, robot):
-    """`assert_refused(code, topic, (send_bad, words), …)`: `check_refusals` with a new node."""
+    """`assert_refused(code, topic, (send_bad, words), …)`: runs `check_refusals` with a new node."""
 
     def assert_refused(code, topic, *cases, **changes):
         check_refusals(sim_node(schedule__replan_steps=1, **changes), robot, code, topic, *cases)

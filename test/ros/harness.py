@@ -27,7 +27,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 ROOT = Path(__file__).resolve().parents[2]
 PI05 = str(ROOT / "bin" / "pi05")
-# s after which a waiting test fails. A test that passes never waits this long.
+# s after which a waiting test fails. A passing test does not wait this long.
 DEADLINE = 60.0
 
 ARM = [f"panda_joint{i}" for i in range(1, 8)]
@@ -80,6 +80,11 @@ def parameters(checkpoint, **changes):
     return {name: value for name, value in flat.items() if value is not None}
 
 
+def nanoseconds(time):
+    """A Time or Duration message in ns."""
+    return time.sec * 1_000_000_000 + time.nanosec
+
+
 class PolicyProcess:
     """The process of `pi05 node`, as a user starts it. `lines` is its log."""
 
@@ -122,8 +127,9 @@ class PolicyProcess:
         self._reader.join(DEADLINE)
         return status
 
-    def stop(self, number=signal.SIGINT):
-        self.process.send_signal(number)
+    def stop(self, signum=signal.SIGINT):
+        """Sends a signal, waits for the end of the process and returns its exit status."""
+        self.process.send_signal(signum)
         return self.wait()
 
     def end(self):
@@ -202,14 +208,13 @@ class Robot:
             self.clients[service] = self.ros.create_client(kind, service)
         client = self.clients[service]
         self.wait_until(client.service_is_ready, f"service {service}")
-        futures = []
+        futures, send_times = [], []
 
         def send():
-            if not futures or retry and time.monotonic() > sent[-1] + 2:
+            if not futures or retry and time.monotonic() > send_times[-1] + 2:
                 futures.append(client.call_async(request))
-                sent.append(time.monotonic())
+                send_times.append(time.monotonic())
 
-        sent = []
         done = self.wait_until(lambda: [f for f in futures if f.done()], f"a response of {service}", send)
         return done[0].result()
 
@@ -321,7 +326,7 @@ class Robot:
     # Diagnostics.
 
     def statuses(self, node):
-        """All statuses of `node` so far, oldest first: (concern, level, message, values)."""
+        """All statuses of `node` so far, oldest first: (component, level, message, values)."""
         prefix = f"{node}: "
         return [
             (s.name.removeprefix(prefix), s.level, s.message, {v.key: v.value for v in s.values})
@@ -331,7 +336,7 @@ class Robot:
         ]
 
     def values(self, node):
-        """The newest diagnostic values of `node`, of all concerns in one dictionary."""
+        """The newest diagnostic values of `node`, of all components in one dictionary."""
         return {key: value for _, _, _, values in self.statuses(node) for key, value in values.items()}
 
 
@@ -339,11 +344,10 @@ def reference_chunk(node, stamp, exterior, wrist, positions, prompt="pick up the
     """The chunk that policy and engine compute without the node: an array [rows, joints]."""
     state = [*positions[:7], (positions[7] - 0.04) / -0.04]
     views = {
-        name: {"width": p.shape[1], "height": p.shape[0], "pixels": base64.b64encode(p.tobytes()).decode()}
-        for name, p in (("exterior", exterior), ("wrist", wrist))
+        name: {"width": pixels.shape[1], "height": pixels.shape[0], "pixels": base64.b64encode(pixels.tobytes()).decode()}
+        for name, pixels in (("exterior", exterior), ("wrist", wrist))
     }
-    nanoseconds = stamp.sec * 1_000_000_000 + stamp.nanosec
-    observation = {"stamp": str(nanoseconds), "prompt": prompt, "state": state, "views": views}
+    observation = {"stamp": str(nanoseconds(stamp)), "prompt": prompt, "state": state, "views": views}
     script = Path(__file__).with_name("reference.mjs")
     result = subprocess.run(
         ["node", script, node.file], input=json.dumps(observation), capture_output=True, text=True, check=True
@@ -357,6 +361,7 @@ def chunk_values(chunk):
     return np.array([[*p.velocities[:7], p.positions[7]] for p in chunk.points])
 
 
+# Joint positions of a valid observation: seven of the arm, rad, and the finger, m.
 REST = [0.0, -0.7, 0.0, -2.3, 0.0, 1.6, 0.8, 0.04]
 
 

@@ -93,6 +93,7 @@ def encoded_image(pixels, kind):
 
 
 def record(path, seconds=2.0, lockstep=False, compressed=None, storage="mcap", namespace=""):
+    """Records an arm that moves in sines. The imports are local, so that tests can use this module without OpenGL."""
     from sim.arm import Arm
     from sim.cameras import HEIGHT, WIDTH, Cameras
     from sim.kinematics import FINGERS, JOINTS
@@ -131,7 +132,7 @@ def record(path, seconds=2.0, lockstep=False, compressed=None, storage="mcap", n
                 arm.advance(stamp, PERIOD, 20)
         else:
             for tick in range(round(seconds * 300)):
-                stamp, after = (START + k * SECOND // 300 for k in (tick, tick + 1))
+                stamp, next_stamp = (START + k * SECOND // 300 for k in (tick, tick + 1))
                 if tick % 10 == 0:
                     render(stamp)
                 if tick % 3 == 0:
@@ -139,7 +140,7 @@ def record(path, seconds=2.0, lockstep=False, compressed=None, storage="mcap", n
                 recorder.clock(stamp)
                 if tick % 20 == 0:
                     command(stamp)
-                arm.advance(stamp, after - stamp, 1)
+                arm.advance(stamp, next_stamp - stamp, 1)
     cameras.close()
 
 

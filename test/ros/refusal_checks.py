@@ -46,7 +46,10 @@ class RefusalCheck:
 
 
 def check_refusals(node, robot, code, topic, *cases):
-    """A good set is accepted; each case `(send_bad, words)` is refused with these words; then a good set is accepted at once."""
+    """Checks that each case is refused, and that a good set is accepted before and after it.
+
+    A case is `(send_bad, words)`: a function that sends a bad message, and words that the sentence of the refusal contains.
+    """
     robot.first_chunk()
     for send_bad, words in cases:
         robot.next_chunk()

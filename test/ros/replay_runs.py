@@ -21,6 +21,7 @@ Message = namedtuple("Message", "topic kind time data")
 
 
 def compressed(*cameras):
+    """Arguments that make these cameras compressed."""
     rules = []
     for camera in cameras:
         topic = f"{camera}_camera/image_raw/compressed"
@@ -54,6 +55,8 @@ def params(tmp_path_factory, checkpoint):
 
 @pytest.fixture
 def replay(params):
+    """Runs a replay and returns its `Outcome`: `replay(bag, "--strict")`."""
+
     def replay(bag, *arguments):
         command = [PI05, "replay", str(bag), "--params", str(params), *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True)
@@ -75,12 +78,13 @@ def summary(replay):
 
 
 def messages(bag):
+    """Yields the messages of a bag in order, serialised, read with the `rosbags` package."""
     with AnyReader([Path(bag)], default_typestore=STORE) as reader:
         yield from (Message(c.topic, c.msgtype, time, bytes(data)) for c, time, data in reader.messages())
 
 
 def read(bag, topic):
-    """(log time, message) of one topic."""
+    """The messages of one topic: a list of (log time, message)."""
     return [(m.time, STORE.deserialize_cdr(m.data, m.kind)) for m in messages(bag) if m.topic == topic]
 
 
@@ -92,10 +96,6 @@ def edit(bag, out, change):
     return out
 
 
-def nanoseconds(time):
-    return time.sec * SECOND + time.nanosec
-
-
 def errors(outcome):
-    """The lines on stderr except the progress."""
+    """The lines on stderr without the progress."""
     return [line for line in outcome.stderr.splitlines() if ": " in line]

@@ -1,8 +1,22 @@
+"""The chunks and commands of the node: their values, stamps, topics and QoS."""
+
 import io
 
 import numpy as np
 import pytest
-from harness import ARM, JOINTS, PERIOD, RATE, REST, Robot, random_image, reference_chunk, chunk_values
+from harness import (
+    ARM,
+    JOINTS,
+    PERIOD,
+    RATE,
+    REST,
+    Robot,
+    chunk_values,
+    encoded_image,
+    nanoseconds,
+    random_image,
+    reference_chunk,
+)
 from PIL import Image as PillowImage
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
@@ -24,9 +38,9 @@ def test_a_chunk_is_what_policy_and_engine_compute_bit_for_bit(sim_node, robot):
 def test_a_chunk_has_the_observations_stamp_names_and_a_point_every_period(sim_node, robot):
     sim_node()
     chunk = robot.first_chunk()
-    assert chunk.header.stamp.sec * 10**9 + chunk.header.stamp.nanosec <= robot.now
+    assert nanoseconds(chunk.header.stamp) <= robot.now
     assert chunk.joint_names == JOINTS
-    starts = [p.time_from_start.sec * 10**9 + p.time_from_start.nanosec for p in chunk.points]
+    starts = [nanoseconds(p.time_from_start) for p in chunk.points]
     assert np.allclose(starts, np.arange(len(starts)) * 1e9 / RATE, atol=1, rtol=0)
     for point in chunk.points:
         assert np.isnan(point.positions[:7]).all() and np.isfinite(point.positions[7])
@@ -63,7 +77,7 @@ def test_both_cameras_are_inputs_of_the_model(sim_node, robot):
         assert not np.array_equal(chunk_values(chunk), reference_chunk(node, chunk.header.stamp, *views, REST))
 
 
-def test_swapping_the_slots_in_the_configuration_swaps_the_views(sim_node, robot):
+def test_swapping_the_slots_in_the_configuration_swaps_the_images(sim_node, robot):
     node = sim_node(cameras__exterior__slot="left_wrist_0_rgb", cameras__wrist__slot="base_0_rgb", **EVERY_TICK)
     robot.first_chunk()
     chunk = robot.next_chunk(exterior=EXTERIOR, wrist=WRIST)
@@ -151,12 +165,6 @@ def test_the_prompt_topic_changes_the_prompt_of_the_model_and_the_parameter(sim_
     assert np.array_equal(chunk_values(chunk), reference_chunk(node, chunk.header.stamp, EXTERIOR, WRIST, REST, "close it"))
 
 
-def encoded_image(pixels, kind):
-    buffer = io.BytesIO()
-    PillowImage.fromarray(pixels).save(buffer, kind, **({"quality": 90} if kind == "jpeg" else {}))
-    return buffer.getvalue()
-
-
 @pytest.mark.parametrize("kind", ["png", "jpeg"])
 def test_compressed_images_are_decoded(kind, start, context, namespace):
     robot = Robot(context, namespace, compressed=("exterior", "wrist"))
@@ -170,31 +178,30 @@ def test_compressed_images_are_decoded(kind, start, context, namespace):
         robot.wait_for_state("active")
         robot.wait_until_connected()
         images = {"exterior": EXTERIOR, "wrist": WRIST}
-
-        def send():
-            robot.send_clock()
-            for camera, pixels in images.items():
-                robot.send_compressed(camera, encoded_image(pixels, kind), kind=f"rgb8; {kind} compressed bgr8")
-            robot.send_joints(REST)
+        options = {"quality": 90} if kind == "jpeg" else {}
+        files = {camera: encoded_image(pixels, kind, **options) for camera, pixels in images.items()}
 
         def send_next():
             robot.now += 1_000_000
-            send()
+            robot.send_clock()
+            for camera, data in files.items():
+                robot.send_compressed(camera, data, kind=f"rgb8; {kind} compressed bgr8")
+            robot.send_joints(REST)
 
         robot.wait_until(lambda: robot.chunks, "a chunk", repeat=send_next)
         chunk = robot.chunks[0]
         if kind == "png":
             expected = images
         else:
-            expected = {c: np.array(PillowImage.open(io.BytesIO(encoded_image(p, kind)))) for c, p in images.items()}
-        wanted = reference_chunk(node, chunk.header.stamp, expected["exterior"], expected["wrist"], REST)
+            expected = {camera: np.array(PillowImage.open(io.BytesIO(data))) for camera, data in files.items()}
+        reference = reference_chunk(node, chunk.header.stamp, expected["exterior"], expected["wrist"], REST)
         # Two JPEG decoders may differ in the last bit of a pixel.
-        assert np.allclose(chunk_values(chunk), wanted, rtol=0, atol=0 if kind == "png" else 0.05)
+        assert np.allclose(chunk_values(chunk), reference, rtol=0, atol=0 if kind == "png" else 0.05)
     finally:
         robot.close()
 
 
-def test_two_namespaces_are_two_robots(start, context, namespace):
+def test_nodes_in_two_namespaces_do_not_receive_each_others_messages(start, context, namespace):
     left, right = (Robot(context, f"{namespace}/{side}") for side in ("left", "right"))
     try:
         right.now += 7_000_000
@@ -208,7 +215,7 @@ def test_two_namespaces_are_two_robots(start, context, namespace):
         right.executor.spin_once(timeout_sec=0.1)
         assert right.chunks == []
         right.wait_until(lambda: right.chunks, "a chunk on the right", repeat=right.send_next_set)
-        stamps = {robot: {(c.header.stamp.sec, c.header.stamp.nanosec) for c in robot.chunks} for robot in (left, right)}
+        stamps = {robot: {nanoseconds(c.header.stamp) for c in robot.chunks} for robot in (left, right)}
         assert not stamps[left] & stamps[right]
     finally:
         left.close()
@@ -216,14 +223,14 @@ def test_two_namespaces_are_two_robots(start, context, namespace):
 
 
 @pytest.mark.parametrize(
-    ("lockstep", "wanted"), [(False, ReliabilityPolicy.BEST_EFFORT), (True, ReliabilityPolicy.RELIABLE)]
+    ("lockstep", "reliability"), [(False, ReliabilityPolicy.BEST_EFFORT), (True, ReliabilityPolicy.RELIABLE)]
 )
-def test_inputs_have_sensor_data_qos_and_are_reliable_in_lockstep(lockstep, wanted, sim_node, robot):
+def test_inputs_have_sensor_data_qos_and_are_reliable_in_lockstep(lockstep, reliability, sim_node, robot):
     sim_node(schedule__lockstep=lockstep)
     for topic in ("exterior_camera/image_raw", "wrist_camera/image_raw", "joint_states"):
         (info,) = robot.ros.get_subscriptions_info_by_topic(f"{robot.namespace}/{topic}")
         assert info.node_name == "policy_node"
-        assert info.qos_profile.reliability == wanted
+        assert info.qos_profile.reliability == reliability
     for topic in ("policy_node/chunk", "arm_velocity_controller/commands", "gripper_controller/commands"):
         (info,) = robot.ros.get_publishers_info_by_topic(f"{robot.namespace}/{topic}")
         assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE

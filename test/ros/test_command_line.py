@@ -1,3 +1,5 @@
+"""Help, wrong usage and missing prerequisites of `pi05 node` and `pi05 demo`."""
+
 import os
 import subprocess
 
@@ -6,6 +8,7 @@ from harness import PI05, ROOT
 
 
 def pi05(*arguments, **changes):
+    """Runs the command line. `changes`: environment variables; None removes one."""
     environment = {k: v for k, v in (os.environ | changes).items() if v is not None}
     return subprocess.run([PI05, *arguments], capture_output=True, text=True, env=environment, timeout=60)
 
@@ -47,7 +50,7 @@ def test_a_node_without_parameters_names_all_required_ones():
         assert any(line.startswith("CONFIG_TYPE: ") and name in line for line in result.stderr.splitlines())
 
 
-def test_it_starts_without_a_home_directory():
+def test_without_a_home_directory_it_reports_only_its_parameters():
     result = pi05("node", "--ros-args", HOME=None)
     assert all(line.startswith("CONFIG_") for line in result.stderr.splitlines()), result.stderr
 

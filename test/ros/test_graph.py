@@ -3,9 +3,9 @@
 from std_msgs.msg import Float64MultiArray
 
 
-def newest(robot, node, concern):
-    """Level, message and values of a node's newest status."""
-    return next((s[1:] for s in reversed(robot.statuses(node)) if s[0] == concern), (b"", "", {}))
+def newest(robot, node, component):
+    """Level, message and values of the newest status of one component of a node."""
+    return next((s[1:] for s in reversed(robot.statuses(node)) if s[0] == component), (b"", "", {}))
 
 
 def test_another_publisher_of_commands_and_another_message_type_are_reported_until_they_are_gone(start, robot):
@@ -19,15 +19,15 @@ def test_another_publisher_of_commands_and_another_message_type_are_reported_unt
 
     robot.wait_until(lambda: "OUTPUT_SHARED" in newest(robot, node.node, "control")[1], "a warning")
     assert newest(robot, node.node, "control")[0] == b"\x01"
-    types = lambda: newest(robot, node.node, "inputs")[2].get("present.TOPIC_TYPE", "")
-    robot.wait_until(lambda: "received publishers of sensor_msgs/msg/Image" in types(), "a warning")
+    type_fault = lambda: newest(robot, node.node, "inputs")[2].get("present.TOPIC_TYPE", "")
+    robot.wait_until(lambda: "received publishers of sensor_msgs/msg/Image" in type_fault(), "a warning")
 
     robot.ros.destroy_publisher(other)
     robot.ros.destroy_publisher(robot.cameras["wrist"])
-    robot.wait_until(lambda: "OUTPUT_SHARED" not in newest(robot, node.node, "control")[1] and not types(), "their end")
+    robot.wait_until(lambda: "OUTPUT_SHARED" not in newest(robot, node.node, "control")[1] and not type_fault(), "the end of the warnings")
 
 
-def test_two_nodes_of_one_name_both_report_it(start, robot):
+def test_two_nodes_with_the_same_name_both_report_it(start, robot):
     nodes = [start(), start()]
     for node in nodes:
         node.wait_for_log(f"NODE_DUPLICATE: Expected one node named {node.node}, received 2")

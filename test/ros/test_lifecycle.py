@@ -1,3 +1,5 @@
+"""Lifecycle states, parameters and the start of the node."""
+
 import math
 
 from harness import DEADLINE, JOINTS
@@ -72,10 +74,10 @@ def test_it_has_the_standard_states_and_transitions(start, robot):
     states = robot.call(GetAvailableStates, "policy_node/get_available_states", GetAvailableStates.Request())
     labels = {state.label for state in states.available_states}
     assert {"unconfigured", "inactive", "active", "finalized"} <= labels
-    answer = robot.call(
+    transitions = robot.call(
         GetAvailableTransitions, "policy_node/get_available_transitions", GetAvailableTransitions.Request()
     )
-    assert {t.transition.label for t in answer.available_transitions} == {"configure", "shutdown"}
+    assert {t.transition.label for t in transitions.available_transitions} == {"configure", "shutdown"}
 
 
 def describe(robot, *names):
@@ -107,8 +109,8 @@ def test_parameters_are_described_with_type_range_and_access(start, robot):
 def test_every_parameter_is_declared_and_has_its_value(start, robot):
     start(autostart=False)
     names = robot.call(ListParameters, "policy_node/list_parameters", ListParameters.Request()).result.names
-    wanted = {"checkpoint", "seed", "cameras.wrist.max_age", "action.panda_joint7.kind", "use_sim_time"}
-    assert wanted <= set(names)
+    some = {"checkpoint", "seed", "cameras.wrist.max_age", "action.panda_joint7.kind", "use_sim_time"}
+    assert some <= set(names)
     own = [name for name in names if name not in ("use_sim_time", "start_type_description_service")]
     described = describe(robot, *own)
     assert [d.name for d in described] == own
@@ -146,7 +148,7 @@ def test_only_the_prompt_can_be_set_and_a_bad_request_changes_nothing(start, rob
     request = GetParameters.Request(names=["prompt"])
     (value,) = robot.call(GetParameters, "policy_node/get_parameters", request).values
     assert value.string_value == "open the drawer"
-    for name, why, value in (
+    for name, reason, value in (
         ("seed", "which is read-only", {"type": ParameterType.PARAMETER_INTEGER, "integer_value": 3}),
         ("prompt", "received a double", {"type": ParameterType.PARAMETER_DOUBLE, "double_value": 1.0}),
         ("prompt", "received its deletion", {"type": ParameterType.PARAMETER_NOT_SET}),
@@ -154,7 +156,7 @@ def test_only_the_prompt_can_be_set_and_a_bad_request_changes_nothing(start, rob
     ):
         result = set_parameter(robot, name, **value)
         assert not result.successful
-        assert name in result.reason and why in result.reason, result.reason
+        assert name in result.reason and reason in result.reason, result.reason
     assert set_parameter(robot, "prompt", type=string, string_value="close the drawer").successful
     assert node.process.poll() is None
 

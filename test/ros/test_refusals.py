@@ -17,15 +17,15 @@ def serialized(message, *changes):
     """The serialised message, with the last occurrence of each `old` replaced by `new`."""
     data = serialize_message(message)
     for old, new in changes:
-        at = data.rindex(old)
-        data = data[:at] + new + data[at + len(old) :]
+        index = data.rindex(old)
+        data = data[:index] + new + data[index + len(old) :]
     return data
 
 
 def test_image_encoding(assert_refused, robot):
     def case(encoding):
         words = ("rgb8", "bgra8", EXTERIOR, encoding or "no encoding")
-        return lambda: robot.send_image("exterior", random_image(3), encoding=encoding), words
+        return (lambda: robot.send_image("exterior", random_image(3), encoding=encoding)), words
 
     assert_refused("IMAGE_ENCODING", EXTERIOR, *map(case, ("yuv422", "32FC1", "", "RGB8")))
 
@@ -35,17 +35,17 @@ def test_image_size(assert_refused, robot):
         width, height = size
         pixels = np.zeros((max(height, 1), max(width, 1), 3), np.uint8)
         words = ("32", "8192", f"{width}x{height}", WRIST)
-        return lambda: robot.send_image("wrist", pixels, width=width, height=height), words
+        return (lambda: robot.send_image("wrist", pixels, width=width, height=height)), words
 
     assert_refused("IMAGE_SIZE", WRIST, *map(case, ((31, 48), (64, 31), (8193, 32), (0, 0))))
 
 
 def test_image_data(assert_refused, robot):
     def case(fields):
-        return lambda: robot.send_image("exterior", random_image(3), **fields), (EXTERIOR,)
+        return (lambda: robot.send_image("exterior", random_image(3), **fields)), (EXTERIOR,)
 
     def raw(data):
-        return lambda: robot.cameras["exterior"].publish(data), (EXTERIOR,)
+        return (lambda: robot.cameras["exterior"].publish(data)), (EXTERIOR,)
 
     image = Image(height=48, width=64, encoding="rgb8", step=192, data=random_image(3).tobytes())
     image.header.stamp = robot.stamp()
@@ -84,7 +84,7 @@ def test_compressed_images(compressed_node):
     topic = f"{WRIST}/compressed"
 
     def case(data, *words):
-        return lambda: robot.send_compressed("wrist", data), (topic, *words)
+        return (lambda: robot.send_compressed("wrist", data)), (topic, *words)
 
     jpeg, png = encoded_image(random_image(3)), encoded_image(random_image(3), "PNG")
     sixteen = io.BytesIO()
@@ -104,14 +104,14 @@ def test_compressed_images(compressed_node):
     )
     check_refusals(node, robot, "IMAGE_DECODE", topic, *map(case, broken))
     sizes = ((16, 48), (64, 31), (9000, 32))
-    small = [case(encoded_image(np.zeros((h, w, 3), np.uint8)), f"{w}x{h}", "32", "8192") for w, h in sizes]
-    check_refusals(node, robot, "IMAGE_SIZE", topic, *small)
-    strange = (
+    wrong_sizes = [case(encoded_image(np.zeros((h, w, 3), np.uint8)), f"{w}x{h}", "32", "8192") for w, h in sizes]
+    check_refusals(node, robot, "IMAGE_SIZE", topic, *wrong_sizes)
+    unsupported = (
         (encoded_image(random_image(3), mode="CMYK"), "CMYK"),
         (sixteen.getvalue(), "8 bits", "ushort"),
         (encoded_image(random_image(3), exif=upside_down), "upright", "3"),
     )
-    check_refusals(node, robot, "IMAGE_ENCODING", topic, *(case(*each) for each in strange))
+    check_refusals(node, robot, "IMAGE_ENCODING", topic, *(case(*each) for each in unsupported))
     check_refusals(node, robot, "CAMERA_FROZEN", topic, case(encoded_image(random_image(8)), "the same again"))
 
 
@@ -122,7 +122,7 @@ def test_joint_missing(assert_refused, robot):
 
 def test_joint_count(assert_refused, robot):
     def case(joints):
-        return lambda: robot.send_joints(joints[0], names=joints[1]), ("joint_states",)
+        return (lambda: robot.send_joints(joints[0], names=joints[1])), ("joint_states",)
 
     cases = ((REST[:7], JOINTS), ([], JOINTS), ([*REST, 0.5], JOINTS), (REST, ["", *JOINTS]))
     assert_refused("JOINT_COUNT", "joint_states", *map(case, cases))
@@ -138,7 +138,7 @@ def test_joint_range(assert_refused, robot):
 
     def case(index, value, *words):
         joints = [*REST[:index], value, *REST[index + 1 :]]
-        return lambda: robot.send_joints(joints), (JOINTS[index], f"received {value:g} for", *words)
+        return (lambda: robot.send_joints(joints)), (JOINTS[index], f"received {value:g} for", *words)
 
     limits = {"state__panda_joint1__lower": -3.0, "state__panda_joint1__upper": 3.0, "state__panda_finger_joint1__upper": 0.05}
     cases = (case(0, 3.25, "from -3 to 3"), case(0, -180.0), case(7, 0.06, "from -Infinity to 0.05"))
@@ -170,6 +170,6 @@ def test_message_data(assert_refused, robot):
 
 def test_joint_not_finite(assert_refused, robot):
     def case(value):
-        return lambda: robot.send_joints([*REST[:6], value, REST[7]]), ("finite", "panda_joint7")
+        return (lambda: robot.send_joints([*REST[:6], value, REST[7]])), ("finite", "panda_joint7")
 
     assert_refused("JOINT_NOT_FINITE", "joint_states", *map(case, (math.nan, math.inf, -math.inf)))

@@ -51,15 +51,12 @@ def test_camera_frozen(assert_refused, robot):
 
 
 def test_time_backwards(assert_refused, robot):
-    def image(camera, offset):
-        return lambda: robot.send_image(camera, random_image(3), offset=offset), ("0.010 s before it",)
-
-    assert_refused("TIME_BACKWARDS", EXTERIOR, image("exterior", -10_000_000))
-    show_joints = (lambda: robot.send_joints(REST, offset=-20_000_000), ("0.020 s before it",))
+    earlier_image = lambda: robot.send_image("exterior", random_image(3), offset=-10_000_000)
+    assert_refused("TIME_BACKWARDS", EXTERIOR, (earlier_image, ("0.010 s before it",)))
     robot.next_chunk()
     check = RefusalCheck(robot, "TIME_BACKWARDS")
-    show_joints[0]()
-    check.wait("joint_states", *show_joints[1])
+    robot.send_joints(REST, offset=-20_000_000)
+    check.wait("joint_states", "0.020 s before it")
     robot.next_chunk()
     check = RefusalCheck(robot, "TIME_BACKWARDS")
     robot.send_image("wrist", random_image(3), offset=-robot.now)
@@ -70,9 +67,10 @@ def test_time_backwards(assert_refused, robot):
 def test_after_a_reset_of_the_simulation_or_a_restart_of_the_bag_it_continues(sim_node, robot):
     node = sim_node(schedule__replan_steps=1)
     robot.first_chunk()
-    for back in (50_000_000_000, 300_000_000, 0):
+    # By 50 s, by 0.3 s, to 0.
+    for jump in (50_000_000_000, 300_000_000, None):
         robot.next_chunk()
-        robot.now -= back or robot.now
+        robot.now -= robot.now if jump is None else jump
         # The messages may be ahead of /clock or behind it.
         robot.send_set()
         robot.send_clock()
@@ -116,7 +114,7 @@ def test_a_stream_that_stops_is_refused_within_its_maximum_age_and_one_tick(code
     last = robot.now
     check = RefusalCheck(robot, code)
 
-    def others():
+    def send_others():
         for camera, seed in (("exterior", 1), ("wrist", 2)):
             if camera != stopped:
                 robot.send_image(camera, random_image(seed))
@@ -125,7 +123,7 @@ def test_a_stream_that_stops_is_refused_within_its_maximum_age_and_one_tick(code
 
     while robot.now + PERIOD <= last + age + PERIOD:
         robot.advance()
-        others()
+        send_others()
         robot.wait_until_processed()
         if robot.now <= last + age:
             assert refusal_count(robot, code) == check.before, "too early"

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from harness import ARM, FINGER, JOINTS, PERIOD
+from harness import ARM, FINGER, JOINTS, PERIOD, nanoseconds
 from record_arm import DELAY, SECOND, START, STORE
-from replay_runs import CAMERAS, CHUNK, LAST, SECONDS, compressed, edit, errors, messages, nanoseconds, read
+from replay_runs import CAMERAS, CHUNK, LAST, SECONDS, compressed, edit, errors, messages, read
 
 
 class TestOutput:
@@ -31,7 +31,7 @@ class TestOutput:
         kinds = {m.topic: m.kind for m in messages(out)}
         assert kinds[CHUNK] == "trajectory_msgs/msg/JointTrajectory"
 
-    def test_json_counts_and_times_and_evaluates(self, bags, summary):
+    def test_the_json_has_counts_times_and_the_evaluation(self, bags, summary):
         counts = summary(bags())
         assert {"p50", "p95", "p99"} == counts["inference_ms"].keys() == counts["latency_ms"].keys()
         assert counts["inference_ms"]["p50"] > 0
@@ -58,7 +58,7 @@ class TestOutput:
         assert line.startswith('WARN: Expected "float64_multi_array" for outputs.arm.type, received its old name "array"')
         assert outs[0].read_bytes() == outs[1].read_bytes()
 
-    def test_storage_does_not_matter(self, bags, replay, tmp_path):
+    def test_a_bag_in_sqlite_gives_the_same_chunks_as_one_in_mcap(self, bags, replay, tmp_path):
         out = tmp_path / "out.mcap"
         assert replay(bags(), "--out", out).status == 0
         outcome = replay(bags("--storage", "sqlite3"), "--strict", "--expect", out)
@@ -73,7 +73,10 @@ class TestExpectations:
         return out
 
     def perturbed(self, baseline, out, change):
-        """Copies the baseline with its second chunk changed. Returns the path and the stamp of the chunk."""
+        """Copies the baseline with its second chunk changed. Returns the path and the stamp of the chunk.
+
+        `change` edits the chunk and returns whether to write it.
+        """
         seen = []
 
         def edited(message):
@@ -149,7 +152,7 @@ class TestExpectations:
         assert outcome.status == 1
         assert errors(outcome) == [f"BAG_DATA: Expected at least one chunk in {short}, received none and no refusal"]
 
-    def test_a_chunk_too_many_and_one_too_few_are_differences(self, bags, replay, baseline, tmp_path):
+    def test_an_additional_chunk_and_a_missing_one_are_differences(self, bags, replay, baseline, tmp_path):
         fewer, stamp = self.perturbed(baseline, tmp_path / "fewer", lambda chunk: False)
         outcome = replay(bags(), "--expect", fewer)
         assert outcome.status == 1
@@ -172,7 +175,7 @@ class TestExpectations:
 
         other, _ = self.perturbed(baseline, tmp_path / "names", renamed)
         assert "Expected the joints elbow, panda_joint2" in replay(bags(), "--expect", other).stderr
-        other, _ = self.perturbed(baseline, tmp_path / "rows", lambda chunk: chunk.points.pop())
+        other, _ = self.perturbed(baseline, tmp_path / "rows", lambda chunk: bool(chunk.points.pop()))
         assert "Expected 14 steps" in replay(bags(), "--expect", other).stderr
 
     def test_a_baseline_without_chunks_is_refused(self, bags, replay):

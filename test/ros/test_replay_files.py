@@ -18,10 +18,10 @@ def copy(bags, params, tmp_path):
     """Copies of a bag and its parameters: (directory, its file, parameter file)."""
     directory = tmp_path / "bag of ä"
     shutil.copytree(bags(), directory)
-    own = tmp_path / "params.yaml"
-    shutil.copy(params, own)
+    own_params = tmp_path / "params.yaml"
+    shutil.copy(params, own_params)
     (file,) = directory.glob("*.mcap")
-    return directory, file, own
+    return directory, file, own_params
 
 
 def digest(path):
@@ -31,16 +31,16 @@ def digest(path):
 class TestInputsAreNeverOverwritten:
     @pytest.mark.parametrize("flag", ["--out", "--json", "--report"])
     def test_neither_the_bag_nor_its_directory_nor_a_link_nor_the_parameters(self, copy, replay, tmp_path, flag):
-        directory, file, own = copy
+        directory, file, own_params = copy
         link = tmp_path / "link"
         link.symlink_to(file)
-        before = digest(file), digest(directory / "metadata.yaml"), digest(own)
+        before = digest(file), digest(directory / "metadata.yaml"), digest(own_params)
         for bag, target in [(file, file), (file, link), (link, file), (directory, file), (directory, directory / "metadata.yaml")]:
             outcome = replay(bag, flag, target)
             assert outcome.status == 2
             assert errors(outcome)[0].startswith(f"USAGE: Expected {flag} other than an input file, received {target}")
-        assert replay(file, "--params", own, flag, own).status == 2
-        assert before == (digest(file), digest(directory / "metadata.yaml"), digest(own))
+        assert replay(file, "--params", own_params, flag, own_params).status == 2
+        assert before == (digest(file), digest(directory / "metadata.yaml"), digest(own_params))
 
     def test_two_outputs_cannot_be_the_same_file(self, bags, replay, tmp_path):
         outcome = replay(bags(), "--json", tmp_path / "a", "--report", tmp_path / "." / "a")
@@ -60,19 +60,19 @@ class TestFilesAreCompleteOrAbsent:
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("flag", ["--out", "--json", "--report"])
-    def test_a_full_disk_is_one_sentence_and_leaves_nothing(self, bags, replay, tmp_path, flag):
+    def test_a_full_disk_is_reported_in_one_sentence_and_leaves_no_file(self, bags, replay, tmp_path, flag):
         others = {"--out": "a.mcap", "--json": "a.json", "--report": "a.html"}
         del others[flag]
         rest = [part for other, name in others.items() for part in (other, tmp_path / name)]
         outcome = replay(bags(), flag, "/dev/full", *rest)
         assert outcome.status == 2
-        assert [line for line in errors(outcome)] == [
+        assert errors(outcome) == [
             "BAG_FILE: Expected to write /dev/full: ENOSPC: no space left on device"
         ]
         assert [path.name for path in tmp_path.iterdir() if ".new" in path.name] == []
 
     @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-    def test_a_signal_ends_it_and_leaves_nothing(self, bags, params, tmp_path, name):
+    def test_a_signal_ends_it_and_leaves_no_file(self, bags, params, tmp_path, name):
         out = tmp_path / "out.mcap"
         out.write_text("an earlier one")
         files = ["--out", out, "--json", tmp_path / "a.json", "--report", tmp_path / "a.html"]
@@ -99,7 +99,7 @@ class TestFilesAreCompleteOrAbsent:
 
 
 class TestStdout:
-    def test_without_a_reader_does_not_matter(self, bags, params, tmp_path):
+    def test_that_is_closed_is_not_an_error(self, bags, params, tmp_path):
         read, write = os.pipe()
         os.close(read)
         command = [PI05, "replay", str(bags()), "--params", str(params), "--json", "-"]
@@ -107,7 +107,7 @@ class TestStdout:
         os.close(write)
         assert done.returncode == 0 and (tmp_path / "a.html").exists()
 
-    def test_that_is_full_is_one_sentence(self, bags, params):
+    def test_that_is_full_is_reported_in_one_sentence(self, bags, params):
         command = [PI05, "replay", str(bags()), "--params", str(params), "--json", "-"]
         with open("/dev/full", "w") as full:
             done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)

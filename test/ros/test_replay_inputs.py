@@ -3,9 +3,9 @@
 import shutil
 
 import pytest
-from harness import PERIOD
+from harness import PERIOD, nanoseconds
 from record_arm import SECOND, START, Recorder
-from replay_runs import CAMERAS, CHUNK, LAST, SECONDS, compressed, edit, errors, messages, nanoseconds, read
+from replay_runs import CAMERAS, CHUNK, LAST, SECONDS, compressed, edit, errors, messages, read
 
 
 class TestImages:
@@ -23,7 +23,7 @@ class TestImages:
 
 
 class TestLatency:
-    def test_a_chunk_is_published_that_much_bag_time_after_its_request(self, bags, summary, tmp_path):
+    def test_is_the_bag_time_from_the_request_of_a_chunk_to_its_publication(self, bags, summary, tmp_path):
         out = tmp_path / "out.mcap"
         counts = summary(bags(), "--latency-ms", "90.5", "--out", out)
         chunks = read(out, CHUNK)
@@ -67,7 +67,7 @@ class TestTime:
         assert errors(outcome)[0].endswith("-p use_sim_time:=false goes by the time of recording")
 
     def test_that_goes_back_resets_the_policy(self, bags, summary, tmp_path):
-        """As after a reset of the simulation."""
+        """A simulation that is reset publishes such a clock."""
         first = list(messages(bags("--lockstep")))
         shift = first[-1].time - first[0].time + SECOND
         with Recorder(tmp_path / "twice") as recorder:
@@ -155,9 +155,9 @@ class TestBagsAndUsage:
         assert outcome.status == 1 and errors(outcome) == [f"BAG_DATA: {counts['damage']}"]
 
     def test_a_damaged_database_of_a_split_bag_is_named_and_skipped(self, bags, replay, summary, tmp_path):
-        (whole,) = bags().glob("*.mcap")
+        (complete,) = bags().glob("*.mcap")
         (tmp_path / "split").mkdir()
-        (tmp_path / "split" / whole.name).symlink_to(whole)
+        (tmp_path / "split" / complete.name).symlink_to(complete)
         damaged = tmp_path / "split" / "zz.db3"
         damaged.write_bytes(b"SQLite format 3\0" + bytes(5000))
         counts = summary(tmp_path / "split")

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from harness import ARM, DEADLINE, PERIOD, PI05, RATE, ROOT, Robot, chunk_values
+from harness import ARM, DEADLINE, PERIOD, PI05, RATE, ROOT, Robot, chunk_values, nanoseconds
 from sensor_msgs.msg import JointState
 
 CHUNKS = 6
@@ -49,7 +49,7 @@ def test_two_runs_in_lockstep_give_the_same_chunks_bit_for_bit(simulation, start
             arm.send_signal(signal.SIGINT)
             arm.wait(DEADLINE)
             chunks = robot.chunks[:CHUNKS]
-            return [(c.header.stamp.sec, c.header.stamp.nanosec) for c in chunks], [chunk_values(c) for c in chunks]
+            return [nanoseconds(c.header.stamp) for c in chunks], [chunk_values(c) for c in chunks]
         finally:
             robot.close()
 
@@ -59,14 +59,10 @@ def test_two_runs_in_lockstep_give_the_same_chunks_bit_for_bit(simulation, start
     assert not np.array_equal(chunks[0], chunks[1])
 
 
-def nanoseconds(time):
-    return time.sec * 1_000_000_000 + time.nanosec
-
-
 def test_a_joint_trajectory_controller_follows_integrated_velocities(simulation, start, robot):
-    states, fastest, replan = [], 0.3, 3
+    states, max_speed, replan_steps = [], 0.3, 3
     robot.record(JointState, "joint_states", states)
-    speeds = {"scale": fastest, "max_velocity": 0.5}
+    speeds = {"scale": max_speed, "max_velocity": 0.5}
     limits = {f"action__{joint}__{key}": value for joint in ARM for key, value in speeds.items()}
     arm = simulation()
     node = start(
@@ -74,7 +70,7 @@ def test_a_joint_trajectory_controller_follows_integrated_velocities(simulation,
         use_sim_time=True,
         schedule__lockstep=True,
         schedule__mode="sync",
-        schedule__replan_steps=replan,
+        schedule__replan_steps=replan_steps,
         outputs__arm__topic="arm_controller/joint_trajectory",
         outputs__arm__type="joint_trajectory",
         **limits,
@@ -86,7 +82,7 @@ def test_a_joint_trajectory_controller_follows_integrated_velocities(simulation,
     assert len(subscriptions) == len(topics)
     robot.wait_until(lambda: states and all(s.get_publisher_count() > 0 for s in subscriptions), f"publishers of {topics}")
     assert robot.change_state("activate")
-    steps = CHUNKS * replan
+    steps = CHUNKS * replan_steps
     robot.wait_until(lambda: len(robot.chunks) > CHUNKS, "chunks")
     assert node.stop() == 0
     arm.send_signal(signal.SIGINT)
@@ -101,16 +97,17 @@ def test_a_joint_trajectory_controller_follows_integrated_velocities(simulation,
     positions = np.array([c.points[0].positions for c in commands])
 
     # From the first chunk on, each tick executes a row: the first rows of each chunk, integrated from the measured position.
-    velocities = np.concatenate([chunk_values(chunk)[:replan, :7] for chunk in robot.chunks[:CHUNKS]])
+    velocities = np.concatenate([chunk_values(chunk)[:replan_steps, :7] for chunk in robot.chunks[:CHUNKS]])
     np.testing.assert_allclose(positions, measured[begin] + np.cumsum(velocities, axis=0) / RATE, rtol=0, atol=1e-9)
 
     # The arm lags by less than one tick at the largest velocity. An arm that does not move would lag by more.
-    behind = [np.abs(here - measured[then]).max() for here, then in zip(positions, times[1:], strict=False)]
-    assert max(behind) < fastest / RATE
-    assert np.abs(positions[:-1] - measured[begin]).max() > 2 * fastest / RATE
+    lags = [np.abs(position - measured[time]).max() for position, time in zip(positions, times[1:], strict=False)]
+    assert max(lags) < max_speed / RATE
+    assert np.abs(positions[:-1] - measured[begin]).max() > 2 * max_speed / RATE
 
 
 def demo(directory, *arguments):
+    """Starts `pi05 demo`, which chooses its ROS domain itself."""
     command = [PI05, "demo", "--duration", "2", "--out", str(directory / "demo.png"), *arguments]
     environment = {k: v for k, v in os.environ.items() if k != "ROS_DOMAIN_ID"}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -147,8 +144,8 @@ def alive(pid):
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
-def test_a_demo_that_is_interrupted_leaves_no_process_running(number, tmp_path):
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=lambda signum: signum.name)
+def test_a_demo_that_is_interrupted_leaves_no_process_running(signum, tmp_path):
     process = demo(tmp_path, "--duration", "600")
     children = []
     for line in process.stdout:
@@ -156,7 +153,7 @@ def test_a_demo_that_is_interrupted_leaves_no_process_running(number, tmp_path):
         if "chunks" in line:
             break
     assert len(children) == 3
-    process.send_signal(number)
+    process.send_signal(signum)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, ""), err
     assert "Stopped." in out

@@ -1,3 +1,5 @@
+"""The stop action: published exactly once when the node is deactivated, shut down or ended by a signal."""
+
 import signal
 
 import pytest
@@ -9,7 +11,7 @@ ZEROS = [0.0] * 7
 
 @pytest.fixture
 def moving(sim_node, robot):
-    """A node that has published some commands. Its clock does not advance, so it publishes no more by itself."""
+    """Starts a node that has published some commands. Its clock does not advance, so it has no further control ticks."""
 
     def moving(**changes):
         node = sim_node(schedule__replan_steps=2, **changes)
@@ -23,25 +25,24 @@ def moving(sim_node, robot):
     return moving
 
 
-def all_commands(robot, topic, kind=Float64MultiArray):
-    """All commands of the node on `topic`: spins until a sentinel published by the test arrives after them."""
-    publisher = robot.ros.create_publisher(kind, topic, 10)
-    robot.wait_until(lambda: publisher.get_subscription_count() > 0, "our own subscription")
-    sentinel = kind(data=[123.0])
-    received = robot.arm
-    robot.wait_until(lambda: sentinel in received, "the sentinel", repeat=lambda: publisher.publish(sentinel))
+def all_arm_commands(robot):
+    """All arm commands of the node: waits until a sentinel message, which the test publishes after them, has arrived."""
+    publisher = robot.ros.create_publisher(Float64MultiArray, "arm_velocity_controller/commands", 10)
+    robot.wait_until(lambda: publisher.get_subscription_count() > 0, "the subscription of the robot")
+    sentinel = Float64MultiArray(data=[123.0])
+    robot.wait_until(lambda: sentinel in robot.arm, "the sentinel", repeat=lambda: publisher.publish(sentinel))
     robot.ros.destroy_publisher(publisher)
-    return [list(m.data) for m in received if m != sentinel]
+    return [list(m.data) for m in robot.arm if m != sentinel]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
-def test_a_signal_ends_it_with_status_0_after_exactly_one_stop_action(number, moving, robot):
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=lambda signum: signum.name)
+def test_a_signal_ends_it_with_status_0_after_exactly_one_stop_action(signum, moving, robot):
     node = moving()
     before = [list(m.data) for m in robot.arm]
     assert before and before[-1] != ZEROS
     gripper = [list(m.data) for m in robot.gripper]
-    assert node.stop(number) == 0
-    assert all_commands(robot, "arm_velocity_controller/commands") == [*before, ZEROS]
+    assert node.stop(signum) == 0
+    assert all_arm_commands(robot) == [*before, ZEROS]
     robot.wait_until(lambda: len(robot.gripper) > len(gripper), "the gripper's last command")
     assert [list(m.data) for m in robot.gripper] == [*gripper, gripper[-1]]
 
@@ -51,10 +52,10 @@ def test_two_signals_at_once_have_the_effect_of_one(moving, robot):
     before = [list(m.data) for m in robot.arm]
     node.process.send_signal(signal.SIGINT)
     assert node.stop() == 0
-    assert all_commands(robot, "arm_velocity_controller/commands") == [*before, ZEROS]
+    assert all_arm_commands(robot) == [*before, ZEROS]
 
 
-def test_deactivate_stops_once_and_a_signal_after_it_sends_nothing_more(moving, robot):
+def test_deactivate_sends_one_stop_action_and_a_later_signal_sends_none(moving, robot):
     node = moving()
     before = [list(m.data) for m in robot.arm]
     assert robot.change_state("deactivate")
@@ -62,7 +63,7 @@ def test_deactivate_stops_once_and_a_signal_after_it_sends_nothing_more(moving, 
     robot.send_set()
     assert robot.change_state("cleanup")
     assert node.stop() == 0
-    assert all_commands(robot, "arm_velocity_controller/commands") == [*before, ZEROS]
+    assert all_arm_commands(robot) == [*before, ZEROS]
 
 
 def test_after_a_new_activation_it_publishes_commands_again(moving, robot):
@@ -87,7 +88,7 @@ def test_the_lifecycle_shutdown_publishes_the_stop_action(moving, robot):
     assert robot.change_state("active_shutdown")
     assert robot.state() == "finalized"
     assert node.stop() == 0
-    assert all_commands(robot, "arm_velocity_controller/commands") == [*before, ZEROS]
+    assert all_arm_commands(robot) == [*before, ZEROS]
 
 
 @pytest.mark.parametrize("kind", [{"kind": "position"}, {"kind": "velocity", "max_velocity": 3.0}], ids=lambda k: k["kind"])

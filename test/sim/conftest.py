@@ -1,4 +1,4 @@
-"""Tests of the simulated arm: of its modules, and of the running process over real DDS."""
+"""Tests of the simulated arm: its modules, and the running process over real DDS."""
 
 import pathlib
 import sys

@@ -1,4 +1,4 @@
-"""The process of the simulated arm, and a node that commands it in lock-step."""
+"""The process of the simulated arm, and a node that receives its messages and commands it."""
 
 import json
 import pathlib
@@ -15,7 +15,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DEADLINE = 60.0  # s; only a broken test waits this long
+DEADLINE = 60.0  # s; a passing test does not wait this long
 RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -24,6 +24,7 @@ def nanoseconds(stamp) -> int:
 
 
 def start(module: str, *arguments: str, **options) -> subprocess.Popen:
+    """Starts `python -m module …` in the root of the package."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
@@ -35,7 +36,7 @@ def start(module: str, *arguments: str, **options) -> subprocess.Popen:
 
 
 class RobotProcess:
-    """`python -m sim.robot …` as a context manager: ready on entry, ended on exit."""
+    """`python -m sim.robot …` as a context manager: it is ready after entry and has ended after exit."""
 
     def __init__(self, *arguments: str) -> None:
         self._process = start("sim.robot", *arguments)
@@ -58,9 +59,9 @@ class RobotProcess:
             self._process.kill()
             raise
 
-    def end(self, number: int = signal.SIGINT) -> tuple[int, str]:
+    def end(self, signum: int = signal.SIGINT) -> tuple[int, str]:
         """Sends a signal; returns exit status and stderr."""
-        self._process.send_signal(number)
+        self._process.send_signal(signum)
         return self.wait()
 
     def wait(self) -> tuple[int, str]:
@@ -69,13 +70,13 @@ class RobotProcess:
         return self._process.returncode, errors
 
 
-class Partner:
-    """Receives every tick of a lock-step arm and sends the commands for it."""
+class ArmClient:
+    """A node that receives the messages of the arm and sends commands to it. In lock-step it receives every tick."""
 
     def __init__(self, namespace: str = "") -> None:
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
-        self.node = Node("partner", namespace=namespace, context=self._context)
+        self.node = Node("arm_client", namespace=namespace, context=self._context)
         self._executor = rclpy.executors.SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._messages: dict[int, dict] = {}
@@ -93,7 +94,7 @@ class Partner:
 
         return store
 
-    def __enter__(self) -> "Partner":
+    def __enter__(self) -> "ArmClient":
         return self
 
     def __exit__(self, *_) -> None:
@@ -105,7 +106,7 @@ class Partner:
         """Spins until `condition()` is true."""
         deadline = time.monotonic() + DEADLINE
         while not condition():
-            assert time.monotonic() < deadline, "waited too long"
+            assert time.monotonic() < deadline, f"timed out after {DEADLINE:g} s"
             self._executor.spin_once(timeout_sec=0.1)
 
     def tick(self, now: int) -> dict:

@@ -25,6 +25,7 @@ def run(control: ArmController, begin: int, end: int, step: int = MS) -> np.ndar
 
 
 def ramp(*points, names=JOINTS):
+    """Joint names and points of a trajectory. `points`: (time from its start in ns, positions)."""
     return names, [(time, list(values)) for time, values in points]
 
 
@@ -48,7 +49,7 @@ def test_velocities_and_positions_stay_inside_the_limits():
     np.testing.assert_array_equal(run(control, 100 * MS, 5 * SECOND), UPPER)
 
 
-def test_the_reference_does_not_run_away_from_a_blocked_joint():
+def test_the_reference_leads_a_blocked_joint_by_at_most_max_lead():
     control = arm()
     control.set_velocity([1.0] + [0.0] * 6, "v")
     for now in range(MS, SECOND, MS):
@@ -64,7 +65,7 @@ def test_a_trajectory_is_linear_between_points_and_held_at_its_end():
     np.testing.assert_allclose(run(control, SECOND * 3 // 2, 4 * SECOND), START - 0.5, atol=1e-9)
 
 
-def test_a_new_trajectory_replaces_the_old_one_from_where_it_is():
+def test_a_new_trajectory_replaces_the_old_one_from_the_current_reference():
     control = arm()
     control.set_trajectory(0, 0, *ramp((SECOND, START + 1.0)), "t")
     midway = run(control, 0, SECOND // 2).copy()
@@ -74,7 +75,7 @@ def test_a_new_trajectory_replaces_the_old_one_from_where_it_is():
     np.testing.assert_allclose(run(control, SECOND // 2 + MS, 2 * SECOND), START, atol=1e-9)
 
 
-def test_joints_are_taken_by_name():
+def test_joints_are_matched_by_name():
     control = arm()
     backwards = tuple(reversed(JOINTS))
     control.set_trajectory(0, 0, *ramp((SECOND, (START + 0.1)[::-1]), names=backwards), "t")
@@ -121,7 +122,7 @@ def test_a_trajectory_that_has_ended_is_rejected():
 
 
 @pytest.mark.parametrize("values", [[0.1] * 6, [0.1] * 8, [], [float("inf")] * 7])
-def test_a_velocity_command_of_the_wrong_shape_is_rejected_and_the_last_one_goes_on(values):
+def test_a_velocity_command_of_the_wrong_shape_is_rejected_and_the_last_one_continues(values):
     control = arm()
     control.set_velocity([0.1] * 7, "v")
     with pytest.raises(CommandRejected, match="from v"):

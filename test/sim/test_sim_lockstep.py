@@ -1,56 +1,56 @@
-"""The arm in lock-step over real DDS. This process takes the part of the policy node."""
+"""The arm in lock-step over real DDS. This process acts as the policy node."""
 
 import hashlib
 import signal
 
 import numpy as np
 import pytest
-from robot_process import Partner, RobotProcess, nanoseconds, start
+from robot_process import ArmClient, RobotProcess, nanoseconds, start
 
 PERIOD = round(1e9 / 15)
 
 
 @pytest.fixture
-def partner():
-    with Partner() as partner:
-        yield partner
+def client():
+    with ArmClient() as client:
+        yield client
 
 
-def drive(partner: Partner, commands: list[tuple[list[float], float]]) -> list[dict]:
+def drive(client: ArmClient, commands: list[tuple[list[float], float]]) -> list[dict]:
     """Sends each command in its tick. Returns the messages of every tick, one more than there are commands."""
     seen = []
     for k, (velocities, gripper) in enumerate(commands, start=1):
-        seen.append(partner.tick(k * PERIOD))
-        partner.command(velocities, gripper)
-    return [*seen, partner.tick((len(commands) + 1) * PERIOD)]
+        seen.append(client.tick(k * PERIOD))
+        client.command(velocities, gripper)
+    return [*seen, client.tick((len(commands) + 1) * PERIOD)]
 
 
-def test_a_velocity_of_0_2_for_one_second_moves_joint_1_by_0_2_rad(partner):
+def test_a_velocity_of_0_2_for_one_second_moves_joint_1_by_0_2_rad(client):
     with RobotProcess("--lockstep") as robot:
-        seen = drive(partner, [([0.2] + [0.0] * 6, 0.04)] * 15)
+        seen = drive(client, [([0.2] + [0.0] * 6, 0.04)] * 15)
         assert robot.end()[0] == 0
     moved = np.array(seen[-1]["joints"].position) - np.array(seen[0]["joints"].position)
     np.testing.assert_allclose(moved, [0.2] + [0.0] * 8, atol=2e-3)
     assert seen[-1]["joints"].velocity[0] == pytest.approx(0.2, abs=1e-2)
 
 
-def test_the_gripper_closes_on_command(partner):
+def test_the_gripper_closes_on_command(client):
     with RobotProcess("--lockstep") as robot:
-        seen = drive(partner, [([0.0] * 7, 0.0)] * 10)
+        seen = drive(client, [([0.0] * 7, 0.0)] * 10)
         assert robot.end()[0] == 0
     np.testing.assert_allclose(seen[0]["joints"].position[7:], [0.04, 0.04], atol=1e-6)
     np.testing.assert_allclose(seen[-1]["joints"].position[7:], [0.0, 0.0], atol=1e-3)
 
 
-def test_all_messages_of_a_tick_have_one_stamp_and_the_next_tick_waits_for_commands(partner):
+def test_all_messages_of_a_tick_have_one_stamp_and_the_next_tick_waits_for_commands(client):
     with RobotProcess("--lockstep", "--control-rate", "10") as robot:
         assert robot.ready["mode"] == "lock-step"
         for k in range(1, 6):
             now = k * 100_000_000
-            messages = partner.tick(now)
+            messages = client.tick(now)
             assert {nanoseconds(message.header.stamp) for message in messages.values()} == {now}
-            assert max(partner.clock_times) == now
-            partner.command([0.0] * 7)
+            assert max(client.clock_times) == now
+            client.command([0.0] * 7)
         assert robot.end()[0] == 0
 
 
@@ -59,10 +59,10 @@ def test_the_same_commands_give_the_same_joints_and_images_byte_for_byte():
     commands = [(generator.uniform(-1, 1, 7).tolist(), float(generator.uniform(0, 0.04))) for _ in range(12)]
 
     def run() -> list[tuple[bytes, bytes, str, str]]:
-        with Partner() as partner, RobotProcess("--lockstep") as robot:
-            seen = drive(partner, commands)
+        with ArmClient() as client, RobotProcess("--lockstep") as robot:
+            seen = drive(client, commands)
             assert robot.end()[0] == 0
-        digest = [
+        return [
             (
                 m["joints"].position.tobytes(),
                 m["joints"].velocity.tobytes(),
@@ -71,7 +71,6 @@ def test_the_same_commands_give_the_same_joints_and_images_byte_for_byte():
             )
             for m in seen
         ]
-        return digest
 
     first = run()
     assert len({exterior for _, _, exterior, _ in first}) == len(first), "the arm moved, so every image differs"
@@ -86,11 +85,11 @@ def test_without_a_publisher_of_commands_it_ends_with_one_sentence():
     assert errors.splitlines()[-1].endswith("found none within 1 s")
 
 
-def test_when_commands_stop_it_ends_with_a_sentence_that_names_the_topics(partner):
+def test_when_commands_stop_it_ends_with_a_sentence_that_names_the_topics(client):
     with RobotProcess("--lockstep", "--timeout", "10") as robot:
-        partner.tick(PERIOD)
-        partner.command([0.0] * 7)
-        partner.tick(2 * PERIOD)
+        client.tick(PERIOD)
+        client.command([0.0] * 7)
+        client.tick(2 * PERIOD)
         status, errors = robot.wait()
     assert status == 1
     assert errors.splitlines()[-1] == (
@@ -99,9 +98,9 @@ def test_when_commands_stop_it_ends_with_a_sentence_that_names_the_topics(partne
     )
 
 
-def test_a_signal_ends_a_waiting_arm_cleanly(partner):
+def test_a_signal_ends_a_waiting_arm_cleanly(client):
     with RobotProcess("--lockstep") as robot:
-        partner.tick(PERIOD)
+        client.tick(PERIOD)
         assert robot.end(signal.SIGTERM) == (0, "")
 
 

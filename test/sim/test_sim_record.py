@@ -1,4 +1,4 @@
-"""The recorder, with the arm in lock-step. This process takes the part of the policy node."""
+"""The recorder, with the arm in lock-step. This process acts as the policy node."""
 
 import json
 import struct
@@ -7,7 +7,7 @@ import threading
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import QoSProfile
-from robot_process import Partner, RobotProcess, start
+from robot_process import ArmClient, RobotProcess, start
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from sim.kinematics import JOINTS
@@ -15,14 +15,17 @@ from sim.kinematics import JOINTS
 PERIOD = round(1e9 / 15)
 
 
-class Policy(Partner):
-    """A partner that publishes chunks and diagnostics as the policy node does."""
+class Policy(ArmClient):
+    """An arm client that also publishes chunks and diagnostics, as the policy node does."""
 
     def __init__(self, namespace: str) -> None:
         super().__init__(namespace)
         self._chunks = self.node.create_publisher(JointTrajectory, "policy_node/chunk", 10)
         self._diagnostics = self.node.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=10))
-        self.recorded = lambda: self._chunks.get_subscription_count() and self._diagnostics.get_subscription_count()
+
+    def is_recorded(self) -> bool:
+        """Whether the recorder has subscribed."""
+        return self._chunks.get_subscription_count() > 0 and self._diagnostics.get_subscription_count() > 0
 
     def chunk(self) -> None:
         points = [JointTrajectoryPoint(velocities=[0.1] * 7) for _ in range(15)]
@@ -44,7 +47,7 @@ def test_writes_a_summary_and_a_plot_of_a_run(tmp_path):
         # Ticks continue until the recorder ends; every eighth has a chunk.
         lines: list[str] = []
         reader = threading.Thread(target=lambda: lines.extend(recorder.stdout))
-        policy.wait_until(policy.recorded)
+        policy.wait_until(policy.is_recorded)
         reader.start()
         k = 0
         while reader.is_alive():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 from rclpy.qos import ReliabilityPolicy, qos_profile_sensor_data
-from robot_process import Partner, RobotProcess, nanoseconds, start
+from robot_process import ArmClient, RobotProcess, nanoseconds, start
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
@@ -21,28 +21,28 @@ CAMERAS = ("exterior", "wrist")
 
 
 @pytest.fixture
-def partner():
-    with Partner("/cell") as partner:
-        yield partner
+def client():
+    with ArmClient("/cell") as client:
+        yield client
 
 
 def stamps_of(messages: list) -> list[int]:
     return [nanoseconds(message.header.stamp) for message in messages]
 
 
-def collect(partner: Partner, topics: dict[str, type], count: int) -> dict[str, list]:
-    """At least `count` messages of each topic, received with the sensor data profile."""
+def collect(client: ArmClient, topics: dict[str, type], count: int) -> dict[str, list]:
+    """Waits for at least `count` messages of each topic, received with the sensor data QoS profile."""
     seen: dict[str, list] = {topic: [] for topic in topics}
     for topic, kind in topics.items():
-        partner.node.create_subscription(kind, topic, seen[topic].append, qos_profile_sensor_data)
-    partner.wait_until(lambda: all(len(messages) >= count for messages in seen.values()))
+        client.node.create_subscription(kind, topic, seen[topic].append, qos_profile_sensor_data)
+    client.wait_until(lambda: all(len(messages) >= count for messages in seen.values()))
     return seen
 
 
-def test_topics_types_and_qos_are_those_of_a_gazebo_bridge_and_ros2_control(partner):
+def test_topics_types_and_qos_are_those_of_a_gazebo_bridge_and_ros2_control(client):
     with RobotProcess("--namespace", "/cell"):
-        collect(partner, {"exterior_camera/image_raw": Image, "joint_states": JointState}, 1)
-        types = dict(partner.node.get_topic_names_and_types())
+        collect(client, {"exterior_camera/image_raw": Image, "joint_states": JointState}, 1)
+        types = dict(client.node.get_topic_names_and_types())
         expected = {
             "/cell/exterior_camera/image_raw": "sensor_msgs/msg/Image",
             "/cell/exterior_camera/camera_info": "sensor_msgs/msg/CameraInfo",
@@ -57,17 +57,17 @@ def test_topics_types_and_qos_are_those_of_a_gazebo_bridge_and_ros2_control(part
         assert {topic: types.get(topic) for topic in expected} == {topic: [kind] for topic, kind in expected.items()}
         assert not any("compressed" in topic for topic in types)
         for camera in CAMERAS:
-            (info,) = partner.node.get_publishers_info_by_topic(f"/cell/{camera}_camera/image_raw")
+            (info,) = client.node.get_publishers_info_by_topic(f"/cell/{camera}_camera/image_raw")
             assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
 
 
-def test_both_cameras_have_the_same_stamps_at_30_hz_and_joints_are_published_at_100_hz(partner):
+def test_both_cameras_have_the_same_stamps_at_30_hz_and_joints_are_published_at_100_hz(client):
     with RobotProcess("--namespace", "/cell") as robot:
         topics = {f"{camera}_camera/image_raw": Image for camera in CAMERAS}
-        seen = collect(partner, topics | {"joint_states": JointState}, 20)
+        seen = collect(client, topics | {"joint_states": JointState}, 20)
         # Wait for two successive messages at the nominal rate; a busy machine may lose some.
-        partner.wait_until(lambda: 33_333_333 in np.diff(stamps_of(seen["exterior_camera/image_raw"])))
-        partner.wait_until(lambda: 10_000_000 in np.diff(stamps_of(seen["joint_states"])))
+        client.wait_until(lambda: 33_333_333 in np.diff(stamps_of(seen["exterior_camera/image_raw"])))
+        client.wait_until(lambda: 10_000_000 in np.diff(stamps_of(seen["joint_states"])))
         status, _ = robot.end(signal.SIGTERM)
     assert status == 0
     stamps = {topic: stamps_of(messages) for topic, messages in seen.items()}
@@ -82,11 +82,11 @@ def test_both_cameras_have_the_same_stamps_at_30_hz_and_joints_are_published_at_
         assert (np.diff(times) > 0).all()
 
 
-def test_the_fields_of_all_messages_are_filled(partner):
+def test_the_fields_of_all_messages_are_filled(client):
     with RobotProcess("--namespace", "/cell"):
         topics = {f"{camera}_camera/image_raw": Image for camera in CAMERAS}
         topics |= {f"{camera}_camera/camera_info": CameraInfo for camera in CAMERAS} | {"joint_states": JointState}
-        seen = collect(partner, topics, 1)
+        seen = collect(client, topics, 1)
     for camera in CAMERAS:
         image, info = seen[f"{camera}_camera/image_raw"][0], seen[f"{camera}_camera/camera_info"][0]
         assert (image.width, image.height, image.step, image.encoding) == (640, 480, 1920, "rgb8")
@@ -106,34 +106,34 @@ def test_the_fields_of_all_messages_are_filled(partner):
     assert len(joints.position) == len(joints.velocity) == len(joints.effort) == 9
 
 
-def test_with_compressed_there_are_jpeg_images_of_the_same_content(partner):
+def test_with_compressed_there_are_jpeg_images_of_the_same_content(client):
     with RobotProcess("--namespace", "/cell", "--lockstep", "--compressed"):
-        seen = collect(partner, {"wrist_camera/image_raw/compressed": CompressedImage, "wrist_camera/image_raw": Image}, 1)
+        seen = collect(client, {"wrist_camera/image_raw/compressed": CompressedImage, "wrist_camera/image_raw": Image}, 1)
     jpeg, raw = seen["wrist_camera/image_raw/compressed"][0], seen["wrist_camera/image_raw"][0]
     assert nanoseconds(jpeg.header.stamp) == nanoseconds(raw.header.stamp)
     decoded = np.asarray(PillowImage.open(io.BytesIO(jpeg.data.tobytes())), dtype=int)
     assert np.abs(decoded - np.asarray(raw.data).reshape(480, 640, 3)).mean() < 2
 
 
-def test_the_arm_follows_a_trajectory_and_matches_joints_by_name(partner):
+def test_the_arm_follows_a_trajectory_and_matches_joints_by_name(client):
     target = np.array([0.15, -0.4, 0.1, -2.2, 0.1, 1.8, 0.6])
-    publisher = partner.node.create_publisher(JointTrajectory, "arm_controller/joint_trajectory", 10)
+    publisher = client.node.create_publisher(JointTrajectory, "arm_controller/joint_trajectory", 10)
     seen: list[JointState] = []
-    partner.node.create_subscription(JointState, "joint_states", seen.append, 10)
+    client.node.create_subscription(JointState, "joint_states", seen.append, 10)
     with RobotProcess("--namespace", "/cell"):
-        partner.wait_until(lambda: publisher.get_subscription_count() and seen)
+        client.wait_until(lambda: publisher.get_subscription_count() and seen)
         point = JointTrajectoryPoint(positions=target[::-1].tolist())
         point.time_from_start.nanosec = 500_000_000
         publisher.publish(JointTrajectory(joint_names=list(reversed(JOINTS)), points=[point]))
-        partner.wait_until(lambda: np.abs(np.array(seen[-1].position[:7]) - target).max() < 2e-3)
+        client.wait_until(lambda: np.abs(np.array(seen[-1].position[:7]) - target).max() < 2e-3)
 
 
-def test_a_command_of_the_wrong_length_is_rejected_with_a_sentence(partner):
+def test_a_command_of_the_wrong_length_is_rejected_with_a_sentence(client):
     with RobotProcess("--namespace", "/cell") as robot:
-        partner.wait_until(lambda: partner.velocity_publisher.get_subscription_count() and partner.clock_times)
-        partner.command([0.1] * 6)
-        before = partner.clock_times[-1]
-        partner.wait_until(lambda: partner.clock_times[-1] > before + 200_000_000)
+        client.wait_until(lambda: client.velocity_publisher.get_subscription_count() and client.clock_times)
+        client.command([0.1] * 6)
+        before = client.clock_times[-1]
+        client.wait_until(lambda: client.clock_times[-1] > before + 200_000_000)
         status, errors = robot.end()
     assert status == 0
     assert "Expected 7 values, received 6 from arm_velocity_controller/commands" in errors
