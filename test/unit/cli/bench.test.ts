@@ -31,7 +31,7 @@ describe('pi05 bench', () => {
     expect(most).toBeGreaterThanOrEqual(p50);
   });
 
-  test('makes_a_checkpoint_of_its_own_where_none_is_named', async () => {
+  test('makes_a_checkpoint_where_none_is_named', async () => {
     const { code, stdout } = await pi05('bench', '--steps', '1', '--warmup', '0', '--requests', '1');
     expect(code).toBe(0);
     expect(stdout).toMatch(/^checkpoint {4}random, demo size\n/);

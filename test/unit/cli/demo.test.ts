@@ -34,7 +34,7 @@ describe('Progress', () => {
 });
 
 describe('reserveDomain', () => {
-  test('never_gives_one_domain_to_two_at_a_time', async () => {
+  test('never_reserves_one_domain_twice_at_a_time', async () => {
     const held = await Promise.all([0, 0, 0].map((first) => reserveDomain(() => first)));
     expect(new Set(held.map((reservation) => reservation?.domain)).size).toBe(3);
     const [first] = held;
@@ -42,7 +42,7 @@ describe('reserveDomain', () => {
     for (const reservation of held) reservation?.release();
   });
 
-  test('leaves_out_a_domain_in_which_somebody_speaks', async () => {
+  test('skips_a_domain_that_has_a_participant', async () => {
     const free = await reserveDomain(() => 0.5);
     expect(free).toBeDefined();
     free?.release();
@@ -59,7 +59,7 @@ describe('reserveDomain', () => {
 describe('Child', () => {
   const options = { cwd: '/', env: process.env };
 
-  test('gives_its_lines_its_last_words_and_its_status', async () => {
+  test('has_lines_of_stdout_last_lines_of_stderr_and_a_status', async () => {
     const lines: string[] = [];
     const script = 'echo one; echo two; for i in 1 2 3 4 5 6; do echo "word $i" >&2; done; exit 3';
     const child = new Child('a child', 'sh', ['-c', script], options, (line) => lines.push(line));
@@ -68,18 +68,18 @@ describe('Child', () => {
     expect(child.lastLines).toBe('word 2\nword 3\nword 4\nword 5\nword 6');
   });
 
-  test('is_asked_to_end_and_then_made_to', async () => {
+  test('gets_sigint_and_then_sigkill', async () => {
     const started = (script: string) =>
       new Promise<Child>((resolve) => {
         const child: Child = new Child('a child', 'sh', ['-c', script], options, () => resolve(child));
       });
-    const willing = await started('trap "exit 7" INT; echo ready; while :; do sleep 0.01; done');
-    expect(await willing.end()).toEqual({ status: 7, signal: undefined });
+    const obedient = await started('trap "exit 7" INT; echo ready; while :; do sleep 0.01; done');
+    expect(await obedient.end()).toEqual({ status: 7, signal: undefined });
     const stubborn = await started('trap "" INT; echo ready; while :; do sleep 0.01; done');
     expect(await stubborn.end(50)).toEqual({ status: undefined, signal: 'SIGKILL' });
   });
 
-  test('that_cannot_be_started_says_why', async () => {
+  test('that_cannot_be_started_reports_why', async () => {
     const child = new Child('a child', '/no/such/program', [], options);
     expect(await child.ended).toEqual({ status: undefined, signal: undefined });
     expect(child.lastLines).toContain('/no/such/program');
@@ -87,7 +87,7 @@ describe('Child', () => {
 });
 
 describe('report', () => {
-  test('has_a_line_for_everything_and_says_what_is_not_known', () => {
+  test('has_a_line_for_each_value_and_marks_unknown_ones', () => {
     const text = report({
       observations: 40,
       refused: { CAMERA_STALE: 2, IMAGE_SIZE: 1 },

@@ -12,22 +12,22 @@ jest.setTimeout(120_000);
 const checkpoint = fixture('pi05', 'tiny-openpi');
 const name = 'case_two_cameras_short_prompt';
 const golden = readCaseTensors('tiny-openpi', name);
-let folder: string;
+let temporaryDirectory: string;
 let out: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'pi05-infer-'));
-  out = join(folder, 'out.safetensors');
+  temporaryDirectory = mkdtempSync(join(tmpdir(), 'pi05-infer-'));
+  out = join(temporaryDirectory, 'out.safetensors');
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(temporaryDirectory, { recursive: true }));
 
 const inputs = ['image_0', 'image_1', 'image_mask', 'tokens', 'noise'];
 
-/** A case file of the golden inputs, with some of them changed or taken away. */
+/** A case file of the golden inputs, with some of them changed or removed. */
 function caseFile(
   change: Record<string, SafetensorsTensor | undefined> = {},
   metadata: Record<string, string> = {},
 ): string {
-  const path = join(folder, 'case.safetensors');
+  const path = join(temporaryDirectory, 'case.safetensors');
   const given = new Map(inputs.map((key) => [key, golden.get(key)!]));
   for (const [key, tensor] of Object.entries(change)) {
     if (tensor === undefined) given.delete(key);
@@ -72,7 +72,7 @@ describe('pi05 infer', () => {
     expect(floats(tensors, 'v_t_last')).toEqual(floats(tensors, 'v_t_0'));
   });
 
-  test('leaves_a_masked_slot_out_whatever_it_holds', async () => {
+  test('ignores_the_image_of_a_masked_slot', async () => {
     const mask: SafetensorsTensor = { dtype: 'I32', shape: [3], data: Int32Array.of(1, 0, 0) };
     const noisy: SafetensorsTensor = { dtype: 'U8', shape: [3, 3, 3], data: new Uint8Array(27).fill(200) };
     const results: Float32Array[] = [];
@@ -83,7 +83,7 @@ describe('pi05 infer', () => {
     expect(results[1]).toEqual(results[0]);
   });
 
-  test('adds_case_files_up_and_takes_rtc_from_flags', async () => {
+  test('combines_case_files_and_reads_rtc_from_flags', async () => {
     const lerobot = fixture('pi05', 'tiny-lerobot');
     const file = (stem: string): string => join(lerobot, `${stem}.safetensors`);
     const { code, stderr } = await pi05(
@@ -96,10 +96,10 @@ describe('pi05 infer', () => {
     expect(relativeError(floats(readSafetensors(out).tensors, 'actions'), expected)).toBeLessThanOrEqual(1e-5);
   });
 
-  test('takes_rtc_from_the_metadata', async () => {
+  test('reads_rtc_from_the_metadata', async () => {
     const lerobot = readCaseTensors('tiny-lerobot', 'case_two_cameras');
     const rtc = readCaseTensors('tiny-lerobot', 'case_two_cameras_rtc');
-    const path = join(folder, 'rtc.safetensors');
+    const path = join(temporaryDirectory, 'rtc.safetensors');
     const tensors = [...inputs.map((key) => [key, lerobot.get(key)!] as const), ['prev_chunk', rtc.get('prev_chunk')!]];
     writeSafetensors(path, tensors as [string, SafetensorsTensor][], { rtc: 'trained', rtc_delay: '4' });
     const argv = ['infer', '--checkpoint', fixture('pi05', 'tiny-lerobot'), '--case', path, '--out', out];
@@ -117,7 +117,7 @@ describe('pi05 infer', () => {
   test.each<[string, Record<string, SafetensorsTensor | undefined>, RegExp]>([
     ['without_noise', { noise: undefined }, /Expected noise F32 \[10, 32\], received none from .*case\.safetensors/],
     [
-      'without_a_picture_that_is_not_masked',
+      'without_an_image_that_is_not_masked',
       { image_1: undefined },
       /Expected image_1 U8 \[height, width, 3\], received none/,
     ],
@@ -130,7 +130,7 @@ describe('pi05 infer', () => {
     ['with_a_mask_of_two_slots', { image_mask: tensor('I32', 2) }, /Expected image_mask I32 \[3\], received I32 \[2\]/],
     ['with_no_token', { tokens: tensor('I32', 0) }, /Expected tokens I32 \[n\], received I32 \[0\]/],
     ['with_planes_instead_of_pixels', { image_0: tensor('U8', 3, 224, 224) }, /received U8 \[3, 224, 224\]/],
-    ['with_floats_for_a_picture', { image_0: tensor('F32', 8, 8, 3) }, /Expected image_0 U8/],
+    ['with_floats_for_an_image', { image_0: tensor('F32', 8, 8, 3) }, /Expected image_0 U8/],
     [
       'with_a_previous_chunk_but_no_mode',
       { prev_chunk: tensor('F32', 2, 32) },
@@ -163,16 +163,16 @@ describe('pi05 infer', () => {
   });
 
   test('refuses_a_checkpoint_that_is_not_there', async () => {
-    const argv = ['infer', '--checkpoint', join(folder, 'absent'), '--case', caseFile(), '--out', out];
+    const argv = ['infer', '--checkpoint', join(temporaryDirectory, 'absent'), '--case', caseFile(), '--out', out];
     const { code, stderr } = await pi05(...argv);
     expect(code).toBe(2);
     expect(stderr).toMatch(/^CHECKPOINT_MISSING: /);
   });
 
   test('refuses_a_case_file_that_is_not_there_or_garbage', async () => {
-    const garbage = join(folder, 'garbage');
+    const garbage = join(temporaryDirectory, 'garbage');
     writeFileSync(garbage, 'garbage that is long enough');
-    for (const path of [garbage, join(folder, 'absent')]) {
+    for (const path of [garbage, join(temporaryDirectory, 'absent')]) {
       const { code, stderr } = await infer(path);
       expect(code).toBe(2);
       expect(stderr).toMatch(/^INVALID_ARGUMENT: Expected/);

@@ -17,14 +17,14 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-async function inspect(path: string, ...flags: string[]): Promise<{ code: number | null; told: Inspection }> {
+async function inspect(path: string, ...flags: string[]): Promise<{ code: number | null; inspection: Inspection }> {
   const { code, stdout, stderr } = await pi05('inspect', path, '--json', ...flags);
   expect(stderr).toBe('');
-  return { code, told: JSON.parse(stdout) as Inspection };
+  return { code, inspection: JSON.parse(stdout) as Inspection };
 }
 
-/** What is wrong, a line each. */
-function said({ problems }: Inspection): string[] {
+/** Code and message of each problem, then its details. */
+function problemLines({ problems }: Inspection): string[] {
   return problems.flatMap(({ code, message, details }) => [`${code}: ${message}`, ...details]);
 }
 
@@ -65,25 +65,31 @@ const vector = (length: number): object => ({
 });
 
 describe('a checkpoint that is fine', () => {
-  test('is_told_with_family_dimensions_sizes_statistics_and_tokenizer', async () => {
-    const { code, told } = await inspect(LEROBOT);
-    expect([code, told.ok, told.problems]).toEqual([0, true, []]);
-    expect(told.family).toEqual({ name: 'lerobot', reason: 'tensor names begin with "model."' });
-    expect(told.model).toMatchObject({ actionDim: 32, horizon: 10, maxTokens: 48, vocab: 512, stateInPrompt: true });
-    expect(told.model.prefix).toEqual({ width: 128, layers: 3 });
-    expect(told.weights.parameters).toBeGreaterThan(1e6);
-    expect(told.weights.dtypes.F32.bytes).toBe(told.weights.bytes);
-    expect(told.statistics.map(({ state, actions }) => [state?.kind, state?.dimensions, actions?.dimensions])).toEqual([
-      ['quantile', 7, 7],
-    ]);
-    expect(told.statistics[0]?.actions?.rows.q01?.length).toBe(7);
-    expect(told.tokenizer).toMatchObject({ kind: 'BPE', vocab: 512, bos: 2 });
-    expect(Object.keys(told)).toEqual(
+  test('is_described_with_family_dimensions_sizes_statistics_and_tokenizer', async () => {
+    const { code, inspection } = await inspect(LEROBOT);
+    expect([code, inspection.ok, inspection.problems]).toEqual([0, true, []]);
+    expect(inspection.family).toEqual({ name: 'lerobot', reason: 'tensor names begin with "model."' });
+    expect(inspection.model).toMatchObject({
+      actionDim: 32,
+      horizon: 10,
+      maxTokens: 48,
+      vocab: 512,
+      stateInPrompt: true,
+    });
+    expect(inspection.model.prefix).toEqual({ width: 128, layers: 3 });
+    expect(inspection.weights.parameters).toBeGreaterThan(1e6);
+    expect(inspection.weights.dtypes.F32.bytes).toBe(inspection.weights.bytes);
+    expect(
+      inspection.statistics.map(({ state, actions }) => [state?.kind, state?.dimensions, actions?.dimensions]),
+    ).toEqual([['quantile', 7, 7]]);
+    expect(inspection.statistics[0]?.actions?.rows.q01?.length).toBe(7);
+    expect(inspection.tokenizer).toMatchObject({ kind: 'BPE', vocab: 512, bos: 2 });
+    expect(Object.keys(inspection)).toEqual(
       'directory ok family model rtc weights memory statistics tokenizer presets problems'.split(' '),
     );
   });
 
-  test('is_told_to_people_in_lines_that_a_terminal_can_show', async () => {
+  test('is_described_in_lines_of_text', async () => {
     const { code, stdout } = await pi05('inspect', LEROBOT);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Checkpoint {2}\S+tiny-lerobot\n {12}lerobot: /);
@@ -92,19 +98,19 @@ describe('a checkpoint that is fine', () => {
   });
 });
 
-describe('everything wrong is told at once', () => {
+describe('all problems are reported at once', () => {
   test('a_file_cut_short_in_one_sentence_with_both_sizes', async () => {
     copy(LEROBOT);
     const path = join(directory, 'model.safetensors');
     const { length } = readFileSync(path);
     truncateSync(path, length / 2);
-    const { code, told } = await inspect(directory);
+    const { code, inspection } = await inspect(directory);
     expect(code).toBe(2);
-    expect(said(told)).toEqual([
+    expect(problemLines(inspection)).toEqual([
       `CHECKPOINT_TENSORS: Expected a safetensors file, received ${path}: it is truncated: ${String(length / 2)} of the ` +
         `${String(length)} bytes that its header describes`,
     ]);
-    expect([told.family.name, told.ok]).toEqual(['lerobot', false]);
+    expect([inspection.family.name, inspection.ok]).toEqual(['lerobot', false]);
   });
 
   test('missing_unknown_misshapen_and_wrongly_typed_tensors_statistics_and_tokenizer', async () => {
@@ -120,9 +126,9 @@ describe('everything wrong is told at once', () => {
       data[3] = NaN;
     });
     write('tokenizer/tokenizer.json', '{"model": 3');
-    const { code, told } = await inspect(directory);
+    const { code, inspection } = await inspect(directory);
     expect(code).toBe(2);
-    expect(said(told)).toEqual([
+    expect(problemLines(inspection)).toEqual([
       expect.stringMatching(/^CHECKPOINT_TENSORS: Expected the 128 tensors .* 4 problems:$/),
       'model.action_in_proj.bias: expected shape [64], received [3]',
       'model.action_out_proj.bias: missing',
@@ -140,10 +146,10 @@ describe('everything wrong is told at once', () => {
       second: { state: { ...vector(7), q99: row(7, -1) } },
     });
     write('assets/third/norm_stats.json', '{"norm_stats": {"state": {"q01": [NaN, 1], "q99": [1, Infinity]}}}');
-    const { code, told } = await inspect(directory);
+    const { code, inspection } = await inspect(directory);
     expect(code).toBe(2);
     const from = (id: string): string => ` from ${join(directory, 'assets', id, 'norm_stats.json')}`;
-    expect(said(told)).toEqual([
+    expect(problemLines(inspection)).toEqual([
       "CHECKPOINT_STATS: Expected statistics for up to the model's 32 actions, received 33",
       'CHECKPOINT_STATS: Expected as many finite numbers in norm_stats.state.mean as in its quantiles, received 6 numbers ' +
         `and 7 of q01${from('first')}`,
@@ -165,8 +171,8 @@ describe('everything wrong is told at once', () => {
     };
     config.output_features.action.shape = [6];
     write('config.json', JSON.stringify(config));
-    const { code, told } = await inspect(directory);
-    expect([code, said(told)]).toEqual([
+    const { code, inspection } = await inspect(directory);
+    expect([code, problemLines(inspection)]).toEqual([
       2,
       [
         `CHECKPOINT_STATS: Expected statistics for the 6 numbers of the actions in ${join(directory, 'config.json')}, ` +
@@ -176,9 +182,9 @@ describe('everything wrong is told at once', () => {
   });
 
   test('no_weights_no_statistics_no_tokenizer', async () => {
-    const { code, told } = await inspect(directory);
+    const { code, inspection } = await inspect(directory);
     expect(code).toBe(2);
-    expect(told.problems.map(({ code: of }) => of)).toEqual([
+    expect(inspection.problems.map(({ code: name }) => name)).toEqual([
       'CHECKPOINT_MISSING',
       'CHECKPOINT_STATS',
       'CHECKPOINT_TOKENIZER',
@@ -203,31 +209,31 @@ describe('which presets fit', () => {
     ],
   ])('%s_fits_a_checkpoint_that_was_made_for_it_and_no_other_does', async (name, assetId, statistics, model) => {
     openpi({ [assetId]: statistics }, model as Record<string, unknown>);
-    const { code, told } = await inspect(directory);
+    const { code, inspection } = await inspect(directory);
     expect(code).toBe(0);
-    expect(told.presets.filter(({ fits }) => fits).map((preset) => preset.name)).toEqual([name]);
-    expect(told.presets.length).toBeGreaterThanOrEqual(5);
-    for (const { fits, reasons } of told.presets) expect(reasons.length > 0).toBe(!fits);
+    expect(inspection.presets.filter(({ fits }) => fits).map((preset) => preset.name)).toEqual([name]);
+    expect(inspection.presets.length).toBeGreaterThanOrEqual(5);
+    for (const { fits, reasons } of inspection.presets) expect(reasons.length > 0).toBe(!fits);
   });
 
-  test('both_of_droid_fit_a_droid_checkpoint_and_aloha_is_told_why_not', async () => {
+  test('both_of_droid_fit_a_droid_checkpoint_and_aloha_does_not_for_two_reasons', async () => {
     openpi({ droid: { state: vector(8), actions: vector(8) } });
-    const { told } = await inspect(directory);
-    expect(told.presets.filter(({ fits }) => fits).map(({ name }) => name)).toEqual([
+    const { inspection } = await inspect(directory);
+    expect(inspection.presets.filter(({ fits }) => fits).map(({ name }) => name)).toEqual([
       'demo',
       'pi05_droid',
       'pi05_droid_jointpos',
     ]);
-    const aloha = told.presets.find(({ name }) => name === 'pi05_aloha');
+    const aloha = inspection.presets.find(({ name }) => name === 'pi05_aloha');
     expect(aloha?.reasons.map(({ message }) => message)).toEqual([
       "Expected schedule.replan_steps up to the checkpoint's horizon of 10, received 25",
       `Expected statistics for asset_id trossen, received droid in ${join(directory, 'assets')} (choose one of them with asset_id)`,
     ]);
   });
 
-  test('a_lerobot_checkpoint_wants_its_own_number_of_joints_and_its_own_cameras', async () => {
-    const { told } = await inspect(LEROBOT);
-    const aloha = told.presets.find(({ name }) => name === 'pi05_aloha');
+  test('a_lerobot_checkpoint_needs_its_own_number_of_joints_and_its_own_cameras', async () => {
+    const { inspection } = await inspect(LEROBOT);
+    const aloha = inspection.presets.find(({ name }) => name === 'pi05_aloha');
     expect(aloha?.reasons.map(({ message }) => message)).toEqual([
       "Expected schedule.replan_steps up to the checkpoint's horizon of 10, received 25",
       'Expected no asset_id for a LeRobot checkpoint, received trossen',
@@ -240,19 +246,19 @@ describe('which presets fit', () => {
 
   test('a_robot_with_fewer_joints_than_the_checkpoint_was_trained_with_does_not', async () => {
     openpi({ arms: { state: vector(14), actions: vector(14) } });
-    const { told } = await inspect(directory);
-    const demo = told.presets.find(({ name }) => name === 'demo');
+    const { inspection } = await inspect(directory);
+    const demo = inspection.presets.find(({ name }) => name === 'demo');
     expect(demo?.reasons.map(({ message }) => message)).toEqual([
       'Expected 14 names in state.joints, one for each number that the checkpoint was trained with, received 8',
       'Expected 14 names in action.joints, one for each number that the checkpoint was trained with, received 8',
     ]);
   });
 
-  test("a_parameter_file_of_one's_own_is_judged_instead_of_them", async () => {
+  test('a_given_parameter_file_is_checked_instead_of_them', async () => {
     openpi({ droid: { state: vector(8), actions: vector(8) } });
     const droid = join(packageRoot, 'configs', 'pi05_droid.yaml');
     const good = await inspect(directory, '--params', droid);
-    expect([good.code, good.told.presets.map(({ path, fits }) => [path, fits])]).toEqual([0, [[droid, true]]]);
+    expect([good.code, good.inspection.presets.map(({ path, fits }) => [path, fits])]).toEqual([0, [[droid, true]]]);
     const own = join(directory, 'own.yaml');
     writeFileSync(own, readFileSync(droid, 'utf8').replace('type: float64_multi_array', 'type: array'));
     const old = await pi05('inspect', directory, '--json', '--params', own);
@@ -265,7 +271,7 @@ describe('which presets fit', () => {
     ]);
     writeFileSync(own, readFileSync(droid, 'utf8').replace('replan_steps: 8', 'replan_step: 8'));
     const bad = await inspect(directory, '--params', own);
-    expect([bad.code, bad.told.ok]).toEqual([2, true]);
-    expect(bad.told.presets[0]?.reasons.map(({ code }) => code)).toEqual(['CONFIG_TYPE', 'CONFIG_UNKNOWN_KEY']);
+    expect([bad.code, bad.inspection.ok]).toEqual([2, true]);
+    expect(bad.inspection.presets[0]?.reasons.map(({ code }) => code)).toEqual(['CONFIG_TYPE', 'CONFIG_UNKNOWN_KEY']);
   });
 });

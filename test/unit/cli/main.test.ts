@@ -7,7 +7,7 @@ import { pi05, pi05In, sources } from './pi05.js';
 
 jest.setTimeout(60_000);
 
-test('lists_the_verbs_for_an_unknown_one', async () => {
+test('lists_the_commands_for_an_unknown_one', async () => {
   const { code, stdout, stderr } = await pi05('fly');
   expect(code).toBe(2);
   expect(stdout).toBe('');
@@ -43,26 +43,26 @@ test.each(['node', 'demo', 'infer', 'make-checkpoint', 'bench'])(
 );
 
 describe('an engine that is not built', () => {
-  const [folder, argv] = [mkdtempSync(join(tmpdir(), 'pi05-unbuilt-')), ['bench']];
-  afterAll(() => rmSync(folder, { recursive: true }));
+  const [temporaryDirectory, argv] = [mkdtempSync(join(tmpdir(), 'pi05-unbuilt-')), ['bench']];
+  afterAll(() => rmSync(temporaryDirectory, { recursive: true }));
   const remedy = 'run `colcon build`, which builds it'; // neither sources nor scripts: a ROS package
-  const addon = join(folder, 'build', 'native', 'Release', 'pi05.node');
+  const addon = join(temporaryDirectory, 'build', 'native', 'Release', 'pi05.node');
   beforeAll(() => {
-    cpSync(sources, join(folder, 'dist'), { recursive: true });
-    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+    cpSync(sources, join(temporaryDirectory, 'dist'), { recursive: true });
+    writeFileSync(join(temporaryDirectory, 'package.json'), '{ "type": "module" }');
   });
 
   test('is_one_sentence_with_the_remedy', async () => {
-    const { code, stderr } = await pi05In(join(folder, 'dist'), argv);
+    const { code, stderr } = await pi05In(join(temporaryDirectory, 'dist'), argv);
     expect(code).toBe(2);
     expect(stderr).toMatch(/^ENVIRONMENT: .*\n$/);
     expect(stderr).toContain(`Expected the native engine at ${addon}, received none: ${remedy}`);
   });
 
-  test('says_why_a_file_does_not_load', async () => {
-    mkdirSync(join(folder, 'build', 'native', 'Release'), { recursive: true });
+  test('reports_why_a_file_does_not_load', async () => {
+    mkdirSync(join(temporaryDirectory, 'build', 'native', 'Release'), { recursive: true });
     writeFileSync(addon, 'not a library');
-    const { code, stderr } = await pi05In(join(folder, 'dist'), argv);
+    const { code, stderr } = await pi05In(join(temporaryDirectory, 'dist'), argv);
     expect(code).toBe(2);
     expect(stderr).toMatch(/^ENVIRONMENT: .*received one that does not load \(.*\): run `colcon build`.*\n$/);
   });

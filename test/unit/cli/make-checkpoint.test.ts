@@ -11,11 +11,11 @@ import { pi05 } from './pi05.js';
 
 jest.setTimeout(120_000);
 
-let folder: string;
+let temporaryDirectory: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'pi05-make-'));
+  temporaryDirectory = mkdtempSync(join(tmpdir(), 'pi05-make-'));
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(temporaryDirectory, { recursive: true }));
 
 function files(directory: string): Map<string, string> {
   const entries = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
@@ -35,7 +35,7 @@ describe('pi05 make-checkpoint', () => {
       ['b', '7'],
       ['c', '8'],
     ] as const) {
-      const directory = join(folder, name);
+      const directory = join(temporaryDirectory, name);
       const { code, stdout, stderr } = await pi05('make-checkpoint', directory, '--size', 'tiny', '--seed', seed);
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
       made.push(files(directory));
@@ -49,7 +49,7 @@ describe('pi05 make-checkpoint', () => {
   });
 
   test('writes_statistics_that_leave_values_as_they_are', async () => {
-    const directory = join(folder, 'statistics');
+    const directory = join(temporaryDirectory, 'statistics');
     await pi05('make-checkpoint', directory, '--size', 'tiny');
     const { norm_stats: stats } = JSON.parse(
       readFileSync(join(directory, 'assets', 'identity', 'norm_stats.json'), 'utf8'),
@@ -60,7 +60,7 @@ describe('pi05 make-checkpoint', () => {
   });
 
   test.each(['tiny', 'demo'])('writes_a_%s_checkpoint_whose_prompts_fit', async (size) => {
-    const directory = join(folder, size);
+    const directory = join(temporaryDirectory, size);
     expect((await pi05('make-checkpoint', directory, '--size', size)).code).toBe(0);
     const engine = await openEngine({ checkpoint: directory, backend: 'cpu', threads: 1 });
     await engine.close();
@@ -72,8 +72,8 @@ describe('pi05 make-checkpoint', () => {
     expect(1 + tokenizer.encode(prompt).length).toBeLessThanOrEqual(engine.info.maxTokens);
   });
 
-  test('takes_an_empty_directory_and_refuses_a_used_one', async () => {
-    const directory = join(folder, 'used');
+  test('accepts_an_empty_directory_and_refuses_a_used_one', async () => {
+    const directory = join(temporaryDirectory, 'used');
     mkdirSync(directory);
     expect((await pi05('make-checkpoint', directory, '--size', 'tiny')).code).toBe(0);
     const before = files(directory);
@@ -84,7 +84,7 @@ describe('pi05 make-checkpoint', () => {
   });
 
   test('leaves_nothing_behind_where_it_cannot_write', async () => {
-    const file = join(folder, 'file');
+    const file = join(temporaryDirectory, 'file');
     writeFileSync(file, '');
     const { code, stderr } = await pi05('make-checkpoint', join(file, 'below'), '--size', 'tiny');
     expect(code).toBe(2);
@@ -127,7 +127,7 @@ describe("Gemma's tokenizer", () => {
     expect(readFileSync(gemmaTokenizer(), 'utf8').slice(0, 200)).toContain('"version"');
   });
 
-  test('says_how_to_get_it_where_it_is_not_installed', () => {
+  test('names_the_command_that_installs_it_where_it_is_missing', () => {
     const missing = (): string => {
       throw new Error('not found');
     };
@@ -142,7 +142,7 @@ describe('the small tokenizer', () => {
   const pieces = new Map(Object.entries(model.vocab).map(([piece, id]) => [id, piece]));
   let tokenizer: Tokenizer;
   beforeAll(async () => {
-    const directory = join(folder, 'tokenizer');
+    const directory = join(temporaryDirectory, 'tokenizer');
     mkdirSync(directory);
     writeFileSync(join(directory, 'tokenizer.json'), JSON.stringify(smallTokenizer()));
     tokenizer = await Tokenizer.load(directory);
@@ -157,7 +157,7 @@ describe('the small tokenizer', () => {
     expect(tokenizer.bos).toBe(2);
   });
 
-  test('gives_words_digits_and_the_trailing_space_their_tokens', () => {
+  test('splits_into_words_digits_and_the_trailing_space', () => {
     expect(split('Task: pick up the red block, State: 127 3;\nAction: ')).toEqual([
       ...['Task:', '▁pick', '▁up', '▁the', '▁red', '▁block', ',', '▁State:'],
       ...['▁', '1', '2', '7', '▁', '3', ';', '\n', 'Action:', '▁'],
@@ -171,11 +171,14 @@ describe('the small tokenizer', () => {
     expect(split('<eos>')).toEqual(['<', 'e', 'o', 's', '>']);
   });
 
-  test.each(['/proc/x', '/proc/self/x/y'])('ends_at_once_where_no_folder_can_be_made: %s', async (directory) => {
-    const { code, stderr } = await pi05('make-checkpoint', directory, '--size', 'tiny');
-    expect([code, stderr]).toEqual([
-      2,
-      expect.stringContaining(`Expected to write into ${directory}, received ENOENT`),
-    ]);
-  });
+  test.each(['/proc/x', '/proc/self/x/y'])(
+    'ends_immediately_where_no_directory_can_be_created: %s',
+    async (directory) => {
+      const { code, stderr } = await pi05('make-checkpoint', directory, '--size', 'tiny');
+      expect([code, stderr]).toEqual([
+        2,
+        expect.stringContaining(`Expected to write into ${directory}, received ENOENT`),
+      ]);
+    },
+  );
 });

@@ -11,14 +11,14 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs the command line in a process of its own. */
+/** Runs the command line in its own process. */
 export function pi05(...argv: string[]): Promise<Outcome> {
   return pi05In(sources, argv);
 }
 
 /** The same from another copy of the compiled sources. */
-export async function pi05In(folder: string, argv: readonly string[]): Promise<Outcome> {
-  const child = spawn(process.execPath, [join(folder, 'cli', 'main.js'), ...argv], {
+export async function pi05In(directory: string, argv: readonly string[]): Promise<Outcome> {
+  const child = spawn(process.execPath, [join(directory, 'cli', 'main.js'), ...argv], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const output = { stdout: '', stderr: '' };

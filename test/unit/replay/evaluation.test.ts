@@ -8,23 +8,23 @@ const OUTPUTS = [{ name: 'arm', topic: 'arm/commands', type: 'joint_trajectory' 
 const TIMING = { inferenceMs: 1, latencyMs: 0 };
 
 /** Two position joints, 10 Hz. */
-function evaluation(changes: Partial<PolicyConfig> = {}): OpenLoopEvaluation {
+function newEvaluation(changes: Partial<PolicyConfig> = {}): OpenLoopEvaluation {
   return new OpenLoopEvaluation(robot({ outputs: OUTPUTS, ...changes }));
 }
 
 /** Rows of a and b from `stamp` on, 100 ms apart; it arrives `late` after its stamp. */
-function predict(of: OpenLoopEvaluation, stamp: bigint, rows: readonly (readonly number[])[], late = 0n): void {
+function predict(evaluation: OpenLoopEvaluation, stamp: bigint, rows: readonly (readonly number[])[], late = 0n): void {
   const values = Float64Array.from(rows.flat());
-  of.chunk({ stamp, joints: ['a', 'b'], rows: rows.length, values, period: 0.1 }, TIMING, stamp + late);
+  evaluation.chunk({ stamp, joints: ['a', 'b'], rows: rows.length, values, period: 0.1 }, TIMING, stamp + late);
 }
 
-function record(of: OpenLoopEvaluation, time: bigint, a: number, b: number): void {
-  of.action({ joints: ['a', 'b'], values: Float64Array.of(a, b), time }, time);
+function record(evaluation: OpenLoopEvaluation, time: bigint, a: number, b: number): void {
+  evaluation.action({ joints: ['a', 'b'], values: Float64Array.of(a, b), time }, time);
 }
 
 /** The bag goes on until `time`. */
-function goOn(of: OpenLoopEvaluation, time: bigint): void {
-  of.joints(joints(time), time);
+function advance(evaluation: OpenLoopEvaluation, time: bigint): void {
+  evaluation.joints(joints(time), time);
 }
 
 function summary(count: number, mae: number, rmse: number, max: number): ErrorSummary {
@@ -36,18 +36,18 @@ const NOTHING: ErrorSummary = { count: 0, mae: null, rmse: null, max: null };
 
 describe('the open-loop evaluation', () => {
   test('measures_each_joint_and_step_against_the_action_of_its_time', () => {
-    const of = evaluation();
-    record(of, T0, 1, 1);
-    predict(of, T0, [
+    const evaluation = newEvaluation();
+    record(evaluation, T0, 1, 1);
+    predict(evaluation, T0, [
       [1, 2],
       [1.5, 2],
       [2, 2.5],
     ]);
-    record(of, T0 + 100n * MS, 1, 2);
-    record(of, T0 + 200n * MS, 2.5, 2);
-    goOn(of, T0 + SECOND);
+    record(evaluation, T0 + 100n * MS, 1, 2);
+    record(evaluation, T0 + 200n * MS, 2.5, 2);
+    advance(evaluation, T0 + SECOND);
     // a: 0, 0.5, −0.5; b: 1, 0, 0.5.
-    const { joints: both, groups, compared, uncompared, chunks, actions, problem } = of.result();
+    const { joints: both, groups, compared, uncompared, chunks, actions, problem } = evaluation.result();
     expect({ compared, uncompared, chunks, actions, problem }).toEqual({
       compared: 6,
       uncompared: 0,
@@ -85,64 +85,64 @@ describe('the open-loop evaluation', () => {
     ]);
   });
 
-  test('holds_an_action_until_the_next_and_interpolates_nothing', () => {
-    const of = evaluation();
-    record(of, T0 - SECOND, 1, 0);
-    predict(of, T0, [
+  test('holds_an_action_until_the_next_without_interpolation', () => {
+    const evaluation = newEvaluation();
+    record(evaluation, T0 - SECOND, 1, 0);
+    predict(evaluation, T0, [
       [1, 0],
       [1, 0],
       [1, 0],
       [1, 0],
     ]);
-    record(of, T0 + 260n * MS, 3, 0);
-    goOn(of, T0 + SECOND);
-    expect(of.result().joints[0]?.steps.map(({ max }) => max)).toEqual([0, 0, 0, 2]);
+    record(evaluation, T0 + 260n * MS, 3, 0);
+    advance(evaluation, T0 + SECOND);
+    expect(evaluation.result().joints[0]?.steps.map(({ max }) => max)).toEqual([0, 0, 0, 2]);
   });
 
-  test('takes_the_next_action_where_it_is_nearer_and_at_most_half_a_period_later', () => {
-    const of = evaluation();
-    record(of, T0 - 60n * MS, 1, 0);
-    predict(of, T0, [
+  test('uses_the_next_action_where_it_is_nearer_and_at_most_half_a_period_later', () => {
+    const evaluation = newEvaluation();
+    record(evaluation, T0 - 60n * MS, 1, 0);
+    predict(evaluation, T0, [
       [0, 0],
       [0, 0],
       [0, 0],
     ]);
     // 50 ms after row 0 and nearer; 51 ms before row 1 would be, at 151 ms, but 51 ms is more than half a period.
-    record(of, T0 + 50n * MS, 5, 0);
-    record(of, T0 + 151n * MS, 7, 0);
-    goOn(of, T0 + SECOND);
-    expect(of.result().joints[0]?.steps.map(({ max }) => max)).toEqual([5, 5, 7]);
+    record(evaluation, T0 + 50n * MS, 5, 0);
+    record(evaluation, T0 + 151n * MS, 7, 0);
+    advance(evaluation, T0 + SECOND);
+    expect(evaluation.result().joints[0]?.steps.map(({ max }) => max)).toEqual([5, 5, 7]);
   });
 
-  test('takes_no_more_of_what_came_after_where_the_chunk_comes_late', () => {
-    const of = evaluation();
-    record(of, T0 - 200n * MS, 1, 0);
-    record(of, T0 + 60n * MS, 5, 0);
-    predict(of, T0, [[0, 0]], 500n * MS);
-    goOn(of, T0 + SECOND);
-    expect(of.result().joints[0]?.overall.max).toBe(1);
+  test('uses_the_same_action_where_the_chunk_arrives_late', () => {
+    const evaluation = newEvaluation();
+    record(evaluation, T0 - 200n * MS, 1, 0);
+    record(evaluation, T0 + 60n * MS, 5, 0);
+    predict(evaluation, T0, [[0, 0]], 500n * MS);
+    advance(evaluation, T0 + SECOND);
+    expect(evaluation.result().joints[0]?.overall.max).toBe(1);
   });
 
-  test('prefers_the_action_in_force_to_a_later_one_equally_near', () => {
-    const of = evaluation();
-    record(of, T0 - 40n * MS, 1, 0);
-    predict(of, T0, [[0, 0]]);
-    record(of, T0 + 40n * MS, 5, 0);
-    goOn(of, T0 + SECOND);
-    expect(of.result().joints[0]?.overall.max).toBe(1);
+  test('prefers_the_earlier_of_two_equally_near_actions', () => {
+    const evaluation = newEvaluation();
+    record(evaluation, T0 - 40n * MS, 1, 0);
+    predict(evaluation, T0, [[0, 0]]);
+    record(evaluation, T0 + 40n * MS, 5, 0);
+    advance(evaluation, T0 + SECOND);
+    expect(evaluation.result().joints[0]?.overall.max).toBe(1);
   });
 
   test('leaves_out_rows_before_the_first_action_and_after_the_end_of_the_bag', () => {
-    const of = evaluation();
-    predict(of, T0, [
+    const evaluation = newEvaluation();
+    predict(evaluation, T0, [
       [0, 0],
       [0, 0],
       [0, 0],
       [0, 0],
     ]);
-    record(of, T0 + 100n * MS, 2, 3);
-    goOn(of, T0 + 230n * MS);
-    const { joints: both, compared, uncompared } = of.result();
+    record(evaluation, T0 + 100n * MS, 2, 3);
+    advance(evaluation, T0 + 230n * MS);
+    const { joints: both, compared, uncompared } = evaluation.result();
     expect(both.map(({ steps }) => steps.map(({ count }) => count))).toEqual([
       [0, 1, 1],
       [0, 1, 1],
@@ -151,13 +151,13 @@ describe('the open-loop evaluation', () => {
     expect({ compared, uncompared }).toEqual({ compared: 4, uncompared: 4 });
   });
 
-  test('finds_what_was_recorded_before_a_late_chunk_arrived', () => {
-    const of = evaluation();
-    record(of, T0, 1, 1);
-    record(of, T0 + 100n * MS, 2, 2);
-    for (let ms = 200n; ms <= 900n; ms += 100n) record(of, T0 + ms * MS, 9, 9);
+  test('compares_with_actions_recorded_before_a_late_chunk_arrived', () => {
+    const evaluation = newEvaluation();
+    record(evaluation, T0, 1, 1);
+    record(evaluation, T0 + 100n * MS, 2, 2);
+    for (let ms = 200n; ms <= 900n; ms += 100n) record(evaluation, T0 + ms * MS, 9, 9);
     predict(
-      of,
+      evaluation,
       T0,
       [
         [1, 1],
@@ -165,69 +165,69 @@ describe('the open-loop evaluation', () => {
       ],
       900n * MS,
     );
-    expect(of.result().groups[0]?.overall).toEqual(summary(4, 0, 0, 0));
+    expect(evaluation.result().groups[0]?.overall).toEqual(summary(4, 0, 0, 0));
   });
 
-  test('finds_what_was_recorded_before_a_pause_of_the_recorder', () => {
-    const of = evaluation();
-    record(of, T0, 1, 1);
-    predict(of, T0, [
+  test('compares_with_actions_recorded_before_a_pause_of_the_recorder', () => {
+    const evaluation = newEvaluation();
+    record(evaluation, T0, 1, 1);
+    predict(evaluation, T0, [
       [1, 1],
       [2, 2],
     ]);
-    record(of, T0 + 100n * MS, 2, 2);
-    record(of, T0 + 110n * MS, 9, 9);
-    record(of, T0 + 100n * SECOND, 9, 9);
-    expect(of.result().groups[0]?.overall).toEqual(summary(4, 0, 0, 0));
+    record(evaluation, T0 + 100n * MS, 2, 2);
+    record(evaluation, T0 + 110n * MS, 9, 9);
+    record(evaluation, T0 + 100n * SECOND, 9, 9);
+    expect(evaluation.result().groups[0]?.overall).toEqual(summary(4, 0, 0, 0));
   });
 
   test('compares_velocities_as_velocities', () => {
     const velocity = [actionJoint('a', { kind: 'velocity' }), actionJoint('b', { kind: 'delta' })];
-    const of = evaluation({ action: { joints: velocity, bound: 'none' } });
-    record(of, T0, 0.5, 1);
-    predict(of, T0, [[0.25, 3]]);
-    goOn(of, T0 + SECOND);
-    expect(of.result().groups.map(({ group, overall }) => [group, overall.mae])).toEqual([
+    const evaluation = newEvaluation({ action: { joints: velocity, bound: 'none' } });
+    record(evaluation, T0, 0.5, 1);
+    predict(evaluation, T0, [[0.25, 3]]);
+    advance(evaluation, T0 + SECOND);
+    expect(evaluation.result().groups.map(({ group, overall }) => [group, overall.mae])).toEqual([
       ['position', 2],
       ['velocity', 0.25],
     ]);
   });
 
-  test('adds_velocities_that_go_out_as_positions_up_from_the_recorded_position_one_period_before', () => {
+  test('integrates_velocities_that_are_sent_as_positions_from_the_recorded_position_one_period_before', () => {
     const integrated = [actionJoint('a', { kind: 'velocity', integrated: true }), actionJoint('b')];
-    const of = evaluation({ action: { joints: integrated, bound: 'none' } });
-    record(of, T0 - 100n * MS, 1, 0);
-    predict(of, T0, [
+    const evaluation = newEvaluation({ action: { joints: integrated, bound: 'none' } });
+    record(evaluation, T0 - 100n * MS, 1, 0);
+    predict(evaluation, T0, [
       [2, 0],
       [-4, 0],
     ]);
     // 1 + 2 × 0.1 = 1.2, then 1.2 − 4 × 0.1 = 0.8.
-    record(of, T0, 1.2, 0);
-    record(of, T0 + 100n * MS, 1, 0);
-    goOn(of, T0 + SECOND);
-    const [a] = of.result().joints;
+    record(evaluation, T0, 1.2, 0);
+    record(evaluation, T0 + 100n * MS, 1, 0);
+    advance(evaluation, T0 + SECOND);
+    const [a] = evaluation.result().joints;
     expect(a?.quantity).toBe('position');
     expect(a?.steps).toEqual([summary(1, 0, 0, 0), summary(1, 0.2, 0.2, 0.2)]);
   });
 
-  test('keeps_grippers_apart', () => {
-    const of = evaluation({
+  test('has_a_separate_group_for_grippers', () => {
+    const evaluation = newEvaluation({
       action: { joints: [actionJoint('a'), actionJoint('b', { gripper: true })], bound: 'none' },
     });
-    record(of, T0, 0, 0.04);
-    predict(of, T0, [[1, 0]]);
-    goOn(of, T0 + SECOND);
-    expect(of.result().groups.map(({ group, joints, overall }) => [group, joints, overall.mae])).toEqual([
+    record(evaluation, T0, 0, 0.04);
+    predict(evaluation, T0, [[1, 0]]);
+    advance(evaluation, T0 + SECOND);
+    expect(evaluation.result().groups.map(({ group, joints, overall }) => [group, joints, overall.mae])).toEqual([
       ['position', ['a'], 1],
       ['gripper', ['b'], 0.04],
     ]);
   });
 
-  test('says_that_there_is_nothing_to_compare_with_and_guesses_nothing', () => {
-    const of = evaluation();
-    predict(of, T0, [[1, 1]]);
-    goOn(of, T0 + SECOND);
-    const { problem, compared, uncompared, joints: both, groups } = of.result();
+  test('reports_that_there_is_nothing_to_compare_with', () => {
+    const evaluation = newEvaluation();
+    predict(evaluation, T0, [[1, 1]]);
+    advance(evaluation, T0 + SECOND);
+    const { problem, compared, uncompared, joints: both, groups } = evaluation.result();
     expect(problem).toBe('Expected recorded actions on arm/commands, received none');
     expect({ compared, uncompared }).toEqual({ compared: 0, uncompared: 2 });
     expect(both.map(({ overall, range }) => ({ overall, range }))).toEqual([
@@ -238,39 +238,39 @@ describe('the open-loop evaluation', () => {
   });
 
   test('names_the_joint_without_recorded_actions_and_compares_the_others', () => {
-    const of = evaluation();
-    of.action({ joints: ['a'], values: Float64Array.of(1), time: T0 }, T0);
-    predict(of, T0, [[1, 1]]);
-    goOn(of, T0 + SECOND);
-    const { problem, compared } = of.result();
+    const evaluation = newEvaluation();
+    evaluation.action({ joints: ['a'], values: Float64Array.of(1), time: T0 }, T0);
+    predict(evaluation, T0, [[1, 1]]);
+    advance(evaluation, T0 + SECOND);
+    const { problem, compared } = evaluation.result();
     expect(problem).toBe(
       'Expected recorded actions on arm/commands, received none for b, which the evaluation leaves out',
     );
     expect(compared).toBe(1);
   });
 
-  test('does_not_compare_with_what_is_not_a_number', () => {
-    const of = evaluation();
-    record(of, T0, 1, NaN);
-    predict(of, T0, [[1, 1]]);
-    goOn(of, T0 + SECOND);
-    expect(of.result().joints.map(({ overall }) => overall.count)).toEqual([1, 0]);
+  test('does_not_compare_with_nan', () => {
+    const evaluation = newEvaluation();
+    record(evaluation, T0, 1, NaN);
+    predict(evaluation, T0, [[1, 1]]);
+    advance(evaluation, T0 + SECOND);
+    expect(evaluation.result().joints.map(({ overall }) => overall.count)).toEqual([1, 0]);
   });
 
-  test('drops_the_oldest_of_endless_chunks_whose_time_never_comes', () => {
-    const of = evaluation();
-    record(of, T0, 0, 0);
-    for (let k = 0; k < 1000; k++) predict(of, T0 + 1000n * SECOND, [[1, 1]], -1000n * SECOND);
-    goOn(of, T0 + 2000n * SECOND);
-    const { compared, uncompared } = of.result();
+  test('drops_the_oldest_of_too_many_pending_chunks', () => {
+    const evaluation = newEvaluation();
+    record(evaluation, T0, 0, 0);
+    for (let k = 0; k < 1000; k++) predict(evaluation, T0 + 1000n * SECOND, [[1, 1]], -1000n * SECOND);
+    advance(evaluation, T0 + 2000n * SECOND);
+    const { compared, uncompared } = evaluation.result();
     expect(compared + uncompared).toBe(2000);
     expect(compared).toBe(2 * 256);
   });
 
   test('is_plain_data', () => {
-    const of = evaluation();
-    predict(of, T0, [[1, 1]]);
-    const result = of.result();
+    const evaluation = newEvaluation();
+    predict(evaluation, T0, [[1, 1]]);
+    const result = evaluation.result();
     expect(JSON.parse(JSON.stringify(result))).toEqual(result);
   });
 });

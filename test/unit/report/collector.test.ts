@@ -16,28 +16,31 @@ function plain(pixel: readonly number[], changes: Partial<RawImage> = {}): RawIm
   return image(T0, 0, { width, height, step: width * pixel.length, data, ...changes });
 }
 
-/** A data URI's mean colour, in tens, which JPEG leaves alone. */
+/** A data URI's mean colour, in tens, which JPEG does not change. */
 async function colour(source: string | undefined): Promise<number[]> {
   const { channels } = await sharp(Buffer.from(source!.replace('data:image/jpeg;base64,', ''), 'base64')).stats();
   return channels.map(({ mean }) => Math.round(mean / 10));
 }
 
-function collector(changes: Partial<PolicyConfig> = {}): ReportCollector {
+function newCollector(changes: Partial<PolicyConfig> = {}): ReportCollector {
   return new ReportCollector(robot({ cameras: [exterior], ...changes }));
 }
 
 describe('the collector', () => {
   test('shows_what_happened_in_seconds_since_the_first_event', async () => {
-    const of = collector();
-    of.joints(joints(T0, { b: 2, other: 9, a: 1 }), T0);
-    of.action({ joints: ['a', 'b'], values: Float64Array.of(3, 4) }, T0 + 10n * MS);
+    const collector = newCollector();
+    collector.joints(joints(T0, { b: 2, other: 9, a: 1 }), T0);
+    collector.action({ joints: ['a', 'b'], values: Float64Array.of(3, 4) }, T0 + 10n * MS);
     const values = Float64Array.of(1, 2, 3, 4);
-    of.chunk({ stamp: T0 + 20n * MS, joints: ['a', 'b'], rows: 2, values, period: 0.1 }, TIMING, T0 + 70n * MS);
-    of.command({ time: T0 + 100n * MS, reason: 'step', values: Float64Array.of(1, 2) }, T0 + 100n * MS);
-    of.command({ time: T0 + 200n * MS, reason: 'hold', values: Float64Array.of(1, 2) }, T0 + 200n * MS);
-    of.refusal(new Refusal('JOINT_MISSING', 'Expected a, received b from joint_states', 'joint_states'), T0 + SECOND);
-    of.fault(new Pi05Error('TICK_LATE', 'Expected a tick', 'tick'), T0 + 2n * SECOND);
-    expect(await of.data()).toEqual({
+    collector.chunk({ stamp: T0 + 20n * MS, joints: ['a', 'b'], rows: 2, values, period: 0.1 }, TIMING, T0 + 70n * MS);
+    collector.command({ time: T0 + 100n * MS, reason: 'step', values: Float64Array.of(1, 2) }, T0 + 100n * MS);
+    collector.command({ time: T0 + 200n * MS, reason: 'hold', values: Float64Array.of(1, 2) }, T0 + 200n * MS);
+    collector.refusal(
+      new Refusal('JOINT_MISSING', 'Expected a, received b from joint_states', 'joint_states'),
+      T0 + SECOND,
+    );
+    collector.fault(new Pi05Error('TICK_LATE', 'Expected a tick', 'tick'), T0 + 2n * SECOND);
+    expect(await collector.data()).toEqual({
       start: 1000,
       duration: 2,
       cameras: [{ name: 'exterior', topic: 'exterior/image_raw', messages: 0, frames: [] }],
@@ -88,18 +91,18 @@ describe('the collector', () => {
     });
   });
 
-  test('shows_velocities_that_go_out_as_positions_from_where_the_joint_was_at_the_stamp', async () => {
+  test('integrates_velocities_that_are_sent_as_positions_from_the_measured_position_at_the_stamp', async () => {
     const integrated = [
       actionJoint('a', { kind: 'velocity', integrated: true }),
       actionJoint('b', { kind: 'velocity' }),
     ];
-    const of = collector({ action: { joints: integrated, bound: 'none' } });
+    const collector = newCollector({ action: { joints: integrated, bound: 'none' } });
     const velocity = Float64Array.of(0.5, 0.25);
-    of.joints({ ...joints(T0, { a: 1, b: 0 }), velocity }, T0);
-    of.joints({ ...joints(T0, { a: 9, b: 0 }), velocity }, T0 + 50n * MS);
+    collector.joints({ ...joints(T0, { a: 1, b: 0 }), velocity }, T0);
+    collector.joints({ ...joints(T0, { a: 9, b: 0 }), velocity }, T0 + 50n * MS);
     const values = Float64Array.of(2, 7, -4, 7);
-    of.chunk({ stamp: T0 + 20n * MS, joints: ['a', 'b'], rows: 2, values, period: 0.5 }, TIMING, T0 + 70n * MS);
-    const { chunks, joints: both } = await of.data();
+    collector.chunk({ stamp: T0 + 20n * MS, joints: ['a', 'b'], rows: 2, values, period: 0.5 }, TIMING, T0 + 70n * MS);
+    const { chunks, joints: both } = await collector.data();
     expect(chunks[0]?.values).toEqual([
       [2, 0],
       [7, 7],
@@ -111,18 +114,18 @@ describe('the collector', () => {
   });
 
   test('does_not_grow_with_the_length_of_the_bag_and_loses_no_count', async () => {
-    const of = collector();
+    const collector = newCollector();
     const rows = 50;
     const values = new Float64Array(2 * rows);
     for (let k = 0; k < 20_000; k++) {
       const now = T0 + BigInt(k) * 180n * MS;
-      of.joints(joints(now, { a: Math.sin(k), b: k }), now);
-      of.action({ joints: ['a', 'b'], values: Float64Array.of(k, 0) }, now);
-      of.refusal(new Refusal('CAMERA_STALE', `Expected ${'x'.repeat(1000)}`, 'exterior/image_raw'), now);
-      if (k % 10 === 0) of.chunk({ stamp: now, joints: ['a', 'b'], rows, values, period: 0.1 }, TIMING, now);
-      if (k % 10 === 0) of.image('exterior', image(now), now);
+      collector.joints(joints(now, { a: Math.sin(k), b: k }), now);
+      collector.action({ joints: ['a', 'b'], values: Float64Array.of(k, 0) }, now);
+      collector.refusal(new Refusal('CAMERA_STALE', `Expected ${'x'.repeat(1000)}`, 'exterior/image_raw'), now);
+      if (k % 10 === 0) collector.chunk({ stamp: now, joints: ['a', 'b'], rows, values, period: 0.1 }, TIMING, now);
+      if (k % 10 === 0) collector.image('exterior', image(now), now);
     }
-    const data = await of.data();
+    const data = await collector.data();
     expect(data.chunkCount).toBe(2000);
     expect(data.chunks.length).toBeGreaterThan(150);
     expect(data.chunks.length).toBeLessThanOrEqual(400);
@@ -140,10 +143,10 @@ describe('the collector', () => {
 
   test('draws_fewer_chunks_of_many_joints_and_steps', async () => {
     const names = Array.from({ length: 14 }, (_, index) => `j${index}`);
-    const of = collector({ action: { joints: names.map((name) => actionJoint(name)), bound: 'none' } });
+    const collector = newCollector({ action: { joints: names.map((name) => actionJoint(name)), bound: 'none' } });
     const chunk = { joints: names, rows: 50, values: new Float64Array(700), period: 0.02 };
-    for (let k = 0n; k < 1000n; k++) of.chunk({ ...chunk, stamp: T0 + k * SECOND }, TIMING, T0 + k * SECOND);
-    const { chunks } = await of.data();
+    for (let k = 0n; k < 1000n; k++) collector.chunk({ ...chunk, stamp: T0 + k * SECOND }, TIMING, T0 + k * SECOND);
+    const { chunks } = await collector.data();
     expect(chunks.length * 700).toBeLessThanOrEqual(120_000);
     expect(chunks.length).toBeGreaterThan(60);
   });
@@ -169,7 +172,7 @@ describe('a thumbnail', () => {
     expect(await colour(await thumbnail(plain([0, 0, 0], { data, step: 130 })))).toEqual([10, 10, 10]);
   });
 
-  test('is_small_whatever_the_picture_is', async () => {
+  test('is_small_for_a_large_image', async () => {
     const data = new Uint8Array(1920 * 1080 * 3);
     const source = await thumbnail(plain([0, 0, 0], { width: 1920, height: 1080, step: 5760, data }));
     const { width, height } = await sharp(Buffer.from(source!.split(',')[1]!, 'base64')).metadata();
@@ -195,8 +198,8 @@ describe('a thumbnail', () => {
     ['bytes_are_missing', plain([1, 2, 3], { data: new Uint8Array(10) })],
     ['the_encoding_is_unknown', plain([1, 2, 3], { encoding: 'bayer_rggb8' })],
     ['there_are_no_pixels', plain([1, 2, 3], { width: 0, height: 0 })],
-    ['a_file_is_no_picture', { stamp: T0, format: 'jpeg', data: Uint8Array.of(1, 2, 3) }],
-  ])('is_not_there_where_%s', async (_, message) => {
+    ['a_file_is_no_image', { stamp: T0, format: 'jpeg', data: Uint8Array.of(1, 2, 3) }],
+  ])('is_undefined_where_%s', async (_, message) => {
     expect(await thumbnail(message)).toBeUndefined();
   });
 });

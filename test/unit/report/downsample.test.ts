@@ -18,13 +18,13 @@ describe('time buckets', () => {
     expect(times.at(-1)).toBeGreaterThan(3600 - 3600 / 24);
   });
 
-  test('leave_a_gap_where_nothing_came', () => {
+  test('leave_a_gap_where_there_was_no_item', () => {
     const buckets = new TimeBuckets<number>(10, 1);
     for (const time of [0, 1, 2, 50, 51, 52]) buckets.add(time, time);
     expect(buckets.items).toEqual([0, 1, 2, 50, 51, 52]);
   });
 
-  test('keep_the_first_of_a_bucket_and_tell_in_advance_whether_an_item_starts_one', () => {
+  test('keep_the_first_of_a_bucket_and_report_in_advance_whether_an_item_starts_one', () => {
     const buckets = new TimeBuckets<string>(10, 1);
     buckets.add(0.1, 'first');
     expect([buckets.startsBucket(0.9), buckets.startsBucket(1)]).toEqual([false, true]);

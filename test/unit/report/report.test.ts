@@ -18,19 +18,23 @@ const SUMMARY: ReportSummary = { bag: 'bag.mcap', params: 'p.yaml', checkpoint: 
 async function report(
   changes: Partial<PolicyConfig> = {},
   summary: Partial<ReportSummary> = {},
-  sentence = 'Expected a picture',
+  sentence = 'Expected an image',
 ): Promise<{ text: string; data: PageData; collector: ReportCollector }> {
   const outputs = [{ name: 'arm', topic: 'arm/commands', type: 'joint_trajectory' as const, joints: ['a', 'b'] }];
   const config = robot({ cameras: [exterior], outputs, ...changes });
   const collector = new ReportCollector(config);
   const evaluation = new OpenLoopEvaluation(config);
   const values = Float64Array.of(1, 2, 1.25, Math.PI);
-  for (const of of [collector, evaluation]) {
-    of.image(config.cameras[0]!.name, image(T0), T0);
-    of.joints(joints(T0, { a: 1 / 3, b: 2 }), T0);
-    of.action({ joints: ['a', 'b'], values: Float64Array.of(0.5, 2), time: T0 }, T0);
-    of.chunk({ stamp: T0, joints: ['a', 'b'], rows: 2, values, period: 0.1 }, { inferenceMs: 12.5, latencyMs: 40 }, T0);
-    of.joints(joints(T0 + SECOND, { a: 0, b: 2 }), T0 + SECOND);
+  for (const listener of [collector, evaluation]) {
+    listener.image(config.cameras[0]!.name, image(T0), T0);
+    listener.joints(joints(T0, { a: 1 / 3, b: 2 }), T0);
+    listener.action({ joints: ['a', 'b'], values: Float64Array.of(0.5, 2), time: T0 }, T0);
+    listener.chunk(
+      { stamp: T0, joints: ['a', 'b'], rows: 2, values, period: 0.1 },
+      { inferenceMs: 12.5, latencyMs: 40 },
+      T0,
+    );
+    listener.joints(joints(T0 + SECOND, { a: 0, b: 2 }), T0 + SECOND);
   }
   collector.refusal(new Refusal('IMAGE_DATA', sentence, 'camera'), T0 + 300n * MS);
   const text = renderReport(config, await collector.data(), evaluation.result(), { ...SUMMARY, ...summary });
@@ -78,7 +82,7 @@ describe('the page', () => {
     ]);
   });
 
-  test('asks_for_nothing_from_outside', async () => {
+  test('loads_nothing_from_outside', async () => {
     const { text } = await report();
     expect(text).toContain(
       `content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"`,
@@ -86,7 +90,7 @@ describe('the page', () => {
     expect(text).not.toMatch(/https?:|\bsrc\s*=\s*["'](?!data:)|<link|@import|url\(|\bimport\b|sourceMappingURL/i);
   });
 
-  test('has_a_script_of_its_own_that_is_whole', async () => {
+  test('has_a_complete_script', async () => {
     const { text } = await report();
     const script = inlined(text);
     expect(() => new Script(script)).not.toThrow();
@@ -94,7 +98,7 @@ describe('the page', () => {
       expect(script).toContain(`function ${name}(`);
   });
 
-  test('carries_the_licence_of_the_chart_library', async () => {
+  test('contains_the_licence_of_the_chart_library', async () => {
     const { text } = await report();
     expect(text).toContain('uPlot=function()');
     expect(inlined(text)).toMatch(
@@ -102,7 +106,7 @@ describe('the page', () => {
     );
   });
 
-  test('shows_whatever_a_bag_or_a_file_says_as_text', async () => {
+  test('escapes_every_text_from_a_bag_or_a_file', async () => {
     const evil = [{ ...exterior, name: EVIL, topic: EVIL }];
     const summary = { bag: EVIL, params: EVIL, checkpoint: EVIL, damage: EVIL, notes: [EVIL] };
     const { text, data } = await report({ prompt: EVIL, cameras: evil }, summary, EVIL);
@@ -113,7 +117,7 @@ describe('the page', () => {
     expect([data.cameras[0]?.name, data.events[0]?.marks[0]?.text]).toEqual([EVIL, EVIL]);
   });
 
-  test('says_how_large_the_errors_are', async () => {
+  test('shows_how_large_the_errors_are', async () => {
     const { text } = await report();
     // a: 0.5, 0.75; b: 0, π − 2.
     expect(text).toContain('4 predicted values are compared with recorded ones; 0 have none');
@@ -127,7 +131,7 @@ describe('the page', () => {
     expect(text).toContain('a, step 1: MAE 0.75, RMSE 0.75, max 0.75, – of the range, 1 values');
   });
 
-  test('says_so_where_there_is_nothing_to_compare_with', async () => {
+  test('reports_that_there_is_nothing_to_compare_with', async () => {
     const { text } = await report({ outputs: [] });
     expect(text).toContain('4 predicted values');
     const config = robot({ cameras: [exterior] });
@@ -141,7 +145,7 @@ describe('the page', () => {
     expect((JSON.parse(embedded(empty)) as PageData).duration).toBe(0);
   });
 
-  test('names_what_was_refused_with_its_sentence', async () => {
+  test('lists_refusals_with_their_sentences', async () => {
     const { text } = await report({}, {}, 'Expected 12 bytes, received 3');
     expect(text.replaceAll(/\s+/g, ' ')).toMatch(
       /IMAGE_DATA<\/th> <td>refusal<\/td> <td class="n">1<\/td> <td class="n">0.30 s/,
@@ -161,7 +165,7 @@ describe('a histogram', () => {
     expect(histogram([])).toBeUndefined();
   });
 
-  test('puts_what_is_far_out_into_its_last_bar_and_says_so', async () => {
+  test('counts_outliers_in_its_last_bar_and_reports_them', async () => {
     const sorted = [...Array.from({ length: 999 }, (_, index) => 10 + index / 100), 5000];
     expect(bars(sorted).reduce((a, b) => a + b)).toBe(1000);
     expect(bars(sorted).filter((count) => count > 0).length).toBeGreaterThan(25);
@@ -192,7 +196,7 @@ describe('a histogram', () => {
 });
 
 describe('an axis', () => {
-  test('writes_times_as_people_do', () => {
+  test('writes_times_with_minutes_and_hours', () => {
     expect([
       formatTime(12.34, 0.1),
       formatTime(245, 1),

@@ -8,7 +8,7 @@ import { packageRoot } from '../../root.js';
 
 const PYTHON = join(packageRoot, '.pi05', 'venv', 'bin', 'python');
 
-/** Runs a script of this folder with the Python that has rosbags. @returns its standard output. */
+/** Runs a script of this directory with the Python environment that has rosbags. @returns its standard output. */
 export function python(script: string, ...args: string[]): string {
   const path = join(packageRoot, 'test', 'unit', 'replay', 'bag', script);
   return execFileSync(PYTHON, [path, ...args], { encoding: 'utf8', maxBuffer: 1 << 26 });
@@ -17,28 +17,28 @@ export function python(script: string, ...args: string[]): string {
 /** Topic, type, log time and the SHA-1 of the bytes. */
 export type Seen = [topic: string, type: string, time: string, digest: string];
 
-/** Bags of every kind, written by the rosbags package, and what it says is in each of them. */
+/** Bags of every kind, written by the rosbags package, and the messages that it reads from each of them. */
 export interface Bags {
-  readonly folder: string;
+  readonly directory: string;
   /** In the order of their times. */
   readonly expected: readonly Seen[];
-  /** The times in the order of writing, which is a little another. */
+  /** The times in the order of writing, which differs a little. */
   readonly written: readonly string[];
   path(...parts: string[]): string;
   remove(): void;
 }
 
 export function writeBags(): Bags {
-  const folder = mkdtempSync(join(tmpdir(), 'pi05-bags-'));
-  python('write_bags.py', folder);
-  const text = readFileSync(join(folder, 'expected.json'), 'utf8');
+  const directory = mkdtempSync(join(tmpdir(), 'pi05-bags-'));
+  python('write_bags.py', directory);
+  const text = readFileSync(join(directory, 'expected.json'), 'utf8');
   const { messages, written } = JSON.parse(text) as { messages: Seen[]; written: string[] };
   return {
-    folder,
+    directory,
     expected: messages,
     written,
-    path: (...parts) => join(folder, ...parts),
-    remove: () => rmSync(folder, { recursive: true }),
+    path: (...parts) => join(directory, ...parts),
+    remove: () => rmSync(directory, { recursive: true }),
   };
 }
 
@@ -46,11 +46,11 @@ export interface Read {
   readonly messages: Seen[];
   readonly damage: string | undefined;
   readonly notes: readonly string[];
-  /** What reading ended with. */
+  /** The error that ended reading. */
   readonly error?: Error;
 }
 
-/** All that a bag gives; an error while reading is returned, one while opening is thrown. */
+/** Reads a whole bag; an error while reading is returned, one while opening is thrown. */
 export async function readBag(path: string, wanted?: readonly string[]): Promise<Read> {
   const bag = await openBag(path);
   const messages: Seen[] = [];

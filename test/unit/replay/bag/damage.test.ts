@@ -23,10 +23,10 @@ const MCAP_FILES = [
 const SQLITE_FILES = ['sqlite3_none/sqlite3_none.db3', 'sqlite3_file/sqlite3_file.db3.zstd'];
 const FILES = [...MCAP_FILES, ...SQLITE_FILES];
 const CUTS = 16;
-/** For all of them on a busy machine. */
+/** Time-out for all cuts on a busy machine, ms. */
 const LIMIT = 120_000;
 
-/** What comes of a file with these bytes; anything but an error of this project fails the test. */
+/** The result of reading a file with these bytes; an error that is not of this project fails the test. */
 async function outcome(bytes: Uint8Array): Promise<Read> {
   const path = bags.path('damaged');
   writeFileSync(path, bytes);
@@ -42,22 +42,22 @@ function firstWritten(count: number): Seen[] {
 }
 
 test.each(MCAP_FILES)(
-  '%s cut anywhere gives the messages before the cut and says so',
+  '%s cut anywhere gives the messages before the cut and reports it',
   async (name) => {
-    const whole = readFileSync(bags.path(name));
-    const offsets = Array.from({ length: CUTS }, (_, cut) => Math.floor((whole.length * cut) / CUTS) + (cut % 7));
+    const bytes = readFileSync(bags.path(name));
+    const offsets = Array.from({ length: CUTS }, (_, cut) => Math.floor((bytes.length * cut) / CUTS) + (cut % 7));
     let most = 0;
-    for (const offset of [...offsets, whole.length - 40, whole.length - 9, whole.length - 1]) {
-      const { messages, damage, error } = await outcome(whole.subarray(0, offset));
+    for (const offset of [...offsets, bytes.length - 40, bytes.length - 9, bytes.length - 1]) {
+      const { messages, damage, error } = await outcome(bytes.subarray(0, offset));
       expect({ offset, messages }).toEqual({ offset, messages: firstWritten(messages.length) });
       if (error !== undefined) continue;
-      const says = damage === undefined ? 'nothing' : /the (\d+) messages that/.exec(damage)?.[1];
+      const reported = damage === undefined ? 'nothing' : /the (\d+) messages that/.exec(damage)?.[1];
       const isWhole = messages.length === bags.expected.length;
-      expect({ offset, says }).toEqual({
+      expect({ offset, reported }).toEqual({
         offset,
-        says: isWhole && damage === undefined ? 'nothing' : String(messages.length),
+        reported: isWhole && damage === undefined ? 'nothing' : String(messages.length),
       });
-      if (offset < 0.95 * whole.length) most = Math.max(most, messages.length);
+      if (offset < 0.95 * bytes.length) most = Math.max(most, messages.length);
     }
     expect(most).toBeGreaterThan(0.5 * bags.expected.length);
   },
@@ -66,10 +66,10 @@ test.each(MCAP_FILES)(
 
 const RECOVER = 'it is skipped; `sqlite3 FILE .recover | sqlite3 NEW.db3` writes what can be recovered to a new file';
 
-test.each(SQLITE_FILES)('%s cut anywhere is rejected and says how to recover it', async (name) => {
-  const whole = readFileSync(bags.path(name));
+test.each(SQLITE_FILES)('%s cut anywhere is rejected with the command that recovers it', async (name) => {
+  const bytes = readFileSync(bags.path(name));
   for (const share of [0.1, 0.5, 0.9, 0.99]) {
-    const { messages, error } = await outcome(whole.subarray(0, Math.floor(whole.length * share)));
+    const { messages, error } = await outcome(bytes.subarray(0, Math.floor(bytes.length * share)));
     expect(messages).toEqual([]);
     expect(String(error)).toBe(
       `BAG_FILE: Expected a complete SQLite database in ${bags.path('damaged')}, received a damaged one (database disk image is malformed): ${RECOVER}`,
@@ -78,26 +78,26 @@ test.each(SQLITE_FILES)('%s cut anywhere is rejected and says how to recover it'
 });
 
 test('a_damaged_database_of_a_split_bag_is_named_and_skipped', async () => {
-  const folder = bags.path('split_damaged');
-  mkdirSync(folder);
-  const whole = readFileSync(bags.path('sqlite3_none/sqlite3_none.db3'));
-  writeFileSync(join(folder, 'split_0.db3'), whole);
-  for (const name of ['split_1.db3', 'split_2.db3']) writeFileSync(join(folder, name), whole.subarray(0, 20_000));
-  const { messages, damage, error } = await readBag(folder);
+  const directory = bags.path('split_damaged');
+  mkdirSync(directory);
+  const bytes = readFileSync(bags.path('sqlite3_none/sqlite3_none.db3'));
+  writeFileSync(join(directory, 'split_0.db3'), bytes);
+  for (const name of ['split_1.db3', 'split_2.db3']) writeFileSync(join(directory, name), bytes.subarray(0, 20_000));
+  const { messages, damage, error } = await readBag(directory);
   expect(error).toBeUndefined();
   expect(messages).toEqual(bags.expected);
   const sentence = (name: string): string =>
-    `Expected a complete SQLite database in ${join(folder, name)}, received a damaged one (database disk image is malformed): ${RECOVER}`;
+    `Expected a complete SQLite database in ${join(directory, name)}, received a damaged one (database disk image is malformed): ${RECOVER}`;
   expect(damage).toBe(`${sentence('split_1.db3')}; ${sentence('split_2.db3')}`);
 });
 
 test.each(FILES)(
-  '%s with bytes turned over anywhere ends, with what was read or with an error of one sentence',
+  '%s with changed bytes anywhere ends with messages or with an error of one sentence',
   async (name) => {
-    const whole = readFileSync(bags.path(name));
+    const bytes = readFileSync(bags.path(name));
     for (let flip = 0; flip < CUTS; flip++) {
-      const damaged = Buffer.from(whole);
-      const offset = (flip * 7919 * 31) % whole.length;
+      const damaged = Buffer.from(bytes);
+      const offset = (flip * 7919 * 31) % bytes.length;
       damaged.fill(flip % 2 === 0 ? 0xff : 0x00, offset, offset + 1 + (flip % 16));
       const { messages, error } = await outcome(damaged);
       expect(messages.length).toBeLessThanOrEqual(bags.expected.length);
@@ -110,16 +110,16 @@ test.each(FILES)(
 test.each(FILES)(
   '%s with its end overwritten by zeros ends',
   async (name) => {
-    const whole = readFileSync(bags.path(name));
+    const bytes = readFileSync(bags.path(name));
     for (const share of [0.1, 0.5, 0.9, 0.999]) {
-      const damaged = Buffer.from(whole).fill(0, Math.floor(whole.length * share));
+      const damaged = Buffer.from(bytes).fill(0, Math.floor(bytes.length * share));
       await outcome(damaged);
     }
   },
   LIMIT,
 );
 
-test('a_chunk_with_a_message_before_its_time_is_noticed', async () => {
+test('a_chunk_with_a_message_before_its_time_is_rejected', async () => {
   const writer = await BagWriter.create(bags.path('early.mcap'));
   for (const time of [100n, 200n]) await writer.write('a', 'std_msgs/msg/String', time, Buffer.alloc(10));
   await writer.close();
@@ -137,7 +137,7 @@ test('a_chunk_with_a_message_before_its_time_is_noticed', async () => {
   );
 });
 
-test('a_changed_byte_in_a_chunk_is_noticed_by_its_checksum_after_the_chunks_before_it', async () => {
+test('a_changed_byte_in_a_chunk_is_found_by_its_checksum_after_the_chunks_before_it_are_read', async () => {
   const path = bags.path('checked.mcap');
   const writer = await BagWriter.create(path);
   for (let index = 0; index < 40; index++) {
@@ -155,7 +155,7 @@ test('a_changed_byte_in_a_chunk_is_noticed_by_its_checksum_after_the_chunks_befo
   );
 });
 
-test('frames_one_after_the_other_are_one_file', async () => {
+test('consecutive_zstandard_frames_are_one_file', async () => {
   const path = bags.path('two_frames.mcap.zstd');
   expect((await readBag(path)).messages).toEqual(bags.expected);
 });

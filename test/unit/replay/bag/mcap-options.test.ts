@@ -7,11 +7,11 @@ import { FileHandleWritable } from '@mcap/nodejs';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { openBag } from '../../../../src/replay/bag/bag.js';
 
-let folder: string;
+let directory: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'pi05-mcap-'));
+  directory = mkdtempSync(join(tmpdir(), 'pi05-mcap-'));
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 function logTimeOf(index: number): bigint {
   return BigInt(index % 2 === 0 ? index + 5 : index);
@@ -51,7 +51,7 @@ test.each([
   ['schemas only where they are used', { repeatSchemas: false }, false],
   ['no summary offsets', { useSummaryOffsets: false }, true],
 ])('an MCAP file with %s gives every message with its topic and type', async (name, options, isIndexed) => {
-  const path = join(folder, `${name}.mcap`);
+  const path = join(directory, `${name}.mcap`);
   const written = await writeMcap(path, options);
   const bag = await openBag(path);
   const read = new Map<bigint, string>();
@@ -65,8 +65,8 @@ test.each([
   await bag.close();
 });
 
-test('of_a_file_without_message_indexes_whose_chunk_is_damaged_what_was_found_before_is_read', async () => {
-  const path = join(folder, 'damaged.mcap');
+test('messages_before_a_damaged_chunk_are_read_from_a_file_without_message_indexes', async () => {
+  const path = join(directory, 'damaged.mcap');
   await writeMcap(path, { useMessageIndex: false });
   const bytes = readFileSync(path);
   bytes[bytes.indexOf('\0\u0001\0\u000050') + 4]! ^= 1;

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import type { BagMessage } from '../../../../src/replay/bag/bag.js';
 import { mergeByTime, type Source } from '../../../../src/replay/bag/merge-by-time.js';
 
-/** A source that writes down when it is opened and left. */
+/** A source that logs when it is opened and left. */
 function source(name: string, startTime: bigint | undefined, times: readonly bigint[], log: string[]): Source {
   return {
     startTime,

@@ -11,7 +11,7 @@ beforeAll(() => {
 }, 120_000);
 afterAll(() => bags.remove());
 
-const FOLDERS = [
+const DIRECTORIES = [
   'mcap_none',
   'mcap_file',
   'mcap_message',
@@ -33,7 +33,7 @@ const FILES = [
   'sqlite_no_index.db3',
 ];
 
-test.each([...FOLDERS, ...FILES])(
+test.each([...DIRECTORIES, ...FILES])(
   '%s gives the messages, bytes and times that rosbags gives, in their order',
   async (name) => {
     const { messages, damage, notes, error } = await readBag(bags.path(name));
@@ -43,7 +43,7 @@ test.each([...FOLDERS, ...FILES])(
 );
 
 test.each(['scan_plain.mcap', 'scan_lz4.mcap', 'scan_zstd.mcap'])(
-  '%s has no index and gives every message, and says so',
+  '%s has no index, gives every message and reports the scan',
   async (name) => {
     const { messages, damage, notes, error } = await readBag(bags.path(name));
     expect(messages).toEqual(bags.expected);
@@ -54,7 +54,7 @@ test.each(['scan_plain.mcap', 'scan_lz4.mcap', 'scan_zstd.mcap'])(
 );
 
 test.each(['mcap_none', 'scan_zstd.mcap', 'sqlite3_none', 'split_mcap'])(
-  '%s gives the topics asked for',
+  '%s gives only the wanted topics',
   async (name) => {
     const { messages } = await readBag(bags.path(name), ['prompt', 'joint_states', 'absent']);
     expect(messages).toEqual(bags.expected.filter(([topic]) => topic !== 'wrist_camera/image_raw'));
@@ -62,20 +62,23 @@ test.each(['mcap_none', 'scan_zstd.mcap', 'sqlite3_none', 'split_mcap'])(
   },
 );
 
-test.each([...FOLDERS, 'scan_plain.mcap'])('%s tells its topics, counts and times before it is read', async (name) => {
-  const bag = await openBag(bags.path(name));
-  const times = bags.expected.map(([, , time]) => BigInt(time));
-  const topics = Object.fromEntries([...bag.topics].map(([topic, { type, count }]) => [topic, { type, count }]));
-  expect(topics).toEqual({
-    'wrist_camera/image_raw': { type: 'sensor_msgs/msg/Image', count: 240 },
-    joint_states: { type: 'sensor_msgs/msg/JointState', count: 800 },
-    prompt: { type: 'std_msgs/msg/String', count: 7 },
-  });
-  expect([bag.startTime, bag.endTime]).toEqual([times[0], times.at(-1)]);
-  await bag.close();
-});
+test.each([...DIRECTORIES, 'scan_plain.mcap'])(
+  '%s has its topics, counts and times before it is read',
+  async (name) => {
+    const bag = await openBag(bags.path(name));
+    const times = bags.expected.map(([, , time]) => BigInt(time));
+    const topics = Object.fromEntries([...bag.topics].map(([topic, { type, count }]) => [topic, { type, count }]));
+    expect(topics).toEqual({
+      'wrist_camera/image_raw': { type: 'sensor_msgs/msg/Image', count: 240 },
+      joint_states: { type: 'sensor_msgs/msg/JointState', count: 800 },
+      prompt: { type: 'std_msgs/msg/String', count: 7 },
+    });
+    expect([bag.startTime, bag.endTime]).toEqual([times[0], times.at(-1)]);
+    await bag.close();
+  },
+);
 
-test('a_bag_can_be_read_twice_and_left_in_the_middle', async () => {
+test('a_bag_can_be_read_twice_and_reading_can_end_early', async () => {
   for (const name of ['mcap_storage', 'sqlite3_none', 'split_mcap']) {
     const bag = await openBag(bags.path(name));
     const all = new Set(bag.topics.keys());
@@ -91,7 +94,7 @@ test('a_bag_can_be_read_twice_and_left_in_the_middle', async () => {
   }
 });
 
-test('nothing_is_left_beside_the_bag_or_in_the_temporary_folder', async () => {
+test('nothing_is_left_next_to_the_bag_or_in_the_temporary_directory', async () => {
   const leftovers = () => readdirSync(tmpdir()).filter((name) => /^pi05-(bag-|[0-9a-f]{8}-)/.test(name));
   const before = leftovers();
   const bag = await openBag(bags.path('sqlite3_file'));
@@ -102,65 +105,65 @@ test('nothing_is_left_beside_the_bag_or_in_the_temporary_folder', async () => {
   await plain.close();
 });
 
-test('rows_that_are_still_in_a_write_ahead_log_count', async () => {
+test('rows_that_are_still_in_a_write_ahead_log_are_read', async () => {
   const { messages } = await readBag(bags.path('sqlite_wal.db3'));
   expect(messages.length).toBe(1000);
 });
 
 describe('metadata.yaml', () => {
   const copy = (name: string): string => {
-    const folder = bags.path(`${name}_copy`);
-    rmSync(folder, { recursive: true, force: true });
-    cpSync(bags.path(name), folder, { recursive: true });
-    return folder;
+    const directory = bags.path(`${name}_copy`);
+    rmSync(directory, { recursive: true, force: true });
+    cpSync(bags.path(name), directory, { recursive: true });
+    return directory;
   };
 
-  test('is_not_needed_and_its_absence_is_told', async () => {
-    const folder = copy('split_mcap');
-    rmSync(join(folder, 'metadata.yaml'));
-    const { messages, damage, notes } = await readBag(folder);
+  test('is_not_needed_and_its_absence_is_reported', async () => {
+    const directory = copy('split_mcap');
+    rmSync(join(directory, 'metadata.yaml'));
+    const { messages, damage, notes } = await readBag(directory);
     expect(messages).toEqual(bags.expected);
     expect(damage).toBeUndefined();
-    expect(notes).toEqual([`${folder} has no metadata.yaml; its 3 .mcap and .db3 files are read`]);
+    expect(notes).toEqual([`${directory} has no metadata.yaml; its 3 .mcap and .db3 files are read`]);
   });
 
   test.each([
     ['not yaml', '\t{'],
     ['of something else', 'a: 1\n'],
     ['empty', ''],
-  ])('that is %s is told and not needed', async (_, text) => {
-    const folder = copy('mcap_none');
-    writeFileSync(join(folder, 'metadata.yaml'), text);
-    const { messages, notes } = await readBag(folder);
+  ])('that is %s is reported and not needed', async (_, text) => {
+    const directory = copy('mcap_none');
+    writeFileSync(join(directory, 'metadata.yaml'), text);
+    const { messages, notes } = await readBag(directory);
     expect(messages).toEqual(bags.expected);
     expect(notes[0]).toContain('has a metadata.yaml that cannot be read');
   });
 
-  test('that_names_another_storage_or_other_files_or_counts_is_told', async () => {
-    const folder = copy('mcap_none');
+  test('that_names_another_storage_or_other_files_or_counts_is_reported', async () => {
+    const directory = copy('mcap_none');
     const metadata = (files: string, count: number) =>
       `rosbag2_bagfile_information:\n  storage_identifier: sqlite3\n  relative_file_paths: [${files}]\n  message_count: ${count}\n`;
-    writeFileSync(join(folder, 'metadata.yaml'), metadata('elsewhere/mcap_none.mcap, mcap_none.mcap', 5));
-    const counted = await readBag(folder);
+    writeFileSync(join(directory, 'metadata.yaml'), metadata('elsewhere/mcap_none.mcap, mcap_none.mcap', 5));
+    const counted = await readBag(directory);
     expect(counted.messages).toEqual(bags.expected);
     expect(counted.notes).toEqual([
-      `${join(folder, 'metadata.yaml')} lists 5 messages, the files hold ${bags.expected.length}`,
+      `${join(directory, 'metadata.yaml')} lists 5 messages, the files hold ${bags.expected.length}`,
     ]);
-    writeFileSync(join(folder, 'metadata.yaml'), metadata('gone.db3', 5));
-    const renamed = await readBag(folder);
+    writeFileSync(join(directory, 'metadata.yaml'), metadata('gone.db3', 5));
+    const renamed = await readBag(directory);
     expect(renamed.messages).toEqual(bags.expected);
     expect(renamed.notes).toEqual([
-      `${join(folder, 'metadata.yaml')} lists only missing files; mcap_none.mcap is read instead`,
+      `${join(directory, 'metadata.yaml')} lists only missing files; mcap_none.mcap is read instead`,
     ]);
   });
 
-  test('that_lists_a_file_that_is_missing_or_misses_one_is_told', async () => {
-    const folder = copy('split_mcap');
-    rmSync(join(folder, 'bag_1.mcap'));
-    cpSync(join(folder, 'bag_0.mcap'), join(folder, 'bag_9.mcap'));
-    const { messages, damage, notes } = await readBag(folder);
+  test('that_lists_a_missing_file_or_omits_one_is_reported', async () => {
+    const directory = copy('split_mcap');
+    rmSync(join(directory, 'bag_1.mcap'));
+    cpSync(join(directory, 'bag_0.mcap'), join(directory, 'bag_9.mcap'));
+    const { messages, damage, notes } = await readBag(directory);
     expect(messages.length).toBe(bags.expected.length - 400);
-    expect(damage).toBe(`Expected the files that ${join(folder, 'metadata.yaml')} lists, missing: bag_1.mcap`);
-    expect(notes).toEqual([`${join(folder, 'metadata.yaml')} does not list bag_9.mcap, which is not read`]);
+    expect(damage).toBe(`Expected the files that ${join(directory, 'metadata.yaml')} lists, missing: bag_1.mcap`);
+    expect(notes).toEqual([`${join(directory, 'metadata.yaml')} does not list bag_9.mcap, which is not read`]);
   });
 });

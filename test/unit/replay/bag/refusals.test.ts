@@ -23,7 +23,7 @@ function file(name: string, bytes: Uint8Array | string): string {
   return bags.path(name);
 }
 
-test('what_is_not_there_is_said', async () => {
+test('a_missing_bag_is_refused', async () => {
   expect(await refusal(bags.path('none'))).toBe(`BAG_FILE: Expected a bag at ${bags.path('none')}: it does not exist`);
 });
 
@@ -59,18 +59,18 @@ test('random_bytes_after_the_first_of_each_kind_are_refused', async () => {
   }
 });
 
-test('a_folder_without_a_bag_and_one_whose_files_are_gone_are_refused', async () => {
-  mkdirSync(bags.path('folder'));
-  writeFileSync(bags.path('folder', 'notes.txt'), '');
-  expect(await refusal(bags.path('folder'))).toBe(
-    `BAG_FILE: Expected metadata.yaml, .mcap or .db3 files in the directory ${bags.path('folder')}, found none`,
+test('a_directory_without_a_bag_and_one_whose_files_are_gone_are_refused', async () => {
+  mkdirSync(bags.path('directory'));
+  writeFileSync(bags.path('directory', 'notes.txt'), '');
+  expect(await refusal(bags.path('directory'))).toBe(
+    `BAG_FILE: Expected metadata.yaml, .mcap or .db3 files in the directory ${bags.path('directory')}, found none`,
   );
   writeFileSync(
-    bags.path('folder', 'metadata.yaml'),
+    bags.path('directory', 'metadata.yaml'),
     'rosbag2_bagfile_information:\n  storage_identifier: simplefile\n  relative_file_paths: [a.simple]\n',
   );
-  expect(await refusal(bags.path('folder'))).toBe(
-    `BAG_FILE: Expected the files of ${bags.path('folder', 'metadata.yaml')} in its directory: it lists a.simple (storage simplefile), and the directory has no bag file`,
+  expect(await refusal(bags.path('directory'))).toBe(
+    `BAG_FILE: Expected the files of ${bags.path('directory', 'metadata.yaml')} in its directory: it lists a.simple (storage simplefile), and the directory has no bag file`,
   );
 });
 
@@ -117,7 +117,7 @@ test('a_database_of_something_else_is_refused', async () => {
   );
 });
 
-test('another_serialisation_is_refused_and_where_it_is_one_topic_only_when_that_is_wanted', async () => {
+test('another_serialisation_is_refused_but_one_topic_of_it_only_when_it_is_wanted', async () => {
   const path = bags.path('sqlite_ros1.db3');
   expect(await refusal(path)).toBe(`BAG_FILE: Expected messages in cdr in ${path}, received ros1`);
   const mixed = bags.path('sqlite_one_json.db3');

@@ -17,11 +17,11 @@ const ARRAY = 'std_msgs/msg/Float64MultiArray';
 const START = 1_700_000_000_000_000_000n;
 const JOINTS = ['panda_joint1', 'panda_joint2', 'ä'];
 
-let folder: string;
+let directory: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'pi05-writer-'));
+  directory = mkdtempSync(join(tmpdir(), 'pi05-writer-'));
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => rmSync(directory, { recursive: true }));
 
 function point(value: number) {
   const none = new Float64Array(0);
@@ -73,7 +73,7 @@ async function write(path: string, count: number): Promise<void> {
 }
 
 test('rosbags_reads_what_was_written_by_the_definitions_in_the_bag', async () => {
-  const path = join(folder, 'written.mcap');
+  const path = join(directory, 'written.mcap');
   await write(path, 300);
   const { topics, messages } = seenByRosbags(path);
   const about = Object.entries(topics).map(([topic, { type, count, encoding, same }]) => [
@@ -98,7 +98,7 @@ test('rosbags_reads_what_was_written_by_the_definitions_in_the_bag', async () =>
 });
 
 test('what_was_written_is_read_back_by_index_with_the_same_values', async () => {
-  const path = join(folder, 'back.mcap');
+  const path = join(directory, 'back.mcap');
   await write(path, 100);
   const bag = await openBag(path);
   expect([bag.damage, bag.notes, bag.startTime]).toEqual([undefined, [], START]);
@@ -119,7 +119,7 @@ test('what_was_written_is_read_back_by_index_with_the_same_values', async () => 
 });
 
 test('it_is_a_ros2_mcap_with_messages_in_sequence', async () => {
-  const path = join(folder, 'sequence.mcap');
+  const path = join(directory, 'sequence.mcap');
   await write(path, 5);
   const handle = await open(path, 'r');
   const reader = await McapIndexedReader.Initialize({ readable: new FileHandleReadable(handle) });
@@ -131,13 +131,13 @@ test('it_is_a_ros2_mcap_with_messages_in_sequence', async () => {
 });
 
 test('the_same_messages_give_the_same_bytes', async () => {
-  await write(join(folder, 'one.mcap'), 20);
-  await write(join(folder, 'two.mcap'), 20);
-  expect(readFileSync(join(folder, 'one.mcap')).equals(readFileSync(join(folder, 'two.mcap')))).toBe(true);
+  await write(join(directory, 'one.mcap'), 20);
+  await write(join(directory, 'two.mcap'), 20);
+  expect(readFileSync(join(directory, 'one.mcap')).equals(readFileSync(join(directory, 'two.mcap')))).toBe(true);
 });
 
-test('the_file_has_its_name_only_when_it_is_whole', async () => {
-  const path = join(folder, 'late.mcap');
+test('the_file_has_its_name_only_when_it_is_complete', async () => {
+  const path = join(directory, 'late.mcap');
   writeFileSync(path, 'an earlier one');
   const writer = await BagWriter.create(path);
   await writer.write('a', 'std_msgs/msg/String', 1n, Uint8Array.of(0, 1, 0, 0, 1, 0, 0, 0, 0));
@@ -146,20 +146,20 @@ test('the_file_has_its_name_only_when_it_is_whole', async () => {
   expect((await openBag(path)).topics.get('a')?.count).toBe(1);
   const given = await BagWriter.create(path);
   given.discard();
-  expect(readdirSync(folder).filter((name) => name.startsWith('late'))).toEqual(['late.mcap']);
+  expect(readdirSync(directory).filter((name) => name.startsWith('late'))).toEqual(['late.mcap']);
   expect((await openBag(path)).topics.get('a')?.count).toBe(1);
 });
 
-test('a_place_that_cannot_be_written_is_refused', async () => {
-  const path = join(folder, 'none', 'out.mcap');
+test('a_path_that_cannot_be_written_is_refused', async () => {
+  const path = join(directory, 'none', 'out.mcap');
   await expect(BagWriter.create(path)).rejects.toThrow(`Expected to write ${path}: ENOENT`);
-  mkdirSync(join(folder, 'taken.mcap'));
-  await expect(BagWriter.create(join(folder, 'taken.mcap'))).rejects.toMatchObject({ code: 'BAG_FILE' });
-  expect(existsSync(join(folder, 'taken.mcap.new'))).toBe(false);
+  mkdirSync(join(directory, 'taken.mcap'));
+  await expect(BagWriter.create(join(directory, 'taken.mcap'))).rejects.toMatchObject({ code: 'BAG_FILE' });
+  expect(existsSync(join(directory, 'taken.mcap.new'))).toBe(false);
 });
 
 test('an_unknown_type_and_a_second_type_for_a_topic_are_refused', async () => {
-  const writer = await BagWriter.create(join(folder, 'types.mcap'));
+  const writer = await BagWriter.create(join(directory, 'types.mcap'));
   await expect(writer.write('a', 'my_msgs/msg/Own', 1n, new Uint8Array())).rejects.toThrow(
     'Expected a common message type of ROS 2, received my_msgs/Own',
   );
