@@ -92,7 +92,7 @@ def summarise(recording, duration: float, plot: pathlib.Path) -> dict:
         "tick_lateness_ms_p99": recording.number("tick_lateness_ms_p99"),
         "commands": recording.commands,
         "state": recording.diagnostics.get("state"),
-        "chart": str(plot),
+        "picture": str(plot),
     }
 
 

@@ -36,7 +36,7 @@ interface Summary {
   readonly inference_ms_p50: number | null;
   readonly inference_ms_p99: number | null;
   readonly tick_lateness_ms_p99: number | null;
-  readonly chart: string;
+  readonly picture: string;
 }
 
 /** The UDP ports of higher domains would exceed 65535. */
@@ -209,7 +209,7 @@ export function report(summary: Summary): string {
     ['chunks', number(summary.chunks)],
     ['inference', `p50 ${number(summary.inference_ms_p50, 1)} ms, p99 ${number(summary.inference_ms_p99, 1)} ms`],
     ['control-tick lateness', `p99 ${number(summary.tick_lateness_ms_p99, 1)} ms`],
-    ['chart', summary.chart],
+    ['chart', summary.picture],
   ] as const;
   return lines.map(([name, value]) => `${name.padEnd(23)}${value}\n`).join('');
 }

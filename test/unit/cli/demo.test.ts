@@ -95,7 +95,7 @@ describe('report', () => {
       inference_ms_p50: 61.26,
       inference_ms_p99: null,
       tick_lateness_ms_p99: 0.31,
-      chart: '/somewhere/demo.png',
+      picture: '/somewhere/demo.png',
     });
     expect(text.split('\n').map((line) => line.replace(/ {2,}/, '|'))).toEqual([
       'observations built|40',
