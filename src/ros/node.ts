@@ -6,7 +6,8 @@ import { withResolvedTopics } from '../messages/topics.js';
 import { loadPolicy } from '../pipeline/load.js';
 import { SimulatedTicker, type Ticker } from '../pipeline/ticker.js';
 import { tickPeriod } from '../time.js';
-import { Diagnostics, type Report } from './diagnostics.js';
+import type { NodeReport } from './diagnostic-status.js';
+import { Diagnostics } from './diagnostics.js';
 import { FaultMonitor } from './fault-monitor.js';
 import { createLifecycleNode, runTransition, type Transitions } from './lifecycle-node.js';
 import { Log } from './log.js';
@@ -194,7 +195,7 @@ export class PolicyNode implements Transitions {
     return ticker;
   }
 
-  #report(): Report {
+  #report(): NodeReport {
     const runtime = this.#runtime;
     return {
       present: this.#monitor.check(runtime?.active === true ? runtime.resolved : undefined),

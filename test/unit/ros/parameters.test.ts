@@ -1,9 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 
+import { PARAMETER_TYPE } from '../../../src/ros/rcl.js';
 import { rejectChange, overridesFor, plainValues } from '../../../src/ros/parameters.js';
 
+const { not_set, bool, integer, double, string, string_array } = PARAMETER_TYPE;
+
 /** The override of the string parameter `x` for one node name or pattern. */
-const entry = (name: string, value: unknown) => ({ name, parameters: [{ name: 'x', type: 4, value }] });
+const entry = (name: string, value: unknown) => ({ name, parameters: [{ name: 'x', type: string, value }] });
 
 describe('overridesFor', () => {
   test.each([
@@ -35,13 +38,13 @@ test('a_parameter_of_the_command_line_wins_over_a_file_that_names_the_node', () 
 });
 
 test.each([
-  ['fast', 4, 'fast'],
-  ['30', 2, 30n],
-  ['true', 1, true],
-  ['"15.0"', 4, '15.0'],
-  ['20.0', 3, 15],
+  ['fast', string, 'fast'],
+  ['30', integer, 30n],
+  ['true', bool, true],
+  ['"15.0"', string, '15.0'],
+  ['20.0', double, 15],
 ])('%s_on_the_command_line_wins_over_a_double_in_a_file', (text, type, value) => {
-  const entries = [{ name: '/**', parameters: [{ name: 'rate', type: 3, value: 15 }] }];
+  const entries = [{ name: '/**', parameters: [{ name: 'rate', type: double, value: 15 }] }];
   expect(overridesFor('/policy_node', entries, ['-p', `rate:=${text}`]).get('rate')).toEqual({
     name: 'rate',
     type,
@@ -52,9 +55,9 @@ test.each([
 describe('plainValues', () => {
   test('integers_become_bigints_and_doubles_stay', () => {
     const values = plainValues([
-      { name: 'seed', type: 2, value: 7 },
-      { name: 'rate', type: 3, value: 15 },
-      { name: 'names', type: 9, value: ['a'] },
+      { name: 'seed', type: integer, value: 7 },
+      { name: 'rate', type: double, value: 15 },
+      { name: 'names', type: string_array, value: ['a'] },
     ]);
     expect([...values]).toEqual([
       ['seed', 7n],
@@ -64,20 +67,20 @@ describe('plainValues', () => {
   });
 
   test('an_integer_too_large_for_a_double_is_rejected', () => {
-    expect(() => plainValues([{ name: 'seed', type: 2, value: 2 ** 53 }])).toThrow(
+    expect(() => plainValues([{ name: 'seed', type: integer, value: 2 ** 53 }])).toThrow(
       expect.objectContaining({ code: 'CONFIG_RANGE', message: expect.stringContaining('seed') }),
     );
   });
 
   test('an_empty_list_has_no_type_and_counts_as_not_given', () => {
-    expect(plainValues([{ name: 'names', type: 0, value: undefined }]).size).toBe(0);
+    expect(plainValues([{ name: 'names', type: not_set, value: undefined }]).size).toBe(0);
   });
 });
 
 describe('rejectChange', () => {
   const parameters = new Map([
-    ['prompt', { name: 'prompt', type: 4, value: 'wave' }],
-    ['seed', { name: 'seed', type: 2, value: 1n }],
+    ['prompt', { name: 'prompt', type: string, value: 'wave' }],
+    ['seed', { name: 'seed', type: integer, value: 1n }],
   ]);
   const node = {
     hasParameter: (name: string) => parameters.has(name),
@@ -86,14 +89,14 @@ describe('rejectChange', () => {
   };
 
   test('a_new_string_for_the_prompt_is_allowed', () => {
-    expect(rejectChange(node, { name: 'prompt', type: 4, value: 'x' })).toBeUndefined();
+    expect(rejectChange(node, { name: 'prompt', type: string, value: 'x' })).toBeUndefined();
   });
 
   test.each([
-    ['prompt', 2, 5n, 'Expected a string for prompt, received an integer'],
-    ['prompt', 0, undefined, 'Expected a string for prompt, received its deletion'],
-    ['seed', 2, 5n, 'Expected no change of seed, which is read-only: set it in the parameter file'],
-    ['promt', 4, 'x', 'Expected a parameter of this node, received promt'],
+    ['prompt', integer, 5n, 'Expected a string for prompt, received an integer'],
+    ['prompt', not_set, undefined, 'Expected a string for prompt, received its deletion'],
+    ['seed', integer, 5n, 'Expected no change of seed, which is read-only: set it in the parameter file'],
+    ['promt', string, 'x', 'Expected a parameter of this node, received promt'],
   ])('a_change_of_%s_to_type_%d_is_rejected_with_the_reason', (name, type, value, reason) => {
     expect(rejectChange(node, { name, type, value })).toBe(reason);
   });

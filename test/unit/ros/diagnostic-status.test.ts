@@ -1,11 +1,18 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { Pi05Error, Refusal } from '../../../src/errors.js';
-import { RecentEvents, LEVEL, type Recent, mergeRecent, type Report, statuses } from '../../../src/ros/diagnostics.js';
+import {
+  RecentEvents,
+  LEVEL,
+  type Recent,
+  mergeRecent,
+  type NodeReport,
+  statuses,
+} from '../../../src/ros/diagnostic-status.js';
 
 const none = { p50: undefined, p95: undefined, p99: undefined };
 const refusal = new Refusal('IMAGE_SIZE', 'Expected more from /camera', '/camera');
-const REPORT: Report = {
+const REPORT: NodeReport = {
   state: 'active',
   failure: undefined,
   checkpoint: '/checkpoint',

@@ -1,0 +1,164 @@
+import type { Pi05Error, Refusal, FaultCode } from '../errors.js';
+import type { PipelineStatistics } from '../pipeline/statistics.js';
+import type { Percentiles } from '../statistics.js';
+
+/** The levels of `diagnostic_msgs/msg/DiagnosticStatus`. */
+export const LEVEL = { ok: 0, warn: 1, error: 2 } as const;
+export type Level = (typeof LEVEL)[keyof typeof LEVEL];
+
+/** `error`: the fault makes the robot hold or stop. */
+const FAULT_LEVEL: Readonly<Record<FaultCode, Level>> = {
+  ENGINE_FAILED: LEVEL.error,
+  ENGINE_LATE: LEVEL.warn,
+  DEVICE_LOST: LEVEL.error,
+  CHUNK_NOT_FINITE: LEVEL.error,
+  COMMAND_JUMP: LEVEL.error,
+  COMMAND_STARVED: LEVEL.warn,
+  TICK_LATE: LEVEL.warn,
+  CLOCK_STILL: LEVEL.warn,
+  OUTPUT_SHARED: LEVEL.warn,
+  NODE_DUPLICATE: LEVEL.warn,
+  TOPIC_TYPE: LEVEL.warn,
+};
+/** The status that reports a fault; `control` reports all others. */
+const STATUS_OF: Readonly<Partial<Record<string, 'engine' | 'inputs'>>> = {
+  ENGINE_FAILED: 'engine',
+  ENGINE_LATE: 'engine',
+  DEVICE_LOST: 'engine',
+  CHUNK_NOT_FINITE: 'engine',
+  TOPIC_TYPE: 'inputs',
+};
+
+/** The state of the node and its counters since activation. */
+export interface NodeReport {
+  /** Lifecycle state, or `loading`. */
+  readonly state: string;
+  /** Why the checkpoint could not be loaded, `CODE: sentence`. */
+  readonly failure: string | undefined;
+  readonly checkpoint: string;
+  readonly backend: string;
+  /** Undefined while no checkpoint is loaded. */
+  readonly statistics: PipelineStatistics | undefined;
+  /** Faults outside the pipeline that hold now: the clock and the ROS graph. */
+  readonly present: readonly Pi05Error<FaultCode>[];
+}
+
+/** The newest refusal and the faults of the last one to two seconds. */
+export interface Recent {
+  readonly refusal: Refusal | undefined;
+  readonly faults: readonly Pi05Error<FaultCode>[];
+}
+
+export interface KeyValue {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** `diagnostic_msgs/msg/DiagnosticStatus`. */
+export interface DiagnosticStatus {
+  readonly level: Level;
+  readonly name: string;
+  readonly message: string;
+  readonly hardware_id: string;
+  readonly values: readonly KeyValue[];
+}
+
+/**
+ * One status each for the node, its inputs, the engine and the control loop; only that of the node while no checkpoint is
+ * loaded. Levels and messages come from `recent` and from the faults that hold now, values from the counters.
+ * @param name the node's fully qualified name.
+ */
+export function statuses(name: string, report: NodeReport, recent: Recent): DiagnosticStatus[] {
+  const { state, failure, checkpoint, backend, statistics } = report;
+  const status = (component: string, level: Level, message: string, values: KeyValue[]): DiagnosticStatus => ({
+    level,
+    name: `${name}: ${component}`,
+    message,
+    hardware_id: '',
+    values,
+  });
+  const node = status('node', failure === undefined ? LEVEL.ok : LEVEL.error, failure ?? state, [
+    value('state', state),
+    value('checkpoint', checkpoint),
+    value('backend', backend),
+  ]);
+  if (statistics === undefined) return [node];
+
+  const faults = [...report.present, ...recent.faults];
+  const belongs = (code: string, component: string): boolean => (STATUS_OF[code] ?? 'control') === component;
+  const worstFault = (component: string): [Level, string] =>
+    worst(faults.filter(({ code }) => belongs(code, component)));
+  const counts = (component: string): KeyValue[] => [
+    ...Object.entries(statistics.faults)
+      .filter(([code]) => belongs(code, component))
+      .map(([code, count]) => value(`fault.${code}`, count)),
+    ...report.present
+      .filter(({ code }) => belongs(code, component))
+      .map(({ code, message }) => value(`present.${code}`, message)),
+  ];
+
+  const last = statistics.lastRefusal;
+  const [inputsLevel, inputsSentence] = worstFault('inputs');
+  const inputsMessage: [Level, string] =
+    recent.refusal !== undefined
+      ? [LEVEL.warn, recent.refusal.toString()]
+      : [inputsLevel, inputsLevel === LEVEL.ok ? 'no refusal' : inputsSentence];
+  const inputs = status('inputs', ...inputsMessage, [
+    value('observations', statistics.observations),
+    ...Object.entries(statistics.refusals).map(([code, count]) => value(`refused.${code}`, count)),
+    ...(last === undefined
+      ? []
+      : [
+          value('last_refusal.code', last.code),
+          value('last_refusal.topic', last.source ?? ''),
+          value('last_refusal.message', last.message),
+        ]),
+    ...counts('inputs'),
+  ]);
+  const engine = status('engine', ...worstFault('engine'), [
+    value('chunks', statistics.chunks),
+    value('chunks_outdated', statistics.outdated),
+    ...percentiles('inference_ms', statistics.inferenceMs),
+    ...percentiles('latency_ms', statistics.latencyMs),
+    ...counts('engine'),
+  ]);
+  const control = status('control', ...worstFault('control'), [
+    ...Object.entries(statistics.commands).map(([reason, count]) => value(`commands.${reason}`, count)),
+    ...percentiles('tick_lateness_ms', statistics.tickLatenessMs),
+    ...counts('control'),
+  ]);
+  return [node, inputs, engine, control];
+}
+
+/** The highest level and the newest fault of that level. */
+function worst(faults: readonly Pi05Error<FaultCode>[]): [Level, string] {
+  let result: [Level, string] = [LEVEL.ok, 'no fault'];
+  for (const fault of faults) {
+    const level = FAULT_LEVEL[fault.code];
+    if (level >= result[0]) result = [level, fault.toString()];
+  }
+  return result;
+}
+
+function value(key: string, content: string | number): KeyValue {
+  return { key, value: String(content) };
+}
+
+function percentiles(key: string, { p50, p99 }: Percentiles): KeyValue[] {
+  if (p50 === undefined || p99 === undefined) return [];
+  return [value(`${key}_p50`, p50.toFixed(3)), value(`${key}_p99`, p99.toFixed(3))];
+}
+
+/** The newest refusal and the faults of one second, each fault once. */
+export class RecentEvents {
+  refusal: Refusal | undefined;
+  readonly faults = new Map<FaultCode, Pi05Error<FaultCode>>();
+}
+
+/** The events of two seconds: a condition that is reported once per second stays visible until it has ended. */
+export function mergeRecent(previous: RecentEvents, current: RecentEvents): Recent {
+  return {
+    refusal: current.refusal ?? previous.refusal,
+    faults: [...new Map([...previous.faults, ...current.faults]).values()],
+  };
+}
