@@ -89,7 +89,7 @@ function writeRos2Stub() {
   const stub = join(venv, 'bin', 'ros2');
   writeFileSync(
     stub,
-    '#!/bin/sh\necho "The ROS 2 that setup installed has no command line tools. The ros2 command needs an installed ROS 2 (docs.ros.org). Without one, set parameters with bin/pi05 node -p NAME:=VALUE." >&2\nexit 1\n',
+    '#!/bin/sh\necho "The ROS 2 that setup installed has no command line tools. The ros2 command needs an installed ROS 2 (docs.ros.org). Without one, set parameters with bin/pi05 node --ros-args -p NAME:=VALUE." >&2\nexit 1\n',
     {
       mode: 0o755,
     },

@@ -6,7 +6,7 @@ import { oneOf, parse, required, usage } from './arguments.js';
 import { gemmaTokenizer } from './gemma-tokenizer.js';
 import { smallTokenizer } from './small-tokenizer.js';
 
-const HELP = `Usage: pi05 make-checkpoint DIR --size tiny|demo|full [--seed S]
+const HELP = `Usage: pi05 make-checkpoint DIR --size tiny|demo|full [--seed S] [--tokenizer FILE]
 
 Writes a checkpoint with random weights into a new or empty directory: weights, dimensions, a
 tokenizer, and statistics that do not change values (q01 -1, q99 1). The same size and seed give
