@@ -28,9 +28,9 @@ export class ChunkFan {
     return this.#chunks.map(([first]) => first!);
   }
 
-  /** The values that are shown at the plot's current zoom. */
-  visibleValues(plot: UPlot): number[] {
-    return this.#visible(plot).flatMap((points) => points.map(([, value]) => value));
+  /** The values of the chunks that overlap the interval, s. */
+  valuesBetween(from: number, to: number): number[] {
+    return this.#between(from, to).flatMap((points) => points.map(([, value]) => value));
   }
 
   showsDots(plot: UPlot): boolean {
@@ -51,7 +51,11 @@ export class ChunkFan {
 
   #visible({ scales }: UPlot): (readonly Point[])[] {
     const { min = 0, max = 0 } = scales.x!;
-    return this.#chunks.filter((points) => points[0]![0] <= max && points.at(-1)![0] >= min);
+    return this.#between(min, max);
+  }
+
+  #between(from: number, to: number): (readonly Point[])[] {
+    return this.#chunks.filter((points) => points[0]![0] <= to && points.at(-1)![0] >= from);
   }
 }
 

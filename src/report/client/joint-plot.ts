@@ -43,8 +43,8 @@ export function addJointPlot(
   const plot = timeAxis.plot(box, PLOT_HEIGHT, {
     series,
     tables: [fan.starts, joint.measured, joint.recorded].map(toTable),
-    yRange: (self, least: number | null, most: number | null) => {
-      const values = fan.visibleValues(self);
+    yRange: ([from, to], least, most) => {
+      const values = fan.valuesBetween(from, to);
       const low = values.reduce((a, b) => Math.min(a, b), least ?? Infinity);
       const high = values.reduce((a, b) => Math.max(a, b), most ?? -Infinity);
       return low <= high ? uPlot.rangeNum(low, high, 0.05, false) : [0, 1];

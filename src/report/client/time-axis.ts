@@ -16,7 +16,8 @@ interface TimePlotOptions {
   readonly series?: UPlot.Series[];
   /** Times and values: one table for each of `series`. */
   readonly tables?: UPlot.AlignedData[];
-  readonly yRange?: UPlot.Range.Function;
+  /** The y range for the shown interval, s, and the extremes of the values of `tables` in it. */
+  readonly yRange?: (shown: readonly [number, number], least: number | null, most: number | null) => UPlot.Range.MinMax;
   /** Whether times are written below the plot area. */
   readonly hasLabels?: boolean;
   readonly legend?: UPlot.Legend;
@@ -37,14 +38,19 @@ export class TimeAxis {
   plot(parent: HTMLElement, height: number, options: TimePlotOptions): UPlot {
     const { series = [], tables = [], yRange, hasLabels = false, legend, hooks } = options;
     const labelsHeight = hasLabels ? X_LABELS_HEIGHT : 0;
-    const range = (_: UPlot, min: number, max: number): [number, number] => this.#clamp(min, max);
+    // uPlot chooses the x range before the y ranges, but `scales.x` has the previous one until all are chosen.
+    let shown: [number, number] = [0, this.#duration];
+    const range = (_: UPlot, min: number, max: number): [number, number] => (shown = this.#clamp(min, max));
     const plot = createPlot(
       parent,
       {
         height: height + labelsHeight,
         padding: [0, RIGHT_PADDING, 0, yRange === undefined ? Y_LABELS_WIDTH : 0],
         series: [{ label: 'time', value: (_, time) => (time === null ? '' : formatTime(time, 0.01)) }, ...series],
-        scales: { x: { time: true, range }, ...(yRange === undefined ? {} : { y: { range: yRange } }) },
+        scales: {
+          x: { time: true, range },
+          ...(yRange === undefined ? {} : { y: { range: (_, least, most) => yRange(shown, least, most) } }),
+        },
         // Times are not dates: without this the labels would be round in the local time zone.
         tzDate: (time) => uPlot.tzDate(new Date(time * 1e3), 'Etc/UTC'),
         axes: [
