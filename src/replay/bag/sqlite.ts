@@ -28,6 +28,8 @@ export async function openSqlite(path: string, name: string): Promise<BagFile> {
   } catch (error) {
     if (database?.isOpen === true) database.close();
     if (error instanceof Pi05Error) throw error;
+    // An error of the file system, such as a full disk for temporary files, says nothing about the file.
+    if ('syscall' in (error as Error)) throw error;
     const { message } = error as Error;
     if (!/^no such (table|column)/.test(message)) return new DamagedFile(name, message);
     throw new Pi05Error('BAG_FILE', `Expected the tables of a ROS 2 bag in ${name}, received none: ${message}`, name);

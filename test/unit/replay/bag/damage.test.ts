@@ -91,6 +91,15 @@ test('a_damaged_database_of_a_split_bag_is_named_and_skipped', async () => {
   expect(damage).toBe(`${sentence('split_1.db3')}; ${sentence('split_2.db3')}`);
 });
 
+test('a_write_ahead_log_that_cannot_be_copied_is_rejected_and_does_not_make_the_database_damaged', async () => {
+  const directory = bags.path('split_log');
+  mkdirSync(directory);
+  const bytes = readFileSync(bags.path('sqlite3_none/sqlite3_none.db3'));
+  for (const name of ['split_0.db3', 'split_1.db3']) writeFileSync(join(directory, name), bytes);
+  mkdirSync(join(directory, 'split_1.db3-wal'));
+  await expect(readBag(directory)).rejects.toThrow(/^Expected a bag at [^\n]*EISDIR/);
+});
+
 test.each(FILES)(
   '%s with changed bytes anywhere ends with messages or with an error of one sentence',
   async (name) => {
