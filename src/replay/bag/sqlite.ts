@@ -141,7 +141,7 @@ class DamagedFile implements BagFile {
 
   constructor(name: string, reason: string) {
     this.damage =
-      `Expected a complete SQLite database in ${name}, received a damaged one (${reason}): it is skipped; ` +
+      `Expected a complete SQLite database in ${name}, received a damaged one (${reason}): none of its messages is read; ` +
       '`sqlite3 FILE .recover | sqlite3 NEW.db3` writes what can be recovered to a new file';
   }
 

@@ -64,7 +64,8 @@ test.each(MCAP_FILES)(
   LIMIT,
 );
 
-const RECOVER = 'it is skipped; `sqlite3 FILE .recover | sqlite3 NEW.db3` writes what can be recovered to a new file';
+const RECOVER =
+  'none of its messages is read; `sqlite3 FILE .recover | sqlite3 NEW.db3` writes what can be recovered to a new file';
 
 test.each(SQLITE_FILES)('%s cut anywhere is rejected with the command that recovers it', async (name) => {
   const bytes = readFileSync(bags.path(name));
