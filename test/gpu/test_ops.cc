@@ -350,6 +350,29 @@ TEST(start_and_euler_steps_follow_the_cpu_with_guidance_and_frozen_rows) {
   harness.compare("euler_step, x", x);
 }
 
+TEST(embed_is_the_scaled_row_of_the_table) {
+  const std::vector<int32_t> tokens = {0, 299, 7, 7, 150, 1, 298, 42, 0, 13};
+  const pi05::DeviceMemory device_tokens(static_cast<int64_t>(tokens.size() * sizeof(int32_t)));
+  CHECK(cudaMemcpy(device_tokens.as<void>(), tokens.data(), tokens.size() * sizeof(int32_t), cudaMemcpyHostToDevice) ==
+        cudaSuccess);
+  for (const DType type : kTypes) {
+    Harness harness(type);
+    const Both table = harness.activations(300, 64), out = harness.f32(static_cast<int64_t>(tokens.size()), 64);
+    std::vector<float> expected;
+    for (const int32_t token : tokens) {
+      const float* const from = static_cast<const float*>(table.cpu.data) + token * table.cpu.stride;
+      for (int64_t column = 0; column < table.cpu.cols; column++) expected.push_back(from[column] * 8.0f);
+    }
+    harness.cpu->upload(out.cpu, expected.data());
+    harness.on_gpu([&] {
+      CHECK(pi05::kernels::embed(device_tokens.as<int32_t>(), tensor(table.gpu), 8.0f, out.gpu, nullptr) ==
+            cudaSuccess);
+      CHECK(cudaDeviceSynchronize() == cudaSuccess);
+    });
+    harness.compare("embed", out, kF32);
+  }
+}
+
 TEST(copy_and_silu_follow_the_cpu) {
   for (const DType type : kTypes) {
     Harness harness(type);
