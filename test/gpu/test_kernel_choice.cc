@@ -32,7 +32,7 @@ struct Expected {
 // Checks the counts of the kernels that this GPU should have run.
 void check_kernels(const LaunchLog& log, const Expected& expected) {
   const pi05::kernels::Gpu& gpu = pi05::kernels::gpu();
-  const bool sm90 = gpu.is_hopper(), full_gpu = sm90 && gpu.multiprocessors >= 132;
+  const bool sm90 = gpu.is_sm90(), full_gpu = sm90 && gpu.multiprocessors >= 132;
   std::printf("  %d multiprocessors of compute capability %d.%d: %s\n", gpu.multiprocessors, gpu.major, gpu.minor,
               log.names().c_str());
   const bool persistent = log.count("expert_flow") > 0;

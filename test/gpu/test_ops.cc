@@ -61,7 +61,7 @@ TEST(gated_linear_with_interleaved_weights_follows_the_cpu) {
       harness.gpu->copy(sentinel.gpu, last);
       const Tensor both{gate_up.gpu.data, gate_up.gpu.dtype, n, gate_up.gpu.stride};
       harness.on_gpu([&] { harness.gpu->gated_linear(x.gpu, both, both, extended.gpu.rows_from(0, m)); });
-      if (type == DType::BF16 && pi05::kernels::gpu().is_hopper()) CHECK(harness.ran == "geglu_gemm");
+      if (type == DType::BF16 && pi05::kernels::gpu().is_sm90()) CHECK(harness.ran == "geglu_gemm");
       harness.compare("gated_linear, interleaved" + sizes(m, k, n), {out, extended.gpu.rows_from(0, m)},
                       2 * harness.tolerance(harness.type));
       harness.compare("the row after is untouched", {sentinel.cpu, last}, 0);
@@ -200,7 +200,7 @@ TEST(norms_that_add_split_k_partials_follow_the_cpu) {
 TEST(siglip_gemm_follows_the_cpu_in_all_variants) {
   namespace kernels = pi05::kernels;
   const pi05::Stream stream;
-  const bool sm90 = kernels::gpu().is_hopper(), full_gpu = sm90 && kernels::gpu().multiprocessors >= 132;
+  const bool sm90 = kernels::gpu().is_sm90(), full_gpu = sm90 && kernels::gpu().multiprocessors >= 132;
   const auto check_ok = [](cudaError_t result) { CHECK(result == cudaSuccess); };
   const int64_t in_one[][3] = {{256, 192, 3456}, {512, 192, 3456}, {768, 192, 3456}, {256, 192, 4304},
                                {512, 192, 4304}, {768, 192, 4304}, {512, 1152, 72},  {1, 64, 160},
@@ -306,7 +306,7 @@ TEST(attention_follows_the_cpu_at_all_head_sizes) {
       on_both(harness, [&](auto& ops, auto operand) {
         ops.attention(operand(q), operand(k), operand(v), c.shape, operand(out));
       });
-      const bool sm90 = pi05::kernels::gpu().is_hopper() && pi05::kernels::gpu().multiprocessors >= 132 &&
+      const bool sm90 = pi05::kernels::gpu().is_sm90() && pi05::kernels::gpu().multiprocessors >= 132 &&
                         pi05::kernels::attention_sm90_supported(k.gpu, c.shape);
       CHECK(harness.ran == (type == DType::F32 ? "attention_f32" : sm90 ? "attention_sm90" : "attention"));
       harness.compare("attention of " + std::to_string(b) + " x " + std::to_string(c.queries) + " on " +

@@ -8,7 +8,7 @@
 
 // The kernel that has to run: the one for compute capability 9.0 supports only columns in multiples of 64.
 const char* expected_kernel(int64_t columns) {
-  return pi05::kernels::gpu().is_hopper() && columns % 64 == 0 ? "skinny_gemm_sm90" : "skinny_gemm";
+  return pi05::kernels::gpu().is_sm90() && columns % 64 == 0 ? "skinny_gemm_sm90" : "skinny_gemm";
 }
 
 TEST(skinny_gemm_follows_the_cpu_with_and_without_geglu) {

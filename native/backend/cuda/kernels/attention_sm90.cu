@@ -121,7 +121,7 @@ struct AttentionSm90Launch {
 }  // namespace
 
 bool attention_sm90_supported(const Matrix& k, const AttentionShape& shape) {
-  if (!gpu().is_hopper() || shape.heads / shape.kv_heads > 64) return false;
+  if (!gpu().is_sm90() || shape.heads / shape.kv_heads > 64) return false;
   const int64_t keys = k.rows / shape.batch;
   return k.dtype == DType::BF16 ? shape.head_dim == 256 && keys <= 1024
                                 : shape.head_dim > 64 && shape.head_dim <= 80 && keys <= 256;

@@ -112,7 +112,7 @@ bool expert_flow_supported(const Dimensions& dims) {
       e.mlp != expert::kMlp || dims.action_dim != expert::kActionDim || dims.horizon > expert::kRows ||
       dims.max_prefix() > kMaxPrefix)
     return false;
-  if (!gpu().is_hopper() || !tensor_map_encoder()) return false;
+  if (!gpu().is_sm90() || !tensor_map_encoder()) return false;
   const int stages = stages_for(gpu().shared_memory_per_block);
   const int64_t keys = (dims.max_prefix() + 7) / 8 + 2;  // of a block: its part of the prefix and two action rows
   // All pages of a layer must be in the pipeline at once.

@@ -167,7 +167,7 @@ cudaError_t launch(const Matrix& x, const Matrix& weight, const Matrix& out, cud
 }  // namespace
 
 bool geglu_gemm_supported(const Matrix& x, const Tensor& weight, const Matrix& out) {
-  return gpu().is_hopper() && tensor_map_encoder() && x.dtype == DType::BF16 && weight.dtype == DType::BF16 &&
+  return gpu().is_sm90() && tensor_map_encoder() && x.dtype == DType::BF16 && weight.dtype == DType::BF16 &&
          out.dtype == DType::BF16 && weight.rows % 16 == 0 && rows_aligned(x.data, x.stride) &&
          rows_aligned(weight.data, weight.cols) && rows_aligned(out.data, out.stride);
 }

@@ -14,7 +14,7 @@ struct Gpu {
   int shared_memory_per_block = 0;  // bytes, opt-in maximum
 
   // True for GPUs that run code compiled for sm_90a (wgmma, TMA, clusters).
-  bool is_hopper() const { return major == 9 && minor == 0; }
+  bool is_sm90() const { return major == 9 && minor == 0; }
 };
 
 // Queried once. All zeros when the query fails.

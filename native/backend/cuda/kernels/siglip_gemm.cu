@@ -258,7 +258,7 @@ const SiglipGemmVariant* variant_for(int64_t rows, int64_t cols, int64_t splits)
 
 template <Epilogue kEpilogue>
 const SiglipGemmVariant* variant_for(const Matrix& x, const Tensor& weight, int64_t splits) {
-  if (!gpu().is_hopper() || !tensor_map_encoder() || x.dtype == DType::F32 || weight.dtype != x.dtype ||
+  if (!gpu().is_sm90() || !tensor_map_encoder() || x.dtype == DType::F32 || weight.dtype != x.dtype ||
       weight.rows % 8 != 0 || weight.cols < x.cols || x.rows <= 0 || !rows_aligned(x.data, x.stride) ||
       !rows_aligned(weight.data, weight.cols))
     return nullptr;

@@ -158,7 +158,7 @@ template <typename T, typename ParamsFor, typename Epilogue>
 cudaError_t launch_variant(int64_t rows, int64_t splits, ParamsFor params_for, const Epilogue& epilogue,
                            cudaStream_t stream) {
   SkinnyGemmParams p = params_for(kSm90Run);
-  if (gpu().is_hopper() && p.steps % (kSm90Step / kStep) == 0) {
+  if (gpu().is_sm90() && p.steps % (kSm90Step / kStep) == 0) {
     p.steps /= kSm90Step / kStep;
     const cudaError_t result = launch_sm90(p, rows / (2 * kSm90Run), splits, epilogue, stream);
     if (result != cudaErrorNotSupported) return launched("skinny_gemm_sm90", result);
