@@ -248,3 +248,24 @@ describe('docs/custom-robot.md', () => {
     expectNumbers(PAGE, /valid data at most ([\d.]+) s old on \/joint_states/, [defaultOf('state.max_age')]);
   });
 });
+
+describe('docs/cuda.md', () => {
+  /** An integer constant of a kernel header. It may be a product of integers. */
+  function constant(header: string, name: string): number {
+    const source = read('native', 'backend', 'cuda', 'kernels', header);
+    const [, value] = new RegExp(`\\b${name} = ([\\d* ]+)[,;]`).exec(source) ?? [];
+    if (value === undefined) throw new Error(`Expected an integer constant ${name} in ${header}, found none`);
+    return value.split('*').reduce((product, factor) => product * Number(factor), 1);
+  }
+
+  test('has_the_limits_of_the_kernels', () => {
+    const pageKeys = constant('expert_layout.cuh', 'kPage');
+    const clusterBlocks = constant('expert_layout.cuh', 'kCluster');
+    const warps = 8; // a page of keys each; the last page has two action rows
+    expectNumbers('docs/cuda.md', /at most (\d+) action rows/, [constant('expert_layout.cuh', 'kRows')]);
+    expectNumbers('docs/cuda.md', /at most (\d+) prefix tokens/, [clusterBlocks * (warps * pageKeys - 2)]);
+    expectNumbers('docs/cuda.md', /clusters of (\d+) blocks/, [clusterBlocks]);
+    expectNumbers('docs/cuda.md', /x with at most (\d+) rows/, [constant('kernels.h', 'kMaxSkinnyRows')]);
+    expectNumbers('docs/cuda.md', /and at most (\d+) for the cuda backend/, [constant('kernels.h', 'kMaxNormWidth')]);
+  });
+});
