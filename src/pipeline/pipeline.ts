@@ -60,6 +60,11 @@ const CLOCK_JUMP = 50_000_000n;
  * simulation.
  */
 export class Pipeline {
+  /**
+   * Limits of the camera images. Beyond an aspect ratio of the model's image size, the shorter side would be resized to 0
+   * pixels.
+   */
+  readonly imageLimits: SizeLimits;
   readonly #config: PolicyConfig;
   readonly #policy: PolicyLike;
   readonly #engine: Engine;
@@ -86,6 +91,7 @@ export class Pipeline {
    * latest event is used.
    */
   constructor(config: PolicyConfig, policy: PolicyLike, engine: Engine, sink: PipelineSink, clock?: () => bigint) {
+    this.imageLimits = { ...config.image, maxAspectRatio: engine.info.imageSize };
     this.#config = config;
     this.#policy = policy;
     this.#engine = engine;
@@ -97,14 +103,6 @@ export class Pipeline {
 
   get statistics(): PipelineStatistics {
     return this.#counters.snapshot(this.#active);
-  }
-
-  /**
-   * Limits of the camera images. Beyond an aspect ratio of the model's image size, the shorter side would be resized to 0
-   * pixels.
-   */
-  get imageLimits(): SizeLimits {
-    return { ...this.#config.image, maxAspectRatio: this.#engine.info.imageSize };
   }
 
   /** Changes whenever the inputs are forgotten: at activation and when the clock jumps back. */

@@ -1,14 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 
 import { chunkTrajectory } from '../../../src/messages/builders.js';
-
-const chunk = {
-  stamp: 5_000_000_001n,
-  joints: ['arm', 'gripper'],
-  rows: 2,
-  values: Float64Array.from([1, 2, 3, 4]),
-  period: 0.1,
-};
+import { chunkOfTwoRows as chunk } from '../pipeline/robot.js';
 
 describe('chunkTrajectory', () => {
   test('has_the_observations_stamp_and_a_point_every_period', () => {

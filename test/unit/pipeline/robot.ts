@@ -1,6 +1,6 @@
 import { CdrWriter } from '@foxglove/cdr';
 import type { ActionJoint, CameraConfig, PolicyConfig, ScheduleConfig } from '../../../src/config/config.js';
-import type { JointReading, RawImage } from '../../../src/frame/frame.js';
+import type { ActionChunk, JointReading, RawImage } from '../../../src/frame/frame.js';
 import { actionJoint as policyActionJoint, stateJoint } from '../policy/config.js';
 
 export const MS = 1_000_000n;
@@ -99,3 +99,12 @@ export function random(seed: number): () => number {
     return ((x ^ (x >>> 14)) >>> 0) / 4294967296;
   };
 }
+
+/** Two actions of an arm joint and a gripper. */
+export const chunkOfTwoRows: ActionChunk = {
+  stamp: 5_000_000_001n,
+  joints: ['arm', 'gripper'],
+  rows: 2,
+  values: Float64Array.from([1, 2, 3, 4]),
+  period: 0.1,
+};

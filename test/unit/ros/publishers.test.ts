@@ -1,15 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { Publishers } from '../../../src/ros/publishers.js';
 import type { LifecycleNode } from '../../../src/ros/rcl.js';
-import { actionJoint, robot } from '../pipeline/robot.js';
-
-const chunk = {
-  stamp: 5_000_000_001n,
-  joints: ['arm', 'gripper'],
-  rows: 2,
-  values: Float64Array.from([1, 2, 3, 4]),
-  period: 0.1,
-};
+import { actionJoint, chunkOfTwoRows as chunk, robot } from '../pipeline/robot.js';
 
 test('an_integrated_velocity_is_a_position_in_commands_and_a_velocity_in_chunks', () => {
   const sent: [string, unknown][] = [];
