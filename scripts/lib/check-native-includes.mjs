@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 /**
  * The dependency rules of native/: each directory with the directories whose headers it may include, in addition to its own
  * and the public header (native/include).
- * backend ← {model, checkpoint} ← session ← addon, where addon uses the public header only
+ * backend ← {model, checkpoint} ← session ← {addon, stream}, which use the public header only
  */
 const DEPENDENCY_RULES = {
   include: [],
@@ -13,6 +13,7 @@ const DEPENDENCY_RULES = {
   model: ['backend'],
   session: ['backend', 'checkpoint', 'model'],
   addon: [],
+  stream: [],
   bench: ['backend', 'checkpoint', 'model', 'session'],
 };
 
