@@ -1,12 +1,10 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
-import { Pi05Error } from '../errors.js';
-import { packageRoot, setupCommand } from '../package-root.js';
+import { packageRoot } from '../package-root.js';
 import { parse, usage, integer } from './arguments.js';
-import { Child } from './child.js';
-import { reserveDomain } from './domain.js';
 import { Progress } from './progress.js';
+import { freeDomain, interruption, simulationPython, SimulationProcesses, untilInterrupted } from './simulation.js';
 
 const HELP = `Usage: pi05 demo [--duration S] [--out IMAGE.png] [--domain N]
 
@@ -42,8 +40,6 @@ interface Summary {
 /** The UDP ports of higher domains would exceed 65535. */
 const LAST_DOMAIN = 232;
 
-class Interrupted extends Error {}
-
 export async function run(argv: string[]): Promise<number> {
   const { values } = parse('demo', argv, {
     duration: { type: 'string', default: '20' },
@@ -62,27 +58,14 @@ export async function run(argv: string[]): Promise<number> {
   const requestedDomain =
     values.domain === undefined ? undefined : integer('demo', 'domain', values.domain, 0, LAST_DOMAIN);
   const image = imagePath(values.out);
-  const python = join(packageRoot, '.pi05', 'venv', 'bin', 'python');
-  if (!existsSync(python)) {
-    throw new Pi05Error('ENVIRONMENT', `Expected Python at ${python}, found none: run \`${setupCommand} --rendering\``);
-  }
-
+  const python = simulationPython();
   const reservation =
-    requestedDomain === undefined ? await reserveDomain() : { domain: requestedDomain, release: () => undefined };
-  if (reservation === undefined) throw new Pi05Error('ENVIRONMENT', 'Expected a free ROS domain, found none');
-  const interruption = interrupted();
+    requestedDomain === undefined ? await freeDomain() : { domain: requestedDomain, release: () => undefined };
+  const interrupted = interruption();
   try {
-    return await demonstrate({
-      duration,
-      image,
-      domain: reservation.domain,
-      python,
-      interruption,
-    });
-  } catch (error) {
-    if (!(error instanceof Interrupted)) throw error;
-    process.stdout.write(process.stdout.isTTY ? '\nStopped.\n' : 'Stopped.\n');
-    return 130;
+    return await untilInterrupted(() =>
+      demonstrate({ duration, image, domain: reservation.domain, python, interrupted }),
+    );
   } finally {
     reservation.release();
   }
@@ -102,59 +85,36 @@ function imagePath(out: string): string {
   return path;
 }
 
-/** Rejects at SIGINT, SIGTERM or SIGHUP. */
-function interrupted(): Promise<never> {
-  const promise = new Promise<never>((_, reject) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => reject(new Interrupted()));
-  });
-  promise.catch(() => undefined);
-  return promise;
-}
-
 interface Demonstration {
   readonly duration: number;
   readonly image: string;
   readonly domain: number;
   readonly python: string;
-  readonly interruption: Promise<never>;
+  readonly interrupted: Promise<never>;
 }
 
-async function demonstrate({ duration, image, domain, python, interruption }: Demonstration): Promise<number> {
+async function demonstrate({ duration, image, domain, python, interrupted }: Demonstration): Promise<number> {
   const checkpoint = join(packageRoot, '.pi05', 'demo-checkpoint');
-  const env = { ...process.env, ROS_DOMAIN_ID: String(domain), ROS_AUTOMATIC_DISCOVERY_RANGE: 'LOCALHOST' };
-  const main = join(packageRoot, 'dist', 'cli', 'main.js');
-  const options = { cwd: packageRoot, env };
   const json = image.replace(/(\.png)?$/i, '.json');
-
-  const children: Child[] = [];
-  const start = (...child: ConstructorParameters<typeof Child>): Child => {
-    const started = new Child(...child);
-    children.unshift(started);
-    return started;
-  };
+  const processes = new SimulationProcesses(domain, 'the demo');
   const progress = new Progress(process.stdout);
   try {
     if (!existsSync(checkpoint)) {
       progress.show('Writing a checkpoint with random weights …');
-      const maker = start(
-        'make-checkpoint',
-        process.execPath,
-        [main, 'make-checkpoint', checkpoint, '--size', 'demo', '--seed', SEED],
-        options,
-      );
-      const { status } = await Promise.race([maker.ended, interruption]);
+      const options = ['--size', 'demo', '--seed', SEED];
+      const maker = processes.startCommand('make-checkpoint', ['make-checkpoint', checkpoint, ...options]);
+      const { status } = await Promise.race([maker.ended, interrupted]);
       // Another demo may have written it in the meantime.
-      if (status !== 0 && !existsSync(checkpoint)) throw endedEarly(maker, status);
+      if (status !== 0 && !existsSync(checkpoint)) throw processes.endedEarly(maker, status);
     }
     process.stdout.write(`ROS_DOMAIN_ID=${domain}, on this machine only.\n`);
     progress.show('Starting the simulated arm, the recorder and the policy node …');
-    const robot = start('the simulated arm', python, ['-m', 'sim.robot'], options);
+    const robot = processes.start('the simulated arm', python, ['-m', 'sim.robot']);
     let last = '';
-    const recorder = start(
+    const recorder = processes.start(
       'the recorder',
       python,
       ['-m', 'sim.record', '--duration', String(duration), '--out', image, '--json', json],
-      options,
       (line) => {
         if (!line.startsWith('{')) return;
         last = line;
@@ -163,36 +123,25 @@ async function demonstrate({ duration, image, domain, python, interruption }: De
       },
     );
     const parameters = ['--params-file', join(packageRoot, 'configs', 'demo.yaml'), '-p', `checkpoint:=${checkpoint}`];
-    const node = start(
-      'the policy node',
-      process.execPath,
-      [main, 'node', '--ros-args', ...parameters, '-p', 'use_sim_time:=true'],
-      options,
-    );
-    const failures = [robot, node].map(async (child): Promise<never> => {
-      throw endedEarly(child, (await child.ended).status);
-    });
+    const node = processes.startCommand('the policy node', [
+      'node',
+      '--ros-args',
+      ...parameters,
+      '-p',
+      'use_sim_time:=true',
+    ]);
+    const failures = [robot, node].map((child) => processes.failure(child));
     for (const promise of failures) promise.catch(() => undefined);
-    const { status } = await Promise.race([recorder.ended, interruption, ...failures]);
-    if (status !== 0) throw endedEarly(recorder, status);
+    const { status } = await Promise.race([recorder.ended, interrupted, ...failures]);
+    if (status !== 0) throw processes.endedEarly(recorder, status);
     await node.end();
     progress.end();
     process.stdout.write(report(JSON.parse(last) as Summary));
     return 0;
   } finally {
     progress.end();
-    // The node first, so that the others still receive its stop action.
-    for (const child of children) await child.end();
+    await processes.end();
   }
-}
-
-function endedEarly(child: Child, status: number | undefined): Pi05Error {
-  const ending = status === undefined ? 'was killed' : `ended with status ${status}`;
-  const lastLines = child.lastLines === '' ? '' : `: ${child.lastLines}`;
-  return new Pi05Error(
-    'INTERNAL',
-    `Expected ${child.name} to run until the end of the demo, but it ${ending}${lastLines}`,
-  );
 }
 
 function describe({ t, observations, chunks }: ProgressLine, duration: number): string {

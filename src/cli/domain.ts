@@ -7,7 +7,7 @@ const DOMAINS = 101;
 export interface Reservation {
   /** A ROS_DOMAIN_ID that no process on this machine uses. */
   readonly domain: number;
-  /** Lets other demos take this domain. */
+  /** Lets other commands take this domain. */
   release(): void;
 }
 
@@ -29,7 +29,7 @@ function lock(domain: number): Promise<(() => void) | undefined> {
   const server = createServer();
   return new Promise((resolve) => {
     server.once('error', () => resolve(undefined));
-    server.listen(`\0pi05-demo-${domain}`, () => resolve(() => server.close()));
+    server.listen(`\0pi05-domain-${domain}`, () => resolve(() => server.close()));
   });
 }
 
