@@ -1,4 +1,4 @@
-"""Draws a recording as a PNG of 1600×1000 pixels: commanded and measured joints, chunk boundaries, both camera views."""
+"""Draws a recording as a PNG, 1600 pixels wide: a film strip for each episode above the commanded and measured joints."""
 
 import matplotlib
 
@@ -7,13 +7,20 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from PIL import Image
 
+from sim.drawing import FAMILY, MUTED, NUMBER, TEXT, palette_of, with_palette
 from sim.recorder import Recording
+from sim.strips import POINT, draw_strips, place_text, strips_height
 
-COMMANDED, MEASURED, BOUNDARY, TEXT, MUTED = "#f6a98e", "#0f4c66", "#9aa5b1", "#1f2933", "#6b7785"
+WIDTH, MARGIN = 1600, 32  # px
+CONTENT_WIDTH = WIDTH - 2 * MARGIN
+HEADER_HEIGHT, JOINTS_HEIGHT = 122, 630  # px
+COMMANDED, MEASURED, BOUNDARY, EPISODE = "#f6a98e", "#0f4c66", "#9aa5b1", "#eef3f7"
+LABEL = {"rotation": 0, "ha": "right", "va": "center", "labelpad": 10, "fontsize": 16 * POINT}
 STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
+    "font.family": FAMILY,
+    "font.size": 14 * POINT,
     "axes.edgecolor": "#c5ced8",
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
@@ -32,13 +39,16 @@ def draw(recording: Recording, summary: dict, title: str, path: str) -> None:
 
     `summary`: see sim/README.md.
     """
+    height = HEADER_HEIGHT + strips_height(CONTENT_WIDTH, len(recording.strips())) + JOINTS_HEIGHT
     with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(16, 10), dpi=100, facecolor="white")
-        figure.text(0.03, 0.962, title, fontsize=19, fontweight="bold", va="center")
-        figure.text(0.03, 0.926, headline(summary), fontsize=12, color=MUTED, va="center")
+        figure = plt.figure(figsize=(WIDTH / 100, height / 100), dpi=100, facecolor="white")
+        place_text(figure, MARGIN, height - 42, title, 34, TEXT, fontweight="bold")
+        place_text(figure, MARGIN, height - 88, headline(summary), 19, MUTED)
+        draw_strips(figure, recording.film, recording.strips(), MARGIN, HEADER_HEIGHT, CONTENT_WIDTH)
         plot_joints(figure, recording, summary["duration"])
-        show_images(figure, recording)
-        figure.savefig(path)
+        figure.canvas.draw()
+        pixels = np.asarray(figure.canvas.buffer_rgba())[:, :, :3]
+        with_palette(Image.fromarray(pixels), palette_of([pixels], 256)).save(path, optimize=True)
         plt.close(figure)
 
 
@@ -63,7 +73,7 @@ def headline(summary: dict) -> str:
 
 
 def plot_joints(figure: Figure, recording: Recording, duration: float) -> None:
-    """Eight rows with one time axis: 7 joints and the gripper. `duration` in s."""
+    """Eight rows with one time axis at the lower edge: 7 joints and the gripper. `duration` in s."""
     by_velocity = len(recording.velocity_commands) >= len(recording.position_commands)
     commands = recording.velocity_commands if by_velocity else recording.position_commands
     command_times = np.array([time for time, _ in commands])
@@ -73,32 +83,55 @@ def plot_joints(figure: Figure, recording: Recording, duration: float) -> None:
     opening = np.array(recording.positions).reshape(-1, 8)[:, 7] * 1e3
     gripper = np.array(recording.gripper_commands).reshape(-1, 2)
 
-    grid = figure.add_gridspec(8, 1, left=0.075, right=0.645, top=0.868, bottom=0.058, hspace=0.30)
+    height = figure.bbox.height
+    left = (MARGIN + 104) / WIDTH
+    grid = figure.add_gridspec(
+        8, 1, left=left, right=1 - MARGIN / WIDTH, top=(JOINTS_HEIGHT - 66) / height, bottom=66 / height, hspace=0.16
+    )
     axes = grid.subplots(sharex=True)
-    unit = "rad/s" if by_velocity else "rad"
     for joint, axis in enumerate(axes[:7]):
         plot_series(axis, command_times, commanded[:, joint], times, measured[:, joint])
         set_limits(axis, np.concatenate([commanded[:, joint], measured[:, joint]]), 0.1)
-        axis.set_ylabel(f"joint {joint + 1}\n{unit}", rotation=0, ha="right", va="center", labelpad=8)
+        axis.set_ylabel(f"joint {joint + 1}", **LABEL)
     plot_series(axes[7], gripper[:, 0], gripper[:, 1] * 1e3, times, opening)
-    axes[7].set_ylim(-4, 44)
-    axes[7].set_yticks([0, 20, 40])
-    axes[7].set_ylabel("gripper\nmm", rotation=0, ha="right", va="center", labelpad=8)
+    axes[7].set_ylim(-6, 46)
+    axes[7].set_yticks([0, 40])
+    axes[7].set_ylabel("gripper\nmm", **LABEL)
 
     # The more chunks there are, the fainter their lines: with a chunk per tick they would cover everything.
     alpha = float(np.clip(25 / max(1, len(recording.chunks)), 0.12, 0.9))
     for axis in axes:
-        axis.vlines(recording.chunks, 0, 1, transform=axis.get_xaxis_transform(), color=BOUNDARY, lw=0.9, alpha=alpha, zorder=0)
+        axis.vlines(
+            recording.chunks, 0, 1, transform=axis.get_xaxis_transform(), color=BOUNDARY, lw=0.9, alpha=alpha, zorder=0
+        )
+        for episode in recording.episodes:
+            axis.axvspan(*recording.span(episode), color=EPISODE, lw=0, zorder=-1)
         axis.set_xlim(0, duration)
         axis.margins(x=0)
-    axes[7].set_xlabel("time since the first chunk, s")
+    label_episodes(axes[0], recording)
+    axes[7].set_xlabel("time, s", fontsize=16 * POINT)
     handles = [
         plt.Line2D([], [], color=COMMANDED, lw=3, label="commanded"),
         plt.Line2D([], [], color=MEASURED, lw=1.6, label="measured"),
         plt.Line2D([], [], color=BOUNDARY, lw=1.2, label="new chunk"),
     ]
-    axes[0].legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1.02), ncols=3, frameon=False, fontsize=10)
-    figure.text(0.075, 0.882, "Joint velocities" if by_velocity else "Joint positions", fontsize=12, fontweight="bold")
+    place = (1 - MARGIN / WIDTH, (JOINTS_HEIGHT - 8) / height)
+    figure.legend(
+        handles=handles, loc="upper right", bbox_to_anchor=place, ncols=3, frameon=False, fontsize=17 * POINT, borderpad=0
+    )
+    name = "Joint velocities, rad/s" if by_velocity else "Joint positions, rad"
+    place_text(figure, MARGIN, JOINTS_HEIGHT - 20, name, 23, TEXT, fontweight="bold")
+
+
+def label_episodes(axis, recording: Recording) -> None:
+    """The number of each episode above the middle of its time."""
+    for episode in recording.episodes:
+        middle = sum(recording.span(episode)) / 2
+        badge = {"boxstyle": "circle,pad=0.25", "facecolor": NUMBER, "edgecolor": "none"}
+        axis.annotate(
+            str(episode.index + 1), (middle, 1), (0, 11), xycoords=axis.get_xaxis_transform(), textcoords="offset points",
+            ha="center", va="center_baseline", color="white", fontsize=14 * POINT, fontweight="bold", bbox=badge,
+        )  # fmt: skip
 
 
 def plot_series(axis, command_times, commanded, times, measured) -> None:
@@ -114,20 +147,3 @@ def set_limits(axis, values: np.ndarray, min_height: float) -> None:
     middle, half = (low + high) / 2, max((high - low) / 2 * 1.15, min_height / 2)
     axis.set_ylim(middle - half, middle + half)
     axis.locator_params(axis="y", nbins=4)
-
-
-def show_images(figure: Figure, recording: Recording) -> None:
-    """The images of both cameras, one above the other."""
-    when = "" if recording.image_time is None else f" at {recording.image_time:.1f} s"
-    for row, (camera, label) in enumerate((("exterior", "Exterior camera"), ("wrist", "Wrist camera"))):
-        # Width 0.298 of 1600 px at 4:3; top and bottom are aligned with the joint plots.
-        axis = figure.add_axes((0.672, 0.5104 - row * 0.4524, 0.298, 0.3576))
-        axis.set_xticks([])
-        axis.set_yticks([])
-        for side in axis.spines.values():
-            side.set_visible(True)
-        figure.text(0.672, 0.882 - row * 0.4524, f"{label}{when}", fontsize=12, fontweight="bold")
-        if camera in recording.images:
-            axis.imshow(recording.images[camera], interpolation="lanczos")
-        else:
-            axis.text(0.5, 0.5, "no image received", ha="center", va="center", transform=axis.transAxes, color=MUTED)

@@ -1,22 +1,25 @@
-"""Records what the plot and the summary need from the topics of the policy node and the arm.
+"""Records what the plot, the GIF and the summary need from the topics of the policy node and the arm.
 
-Time is the stamp of the joint states, in ns. Commands have no stamp; they get that of the last joint state.
+Time is the stamp of the joint states, in ns. Commands and images are recorded at that of the last joint state.
 """
 
 import functools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
+from sim.episode_report import EpisodeReport
+from sim.film import Film, Frame
 from sim.kinematics import FINGERS, JOINTS
-from sim.topics import CAMERAS, GRIPPER, TRAJECTORY, VELOCITY, nanoseconds
+from sim.topics import CAMERAS, EPISODE, EPISODE_QOS, GRIPPER, TRAJECTORY, VELOCITY, nanoseconds
 
 # Best effort matches every publisher. The queue is deep because this process has one thread.
 RECORD_QOS = QoSProfile(depth=500, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -25,7 +28,10 @@ IMAGE_QOS = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 @dataclass
 class Recording:
-    """What was received since the first chunk. Times in s since then."""
+    """What was received since the first chunk or episode. Times in s since then, unless they are in ns."""
+
+    begin: int | None = None  # ns, of the first chunk or episode
+    end: int | None = None  # ns, of the recording
 
     measured_times: list[float] = field(default_factory=list)
     positions: list[np.ndarray] = field(default_factory=list)  # [8] rad, m
@@ -34,9 +40,19 @@ class Recording:
     position_commands: list[tuple[float, np.ndarray]] = field(default_factory=list)  # [7] rad
     gripper_commands: list[tuple[float, float]] = field(default_factory=list)  # m
     chunks: list[float] = field(default_factory=list)
-    images: dict[str, np.ndarray] = field(default_factory=dict)  # by camera, uint8 [h, w, 3]
-    image_time: float | None = None
+    episodes: list[EpisodeReport] = field(default_factory=list)
+    film: Film = field(default_factory=Film)
     diagnostics: dict[str, str] = field(default_factory=dict)
+
+    def span(self, episode: EpisodeReport) -> tuple[float, float]:
+        """Begin and end of an episode in s; while it runs, it ends with the recording."""
+        return (episode.begin - self.begin) / 1e9, ((episode.end or self.end) - self.begin) / 1e9
+
+    def strips(self) -> list[EpisodeReport]:
+        """What the plot shows as film strips: the episodes, or the whole recording as one without a prompt."""
+        begin, end = self.begin, self.end
+        whole = EpisodeReport(0, 1, prompt="", seed=0, task=None, begin=begin, end=end)
+        return [replace(episode, end=episode.end or end) for episode in self.episodes] or [whole]
 
     @property
     def commands(self) -> int:
@@ -70,56 +86,51 @@ class Recording:
 
 
 class Recorder(Node):
-    """Fills `recording` from the first chunk on. `policy`: name of the policy node."""
+    """Fills `recording`. `policy`: name of the policy node."""
 
     def __init__(self, namespace: str, policy: str) -> None:
         super().__init__("recorder", namespace=namespace, start_parameter_services=False)
         self.recording = Recording()
         self.now: int | None = None  # ns, stamp of the newest joint state
-        self.begin: int | None = None  # ns, time of the first chunk
         self.diagnostics_count = 0  # statuses of the policy node
         self._policy = self.resolve_topic_name(policy)
-        self._images_by_stamp: dict[int, dict[str, np.ndarray]] = {}
-        self._camera_subscriptions: list = []
+        self._newest_images: dict[str, bytes] = {}  # serialised, by camera
         self.create_subscription(JointState, "joint_states", self._on_joints, RECORD_QOS)
         self.create_subscription(JointTrajectory, f"{self._policy}/chunk", self._on_chunk, RECORD_QOS)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, RECORD_QOS)
         self.create_subscription(Float64MultiArray, VELOCITY, self._on_velocity, RECORD_QOS)
         self.create_subscription(JointTrajectory, TRAJECTORY, self._on_trajectory, RECORD_QOS)
         self.create_subscription(Float64MultiArray, GRIPPER, self._on_gripper, RECORD_QOS)
+        self.create_subscription(String, EPISODE, self._on_episode, EPISODE_QOS)
+        for camera in CAMERAS:
+            on_image = functools.partial(self._on_image, camera)
+            self.create_subscription(Image, f"{camera}_camera/image_raw", on_image, IMAGE_QOS, raw=True)
 
     @property
     def elapsed(self) -> float | None:
-        """s of simulation time since the first chunk; None before it."""
-        if self.now is None or self.begin is None:
+        """s of simulation time since the begin of the recording; None before it."""
+        if self.now is None or self.recording.begin is None:
             return None
-        return (self.now - self.begin) / 1e9
+        return (self.now - self.recording.begin) / 1e9
 
-    def subscribe_cameras(self) -> None:
-        """Subscribes to the cameras until there is one image of each with the same stamp."""
-        if self._camera_subscriptions or self.recording.images:
+    def _on_image(self, camera: str, message: bytes) -> None:
+        """Adds a frame to the film when one is due. Only then the images are deserialised: 30 per second would take too long."""
+        self._newest_images[camera] = message
+        film = self.recording.film
+        if (
+            camera != CAMERAS[-1]
+            or len(self._newest_images) < len(CAMERAS)
+            or self.elapsed is None
+            or not film.is_due(self.now)
+        ):
             return
-        for camera in CAMERAS:
-            topic = f"{camera}_camera/image_raw"
-            on_image = functools.partial(self._on_image, camera)
-            self._camera_subscriptions.append(self.create_subscription(Image, topic, on_image, IMAGE_QOS))
+        film.add(Frame(self.now, *(pixels(self._newest_images[camera]) for camera in CAMERAS)))
 
-    def _on_image(self, camera: str, message: Image) -> None:
-        if self.recording.images:
-            return
-        stamp = nanoseconds(message.header.stamp)
-        images = self._images_by_stamp.setdefault(stamp, {})
-        images[camera] = np.asarray(message.data, dtype=np.uint8).reshape(message.height, message.width, 3)
-        if len(images) == len(CAMERAS):
-            self.recording.images = images
-            self.recording.image_time = (stamp - self.begin) / 1e9 if self.begin else None
-
-    def unsubscribe_cameras(self) -> None:
-        """Ends the subscriptions once the images are there. Must not be called in a callback."""
-        if self.recording.images:
-            while self._camera_subscriptions:
-                self.destroy_subscription(self._camera_subscriptions.pop())
-            self._images_by_stamp.clear()
+    def _on_episode(self, message: String) -> None:
+        episode = EpisodeReport.from_json(message.data)
+        if self.recording.begin is None:
+            self.recording.begin = episode.begin
+        self.recording.episodes = [*self.recording.episodes[: episode.index], episode]
 
     def _on_joints(self, message: JointState) -> None:
         self.now = nanoseconds(message.header.stamp)
@@ -133,8 +144,8 @@ class Recorder(Node):
     def _on_chunk(self, message: JointTrajectory) -> None:
         if self.now is None:
             return
-        if self.begin is None:
-            self.begin = self.now
+        if self.recording.begin is None:
+            self.recording.begin = self.now
         self.recording.chunks.append(self.elapsed)
 
     def _on_velocity(self, message: Float64MultiArray) -> None:
@@ -158,3 +169,9 @@ class Recorder(Node):
             if status.name == self._policy or status.name.startswith(f"{self._policy}:"):
                 self.diagnostics_count += 1
                 self.recording.diagnostics.update({item.key: item.value for item in status.values})
+
+
+def pixels(message: bytes) -> np.ndarray:
+    """The pixels of a serialised rgb8 image, uint8 [height, width, 3]."""
+    image = deserialize_message(message, Image)
+    return np.asarray(image.data, dtype=np.uint8).reshape(image.height, image.width, 3)

@@ -1,12 +1,16 @@
-"""Names of the cameras and command topics; conversion between ROS times and integer nanoseconds."""
+"""Names of the cameras and topics; conversion between ROS times and integer nanoseconds."""
 
 from builtin_interfaces.msg import Time
+from rclpy.qos import DurabilityPolicy, QoSProfile
 
 CAMERAS = ("exterior", "wrist")
 VELOCITY = "arm_velocity_controller/commands"
 TRAJECTORY = "arm_controller/joint_trajectory"
 GRIPPER = "gripper_controller/commands"
 COMMANDS = (VELOCITY, TRAJECTORY, GRIPPER)
+EPISODE = "episode"
+# A recorder that starts later receives the episodes before it too.
+EPISODE_QOS = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def ros_time(ns: int) -> Time:
