@@ -3,11 +3,12 @@
 from xml.etree.ElementTree import Element
 
 from sim.description import robot, world
-from sim.description.parts import FRICTION, ORIGIN, UPRIGHT, Camera, Joint, Link, Shape
+from sim.description.parts import FRICTION, ORIGIN, UPRIGHT, Camera, FreeBody, Inertia, Joint, Link, Shape
 from sim.description.text import add, document, numbers
 
 # The arm collides with the world; links do not collide with each other.
 WORLD_CONTACT = {"contype": 1, "conaffinity": 3}
+NO_CONTACT = {"contype": 0, "conaffinity": 0}
 ARM_CONTACT = {"contype": 2, "conaffinity": 0}
 STEP = 1 / 300  # s
 
@@ -27,8 +28,9 @@ def mjcf() -> str:
     write_actuators(root)
     home = [joint.home for joint in robot.JOINTS]
     blocks = [value for block in world.BLOCKS for value in (*block.pos, *block.quat)]
+    bowl = (*world.BOWL.pos, *UPRIGHT)
     targets = [joint.home for joint in robot.JOINTS if not joint.follows]
-    add(add(root, "keyframe"), "key", name="home", qpos=(*blocks, *home), ctrl=tuple(targets))
+    add(add(root, "keyframe"), "key", name="home", qpos=(*blocks, *bowl, *home), ctrl=tuple(targets))
     return document(root)
 
 
@@ -73,9 +75,18 @@ def write_world(root: Element) -> None:
         cube = add(body, "body", name=block.name, pos=block.pos, quat=unless_upright(block.quat), childclass="block")
         add(cube, "freejoint")
         add(cube, "geom", material=block.material)
+    write_free_body(body, world.BOWL)
     bodies = {"world": body}
     for link in robot.LINKS:
         bodies[link.name] = write_link(bodies[link.parent], link)
+
+
+def write_free_body(parent: Element, free: FreeBody) -> None:
+    body = add(parent, "body", name=free.name, pos=free.pos)
+    add(body, "freejoint")
+    write_inertia(body, free.inertia)
+    for shape in free.shapes:
+        write_shape(body, shape).set("mass", "0")
 
 
 def write_link(parent: Element, link: Link) -> Element:
@@ -86,7 +97,7 @@ def write_link(parent: Element, link: Link) -> Element:
         if link.parent == robot.LINKS[0].name:
             body.set("childclass", "arm")
     if link.inertia:
-        add(body, "inertial", pos=link.inertia.pos, mass=link.inertia.mass, diaginertia=link.inertia.moments)
+        write_inertia(body, link.inertia)
     if link.joint:
         write_joint(body, link.joint)
     if link.site:
@@ -98,6 +109,10 @@ def write_link(parent: Element, link: Link) -> Element:
     if link.camera:
         write_camera(body, link.camera)
     return body
+
+
+def write_inertia(body: Element, inertia: Inertia) -> None:
+    add(body, "inertial", pos=inertia.pos, mass=inertia.mass, diaginertia=inertia.moments)
 
 
 def write_joint(body: Element, joint: Joint) -> None:
@@ -124,6 +139,7 @@ def write_shape(body: Element, shape: Shape) -> Element:
         quat=unless_upright(shape.quat),
         fromto=shape.ends,
         material=shape.material,
+        **({} if shape.collides else NO_CONTACT),
     )
 
 

@@ -34,6 +34,7 @@ class Shape:
     quat: Vector = UPRIGHT
     ends: Vector = ()
     name: str = ""
+    collides: bool = True
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,16 @@ class Block:
     material: str
     pos: Vector
     quat: Vector = UPRIGHT
+
+
+@dataclass(frozen=True)
+class FreeBody:
+    """A rigid body of several shapes that can be moved."""
+
+    name: str
+    pos: Vector
+    inertia: Inertia
+    shapes: tuple[Shape, ...]
 
 
 @dataclass(frozen=True)

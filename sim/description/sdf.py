@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 from sim.description import robot, world
 from sim.description.geometry import capsule, from_quat, gazebo_camera, horizontal_fov, rpy
-from sim.description.parts import FRICTION, Camera, Joint, Link, Material, Shape, Vector
+from sim.description.parts import FRICTION, Camera, FreeBody, Joint, Link, Material, Shape, Vector
 from sim.description.text import add, document, numbers, rounded
 
 VERSION = "1.9"
@@ -71,22 +71,22 @@ def world_sdf() -> str:
         add(element, "diffuse", numbers((*light.diffuse, 1)))
         add(element, "specular", numbers((*light.specular, 1)))
         add(element, "direction", numbers(light.direction))
-    # Walls are visual only: a plane that collides is infinite.
-    write_static(world_element, "room", world.ROOM, collide=("floor",))
-    write_static(world_element, "table", world.TABLE, collide=tuple(shape.name for shape in world.TABLE))
+    write_static(world_element, "room", world.ROOM)
+    write_static(world_element, "table", world.TABLE)
     for block in world.BLOCKS:
         write_block(world_element, block)
-    write_static(world_element, f"{world.CAMERA.name}_camera", (), (), world.CAMERA)
+    write_free_body(world_element, world.BOWL)
+    write_static(world_element, f"{world.CAMERA.name}_camera", (), world.CAMERA)
     add(add(world_element, "include"), "uri", f"model://{robot.NAME}")
     return document(root)
 
 
-def write_static(world_element: Element, name: str, shapes, collide, camera: Camera | None = None) -> None:
+def write_static(world_element: Element, name: str, shapes, camera: Camera | None = None) -> None:
     model = add(world_element, "model", name=name)
     add(model, "static", "true")
     link = add(model, "link", name="link")
     for shape in shapes:
-        write_shape(link, shape, shape.name, FRICTION, collides=shape.name in collide)
+        write_shape(link, shape, shape.name, FRICTION)
     if camera:
         write_camera(link, camera)
 
@@ -99,6 +99,15 @@ def write_block(world_element: Element, block) -> None:
     link = add(model, "link", name="link")
     write_inertia(link, mass, None, (mass * (2 * half) ** 2 / 6,) * 3)
     write_shape(link, Shape("box", (half,) * 3, block.material), "cube", FRICTION)
+
+
+def write_free_body(world_element: Element, free: FreeBody) -> None:
+    model = add(world_element, "model", name=free.name)
+    write_pose(model, free.pos)
+    link = add(model, "link", name="link")
+    write_inertia(link, free.inertia.mass, free.inertia.pos, free.inertia.moments)
+    for shape in free.shapes:
+        write_shape(link, shape, shape.name, FRICTION)
 
 
 def write_link(arm: Element, link: Link) -> None:
@@ -151,8 +160,8 @@ def write_inertia(body: Element, mass: float, pos: Vector | None, moments: Vecto
         add(inertia, name, 0)
 
 
-def write_shape(body: Element, shape: Shape, name: str, friction: Vector, collides: bool = True) -> None:
-    for tag in ("collision", "visual") if collides else ("visual",):
+def write_shape(body: Element, shape: Shape, name: str, friction: Vector) -> None:
+    for tag in ("collision", "visual") if shape.collides else ("visual",):
         part = add(body, tag, name=f"{name}_{tag}")
         pos, rotation = (shape.pos, from_quat(shape.quat)) if not shape.ends else capsule(shape)[:2]
         write_pose(part, pos, rpy(rotation))

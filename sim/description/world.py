@@ -1,5 +1,9 @@
-"""The world around the arm: a table with three blocks in a plain room, two lights, a camera. The table top is at z = 0."""
+"""The world around the arm: a table with three blocks and a bowl in a plain room, two lights, a camera.
 
+The table top is at z = 0.
+"""
+
+from sim.description.bowl import bowl
 from sim.description.parts import Block, Camera, Light, Material, Shape
 
 IMAGE_SIZE = (640, 480)  # width, height in pixels
@@ -20,6 +24,7 @@ MATERIALS = {
     "red": Material((0.84, 0.15, 0.13), specular=0.15, shininess=0.3),
     "green": Material((0.16, 0.62, 0.27), specular=0.15, shininess=0.3),
     "blue": Material((0.14, 0.33, 0.80), specular=0.15, shininess=0.3),
+    "bowl": Material((0.33, 0.30, 0.34), specular=0.1, shininess=0.3),
 }
 
 LIGHTS = (
@@ -29,13 +34,14 @@ LIGHTS = (
 
 CAMERA = Camera("exterior", (1.38, -0.96, 0.9), right=(0.6531, 0.7573, 0), up=(-0.2914, 0.2513, 0.923), fovy=45.0)
 
+# Only the floor collides: a plane that collides is infinite, and checking walls that nothing reaches takes time.
 ROOM = (
     Shape("plane", (2, 2.3), "floor", pos=(0.4, 0, -0.72), name="floor"),
-    Shape("plane", (2, 2.3), "wall", pos=(-1.6, 0, 1.28), quat=(1, 0, 1, 0), name="wall1"),
-    Shape("plane", (2, 2), "wall", pos=(0.4, 2.3, 1.28), quat=(1, 1, 0, 0), name="wall2"),
-    Shape("plane", (2, 2.3), "wall", pos=(2.4, 0, 1.28), quat=(1, 0, -1, 0), name="wall3"),
-    Shape("plane", (2, 2), "wall", pos=(0.4, -2.3, 1.28), quat=(1, -1, 0, 0), name="wall4"),
-    Shape("plane", (2, 2.3), "wall", pos=(0.4, 0, 3.28), quat=(0, 1, 0, 0), name="ceiling"),
+    Shape("plane", (2, 2.3), "wall", pos=(-1.6, 0, 1.28), quat=(1, 0, 1, 0), name="wall1", collides=False),
+    Shape("plane", (2, 2), "wall", pos=(0.4, 2.3, 1.28), quat=(1, 1, 0, 0), name="wall2", collides=False),
+    Shape("plane", (2, 2.3), "wall", pos=(2.4, 0, 1.28), quat=(1, 0, -1, 0), name="wall3", collides=False),
+    Shape("plane", (2, 2), "wall", pos=(0.4, -2.3, 1.28), quat=(1, -1, 0, 0), name="wall4", collides=False),
+    Shape("plane", (2, 2.3), "wall", pos=(0.4, 0, 3.28), quat=(0, 1, 0, 0), name="ceiling", collides=False),
 )
 
 TABLE = (
@@ -55,3 +61,5 @@ BLOCKS = (
     Block("green_block", "green", (0.54, -0.02, 0.027), (0.966, 0, 0, 0.259)),
     Block("blue_block", "blue", (0.41, -0.12, 0.027), (0.985, 0, 0, -0.174)),
 )
+
+BOWL = bowl("bowl", (0.60, 0.20, 0.001))

@@ -12,11 +12,11 @@ from gazebo_files import GAZEBO, pose, read_sdf, read_urdf, sensors
 
 from sim.arm import Arm
 from sim.cameras import HEIGHT, WIDTH
+from sim.clock import CLOCK_RATE, IMAGES_EVERY, JOINTS_EVERY
 from sim.control import FINGER_SPEED, MAX_VELOCITY
 from sim.description.__main__ import out_of_date
 from sim.gl import mujoco
 from sim.kinematics import FINGERS, JOINTS
-from sim.clock import CLOCK_RATE, JOINTS_EVERY, IMAGES_EVERY
 from sim.topics import CAMERAS, GRIPPER, TRAJECTORY, VELOCITY
 
 CONFIGS = GAZEBO.parents[1] / "configs"
@@ -161,6 +161,39 @@ def test_the_blocks_have_the_pose_and_mass_of_the_mujoco_bodies():
         np.testing.assert_allclose(world_pose[:3, 3], body.xpos, atol=1e-9)
         np.testing.assert_allclose(world_pose[:3, :3], body.xmat.reshape(3, 3), atol=1e-9)
         assert float(model.findtext("link/inertial/mass")) == pytest.approx(arm.model.body(block).mass[0], rel=1e-9)
+
+
+def test_the_bowl_has_the_pose_mass_and_shapes_of_the_mujoco_body():
+    arm = Arm()
+    world = ElementTree.parse(GAZEBO / "world.sdf").getroot().find("world")
+    model = world.find("model[@name='bowl']")
+    body, link = arm.model.body("bowl"), model.find("link")
+    np.testing.assert_allclose(pose(model.findtext("pose"))[:3, 3], arm.data.body("bowl").xpos, atol=1e-9)
+    assert float(link.findtext("inertial/mass")) == body.mass[0]
+    np.testing.assert_array_equal(pose(link.findtext("inertial/pose"))[:3, 3], body.ipos)
+    moments = [float(link.findtext(f"inertial/inertia/{name}")) for name in ("ixx", "iyy", "izz")]
+    np.testing.assert_allclose(np.sort(moments), np.sort(body.inertia), rtol=1e-9)
+    collisions = {collision.get("name").removesuffix("_collision"): collision for collision in link.iterfind("collision")}
+    geoms = [arm.model.geom(index) for index in np.flatnonzero(arm.model.geom_bodyid == body.id)]
+    assert set(collisions) == {geom.name for geom in geoms if geom.contype[0]}
+    assert len(collisions) == 13
+    for name, collision in collisions.items():
+        geom = arm.model.geom(name)
+        rotation = np.zeros(9)
+        mujoco.mju_quat2Mat(rotation, geom.quat)
+        np.testing.assert_allclose(pose(collision.findtext("pose"))[:3, 3], geom.pos, atol=1e-9)
+        np.testing.assert_allclose(pose(collision.findtext("pose"))[:3, :3], rotation.reshape(3, 3), atol=1e-8)
+        np.testing.assert_allclose(np.array(collision.findtext("geometry/box/size").split(), float) / 2, geom.size, atol=1e-9)
+
+
+def test_the_same_fixed_shapes_collide_as_in_mujoco():
+    model = Arm().model
+    world = ElementTree.parse(GAZEBO / "world.sdf").getroot().find("world")
+    found = world.iterfind("model[static='true']/link/collision")
+    collisions = {element.get("name").removesuffix("_collision") for element in found}
+    fixed = [model.geom(index) for index in np.flatnonzero(model.geom_bodyid == 0)]
+    assert collisions == {geom.name for geom in fixed if geom.contype[0]}
+    assert {geom.name for geom in fixed} - collisions == {"wall1", "wall2", "wall3", "wall4", "ceiling"}
 
 
 def test_the_bridge_is_configured_with_documented_keys_types_and_directions():
