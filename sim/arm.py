@@ -24,8 +24,9 @@ class JointReadings:
 class Arm:
     """The arm with its controllers, at the home pose of the model to begin with. Times are integers in ns."""
 
-    def __init__(self) -> None:
-        self.model = mujoco.MjModel.from_xml_path(str(MODEL))
+    def __init__(self, model: mujoco.MjModel | None = None) -> None:
+        """`model`: a model with the bodies, joints and keyframe of `arm.xml`; that file by default."""
+        self.model = model or mujoco.MjModel.from_xml_path(str(MODEL))
         self.data = mujoco.MjData(self.model)
         mujoco.mj_resetDataKeyframe(self.model, self.data, self.model.key("home").id)
         mujoco.mj_forward(self.model, self.data)
@@ -36,10 +37,14 @@ class Arm:
         # error instead of the velocity, so that the joint does not lag behind a moving reference.
         actuators = [self.model.actuator(name).id for name in JOINTS]
         self._velocity_gain = -self.model.actuator_biasprm[actuators, 2] / self.model.actuator_gainprm[actuators, 0]
-        limits = np.array([joint.range for joint in joints])
+        self._limits = np.array([joint.range for joint in joints])
+        self.reset_controllers()
+
+    def reset_controllers(self) -> None:
+        """New controllers, which hold the present positions until a command arrives."""
         start = self.data.qpos[self._qpos]
-        self.control = ArmController(JOINTS, limits[:7, 0], limits[:7, 1], start[:7])
-        self.gripper = GripperController(*limits[7], start[7])
+        self.control = ArmController(JOINTS, self._limits[:7, 0], self._limits[:7, 1], start[:7])
+        self.gripper = GripperController(*self._limits[7], start[7])
 
     def advance(self, now: int, duration: int, steps: int) -> None:
         """Simulates `duration` ns from time `now` (ns) in `steps` equal physics steps."""
@@ -50,7 +55,11 @@ class Arm:
             position, velocity = self.control.advance(step_time, dt, self.data.qpos[self._qpos[:7]])
             self.data.ctrl[:7] = position + self._velocity_gain * velocity
             self.data.ctrl[7] = self.gripper.advance(dt)
-            mujoco.mj_step(self.model, self.data)
+            self._step()
+
+    def _step(self) -> None:
+        """One physics step."""
+        mujoco.mj_step(self.model, self.data)
 
     def read(self) -> JointReadings:
         """The current joint states, as copies."""
