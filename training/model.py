@@ -78,7 +78,7 @@ class Pi05(nn.Module):
         `tokens` [B, T] are integer ids, of which the first `token_counts` [B] are valid and the rest is padding.
         """
         image_tokens = self.image_tokens(images)
-        text = F.embedding(tokens, self.embedding) * self.dims.prefix.width**0.5
+        text = F.embedding(tokens.long(), self.embedding) * self.dims.prefix.width**0.5
         x = torch.cat([image_tokens, text.to(image_tokens.dtype)], dim=1)
         positions = torch.arange(x.shape[1], device=x.device)  # padding is at the end, so these count valid tokens
         counts = image_tokens.shape[1] + token_counts  # [B]
