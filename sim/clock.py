@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from sim.cameras import Cameras
@@ -9,11 +10,13 @@ from sim.description.robot import JOINT_RATE
 from sim.description.world import CAMERA_RATE
 from sim.errors import SimulationError
 from sim.node import RobotNode
+from sim.tasks import CONTROL_RATE
 from sim.topics import COMMANDS
 
 SECOND = 1_000_000_000
 CLOCK_RATE = 300  # Hz; a common multiple of images (30 Hz), joint states (100 Hz) and a 15 Hz policy
 JOINTS_EVERY, IMAGES_EVERY = CLOCK_RATE // JOINT_RATE, CLOCK_RATE // CAMERA_RATE
+CONTROL_EVERY = CLOCK_RATE // CONTROL_RATE
 STEP_RATE = CLOCK_RATE  # Hz, the least rate of physics steps
 MAX_DELAY = 0.1  # s; with a longer delay real time continues from now instead of catching up
 DISCOVERY_INTERVAL = 0.5  # s without a new command publisher before lock-step begins
@@ -60,12 +63,23 @@ class CameraRenderer:
         self._node.publish_images(now)
 
 
-def run_real_time(node: RobotNode, renderer: CameraRenderer, stop: threading.Event) -> None:
-    """Runs until `stop` is set: physics and `/clock` at 300 Hz, joint states at 100 Hz, images at 30 Hz."""
+def run_real_time(
+    node: RobotNode,
+    renderer: CameraRenderer,
+    stop: threading.Event,
+    start: int = 0,
+    on_tick: Callable[[], bool] = lambda: False,
+) -> None:
+    """Runs until `stop` is set: physics and `/clock` at 300 Hz, joint states at 100 Hz, images at 30 Hz.
+
+    `start`: the simulation time at the start, ns. `on_tick` is called after each period of CONTROL_RATE, with `arm_lock`
+    held, and returns whether to end.
+    """
     arm = node.arm
     tick = dropped = 0
+    ended = False
     begin = time.monotonic()
-    while not stop.is_set():
+    while not ended and not stop.is_set():
         tick += 1
         delay = time.monotonic() - (begin + tick / CLOCK_RATE)
         if delay < 0:
@@ -75,11 +89,13 @@ def run_real_time(node: RobotNode, renderer: CameraRenderer, stop: threading.Eve
             node.get_logger().warning(
                 f"Simulation time is {delay:.2f} s late: the machine is too busy", throttle_duration_sec=5.0
             )
-        previous, now = (tick - 1) * SECOND // CLOCK_RATE, tick * SECOND // CLOCK_RATE
+        previous, now = (start + k * SECOND // CLOCK_RATE for k in (tick - 1, tick))
         with node.arm_lock:
             arm.advance(previous, now - previous, 1)
             node.now = now
             readings = arm.read()
+            if tick % CONTROL_EVERY == 0:
+                ended = on_tick()
         node.publish_clock(now)
         if tick % JOINTS_EVERY == 0:
             node.publish_joints(now, readings)
@@ -101,31 +117,53 @@ def run_lockstep(
     `control_rate`: Hz. `timeout`: s of wall time to wait for commands; then raises SimulationError LOCKSTEP_TIMEOUT.
     """
     period = round(SECOND / control_rate)
-    steps = -(-STEP_RATE * period // SECOND)
+    steps = physics_steps(period)
     topics = await_publishers(node, stop, timeout)
     tick = 0
     while not stop.is_set():
         tick += 1
-        node.now = now = tick * period
-        counts = dict(node.command_counts)
-        deadline = time.monotonic() + timeout
-        while not stop.is_set():
-            renderer.start(now)
-            renderer.wait()
-            node.publish_joints(now, node.arm.read())
-            node.publish_clock(now)
-            # A node that is not yet discovered or not yet active has missed tick 1, so it is published again every second.
-            retry = min(deadline, time.monotonic() + 1.0) if tick == 1 else deadline
-            if not (missing := await_commands(node, stop, topics, counts, retry)):
-                break
-            if time.monotonic() >= deadline:
-                raise SimulationError(
-                    "LOCKSTEP_TIMEOUT",
-                    f"Expected a command on {' and '.join(missing)} for the tick at {now / SECOND:.3f} s, "
-                    f"received none within {timeout:g} s",
-                )
+        now = tick * period
+        run_tick(node, renderer, stop, now, topics, timeout, repeat=tick == 1)
         with node.arm_lock:
             node.arm.advance(now, period, steps)
+
+
+def physics_steps(period: int) -> int:
+    """The number of equal physics steps in a control period (ns), at STEP_RATE or more. Ignores that the period is rounded."""
+    return -(-(STEP_RATE * period - STEP_RATE) // SECOND)
+
+
+def run_tick(
+    node: RobotNode,
+    renderer: CameraRenderer,
+    stop: threading.Event,
+    now: int,
+    topics: list[str],
+    timeout: float,
+    repeat: bool,
+) -> None:
+    """Publishes images, joint states and `/clock` with the stamp `now` (ns) and waits for one command on each of `topics`.
+
+    `repeat`: publish again each second, because a node that is not yet discovered or not yet active misses the first tick.
+    `timeout`: s of wall time; then raises SimulationError LOCKSTEP_TIMEOUT. Returns early if `stop` is set.
+    """
+    node.now = now
+    counts = dict(node.command_counts)
+    deadline = time.monotonic() + timeout
+    while not stop.is_set():
+        renderer.start(now)
+        renderer.wait()
+        node.publish_joints(now, node.arm.read())
+        node.publish_clock(now)
+        retry = min(deadline, time.monotonic() + 1.0) if repeat else deadline
+        if not (missing := await_commands(node, stop, topics, counts, retry)):
+            return
+        if time.monotonic() >= deadline:
+            raise SimulationError(
+                "LOCKSTEP_TIMEOUT",
+                f"Expected a command on {' and '.join(missing)} for the tick at {now / SECOND:.3f} s, "
+                f"received none within {timeout:g} s",
+            )
 
 
 def await_publishers(node: RobotNode, stop: threading.Event, timeout: float) -> list[str]:

@@ -19,6 +19,9 @@ MAX_VELOCITY = np.array([joint.velocity for joint in JOINTS if joint.kind == "re
 FINGER_SPEED = next(joint.velocity for joint in JOINTS if joint.kind == "prismatic")
 """The velocity limit of the fingers, m/s."""
 
+FINGER_OPEN = next(joint.upper for joint in JOINTS if joint.kind == "prismatic")
+"""The position of an open finger, m; 0 is closed."""
+
 
 def checked_values(values: Sequence[float], count: int, topic: str) -> np.ndarray:
     """The values as an array [count]. Raises CommandRejected if the number differs or a value is not finite."""

@@ -28,7 +28,8 @@ COMMAND_QOS = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 class RobotNode(Node):
     """Applies each command to the arm when it arrives, on the thread of the executor and with `arm_lock` held.
 
-    `command_counts` counts the messages of each command topic; `command_arrived` is notified after each.
+    `command_counts` counts the messages of each command topic; `command_arrived` is notified after each. While
+    `accepts_commands` is false, messages are counted but not applied.
     """
 
     def __init__(self, arm: Arm, namespace: str, compressed: bool) -> None:
@@ -36,6 +37,7 @@ class RobotNode(Node):
         self.arm = arm
         self.arm_lock = threading.Lock()
         self.now = 0  # ns, simulation time
+        self.accepts_commands = True
         self.command_counts = dict.fromkeys(COMMANDS, 0)
         self.command_arrived = threading.Condition()
         self._clock = self.create_publisher(Clock, "/clock", SENSOR_QOS)
@@ -86,7 +88,8 @@ class RobotNode(Node):
     def _apply_command(self, topic: str, apply) -> None:
         try:
             with self.arm_lock:
-                apply()
+                if self.accepts_commands:
+                    apply()
         except CommandRejected as rejected:
             self.get_logger().warning(str(rejected), throttle_duration_sec=1.0)
         with self.command_arrived:

@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   node: { summary: 'run the ROS 2 policy node', load: () => import('./node.js') },
   replay: { summary: 'run the policy on a recorded bag', load: () => import('./replay.js') },
   demo: { summary: 'run the node with a simulated arm', load: () => import('./demo.js') },
+  eval: { summary: 'count how often the policy succeeds with a simulated arm', load: () => import('./eval.js') },
   inspect: { summary: 'describe a checkpoint and list its problems', load: () => import('./inspect.js') },
   'make-checkpoint': { summary: 'write a random checkpoint', load: () => import('./make-checkpoint.js') },
   bench: { summary: 'measure how long an inference takes on this machine', load: () => import('./bench.js') },

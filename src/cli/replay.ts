@@ -1,6 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
 import type { PolicyConfig } from '../config/config.js';
-import { parametersFromFile, scalarFromText } from '../config/file.js';
 import { configFromParameters } from '../config/parameters.js';
 import { Pi05Error } from '../errors.js';
 import { loadPolicy } from '../pipeline/load.js';
@@ -17,6 +16,7 @@ import { replay, type ReplayOutcome, type ReplayProgress } from '../replay/runne
 import { replaySummary } from '../replay/summary.js';
 import { renderReport } from '../report/report.js';
 import { parse, required, usage, warn } from './arguments.js';
+import { givenParameters } from './parameter-overrides.js';
 import { Progress } from './progress.js';
 import { checkFiles, discardOnSignal } from './replay-files.js';
 import { describe, failuresOf, progressLine } from './replay-output.js';
@@ -156,23 +156,12 @@ function configuration(
   overrides: readonly string[],
   namespace: string,
 ): { config: PolicyConfig; simulated: boolean } {
-  const origins = new Map<string, string>();
-  const lines = new Map<string, number>();
-  const flat = parametersFromFile(params, lines);
-  for (const [name, line] of lines) origins.set(name, `${params} line ${line}`);
-  for (const override of overrides) {
-    const [, name, text] = /^([^:]+):=(.*)$/s.exec(override) ?? [];
-    const value = text === undefined ? undefined : scalarFromText(text);
-    if (name === undefined || value === undefined)
-      throw usage('replay', `Expected -p NAME:=VALUE, received ${override}`);
-    flat.set(name, value);
-    origins.set(name, `-p ${override}`);
-  }
-  const simulated = flat.get('use_sim_time') ?? false;
+  const { values, where } = givenParameters('replay', params, overrides);
+  const simulated = values.get('use_sim_time') ?? false;
   if (typeof simulated !== 'boolean') {
     throw new Pi05Error('CONFIG_TYPE', 'Expected true or false for use_sim_time, received neither', 'use_sim_time');
   }
-  const config = configFromParameters(flat, (name) => origins.get(name), warn);
+  const config = configFromParameters(values, where, warn);
   return { config: withResolvedTopics(config, (topic) => resolveTopic(topic, namespace)), simulated };
 }
 

@@ -1,0 +1,70 @@
+"""The ROS node of the simulated arm during an evaluation: applies a control, counts chunks, keeps frames."""
+
+import threading
+import time
+
+import numpy as np
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory
+
+from sim.arm import JointReadings
+from sim.clock import await_commands
+from sim.episode import EpisodeRun
+from sim.evaluation.controls import Control
+from sim.evaluation.video import Frames
+from sim.kinematics import JOINTS
+from sim.node import COMMAND_QOS, RobotNode
+from sim.scene import Scene
+from sim.topics import nanoseconds
+
+STOP_ACTION_WAIT = 1.0  # s of wall time; a node that has stopped by itself before sends no stop action
+
+
+class EvaluatedRobot(RobotNode):
+    """Applies commands only between `begin` and `finish`, which start and end an episode."""
+
+    def __init__(self, scene: Scene, namespace: str, policy: str) -> None:
+        super().__init__(scene, namespace, compressed=False)
+        self.accepts_commands = False
+        self.chunk_count = 0
+        self.frames = Frames()
+        self._run: EpisodeRun | None = None
+        self._control: Control | None = None
+        self.create_subscription(JointTrajectory, f"{policy}/chunk", self._on_chunk, COMMAND_QOS)
+
+    def begin(self, run: EpisodeRun, control: Control) -> None:
+        with self.arm_lock:
+            self._run, self._control, self.chunk_count = run, control, 0
+            self.frames.clear()
+            self.accepts_commands = True
+
+    def finish(self) -> dict[str, int]:
+        """Returns the command counts, for `await_stop_action`."""
+        with self.arm_lock:
+            self.accepts_commands = False
+            return dict(self.command_counts)
+
+    def await_stop_action(self, stop: threading.Event, topics: list[str], counts: dict[str, int]) -> None:
+        """Waits for the commands with which the node stopped, so that they do not count as commands of the next episode.
+
+        Call it after the node was deactivated.
+        """
+        await_commands(self, stop, topics, counts, time.monotonic() + STOP_ACTION_WAIT)
+
+    def publish_images(self, now: int) -> None:
+        if self._control:
+            self._control.change_images(self.images)
+        self.frames.add(now, self.images)
+        super().publish_images(now)
+
+    def publish_joints(self, now: int, readings: JointReadings) -> None:
+        super().publish_joints(now, self._control.change_readings(readings) if self._control else readings)
+
+    def _on_velocity(self, message: Float64MultiArray) -> None:
+        if self.accepts_commands and self._run and len(message.data) == len(JOINTS):
+            self._run.velocities.append(np.array(message.data))
+        super()._on_velocity(message)
+
+    def _on_chunk(self, message: JointTrajectory) -> None:
+        if self._run and nanoseconds(message.header.stamp) > self._run.episode.start:
+            self.chunk_count += 1
