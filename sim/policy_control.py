@@ -70,7 +70,7 @@ class PolicyControl:
         self._transition("activate")
 
     def deactivate(self) -> None:
-        """From active to inactive. The node has published the stop action, and subscribers have acknowledged it."""
+        """From active to inactive. The node has published the stop action and waited until its subscribers received it."""
         self._transition("deactivate")
 
     def set_prompt(self, prompt: str) -> None:
