@@ -164,18 +164,19 @@ def export(
     statistics: dict[str, dict[str, np.ndarray]],
     tokenizer: dict,
     asset_id: str = "demo",
+    compact: bool = False,
 ) -> int:
     """Writes a checkpoint directory and returns the size of `model.safetensors` in bytes.
 
     `statistics`: `state` and `actions`, each with mean, std, q01 and q99 of the robot's dimensions. `tokenizer`: the
-    content of tokenizer.json.
+    content of tokenizer.json. `compact` stores the matrices of the expert's adaptive norms as bfloat16: the engine
+    reads them too, openpi stores float32.
     """
     directory = pathlib.Path(directory)
     assets = directory / "assets" / asset_id
     assets.mkdir(parents=True, exist_ok=True)
     tensors = {
-        name: value.to(torch.float32 if _is_float32(name) else torch.bfloat16).cpu().contiguous()
-        for name, value in to_tensors(model).items()
+        name: value.to(_stored_dtype(name, compact)).cpu().contiguous() for name, value in to_tensors(model).items()
     }
     save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
     model.dims.to_file(directory / "pi05_model.json")
@@ -185,5 +186,7 @@ def export(
     return (directory / "model.safetensors").stat().st_size
 
 
-def _is_float32(name: str) -> bool:
-    return any(part in name for part in FLOAT32)
+def _stored_dtype(name: str, compact: bool) -> torch.dtype:
+    if compact and name.endswith("dense.weight"):
+        return torch.bfloat16
+    return torch.float32 if any(part in name for part in FLOAT32) else torch.bfloat16

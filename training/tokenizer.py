@@ -7,6 +7,7 @@ bytes. Text is lower-cased, so that "Pick" and "pick" are the same word.
 
 import dataclasses
 import json
+import string
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -33,12 +34,15 @@ towards toy tray turn under up upon violet wait white will with would yellow you
 
 
 def build_tokenizer(words: Iterable[str]) -> dict:
-    """The content of tokenizer.json with a token for each of `words` (letters only, any case) and of COMMON_WORDS."""
-    known = sorted({word.lower() for word in words} | set(COMMON_WORDS))
+    """The content of tokenizer.json with a token for each of `words` (in any case) and of COMMON_WORDS.
+
+    Each ASCII character has a token, so `words` may contain punctuation marks. Raises ValueError for other words.
+    """
+    printable = [chr(code) for code in range(0x21, 0x7F) if not chr(code).isupper()]
+    known = sorted(({word.lower() for word in words} | set(COMMON_WORDS)) - set(string.punctuation))
     invalid = [word for word in known if not (word.isascii() and word.isalpha())]
     if invalid:
         raise ValueError(f"Expected words of the letters a to z, received {', '.join(invalid)}")
-    printable = [chr(code) for code in range(0x21, 0x7F) if not chr(code).isupper()]
     # Bytes of characters that have no token: control characters and all beyond ASCII.
     fallback = [byte for byte in range(256) if byte < 0x20 or byte > 0x7E]
     numbers = [f"▁{number}" for number in NUMBERS]
@@ -140,20 +144,19 @@ class PromptTokenizer:
         """
         numbers = self._numbers[state_numbers(normalized) - NUMBERS.start]
         states = numbers.shape[1]
-        ids = np.zeros((len(index), length), dtype=np.int16)
-        counts = np.zeros(len(index), dtype=np.int64)
-        tail = self.vocabulary[TEMPLATE[2]]
+        heads = np.zeros((len(prompts), length), dtype=np.int16)
+        starts = np.zeros(len(prompts), dtype=np.int64)  # of the state numbers
         for i, prompt in enumerate(prompts):
             head = self.encode_text(f"Task: {clean_prompt(prompt)}, State:")
-            count = len(head) + states + 1
-            if count > length:
-                raise ValueError(f"Expected at most {length} tokens, received {count} from the prompt {prompt!r}")
-            rows = np.flatnonzero(index == i)
-            ids[rows, : len(head)] = head
-            ids[rows, len(head) : count - 1] = numbers[rows]
-            ids[rows, count - 1] = tail
-            counts[rows] = count
-        return Tokens(ids, counts)
+            if len(head) + states + 1 > length:
+                received = f"{len(head) + states + 1} from the prompt {prompt!r}"
+                raise ValueError(f"Expected at most {length} tokens, received {received}")
+            heads[i, : len(head)] = head
+            starts[i] = len(head)
+        ids, start = heads[index], starts[index][:, None]
+        np.put_along_axis(ids, start + np.arange(states), numbers, axis=1)
+        np.put_along_axis(ids, start + states, np.int16(self.vocabulary[TEMPLATE[2]]), axis=1)
+        return Tokens(ids, start[:, 0] + states + 1)
 
     def initial_embedding(self, width: int, rng: np.random.Generator) -> np.ndarray:
         """A table [size, width] to start from, float32 with standard deviation width^-0.5.

@@ -1,6 +1,7 @@
 """An exported checkpoint in the node's engine and tokenizer, against PyTorch. Needs a checkout that is set up."""
 
 import json
+import re
 import subprocess
 
 import numpy as np
@@ -59,12 +60,32 @@ def test_inspect_finds_no_problem(directory):
 
 
 def test_a_loaded_checkpoint_is_the_exported_model_in_bfloat16(directory):
-    exported = load_file(directory / "model.safetensors")
-    assert {value.dtype for value in exported.values()} == {torch.float32, torch.bfloat16}
     again = directory / "again"
     export(again, load(directory, robot_dim=8), STATISTICS, FILE)
     assert (again / "model.safetensors").read_bytes() == (directory / "model.safetensors").read_bytes()
     assert load(directory).dims == demo_dimensions()
+
+
+def test_a_checkpoint_has_float32_where_openpi_s_have_it(directory, tmp_path):
+    tensors = load_file(directory / "model.safetensors")
+    kept = {re.sub(r"\d+", "i", name) for name, value in tensors.items() if value.dtype == torch.float32}
+    assert {value.dtype for value in tensors.values()} == {torch.float32, torch.bfloat16}
+    vision = "paligemma_with_expert.paligemma.model.vision_tower.vision_model."
+    text = "paligemma_with_expert.paligemma.model.language_model."
+    expert = "paligemma_with_expert.gemma_expert.model."
+    norms = ["encoder.layers.i.layer_norm1", "encoder.layers.i.layer_norm2", "post_layernorm"]
+    affine = [vision + name for name in ("embeddings.patch_embedding", *norms)]
+    affine += [expert + f"layers.i.{name}.dense" for name in ("input_layernorm", "post_attention_layernorm")]
+    affine += [expert + "norm.dense", "action_in_proj", "action_out_proj", "time_mlp_in", "time_mlp_out"]
+    names = {f"{name}.{kind}" for name in affine for kind in ("weight", "bias")}
+    names |= {text + f"layers.i.{name}.weight" for name in ("input_layernorm", "post_attention_layernorm")}
+    names |= {text + "norm.weight", vision + "embeddings.position_embedding.weight"}
+    assert kept == {re.sub(r"\d+", "i", name) for name in names}
+    export(tmp_path, load(directory, robot_dim=8), STATISTICS, FILE, compact=True)
+    smaller = load_file(tmp_path / "model.safetensors")
+    changed = {name for name, value in tensors.items() if smaller[name].dtype != value.dtype}
+    assert changed == {name for name in tensors if name.endswith(".dense.weight")}
+    assert "Problems    none" in pi05("inspect", str(tmp_path))
 
 
 @torch.no_grad()
@@ -101,7 +122,7 @@ def test_the_engine_gives_the_same_actions(directory, tmp_path, rtc, mask):
 
     slots = [slot for slot in range(2) if mask[slot] == 1]
     resized = resize(images, 160)[slots]
-    padded = torch.nn.functional.pad(ids, (0, 48 - len(ids)), value=9)
+    padded = torch.nn.functional.pad(ids, (0, 40 - len(ids)), value=9)
     cache = model.encode_prefix(resized[None], padded[None], torch.tensor([len(ids)]))
     velocities: list[torch.Tensor] = []
     actions = sample(model, cache, noise[None, :, :8], rtc=request, velocities=velocities)

@@ -104,3 +104,7 @@ def test_embeddings_of_neighbouring_numbers_start_close():
     assert min(cosine(n, n + 1) for n in range(255)) > 0.95
     assert max(cosine(n, n + 60) for n in range(190)) < 0.8
     assert cosine(0, 255) < 0.5
+
+
+def test_punctuation_marks_among_the_words_add_no_token():
+    assert build_tokenizer([*WORDS, ".", ","]) == FILE
