@@ -1,7 +1,9 @@
 """The policy node with the simulated arm, in simulation time.
 
-    ros2 launch launch/demo.launch.py
+    ros2 launch launch/demo.launch.py prompt:='put the green block into the bowl'
     ros2 launch launch/demo.launch.py checkpoint:=/path/to/checkpoint config:=pi05_droid
+
+`ros2 param set /policy_node prompt '…'` gives the next prompt while it runs.
 
 Without `checkpoint`, a checkpoint with random weights is created first: the arm moves, but without a goal.
 """
@@ -51,6 +53,7 @@ def start(context):
         launch_arguments={
             'config': value('config'),
             'checkpoint': value('checkpoint'),
+            'prompt': value('prompt'),
             'random_weights': 'true',
             'namespace': value('namespace'),
             'use_sim_time': 'true',
@@ -71,6 +74,7 @@ def generate_launch_description():
             *profile,
             DeclareLaunchArgument('config', default_value='demo', description='As in policy.launch.py.'),
             DeclareLaunchArgument('checkpoint', default_value='', description='Checkpoint directory; empty: random weights.'),
+            DeclareLaunchArgument('prompt', default_value='', description='The task in words; empty: that of the parameter file.'),
             DeclareLaunchArgument('namespace', default_value='', description='Namespace of both nodes and their topics.'),
             DeclareLaunchArgument('log_level', default_value='info', description='Log level of the policy node.'),
             OpaqueFunction(function=start),

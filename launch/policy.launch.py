@@ -12,6 +12,7 @@ from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 from launch.event_handlers import OnProcessExit
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 # share/pi05_ros if the package is installed, else the checkout.
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,6 +55,9 @@ def start(context):
             create_command = [str(ROOT / 'bin' / 'pi05'), 'make-checkpoint', checkpoint, '--size', 'demo', '--seed', '190']
     if checkpoint:
         overrides['checkpoint'] = checkpoint
+    if value('prompt'):
+        # As ParameterValue, since a plain text such as "1" or "yes" would become a number or a boolean.
+        overrides['prompt'] = ParameterValue(value('prompt'), value_type=str)
     node = Node(
         executable=node_executable(),
         name='policy_node',
@@ -81,6 +85,7 @@ def generate_launch_description():
                 choices=['true', 'false', 'True', 'False'],
                 description='true: without `checkpoint`, use one with random weights, created first if it does not exist.',
             ),
+            DeclareLaunchArgument('prompt', default_value='', description='The task in words; empty: that of the parameter file.'),
             DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node and its topics.'),
             DeclareLaunchArgument('use_sim_time', default_value='false', choices=['true', 'false', 'True', 'False']),
             DeclareLaunchArgument('log_level', default_value='info', description='debug, info, warn, error or fatal.'),

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 
+LINGER = 500_000_000  # ns for which the policy keeps control after an episode, so that its result is seen
 
 @dataclass(frozen=True)
 class EpisodeReport:

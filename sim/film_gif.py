@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from PIL import Image, ImageDraw
 
 from sim.drawing import MUTED, NUMBER, TEXT, font, outcome_label, shortened
-from sim.episode_report import EpisodeReport
+from sim.episode_report import LINGER, EpisodeReport
 from sim.film import Frame
 from sim.gif import gif_bytes
 from sim.recorder import Recording
@@ -15,7 +15,6 @@ MAX_BYTES = 1_500_000
 SPEED = 2
 IMAGE_MS = 100
 LAST_IMAGE_MS = 1200  # how long the result of an episode is shown
-LINGER = 500_000_000  # ns of simulation time that are shown after an episode
 ATTEMPTS = ((128, 1), (64, 1), (64, 1.5), (48, 2), (32, 4), (32, 10))  # colours, factor of the time between two images
 CAPTION, SIDE, GAP = 50, 288, 4  # px: height of the caption, height of the images, space between them
 WRIST_WIDTH = 272  # px; the left and right edges of the wrist image are cut

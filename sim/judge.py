@@ -26,8 +26,10 @@ class Judge:
     "done", "time limit", "touched the X block first", "moved OBJECT", "the block fell off the table".
     """
 
-    def __init__(self, scene: Scene, task: Task) -> None:
+    def __init__(self, scene: Scene, task: Task, time_limit: int | None = None) -> None:
+        """`time_limit`: in control ticks; that of the task by default."""
         self.task = task
+        self.time_limit = time_limit or TIME_LIMITS[task.kind]
         self.outcome: str | None = None
         self.reason = ""
         self.ticks = 0
@@ -56,7 +58,7 @@ class Judge:
         self._held_ticks = self._held_ticks + 1 if self._is_done() else 0
         if self._held_ticks >= (1 if self.task.kind == "touch" else HOLD_TICKS):
             return self._decide("success", "done")
-        if self.ticks >= TIME_LIMITS[self.task.kind]:
+        if self.ticks >= self.time_limit:
             return self._decide("failure", "time limit")
         return None
 

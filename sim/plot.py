@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sim.drawing import FAMILY, MUTED, NUMBER, TEXT, palette_of, with_palette
+from sim.episode_report import LINGER
 from sim.recorder import Recording
 from sim.strips import POINT, draw_strips, place_text, strips_height
 
@@ -77,11 +78,13 @@ def plot_joints(figure: Figure, recording: Recording, duration: float) -> None:
     by_velocity = len(recording.velocity_commands) >= len(recording.position_commands)
     commands = recording.velocity_commands if by_velocity else recording.position_commands
     command_times = np.array([time for time, _ in commands])
-    commanded = np.array([values for _, values in commands]).reshape(-1, 7)
+    commanded = while_in_control(recording, command_times, np.array([values for _, values in commands]).reshape(-1, 7))
     times = np.array(recording.measured_times)
-    measured = np.array(recording.velocities if by_velocity else recording.positions).reshape(-1, 8)
-    opening = np.array(recording.positions).reshape(-1, 8)[:, 7] * 1e3
-    gripper = np.array(recording.gripper_commands).reshape(-1, 2)
+    positions = while_in_control(recording, times, np.array(recording.positions).reshape(-1, 8))
+    velocities = while_in_control(recording, times, np.array(recording.velocities).reshape(-1, 8))
+    measured = velocities if by_velocity else positions
+    gripper_times, openings = np.array(recording.gripper_commands).reshape(-1, 2).T
+    openings = while_in_control(recording, gripper_times, openings[:, None])[:, 0]
 
     height = figure.bbox.height
     left = (MARGIN + 104) / WIDTH
@@ -93,7 +96,7 @@ def plot_joints(figure: Figure, recording: Recording, duration: float) -> None:
         plot_series(axis, command_times, commanded[:, joint], times, measured[:, joint])
         set_limits(axis, np.concatenate([commanded[:, joint], measured[:, joint]]), 0.1)
         axis.set_ylabel(f"joint {joint + 1}", **LABEL)
-    plot_series(axes[7], gripper[:, 0], gripper[:, 1] * 1e3, times, opening)
+    plot_series(axes[7], gripper_times, openings * 1e3, times, positions[:, 7] * 1e3)
     axes[7].set_ylim(-6, 46)
     axes[7].set_yticks([0, 40])
     axes[7].set_ylabel("gripper\nmm", **LABEL)
@@ -121,6 +124,15 @@ def plot_joints(figure: Figure, recording: Recording, duration: float) -> None:
     )
     name = "Joint velocities, rad/s" if by_velocity else "Joint positions, rad"
     place_text(figure, MARGIN, JOINTS_HEIGHT - 20, name, 23, TEXT, fontweight="bold")
+
+
+def while_in_control(recording: Recording, times: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The values [n, …], nan at times at which the arm ignores the policy: between two episodes."""
+    if not recording.episodes:
+        return values
+    spans = [recording.span(episode) for episode in recording.episodes]
+    in_control = np.any([(begin <= times) & (times <= end + LINGER / 1e9) for begin, end in spans], axis=0)
+    return np.where(in_control[:, None], values, np.nan)
 
 
 def label_episodes(axis, recording: Recording) -> None:

@@ -1,5 +1,6 @@
 """Changes the lifecycle state and the prompt of the policy node through its services, one call after the other."""
 
+import threading
 import time
 
 from lifecycle_msgs.msg import Transition
@@ -25,12 +26,18 @@ class PolicyControl:
     """A client of the policy node's services. Call it from one thread; it needs no executor of the caller.
 
     Each method returns when the node has answered, and raises SimulationError otherwise: POLICY_TIMEOUT without an answer
-    within `timeout` seconds of wall time, POLICY_REJECTED if the node rejects the request.
+    within `timeout` seconds of wall time, POLICY_REJECTED if the node rejects the request, INTERRUPTED if `stop` is set.
     """
 
     def __init__(
-        self, namespace: str = "", policy: str = "policy_node", timeout: float = 60.0, context: Context | None = None
+        self,
+        namespace: str = "",
+        policy: str = "policy_node",
+        timeout: float = 60.0,
+        context: Context | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
+        self._stop = stop or threading.Event()
         self._policy = policy
         self._timeout = timeout
         self._node = Node("policy_control", namespace=namespace, context=context, start_parameter_services=False)
@@ -108,12 +115,14 @@ class PolicyControl:
         deadline = time.monotonic() + self._timeout
         futures = []
         while (remaining := deadline - time.monotonic()) > 0:
+            if self._stop.is_set():
+                raise SimulationError("INTERRUPTED", f"Expected a response from {client.service_name}, received a signal")
             if not client.service_is_ready():
                 client.wait_for_service(min(remaining, RETRY_INTERVAL))
                 continue
             if retry or not futures:
                 futures.append(client.call_async(request))
-            self._executor.spin_until_future_complete(futures[-1], RETRY_INTERVAL if retry else remaining)
+            self._executor.spin_until_future_complete(futures[-1], min(remaining, RETRY_INTERVAL))
             done = next((future for future in futures if future.done()), None)
             if done is not None:
                 return done.result()

@@ -6,11 +6,11 @@ import json
 import pathlib
 import time
 
+from sim.episode_report import LINGER
 from sim.errors import SimulationError
 from sim.process import positive, ros_context, run_main, without_ros_arguments
 
 DIAGNOSTICS_WAIT = 1.5  # s of wall time to wait for the last diagnostics of the node; it publishes once per second
-LINGER = 0.5  # s of simulation time to record after the last episode
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -96,7 +96,7 @@ def is_complete(recorder, options) -> bool:
         last = recording.episodes[-1] if recording.episodes else None
         if last is None or last.end is None or not last.is_last:
             return False
-        end = last.end + round(LINGER * 1e9)
+        end = last.end + LINGER
     else:
         end = recording.begin + round(options.duration * 1e9)
     if recorder.now < end:
@@ -141,7 +141,7 @@ def main(argv: list[str]) -> None:
     from sim.recorder import Recorder
 
     with ros_context(argv) as stop:
-        recorder = Recorder(options.namespace, options.node)
+        recorder = Recorder(options.namespace, options.node, options.episodes)
         executor = SingleThreadedExecutor()
         executor.add_node(recorder)
 

@@ -1,10 +1,11 @@
 """Records what the plot, the GIF and the summary need from the topics of the policy node and the arm.
 
-Time is the stamp of the joint states, in ns. Commands and images are recorded at that of the last joint state.
+Time is simulation time, in ns. Commands and chunks are recorded at the newest stamp of all messages: commands have none.
 """
 
 import functools
 import math
+import struct
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,9 +29,9 @@ IMAGE_QOS = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 @dataclass
 class Recording:
-    """What was received since the first chunk or episode. Times in s since then, unless they are in ns."""
+    """What was received since the begin of the recording. Times in s since then, unless they are in ns."""
 
-    begin: int | None = None  # ns, of the first chunk or episode
+    begin: int | None = None  # ns
     end: int | None = None  # ns, of the recording
 
     measured_times: list[float] = field(default_factory=list)
@@ -86,15 +87,23 @@ class Recording:
 
 
 class Recorder(Node):
-    """Fills `recording`. `policy`: name of the policy node."""
+    """Fills `recording` from the first chunk on; with `by_episodes`, from the first episode on.
 
-    def __init__(self, namespace: str, policy: str) -> None:
+    `policy`: name of the policy node.
+    """
+
+    def __init__(self, namespace: str, policy: str, by_episodes: bool = False) -> None:
         super().__init__("recorder", namespace=namespace, start_parameter_services=False)
         self.recording = Recording()
-        self.now: int | None = None  # ns, stamp of the newest joint state
+        self.now: int | None = None  # ns, stamp of the last joint state
+        self._newest = (
+            0  # ns, newest stamp; later than `now` if this process is slow, because the queues of images are short
+        )
         self.diagnostics_count = 0  # statuses of the policy node
+        self._by_episodes = by_episodes
         self._policy = self.resolve_topic_name(policy)
-        self._newest_images: dict[str, bytes] = {}  # serialised, by camera
+        self._images: dict[str, bytes] = {}  # serialised, by camera, of the same stamp
+        self._image_stamp = 0  # ns
         self.create_subscription(JointState, "joint_states", self._on_joints, RECORD_QOS)
         self.create_subscription(JointTrajectory, f"{self._policy}/chunk", self._on_chunk, RECORD_QOS)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, RECORD_QOS)
@@ -108,32 +117,33 @@ class Recorder(Node):
 
     @property
     def elapsed(self) -> float | None:
-        """s of simulation time since the begin of the recording; None before it."""
-        if self.now is None or self.recording.begin is None:
-            return None
-        return (self.now - self.recording.begin) / 1e9
+        """s of simulation time from the begin of the recording to the last joint state; None before it."""
+        return None if self.now is None else self._since_begin(self.now)
+
+    def _since_begin(self, time: int) -> float | None:
+        return None if self.recording.begin is None else (time - self.recording.begin) / 1e9
 
     def _on_image(self, camera: str, message: bytes) -> None:
         """Adds a frame to the film when one is due. Only then the images are deserialised: 30 per second would take too long."""
-        self._newest_images[camera] = message
-        film = self.recording.film
-        if (
-            camera != CAMERAS[-1]
-            or len(self._newest_images) < len(CAMERAS)
-            or self.elapsed is None
-            or not film.is_due(self.now)
-        ):
+        stamp = stamp_of(message)
+        self._newest = max(self._newest, stamp)
+        if self.recording.begin is None or not self.recording.film.is_due(stamp):
             return
-        film.add(Frame(self.now, *(pixels(self._newest_images[camera]) for camera in CAMERAS)))
+        if stamp != self._image_stamp:
+            self._image_stamp, self._images = stamp, {}
+        self._images[camera] = message
+        if len(self._images) == len(CAMERAS):
+            self.recording.film.add(Frame(stamp, *(pixels(self._images[camera]) for camera in CAMERAS)))
 
     def _on_episode(self, message: String) -> None:
         episode = EpisodeReport.from_json(message.data)
-        if self.recording.begin is None:
+        if self._by_episodes and self.recording.begin is None:
             self.recording.begin = episode.begin
         self.recording.episodes = [*self.recording.episodes[: episode.index], episode]
 
     def _on_joints(self, message: JointState) -> None:
         self.now = nanoseconds(message.header.stamp)
+        self._newest = max(self._newest, self.now)
         if self.elapsed is None or self.elapsed < 0:
             return
         order = [message.name.index(joint) for joint in (*JOINTS, FINGERS[0])]
@@ -145,12 +155,14 @@ class Recorder(Node):
         if self.now is None:
             return
         if self.recording.begin is None:
-            self.recording.begin = self.now
-        self.recording.chunks.append(self.elapsed)
+            if self._by_episodes:
+                return
+            self.recording.begin = self._newest
+        self.recording.chunks.append(self._since_begin(self._newest))
 
     def _on_velocity(self, message: Float64MultiArray) -> None:
         if self.elapsed is not None and len(message.data) == len(JOINTS):
-            self.recording.velocity_commands.append((self.elapsed, np.array(message.data)))
+            self.recording.velocity_commands.append((self._since_begin(self._newest), np.array(message.data)))
 
     def _on_trajectory(self, message: JointTrajectory) -> None:
         if self.elapsed is None or not message.points or set(JOINTS) != set(message.joint_names):
@@ -158,17 +170,23 @@ class Recorder(Node):
         order = [message.joint_names.index(joint) for joint in JOINTS]
         positions = np.array(message.points[0].positions)
         if len(positions) == len(order):
-            self.recording.position_commands.append((self.elapsed, positions[order]))
+            self.recording.position_commands.append((self._since_begin(self._newest), positions[order]))
 
     def _on_gripper(self, message: Float64MultiArray) -> None:
         if self.elapsed is not None and len(message.data) == 1:
-            self.recording.gripper_commands.append((self.elapsed, float(message.data[0])))
+            self.recording.gripper_commands.append((self._since_begin(self._newest), float(message.data[0])))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.name == self._policy or status.name.startswith(f"{self._policy}:"):
                 self.diagnostics_count += 1
                 self.recording.diagnostics.update({item.key: item.value for item in status.values})
+
+
+def stamp_of(message: bytes) -> int:
+    """The stamp of a serialised image, ns. It follows the 4 bytes that tell the byte order, which is that of this machine."""
+    sec, nanosec = struct.unpack_from("=iI", message, 4)
+    return sec * 1_000_000_000 + nanosec
 
 
 def pixels(message: bytes) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The tasks of the arm and the wordings of their prompts."""
 
+import functools
 import itertools
 import re
 from dataclasses import dataclass
@@ -108,3 +109,17 @@ def vocabulary() -> tuple[str, ...]:
     return tuple(
         sorted({word for task in all_tasks() for text in prompts(task) for word in re.findall(r"\w+|[^\w\s]", text)})
     )
+
+
+def task_of_prompt(prompt: str) -> Task | None:
+    """The task of which the prompt is a wording, whatever its case and spaces; None for any other prompt."""
+    return tasks_by_prompt().get(normalised(prompt))
+
+
+@functools.cache
+def tasks_by_prompt() -> dict[str, Task]:
+    return {normalised(wording): task for task in all_tasks() for wording in prompts(task)}
+
+
+def normalised(prompt: str) -> str:
+    return " ".join(prompt.lower().split())

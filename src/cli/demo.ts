@@ -1,49 +1,63 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, extname, join, resolve } from 'node:path';
 
 import { packageRoot } from '../package-root.js';
-import { parse, usage, integer } from './arguments.js';
+import { integer, parse, usage } from './arguments.js';
+import {
+  describeEpisode,
+  describeProgress,
+  report,
+  type Episode,
+  type ProgressLine,
+  type Summary,
+} from './demo-output.js';
 import { Progress } from './progress.js';
 import { freeDomain, interruption, simulationPython, SimulationProcesses, untilInterrupted } from './simulation.js';
 
-const HELP = `Usage: pi05 demo [--duration S] [--out IMAGE.png] [--domain N]
+/** One prompt of each task. */
+const DEFAULT_PROMPTS = [
+  'pick up the red block',
+  'touch the blue block',
+  'put the green block into the bowl',
+  'put the red block on the blue block',
+];
 
-Runs the policy node with a simulated arm over DDS, on this machine only, and draws a chart of the
-run. The checkpoint has random weights: the arm moves, but it does not carry out the task.
-
-  --duration S     seconds of simulation to record; 20 by default
-  --out IMAGE.png  the chart; demo.png by default; its values are written to IMAGE.json
-  --domain N       ROS domain id; by default one that is free on this machine
-`;
-
-/** The seed, of 275 tried, whose random weights make the actions drift least: the arm still moves after 20 s. */
-const SEED = '190';
-
-/** What the recorder prints once a second. */
-interface ProgressLine {
-  readonly t: number;
-  readonly observations: number | null;
-  readonly chunks: number;
-}
-
-/** What the recorder prints at the end. */
-interface Summary {
-  readonly observations: number | null;
-  readonly refused: Readonly<Record<string, number>> | null;
-  readonly chunks: number;
-  readonly inference_ms_p50: number | null;
-  readonly inference_ms_p99: number | null;
-  readonly tick_lateness_ms_p99: number | null;
-  readonly picture: string;
-}
+/** The simulator has as many sets of layouts on which no policy was trained. */
+const SEEDS = 100;
 
 /** The UDP ports of higher domains would exceed 65535. */
 const LAST_DOMAIN = 232;
 
+const HELP = `Usage: pi05 demo [--prompt TEXT]... [--duration S] [--seed N] [--checkpoint DIR]
+                 [--out IMAGE.png] [--gif FILM.gif] [--domain N]
+
+Runs the policy node with a simulated arm over DDS, on this machine only, and gives it one prompt
+after the other while it runs. For each prompt the simulator arranges the objects anew and judges
+whether the arm does what the prompt says. At the end a chart of the run is drawn.
+
+  --prompt TEXT     a task in words; may be repeated. A prompt that the simulator does not know is
+                    given to the policy too, but not judged. By default:
+${DEFAULT_PROMPTS.map((prompt) => `                      ${prompt}`).join('\n')}
+  --duration S      seconds for each prompt; by default the time limit of its task (6.4 to touch,
+                    9.6 to pick up, 16 to put down), 10 for a prompt that is not judged
+  --seed N          of the arrangements of the objects, 0 to ${SEEDS - 1}; 0 by default
+  --checkpoint DIR  by default the checkpoint of configs/demo.yaml
+  --out IMAGE.png   the chart; demo.png by default; its values are written to IMAGE.json
+  --gif FILM.gif    also write a film of both cameras
+  --domain N        ROS domain id; by default one that is free on this machine
+`;
+
+/** The seed, of 275 tried, whose random weights make the actions drift least: the arm still moves after 20 s. */
+const SEED_OF_WEIGHTS = '190';
+
 export async function run(argv: string[]): Promise<number> {
   const { values } = parse('demo', argv, {
-    duration: { type: 'string', default: '20' },
+    prompt: { type: 'string', multiple: true, default: DEFAULT_PROMPTS },
+    duration: { type: 'string' },
+    seed: { type: 'string', default: '0' },
+    checkpoint: { type: 'string' },
     out: { type: 'string', default: 'demo.png' },
+    gif: { type: 'string' },
     domain: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   });
@@ -51,76 +65,92 @@ export async function run(argv: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const duration = Number(values.duration);
-  if (!(duration > 0 && duration < Infinity)) {
-    throw usage('demo', `Expected --duration of more than 0 seconds, received ${values.duration}`);
+  for (const prompt of values.prompt) {
+    if (prompt.trim() === '') throw usage('demo', `Expected --prompt with a text, received ${JSON.stringify(prompt)}`);
+  }
+  const { duration } = values;
+  if (duration !== undefined && !(Number(duration) > 0 && Number(duration) < Infinity)) {
+    throw usage('demo', `Expected --duration of more than 0 seconds, received ${duration}`);
   }
   const requestedDomain =
     values.domain === undefined ? undefined : integer('demo', 'domain', values.domain, 0, LAST_DOMAIN);
-  const image = imagePath(values.out);
+  const seed = integer('demo', 'seed', values.seed, 0, SEEDS - 1);
+  const image = outputPath('out', values.out, '.png');
+  const gif = values.gif === undefined ? undefined : outputPath('gif', values.gif, '.gif');
+  const checkpoint = values.checkpoint === undefined ? undefined : resolve(values.checkpoint);
   const python = simulationPython();
   const reservation =
     requestedDomain === undefined ? await freeDomain() : { domain: requestedDomain, release: () => undefined };
   const interrupted = interruption();
   try {
     return await untilInterrupted(() =>
-      demonstrate({ duration, image, domain: reservation.domain, python, interrupted }),
+      demonstrate({
+        armArguments: [
+          ...values.prompt.map((prompt) => `--prompt=${prompt}`),
+          `--seed=${seed}`,
+          ...(duration === undefined ? [] : [`--duration=${Number(duration)}`]),
+        ],
+        checkpoint,
+        image,
+        gif,
+        domain: reservation.domain,
+        python,
+        interrupted,
+      }),
     );
   } finally {
     reservation.release();
   }
 }
 
-/** The absolute path of the chart. @throws Pi05Error USAGE where it cannot be written. */
-function imagePath(out: string): string {
-  const path = resolve(out);
-  if (!/\.png$/i.test(path)) throw usage('demo', `Expected --out with a file name that ends in .png, received ${out}`);
+/** The absolute path of a file to write. @throws Pi05Error USAGE where it cannot be written. */
+function outputPath(flag: string, file: string, extension: string): string {
+  const path = resolve(file);
+  if (extname(path).toLowerCase() !== extension) {
+    throw usage('demo', `Expected --${flag} with a file name that ends in ${extension}, received ${file}`);
+  }
   try {
     accessSync(dirname(path), constants.W_OK);
     if (existsSync(path)) accessSync(path, constants.W_OK);
   } catch (error) {
-    throw usage('demo', `Expected --out where a file can be written, received ${out}: ${(error as Error).message}`);
+    throw usage(
+      'demo',
+      `Expected --${flag} where a file can be written, received ${file}: ${(error as Error).message}`,
+    );
   }
-  if (existsSync(path) && !statSync(path).isFile()) throw usage('demo', `Expected --out to be a file, received ${out}`);
+  if (existsSync(path) && !statSync(path).isFile()) {
+    throw usage('demo', `Expected --${flag} to be a file, received ${file}`);
+  }
   return path;
 }
 
 interface Demonstration {
-  readonly duration: number;
+  /** Of the simulated arm: prompts, seed, duration. */
+  readonly armArguments: readonly string[];
+  readonly checkpoint: string | undefined;
   readonly image: string;
+  readonly gif: string | undefined;
   readonly domain: number;
   readonly python: string;
   readonly interrupted: Promise<never>;
 }
 
-async function demonstrate({ duration, image, domain, python, interrupted }: Demonstration): Promise<number> {
-  const checkpoint = join(packageRoot, '.pi05', 'demo-checkpoint');
-  const json = image.replace(/(\.png)?$/i, '.json');
+async function demonstrate(options: Demonstration): Promise<number> {
+  const { image, gif, domain, python, interrupted } = options;
+  const json = `${image.slice(0, -extname(image).length)}.json`;
   const processes = new SimulationProcesses(domain, 'the demo');
   const progress = new Progress(process.stdout);
   try {
-    if (!existsSync(checkpoint)) {
-      progress.show('Writing a checkpoint with random weights …');
-      const options = ['--size', 'demo', '--seed', SEED];
-      const maker = processes.startCommand('make-checkpoint', ['make-checkpoint', checkpoint, ...options]);
-      const { status } = await Promise.race([maker.ended, interrupted]);
-      // Another demo may have written it in the meantime.
-      if (status !== 0 && !existsSync(checkpoint)) throw processes.endedEarly(maker, status);
-    }
+    const checkpoint = options.checkpoint ?? (await randomCheckpoint(processes, progress, interrupted));
     process.stdout.write(`ROS_DOMAIN_ID=${domain}, on this machine only.\n`);
     progress.show('Starting the simulated arm, the recorder and the policy node …');
-    const robot = processes.start('the simulated arm', python, ['-m', 'sim.robot']);
-    let last = '';
+    const robot = processes.start('the simulated arm', python, ['-m', 'sim.demo', ...options.armArguments]);
+    const output = new RecorderOutput(progress);
     const recorder = processes.start(
       'the recorder',
       python,
-      ['-m', 'sim.record', '--duration', String(duration), '--out', image, '--json', json],
-      (line) => {
-        if (!line.startsWith('{')) return;
-        last = line;
-        const seen = JSON.parse(line) as Partial<ProgressLine>;
-        if (typeof seen.t === 'number') progress.show(describe(seen as ProgressLine, duration));
-      },
+      ['-m', 'sim.record', '--episodes', '--out', image, '--json', json, ...(gif === undefined ? [] : ['--gif', gif])],
+      (line) => output.read(line),
     );
     const parameters = ['--params-file', join(packageRoot, 'configs', 'demo.yaml'), '-p', `checkpoint:=${checkpoint}`];
     const node = processes.startCommand('the policy node', [
@@ -136,7 +166,7 @@ async function demonstrate({ duration, image, domain, python, interrupted }: Dem
     if (status !== 0) throw processes.endedEarly(recorder, status);
     await node.end();
     progress.end();
-    process.stdout.write(report(JSON.parse(last) as Summary));
+    process.stdout.write(report(output.summary, gif));
     return 0;
   } finally {
     progress.end();
@@ -144,25 +174,45 @@ async function demonstrate({ duration, image, domain, python, interrupted }: Dem
   }
 }
 
-function describe({ t, observations, chunks }: ProgressLine, duration: number): string {
-  if (t < 0) return `Waiting for the first chunk, ${(-t).toFixed(0)} s …`;
-  return `${t.toFixed(0)} of ${duration} s: ${observations ?? 0} observations, ${chunks} chunks`;
+/** Shows what the recorder prints. */
+class RecorderOutput {
+  #episode: Episode | undefined;
+  #last = '';
+
+  constructor(private readonly progress: Progress) {}
+
+  /** The last line. */
+  get summary(): Summary {
+    return JSON.parse(this.#last) as Summary;
+  }
+
+  read(line: string): void {
+    if (!line.startsWith('{')) return;
+    this.#last = line;
+    const { t, episode } = JSON.parse(line) as Partial<ProgressLine> & { episode?: Episode };
+    if (episode !== undefined) {
+      this.#episode = episode;
+      if (episode.seconds !== null) this.progress.print(describeEpisode(episode));
+    }
+    const isBetweenEpisodes = this.#episode !== undefined && this.#episode.seconds !== null;
+    if (t === undefined || isBetweenEpisodes) return;
+    this.progress.show(describeProgress(JSON.parse(line) as ProgressLine, this.#episode));
+  }
 }
 
-/** The summary that is printed at the end. */
-export function report(summary: Summary): string {
-  const refused = Object.entries(summary.refused ?? {});
-  const lines = [
-    ['observations built', number(summary.observations)],
-    ['refused', refused.length === 0 ? '0' : refused.map(([code, count]) => `${count} ${code}`).join(', ')],
-    ['chunks', number(summary.chunks)],
-    ['inference', `p50 ${number(summary.inference_ms_p50, 1)} ms, p99 ${number(summary.inference_ms_p99, 1)} ms`],
-    ['control-tick lateness', `p99 ${number(summary.tick_lateness_ms_p99, 1)} ms`],
-    ['chart', summary.picture],
-  ] as const;
-  return lines.map(([name, value]) => `${name.padEnd(23)}${value}\n`).join('');
-}
-
-function number(value: number | null, digits = 0): string {
-  return value === null ? 'unknown' : value.toFixed(digits);
+/** The directory of a checkpoint with random weights, which is written if it does not exist. */
+async function randomCheckpoint(
+  processes: SimulationProcesses,
+  progress: Progress,
+  interrupted: Promise<never>,
+): Promise<string> {
+  const checkpoint = join(packageRoot, '.pi05', 'demo-checkpoint');
+  if (existsSync(checkpoint)) return checkpoint;
+  progress.show('Writing a checkpoint with random weights …');
+  const options = ['--size', 'demo', '--seed', SEED_OF_WEIGHTS];
+  const maker = processes.startCommand('make-checkpoint', ['make-checkpoint', checkpoint, ...options]);
+  const { status } = await Promise.race([maker.ended, interrupted]);
+  // Another demo may have written it in the meantime.
+  if (status !== 0 && !existsSync(checkpoint)) throw processes.endedEarly(maker, status);
+  return checkpoint;
 }

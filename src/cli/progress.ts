@@ -30,6 +30,12 @@ export class Progress {
     this.output.write(`${text}\n`);
   }
 
+  /** Writes a line that stays, in place of the progress line. */
+  print(text: string): void {
+    this.output.write(this.output.isTTY === true ? `\r\x1b[K${text}\n` : `${text}\n`);
+    this.#shown = false;
+  }
+
   /** Ends the line, so that further output starts on a new one. */
   end(): void {
     if (this.#shown) this.output.write('\n');

@@ -1,6 +1,7 @@
 """Episodes in lock-step with one node: between two of them it is deactivated, the world changes, and it is activated again."""
 
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -106,6 +107,12 @@ def test_a_transition_that_the_node_rejects_and_a_node_that_is_missing_are_error
     with pytest.raises(SimulationError, match="POLICY_REJECTED: Expected policy_node to activate.* in state unconfigured"):
         control.activate()
     control.close()
+    stop = threading.Event()
+    stop.set()
+    interrupted = PolicyControl(namespace, "no_such_node", context=context, stop=stop)
+    with pytest.raises(SimulationError, match="INTERRUPTED: Expected a response from .*no_such_node/get_state"):
+        interrupted.connect()
+    interrupted.close()
     absent = PolicyControl(namespace, "no_such_node", timeout=0.1, context=context)
     with pytest.raises(SimulationError, match="POLICY_TIMEOUT: Expected a response from .*no_such_node/get_state"):
         absent.connect()

@@ -1,14 +1,13 @@
 """The node with the simulated arm of sim/, which is an independent process."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from harness import ARM, DEADLINE, PERIOD, PI05, RATE, ROOT, Robot, chunk_values, nanoseconds
+from harness import ARM, DEADLINE, PERIOD, RATE, ROOT, Robot, chunk_values, nanoseconds
 from sensor_msgs.msg import JointState
 
 CHUNKS = 6
@@ -104,69 +103,3 @@ def test_a_joint_trajectory_controller_follows_integrated_velocities(simulation,
     lags = [np.abs(position - measured[time]).max() for position, time in zip(positions, times[1:], strict=False)]
     assert max(lags) < max_speed / RATE
     assert np.abs(positions[:-1] - measured[begin]).max() > 2 * max_speed / RATE
-
-
-def demo(directory, *arguments):
-    """Starts `pi05 demo`, which chooses its ROS domain itself."""
-    command = [PI05, "demo", "--duration", "2", "--out", str(directory / "demo.png"), *arguments]
-    environment = {k: v for k, v in os.environ.items() if k != "ROS_DOMAIN_ID"}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def test_two_demos_at_once_use_different_domains_and_each_prints_its_summary(tmp_path):
-    directories = [tmp_path / "one", tmp_path / "two"]
-    for directory in directories:
-        directory.mkdir()
-    running = [demo(directory) for directory in directories]
-    outputs = [process.communicate(timeout=180) for process in running]
-    domains = set()
-    for directory, process, (out, err) in zip(directories, running, outputs, strict=True):
-        assert process.returncode == 0, err
-        words = ("observations built", "refused", "chunks", "inference", "control-tick lateness", "chart")
-        assert all(word in out for word in words), out
-        assert (directory / "demo.png").read_bytes().startswith(b"\x89PNG")
-        summary = json.loads((directory / "demo.json").read_text())
-        assert summary["chunks"] >= 1 and summary["observations"] >= summary["chunks"]
-        domains.add(next(line for line in out.splitlines() if line.startswith("ROS_DOMAIN_ID=")))
-    assert len(domains) == 2
-
-
-def descendants(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return [int(child) for child in file.read().split()]
-
-
-def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=lambda signum: signum.name)
-def test_a_demo_that_is_interrupted_leaves_no_process_running(signum, tmp_path):
-    process = demo(tmp_path, "--duration", "600")
-    children = []
-    for line in process.stdout:
-        children = descendants(process.pid)
-        if "chunks" in line:
-            break
-    assert len(children) == 3
-    process.send_signal(signum)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, ""), err
-    assert "Stopped." in out
-    assert not [child for child in children if alive(child)]
-
-
-def test_a_process_that_is_killed_ends_the_demo_with_an_error(tmp_path):
-    process = demo(tmp_path, "--duration", "600")
-    for line in process.stdout:
-        if "chunks" in line:
-            break
-    # The arm is started first.
-    os.kill(min(descendants(process.pid)), signal.SIGKILL)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert err.startswith("INTERNAL: Expected the simulated arm to run until the end of the demo, but it was killed")

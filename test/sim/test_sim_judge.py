@@ -241,3 +241,9 @@ def test_blocks_of_every_size_count_in_the_bowl_and_on_a_block(scene, size):
         )
         place(scene, BLOCKS[1], target)
         assert judge_for(scene, judge, 60) == "success"
+
+
+def test_another_time_limit_than_that_of_the_task(scene):
+    judge = Judge(scene, Task("touch", 0), time_limit=3)
+    assert judge_for(scene, judge, 10) == "failure"
+    assert (judge.ticks, judge.reason) == (3, "time limit")

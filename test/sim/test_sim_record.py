@@ -102,7 +102,7 @@ def test_records_until_the_last_episode_of_the_arm_has_ended(tmp_path):
             k += 1
             now = k * PERIOD
             policy.tick(now)
-            if k == 4:
+            if k % 8 == 4:
                 policy.chunk()
             policy.report(observations=k)
             if now in begins:

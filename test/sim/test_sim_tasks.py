@@ -5,7 +5,18 @@ import re
 import numpy as np
 import pytest
 
-from sim.tasks import COLOURS, TASKS, TIME_LIMITS, Task, all_tasks, prompts, sample_prompt, sample_task, vocabulary
+from sim.tasks import (
+    COLOURS,
+    TASKS,
+    TIME_LIMITS,
+    Task,
+    all_tasks,
+    prompts,
+    sample_prompt,
+    sample_task,
+    task_of_prompt,
+    vocabulary,
+)
 
 
 def test_the_first_wording_is_the_canonical_one():
@@ -66,3 +77,14 @@ def test_each_kind_has_a_time_limit():
 def test_a_task_that_does_not_exist_is_rejected(values, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         Task(*values)
+
+
+@pytest.mark.parametrize("task", all_tasks(), ids=lambda task: prompts(task)[0])
+def test_the_task_of_a_prompt_is_found_whatever_its_case_and_spaces(task):
+    for wording in prompts(task):
+        assert task_of_prompt(f"  {wording.upper()} ".replace(" ", "  ")) == task
+
+
+@pytest.mark.parametrize("prompt", ["", "wave", "touch the yellow block", "put the red block on the red block"])
+def test_a_prompt_that_is_no_wording_has_no_task(prompt):
+    assert task_of_prompt(prompt) is None

@@ -3,9 +3,10 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 
 import { Child } from '../../../src/cli/child.js';
-import { report } from '../../../src/cli/demo.js';
+import { describeEpisode, describeProgress, report, type Episode } from '../../../src/cli/demo-output.js';
 import { reserveDomain } from '../../../src/cli/domain.js';
 import { Progress } from '../../../src/cli/progress.js';
+import { pi05 } from './pi05.js';
 
 describe('Progress', () => {
   function shown(isTTY: boolean, times: readonly number[]) {
@@ -23,6 +24,14 @@ describe('Progress', () => {
     progress.end();
     progress.end();
     expect(text()).toBe('\r\x1b[K1 of 2\r\x1b[K2 of 2\n');
+  });
+
+  test('replaces_the_progress_line_by_a_line_that_stays', () => {
+    const { progress, text } = shown(true, []);
+    progress.show('1 of 2');
+    progress.print('done');
+    progress.end();
+    expect(text()).toBe('\r\x1b[K1 of 2\r\x1b[Kdone\n');
   });
 
   test('writes_a_line_every_five_seconds_elsewhere', () => {
@@ -96,6 +105,7 @@ describe('report', () => {
       inference_ms_p99: null,
       tick_lateness_ms_p99: 0.31,
       picture: '/somewhere/demo.png',
+      episodes: [],
     });
     expect(text.split('\n').map((line) => line.replace(/ {2,}/, '|'))).toEqual([
       'observations built|40',
@@ -106,5 +116,68 @@ describe('report', () => {
       'chart|/somewhere/demo.png',
       '',
     ]);
+  });
+});
+
+const episode = (changes: Partial<Episode> = {}): Episode => ({
+  index: 1,
+  count: 4,
+  prompt: 'touch the blue block',
+  seconds: 2.4,
+  success: true,
+  reason: 'done',
+  ...changes,
+});
+
+/** With runs of spaces as one |, since columns are aligned with them. */
+const columns = (line: string): string => line.replaceAll(/ {2,}/g, '|');
+
+describe('the line about an episode', () => {
+  test.each([
+    [{}, '2 of 4|touch the blue block|success in 2.4 s'],
+    [
+      { success: false, reason: 'not within 6.4 s', seconds: 6.4 },
+      '2 of 4|touch the blue block|failure: not within 6.4 s',
+    ],
+    [
+      { success: false, reason: 'moved green block' },
+      '2 of 4|touch the blue block|failure: moved green block after 2.4 s',
+    ],
+    [{ prompt: ' wave\nat  me', success: null, reason: '', seconds: 10 }, '2 of 4|wave at me|10.0 s, not judged'],
+  ])('%j is %s', (changes, line) => {
+    expect(columns(describeEpisode(episode(changes)))).toBe(line);
+  });
+
+  test('shows_the_progress_of_the_present_episode', () => {
+    const running = episode({ seconds: null, success: null });
+    expect(columns(describeProgress({ t: 3, observations: 12, chunks: 9 }, running))).toBe(
+      '2 of 4|touch the blue block|3 s: 12 observations, 9 chunks',
+    );
+    expect(describeProgress({ t: -2, observations: null, chunks: 0 }, undefined)).toBe(
+      'Waiting for the first chunk, 2 s …',
+    );
+  });
+});
+
+test('the_report_counts_the_prompts_that_were_judged_and_names_the_film', () => {
+  const unknown = { observations: 1, refused: {}, chunks: 1, picture: '/demo.png' };
+  const times = { inference_ms_p50: 1, inference_ms_p99: 1, tick_lateness_ms_p99: 1 };
+  const episodes = [episode(), episode({ success: false }), episode({ success: null })];
+  const lines = report({ ...unknown, ...times, episodes }, '/demo.gif').split('\n');
+  expect(columns(lines[0] ?? '')).toBe('prompts|1 of 2 succeeded');
+  expect(columns(lines.at(-2) ?? '')).toBe('GIF|/demo.gif');
+});
+
+describe('pi05 demo rejects', () => {
+  test.each([
+    [['--prompt', ' '], 'Expected --prompt with a text, received " "'],
+    [['--prompt'], "Option '--prompt <value>' argument missing"],
+    [['--seed', '100'], 'Expected --seed as an integer from 0 to 99, received 100'],
+    [['--duration', '0'], 'Expected --duration of more than 0 seconds, received 0'],
+    [['--gif', 'film.png'], 'Expected --gif with a file name that ends in .gif, received film.png'],
+    [['--gif', '/nowhere/film.gif'], 'Expected --gif where a file can be written, received /nowhere/film.gif'],
+  ])('%j', async (argv, sentence) => {
+    const { code, stderr } = await pi05('demo', ...argv);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(`USAGE: ${sentence}`)]);
   });
 });
