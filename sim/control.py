@@ -33,6 +33,11 @@ def checked_values(values: Sequence[float], count: int, topic: str) -> np.ndarra
     return array
 
 
+def clipped(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """As np.clip, which takes four times as long for a few values."""
+    return np.minimum(np.maximum(values, lower), upper)
+
+
 class ArmController:
     """The reference of the arm joints. The newest command decides which controller is active:
 
@@ -94,9 +99,10 @@ class ArmController:
             elapsed = now - self._origin
             target = np.array([np.interp(elapsed, self._times, column) for column in self._points.T])
         previous = self.reference
-        step = np.clip(target - previous, -MAX_VELOCITY * dt, MAX_VELOCITY * dt)
-        reached = np.clip(previous + step, measured - MAX_LEAD, measured + MAX_LEAD)
-        self.reference = np.clip(reached, self._lower, self._upper)
+        limit = MAX_VELOCITY * dt
+        reached = previous + clipped(target - previous, -limit, limit)
+        reached = clipped(reached, measured - MAX_LEAD, measured + MAX_LEAD)
+        self.reference = clipped(reached, self._lower, self._upper)
         return self.reference, (self.reference - previous) / dt
 
 
@@ -115,5 +121,6 @@ class GripperController:
 
     def advance(self, dt: float) -> float:
         """Advances the reference by `dt` s and returns it, m."""
-        self.reference += float(np.clip(self._target - self.reference, -FINGER_SPEED * dt, FINGER_SPEED * dt))
+        limit = FINGER_SPEED * dt
+        self.reference += min(max(self._target - self.reference, -limit), limit)
         return self.reference
