@@ -15,8 +15,10 @@ CONTROL_RATE = 15  # Hz
 TIME_LIMITS = {"touch": 96, "pick": 144, "bowl": 240, "stack": 240}
 """Control ticks until a task has failed."""
 
-CANONICAL_SHARE = 0.2
-"""The share of the canonical wording among sampled prompts."""
+# Among sampled prompts:
+CANONICAL_SHARE = 0.2  # the canonical wording
+PLAIN_SHARE = 0.7  # of the others, those without "please" or "can you"
+MARK_SHARE = 0.3  # of the others, those with a capital letter, and those with a final mark
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,16 @@ class Task:
             raise ValueError(f"Expected {expected} for onto, received {self.onto}")
 
 
-NOUNS = ("block", "cube", "brick")
-# In each group the first entry is canonical. {block} and {onto} stand for "the red block" and the like.
+NOUNS = ("block", "cube", "brick", "box")
+# The first entry of each group is canonical. {block} and {onto} stand for "the red block" and the like.
 SENTENCES = {
-    "touch": (
-        *(f"{verb} {{block}}" for verb in ("touch", "tap", "poke", "reach for", "reach to")),
-        "tap on {block}",
+    "touch": tuple(
+        f"{verb} {{block}}" for verb in ("touch", "tap", "tap on", "poke", "reach for", "reach to", "make contact with")
     ),
     "pick": (
-        *(f"{verb} {{block}}" for verb in ("pick up", "lift", "lift up", "grab", "raise", "take")),
-        "pick {block} up",
-        "lift {block} up",
+        *(f"{verb} {{block}}" for verb in ("pick up", "lift", "lift up", "grab", "raise", "take", "grasp")),
+        *(f"{verb} {{block}} {adverb}" for verb in ("pick", "lift") for adverb in ("up", "off the table")),
+        *(f"{verb} {{block}} from the table" for verb in ("pick up", "take")),
     ),
     "bowl": tuple(
         f"{verb} {{block}} {preposition} the bowl"
@@ -57,11 +58,12 @@ SENTENCES = {
     ),
     "stack": tuple(
         f"{verb} {{block}} {preposition} {{onto}}"
-        for verb in ("put", "place", "stack")
+        for verb in ("put", "place", "stack", "set", "move")
         for preposition in ("on", "onto", "on top of")
     ),
 }
-ENDINGS = ("", ".")
+REQUESTS = ("{}", "please {}", "{}, please", "{} please", "can you {}", "could you {}")
+QUESTIONS = REQUESTS[4:]
 
 
 def blocks_named(block: str, onto: str | None) -> list[dict[str, str]]:
@@ -71,30 +73,38 @@ def blocks_named(block: str, onto: str | None) -> list[dict[str, str]]:
     return [{"block": f"the {block} {noun}", "onto": f"the {onto} {other}"} for noun, other in nouns]
 
 
-def politely(sentence: str) -> tuple[str, ...]:
-    return sentence, f"please {sentence}", f"{sentence}, please", f"{sentence} please"
+def names_in(task: Task) -> list[dict[str, str]]:
+    return blocks_named(COLOURS[task.block], None if task.onto is None else COLOURS[task.onto])
 
 
+def prompt(sentence: str, names: dict[str, str], request: str, capital: bool, mark: bool) -> str:
+    """One wording. `capital`: the first letter is a capital; `mark`: it ends with a full stop or a question mark."""
+    text = request.format(sentence.format(**names))
+    text = text[0].upper() + text[1:] if capital else text
+    return text + ("?" if request in QUESTIONS else ".") if mark else text
+
+
+@functools.cache
 def prompts(task: Task) -> tuple[str, ...]:
-    """All wordings of a task, without duplicates. The first one is canonical."""
-    names = blocks_named(COLOURS[task.block], None if task.onto is None else COLOURS[task.onto])
-    wordings = []
-    for sentence, named in itertools.product(SENTENCES[task.kind], names):
-        for polite, ending in itertools.product(politely(sentence.format(**named)), ENDINGS):
-            wordings += [polite + ending, polite[0].upper() + polite[1:] + ending]
-    return tuple(dict.fromkeys(wordings))
+    """All wordings of a task. The first one is canonical."""
+    parts = (SENTENCES[task.kind], names_in(task), REQUESTS, (False, True), (False, True))
+    return tuple(prompt(*chosen) for chosen in itertools.product(*parts))
+
+
+def sample_prompt(task: Task, rng: np.random.Generator) -> str:
+    """The canonical wording with probability CANONICAL_SHARE. Any other has short requests more often than long ones."""
+    if rng.random() < CANONICAL_SHARE:
+        return prompts(task)[0]
+    sentences, names = SENTENCES[task.kind], names_in(task)
+    request = REQUESTS[0] if rng.random() < PLAIN_SHARE else REQUESTS[int(rng.integers(1, len(REQUESTS)))]
+    sentence, names = sentences[int(rng.integers(len(sentences)))], names[int(rng.integers(len(names)))]
+    return prompt(sentence, names, request, *(bool(rng.random() < MARK_SHARE) for _ in range(2)))
 
 
 def sample_task(kind: str, rng: np.random.Generator) -> Task:
     """A task with random blocks."""
     block, onto = (int(index) for index in rng.permutation(len(COLOURS))[:2])
     return Task(kind, block, onto if kind == "stack" else None)
-
-
-def sample_prompt(task: Task, rng: np.random.Generator) -> str:
-    """The canonical wording with probability CANONICAL_SHARE, any other with equal probability."""
-    wordings = prompts(task)
-    return wordings[0] if rng.random() < CANONICAL_SHARE else wordings[int(rng.integers(len(wordings)))]
 
 
 def all_tasks() -> tuple[Task, ...]:

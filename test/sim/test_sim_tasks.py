@@ -41,10 +41,32 @@ def test_each_wording_names_the_blocks_in_the_order_of_the_task(task):
 
 def test_the_vocabulary_has_every_word_of_the_prompts():
     words = set(vocabulary())
-    assert {"touch", "Touch", "please", "Please", "brick", "one", "bowl", ".", ","} <= words
+    assert {"touch", "Touch", "please", "Please", "brick", "one", "bowl", ".", ",", "?"} <= words
+    assert len(words) < 100
+    used = set()
     for task in all_tasks():
         for text in prompts(task):
-            assert set(text.replace(".", " . ").replace(",", " , ").split()) <= words
+            used |= set(text.replace(".", " . ").replace(",", " , ").replace("?", " ? ").split())
+    assert used == words
+
+
+def test_the_wordings_are_natural_sentences():
+    """Some that are expected, and no word twice in a row."""
+    assert {"tap the blue cube", "Please touch the blue block.", "reach for the blue one"} <= set(prompts(Task("touch", 2)))
+    assert {"lift the red block", "grab the red cube, please", "take the red brick"} <= set(prompts(Task("pick", 0)))
+    assert {"Drop the red block in the bowl.", "Can you move the red one inside the bowl?"} <= set(prompts(Task("bowl", 0)))
+    assert {"stack the red cube on the green cube", "place the red block on top of the green one"} <= set(
+        prompts(Task("stack", 0, 1))
+    )
+    for task in all_tasks():
+        for text in prompts(task):
+            assert not re.search(r"\b(\w+) \1\b", text)
+            assert re.fullmatch(r"[A-Za-z][a-z ,]+[.?]?", text)
+
+
+def test_no_wording_appears_twice():
+    for task in all_tasks():
+        assert len(prompts(task)) == len(set(prompts(task)))
 
 
 def test_sampled_prompts_are_wordings_of_the_task_and_the_same_for_the_same_seed():
