@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sim.description.bowl import FLOOR, FLOOR_RADIUS
+from sim.description.bowl import HEIGHT
 from sim.scene import BLOCKS, BOWL, SURFACE, Scene
 from sim.tasks import TIME_LIMITS, Task
 
@@ -13,7 +13,6 @@ REST_SPEED = 0.02  # m/s
 REST_ANGULAR_SPEED = 0.3  # rad/s
 OPEN = 0.03  # m; the gripper is open if the finger position is larger
 AWAY = 0.06  # m; the gripper is away if the tool centre point is further from the centre of the block
-BOWL_TOLERANCE = 0.012  # m, how much higher than flat on the floor of the bowl the centre of a block may be
 STACK_TOLERANCE = 0.008  # m, how far the centre may be from its height on the other block
 UPRIGHT = 0.95  # the least cosine of the bowl's tilt
 FALLEN = -0.05  # m; a block below this height has fallen off the table
@@ -99,13 +98,11 @@ class Judge:
         return bool(at_rest and away and scene.finger_position > OPEN)
 
     def _is_in_bowl(self, position: np.ndarray) -> bool:
-        """Whether the block is supported by the bowl alone, low enough and near enough to its axis to be inside."""
+        """Whether the block is supported by the upright bowl alone and its centre is below the rim."""
         scene = self._scene
         axis = rotated_z(scene.quat(BOWL))
-        offset = position - scene.bowl_position
-        height = float(axis @ offset)
-        inside = np.linalg.norm(offset - height * axis) < FLOOR_RADIUS and height < FLOOR + self._half_size + BOWL_TOLERANCE
-        return bool(axis[2] > UPRIGHT and inside and scene.touching(self._block) == {BOWL})
+        inside = axis[2] > UPRIGHT and axis @ (position - scene.bowl_position) < HEIGHT
+        return bool(inside and scene.touching(self._block) == {BOWL})
 
     def _is_stacked(self) -> bool:
         """Whether the block is supported by the other block alone, which lies on the table."""

@@ -65,6 +65,28 @@ def test_a_block_on_the_rim_of_the_bowl_is_no_success(scene):
     assert scene.position(BLOCKS[0])[2] > SURFACE + HEIGHT
 
 
+def test_a_block_on_a_bowl_that_lies_upside_down_is_no_success(scene):
+    start = scene.bowl_position
+    place(scene, BOWL, start + [0, 0, HEIGHT])
+    scene.data.joint(scene.model.body(BOWL).jntadr[0]).qpos[3:] = [0, 1, 0, 0]
+    judge = Judge(scene, Task("bowl", 0))
+    place(scene, BLOCKS[0], start + [0, 0, HEIGHT + SIZE])
+    assert judge_for(scene, judge, 30) is None
+    assert scene.touching(BLOCKS[0]) == {BOWL}
+    assert scene.quat(BOWL)[0] < 0.01
+
+
+def test_a_block_that_moves_in_the_bowl_is_no_success(scene):
+    for velocity in ([0.05, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0.5]):
+        scene.reset(home_layout())
+        judge = Judge(scene, Task("bowl", 0))
+        place(scene, BLOCKS[0], above_bowl(scene, 0, FLOOR + SIZE))
+        for _ in range(10):
+            scene.advance(0, TICK, 20)
+            scene.data.joint(scene.model.body(BLOCKS[0]).jntadr[0]).qvel[:] = velocity
+            assert judge.update() is None
+
+
 def test_a_block_that_leans_on_the_bowl_is_no_success(scene):
     judge = Judge(scene, Task("bowl", 0))
     place(scene, BLOCKS[0], above_bowl(scene, -RIM_RADIUS - 0.02, HEIGHT + SIZE))
@@ -145,10 +167,11 @@ def test_a_block_that_is_lifted_too_little_is_no_success(scene):
     assert judge_for(scene, judge, 20) is None
 
 
-def test_a_block_that_flies_up_for_less_than_five_ticks_is_no_success(scene):
+def test_a_block_that_flies_up_again_and_again_is_no_success(scene):
     judge = Judge(scene, Task("pick", 1))
-    place(scene, BLOCKS[1], scene.block_positions[1] + [0, 0, 0.06])
-    assert judge_for(scene, judge, 20) is None
+    for _ in range(6):
+        place(scene, BLOCKS[1], [0.54, -0.02, SURFACE + SIZE + 0.08])
+        assert judge_for(scene, judge, 6) is None
 
 
 def at_the_fingers(scene: Scene, name: str) -> None:
