@@ -202,11 +202,12 @@ class Scene(Arm):
 
     def _step(self) -> None:
         super()._step()
-        if len(self._touched) < len(BLOCKS) and self.data.ncon:
-            geoms = self.data.contact.geom
-            for block in self._hand_on_block[geoms[:, 0], geoms[:, 1]]:
-                if block >= 0 and block not in self._touched:
-                    self._touched.append(int(block))
+        if len(self._touched) == len(BLOCKS) or not self.data.ncon:
+            return
+        first, second = self.data.contact.geom.T
+        blocks = self._hand_on_block[first, second]
+        if blocks.max() >= 0:
+            self._touched += [int(block) for block in dict.fromkeys(blocks) if block >= 0 and block not in self._touched]
 
     def _owner_of_each_geom(self) -> np.ndarray:
         """[geoms], the name in contacts of what each geom belongs to."""
@@ -275,9 +276,11 @@ class Scene(Arm):
     def _set_geom_size(self, geom: int, half_size: np.ndarray) -> None:
         """Sets the size of a box, a cylinder or an ellipsoid and the bounds of its collision tests."""
         model = self.model
-        cylinder = model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_CYLINDER
+        kind = model.geom_type[geom]
+        cylinder = kind == mujoco.mjtGeom.mjGEOM_CYLINDER
         model.geom_size[geom] = (half_size[0], half_size[2], 0) if cylinder else half_size
-        model.geom_rbound[geom] = np.linalg.norm(half_size)
+        corner = half_size[1:] if cylinder else half_size
+        model.geom_rbound[geom] = max(half_size) if kind == mujoco.mjtGeom.mjGEOM_ELLIPSOID else np.linalg.norm(corner)
         model.geom_aabb[geom, 3:] = half_size
 
     def _geoms_of(self, body: int) -> slice:

@@ -14,7 +14,7 @@ TEXTURE_SIZE = 256  # pixels
 TEXTURE_LENGTH = 0.5  # m on the table
 
 
-def compile_model() -> mujoco.MjModel:
+def scene_spec() -> mujoco.MjSpec:
     spec = mujoco.MjSpec.from_file(str(MODEL))
     home = list(spec.keys[0].qpos)
     for name, place in zip(DISTRACTORS, PARKED[1:], strict=True):
@@ -23,7 +23,11 @@ def compile_model() -> mujoco.MjModel:
     spec.keys[0].qpos = home
     for texture in TEXTURES[1:]:
         add_texture(spec, texture)
-    return spec.compile()
+    return spec
+
+
+def compile_model() -> mujoco.MjModel:
+    return scene_spec().compile()
 
 
 def add_distractor(spec: mujoco.MjSpec, name: str, place: tuple[float, float, float]) -> None:

@@ -5,12 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
-from sim.arm import MODEL, Arm
+from sim.arm import Arm
 from sim.cameras import HEIGHT, WIDTH, Cameras
 from sim.gl import mujoco
 from sim.layouts import home_layout, sample_layout
-from sim.scene import BLOCKS, BOWL, DISTRACTORS, SURFACE, Scene
-from sim.scene_model import PARKED, compile_model
+from sim.scene import BLOCKS, BOWL, CONTACT_SCALE, DISTRACTOR_DENSITY, DISTRACTORS, GEOM_TYPES, SURFACE, Scene
+from sim.scene_model import PARKED, compile_model, scene_spec
 from sim.tasks import Task
 
 TICK = 66_666_667  # ns
@@ -114,37 +114,38 @@ def test_a_restored_snapshot_continues_as_before(scene, other):
 
 
 def compiled_with(layout) -> mujoco.MjModel:
-    """`arm.xml`, compiled with the block sizes of a layout."""
-    spec = mujoco.MjSpec.from_file(str(MODEL))
+    """The model, compiled with the sizes of a layout."""
+    spec = scene_spec()
     for name, block in zip(BLOCKS, layout.blocks, strict=True):
         spec.body(name).geoms[0].size = [block.half_size] * 3
+    for name, distractor in zip(DISTRACTORS, layout.distractors, strict=True):
+        visible, contact = spec.body(name).geoms
+        visible.type, contact.density = GEOM_TYPES[distractor.kind], DISTRACTOR_DENSITY
+        radius, _, height = distractor.half_size
+        visible.size = (radius, height, 0) if distractor.kind == "cylinder" else distractor.half_size
+        contact.size = np.multiply(distractor.half_size, CONTACT_SCALE[distractor.kind])
     return spec.compile()
 
 
-def test_blocks_of_another_size_are_as_if_compiled_with_it():
-    [layout] = layouts_with(lambda layout: not layout.distractors, 1)
-    scene = Scene()
+@pytest.mark.parametrize("kind", ["cylinder", "box", "ellipsoid"])
+def test_objects_of_another_size_are_as_if_compiled_with_it(scene, kind):
+    [layout] = layouts_with(lambda layout: len(layout.distractors) == 2 and layout.distractors[0].kind == kind, 1)
     scene.reset(layout)
-    compiled = compiled_with(layout)
+    model, expected = scene.model, compiled_with(layout)
+    for field in ("mass", "inertia", "invweight0", "subtreemass", "ipos", "iquat"):
+        compare(model, expected, f"body_{field}", 1e-9)
+    for field in ("type", "size", "rbound", "aabb"):
+        compare(model, expected, f"geom_{field}", 1e-9)
+    for field in ("invweight0", "M0"):
+        compare(model, expected, f"dof_{field}", 1e-9)
     for name in BLOCKS:
-        body, expected = scene.model.body(name), compiled.body(name)
-        for field in ("mass", "inertia", "invweight0", "subtreemass", "ipos", "iquat"):
-            np.testing.assert_allclose(getattr(body, field), getattr(expected, field), rtol=1e-9, err_msg=field)
-        for field in ("size", "rbound", "aabb", "type"):
-            np.testing.assert_allclose(
-                getattr(scene.model, f"geom_{field}")[body.geomadr[0]],
-                getattr(compiled, f"geom_{field}")[expected.geomadr[0]],
-                rtol=1e-9,
-                atol=1e-12,
-                err_msg=field,
-            )
-        boxes = [model.bvh_aabb[model.body_bvhadr[model.body(name).id]] for model in (scene.model, compiled)]
-        np.testing.assert_allclose(*boxes, atol=1e-12)
-        for field in ("dof_invweight0", "dof_M0"):
-            freedoms = [slice(start := model.body(name).dofadr[0], start + 6) for model in (scene.model, compiled)]
-            np.testing.assert_allclose(
-                getattr(scene.model, field)[freedoms[0]], getattr(compiled, field)[freedoms[1]], rtol=1e-9, err_msg=field
-            )
+        box = model.body_bvhadr[model.body(name).id]
+        np.testing.assert_allclose(model.bvh_aabb[box], expected.bvh_aabb[box], atol=1e-12)
+    assert (model.bvh_aabb[: model.nbvhstatic, 3:] >= expected.bvh_aabb[: model.nbvhstatic, 3:] - 1e-12).all()
+
+
+def compare(model: mujoco.MjModel, expected: mujoco.MjModel, field: str, tolerance: float) -> None:
+    np.testing.assert_allclose(getattr(model, field), getattr(expected, field), rtol=tolerance, atol=1e-12, err_msg=field)
 
 
 def test_a_block_that_is_touched_is_recorded_in_the_order_of_contact(scene):
@@ -185,6 +186,64 @@ def test_one_renderer_shows_every_layout():
     for name, image in render(scene).items():
         np.testing.assert_array_equal(image, images[name])
         assert image.std() > 10
+
+
+def test_a_reset_applies_the_look(scene):
+    [layout] = layouts_with(lambda layout: layout.look.table_texture == "grain" and layout.look.mat_texture == "weave", 1)
+    scene.reset(home_layout())
+    before = {name: camera_pose(scene, name) for name in ("exterior", "wrist")}
+    start = scene.snapshot().state
+    scene.reset(layout)
+    mujoco.mj_setState(scene.model, scene.data, start, mujoco.mjtState.mjSTATE_INTEGRATION)
+    model, look = scene.model, layout.look
+    for surface, geom in (("wood_grain", "table"), ("mat_weave", "mat")):
+        assert model.mat(int(model.geom(geom).matid[0])).name == surface
+    for name, rgb in look.colours:
+        material = {"wood": "wood_grain", "mat": "mat_weave"}.get(name, name)
+        np.testing.assert_allclose(model.mat(material).rgba[:3], rgb, atol=1e-6)
+    for name, light in zip(("key", "fill"), look.lights, strict=True):
+        np.testing.assert_allclose(model.light(name).dir, light.direction, atol=1e-6)
+        np.testing.assert_allclose(model.light(name).diffuse, light.diffuse, atol=1e-6)
+    np.testing.assert_allclose(model.vis.headlight.ambient, look.ambient, atol=1e-6)
+    for name, error in (("exterior", look.exterior), ("wrist", look.wrist)):
+        (position, rotation, fovy), (moved, turned, widened) = before[name], camera_pose(scene, name)
+        np.testing.assert_allclose(rotation.T @ (moved - position), error.position, atol=1e-9)
+        # For a small angle, the axis of a rotation times twice its sine is in the antisymmetric part of the matrix.
+        small = rotation.T @ turned
+        axis = np.array([small[2, 1] - small[1, 2], small[0, 2] - small[2, 0], small[1, 0] - small[0, 1]]) / 2
+        np.testing.assert_allclose(axis, error.rotation, atol=1e-5)
+        assert widened - fovy == pytest.approx(error.fovy, abs=1e-5)
+        assert 0 < np.abs(error.position).max() <= (0.015 if name == "exterior" else 0.002)
+        assert 0 < np.degrees(np.abs(error.rotation)).max() <= (1 if name == "exterior" else 0.5)
+        assert 0 < abs(error.fovy) <= 1
+
+
+def camera_pose(scene: Scene, name: str) -> tuple[np.ndarray, np.ndarray, float]:
+    """Position [3] and rotation [3, 3] in the world, vertical field of view."""
+    mujoco.mj_kinematics(scene.model, scene.data)
+    mujoco.mj_camlight(scene.model, scene.data)
+    camera = scene.data.camera(name)
+    return camera.xpos.copy(), camera.xmat.reshape(3, 3).copy(), float(scene.model.camera(name).fovy[0])
+
+
+def test_distractors_have_the_colours_and_shapes_of_the_layout(scene):
+    [layout] = layouts_with(lambda layout: len(layout.distractors) == 2, 1)
+    scene.reset(layout)
+    for name, distractor in zip(DISTRACTORS, layout.distractors, strict=True):
+        np.testing.assert_allclose(scene.model.geom(name).rgba, [*distractor.rgb, 1], atol=1e-6)
+        assert scene.model.geom(name).type == GEOM_TYPES[distractor.kind]
+
+
+def test_objects_that_a_layout_lacks_are_out_of_sight(scene):
+    for layout in layouts_with(lambda layout: not layout.bowl and not layout.distractors, 2):
+        scene.reset(layout)
+        expected = render(scene)
+        parked = np.isin(scene.model.geom_bodyid, [scene.model.body(name).id for name in (BOWL, *DISTRACTORS)])
+        groups = scene.model.geom_group.copy()
+        scene.model.geom_group[parked] = 5  # not rendered
+        for name, image in render(scene).items():
+            np.testing.assert_array_equal(image, expected[name])
+        scene.model.geom_group[:] = groups
 
 
 def test_the_home_layout_looks_like_the_arm_file():
