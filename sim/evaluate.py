@@ -49,12 +49,15 @@ def run_episode(robot, renderer, policy, control, options, stop, topics) -> dict
     """
     from sim.clock import run_real_time, run_tick
     from sim.episode import EpisodeRun
+    from sim.evaluation.results import PLAIN
+    from sim.evaluation.video import Frames, frames_path, has_frames
 
     begin = time.perf_counter()
     episode = control.episode
     renderer.wait()
     run = EpisodeRun(robot.arm, episode)
-    robot.begin(run, control)
+    keeps_frames = options.frames and control.name == PLAIN and has_frames(episode.index, len(options.tasks))
+    robot.begin(run, control, Frames() if keeps_frames else None)
     # The ages of the node's inputs count from its activation, so it must know the time before.
     robot.publish_clock(episode.start)
     policy.set_prompt(control.prompt)
@@ -75,8 +78,8 @@ def run_episode(robot, renderer, policy, control, options, stop, topics) -> dict
     counts = robot.finish()
     policy.deactivate()
     robot.await_stop_action(stop, topics, counts)
-    if options.frames:
-        robot.frames.save(options.frames / f"{control.name}-{episode.index:04}.npz")
+    if robot.frames:
+        robot.frames.save(frames_path(options.frames, episode.index))
     timing = {"change_s": ready - begin + time.perf_counter() - executed, "run_s": executed - ready}
     record = run.record(control.prompt, robot.chunk_count)
     return {"control": control.name, **record, "timing": {key: round(value, 3) for key, value in timing.items()}}

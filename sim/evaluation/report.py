@@ -8,9 +8,11 @@ import importlib.metadata
 import json
 import pathlib
 import platform
-import sys
 
-from sim.evaluation.results import PLAIN, closing_line, control_table, success_table, summarise
+from sim.evaluation.modes_table import modes_table, write_table
+from sim.evaluation.results import PLAIN, summarise
+from sim.evaluation.tables import closing_line, condition_text, control_table, success_table
+from sim.process import run_main
 
 PACKAGE = pathlib.Path(__file__).parents[2] / "package.json"
 FORMAT = 1
@@ -30,16 +32,18 @@ def versions() -> dict[str, str]:
     return {"pi05-ros": json.loads(PACKAGE.read_text())["version"], "python": platform.python_version(), **packages}
 
 
-def print_tables(summaries: list[dict], real_time: bool) -> None:
-    for summary in summaries:
-        if summary["control"] != PLAIN:
-            continue
-        delay = f", delay {summary['delay_ms']} ms" if summary["delay_ms"] else ""
-        print(f"{summary['mode']}{delay}, {'real time' if real_time else 'lock-step'}\n")
-        print(success_table(summary), end="\n\n")
-        same = [s for s in summaries if s["mode"] == summary["mode"] and s["delay_ms"] == summary["delay_ms"]]
+def print_tables(results: dict, summaries: list[dict]) -> None:
+    """One condition in detail, several as a table of modes and delays; then the controls."""
+    plain = [summary for summary in summaries if summary["control"] == PLAIN]
+    if len(plain) > 1:
+        print(modes_table(results), end="\n\n")
+    else:
+        pace = "real time" if results["options"]["real_time"] else "lock-step"
+        print(f"{condition_text(plain[0])}, {pace}\n\n{success_table(plain[0])}", end="\n\n")
+    for summary in plain:
+        same = [s for s in summaries if (s["mode"], s["delay_ms"]) == (summary["mode"], summary["delay_ms"])]
         if controls := [s for s in same if s["control"] != PLAIN]:
-            print(control_table(controls), end="\n\n")
+            print(f"{condition_text(summary)}, wrong inputs\n\n{control_table(controls)}", end="\n\n")
 
 
 def main(argv: list[str]) -> None:
@@ -47,7 +51,7 @@ def main(argv: list[str]) -> None:
     results = json.loads(options.results.read_text())
     records = results["episodes"]
     summaries = summarise(records)
-    print_tables(summaries, results["options"]["real_time"])
+    print_tables(results, summaries)
     if options.json:
         content = {"format": FORMAT, **results, "versions": versions(), "summary": summaries, "episodes": records}
         options.json.write_text(json.dumps(content, indent=1) + "\n")
@@ -60,11 +64,9 @@ def main(argv: list[str]) -> None:
 
         write_video(records, options.frames, options.video)
     if options.table:
-        from sim.evaluation.modes_table import write_table
-
-        write_table(records, options.table)
+        write_table(results, options.table)
     print(closing_line(records))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_main(lambda argv: main(argv[1:]))

@@ -27,15 +27,15 @@ class EvaluatedRobot(RobotNode):
         super().__init__(scene, namespace, compressed=False)
         self.accepts_commands = False
         self.chunk_count = 0
-        self.frames = Frames()
+        self.frames: Frames | None = None
         self._run: EpisodeRun | None = None
         self._control: Control | None = None
         self.create_subscription(JointTrajectory, f"{policy}/chunk", self._on_chunk, COMMAND_QOS)
 
-    def begin(self, run: EpisodeRun, control: Control) -> None:
+    def begin(self, run: EpisodeRun, control: Control, frames: Frames | None) -> None:
+        """Starts an episode. `frames` receives its images."""
         with self.arm_lock:
-            self._run, self._control, self.chunk_count = run, control, 0
-            self.frames.clear()
+            self._run, self._control, self.frames, self.chunk_count = run, control, frames, 0
             self.accepts_commands = True
 
     def finish(self) -> dict[str, int]:
@@ -54,7 +54,8 @@ class EvaluatedRobot(RobotNode):
     def publish_images(self, now: int) -> None:
         if self._control:
             self._control.change_images(self.images)
-        self.frames.add(now, self.images)
+        if self.frames:
+            self.frames.add(now, self.images)
         super().publish_images(now)
 
     def publish_joints(self, now: int, readings: JointReadings) -> None:
