@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
@@ -176,28 +176,31 @@ async function report(
   }
 }
 
-/** @throws Pi05Error USAGE where a directory does not exist. */
+/** @throws Pi05Error USAGE where a file cannot be written. */
 function outputFiles(values: { readonly [flag in 'json' | 'plot' | 'video' | 'out' | 'table']?: string }): Outputs {
   const { out } = values;
   const inOut = (name: string): string | undefined => (out === undefined ? undefined : join(out, name));
-  if (out !== undefined) mkdirSync(out, { recursive: true });
   const outputs = {
     json: values.json ?? inOut('evaluation.json'),
     plot: values.plot ?? inOut('evaluation.png'),
     video: values.video ?? inOut('evaluation.gif'),
     table: values.table,
   };
-  return Object.fromEntries(
-    Object.entries(outputs).flatMap(([flag, path]) => {
-      if (path === undefined) return [];
-      try {
-        accessSync(dirname(resolve(path)), constants.W_OK);
-      } catch (error) {
-        throw usage('eval', `Expected --${flag} where a file can be written, received ${path}: ${errorMessage(error)}`);
-      }
-      return [[flag, resolve(path)]];
-    }),
-  );
+  writable('out', out, () => {
+    if (out !== undefined && !existsSync(out)) mkdirSync(out);
+  });
+  const given = Object.entries(outputs).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  for (const [flag, path] of given) writable(flag, path, () => accessSync(dirname(resolve(path)), constants.W_OK));
+  return Object.fromEntries(given.map(([flag, path]) => [flag, resolve(path)]));
+}
+
+/** @throws Pi05Error USAGE where `check` throws. */
+function writable(flag: string, path: string | undefined, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    throw usage('eval', `Expected --${flag} where it can be written, received ${path}: ${errorMessage(error)}`);
+  }
 }
 
 /** The names in a comma-separated list. @throws Pi05Error USAGE for a name that is not allowed. */
