@@ -17,7 +17,7 @@ from sim.node import COMMAND_QOS, RobotNode
 from sim.scene import Scene
 from sim.topics import nanoseconds
 
-STOP_ACTION_WAIT = 1.0  # s of wall time; a node that has stopped by itself before sends no stop action
+STOP_ACTION_WAIT = 5.0  # s of wall time; a node that has stopped by itself before sends no stop action
 
 
 class EvaluatedRobot(RobotNode):
