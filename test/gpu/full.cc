@@ -1,6 +1,7 @@
 // gpu_full [CHECKPOINT]: compares one inference on the GPU in bf16 with the CPU engine in fp32, every row of actions
 // and every intermediate; without a checkpoint, with random weights of full size. Exits with 1 where the cosine of a
 // row of actions is below 0.9995.
+#include <algorithm>
 #include <cstdio>
 
 #include "pi05/make_checkpoint.h"
@@ -14,7 +15,7 @@ constexpr double kMinCosine = 0.9995;
 fixtures::Tensors infer(const std::string& checkpoint, pi05_backend backend) {
   const fixtures::Session session(checkpoint, 0, backend);
   const pi05_info& info = session.info;
-  const RandomCase inputs(info, 2, 60);
+  const RandomCase inputs(info, 2, static_cast<size_t>(std::min(60, info.max_tokens)));
   pi05_request request = inputs.request();
   fixtures::Tensors tensors = fixtures::infer_traced(session, request);
   if (backend == PI05_BACKEND_CUDA) {

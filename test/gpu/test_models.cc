@@ -1,6 +1,6 @@
 // Whole models of other sizes than the golden ones, on the GPU against the CPU engine: widths that are multiples of 4
 // but not of 8, and the standard action expert, whose flow is one kernel on compute capability 9.0 for at most 16
-// action rows without frozen ones.
+// action rows without frozen ones; and a small model.
 #include "checkpoint/make_checkpoint.h"
 #include "gpu.h"
 #include "random_case.h"
@@ -71,6 +71,19 @@ TEST(an_expert_of_another_size_follows_the_cpu) {
     dims.horizon = horizon;
     compare(dims, "bf16");
   }
+}
+
+// The sizes that training/ uses: patches of 16 pixels, 100 tokens a camera, expert rows that are not a multiple of 64.
+TEST(a_small_policy_follows_the_cpu) {
+  Dimensions dims;
+  dims.vision.hidden = 192, dims.vision.layers = 5, dims.vision.mlp = 512, dims.vision.heads = 3;
+  dims.vision.image_size = 160, dims.vision.patch = 16;
+  dims.prefix.width = 192, dims.prefix.layers = 5, dims.prefix.mlp = 512, dims.prefix.vocab = 1024;
+  dims.expert.width = 160, dims.expert.layers = 5, dims.expert.mlp = 448;
+  dims.prefix.heads = dims.expert.heads = 4, dims.prefix.head_dim = dims.expert.head_dim = 64;
+  dims.horizon = 15;
+  compare(dims, "bf16");
+  compare(dims, "fp32");
 }
 
 RUN_GPU_TESTS()
