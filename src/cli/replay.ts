@@ -15,6 +15,7 @@ import { ReportCollector } from '../report/collector.js';
 import { replay, type ReplayOutcome, type ReplayProgress } from '../replay/runner.js';
 import { replaySummary } from '../replay/summary.js';
 import { renderReport } from '../report/report.js';
+import { toSeconds } from '../time.js';
 import { parse, required, usage, warn } from './arguments.js';
 import { givenParameters } from './parameter-overrides.js';
 import { Progress } from './progress.js';
@@ -33,7 +34,8 @@ chunks, on a slow machine too: the replay waits for the engine and the image dec
   --params FILE       the node's parameter file
   -p NAME:=VALUE      a parameter that overrides the file's; may be repeated
   --namespace NS      the namespace of the node, for relative topic names
-  --latency-ms MS     bag time from the start of an inference to its chunk; ${DEFAULT_LATENCY_MS} by default
+  --latency-ms MS     bag time from the start of an inference to its chunk; ${DEFAULT_LATENCY_MS} by default. In lock-step it
+                      sets schedule.injected_delay instead
   --out OUT.mcap      write the chunks and commands that the node would publish
   --json FILE         write counts, times and the open-loop evaluation as JSON; - is stdout
   --report FILE.html  write a page with charts of the same
@@ -98,11 +100,7 @@ async function runReplay(argv: string[]): Promise<number> {
   const { expect, out, report, json, strict } = values;
   const file = json === '-' ? undefined : json;
   checkFiles([bagPath, params, expect], { '--out': out, '--json': file, '--report': report });
-  const { config, simulated } = configuration(params, values.param, values.namespace);
-  if (config.schedule.lockstep && latency > 0n) {
-    throw usage('replay', 'Expected --latency-ms 0 with schedule.lockstep, where the clock stops during an inference');
-  }
-
+  const { config, simulated } = configuration(params, values.param, values.namespace, latency);
   const bag = await openBag(bagPath);
   const inputs = replayInputs(config, simulated, bag, bagPath);
   const expected = expect === undefined ? undefined : await Comparison.open(expect, config, tolerance);
@@ -119,7 +117,10 @@ async function runReplay(argv: string[]): Promise<number> {
   let outcome: ReplayOutcome;
   let comparison: ComparisonResult | undefined;
   try {
-    outcome = await replay({ bag, inputs, config, simulated, engine, policy, latency, listeners, progress: show });
+    outcome = await replay({
+      ...{ bag, inputs, config, simulated, engine, policy, listeners, progress: show },
+      latency: config.schedule.lockstep ? 0n : latency,
+    });
     if (outcome.failure === undefined) comparison = await expected?.finish();
     await output?.close();
   } finally {
@@ -151,15 +152,24 @@ async function runReplay(argv: string[]): Promise<number> {
 }
 
 /** The configuration of a node in that namespace, with resolved topics, and whether it takes its time from `/clock`. */
+/**
+ * The configuration with resolved topics. In lock-step the clock stops during an inference, so its latency is a delay that
+ * the pipeline injects, as in the node.
+ * @param latency ns.
+ */
 function configuration(
   params: string,
   overrides: readonly string[],
   namespace: string,
+  latency: bigint,
 ): { config: PolicyConfig; simulated: boolean } {
   const { values, where } = givenParameters('replay', params, overrides);
   const simulated = values.get('use_sim_time') ?? false;
   if (typeof simulated !== 'boolean') {
     throw new Pi05Error('CONFIG_TYPE', 'Expected true or false for use_sim_time, received neither', 'use_sim_time');
+  }
+  if (values.get('schedule.lockstep') === true && latency > 0n) {
+    values.set('schedule.injected_delay', toSeconds(latency));
   }
   const config = configFromParameters(values, where, warn);
   return { config: withResolvedTopics(config, (topic) => resolveTopic(topic, namespace)), simulated };

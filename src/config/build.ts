@@ -34,6 +34,7 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
       engineTimeout: toNanoseconds(read('schedule.engine_timeout')),
       maxTickLateness: toNanoseconds(read('schedule.max_tick_lateness')),
       lockstep: read('schedule.lockstep'),
+      injectedDelay: toNanoseconds(read('schedule.injected_delay')),
     },
     sync: { maxSkew: toNanoseconds(read('sync.max_skew')) },
     image: { minSize: Number(read('image.min_size')), maxSize: Number(read('image.max_size')) },

@@ -45,6 +45,8 @@ export interface ScheduleConfig {
   readonly maxTickLateness: bigint;
   /** A tick waits for the observation of its own time and for the running inference; for lock-step simulation. */
   readonly lockstep: boolean;
+  /** Shortest time from an observation's stamp to the arrival of its chunk, which then waits for a control tick, ns; 0 = none. */
+  readonly injectedDelay: bigint;
 }
 
 export interface CameraConfig {

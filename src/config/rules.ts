@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../errors.js';
+import { toSeconds } from '../time.js';
 import type { ActionJoint, PolicyConfig } from './config.js';
 import type { Problems } from './problems.js';
 import { type Pattern, parameterName } from './schema.js';
@@ -13,6 +14,7 @@ export function checkRules(config: PolicyConfig, problems: Problems): void {
     if (!problems.concerns(about)) problems.add(code, message, ...about);
   };
   checkNames(config, report);
+  checkSchedule(config, report);
   checkCameras(config, report);
   checkState(config, report);
   for (const joint of config.action.joints) checkActionJoint(joint, config, report);
@@ -37,6 +39,17 @@ function checkNames(config: PolicyConfig, report: Report): void {
     const members = list === 'cameras.names' ? config.cameras : config.action.joints;
     if (members.length === 0) report('CONFIG_RANGE', `Expected one or more names in ${list}, received none`, list);
   }
+}
+
+function checkSchedule({ schedule: { injectedDelay, engineTimeout } }: PolicyConfig, report: Report): void {
+  if (injectedDelay < engineTimeout) return;
+  report(
+    'CONFIG_RANGE',
+    'Expected schedule.injected_delay below schedule.engine_timeout, after which a chunk is not used, received ' +
+      `${toSeconds(injectedDelay)} and ${toSeconds(engineTimeout)} s`,
+    'schedule.injected_delay',
+    'schedule.engine_timeout',
+  );
 }
 
 function checkCameras(config: PolicyConfig, report: Report): void {

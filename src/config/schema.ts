@@ -135,6 +135,14 @@ export const SCHEMA = {
     default: false,
     doc: 'Each tick waits for the observation of its own time and for the running inference; for simulation only.',
   },
+  'schedule.injected_delay': {
+    type: 'double',
+    default: 0,
+    unit: 's',
+    min: 0,
+    max: 3600,
+    doc: 'A chunk arrives at the first control tick at least this long after the stamp of its observation, or later if the inference takes longer; for evaluation.',
+  },
   'sync.max_skew': {
     type: 'double',
     default: 0.05,

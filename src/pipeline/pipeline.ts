@@ -41,6 +41,16 @@ export interface ChunkTiming {
   readonly latencyMs: number;
 }
 
+/** An inference, from its start to the arrival of its chunk. */
+interface Inference {
+  /** The chunk does not arrive before this time, ns; 0 = as soon as it is computed. */
+  arrivesAt: bigint;
+  /** Resolves when the engine is done. */
+  readonly computed: Promise<void>;
+  /** Handles the result; undefined while the engine computes it. */
+  handleResult: (() => void) | undefined;
+}
+
 /** Time without inference after an engine failure or a refused prompt, ns. */
 const RETRY_AFTER = SECOND;
 /** A clock that goes back by more than this has jumped, ns; by less it was corrected. */
@@ -58,6 +68,10 @@ const CLOCK_JUMP = 50_000_000n;
  * In lock-step the command of a tick waits for every input of the tick's time, and then for the inference that is in flight
  * or that starts with these inputs. A refusal, a fault or the next tick releases it, so no bad input can stop the
  * simulation.
+ *
+ * With an injected delay a chunk arrives at the first tick at or after its observation's stamp plus the delay, before the
+ * command of that tick, or when it is computed if that is later. The inference is in flight until then. In lock-step a tick
+ * waits for it only from then on, so the ticks before it execute the previous chunk.
  */
 export class Pipeline {
   /**
@@ -78,7 +92,7 @@ export class Pipeline {
   #generation = 0;
   /** The newest `now` of any event. */
   #latestTime = 0n;
-  #inference: Promise<void> | undefined;
+  #inference: Inference | undefined;
   /** No inference starts before this time, ns. */
   #retryAt = 0n;
   /** Whether at the last tick an inference was wanted but could not start. */
@@ -175,10 +189,13 @@ export class Pipeline {
     this.#counters.tickLatenessMs.add(toMilliseconds(latenessNs));
     this.#checkTickLateness(now, latenessNs);
     this.#releaseTick();
+    // Before the arrival of a delayed chunk, so that it does not matter when the engine was done.
+    const engineLate = this.#schedule.checkEngine(now);
+    this.#handleArrival(now);
     if (this.#config.schedule.lockstep) this.#pendingTick = now;
     else this.#sendCommand(now);
     for (const refusal of this.#observer.checkConditions(now)) this.#refuse(refusal);
-    this.#reportCondition('ENGINE_LATE', this.#schedule.checkEngine(now), now);
+    this.#reportCondition('ENGINE_LATE', engineLate, now);
     this.#startInferenceIfReady(now, !this.#wantedAtLastTick);
     this.#wantedAtLastTick = this.#inference === undefined && this.#schedule.wantsInference;
   }
@@ -188,9 +205,9 @@ export class Pipeline {
     return this.#observer.isInUse(data);
   }
 
-  /** Resolves when no inference is in flight. */
+  /** Resolves when the engine has nothing to compute. */
   async idle(): Promise<void> {
-    while (this.#inference !== undefined) await this.#inference;
+    while (this.#inference !== undefined && this.#inference.handleResult === undefined) await this.#inference.computed;
   }
 
   #now(): bigint {
@@ -211,6 +228,8 @@ export class Pipeline {
     this.#generation++;
     this.#latestTime = now;
     this.#retryAt = now;
+    // Its chunk is not used, so it delays nothing.
+    if (this.#inference !== undefined) this.#inference.arrivesAt = 0n;
     this.#throttle.clearAll();
     this.#observer.reset(now);
   }
@@ -225,13 +244,13 @@ export class Pipeline {
    * @param requireAllNew whether every stream must have something new, not just one.
    */
   #startInferenceIfReady(now: bigint, requireAllNew = true): void {
-    if (!this.#active || this.#inference !== undefined) return;
+    if (!this.#active) return;
     const { lockstep } = this.#config.schedule;
     if (lockstep && (this.#pendingTick === undefined || !this.#observer.isComplete(now, this.#pendingTick))) return;
-    const wanted = this.#schedule.wantsInference && now >= this.#retryAt;
+    const wanted = this.#inference === undefined && this.#schedule.wantsInference && now >= this.#retryAt;
     const observation = wanted ? this.#takeObservation(now, requireAllNew && !lockstep) : undefined;
     if (observation !== undefined) this.#startInference(observation, now);
-    else this.#releaseTick();
+    if (this.#inference === undefined || now < this.#inference.arrivesAt) this.#releaseTick();
   }
 
   #takeObservation(now: bigint, requireAllNew: boolean): Observation | undefined {
@@ -252,13 +271,31 @@ export class Pipeline {
     }
     this.#counters.observations++;
     const ticket = this.#schedule.requestInference(now);
-    this.#inference = this.#infer(request, observation, ticket)
-      .then((handleResult) => {
-        this.#inference = undefined;
-        handleResult();
-        this.#startInferenceIfReady(this.#now());
-      })
-      .catch((error: unknown) => this.#fail(error, this.#now()));
+    const { injectedDelay } = this.#config.schedule;
+    const inference: Inference = {
+      arrivesAt: injectedDelay > 0n ? observation.stamp + injectedDelay : 0n,
+      computed: this.#infer(request, observation, ticket)
+        .then((handleResult) => {
+          inference.handleResult = handleResult;
+          this.#handleArrival(this.#now());
+          this.#startInferenceIfReady(this.#now());
+        })
+        .catch((error: unknown) => this.#fail(error, this.#now())),
+      handleResult: undefined,
+    };
+    this.#inference = inference;
+  }
+
+  /** Handles the result of the inference in flight once it is computed and its injected delay has passed. */
+  #handleArrival(now: bigint): void {
+    const inference = this.#inference;
+    if (inference?.handleResult === undefined || now < inference.arrivesAt) return;
+    this.#inference = undefined;
+    try {
+      inference.handleResult();
+    } catch (error) {
+      this.#fail(error, now);
+    }
   }
 
   /**

@@ -8,6 +8,11 @@ export class LatencyEstimate {
   readonly #window: bigint[] = [];
   #cold = true;
 
+  /** Forgets the recent inferences. The next one is not cold. */
+  forget(): void {
+    this.#window.length = 0;
+  }
+
   /** @param latency ns. */
   add(latency: bigint): void {
     if (this.#cold) {

@@ -62,6 +62,7 @@ export class Schedule {
 
   activate(): void {
     this.#active = true;
+    this.#latency.forget();
     this.reset();
     this.#stopped = false;
   }

@@ -63,13 +63,16 @@ class Episodes:
 
 @pytest.fixture
 def episodes(start, context, namespace):
-    """Starts a node in lock-step and returns the results of episodes: `episodes([0, 1], mode="sync")`."""
+    """Starts a node in lock-step and runs episodes: `episodes([0, 1], schedule__mode="sync")`.
+
+    Returns the result of each episode and the last values in `/diagnostics`.
+    """
     opened = []
 
-    def episodes(order, mode="async", **changes):
+    def episodes(order, **changes):
         robot = Robot(context, namespace)
         opened.append(robot)
-        node = start(autostart=False, use_sim_time=True, schedule__lockstep=True, schedule__mode=mode, **LIMITS, **changes)
+        node = start(autostart=False, use_sim_time=True, schedule__lockstep=True, **LIMITS, **changes)
         assert robot.change_state("configure")
         runner = Episodes(context, namespace, robot)
         opened.append(runner)
@@ -82,20 +85,32 @@ def episodes(start, context, namespace):
         values = robot.wait_until(counters, "the counters of all episodes")
         assert not [key for key in values if key.startswith(("refused.", "fault."))], values
         assert node.stop() == 0
-        return results
+        return results, values
 
     yield episodes
     for item in reversed(opened):
         item.close()
 
 
-@pytest.mark.parametrize("mode", ["sync", "async"])
-def test_an_episode_gives_the_same_commands_whatever_episodes_came_before_it(mode, episodes):
-    first, again = episodes([0, 1, 2], mode), episodes([2, 0, 1], mode)
+@pytest.mark.parametrize(
+    ("mode", "delay", "observed", "holds"),
+    [
+        ("sync", 0.0, [1, 5, 9], 0),
+        ("async", 0.0, [1, 5, 9], 0),
+        # A chunk arrives two ticks after its observation. Ticks 1, 2, 7 and 8 have no step to execute.
+        ("sync", 0.1, [1, 7], 4),
+        # As in sync, but steps of the first chunk run at ticks 7 and 8. The chunk of tick 11 is in flight at the end.
+        ("async", 0.1, [1, 7], 2),
+    ],
+)
+def test_an_episode_gives_the_same_commands_whatever_episodes_came_before_it(mode, delay, observed, holds, episodes):
+    changes = {"schedule__mode": mode, "schedule__injected_delay": delay}
+    (first, values), (again, _) = episodes([0, 1, 2], **changes), episodes([2, 0, 1], **changes)
     assert first == again
+    assert values["commands.hold"] == str(3 * holds)
     for episode, (commands, stamps) in first.items():
         begin = (episode + 1) * EPISODE
-        assert stamps == [begin + PERIOD, begin + 5 * PERIOD, begin + 9 * PERIOD]
+        assert stamps == [begin + tick * PERIOD for tick in observed]
         assert len(set(commands)) > TICKS // 2
     assert len({tuple(commands) for commands, _ in first.values()}) == len(PROMPTS)
 

@@ -80,9 +80,19 @@ class TestTime:
         stamps = [nanoseconds(chunk.header.stamp) for _, chunk in read(once, CHUNK)]
         assert [nanoseconds(chunk.header.stamp) for _, chunk in read(twice, CHUNK)] == stamps * 2
 
-    def test_does_not_advance_during_an_inference_in_lockstep(self, bags, replay):
-        outcome = replay(bags("--lockstep"), *self.SIM, "-p", "schedule.lockstep:=true", "--latency-ms", "10")
-        assert outcome.status == 2 and errors(outcome)[0].startswith("USAGE: Expected --latency-ms 0")
+    def test_in_lockstep_the_latency_is_the_injected_delay_of_the_node(self, bags, summary, replay, tmp_path):
+        """A chunk arrives at the first tick at or after the stamp of its observation plus the delay."""
+        lockstep = (*self.SIM, "-p", "schedule.lockstep:=true")
+        outs = [tmp_path / "latency.mcap", tmp_path / "delay.mcap"]
+        for out, delay in zip(outs, (("--latency-ms", "100"), ("-p", "schedule.injected_delay:=0.1")), strict=True):
+            counts = summary(bags("--lockstep"), *lockstep, "--strict", "--out", out, *delay)
+            assert counts["latency_ms"]["p50"] == counts["latency_ms"]["p99"] == 2 * PERIOD / 1e6
+        assert outs[0].read_bytes() == outs[1].read_bytes()
+        stamps = [nanoseconds(chunk.header.stamp) for _, chunk in read(outs[0], CHUNK)]
+        # Steps 0 to 3 run at ticks 3 to 6. At tick 9 the steps of ticks 7 and 8 have passed, so 2 and 3 run until tick 10.
+        assert stamps[:3] == [START + tick * PERIOD for tick in (1, 7, 11)]
+        outcome = replay(bags("--lockstep"), *lockstep, "--latency-ms", "2000")
+        assert outcome.status == 2 and errors(outcome)[0].startswith("CONFIG_RANGE: Expected schedule.injected_delay below")
 
 
 class TestTopics:

@@ -51,6 +51,7 @@ describe('a configuration', () => {
         engineTimeout: 2_000_000_000n,
         maxTickLateness: 20_000_000n,
         lockstep: false,
+        injectedDelay: 0n,
       },
       sync: { maxSkew: 50_000_000n },
       image: { minSize: 32, maxSize: 8192 },

@@ -42,6 +42,13 @@ test('the_configuration_that_these_tests_change_breaks_no_rule', () => expect(pr
 describe('rejects', () => {
   test.each<[string, Record<string, unknown>, string[]]>([
     [
+      'an_injected_delay_after_which_every_chunk_is_late',
+      { 'schedule.injected_delay': 2, 'schedule.engine_timeout': 2 },
+      [
+        'CONFIG_RANGE: Expected schedule.injected_delay below schedule.engine_timeout, after which a chunk is not used, received 2 and 2 s',
+      ],
+    ],
+    [
       'two_cameras_on_one_topic',
       { 'cameras.wrist.topic': 'front/image' },
       ['CAMERA_DUPLICATE: Expected a different topic for each camera, received front/image for front and wrist'],

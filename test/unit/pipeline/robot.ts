@@ -50,6 +50,7 @@ export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<Sch
       engineTimeout: SECOND,
       maxTickLateness: 20n * MS,
       lockstep: false,
+      injectedDelay: 0n,
       ...schedule,
     },
     sync: { maxSkew: 50n * MS },

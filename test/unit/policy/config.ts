@@ -65,6 +65,7 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
       engineTimeout: 1_000_000_000n,
       maxTickLateness: 20_000_000n,
       lockstep: false,
+      injectedDelay: 0n,
     },
     sync: { maxSkew: 50_000_000n },
     image: { minSize: 32, maxSize: 8192 },

@@ -106,6 +106,18 @@ describe('async', () => {
     expect(harness.ticks(1)).toEqual(['step 50']);
   });
 
+  test('latencies_before_an_activation_do_not_count', () => {
+    const harness = new Harness(config(positions, { replanSteps: 1 }));
+    for (let i = 0; i < 40; i++) harness.executeChunk(counting(harness.now, 0, 30));
+    harness.schedule.activate();
+    harness.executeChunk(counting(harness.now, 0, 30));
+    harness.ticks(1);
+    const [observed, ticket] = [harness.now, harness.schedule.requestInference(harness.now)];
+    harness.ticks(3);
+    harness.schedule.accept(ticket, counting(observed, 50, 30), harness.now);
+    expect(harness.ticks(1)).toEqual(['step 53']);
+  });
+
   test('a_step_executed_at_the_time_of_the_observation_counts_as_passed_and_an_earlier_one_does_not', () => {
     const harness = new Harness(config(positions, { replanSteps: 1 }));
     harness.executeChunk(counting(T0, 10));
