@@ -16,8 +16,8 @@ SPEED = 2
 IMAGE_MS = 100
 LAST_IMAGE_MS = 1200  # how long the result of an episode is shown
 ATTEMPTS = ((128, 1), (64, 1), (64, 1.5), (48, 2), (32, 4), (32, 10))  # colours, factor of the time between two images
-CAPTION, SIDE, GAP = 50, 288, 4  # px: height of the caption, height of the images, space between them
-WRIST_WIDTH = 272  # px; the left and right edges of the wrist image are cut
+CAPTION, SIDE, GAP = 56, 324, 4  # px: height of the caption, height of the images, space between them
+WRIST_WIDTH = 306  # px; the left and right edges of the wrist image are cut
 
 
 def write_film(recording: Recording, path: str) -> None:
@@ -67,13 +67,13 @@ def caption(width: int, episode: EpisodeReport, has_ended: bool) -> Image.Image:
     draw = ImageDraw.Draw(image)
     middle, right = CAPTION * scale // 2, (width - 6) * scale
     label, color = outcome_label(episode) if has_ended and episode.prompt else (f"{SPEED}× speed", MUTED)
-    label_font = font(16 * scale, bold=has_ended)
+    label_font = font(18 * scale, bold=has_ended)
     draw.text((right, middle), label, fill=color, anchor="rm", font=label_font)
     if episode.prompt:
-        center, radius, left = 17 * scale, 13 * scale, 42 * scale
+        center, radius, left = 19 * scale, 15 * scale, 46 * scale
         draw.circle((center, middle), radius, fill=NUMBER)
-        draw.text((center, middle), str(episode.index + 1), fill="white", anchor="mm", font=font(16 * scale, bold=True))
+        draw.text((center, middle), str(episode.index + 1), fill="white", anchor="mm", font=font(18 * scale, bold=True))
         room = right - left - round(label_font.getlength(label)) - 18 * scale
-        prompt_font = font(21 * scale, bold=True)
+        prompt_font = font(24 * scale, bold=True)
         draw.text((left, middle), shortened(episode.prompt, room, prompt_font), fill=TEXT, anchor="lm", font=prompt_font)
     return image.reduce(scale)

@@ -1,4 +1,4 @@
-"""Gives the policy node one prompt after the other while the simulation runs in real time, with a new layout for each."""
+"""Gives the policy node one prompt after the other while the simulation runs in real time."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -19,14 +19,14 @@ from sim.tasks import CONTROL_RATE, TIME_LIMITS, Task, task_of_prompt
 from sim.topics import EPISODE, EPISODE_QOS
 
 SETTLE = SECOND // 2  # ns between a new layout and its prompt: the node's images are of the new layout then
-UNKNOWN_TASK = Task("bowl", 0)  # whose layouts are used for a prompt that is no wording of a task: they have a bowl
+COMMON_TASK = Task("bowl", 0)  # whose layouts are used where there is not one task: they have a bowl
 UNKNOWN_DURATION = 10.0  # s, for such a prompt
 
 
 class Prompter:
     """Runs the simulation and reports episodes on the topic `episode`. The clock never stops and never jumps.
 
-    Between two episodes the arm ignores commands. Each method returns early when `stop` is set.
+    The arm ignores commands from a new layout until the prompt was accepted. Each method returns early when `stop` is set.
     """
 
     def __init__(self, robot: RobotNode, renderer: CameraRenderer, policy: PolicyControl, stop: threading.Event) -> None:
@@ -49,31 +49,29 @@ class Prompter:
         self._call(self._policy.connect)
         self._call(lambda: self._policy.wait_for_state("active"))
 
-    def run(self, prompts: Sequence[str], seed: int, duration: float | None) -> None:
-        """Runs an episode for each prompt. `seed`: each has its own layouts. `duration`: see `perform`."""
-        for index, prompt in enumerate(prompts):
-            self.perform(EpisodeReport(index, len(prompts), prompt, seed * EPISODES_PER_SEED + index, None, 0), duration)
+    def run(self, prompts: Sequence[str], seed: int, duration: float | None, same_world: bool = False) -> None:
+        """Runs an episode for each prompt, which ends when it is judged or after `duration` s, by default the time limit of its
+        task or UNKNOWN_DURATION.
 
-    def perform(self, report: EpisodeReport, duration: float | None) -> None:
-        """Runs one episode with the prompt and the layout seed of `report`.
-
-        It ends when it is judged, or after `duration` s; by default the time limit of its task or UNKNOWN_DURATION.
+        Each has a new layout of `seed`; with `same_world` only the first one.
         """
-        task = task_of_prompt(report.prompt)
-        self._reset(report.seed, task)
-        self._advance(SETTLE)
-        self._call(lambda: self._policy.set_prompt(report.prompt))
-        if self._stop.is_set():
-            return
-        report = replace(report, task=task and task.kind, begin=self._robot.now)
-        self._publish(report)
-        self._robot.accepts_commands = True
-        self._publish(self._judged(report, task, duration))
-        self._advance(LINGER)
-        self._robot.accepts_commands = False
+        for index, prompt in enumerate(prompts):
+            task = task_of_prompt(prompt)
+            layout_seed = seed * EPISODES_PER_SEED + (0 if same_world else index)
+            if index == 0 or not same_world:
+                self._robot.accepts_commands = False
+                self._reset(layout_seed, COMMON_TASK if same_world or task is None else task)
+                self._advance(SETTLE)
+            self._call(lambda: self._policy.set_prompt(prompt))  # noqa: B023, called before the next turn
+            if self._stop.is_set():
+                return
+            report = EpisodeReport(index, len(prompts), prompt, layout_seed, task and task.kind, self._robot.now)
+            self._publish(report)
+            self._robot.accepts_commands = True
+            self._publish(self._judged(report, task, duration))
+            self._advance(LINGER)
 
     def continue_until_stopped(self) -> None:
-        self._robot.accepts_commands = True
         self._run(lambda: False)
 
     def _judged(self, report: EpisodeReport, task: Task | None, duration: float | None) -> EpisodeReport:
@@ -89,9 +87,9 @@ class Prompter:
             reason = f"not within {limit / CONTROL_RATE:.1f} s"
         return replace(report, end=self._robot.now, success=judge.outcome == "success", reason=reason)
 
-    def _reset(self, seed: int, task: Task | None) -> None:
+    def _reset(self, seed: int, task: Task) -> None:
         """Arranges the objects as in the layout of `seed`; everything looks as in arm.xml."""
-        layout = replace(sample_layout(seed, task or UNKNOWN_TASK), look=DEFAULT_LOOK)
+        layout = replace(sample_layout(seed, task), look=DEFAULT_LOOK)
         self._renderer.wait()
         with self._robot.arm_lock:
             self._robot.arm.reset(layout)

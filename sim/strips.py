@@ -12,7 +12,7 @@ FRAMES = 6  # of a strip
 GAP = 6  # px between two frames
 TITLE_HEIGHT = 42  # px
 SPACE = 18  # px below a strip
-INSET = 0.4  # size of the wrist image relative to the exterior image
+INSET = 0.36  # size of the wrist image relative to the exterior image
 POINT = 0.72  # points in a pixel at 100 dpi
 
 

@@ -16,8 +16,8 @@ import { freeDomain, interruption, simulationPython, SimulationProcesses, untilI
 
 /** One prompt of each task. */
 const DEFAULT_PROMPTS = [
-  'pick up the red block',
   'touch the blue block',
+  'pick up the green block',
   'put the green block into the bowl',
   'put the red block on the blue block',
 ];
@@ -28,8 +28,8 @@ const SEEDS = 100;
 /** The UDP ports of higher domains would exceed 65535. */
 const LAST_DOMAIN = 232;
 
-const HELP = `Usage: pi05 demo [--prompt TEXT]... [--duration S] [--seed N] [--checkpoint DIR]
-                 [--out IMAGE.png] [--gif FILM.gif] [--domain N]
+const HELP = `Usage: pi05 demo [--prompt TEXT]... [--same-world] [--duration S] [--seed N]
+                 [--checkpoint DIR] [--out IMAGE.png] [--gif FILM.gif] [--domain N]
 
 Runs the policy node with a simulated arm over DDS, on this machine only, and gives it one prompt
 after the other while it runs. For each prompt the simulator arranges the objects anew and judges
@@ -38,6 +38,7 @@ whether the arm does what the prompt says. At the end a chart of the run is draw
   --prompt TEXT     a task in words; may be repeated. A prompt that the simulator does not know is
                     given to the policy too, but not judged. By default:
 ${DEFAULT_PROMPTS.map((prompt) => `                      ${prompt}`).join('\n')}
+  --same-world      arrange the objects only once: each prompt starts from what the last one left
   --duration S      seconds for each prompt; by default the time limit of its task (6.4 to touch,
                     9.6 to pick up, 16 to put down), 10 for a prompt that is not judged
   --seed N          of the arrangements of the objects, 0 to ${SEEDS - 1}; 0 by default
@@ -53,6 +54,7 @@ const SEED_OF_WEIGHTS = '190';
 export async function run(argv: string[]): Promise<number> {
   const { values } = parse('demo', argv, {
     prompt: { type: 'string', multiple: true, default: DEFAULT_PROMPTS },
+    'same-world': { type: 'boolean' },
     duration: { type: 'string' },
     seed: { type: 'string', default: '0' },
     checkpoint: { type: 'string' },
@@ -88,6 +90,7 @@ export async function run(argv: string[]): Promise<number> {
         armArguments: [
           ...values.prompt.map((prompt) => `--prompt=${prompt}`),
           `--seed=${seed}`,
+          ...(values['same-world'] === true ? ['--same-world'] : []),
           ...(duration === undefined ? [] : [`--duration=${Number(duration)}`]),
         ],
         checkpoint,

