@@ -1,11 +1,12 @@
-"""Episodes in lock-step with one node: between two of them it is deactivated, the world changes, and it is activated again."""
+"""The node in lock-step with a changing task: episodes between which it is deactivated, and prompts while it is active."""
 
 import sys
-import threading
 
 import numpy as np
 import pytest
-from harness import ARM, PERIOD, REST, ROOT, Robot, nanoseconds, random_image
+from harness import ARM, PERIOD, REST, ROOT, Robot, chunk_values, nanoseconds, random_image, reference_chunk
+from rcl_interfaces.srv import GetParameters
+from std_msgs.msg import String
 
 sys.path.insert(0, str(ROOT))
 from sim.errors import SimulationError
@@ -17,23 +18,29 @@ EPISODE = 1_000_000_000_000
 # With a limited acceleration, commands depend on the command before them.
 LIMITS = {f"action__{joint}__max_acceleration": 5.0 for joint in ARM}
 PROMPTS = ["touch the red block", "pick up the green block", "put the blue block into the bowl"]
+# A chunk arrives two ticks after its observation.
+DELAYED = {"schedule__injected_delay": 0.1}
 
 
-class Episodes:
-    """A robot that moves as commanded, without physics, and runs episodes in lock-step with an inactive node."""
+class World:
+    """A robot that moves as commanded, without physics, in lock-step with a node that is inactive at first."""
 
-    def __init__(self, context, namespace, robot):
-        self.robot = robot
+    def __init__(self, context, namespace):
+        self.robot = Robot(context, namespace)
         self.control = PolicyControl(namespace, context=context)
+
+    def connect(self):
+        assert self.robot.change_state("configure")
         self.control.connect()
         self.control.wait_for_state("inactive")
-        robot.wait_until_connected()
+        self.robot.wait_until_connected()
 
     def close(self):
         self.control.close()
+        self.robot.close()
 
-    def run(self, episode):
-        """The commands of all ticks of an episode, a list of (arm, gripper), and the stamps of its chunks."""
+    def begin(self, episode):
+        """Activates the node for an episode, with its prompt."""
         robot, control = self.robot, self.control
         # The node is inactive: this only sets its time.
         robot.now = (episode + 1) * EPISODE
@@ -41,78 +48,129 @@ class Episodes:
         control.set_prompt(PROMPTS[episode])
         control.wait_until_processed()
         control.activate()
-        rng = np.random.default_rng(episode)
-        positions = np.array(REST) + [*rng.normal(0, 0.1, 7), 0]
-        commands = []
+        self.positions = np.array(REST) + [*np.random.default_rng(episode).normal(0, 0.1, 7), 0]
+        self.seeds = np.random.SeedSequence(episode).generate_state(100).tolist()
+        self.observations = []  # images and positions of each tick
         for messages in (robot.arm, robot.gripper, robot.chunks):
             messages.clear()
-        for tick in range(TICKS):
-            robot.now += PERIOD
-            images = [random_image(1000 * episode + 2 * tick + camera) for camera in range(2)]
-            robot.send_set(*images, positions)
-            robot.send_clock()
-            robot.wait_until(lambda: len(robot.arm) > tick and len(robot.gripper) > tick, "a command for each tick")  # noqa: B023
-            velocities, gripper = (np.array(m[tick].data) for m in (robot.arm, robot.gripper))
-            commands.append((velocities.tobytes(), gripper.tobytes()))
-            positions = np.array([*(positions[:7] + velocities * PERIOD / 1e9), gripper[0]])
-        control.deactivate()
-        robot.wait_until(lambda: len(robot.arm) == len(robot.gripper) == TICKS + 1, "the stop action")
+
+    def tick(self):
+        """One control tick. Returns the command: velocities [7] and the position of the gripper [1]."""
+        robot, count = self.robot, len(self.observations)
+        robot.now += PERIOD
+        observation = (random_image(self.seeds.pop()), random_image(self.seeds.pop()), self.positions)
+        self.observations.append(observation)
+        robot.send_set(*observation)
+        robot.send_clock()
+        robot.wait_until(lambda: min(len(robot.arm), len(robot.gripper)) > count, "the command of a tick")
+        velocities, gripper = (np.array(messages[count].data) for messages in (robot.arm, robot.gripper))
+        self.positions = np.array([*(self.positions[:7] + velocities * PERIOD / 1e9), *gripper])
+        return velocities, gripper
+
+    def end(self):
+        """Deactivates the node and waits for its stop action."""
+        robot, count = self.robot, len(self.observations) + 1
+        self.control.deactivate()
+        robot.wait_until(lambda: min(len(robot.arm), len(robot.gripper)) == count, "the stop action")
         assert list(robot.arm[-1].data) == [0.0] * len(ARM)
-        return commands, [nanoseconds(chunk.header.stamp) for chunk in robot.chunks]
+
+    def episode(self, number):
+        """The commands of all ticks of an episode, as bytes, and the stamps of its chunks."""
+        self.begin(number)
+        commands = [tuple(part.tobytes() for part in self.tick()) for _ in range(TICKS)]
+        self.end()
+        return commands, [nanoseconds(chunk.header.stamp) for chunk in self.robot.chunks]
 
 
 @pytest.fixture
-def episodes(start, context, namespace):
-    """Starts a node in lock-step and runs episodes: `episodes([0, 1], schedule__mode="sync")`.
+def world(start, context, namespace):
+    """Starts a node in lock-step, and a world with it: `world(schedule__mode="sync")`. Returns both."""
+    worlds = []
 
-    Returns the result of each episode and the last values in `/diagnostics`.
-    """
-    opened = []
+    def world(**changes):
+        node = start(autostart=False, use_sim_time=True, schedule__lockstep=True, **changes)
+        worlds.append(World(context, namespace))
+        worlds[-1].connect()
+        return node, worlds[-1]
+
+    yield world
+    for world in worlds:
+        world.close()
+
+
+@pytest.fixture
+def episodes(world):
+    """Runs episodes with a new node: `episodes([0, 1])`. Returns their results and the last values in `/diagnostics`."""
 
     def episodes(order, **changes):
-        robot = Robot(context, namespace)
-        opened.append(robot)
-        node = start(autostart=False, use_sim_time=True, schedule__lockstep=True, **LIMITS, **changes)
-        assert robot.change_state("configure")
-        runner = Episodes(context, namespace, robot)
-        opened.append(runner)
-        results = {episode: runner.run(episode) for episode in order}
+        node, running = world(**LIMITS, **changes)
+        results = {number: running.episode(number) for number in order}
 
         def counters():
-            values = robot.values(node.node)
+            values = running.robot.values(node.node)
             return values if values.get("commands.stop") == str(len(order)) else None
 
-        values = robot.wait_until(counters, "the counters of all episodes")
+        values = running.robot.wait_until(counters, "the counters of all episodes")
         assert not [key for key in values if key.startswith(("refused.", "fault."))], values
         assert node.stop() == 0
         return results, values
 
-    yield episodes
-    for item in reversed(opened):
-        item.close()
+    return episodes
 
 
 @pytest.mark.parametrize(
     ("mode", "delay", "observed", "holds"),
     [
-        ("sync", 0.0, [1, 5, 9], 0),
-        ("async", 0.0, [1, 5, 9], 0),
-        # A chunk arrives two ticks after its observation. Ticks 1, 2, 7 and 8 have no step to execute.
-        ("sync", 0.1, [1, 7], 4),
+        ("sync", {}, [1, 5, 9], 0),
+        ("async", {}, [1, 5, 9], 0),
+        # Ticks 1, 2, 7 and 8 have no step to execute.
+        ("sync", DELAYED, [1, 7], 4),
         # As in sync, but steps of the first chunk run at ticks 7 and 8. The chunk of tick 11 is in flight at the end.
-        ("async", 0.1, [1, 7], 2),
+        ("async", DELAYED, [1, 7], 2),
     ],
 )
 def test_an_episode_gives_the_same_commands_whatever_episodes_came_before_it(mode, delay, observed, holds, episodes):
-    changes = {"schedule__mode": mode, "schedule__injected_delay": delay}
+    changes = {"schedule__mode": mode, **delay}
     (first, values), (again, _) = episodes([0, 1, 2], **changes), episodes([2, 0, 1], **changes)
     assert first == again
     assert values["commands.hold"] == str(3 * holds)
-    for episode, (commands, stamps) in first.items():
-        begin = (episode + 1) * EPISODE
+    for number, (commands, stamps) in first.items():
+        begin = (number + 1) * EPISODE
         assert stamps == [begin + tick * PERIOD for tick in observed]
         assert len(set(commands)) > TICKS // 2
     assert len({tuple(commands) for commands, _ in first.values()}) == len(PROMPTS)
+
+
+def test_after_a_new_prompt_the_arm_holds_until_the_chunk_for_it_arrives(world):
+    node, running = world(schedule__mode="async", **DELAYED)
+    robot = running.robot
+
+    def prompt():
+        response = robot.call(GetParameters, "policy_node/get_parameters", GetParameters.Request(names=["prompt"]))
+        return response.values[0].string_value
+
+    def publish(text):
+        """The topic is not acknowledged, but it sets the parameter."""
+        robot.prompt.publish(String(data=text))
+        robot.wait_until(lambda: prompt() == text, "the prompt")
+
+    robot.wait_until(robot.prompt.get_subscription_count, "the subscription of the prompt")
+    running.begin(0)
+    velocities = {}
+    for tick in range(1, 17):
+        velocities[tick] = running.tick()[0]
+        if tick == 8:
+            running.control.set_prompt(PROMPTS[1])  # the chunk of tick 7 is in flight
+        if tick == 12:
+            publish(PROMPTS[2])
+    running.end()
+    assert [tick for tick in velocities if not velocities[tick].any()] == [1, 2, 9, 10, 13, 14]
+    observed = [round((nanoseconds(chunk.header.stamp) - EPISODE) / PERIOD) for chunk in robot.chunks]
+    assert observed == [1, 9, 13]
+    for chunk, tick, text in zip(robot.chunks, observed, PROMPTS, strict=True):
+        reference = reference_chunk(node, chunk.header.stamp, *running.observations[tick - 1], text)
+        assert np.array_equal(chunk_values(chunk), reference)
+        assert np.array_equal(velocities[tick + 2], reference[0, :7])
 
 
 def test_a_transition_that_the_node_rejects_and_a_node_that_is_missing_are_errors(start, context, namespace):
@@ -122,12 +180,6 @@ def test_a_transition_that_the_node_rejects_and_a_node_that_is_missing_are_error
     with pytest.raises(SimulationError, match="POLICY_REJECTED: Expected policy_node to activate.* in state unconfigured"):
         control.activate()
     control.close()
-    stop = threading.Event()
-    stop.set()
-    interrupted = PolicyControl(namespace, "no_such_node", context=context, stop=stop)
-    with pytest.raises(SimulationError, match="INTERRUPTED: Expected a response from .*no_such_node/get_state"):
-        interrupted.connect()
-    interrupted.close()
     absent = PolicyControl(namespace, "no_such_node", timeout=0.1, context=context)
     with pytest.raises(SimulationError, match="POLICY_TIMEOUT: Expected a response from .*no_such_node/get_state"):
         absent.connect()
