@@ -4,7 +4,8 @@
 class SimulationError(Exception):
     """Ends the process with status 1 and `CODE: sentence` on stderr.
 
-    Codes: ENVIRONMENT, LOCKSTEP_TIMEOUT, NO_CHUNK, NO_CLOCK, INTERRUPTED, POLICY_TIMEOUT, POLICY_REJECTED.
+    Codes: ENVIRONMENT, LOCKSTEP_TIMEOUT, NO_CHUNK, NO_CLOCK, INTERRUPTED, POLICY_TIMEOUT, POLICY_REJECTED, TABLE_MARKERS,
+    NO_PAIRS.
     """
 
     def __init__(self, code: str, sentence: str) -> None:

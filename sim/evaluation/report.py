@@ -53,7 +53,8 @@ def main(argv: list[str]) -> None:
     summaries = summarise(records)
     print_tables(results, summaries)
     if options.json:
-        content = {"format": FORMAT, **results, "versions": versions(), "summary": summaries, "episodes": records}
+        content = {"format": FORMAT, "versions": versions()} | results | {"summary": summaries}
+        content["episodes"] = content.pop("episodes")  # last, because they are many
         options.json.write_text(json.dumps(content, indent=1) + "\n")
     if options.plot:
         from sim.evaluation.plot import draw
