@@ -1,7 +1,6 @@
 /** What the recorder prints once a second. */
 export interface ProgressLine {
   readonly t: number;
-  readonly observations: number | null;
   readonly chunks: number;
 }
 
@@ -29,13 +28,15 @@ export interface Summary {
   readonly episodes: readonly Episode[];
 }
 
-/** The width of the column of prompts. */
-const PROMPT_WIDTH = 42;
+/** The width of the column of prompts; the default prompts fit. */
+const PROMPT_WIDTH = 36;
 
-/** The progress line. @param episode the newest one, if there was one. */
-export function describeProgress({ t, observations, chunks }: ProgressLine, episode: Episode | undefined): string {
+/** The progress line. It must fit in one line of a terminal. @param episode the newest one, if there was one. */
+export function describeProgress({ t, chunks }: ProgressLine, episode: Episode | undefined): string {
   if (t < 0 || episode === undefined) return `Waiting for the first chunk, ${Math.abs(t).toFixed(0)} s …`;
-  return `${heading(episode)}  ${t.toFixed(0)} s: ${observations ?? 0} observations, ${chunks} chunks`;
+  const { prompt } = episode;
+  const shortened = prompt.length > PROMPT_WIDTH ? `${prompt.slice(0, PROMPT_WIDTH - 1)}…` : prompt;
+  return `${heading({ ...episode, prompt: shortened })}  ${t.toFixed(0)} s, ${chunks} chunks`;
 }
 
 /** The line about an episode that has ended: its prompt, what happened and after how long. */

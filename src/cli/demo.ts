@@ -196,6 +196,7 @@ class RecorderOutput {
     if (episode !== undefined) {
       this.#episode = episode;
       if (episode.seconds !== null) this.progress.print(describeEpisode(episode));
+      if (episode.seconds !== null && episode.index + 1 === episode.count) this.progress.show('Drawing …');
     }
     const isBetweenEpisodes = this.#episode !== undefined && this.#episode.seconds !== null;
     if (t === undefined || isBetweenEpisodes) return;
