@@ -63,15 +63,19 @@ def run_episode(robot, renderer, policy, control, options, stop, topics) -> dict
     policy.set_prompt(control.prompt)
     policy.wait_until_processed()
     policy.activate()
-    ready = time.perf_counter()
+    started = time.perf_counter()
+    render_s = physics_s = 0.0
     if options.real_time:
         run_real_time(robot, renderer, stop, episode.start, run.judge)
     else:
         ended = False
         while not ended and not stop.is_set():
             run_tick(robot, renderer, stop, run.next_tick, topics, options.timeout, repeat=run.ticks == 0)
+            render_s += renderer.render_ms / 1e3
+            before = time.perf_counter()
             with robot.arm_lock:
                 ended = run.advance()
+            physics_s += time.perf_counter() - before
     executed = time.perf_counter()
     if stop.is_set():
         return None
@@ -80,7 +84,8 @@ def run_episode(robot, renderer, policy, control, options, stop, topics) -> dict
     robot.await_stop_action(stop, topics, counts)
     if robot.frames:
         robot.frames.save(frames_path(options.frames, episode.index))
-    timing = {"change_s": ready - begin + time.perf_counter() - executed, "run_s": executed - ready}
+    change_s = started - begin + time.perf_counter() - executed
+    timing = {"change_s": change_s, "run_s": executed - started, "render_s": render_s, "physics_s": physics_s}
     record = run.record(control.prompt, robot.chunk_count)
     return {"control": control.name, **record, "timing": {key: round(value, 3) for key, value in timing.items()}}
 

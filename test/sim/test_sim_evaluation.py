@@ -7,6 +7,7 @@ import pytest
 
 from sim import compare
 from sim.arm import JointReadings
+from sim.cameras import Cameras
 from sim.episode import EPISODES_PER_SEED, PERIOD, SEEDS, SPACING, deal
 from sim.errors import SimulationError
 from sim.evaluation.controls import CONTROLS, other_task
@@ -17,6 +18,8 @@ from sim.evaluation.smoothness import smoothness
 from sim.evaluation.tables import closing_line
 from sim.evaluation.video import Frames, write_video
 from sim.layouts import HELD_OUT_SEEDS
+from sim.rollout import run_episode
+from sim.scene import Scene
 from sim.tasks import COLOURS, TASKS, TIME_LIMITS, all_tasks, prompts
 
 # Intervals
@@ -79,6 +82,53 @@ def test_no_two_seeds_have_a_layout_in_common_and_all_are_held_out():
 def test_episodes_do_not_overlap_in_time():
     assert max(TIME_LIMITS.values()) * PERIOD < SPACING
     assert [deal(TASKS, 5, index).start for index in (0, 1, 7)] == [0, SPACING, 7 * SPACING]
+
+
+# Episodes without the node
+
+
+class Constant:
+    """Moves one joint, and looks at the images of every eighth tick."""
+
+    chunk_count = 0
+
+    def __init__(self):
+        self.observations = []
+
+    def step(self, observation):
+        if len(self.observations) % 8 == 0:
+            self.chunk_count += 1
+            assert observation.images["wrist"].shape == (480, 640, 3)
+        self.observations.append(observation)
+        velocities = np.zeros(7)
+        velocities[0] = 0.3
+        return velocities, 1.0
+
+
+def test_an_episode_without_the_node_has_a_record_and_the_same_one_again():
+    scene = Scene()
+    cameras = Cameras(scene.model)
+    episode = deal(("touch",), 0, 2)
+    try:
+        records, controllers = [], []
+        for name in ("none", "none", "gripper-open"):
+            controllers.append(Constant())
+            records.append(run_episode(scene, cameras, CONTROLS[name](episode), controllers[-1]))
+    finally:
+        cameras.close()
+    assert records[0] == records[1]
+    assert records[0]["reason"] == "time limit" and records[0]["ticks"] == TIME_LIMITS["touch"]
+    assert records[0]["chunks"] == TIME_LIMITS["touch"] / 8
+    assert records[0]["prompt"] == episode.prompt
+    assert records[0]["smoothness"]["step_max"] == pytest.approx(0.3 / 1.2)
+    plain, _, wrong = (controller.observations for controller in controllers)
+    assert [observation.stamp for observation in plain[:2]] == [episode.start + PERIOD, episode.start + 2 * PERIOD]
+    turned = plain[-1].state[0] - plain[0].state[0]
+    assert turned == pytest.approx(0.3 * len(plain) / 15, rel=0.02)
+    assert plain[0].state[7] == pytest.approx(0, abs=1e-3) and plain[-1].state[7] == pytest.approx(1, abs=0.02)
+    assert wrong[-1].state[7] == 0
+    # The exterior camera sees the arm turn.
+    assert not np.array_equal(plain[0].images["exterior"], plain[8].images["exterior"])
 
 
 # Controls

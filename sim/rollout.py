@@ -1,0 +1,64 @@
+"""Runs an episode with a policy in this process, without ROS and without the node."""
+
+from typing import Protocol
+
+import numpy as np
+
+from sim.cameras import HEIGHT, WIDTH, Cameras
+from sim.control import FINGER_OPEN
+from sim.episode import EpisodeRun
+from sim.evaluation.controls import Control
+from sim.scene import Scene
+
+CAMERAS = ("exterior", "wrist")
+
+
+class Observation:
+    """What a policy receives at a control tick. Images are rendered when they are read for the first time."""
+
+    def __init__(self, scene: Scene, cameras: Cameras, control: Control, stamp: int) -> None:
+        self.stamp = stamp  # ns
+        self.prompt = control.prompt
+        self._readings = control.change_readings(scene.read())
+        self._scene, self._cameras, self._control = scene, cameras, control
+        self._images: dict[str, np.ndarray] | None = None
+
+    @property
+    def state(self) -> np.ndarray:
+        """[8]: joint positions in rad, and the gripper, 0 open … 1 closed."""
+        position = self._readings.position
+        return np.append(position[:7], 1 - position[7] / FINGER_OPEN)
+
+    @property
+    def images(self) -> dict[str, np.ndarray]:
+        """`exterior` and `wrist`, uint8 [480, 640, 3]."""
+        if self._images is None:
+            self._images = {camera: np.empty((HEIGHT, WIDTH, 3), np.uint8) for camera in CAMERAS}
+            self._cameras.render(self._scene.data.qpos, self._images)
+            self._control.change_images(self._images)
+        return self._images
+
+
+class Controller(Protocol):
+    """A policy with its execution. One object serves one episode."""
+
+    chunk_count: int
+
+    def step(self, observation: Observation) -> tuple[np.ndarray, float]:
+        """The commands of one control tick: joint velocities [7] in rad/s, and the gripper, 0 open … 1 closed."""
+        ...
+
+
+def run_episode(scene: Scene, cameras: Cameras, control: Control, controller: Controller) -> dict:
+    """Runs the episode of `control` and returns its record, with the fields of docs/evaluation.md that do not depend on
+    the node. `cameras`: of the scene's model.
+    """
+    run = EpisodeRun(scene, control.episode)
+    ended = False
+    while not ended:
+        velocities, gripper = controller.step(Observation(scene, cameras, control, run.next_tick))
+        run.velocities.append(np.array(velocities, dtype=float))
+        scene.control.set_velocity(velocities, "policy")
+        scene.gripper.set_position([FINGER_OPEN * (1 - gripper)], "policy")
+        ended = run.advance()
+    return {"control": control.name, **run.record(control.prompt, controller.chunk_count)}
