@@ -15,7 +15,7 @@ from sim.gif import gif_bytes
 from sim.recorder import Recording
 
 SECOND = 1_000_000_000
-ORANGE, GREEN = (230, 130, 0), (30, 160, 70)
+ORANGE, GREEN, BLUE = (230, 130, 0), (30, 160, 70), (35, 85, 205)
 
 
 def picture(color, mark: int = 0) -> np.ndarray:
@@ -125,12 +125,12 @@ def test_a_gif_that_would_be_too_large_has_fewer_images(tmp_path, monkeypatch):
 
 
 def test_a_gif_keeps_the_colours_of_small_objects():
-    image = np.full((240, 320, 3), 255, np.uint8)
-    image[:] = np.linspace(100, 255, 320).astype(np.uint8)[None, :, None]
-    image[100:112, 100:112] = (35, 85, 205)
-    with Image.open(io.BytesIO(gif_bytes([Image.fromarray(image)] * 2, [100, 100], 64))) as gif:
-        seen = np.asarray(gif.convert("RGB")).astype(int)[106, 106]
-    assert np.abs(seen - (35, 85, 205)).max() < 12
+    rows, columns = np.indices((240, 320))
+    image = np.stack([120 + columns // 4, 120 + rows // 3, np.full((240, 320), 160)], axis=2).astype(np.uint8)
+    image[100:108, 100:108] = BLUE
+    with Image.open(io.BytesIO(gif_bytes([Image.fromarray(image)] * 2, [100, 100], 32))) as gif:
+        seen = np.asarray(gif.convert("RGB")).astype(int)[104, 104]
+    assert np.abs(seen - BLUE).max() < 12
 
 
 @pytest.mark.parametrize("text, ending", [("touch the red block", "block"), ("touch the red block " * 9, "…")])
