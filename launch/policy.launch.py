@@ -49,7 +49,7 @@ def start(context):
     overrides = {'use_sim_time': value('use_sim_time').lower() == 'true'}
     checkpoint = value('checkpoint')
     create_command = []
-    if value('random_weights').lower() == 'true' and not checkpoint:
+    if value('random_weights').lower() == 'true' and not checkpoint and not (ROOT / 'checkpoints' / 'demo').is_dir():
         checkpoint = str(demo_checkpoint())
         if not Path(checkpoint).exists():
             create_command = [str(ROOT / 'bin' / 'pi05'), 'make-checkpoint', checkpoint, '--size', 'demo', '--seed', '190']
@@ -83,7 +83,7 @@ def generate_launch_description():
                 'random_weights',
                 default_value='false',
                 choices=['true', 'false', 'True', 'False'],
-                description='true: without `checkpoint`, use one with random weights, created first if it does not exist.',
+                description='true: without `checkpoint` and without checkpoints/demo in the package, use one with random weights.',
             ),
             DeclareLaunchArgument('prompt', default_value='', description='The task in words; empty: that of the parameter file.'),
             DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node and its topics.'),

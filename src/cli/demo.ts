@@ -144,7 +144,7 @@ async function demonstrate(options: Demonstration): Promise<number> {
   const processes = new SimulationProcesses(domain, 'the demo');
   const progress = new Progress(process.stdout);
   try {
-    const checkpoint = options.checkpoint ?? (await randomCheckpoint(processes, progress, interrupted));
+    const checkpoint = options.checkpoint ?? (await defaultCheckpoint(processes, progress, interrupted));
     process.stdout.write(`ROS_DOMAIN_ID=${domain}, on this machine only.\n`);
     progress.show('Starting the simulated arm, the recorder and the policy node …');
     const robot = processes.start('the simulated arm', python, ['-m', 'sim.demo', ...options.armArguments]);
@@ -204,12 +204,14 @@ class RecorderOutput {
   }
 }
 
-/** The directory of a checkpoint with random weights, which is written if it does not exist. */
-async function randomCheckpoint(
+/** The checkpoint that the package ships; without it, one with random weights, which is written if it does not exist. */
+async function defaultCheckpoint(
   processes: SimulationProcesses,
   progress: Progress,
   interrupted: Promise<never>,
 ): Promise<string> {
+  const shipped = join(packageRoot, 'checkpoints', 'demo');
+  if (existsSync(shipped)) return shipped;
   const checkpoint = join(packageRoot, '.pi05', 'demo-checkpoint');
   if (existsSync(checkpoint)) return checkpoint;
   progress.show('Writing a checkpoint with random weights …');

@@ -2,6 +2,7 @@ import type { ImageSlot } from '../frame/frame.js';
 import { IMAGE_SLOTS } from '../frame/frame.js';
 import { toNanoseconds } from '../time.js';
 import type { ActionJoint, CameraConfig, OutputConfig, PolicyConfig, StateJoint } from './config.js';
+import { checkpointDirectory } from './checkpoint-directory.js';
 import type { Pattern, Value } from './schema.js';
 
 /** Returns the value of a checked parameter. @param member the camera, joint or output, for patterns with one. */
@@ -18,7 +19,7 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
   const trajectories = outputs.filter(({ type }) => type === 'joint_trajectory');
   const sentAsPositions = new Set(trajectories.flatMap(({ joints }) => joints));
   return {
-    checkpoint: read('checkpoint'),
+    checkpoint: checkpointDirectory(read('checkpoint')),
     assetId: read('asset_id'),
     backend: read('backend'),
     threads: Number(read('threads')),

@@ -6,7 +6,7 @@ import type { Units } from './units.js';
  * their types and defaults, durations are nanoseconds, and the rules of `rules.ts` hold.
  */
 export interface PolicyConfig {
-  /** Checkpoint directory. */
+  /** Absolute path of the checkpoint directory. */
   readonly checkpoint: string;
   /** Selects assets/<asset_id>/norm_stats.json of an openpi checkpoint; '' = the only one. */
   readonly assetId: string;

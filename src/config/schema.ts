@@ -44,7 +44,7 @@ export const SCHEMA = {
   checkpoint: {
     type: 'string',
     nonEmpty: true,
-    doc: 'Checkpoint directory: weights, statistics and tokenizer.',
+    doc: 'Checkpoint directory: weights, statistics and tokenizer. A relative path starts in the working directory, and checkpoints/NAME, if it does not exist there, in the package.',
   },
   asset_id: {
     type: 'string',

@@ -1,7 +1,7 @@
 /** The files of the npm package and the node_modules of the ROS package. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 
 import { expect, test } from '@jest/globals';
 
@@ -54,6 +54,15 @@ test('the_npm_package_contains_what_setup_needs_and_no_sources', () => {
   ];
   expect(files).toEqual(expect.arrayContaining(needed));
   expect(files.filter((file) => /^(src|test|build|\.pi05|node_modules)\/|__pycache__|\.tgz$/.test(file))).toEqual([]);
+});
+
+test('the_npm_package_contains_every_shipped_checkpoint', () => {
+  const directory = join(packageRoot, 'checkpoints');
+  const entries = existsSync(directory) ? readdirSync(directory, { recursive: true, withFileTypes: true }) : [];
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => relative(packageRoot, join(parentPath, name)));
+  expect(packed()).toEqual(expect.arrayContaining(files));
 });
 
 test('the_ros_package_contains_the_runtime_dependencies_and_no_build_or_test_dependencies', () => {
