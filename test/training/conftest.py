@@ -18,6 +18,6 @@ def relative_error(actual: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 @pytest.fixture(autouse=True)
-def _no_gradients_and_seed():
+def _fixed_seed_and_threads():
     torch.manual_seed(0)
     torch.set_num_threads(2)
