@@ -82,12 +82,14 @@ def run_episode(robot, renderer, policy, control, options, stop, topics) -> dict
     counts = robot.finish()
     policy.deactivate()
     robot.await_stop_action(stop, topics, counts)
+    counters = robot.await_counters()
     if robot.frames:
         robot.frames.save(frames_path(options.frames, episode.index))
     change_s = started - begin + time.perf_counter() - executed
     timing = {"change_s": change_s, "run_s": executed - started, "render_s": render_s, "physics_s": physics_s}
+    timing = {key: round(value, 3) for key, value in timing.items()}
     record = run.record(control.prompt, robot.chunk_count)
-    return {"control": control.name, **record, "timing": {key: round(value, 3) for key, value in timing.items()}}
+    return {"control": control.name, **record, "node": counters, "timing": timing}
 
 
 def main(argv: list[str]) -> None:

@@ -11,7 +11,7 @@ import platform
 
 from sim.evaluation.modes_table import modes_table, write_table
 from sim.evaluation.results import PLAIN, summarise
-from sim.evaluation.tables import closing_line, condition_text, control_table, success_table
+from sim.evaluation.tables import closing_line, condition_text, control_table, node_text, success_table
 from sim.process import run_main
 
 PACKAGE = pathlib.Path(__file__).parents[2] / "package.json"
@@ -39,7 +39,7 @@ def print_tables(results: dict, summaries: list[dict]) -> None:
         print(modes_table(results), end="\n\n")
     else:
         pace = "real time" if results["options"]["real_time"] else "lock-step"
-        print(f"{condition_text(plain[0])}, {pace}\n\n{success_table(plain[0])}", end="\n\n")
+        print(f"{condition_text(plain[0])}, {pace}\n\n{success_table(plain[0])}\n\n{node_text(plain[0])}", end="\n\n")
     for summary in plain:
         same = [s for s in summaries if (s["mode"], s["delay_ms"]) == (summary["mode"], summary["delay_ms"])]
         if controls := [s for s in same if s["control"] != PLAIN]:

@@ -56,7 +56,18 @@ def summary_of(records: list[Record]) -> dict:
         "failures": {reason: reasons.count(reason) for reason in sorted(set(reasons), key=reasons.count, reverse=True)},
         "time_s": {"success_p50": percentile([r["time_s"] for r in records if r["success"]], 50)},
         "smoothness": smoothness_of([r["smoothness"] for r in records if r["smoothness"]]),
+        "node": node_of([r["node"] for r in records if r.get("node")], sum(r["ticks"] for r in records if r.get("node"))),
     }
+
+
+def node_of(counters: list[dict], ticks: int) -> dict:
+    """What the node counted in all episodes: the share of the control ticks without an action, refusals, faults."""
+    sums: dict[str, dict[str, int]] = {"refused": {}, "faults": {}}
+    for counter in counters:
+        for kind, counts in sums.items():
+            for code, count in counter[kind].items():
+                counts[code] = counts.get(code, 0) + count
+    return {"hold_share": sum(counter["holds"] for counter in counters) / ticks if ticks else None, **sums}
 
 
 def smoothness_of(values: list[dict]) -> dict:

@@ -1,9 +1,10 @@
-"""The ROS node of the simulated arm during an evaluation: applies a control, counts chunks, keeps frames."""
+"""The ROS node of the simulated arm during an evaluation: applies a control, counts chunks and the node's refusals."""
 
 import threading
 import time
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
@@ -19,6 +20,9 @@ from sim.topics import nanoseconds
 
 STOP_ACTION_WAIT = 5.0  # s of wall time; a node that has stopped by itself before sends no stop action
 
+DIAGNOSTICS_WAIT = 5.0  # s of wall time
+COUNTERS = ("commands.", "refused.", "fault.")
+
 
 class EvaluatedRobot(RobotNode):
     """Applies commands only between `begin` and `finish`, which start and end an episode."""
@@ -30,6 +34,11 @@ class EvaluatedRobot(RobotNode):
         self.frames: Frames | None = None
         self._run: EpisodeRun | None = None
         self._control: Control | None = None
+        self._policy = self.resolve_topic_name(policy)
+        self._diagnosed = threading.Condition()
+        self._diagnostics: dict[str, str] = {}  # of the policy node, by key
+        self._counters: dict[str, int] = {}  # of the policy node, at the end of the previous episode
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, COMMAND_QOS)
         self.create_subscription(JointTrajectory, f"{policy}/chunk", self._on_chunk, COMMAND_QOS)
 
     def begin(self, run: EpisodeRun, control: Control, frames: Frames | None) -> None:
@@ -37,6 +46,8 @@ class EvaluatedRobot(RobotNode):
         with self.arm_lock:
             self._run, self._control, self.frames, self.chunk_count = run, control, frames, 0
             self.accepts_commands = True
+        with self._diagnosed:
+            self._diagnostics = {}
 
     def finish(self) -> dict[str, int]:
         """Returns the command counts, for `await_stop_action`."""
@@ -50,6 +61,23 @@ class EvaluatedRobot(RobotNode):
         Call it after the node was deactivated.
         """
         await_commands(self, stop, topics, counts, time.monotonic() + STOP_ACTION_WAIT)
+
+    def await_counters(self) -> dict | None:
+        """What the policy node counted during the episode, or None if it publishes no diagnostics.
+
+        Returns {"holds": n, "refused": {code: n}, "faults": {code: n}}. Call it after the node was deactivated.
+        """
+        with self._diagnosed:
+            if not self._diagnosed.wait_for(lambda: self._diagnostics.get("state") == "inactive", DIAGNOSTICS_WAIT):
+                return None
+            counters = {key: int(value) for key, value in self._diagnostics.items() if key.startswith(COUNTERS)}
+        changes = {key: value - self._counters.get(key, 0) for key, value in counters.items()}
+        self._counters = counters
+
+        def with_prefix(prefix: str) -> dict[str, int]:
+            return {key.removeprefix(prefix): n for key, n in sorted(changes.items()) if key.startswith(prefix) and n}
+
+        return {"holds": changes.get("commands.hold", 0), "refused": with_prefix("refused."), "faults": with_prefix("fault.")}
 
     def publish_images(self, now: int) -> None:
         if self._control:
@@ -65,6 +93,12 @@ class EvaluatedRobot(RobotNode):
         if self.accepts_commands and self._run and len(message.data) == len(JOINTS):
             self._run.velocities.append(np.array(message.data))
         super()._on_velocity(message)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        statuses = [status for status in message.status if status.name.startswith(f"{self._policy}: ")]
+        with self._diagnosed:
+            self._diagnostics |= {item.key: item.value for status in statuses for item in status.values}
+            self._diagnosed.notify_all()
 
     def _on_chunk(self, message: JointTrajectory) -> None:
         if self._run and nanoseconds(message.header.stamp) > self._run.episode.start:

@@ -54,6 +54,19 @@ def success_table(summary: dict) -> str:
     return text_table(rows)
 
 
+def node_text(summary: dict) -> str:
+    """`ticks without an action 1.2 %, refused 3 CAMERA_STALE, no fault`"""
+    node = summary["all"]["node"]
+    if node["hold_share"] is None:
+        return "no counters of the node"
+
+    def counts(codes: dict[str, int], word: str) -> str:
+        return f"{word} {', '.join(f'{count} {code}' for code, count in codes.items())}" if codes else f"no {word}"
+
+    holds = f"ticks without an action {100 * node['hold_share']:.1f} %"
+    return ", ".join([holds, counts(node["refused"], "refusals"), counts(node["faults"], "faults")])
+
+
 def control_table(summaries: list[dict]) -> str:
     """One row for each control."""
     rows = [CONTROL_HEADER]

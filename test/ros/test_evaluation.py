@@ -69,8 +69,8 @@ def test_the_node_accepts_the_inputs_of_every_control(checkpoint, tmp_path):
     records = outcomes(results)
     names = ["none", "prompts-shuffled", "cameras-swapped", "wrist-frozen", "exterior-twice", "gripper-open"]
     assert [record["control"] for record in records] == names
-    # A refused input would have left a gap in the chunks.
     assert [record["chunks"] for record in records] == [12] * len(names)
+    assert [record["node"] for record in records] == [{"holds": 0, "refused": {}, "faults": {}}] * len(names)
     # Each control changes what the policy does, even with random weights.
     assert len({record["smoothness"]["jerk_rms"] for record in records}) == len(names)
 

@@ -15,7 +15,7 @@ from sim.evaluation.intervals import paired_difference, wilson
 from sim.evaluation.modes_table import BEGIN, END, write_table
 from sim.evaluation.results import rate, summarise
 from sim.evaluation.smoothness import smoothness
-from sim.evaluation.tables import closing_line
+from sim.evaluation.tables import closing_line, node_text
 from sim.evaluation.video import Frames, write_video
 from sim.layouts import HELD_OUT_SEEDS
 from sim.rollout import run_episode
@@ -229,6 +229,7 @@ def record(episode, success, task="pick", block="red", first_touched="red", **ch
         "success": success,
         "reason": None if success else "time limit",
         "first_touched": first_touched,
+        "ticks": 60,
         "time_s": 4.0,
         "smoothness": {"jerk_rms": 10.0, "jerk_max": 50.0, "step_max": 0.2},
     } | changes
@@ -241,6 +242,17 @@ def test_a_summary_counts_each_kind_of_task_and_the_reasons_of_failures():
     assert summary["tasks"]["pick"]["failures"] == {"time limit": 1}
     assert (summary["all"]["success"]["count"], summary["all"]["success"]["of"]) == (3, 4)
     assert closing_line(records) == "3 of 4 succeeded"
+
+
+def test_a_summary_adds_what_the_node_counted():
+    nodes = [
+        {"holds": 3, "refused": {"CAMERA_STALE": 1}, "faults": {}},
+        {"holds": 1, "refused": {"CAMERA_STALE": 2}, "faults": {}},
+    ]
+    (summary,) = summarise([record(index, True, node=node) for index, node in enumerate(nodes)])
+    assert summary["all"]["node"] == {"hold_share": 4 / 120, "refused": {"CAMERA_STALE": 3}, "faults": {}}
+    assert node_text(summary) == "ticks without an action 3.3 %, refusals 3 CAMERA_STALE, no faults"
+    assert node_text(summarise([record(0, True)])[0]) == "no counters of the node"
 
 
 def test_a_control_is_compared_with_the_plain_run_of_the_same_layouts():
