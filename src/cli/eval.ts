@@ -105,14 +105,9 @@ export async function run(argv: string[]): Promise<number> {
   const params = resolve(values.params);
   const given = givenParameters('eval', params, values.param);
   if (values.checkpoint !== undefined) given.values.set('checkpoint', resolve(values.checkpoint));
-  const config = configFromParameters(given.values, given.where, warn);
-  const checkpoint = checkpointDirectory(config.checkpoint);
+  const { checkpoint, schedule } = configFromParameters(given.values, given.where, warn);
   const modes =
-    values.mode === undefined
-      ? [config.schedule.mode]
-      : values.mode === 'all'
-        ? MODES
-        : list('mode', values.mode, MODES);
+    values.mode === undefined ? [schedule.mode] : values.mode === 'all' ? MODES : list('mode', values.mode, MODES);
 
   const outputs = outputFiles(values);
   const frames = outputs.video === undefined ? undefined : mkdtempSync(join(tmpdir(), 'pi05-eval-'));
@@ -206,11 +201,6 @@ function writable(flag: string, path: string | undefined, check: () => void): vo
   } catch (error) {
     throw usage('eval', `Expected --${flag} where it can be written, received ${path}: ${errorMessage(error)}`);
   }
-}
-
-/** Of a relative path: in the working directory, or else in the package. */
-function checkpointDirectory(path: string): string {
-  return existsSync(path) ? resolve(path) : resolve(packageRoot, path);
 }
 
 /** The names in a comma-separated list. @throws Pi05Error USAGE for a name that is not allowed. */
