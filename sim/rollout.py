@@ -1,5 +1,6 @@
 """Runs an episode with a policy in this process, without ROS and without the node."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -39,26 +40,45 @@ class Observation:
         return self._images
 
 
-class Controller(Protocol):
-    """A policy with its execution. One object serves one episode."""
+class Execution(Protocol):
+    """From chunks to commands: `sim.execution.Execution`, or another one."""
 
-    chunk_count: int
+    @property
+    def wants_observation(self) -> bool:
+        """Whether a chunk should be inferred from the observation of this tick."""
+        ...
 
-    def step(self, observation: Observation) -> tuple[np.ndarray, float]:
-        """The commands of one control tick: joint velocities [7] in rad/s, and the gripper, 0 open … 1 closed."""
+    def submit(self, chunk: np.ndarray) -> None:
+        """`chunk` [horizon, 8]: actions in model units."""
+        ...
+
+    def command(self) -> tuple[np.ndarray, float]:
+        """The command of this tick: joint velocities [7] in rad/s and finger position in m."""
         ...
 
 
-def run_episode(scene: Scene, cameras: Cameras, control: Control, controller: Controller) -> dict:
+def run_episode(
+    scene: Scene,
+    cameras: Cameras,
+    control: Control,
+    policy: Callable[[Observation], np.ndarray],
+    execution: Execution,
+) -> dict:
     """Runs the episode of `control` and returns its record, with the fields of docs/evaluation.md that do not depend on
-    the node. `cameras`: of the scene's model.
+    the node.
+
+    `cameras`: of the scene's model. `policy`: infers a chunk [horizon, 8] in model units from an observation.
     """
     run = EpisodeRun(scene, control.episode)
+    chunks = 0
     ended = False
     while not ended:
-        velocities, gripper = controller.step(Observation(scene, cameras, control, run.next_tick))
+        if execution.wants_observation:
+            execution.submit(policy(Observation(scene, cameras, control, run.next_tick)))
+            chunks += 1
+        velocities, finger = execution.command()
         run.velocities.append(np.array(velocities, dtype=float))
         scene.control.set_velocity(velocities, "policy")
-        scene.gripper.set_position([FINGER_OPEN * (1 - gripper)], "policy")
+        scene.gripper.set_position([finger], "policy")
         ended = run.advance()
-    return {"control": control.name, **run.record(control.prompt, controller.chunk_count)}
+    return {"control": control.name, **run.record(control.prompt, chunks)}

@@ -89,7 +89,7 @@ def number_text(value: float | None, unit: str, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f} {unit}".rstrip()
 
 
-def closing_line(records: list[Record]) -> str:
-    """`N of M succeeded`, of the plain runs."""
-    plain = [record for record in records if condition_of(record)[2] == PLAIN]
-    return f"{sum(record['success'] for record in plain)} of {len(plain)} succeeded"
+def closing_line(records: list[Record], control: str = PLAIN) -> str:
+    """`N of M succeeded`, of the plain runs or of a control."""
+    counted = [record for record in records if condition_of(record)[2] == control]
+    return f"{sum(record['success'] for record in counted)} of {len(counted)} succeeded"

@@ -87,33 +87,39 @@ def test_episodes_do_not_overlap_in_time():
 # Episodes without the node
 
 
-class Constant:
-    """Moves one joint, and looks at the images of every eighth tick."""
-
-    chunk_count = 0
+class EveryEighthTick:
+    """Executes the first row of a chunk for eight ticks."""
 
     def __init__(self):
-        self.observations = []
+        self.tick = 0
 
-    def step(self, observation):
-        if len(self.observations) % 8 == 0:
-            self.chunk_count += 1
-            assert observation.images["wrist"].shape == (480, 640, 3)
-        self.observations.append(observation)
-        velocities = np.zeros(7)
-        velocities[0] = 0.3
-        return velocities, 1.0
+    @property
+    def wants_observation(self):
+        return self.tick % 8 == 0
+
+    def submit(self, chunk):
+        self.row = chunk[0]
+
+    def command(self):
+        self.tick += 1
+        return self.row[:7], 0.04 * (1 - self.row[7])
 
 
 def test_an_episode_without_the_node_has_a_record_and_the_same_one_again():
     scene = Scene()
     cameras = Cameras(scene.model)
     episode = deal(("touch",), 0, 2)
+    observations = []
+
+    def turn_and_close(observation):
+        observations[-1].append((observation.stamp, observation.state, observation.images["exterior"]))
+        return np.array([[0.3, 0, 0, 0, 0, 0, 0, 1.0]])
+
     try:
-        records, controllers = [], []
+        records = []
         for name in ("none", "none", "gripper-open"):
-            controllers.append(Constant())
-            records.append(run_episode(scene, cameras, CONTROLS[name](episode), controllers[-1]))
+            observations.append([])
+            records.append(run_episode(scene, cameras, CONTROLS[name](episode), turn_and_close, EveryEighthTick()))
     finally:
         cameras.close()
     assert records[0] == records[1]
@@ -121,14 +127,14 @@ def test_an_episode_without_the_node_has_a_record_and_the_same_one_again():
     assert records[0]["chunks"] == TIME_LIMITS["touch"] / 8
     assert records[0]["prompt"] == episode.prompt
     assert records[0]["smoothness"]["step_max"] == pytest.approx(0.3 / 1.2)
-    plain, _, wrong = (controller.observations for controller in controllers)
-    assert [observation.stamp for observation in plain[:2]] == [episode.start + PERIOD, episode.start + 2 * PERIOD]
-    turned = plain[-1].state[0] - plain[0].state[0]
-    assert turned == pytest.approx(0.3 * len(plain) / 15, rel=0.02)
-    assert plain[0].state[7] == pytest.approx(0, abs=1e-3) and plain[-1].state[7] == pytest.approx(1, abs=0.02)
-    assert wrong[-1].state[7] == 0
+    plain, _, wrong = observations
+    assert [stamp for stamp, *_ in plain[:2]] == [episode.start + PERIOD, episode.start + 9 * PERIOD]
+    states = np.array([state for _, state, _ in plain])
+    assert states[-1, 0] - states[0, 0] == pytest.approx(0.3 * 88 / 15, rel=0.02)
+    assert states[0, 7] == pytest.approx(0, abs=1e-3) and states[-1, 7] == pytest.approx(1, abs=0.02)
+    assert wrong[-1][1][7] == 0
     # The exterior camera sees the arm turn.
-    assert not np.array_equal(plain[0].images["exterior"], plain[8].images["exterior"])
+    assert not np.array_equal(plain[0][2], plain[1][2])
 
 
 # Controls
