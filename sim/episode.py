@@ -6,7 +6,7 @@ import numpy as np
 
 from sim.evaluation.smoothness import smoothness
 from sim.judge import Judge
-from sim.layouts import HELD_OUT_SEEDS, sample_layout
+from sim.layouts import HELD_OUT_SEEDS, TRAINING_SEEDS, sample_layout
 from sim.scene import Scene
 from sim.tasks import COLOURS, CONTROL_RATE, Task, sample_prompt, sample_task
 
@@ -15,7 +15,9 @@ PERIOD = round(SECOND / CONTROL_RATE)  # ns between two control ticks
 PHYSICS_STEPS = 20  # of one period
 SPACING = 20 * SECOND  # ns between the starts of two episodes; longer than any of them
 EPISODES_PER_SEED = 10_000
-SEEDS = range(HELD_OUT_SEEDS.start // EPISODES_PER_SEED, HELD_OUT_SEEDS.stop // EPISODES_PER_SEED)
+FIRST_SEEDS = HELD_OUT_SEEDS.stop // EPISODES_PER_SEED
+SEEDS = range(2**31)
+"""Of evaluations. The first FIRST_SEEDS have their layouts in HELD_OUT_SEEDS, all others beyond TRAINING_SEEDS."""
 FULL_SPEED = 1.2
 """The velocity limit of the arm joints in configs/demo.yaml, rad/s."""
 
@@ -47,7 +49,7 @@ def deal(kinds: tuple[str, ...], seed: int, index: int) -> Episode:
         raise ValueError(f"Expected a seed from {SEEDS.start} to {SEEDS.stop - 1}, received {seed}")
     if not 0 <= index < EPISODES_PER_SEED:
         raise ValueError(f"Expected an episode from 0 to {EPISODES_PER_SEED - 1}, received {index}")
-    layout_seed = seed * EPISODES_PER_SEED + index
+    layout_seed = (0 if seed < FIRST_SEEDS else TRAINING_SEEDS.stop) + seed * EPISODES_PER_SEED + index
     task = sample_task(kinds[index % len(kinds)], np.random.default_rng((layout_seed, TASK_STREAM)))
     prompt = sample_prompt(task, np.random.default_rng((layout_seed, PROMPT_STREAM)))
     return Episode(index, layout_seed, task, prompt)

@@ -23,7 +23,7 @@ how often it does what the prompt says. Layouts are those that no training uses.
 default, the same options give the same outcome every time, on a slow machine too.
 
   --episodes N        episodes in all, dealt over the tasks in turn; 40 by default
-  --seed S            of the layouts, 0 … 99; 0 by default. Two seeds have no layout in common
+  --seed S            of the layouts; 0 by default. Two seeds have no layout in common
   --task T[,T…]       touch, pick, bowl, stack; all by default
   --mode M[,M…]       schedule.mode of the node, or all; that of the parameter file by default
   --delay MS[,MS…]    simulated time from an observation's stamp to its chunk's arrival; 0 by default
@@ -50,8 +50,11 @@ parameters or checkpoint; 130 interrupted.
 
 const TASKS = ['touch', 'pick', 'bowl', 'stack'] as const;
 const CONTROLS = ['prompts-shuffled', 'cameras-swapped', 'wrist-frozen', 'exterior-twice', 'gripper-open'] as const;
-const LAST_SEED = 99;
+const LAST_SEED = 2 ** 31 - 1;
 const MAX_EPISODES = 10_000;
+const MAX_DELAY_MS = 10_000;
+/** Parameters that are recorded elsewhere or do not change the outcome. */
+const NOT_OF_THE_RUN = ['checkpoint', 'threads', 'schedule.injected_delay'];
 const MODES = SCHEMA['schedule.mode'].choices;
 
 /** Absolute paths of the files to write. */
@@ -91,7 +94,7 @@ export async function run(argv: string[]): Promise<number> {
   const count = integer('eval', 'episodes', values.episodes, 1, MAX_EPISODES);
   const seed = integer('eval', 'seed', values.seed, 0, LAST_SEED);
   const tasks = values.task === undefined ? TASKS : list('task', values.task, TASKS);
-  const delays = values.delay.split(',').map((text) => integer('eval', 'delay', text, 0, 10_000));
+  const delays = values.delay.split(',').map((text) => integer('eval', 'delay', text, 0, MAX_DELAY_MS));
   const controls = values.controls
     ? CONTROLS
     : values.control === undefined
@@ -104,6 +107,7 @@ export async function run(argv: string[]): Promise<number> {
   const python = simulationPython();
   const params = resolve(values.params);
   const given = givenParameters('eval', params, values.param);
+  given.values.set('schedule.injected_delay', Math.max(...delays) / 1000);
   if (values.checkpoint !== undefined) given.values.set('checkpoint', resolve(values.checkpoint));
   const { checkpoint, schedule } = configFromParameters(given.values, given.where, warn);
   const modes =
@@ -112,7 +116,7 @@ export async function run(argv: string[]): Promise<number> {
   const outputs = outputFiles(values);
   const frames = outputs.video === undefined ? undefined : mkdtempSync(join(tmpdir(), 'pi05-eval-'));
   const checkpoint_sha256 = directoryHash(checkpoint);
-  const parameters = Object.fromEntries([...given.values].filter(([name]) => name !== 'checkpoint'));
+  const parameters = Object.fromEntries([...given.values].filter(([name]) => !NOT_OF_THE_RUN.includes(name)));
   const runId = dataHash({ checkpoint_sha256, parameters, seed, tasks, realTime });
   const records = new EvaluationRecords(runId, values.records);
   const planned = conditions(modes, delays, controls, count, tasks.length);

@@ -102,7 +102,7 @@ function nodeArguments(setup: EvaluationSetup, { mode, delay_ms }: Condition): s
     'autostart:=true',
     `schedule.lockstep:=${!setup.realTime}`,
     `schedule.mode:=${mode}`,
-    ...(delay_ms > 0 ? [`schedule.injected_delay:=${delay_ms / 1000}`] : []),
+    `schedule.injected_delay:=${(delay_ms / 1000).toFixed(3)}`, // a double, also for 0
   ];
   return ['--params-file', setup.params, ...parameters.flatMap((parameter) => ['-p', parameter])];
 }

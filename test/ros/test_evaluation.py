@@ -43,7 +43,8 @@ def test_the_same_episodes_have_the_same_records_whatever_ran_before_and_beside_
 
 def test_an_evaluation_continues_with_the_episodes_that_its_records_do_not_have(checkpoint, tmp_path):
     records, results = tmp_path / "records.jsonl", tmp_path / "results.json"
-    options = ["--episodes", "4", "--jobs", "1", "--task", "touch", "--records", str(records), "--json", str(results)]
+    options = ["--episodes", "4", "--jobs", "1", "--delay", "200", "--task", "touch"]
+    options += ["--records", str(records), "--json", str(results)]
     process = evaluate(checkpoint, *options)
     while not records.exists() or records.read_text().count("\n") < 2:
         line = process.stdout.readline()
@@ -57,7 +58,9 @@ def test_an_evaluation_continues_with_the_episodes_that_its_records_do_not_have(
     out, err = process.communicate(timeout=600)
     assert (process.returncode, err) == (0, ""), err
     assert records.read_text().startswith(before)
-    assert [json.loads(line)["episode"] for line in records.read_text().splitlines()] == [0, 1, 2, 3]
+    lines = [json.loads(line) for line in records.read_text().splitlines()]
+    # Without delay there is no hold; with it, the arm holds until the first chunk arrives, 3 ticks later.
+    assert [(line["episode"], line["delay_ms"], line["node"]["holds"]) for line in lines] == [(i, 200, 3) for i in range(4)]
     assert len(outcomes(results)) == 4
 
 
@@ -79,6 +82,9 @@ def test_an_evaluation_ends_with_the_error_of_its_node(checkpoint, tmp_path):
     process = evaluate(checkpoint, "-p", "flow_steps:=1000000")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 2 and err.startswith("CONFIG_RANGE: "), err
+    process = evaluate(checkpoint, "--delay", "0,5000")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2 and "schedule.injected_delay" in err, err
     (tmp_path / "empty").mkdir()
     process = evaluate(tmp_path / "empty", "--episodes", "1")
     _, err = process.communicate(timeout=120)
