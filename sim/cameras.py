@@ -6,6 +6,7 @@ from sim.description.world import IMAGE_SIZE
 from sim.gl import mujoco, unavailable
 
 WIDTH, HEIGHT = IMAGE_SIZE
+MAX_GEOMS = 1000
 
 
 class Cameras:
@@ -14,26 +15,42 @@ class Cameras:
     def __init__(self, model: mujoco.MjModel) -> None:
         """Raises SimulationError ENVIRONMENT if OpenGL is not available."""
         try:
-            self._renderer = mujoco.Renderer(model, HEIGHT, WIDTH)
+            self._gl = mujoco.GLContext(WIDTH, HEIGHT)
+            self._gl.make_current()
+            self._scene = mujoco.MjvScene(model, MAX_GEOMS)
+            self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_150)
+            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         except Exception as error:  # the type depends on which library is missing
             raise unavailable(error) from error
-        flags = self._renderer.scene.flags
-        flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
-        flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = False
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
+        self._options = mujoco.MjvOption()
+        self._perturbation = mujoco.MjvPerturb()
+        self._view = mujoco.MjrRect(0, 0, WIDTH, HEIGHT)
         self._model = model
         self._data = mujoco.MjData(model)
 
-    def render(self, qpos: np.ndarray, images: dict[str, np.ndarray]) -> None:
+    def render(self, qpos: np.ndarray, images: dict[str, np.ndarray], model: mujoco.MjModel | None = None) -> None:
         """Writes the view of each camera into its array in `images` (uint8 [HEIGHT, WIDTH, 3], rgb).
 
-        `qpos` is the MuJoCo position vector of the whole model.
+        `qpos` is the MuJoCo position vector of the whole model. `model`: another model with the same bodies and textures.
         """
+        model = self._model if model is None else model
         self._data.qpos[:] = qpos
-        mujoco.mj_kinematics(self._model, self._data)
-        mujoco.mj_camlight(self._model, self._data)
-        for camera, image in images.items():
-            self._renderer.update_scene(self._data, camera)
-            self._renderer.render(out=image)
+        mujoco.mj_kinematics(model, self._data)
+        mujoco.mj_camlight(model, self._data)
+        self._gl.make_current()
+        for name, image in images.items():
+            camera = mujoco.MjvCamera()
+            camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+            camera.fixedcamid = model.camera(name).id
+            category = mujoco.mjtCatBit.mjCAT_ALL.value
+            mujoco.mjv_updateScene(
+                model, self._data, self._options, self._perturbation, camera, category, self._scene
+            )
+            mujoco.mjr_render(self._view, self._scene, self._context)
+            mujoco.mjr_readPixels(image, None, self._view, self._context)
+            image[:] = image[::-1].copy()  # OpenGL's first row is the lowest
 
     def intrinsics(self, camera: str) -> tuple[float, float, float]:
         """Focal length and principal point (x, y), in pixels."""
@@ -41,4 +58,5 @@ class Cameras:
         return float(focal), WIDTH / 2, HEIGHT / 2
 
     def close(self) -> None:
-        self._renderer.close()
+        self._context.free()
+        self._gl.free()
