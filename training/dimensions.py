@@ -100,11 +100,11 @@ class Dimensions:
 
 
 def demo_dimensions() -> Dimensions:
-    """The dimensions of `checkpoints/demo`: 100 tokens an image, a prompt of at most 128 tokens."""
+    """The dimensions of `checkpoints/demo`: 144 tokens an image, a prompt of at most 128 tokens."""
     return Dimensions(
-        vision=Vision(hidden=192, layers=5, mlp=512, heads=3, image_size=160, patch=16),
+        vision=Vision(hidden=192, layers=5, mlp=512, heads=3, image_size=192, patch=16),
         prefix=Prefix(width=192, layers=5, mlp=512, heads=4, kv_heads=1, head_dim=64, vocab=768),
-        expert=Expert(width=160, layers=5, mlp=448, heads=4, kv_heads=1, head_dim=64),
+        expert=Expert(width=192, layers=5, mlp=448, heads=4, kv_heads=1, head_dim=64),
         action=Action(dim=32, horizon=15),
         max_token_len=128,
         rtc=Rtc(trained_max_delay=8),

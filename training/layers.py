@@ -38,15 +38,24 @@ def rotate(x: Tensor, cos_sin: tuple[Tensor, Tensor]) -> Tensor:
     return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1).to(x.dtype)
 
 
-def shared_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-    """Attention of queries [B, N, heads, D] on keys and values [B, M, D] that all heads share.
+BIAS_CHANNELS = 8  # of the head dimension; attention kernels want multiples of 8
+MASKED = -1e4  # in the bias channel of a padded key: its weight is exactly 0 after the softmax
 
-    As the heads share K and V, they are just more rows of one head: (row, head) is flattened to one axis. `mask` [B, 1,
-    1 or N * heads, M] is True where a query may look. Returns [B, N, heads * D].
+
+def shared_attention(q: Tensor, k: Tensor, v: Tensor, valid: Tensor) -> Tensor:
+    """Attention of queries [B, N, heads, D] on those of the keys and values [B, M, D] that are `valid` (bool [B, M]).
+
+    As all heads share K and V, they are just more rows of one head: (row, head) is flattened to one axis. The padding is
+    masked by one more channel of Q and K, so that attention kernels without masks, which are much faster, can be used.
+    Returns [B, N, heads * D].
     """
     batch, rows, heads, dim = q.shape
-    q, k, v = q.reshape(batch, 1, rows * heads, dim), k[:, None], v[:, None]
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).reshape(batch, rows, heads * dim)
+    bias = torch.where(valid, 0.0, MASKED).to(k.dtype)[..., None]
+    q = F.pad(F.pad(q, (0, 1), value=1.0), (0, BIAS_CHANNELS - 1)).reshape(batch, 1, rows * heads, dim + BIAS_CHANNELS)
+    k = F.pad(torch.cat([k, bias], dim=-1), (0, BIAS_CHANNELS - 1))[:, None]
+    v = F.pad(v, (0, BIAS_CHANNELS))[:, None]
+    attended = F.scaled_dot_product_attention(q, k, v, scale=dim**-0.5)
+    return attended[..., :dim].reshape(batch, rows, heads * dim)
 
 
 def linear(inputs: int, outputs: int, bias: bool, gain: float = 1.0) -> nn.Linear:
@@ -134,7 +143,7 @@ class PrefixLayer(nn.Module):
             self.post_norm = nn.Parameter(torch.zeros(dims.width))
             self.mlp = GatedMlp(dims.width, dims.mlp, dims.layers)
 
-    def forward(self, x: Tensor, cos_sin: tuple[Tensor, Tensor], mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor, cos_sin: tuple[Tensor, Tensor], valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`x` [B, N, width] to the next layer's x (unchanged by the last layer), rotated K and V, both [B, N, D]."""
         projected = self.qkv(rms_norm(x, 1.0 + self.input_norm))
         q, k, v = projected.split([projected.shape[-1] - 2 * self.head_dim, self.head_dim, self.head_dim], dim=-1)
@@ -142,7 +151,7 @@ class PrefixLayer(nn.Module):
         if self.last:
             return x, k, v
         q = rotate(q.unflatten(-1, (self.heads, self.head_dim)), cos_sin)
-        x = x + self.out(shared_attention(q, k, v, mask))
+        x = x + self.out(shared_attention(q, k, v, valid))
         return x + self.mlp(rms_norm(x, 1.0 + self.post_norm)), k, v
 
 
@@ -163,7 +172,7 @@ class ExpertLayer(nn.Module):
         modulation: list[tuple[Tensor, Tensor, Tensor]],  # scale, shift, gate [B, N, width], of attention and of MLP
         prefix: tuple[Tensor, Tensor],  # K and V of the prefix [B, M, D]
         cos_sin: tuple[Tensor, Tensor],
-        mask: Tensor,  # [B, 1, N * heads, M + N]
+        valid: Tensor,  # bool [B, M + N]
     ) -> Tensor:
         (scale, shift, gate), (mlp_scale, mlp_shift, mlp_gate) = modulation
         projected = self.qkv(rms_norm(x, 1.0 + scale, shift))
@@ -171,7 +180,7 @@ class ExpertLayer(nn.Module):
         q = rotate(q.unflatten(-1, (self.heads, self.head_dim)), cos_sin)
         k = torch.cat([prefix[0], rotate(k[:, :, None], cos_sin)[:, :, 0]], dim=1)
         v = torch.cat([prefix[1], v], dim=1)
-        x = x + (gate * self.out(shared_attention(q, k, v, mask))).to(x.dtype)
+        x = x + (gate * self.out(shared_attention(q, k, v, valid))).to(x.dtype)
         return x + (mlp_gate * self.mlp(rms_norm(x, 1.0 + mlp_scale, mlp_shift))).to(x.dtype)
 
 

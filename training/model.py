@@ -85,7 +85,7 @@ class Pi05(nn.Module):
         cos_sin = rotation(positions, self.dims.prefix.head_dim)
         keys, values = [], []
         for layer in self.prefix:
-            x, k, v = layer(x, cos_sin, valid[:, None, None])
+            x, k, v = layer(x, cos_sin, valid)
             keys.append(k)
             values.append(v)
         last = (counts - 1)[:, None, None].expand(-1, 1, x.shape[2])
@@ -105,22 +105,24 @@ class Pi05(nn.Module):
         batch, draws, horizon = x.shape[:3]
         dims = self.dims.expert
         with torch.autocast(x.device.type, enabled=False):
-            y = self.action_in(x).view(batch, draws * horizon, dims.width)
+            y = self.action_in(x).view(batch * draws, horizon, dims.width)
         norms = self._row_modulation(times, known, horizon)
         y = y.to(cache.keys[0].dtype)
-        counts = cache.valid.sum(1)
-        positions = counts[:, None] + torch.arange(horizon, device=x.device).repeat(draws)
-        cos_sin = rotation(positions, dims.head_dim)
-        mask = self._expert_mask(cache.valid, draws, horizon)
+        valid = F.pad(cache.valid, (0, horizon), value=True)
+        positions = cache.valid.sum(1)[:, None] + torch.arange(horizon, device=x.device)
+        cos, sin = rotation(positions, dims.head_dim)
+        # Draws of an observation are more of the batch, with the same prefix.
+        valid, cos, sin = (of_each_draw(part, draws) for part in (valid, cos, sin))
         for i, layer in enumerate(self.expert):
-            y = layer(y, norms[2 * i : 2 * i + 2], (cache.keys[i], cache.values[i]), cos_sin, mask)
+            prefix = of_each_draw(cache.keys[i], draws), of_each_draw(cache.values[i], draws)
+            y = layer(y, norms[2 * i : 2 * i + 2], prefix, (cos, sin), valid)
         scale, shift, _ = norms[-1]
         with torch.autocast(x.device.type, enabled=False):
             y = self.action_out(rms_norm(y.float(), 1.0 + scale, shift))
         return y.view(batch, draws, horizon, self.robot_dim)
 
     def _row_modulation(self, times: Tensor, known: Tensor | None, horizon: int) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Scale, shift and gate of each norm, [B, R * H, width] each, for draws at `times` [B, R]."""
+        """Scale, shift and gate of each norm, [B * R, H, width] each, for draws at `times` [B, R]."""
         batch, draws = times.shape
         width = self.dims.expert.width
         condition = self.condition(torch.cat([times.flatten(), times.new_zeros(1)]))
@@ -131,14 +133,11 @@ class Pi05(nn.Module):
             rows = of_draws[:, :, :, i].expand(-1, -1, horizon, -1, -1)
             if known is not None:
                 rows = torch.where(known[..., None, None], of_known[i], rows)
-            scale, shift, gate = rows.reshape(batch, draws * horizon, 3, width).unbind(2)
+            scale, shift, gate = rows.reshape(batch * draws, horizon, 3, width).unbind(2)
             norms.append((scale, shift, gate))
         return norms
 
-    def _expert_mask(self, valid: Tensor, draws: int, horizon: int) -> Tensor:
-        """What each action row may attend to: bool [B, 1, R * H * heads, P + R * H], its prefix and its own draw."""
-        batch = valid.shape[0]
-        draw = torch.arange(draws, device=valid.device).repeat_interleave(horizon)
-        own = draw.repeat_interleave(self.dims.expert.heads)[:, None] == draw  # [R * H * heads, R * H]
-        rows = own.shape[0]
-        return torch.cat([valid[:, None].expand(-1, rows, -1), own.expand(batch, -1, -1)], dim=-1)[:, None]
+
+def of_each_draw(x: Tensor, draws: int) -> Tensor:
+    """[B, …] repeated for the draws of an observation, [B * R, …]."""
+    return x[:, None].expand(-1, draws, *x.shape[1:]).flatten(0, 1)

@@ -1,0 +1,91 @@
+"""The recorded frames in GPU memory: a ring of images, states, labels and prompts, and batches from it."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from training.tokenizer import BOS, NUMBERS, TEMPLATE, PromptTokenizer, clean_prompt
+
+assert NUMBERS.start == -1
+STATE = 8  # numbers in a prompt
+
+
+class PromptTable:
+    """Token ids of prompts with their states, assembled on the GPU."""
+
+    def __init__(self, tokenizer: PromptTokenizer, length: int, device: torch.device) -> None:
+        """`length`: tokens of a padded prompt."""
+        vocabulary = tokenizer.vocabulary
+        self._tokenizer, self._length, self._device = tokenizer, length, device
+        self._numbers = torch.tensor([vocabulary[f"▁{number}"] for number in NUMBERS], device=device)
+        self._tail = vocabulary[TEMPLATE[2]]
+        self._rows: dict[str, int] = {}
+        self._heads = torch.zeros(4096, length, dtype=torch.long, device=device)
+        self._counts = torch.zeros(4096, dtype=torch.long, device=device)
+        assert BOS in vocabulary
+
+    def index(self, prompts: list[str]) -> Tensor:
+        """The rows [N] of prompts, on the GPU."""
+        for prompt in prompts:
+            if prompt not in self._rows:
+                head = self._tokenizer.encode_text(f"Task: {clean_prompt(prompt)}, State:")
+                if len(head) + STATE + 1 > self._length:
+                    raise ValueError(f"Expected at most {self._length} tokens, received more from {prompt!r}")
+                row = self._rows[prompt] = len(self._rows)
+                self._heads[row, : len(head)] = torch.tensor(head, device=self._device)
+                self._counts[row] = len(head)
+        return torch.tensor([self._rows[prompt] for prompt in prompts], device=self._device)
+
+    def tokens(self, rows: Tensor, normalized: Tensor) -> tuple[Tensor, Tensor]:
+        """Ids [N, length] and counts [N] of prompts `rows` [N] with normalised states [N, STATE]."""
+        numbers = torch.floor((normalized + 1.0) * 128.0).clamp(-1, 255).long() + 1
+        heads, counts = self._heads[rows], self._counts[rows]
+        place = torch.arange(self._length, device=rows.device)[None] - counts[:, None]
+        state = self._numbers[numbers].gather(1, place.clamp(0, STATE - 1))
+        ids = torch.where(place < 0, heads, torch.where(place < STATE, state, torch.where(place == STATE, self._tail, 0)))
+        return ids, counts + STATE + 1
+
+
+class FrameRing:
+    """The newest `capacity` frames."""
+
+    def __init__(self, capacity: int, image: tuple[int, ...], horizon: int, auxiliary: int, device: torch.device) -> None:
+        self._capacity, self._next, self.count = capacity, 0, 0
+        self.total = 0
+        options = {"device": device}
+        self.images = torch.empty(capacity, *image, dtype=torch.uint8, **options)
+        self.state = torch.empty(capacity, STATE, **options)
+        self.label = torch.empty(capacity, horizon, STATE, **options)
+        self.auxiliary = torch.empty(capacity, auxiliary, **options)
+        self.prompt = torch.empty(capacity, dtype=torch.long, **options)
+
+    def add(self, arrays: dict[str, np.ndarray], count: int, prompts: Tensor) -> None:
+        """Appends the first `count` rows of a worker's frame arrays."""
+        for name in ("images", "state", "label", "auxiliary"):
+            self._write(getattr(self, name), torch.from_numpy(arrays[f"frame_{name}"][:count]))
+        self._write(self.prompt, prompts)
+        self._next = (self._next + count) % self._capacity
+        self.count = min(self.count + count, self._capacity)
+        self.total += count
+
+    def _write(self, target: Tensor, rows: Tensor) -> None:
+        first = min(len(rows), self._capacity - self._next)
+        target[self._next : self._next + first].copy_(rows[:first])
+        if first < len(rows):
+            target[: len(rows) - first].copy_(rows[first:])
+
+
+def letterbox(images: Tensor, size: int) -> Tensor:
+    """uint8 [..., height, size, 3] to [..., size, size, 3], centred between black bars."""
+    top = (size - images.shape[-3]) // 2
+    return F.pad(images, (0, 0, 0, 0, top, size - images.shape[-3] - top))
+
+
+def jitter(images: Tensor) -> Tensor:
+    """Random brightness, contrast and colour balance of each image, uint8 [B, C, H, W, 3]."""
+    shape = (*images.shape[:2], 1, 1, 3)
+    gain = 1.0 + 0.12 * (torch.rand(*shape[:-1], 1, device=images.device) * 2 - 1)
+    balance = 1.0 + 0.04 * (torch.rand(shape, device=images.device) * 2 - 1)
+    offset = 12.0 * (torch.rand(*shape[:-1], 1, device=images.device) * 2 - 1)
+    return ((images.float() - 128.0) * (gain * balance) + 128.0 + offset).round().clamp(0, 255).to(torch.uint8)
