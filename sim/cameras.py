@@ -12,10 +12,10 @@ MAX_GEOMS = 1000
 class Cameras:
     """Renders into arrays of the caller. Use it only on the thread that created it: it owns an OpenGL context."""
 
-    def __init__(self, model: mujoco.MjModel) -> None:
-        """Raises SimulationError ENVIRONMENT if OpenGL is not available."""
+    def __init__(self, model: mujoco.MjModel, size: tuple[int, int] = IMAGE_SIZE) -> None:
+        """`size`: width and height in pixels, at most IMAGE_SIZE. Raises SimulationError ENVIRONMENT without OpenGL."""
         try:
-            self._gl = mujoco.GLContext(WIDTH, HEIGHT)
+            self._gl = mujoco.GLContext(*size)
             self._gl.make_current()
             self._scene = mujoco.MjvScene(model, MAX_GEOMS)
             self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_150)
@@ -26,12 +26,12 @@ class Cameras:
         self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         self._options = mujoco.MjvOption()
         self._perturbation = mujoco.MjvPerturb()
-        self._view = mujoco.MjrRect(0, 0, WIDTH, HEIGHT)
+        self._view = mujoco.MjrRect(0, 0, *size)
         self._model = model
         self._data = mujoco.MjData(model)
 
     def render(self, qpos: np.ndarray, images: dict[str, np.ndarray], model: mujoco.MjModel | None = None) -> None:
-        """Writes the view of each camera into its array in `images` (uint8 [HEIGHT, WIDTH, 3], rgb).
+        """Writes the view of each camera into its array in `images` (uint8 [height, width, 3], rgb).
 
         `qpos` is the MuJoCo position vector of the whole model. `model`: another model with the same bodies and textures.
         """
@@ -54,8 +54,9 @@ class Cameras:
 
     def intrinsics(self, camera: str) -> tuple[float, float, float]:
         """Focal length and principal point (x, y), in pixels."""
-        focal = HEIGHT / 2 / np.tan(np.radians(self._model.camera(camera).fovy[0]) / 2)
-        return float(focal), WIDTH / 2, HEIGHT / 2
+        width, height = self._view.width, self._view.height
+        focal = height / 2 / np.tan(np.radians(self._model.camera(camera).fovy[0]) / 2)
+        return float(focal), width / 2, height / 2
 
     def close(self) -> None:
         self._context.free()

@@ -4,9 +4,11 @@ The expert is a function of the present state alone, so it can label any state, 
 its kinematic roll-out: the arm follows the commanded velocities exactly, a held block follows the hand. Within a chunk the
 arm does not move any more once the gripper has begun to close or to open: what follows depends on contact, which only the
 next observation shows. A chunk that lifts at a planned time fails with delay, when the hand lifts before the fingers hold.
+With delay the first steps of a chunk are skipped, so what has to come first gets a chunk of its own: a hand that is too low to
+move sideways only rises.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,14 +25,18 @@ FINGER_OPEN = 0.04  # m
 FINGER_SPEED = 0.1  # m/s
 
 MAX_LINEAR, MAX_ANGULAR, MAX_JOINT = 0.3, 1.0, 1.0  # m/s, rad/s, rad/s
+MAX_PREFIX = 1.2  # rad/s, the limit of the executed velocities
 MAX_CARRY, MAX_LOWER = 0.2, 0.07  # m/s while a block is held, and down onto another block
-LINEAR_GAIN, ANGULAR_GAIN, POSTURE_GAIN = 6.0, 4.0, 1.0  # 1/s
+MAX_RISE = 0.15  # m/s where nothing but a rise is safe
+LINEAR_GAIN, DESCENT_GAIN, ANGULAR_GAIN, POSTURE_GAIN = 6.0, 3.0, 4.0, 1.0  # 1/s
 DAMPING = 0.02  # of the least-squares inverse
 HOME = np.array([0.0, -0.785398, 0.0, -2.356194, 0.0, 1.570796, 0.785398])  # rad
 
 APPROACH = 0.10  # m above the goal while it is far away
 FUNNEL_SLOPE, FUNNEL_RADIUS = 5.0, 0.009  # the height above the goal is slope · (lateral distance − radius)
-GRASP_LATERAL, GRASP_VERTICAL, GRASP_YAW = 0.014, 0.011, 0.2  # m, m, rad: near enough to close
+GRASP_LATERAL, GRASP_VERTICAL, GRASP_YAW = 0.014, 0.012, 0.2  # m, m, rad: near enough to close
+GRASP_BELOW = 0.008  # m, how far the TCP may be below the centre: the fingertips must not press on the table
+GRASP_HEIGHT = 0.003  # m above the centre of the block, where the expert aims
 MAX_YAW = np.radians(70)  # of the hand; other orientations of a grasp are preferred
 CARRY_HEIGHT = 0.15  # m, TCP while a block is carried over other blocks
 LIFT = 0.13  # m above the table for a block that was picked up
@@ -38,6 +44,7 @@ BOWL_RELEASE_HEIGHT = 0.058  # m, TCP: the fingertips stay above the rim
 BOWL_RADIUS, BOWL_DEPTH = 0.05, 0.056  # m: a block whose centre is within both is in the bowl
 BOWL_LATERAL, STACK_LATERAL, RELEASE_VERTICAL = 0.018, 0.011, 0.008  # m: near enough to open
 PAUSE = 5  # steps at rest after a grasp or a release was observed, so that delay does not skip the start of the motion
+TOO_LOW = 0.05  # m below the funnel: nothing but a rise is safe
 PAUSE_HEIGHT = 0.015  # m above the place of the grasp or release: moving already
 STACK_GAP = 0.003  # m between the blocks when the upper one is released
 RETREAT = 0.15  # m above the placed block
@@ -68,45 +75,54 @@ class _Decision:
     held: np.ndarray  # [n] the named block is between closed fingers
     near: np.ndarray  # [n] the named block is between the fingers, open or closed
     starting: np.ndarray  # [n] at rest after a grasp or a release
+    too_low: np.ndarray  # [n] nothing but a rise is safe
+    rise: np.ndarray  # [n, 7] rad/s, straight up to the height for long ways
 
 
-def expert_chunk(state: ExpertState) -> np.ndarray:
-    """The actions [n, HORIZON, 8] from this state on: 7 joint velocities (1.0 = VELOCITY_SCALE), gripper 0 open … 1 closed."""
+def expert_chunk(state: ExpertState, prefix: np.ndarray | None = None, lengths: np.ndarray | None = None) -> np.ndarray:
+    """The actions [n, HORIZON, 8] from this state on: 7 joint velocities (1.0 = VELOCITY_SCALE), gripper 0 open … 1 closed.
+
+    `prefix` [n, m, 8], of which the first `lengths` [n] steps are executed whatever the expert wants (0 by default): the chunk
+    begins with them and goes on from where they lead.
+    """
     n = len(state.q)
     rows = np.arange(n)
+    lengths = np.zeros(n, int) if lengths is None else lengths
     actions = np.zeros((n, HORIZON, 8))
-    q, finger = state.q.copy(), state.finger.copy()
-    blocks = state.blocks.copy()
-    yaws = state.yaws.copy()
+    q, finger, blocks, yaws = state.q.copy(), state.finger.copy(), state.blocks.copy(), state.yaws.copy()
     halves = state.halves[rows, state.block]
-    frozen = np.zeros(n, bool)
     gripper = np.zeros(n)
-    held_at_start = None
+    frozen, pausing, rising = np.zeros(n, bool), np.zeros(n, bool), np.zeros(n, bool)
+    held_at_start = np.zeros(n, bool)
     for step in range(HORIZON):
-        now = ExpertState(q, finger, blocks, yaws, state.halves, state.bowl, state.kind, state.block, state.onto)
-        wanted = _decide(now)
-        if held_at_start is None:
+        wanted = _decide(replace(state, q=q, finger=finger, blocks=blocks, yaws=yaws))
+        if step == 0:
             held_at_start = wanted.held
+        beginning = step == lengths
+        pausing = np.where(beginning, wanted.starting, pausing)
+        rising = np.where(beginning, wanted.too_low, rising)
         grasping = state.kind != TOUCH
         closing = grasping & (wanted.gripper == CLOSED) & ~held_at_start
         opening = grasping & (wanted.gripper == OPEN) & (finger < halves + 0.006) & (held_at_start | wanted.near)
         gripper = np.where(frozen, gripper, wanted.gripper)
-        frozen |= closing | opening
-        if step == 0:
-            pausing = wanted.starting
-        still = frozen | (pausing & (step < PAUSE))
-        velocity = np.where(still[:, None], 0.0, wanted.velocity)
+        frozen |= (closing | opening) & (step >= lengths)
+        velocity = np.where(rising[:, None], wanted.rise, wanted.velocity)
+        still = frozen | (pausing & (step < lengths + PAUSE))
+        velocity = np.where(still[:, None], 0.0, velocity)
+        if prefix is not None and (known := step < lengths).any():
+            row = prefix[:, min(step, prefix.shape[1] - 1)]
+            velocity = np.where(known[:, None], np.clip(row[:, :7] * VELOCITY_SCALE, -MAX_PREFIX, MAX_PREFIX), velocity)
+            gripper = np.where(known, row[:, 7], gripper)
         actions[:, step, :7] = velocity / VELOCITY_SCALE
         actions[:, step, 7] = gripper
         before, frame, _ = hand_frames(q)
         q = q + velocity * PERIOD
         after, frame_after, _ = hand_frames(q)
-        carried = held_at_start & (gripper == CLOSED) & ~frozen
+        carried = held_at_start & (gripper > 0.5) & ~frozen
         blocks[rows, state.block] += np.where(carried[:, None], after - before, 0.0)
-        turn = hand_yaw(frame_after) - hand_yaw(frame)
-        yaws[rows, state.block] += np.where(carried, turn, 0.0)
+        yaws[rows, state.block] += np.where(carried, hand_yaw(frame_after) - hand_yaw(frame), 0.0)
         stop = np.where(wanted.near | wanted.held, halves - 0.002, 0.0)
-        target = np.where(gripper == CLOSED, np.minimum(stop, finger), FINGER_OPEN)
+        target = np.where(gripper > 0.5, np.minimum(stop, finger), FINGER_OPEN)
         finger = finger + np.clip(target - finger, -FINGER_SPEED * PERIOD, FINGER_SPEED * PERIOD)
     return actions
 
@@ -128,7 +144,8 @@ def _decide(state: ExpertState) -> _Decision:
     lateral = np.linalg.norm((block - tcp)[:, :2], axis=1)
     near = (
         (lateral < GRASP_LATERAL)
-        & (np.abs(block[:, 2] - tcp[:, 2]) < GRASP_VERTICAL)
+        & (tcp[:, 2] - block[:, 2] < GRASP_VERTICAL)
+        & (block[:, 2] - tcp[:, 2] < GRASP_BELOW)
         & (np.abs(angle(grasp_yaw - yaw)) < GRASP_YAW)
     )
     above_base = np.linalg.norm((block - base)[:, :2], axis=1)
@@ -142,7 +159,7 @@ def _decide(state: ExpertState) -> _Decision:
     # Goal by situation: touch, or approach the block to grasp it.
     touch = state.kind == TOUCH
     goal = block.copy()
-    goal[:, 2] = np.where(touch, block[:, 2] + half + FINGERTIP - 0.006, block[:, 2])
+    goal[:, 2] = np.where(touch, block[:, 2] + half + FINGERTIP - 0.006, block[:, 2] + GRASP_HEIGHT)
     ceiling = goal[:, 2] + APPROACH
     goal_yaw = np.where(touch, np.clip(yaw, -0.6, 0.6), grasp_yaw)
     gripper = np.where(touch | held | (near & ~placed), CLOSED, OPEN)
@@ -185,6 +202,8 @@ def _decide(state: ExpertState) -> _Decision:
     linear = LINEAR_GAIN * np.column_stack([(goal - tcp)[:, :2] * lateral_scale[:, None], height - tcp[:, 2]])
     speed = np.where(held | placed, MAX_CARRY, MAX_LINEAR)[:, None]
     linear *= np.minimum(1.0, speed / (np.linalg.norm(linear, axis=1, keepdims=True) + 1e-9))
+    descent = np.minimum(-MAX_LOWER, DESCENT_GAIN * (goal[:, 2] - tcp[:, 2]))
+    linear[:, 2] = np.maximum(linear[:, 2], descent)
     linear[:, 2] = np.maximum(linear[:, 2], np.where(stack, -MAX_LOWER, -MAX_LINEAR))
     angular = ANGULAR_GAIN * rotation_error(frame, goal_yaw)
     angular *= np.minimum(1.0, MAX_ANGULAR / (np.linalg.norm(angular, axis=1, keepdims=True) + 1e-9))
@@ -193,7 +212,11 @@ def _decide(state: ExpertState) -> _Decision:
     velocity = np.where(stop[:, None], 0.0, joint_velocity(jacobian, twist, state.q))
     on_table = block[:, 2] < half + PAUSE_HEIGHT
     starting = (held & on_table) | (released & (tcp[:, 2] < block[:, 2] + half + PAUSE_HEIGHT))
-    return _Decision(velocity, gripper, held, near, starting)
+    too_low = ~stop & ~placed & (height - tcp[:, 2] > TOO_LOW)
+    up = np.zeros((n, 6))
+    up[:, 2] = np.clip(LINEAR_GAIN * (height + 0.01 - tcp[:, 2]), 0.0, MAX_RISE)
+    rise = joint_velocity(jacobian, up, state.q)
+    return _Decision(velocity, gripper, held, near, starting, too_low, rise)
 
 
 def joint_velocity(jacobian: np.ndarray, twist: np.ndarray, q: np.ndarray) -> np.ndarray:

@@ -35,6 +35,7 @@ MAX_DELAY = 8  # rows of a known prefix in training
 PROMPT_LENGTH = 40  # tokens, padded
 AUXILIARY_WEIGHT = 0.1
 ROLLOUT_STEPS = 5  # flow steps while the policy moves the arms
+SERVE_EVERY = 2  # optimiser steps
 EMA_DECAY = 0.998
 WARM_UP = 200  # optimiser steps
 KIND_WEIGHTS = (0.8, 1.0, 1.0, 1.4)  # of episodes, in the order of TASKS
@@ -51,7 +52,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--capacity", type=int, default=420_000, help="frames in GPU memory")
     parser.add_argument("--first-frames", type=int, default=6000, help="frames of the expert before training starts (6000)")
     parser.add_argument("--batch", type=int, default=1024)
-    parser.add_argument("--draws", type=int, default=4, help="flow draws per frame (4)")
+    parser.add_argument("--draws", type=int, default=2, help="flow draws per frame (2)")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--evaluate", type=int, default=100, help="held-out episodes per task at the end (100)")
     parser.add_argument("--evaluate-delays", type=int, nargs="*", default=[0, 3], help="in ticks")
@@ -90,6 +91,13 @@ class Trainer:
         self.ring = FrameRing(
             options.capacity, (len(CAMERAS), image_height(dims), dims.vision.image_size, 3), dims.action.horizon, AUXILIARY, device
         )
+        count = options.workers * options.environments
+        self._inputs = {
+            "images": torch.zeros(count, *self.ring.images.shape[1:], dtype=torch.uint8, device=device),
+            "state": torch.zeros(count, ROBOT_DIM, device=device),
+            "prompt": torch.zeros(count, dtype=torch.long, device=device),
+        }
+        self._graphs: dict[int, tuple] = {}  # by flow steps: the captured inference and its result
         self.steps = 0
         compiled = device.type == "cuda"
         self._loss = torch.compile(self._losses, dynamic=False) if compiled else self._losses
@@ -119,6 +127,7 @@ class Trainer:
         return (x - low) / (high - low + 1e-6) * 2.0 - 1.0
 
     def _losses(self, images: Tensor, tokens: Tensor, counts: Tensor, actions: Tensor, auxiliary: Tensor, draws: Draws):
+        images = letterbox(jitter(images), self.dims.vision.image_size)
         with torch.autocast(self.device.type, torch.bfloat16):
             cache = self.model.encode_prefix(images, tokens, counts)
             flow = flow_loss(self.model, cache, actions, draws)
@@ -132,7 +141,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * min(1.0, (self.steps + 1) / WARM_UP)
         rows = torch.randint(ring.count, (options.batch,), device=self.device)
-        images = letterbox(jitter(ring.images[rows]), self.dims.vision.image_size)
+        images = ring.images[rows]
         tokens, counts = self.prompts.tokens(ring.prompt[rows], self.normalize("state", ring.state[rows]))
         actions = self.normalize("actions", ring.label[rows])
         draws = draw(actions, options.draws, MAX_DELAY, 0.4)
@@ -150,18 +159,34 @@ class Trainer:
     @torch.no_grad()
     def act(self, images: np.ndarray, state: np.ndarray, prompts: list[str], steps: int) -> np.ndarray:
         """Chunks [N, horizon, 8] of the averaged policy for observations: images [N, C, height, width, 3], states [N, 8]."""
-        pixels = letterbox(torch.from_numpy(images).to(self.device), self.dims.vision.image_size)
-        states = self.normalize("state", torch.from_numpy(state).to(self.device))
-        tokens, counts = self.prompts.tokens(self.prompts.index(prompts), states)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            cache = self.average.encode_prefix(pixels, tokens, counts)
-            noise = torch.randn(len(images), self.dims.action.horizon, ROBOT_DIM, device=self.device)
+        count, inputs = len(images), self._inputs
+        inputs["images"][:count].copy_(torch.from_numpy(images))
+        inputs["state"][:count].copy_(torch.from_numpy(state))
+        inputs["prompt"][:count].copy_(self.prompts.index(prompts))
+        if self.device.type != "cuda":
+            return self._infer(steps)[:count].numpy()
+        if steps not in self._graphs:
+            self._infer(steps)  # warms up
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                self._graphs[steps] = graph, self._infer(steps)
+        graph, chunks = self._graphs[steps]
+        graph.replay()
+        return chunks[:count].cpu().numpy()
+
+    def _infer(self, steps: int) -> Tensor:
+        """Chunks [most observations, horizon, 8] of `_inputs`."""
+        inputs = self._inputs
+        tokens, counts = self.prompts.tokens(inputs["prompt"], self.normalize("state", inputs["state"]))
+        with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
+            cache = self.average.encode_prefix(letterbox(inputs["images"], self.dims.vision.image_size), tokens, counts)
+            noise = torch.randn(len(tokens), self.dims.action.horizon, ROBOT_DIM, device=self.device)
             chunk = sample(self.average, cache, noise, flow_times(steps)).float()
         low, high = self._quantiles["actions"]
-        return ((chunk + 1.0) / 2.0 * (high - low + 1e-6) + low).cpu().numpy()
+        return (chunk + 1.0) / 2.0 * (high - low + 1e-6) + low
 
     def export(self, directory: pathlib.Path) -> int:
-        return checkpoint.export(directory, self.average, self.statistics, self.tokenizer_json)
+        return checkpoint.export(directory, self.average, self.statistics, self.tokenizer_json, compact=True)
 
 
 def state_statistics(state: np.ndarray) -> dict[str, np.ndarray]:
@@ -194,7 +219,8 @@ def train(options: argparse.Namespace, pool: Pool, trainer: Trainer, log) -> lis
     outcomes: dict[str, list[bool]] = {kind: [] for kind in TASKS}
     begin, shown, by_policy = None, 0.0, False
     while True:
-        received = {index: pool.receive(index) for index in pool.ready()}
+        due = begin is None or trainer.steps % SERVE_EVERY == 0
+        received = {index: pool.receive(index) for index in pool.ready()} if due else {}
         for index, report in received.items():
             if report.frames:
                 trainer.ring.add(pool.arrays[index], report.frames, trainer.prompts.index(report.frame_prompts))
@@ -203,6 +229,9 @@ def train(options: argparse.Namespace, pool: Pool, trainer: Trainer, log) -> lis
                     outcomes[outcome.kind].append(outcome.outcome == "success")
         if begin is None and trainer.ring.count >= options.first_frames:
             trainer.measure_statistics()
+            arrays = pool.arrays[0]
+            trainer.act(arrays["observation_images"], arrays["observation_state"], ["pick"] * options.environments, ROLLOUT_STEPS)
+            log("policy ready")
             trainer.step(0.0)  # compiles
             begin = time.monotonic()
             log(f"start with {trainer.ring.count} frames")
@@ -286,7 +315,7 @@ def main() -> None:
     try:
         device = torch.device(options.device)
         torch.manual_seed(options.seed)
-        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.set_float32_matmul_precision("high")
         trainer = Trainer(options, device)
         log(f"{sum(p.numel() for p in trainer.model.parameters()):,} parameters")
         curve = train(options, pool, trainer, log)

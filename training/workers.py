@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 import numpy as np
 from PIL import Image
 
-from sim.cameras import HEIGHT, WIDTH, Cameras
+from sim.cameras import Cameras
 from sim.expert import HORIZON, expert_chunk
 from sim.kinematics import hand_frames
 from training.episodes import Assignment, Environment, expert_state
@@ -21,6 +21,7 @@ CAMERAS = ("exterior", "wrist")
 FRAME_TICKS = (3, 6)  # ticks after an observation at which a frame is recorded, in addition to the observation itself
 FRAMES = 1 + len(FRAME_TICKS)  # of an environment and round
 AUXILIARY = 11
+OVERSAMPLING = 2  # images are rendered this much larger than the policy sees them, and resized as the node does
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,9 @@ class _Worker:
         self._arrays = arrays
         self._size = size
         self._environments = [Environment(np.random.default_rng(rng.integers(2**63))) for _ in range(count)]
-        self._cameras = Cameras(self._environments[0].scene.model)
-        self._pictures = {name: np.empty((HEIGHT, WIDTH, 3), np.uint8) for name in CAMERAS}
+        rendered = (OVERSAMPLING * size[0], OVERSAMPLING * size[1])
+        self._cameras = Cameras(self._environments[0].scene.model, rendered)
+        self._pictures = {name: np.empty((*rendered[::-1], 3), np.uint8) for name in CAMERAS}
         self._outcomes: list[Outcome] = []
         self._frames = 0
         self._frame_prompts: list[str] = []
@@ -233,7 +235,7 @@ class _Worker:
         return row
 
     def _render(self, environment: Environment, out: np.ndarray) -> None:
-        """Both cameras at their full size, resized by Pillow as the node does; `out` [cameras, height, width, 3]."""
+        """Both cameras, resized by Pillow; `out` [cameras, height, width, 3]."""
         scene = environment.scene
         self._cameras.render(scene.data.qpos, self._pictures, scene.model)
         for camera, name in enumerate(CAMERAS):
