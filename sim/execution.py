@@ -37,6 +37,11 @@ class Execution:
     def wants_observation(self) -> bool:
         return self._pending is None and (self._chunk is None or self._row >= REPLAN)
 
+    @property
+    def upcoming(self) -> np.ndarray:
+        """The rows [n, 8] of the present chunk that come next, as long as no other chunk arrives."""
+        return np.zeros((0, 8)) if self._chunk is None else self._chunk[self._row :]
+
     def submit(self, chunk: np.ndarray) -> None:
         """`chunk` [horizon, 8]: actions in model units, inferred from the observation of this tick."""
         self._pending = (self._tick + self._delay, chunk, self._executed)

@@ -15,17 +15,23 @@ from sim.judge import Judge
 from sim.kinematics import hand_frames
 from sim.layouts import HELD_OUT_SEEDS, TRAINING_SEEDS, Layout, sample_layout
 from sim.scene import Scene
-from sim.tasks import TASKS, Task, sample_prompt, sample_task
+from sim.tasks import TASKS, Task, sample_prompt, sample_task, vocabulary
+from training.prompts import with_additional_words
 
 PERIOD_NS = round(PERIOD * 1e9)
 STEPS_PER_TICK = 20  # physics steps
 KEPT_AFTER_SUCCESS = 2  # decisions
 
+PREFIX_SHARE = 0.4  # of the frames are labelled with a known prefix
+MAX_PREFIX = 8  # steps
+ADDITIONAL_WORDS_SHARE = 0.15  # of the prompts
+WORDS = frozenset(vocabulary())
 BURST_PROBABILITY = 0.35  # of a decision of the noisy expert
 BURST = (0.1, 0.45)  # rad/s, range of the amplitudes
 FLIP_PROBABILITY = 0.03  # of the gripper, for a few ticks of a decision
 CLEAN_SHARE = 0.25  # of the expert's episodes, without noise
 WIDE_SHARE = 0.4  # of the episodes start in a pose far from home
+CONTINUED_SHARE = 0.25  # of the episodes after a success begin where it ended
 WIDE_START = 0.25  # rad
 WIDE_START_HEIGHT = 0.16  # m, the least height of the TCP
 
@@ -37,7 +43,8 @@ class Assignment:
     kinds: tuple[str, ...] = TASKS
     weights: tuple[float, ...] = (1, 1, 1, 1)
     policy_share: float = 0.0  # of the episodes; the noisy expert moves the arm in the others
-    max_delay: int = 0  # ticks; the delay of an episode is uniform in 0 … max_delay
+    max_delay: int = 0  # ticks; half of the episodes have no delay, that of the others is uniform in 1 … max_delay
+    prefix_share: float = 0.0  # of the policy's episodes with delay: the policy knows the steps until its chunk arrives
 
 
 class Environment:
@@ -47,37 +54,52 @@ class Environment:
         self.scene = Scene()
         self._rng = rng
         self.by_policy = False
+        self.outcome: str | None = None
+        self.seed = 0
 
     def start_training(self, assignment: Assignment) -> None:
         """Starts a random episode."""
         rng = self._rng
         weights = np.array(assignment.weights, dtype=float)
         task = sample_task(assignment.kinds[rng.choice(len(weights), p=weights / weights.sum())], rng)
-        seed = int(rng.integers(TRAINING_SEEDS.start, TRAINING_SEEDS.stop))
-        delay = int(rng.integers(assignment.max_delay + 1))
-        layout = sample_layout(seed, task)
-        if rng.random() < WIDE_SHARE:
-            layout = dataclasses.replace(layout, start=wide_start(layout.start, rng))
-        self._start(seed, layout, task, sample_prompt(task, rng), delay)
-        self.by_policy = bool(rng.random() < assignment.policy_share)
-        self._noisy = not self.by_policy and rng.random() > CLEAN_SHARE
+        prompt = sample_prompt(task, rng)
+        if rng.random() < ADDITIONAL_WORDS_SHARE:
+            prompt = with_additional_words(prompt, WORDS, rng)
+        delay = int(rng.integers(1, assignment.max_delay + 1)) if rng.random() < 0.5 and assignment.max_delay else 0
+        by_policy = bool(rng.random() < assignment.policy_share)
+        with_prefix = bool(by_policy and rng.random() < assignment.prefix_share)
+        continued = self.outcome == "success" and rng.random() < CONTINUED_SHARE
+        if continued and (task.kind != "bowl" or self.scene.layout.bowl):
+            layout = None
+        else:
+            layout = sample_layout(seed := int(rng.integers(TRAINING_SEEDS.start, TRAINING_SEEDS.stop)), task)
+            self.seed = seed
+            if rng.random() < WIDE_SHARE:
+                layout = dataclasses.replace(layout, start=wide_start(layout.start, rng))
+        self._start(layout, task, prompt, delay, with_prefix)
+        self.by_policy = by_policy
+        self._noisy = not by_policy and rng.random() > CLEAN_SHARE
 
-    def start_held_out(self, seed: int, kind: str, delay: int) -> None:
+    def start_held_out(self, seed: int, kind: str, delay: int, with_prefix: bool) -> None:
         """Starts the episode of a seed that training never uses; the policy moves the arm."""
         if seed not in HELD_OUT_SEEDS:
             raise ValueError(f"Expected a held-out seed, received {seed}")
         rng = np.random.default_rng(seed)
         task = sample_task(kind, rng)
-        self._start(seed, sample_layout(seed, task), task, sample_prompt(task, rng), delay)
+        self.seed = seed
+        self._start(sample_layout(seed, task), task, sample_prompt(task, rng), delay, with_prefix)
         self.by_policy, self._noisy = True, False
 
-    def _start(self, seed: int, layout: Layout, task: Task, prompt: str, delay: int) -> None:
-        self.task, self.prompt, self.seed = task, prompt, seed
-        self.scene.reset(layout)
+    def _start(self, layout: Layout | None, task: Task, prompt: str, delay: int, with_prefix: bool) -> None:
+        """Without a layout the world and the arm stay as they are."""
+        self.task, self.prompt = task, prompt
+        if layout is not None:
+            self.scene.reset(layout)
         self._judge = Judge(self.scene, task)
-        self.outcome: str | None = None
+        self.outcome = None
         self._time = 0
         self._execution = Execution(delay)
+        self._delay, self._with_prefix = delay, with_prefix
         self._after_success = 0
 
     @property
@@ -118,6 +140,17 @@ class Environment:
     @property
     def reason(self) -> str:
         return str(self._judge.reason)
+
+    def policy_prefix(self) -> np.ndarray:
+        """[≤ 8, 8]: the steps that are executed before the chunk of this observation arrives, if the policy may know them."""
+        return self._execution.upcoming[: self._delay] if self._with_prefix else np.zeros((0, 8))
+
+    def random_prefix(self) -> np.ndarray:
+        """[≤ 8, 8]: for a label: none, or some of the steps that come next."""
+        upcoming = self._execution.upcoming
+        if len(upcoming) == 0 or self._rng.random() > PREFIX_SHARE:
+            return np.zeros((0, 8))
+        return upcoming[: int(self._rng.integers(1, min(MAX_PREFIX, len(upcoming)) + 1))]
 
     def observed_state(self) -> np.ndarray:
         """[8]: joint positions (rad), gripper 0 open … 1 closed."""

@@ -9,6 +9,8 @@ from training.tokenizer import BOS, NUMBERS, TEMPLATE, PromptTokenizer, clean_pr
 
 assert NUMBERS.start == -1
 STATE = 8  # numbers in a prompt
+MAX_SHIFT = 2  # pixels, of a training image
+MAX_PROMPTS = 100_000
 
 
 class PromptTable:
@@ -21,8 +23,8 @@ class PromptTable:
         self._numbers = torch.tensor([vocabulary[f"▁{number}"] for number in NUMBERS], device=device)
         self._tail = vocabulary[TEMPLATE[2]]
         self._rows: dict[str, int] = {}
-        self._heads = torch.zeros(4096, length, dtype=torch.long, device=device)
-        self._counts = torch.zeros(4096, dtype=torch.long, device=device)
+        self._heads = torch.zeros(MAX_PROMPTS, length, dtype=torch.long, device=device)
+        self._counts = torch.zeros(MAX_PROMPTS, dtype=torch.long, device=device)
         assert BOS in vocabulary
 
     def index(self, prompts: list[str]) -> Tensor:
@@ -58,11 +60,12 @@ class FrameRing:
         self.state = torch.empty(capacity, STATE, **options)
         self.label = torch.empty(capacity, horizon, STATE, **options)
         self.auxiliary = torch.empty(capacity, auxiliary, **options)
+        self.delay = torch.empty(capacity, dtype=torch.long, **options)
         self.prompt = torch.empty(capacity, dtype=torch.long, **options)
 
     def add(self, arrays: dict[str, np.ndarray], count: int, prompts: Tensor) -> None:
         """Appends the first `count` rows of a worker's frame arrays."""
-        for name in ("images", "state", "label", "auxiliary"):
+        for name in ("images", "state", "label", "delay", "auxiliary"):
             self._write(getattr(self, name), torch.from_numpy(arrays[f"frame_{name}"][:count]))
         self._write(self.prompt, prompts)
         self._next = (self._next + count) % self._capacity
@@ -83,9 +86,15 @@ def letterbox(images: Tensor, size: int) -> Tensor:
 
 
 def jitter(images: Tensor) -> Tensor:
-    """Random brightness, contrast and colour balance of each image, uint8 [B, C, H, W, 3]."""
-    shape = (*images.shape[:2], 1, 1, 3)
-    gain = 1.0 + 0.12 * (torch.rand(*shape[:-1], 1, device=images.device) * 2 - 1)
-    balance = 1.0 + 0.04 * (torch.rand(shape, device=images.device) * 2 - 1)
-    offset = 12.0 * (torch.rand(*shape[:-1], 1, device=images.device) * 2 - 1)
+    """Random brightness, contrast, colour balance and shift of each image, uint8 [B, C, H, W, 3]."""
+    shape, device = images.shape[:2], images.device
+    for axis in (2, 3):
+        size = images.shape[axis]
+        shift = torch.randint(-MAX_SHIFT, MAX_SHIFT + 1, (*shape, 1), device=device)
+        index = (torch.arange(size, device=device) + shift).clamp(0, size - 1)
+        index = index[:, :, :, None, None] if axis == 2 else index[:, :, None, :, None]
+        images = images.gather(axis, index.expand(images.shape))
+    gain = 1.0 + 0.15 * (torch.rand(*shape, 1, 1, 1, device=device) * 2 - 1)
+    balance = 1.0 + 0.06 * (torch.rand(*shape, 1, 1, 3, device=device) * 2 - 1)
+    offset = 15.0 * (torch.rand(*shape, 1, 1, 1, device=device) * 2 - 1)
     return ((images.float() - 128.0) * (gain * balance) + 128.0 + offset).round().clamp(0, 255).to(torch.uint8)

@@ -11,6 +11,7 @@ import copy
 import json
 import os
 import pathlib
+import threading
 import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # each worker has one core
@@ -22,8 +23,8 @@ from torch import Tensor, nn
 from sim.tasks import TASKS, vocabulary
 from training import checkpoint
 from training.dimensions import demo_dimensions
-from training.episodes import Assignment
-from training.flow import Draws, draw, flow_loss, flow_times, sample
+from training.episodes import MAX_PREFIX, Assignment
+from training.flow import Draws, TrainedPrefix, draw, flow_loss, flow_times, sample
 from training.frames import FrameRing, PromptTable, jitter, letterbox
 from training.model import Pi05
 from training.preprocess import quantile_statistics
@@ -38,7 +39,7 @@ ROLLOUT_STEPS = 5  # flow steps while the policy moves the arms
 SERVE_EVERY = 2  # optimiser steps
 EMA_DECAY = 0.998
 WARM_UP = 200  # optimiser steps
-KIND_WEIGHTS = (0.8, 1.0, 1.0, 1.4)  # of episodes, in the order of TASKS
+KIND_WEIGHTS = (0.5, 0.9, 1.2, 1.7)  # of episodes, in the order of TASKS
 
 
 def arguments() -> argparse.Namespace:
@@ -96,6 +97,8 @@ class Trainer:
             "images": torch.zeros(count, *self.ring.images.shape[1:], dtype=torch.uint8, device=device),
             "state": torch.zeros(count, ROBOT_DIM, device=device),
             "prompt": torch.zeros(count, dtype=torch.long, device=device),
+            "delay": torch.zeros(count, dtype=torch.long, device=device),
+            "prefix": torch.zeros(count, MAX_PREFIX, ROBOT_DIM, device=device),
         }
         self._graphs: dict[int, tuple] = {}  # by flow steps: the captured inference and its result
         self.steps = 0
@@ -103,8 +106,13 @@ class Trainer:
         self._loss = torch.compile(self._losses, dynamic=False) if compiled else self._losses
 
     def _resume(self, directory: pathlib.Path) -> None:
-        trained = checkpoint.load(directory, ROBOT_DIM)
-        self.model.load_state_dict(trained.state_dict(), strict=False)
+        trained = checkpoint.load(directory, ROBOT_DIM).state_dict()
+        old = json.loads((directory / "tokenizer.json").read_text())["model"]["vocab"]
+        embedding = self.model.embedding.detach().clone()
+        for piece, row in self.tokenizer_json["model"]["vocab"].items():
+            if piece in old:
+                embedding[row] = trained["embedding"][old[piece]]
+        self.model.load_state_dict(trained | {"embedding": embedding}, strict=False)
         stored = json.loads((directory / "assets" / "demo" / "norm_stats.json").read_text())["norm_stats"]
         self._set_statistics({part: {key: np.array(row) for key, row in rows.items()} for part, rows in stored.items()})
 
@@ -117,10 +125,9 @@ class Trainer:
 
     def measure_statistics(self) -> None:
         """From the frames so far."""
-        if self.statistics is None:
-            label = self.ring.label[: self.ring.count].double().cpu().numpy().reshape(-1, ROBOT_DIM)
-            state = self.ring.state[: self.ring.count].double().cpu().numpy()
-            self._set_statistics({"state": state_statistics(state), "actions": quantile_statistics(label)})
+        label = self.ring.label[: self.ring.count].double().cpu().numpy().reshape(-1, ROBOT_DIM)
+        state = self.ring.state[: self.ring.count].double().cpu().numpy()
+        self._set_statistics({"state": state_statistics(state), "actions": quantile_statistics(label)})
 
     def normalize(self, part: str, x: Tensor) -> Tensor:
         low, high = self._quantiles[part]
@@ -144,7 +151,9 @@ class Trainer:
         images = ring.images[rows]
         tokens, counts = self.prompts.tokens(ring.prompt[rows], self.normalize("state", ring.state[rows]))
         actions = self.normalize("actions", ring.label[rows])
-        draws = draw(actions, options.draws, MAX_DELAY, 0.4)
+        draws = draw(actions, options.draws, MAX_DELAY, 0.25)
+        prefix = ring.delay[rows][:, None]
+        draws.delays = torch.where(prefix > 0, prefix, draws.delays)
         flow, auxiliary = self._loss(images, tokens, counts, actions, ring.auxiliary[rows], draws)
         (flow + AUXILIARY_WEIGHT * auxiliary).backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -157,22 +166,32 @@ class Trainer:
         return flow.detach(), auxiliary.detach()
 
     @torch.no_grad()
-    def act(self, images: np.ndarray, state: np.ndarray, prompts: list[str], steps: int) -> np.ndarray:
-        """Chunks [N, horizon, 8] of the averaged policy for observations: images [N, C, height, width, 3], states [N, 8]."""
+    def act(
+        self, images: np.ndarray, state: np.ndarray, delay: np.ndarray, prefix: np.ndarray, prompts: list[str], steps: int
+    ) -> np.ndarray:
+        """Chunks [N, horizon, 8] of the averaged policy for observations: images [N, C, height, width, 3], states [N, 8], of
+        whose chunks the first `delay` [N] steps are those of `prefix` [N, MAX_PREFIX, 8]."""
         count, inputs = len(images), self._inputs
         inputs["images"][:count].copy_(torch.from_numpy(images))
         inputs["state"][:count].copy_(torch.from_numpy(state))
+        inputs["delay"][:count].copy_(torch.from_numpy(delay))
+        inputs["prefix"][:count].copy_(torch.from_numpy(prefix))
         inputs["prompt"][:count].copy_(self.prompts.index(prompts))
         if self.device.type != "cuda":
             return self._infer(steps)[:count].numpy()
-        if steps not in self._graphs:
-            self._infer(steps)  # warms up
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                self._graphs[steps] = graph, self._infer(steps)
         graph, chunks = self._graphs[steps]
         graph.replay()
         return chunks[:count].cpu().numpy()
+
+    @torch.no_grad()
+    def capture(self) -> None:
+        """Captures the inferences with both numbers of flow steps as CUDA graphs. Nothing else may use the GPU meanwhile."""
+        for steps in (ROLLOUT_STEPS, self.dims.num_steps) if self.device.type == "cuda" else ():
+            self._infer(steps)  # warms up
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                chunks = self._infer(steps)
+            self._graphs[steps] = graph, chunks
 
     def _infer(self, steps: int) -> Tensor:
         """Chunks [most observations, horizon, 8] of `_inputs`."""
@@ -181,7 +200,8 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
             cache = self.average.encode_prefix(letterbox(inputs["images"], self.dims.vision.image_size), tokens, counts)
             noise = torch.randn(len(tokens), self.dims.action.horizon, ROBOT_DIM, device=self.device)
-            chunk = sample(self.average, cache, noise, flow_times(steps)).float()
+            known = TrainedPrefix(self.normalize("actions", inputs["prefix"]), inputs["delay"])
+            chunk = sample(self.average, cache, noise, flow_times(steps), known).float()
         low, high = self._quantiles["actions"]
         return (chunk + 1.0) / 2.0 * (high - low + 1e-6) + low
 
@@ -206,9 +226,8 @@ def serve(pool: Pool, trainer: Trainer, received: dict[int, Round], steps: int) 
     rows = [(w, e) for w, report in received.items() for e, used in enumerate(report.by_policy) if used]
     if not rows:
         return
-    images = np.stack([pool.arrays[w]["observation_images"][e] for w, e in rows])
-    state = np.stack([pool.arrays[w]["observation_state"][e] for w, e in rows])
-    for (w, e), chunk in zip(rows, trainer.act(images, state, [received[w].prompts[e] for w, e in rows], steps), strict=True):
+    inputs = [np.stack([pool.arrays[w][f"observation_{part}"][e] for w, e in rows]) for part in ("images", "state", "delay", "prefix")]
+    for (w, e), chunk in zip(rows, trainer.act(*inputs, [received[w].prompts[e] for w, e in rows], steps), strict=True):
         pool.arrays[w]["chunks"][e] = chunk
 
 
@@ -217,7 +236,10 @@ def train(options: argparse.Namespace, pool: Pool, trainer: Trainer, log) -> lis
     curve: list[dict] = []
     losses: list[Tensor] = []
     outcomes: dict[str, list[bool]] = {kind: [] for kind in TASKS}
-    begin, shown, by_policy = None, 0.0, False
+    begin, shown, by_policy, compiler = None, 0.0, bool(options.resume), None
+    unchanged: set[int] = set()
+    if trainer.statistics is not None:
+        trainer.capture()
     while True:
         due = begin is None or trainer.steps % SERVE_EVERY == 0
         received = {index: pool.receive(index) for index in pool.ready()} if due else {}
@@ -227,12 +249,13 @@ def train(options: argparse.Namespace, pool: Pool, trainer: Trainer, log) -> lis
             for outcome in report.outcomes:
                 if outcome.by_policy:
                     outcomes[outcome.kind].append(outcome.outcome == "success")
-        if begin is None and trainer.ring.count >= options.first_frames:
-            trainer.measure_statistics()
-            arrays = pool.arrays[0]
-            trainer.act(arrays["observation_images"], arrays["observation_state"], ["pick"] * options.environments, ROLLOUT_STEPS)
-            log("policy ready")
-            trainer.step(0.0)  # compiles
+        if compiler is None and trainer.ring.count >= options.first_frames:
+            if trainer.statistics is None:
+                trainer.measure_statistics()
+                trainer.capture()
+            compiler = threading.Thread(target=trainer.step, args=(0.0,))
+            compiler.start()
+        if begin is None and compiler is not None and not compiler.is_alive():
             begin = time.monotonic()
             log(f"start with {trainer.ring.count} frames")
         progress = 0.0 if begin is None else (time.monotonic() - begin) / options.seconds
@@ -265,16 +288,16 @@ def train(options: argparse.Namespace, pool: Pool, trainer: Trainer, log) -> lis
 
 
 def assignment(policy_share: float) -> Assignment:
-    return Assignment(weights=KIND_WEIGHTS, policy_share=policy_share, max_delay=4)
+    return Assignment(weights=KIND_WEIGHTS, policy_share=policy_share, max_delay=6, prefix_share=0.6)
 
 
-def evaluate(options: argparse.Namespace, pool: Pool, trainer: Trainer, delay: int, log) -> dict:
+def evaluate(options: argparse.Namespace, pool: Pool, trainer: Trainer, delay: int, with_prefix: bool, log) -> dict:
     """Success of the averaged policy on held-out episodes, by task, with bf16 arithmetic and 10 flow steps."""
     episodes = [(seed, kind) for seed in range(options.evaluate) for kind in TASKS]
     shares = [tuple(episodes[index :: len(pool.pipes)]) for index in range(len(pool.pipes))]
     results: dict[str, list] = {kind: [] for kind in TASKS}
     failures = []
-    orders = dict(enumerate(HeldOut(share, delay) for share in shares))
+    orders = dict(enumerate(HeldOut(share, delay, with_prefix) for share in shares))
     for index in list(pool.waiting):
         pool.proceed(index, orders.pop(index))
     idle: set[int] = set()
@@ -298,7 +321,7 @@ def evaluate(options: argparse.Namespace, pool: Pool, trainer: Trainer, delay: i
             else:
                 pool.proceed(index)
     summary = {kind: [sum(done), len(done)] for kind, done in results.items()}
-    log(json.dumps({"delay": delay, **summary, "failures": sorted(failures)[:60]}))
+    log(json.dumps({"delay": delay, "prefix": with_prefix, **summary, "failures": sorted(failures)[:60]}))
     return summary
 
 
@@ -323,7 +346,8 @@ def main() -> None:
         log(f"exported {size / 2**20:.2f} MiB")
         (options.out / "training.json").write_text(json.dumps({"curve": curve}) + "\n")
         if options.evaluate:
-            results = {str(delay): evaluate(options, pool, trainer, delay, log) for delay in options.evaluate_delays}
+            cells = [(delay, with_prefix) for delay in options.evaluate_delays for with_prefix in ((False, True) if delay else (False,))]
+            results = {f"delay {d}{' prefix' * p}": evaluate(options, pool, trainer, d, p, log) for d, p in cells}
             (options.out / "training.json").write_text(json.dumps({"curve": curve, "held_out": results}) + "\n")
     finally:
         pool.close()

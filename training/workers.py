@@ -15,7 +15,7 @@ from PIL import Image
 from sim.cameras import Cameras
 from sim.expert import HORIZON, expert_chunk
 from sim.kinematics import hand_frames
-from training.episodes import Assignment, Environment, expert_state
+from training.episodes import MAX_PREFIX, Assignment, Environment, expert_state
 
 CAMERAS = ("exterior", "wrist")
 FRAME_TICKS = (3, 6)  # ticks after an observation at which a frame is recorded, in addition to the observation itself
@@ -30,6 +30,7 @@ class HeldOut:
 
     episodes: tuple[tuple[int, str], ...]
     delay: int = 0
+    with_prefix: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ class SharedArrays:
         frames = environments * FRAMES
         self._allocate("observation_images", (environments, *image), np.uint8)
         self._allocate("observation_state", (environments, 8), np.float32)
+        self._allocate("observation_prefix", (environments, MAX_PREFIX, 8), np.float32)
+        self._allocate("observation_delay", (environments,), np.int64)
+        self._allocate("frame_delay", (frames,), np.int64)
         self._allocate("chunks", (environments, HORIZON, 8), np.float32)
         self._allocate("frame_images", (frames, *image), np.uint8)
         self._allocate("frame_state", (frames, 8), np.float32)
@@ -162,17 +166,20 @@ class _Worker:
         if isinstance(self._order, Assignment):
             environment.start_training(self._order)
         elif self._held_out:
-            environment.start_held_out(*self._held_out.pop(0), self._order.delay)
+            environment.start_held_out(*self._held_out.pop(0), self._order.delay, self._order.with_prefix)
         else:
             self._playing[index] = False
 
     def observe(self) -> None:
-        """Renders the present observations and labels them."""
+        """Renders the present observations. The expert moves the arm with chunks that know what is executed meanwhile."""
         self._labels = expert_chunk(expert_state(self._environments))
         for index, environment in enumerate(self._environments):
             if self._playing[index]:
                 self._render(environment, self._arrays["observation_images"][index])
                 self._arrays["observation_state"][index] = environment.observed_state()
+                prefix = environment.policy_prefix()
+                self._arrays["observation_delay"][index] = len(prefix)
+                self._arrays["observation_prefix"][index, : len(prefix)] = prefix
 
     def report(self) -> Round:
         outcomes, self._outcomes = self._outcomes, []
@@ -189,18 +196,21 @@ class _Worker:
         arrays, environments = self._arrays, self._environments
         self._frames, self._frame_prompts = 0, []
         recording = self._held_out is None
-        unlabelled: list[tuple[int, object]] = []
-        pending = []
+        states, prefixes = [], []
         for index, environment in enumerate(environments):
             if not self._playing[index]:
                 continue
-            if recording and environment.is_solvable():
-                self._record(environment, arrays["observation_images"][index], self._labels[index])
+
+            def record(images: np.ndarray | None, environment: Environment = environment) -> None:
+                if recording and environment.is_solvable():
+                    self._record(environment, images)
+                    states.append(expert_state([environment]))
+                    prefixes.append(environment.random_prefix())
+
+            record(arrays["observation_images"][index])
             chunk = arrays["chunks"][index] if environment.by_policy else self._labels[index]
             for _ in environment.execute(chunk.astype(float), FRAME_TICKS):
-                if recording and environment.is_solvable():
-                    pending.append(expert_state([environment]))
-                    unlabelled.append((self._record(environment, None, None), environment))
+                record(None)
             if environment.is_over or (environment.outcome is not None and not recording):
                 task = environment.task
                 self._outcomes.append(
@@ -214,13 +224,17 @@ class _Worker:
                     )
                 )
                 self._start(index)
-        if pending:
-            rows = [row for row, _ in unlabelled]
-            arrays["frame_label"][rows] = expert_chunk(_concatenate(pending))
+        if states:
+            lengths = np.array([len(prefix) for prefix in prefixes])
+            padded = np.zeros((len(prefixes), MAX_PREFIX, 8))
+            for row, prefix in enumerate(prefixes):
+                padded[row, : len(prefix)] = prefix
+            arrays["frame_label"][: len(states)] = expert_chunk(_concatenate(states), padded, lengths)
+            arrays["frame_delay"][: len(states)] = lengths
         self.observe()
 
-    def _record(self, environment: Environment, images: np.ndarray | None, label: np.ndarray | None) -> int:
-        """Adds a frame of the present state and returns its row. Renders it if no images are given."""
+    def _record(self, environment: Environment, images: np.ndarray | None) -> None:
+        """Adds a frame of the present state. Renders it if no images are given."""
         row, arrays = self._frames, self._arrays
         self._frames += 1
         self._frame_prompts.append(environment.prompt)
@@ -230,9 +244,6 @@ class _Worker:
             arrays["frame_images"][row] = images
         arrays["frame_state"][row] = environment.observed_state()
         arrays["frame_auxiliary"][row] = auxiliary(environment)
-        if label is not None:
-            arrays["frame_label"][row] = label
-        return row
 
     def _render(self, environment: Environment, out: np.ndarray) -> None:
         """Both cameras, resized by Pillow; `out` [cameras, height, width, 3]."""
