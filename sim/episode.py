@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sim.evaluation.smoothness import smoothness
+from sim.execution import MAX_VELOCITY
 from sim.judge import Judge
 from sim.layouts import HELD_OUT_SEEDS, TRAINING_SEEDS, sample_layout
 from sim.scene import Scene
@@ -18,8 +19,6 @@ EPISODES_PER_SEED = 10_000
 FIRST_SEEDS = HELD_OUT_SEEDS.stop // EPISODES_PER_SEED
 SEEDS = range(2**31)
 """Of evaluations. The first FIRST_SEEDS have their layouts in HELD_OUT_SEEDS, all others beyond TRAINING_SEEDS."""
-FULL_SPEED = 1.2
-"""The velocity limit of the arm joints in configs/demo.yaml, rad/s."""
 
 # Random numbers for different purposes, from one layout seed.
 TASK_STREAM, PROMPT_STREAM = 1, 2
@@ -99,5 +98,5 @@ class EpisodeRun:
             "ticks": self.ticks,
             "time_s": round(self.ticks / CONTROL_RATE, 3),
             "chunks": chunks,
-            "smoothness": smoothness(self.velocities, CONTROL_RATE, FULL_SPEED),
+            "smoothness": smoothness(self.velocities, CONTROL_RATE, MAX_VELOCITY),
         }

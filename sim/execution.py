@@ -1,8 +1,8 @@
 """Executes chunks in process as the policy node does with `configs/demo.yaml`, for training and for runs without ROS.
 
 Modes `async` and `sync` of the node (src/schedule): the next chunk is wanted after `REPLAN` rows; rows whose time has passed
-while it was computed are skipped; velocity and acceleration limits apply to every command. Not modelled: the limits on
-position, which the tasks do not reach, and faults.
+while it was computed are skipped; velocity and acceleration limits apply to every command. Commands are those of the node bit
+for bit. Not modelled: the limits on position, which the tasks do not reach, and faults.
 """
 
 import numpy as np
@@ -12,6 +12,7 @@ from sim.expert import FINGER_OPEN, PERIOD, VELOCITY_SCALE
 REPLAN = 8  # rows of a chunk that are executed before the next one is wanted
 MAX_VELOCITY = 1.2  # rad/s
 MAX_ACCELERATION = 10.0  # rad/s²
+MAX_FINGER_SPEED = 0.1  # m/s
 CLOSED_ABOVE = 0.5  # gripper actions above are 1 (closed), others 0 (open)
 
 
@@ -60,8 +61,14 @@ class Execution:
             self._row += 1
             self._executed += 1
             wanted = np.clip(action[:7], -1.0, 1.0) * VELOCITY_SCALE
-            self._finger = 0.0 if action[7] > CLOSED_ABOVE else FINGER_OPEN
+            self._move_finger(0.0 if action[7] > CLOSED_ABOVE else FINGER_OPEN)
         wanted = np.clip(wanted, -MAX_VELOCITY, MAX_VELOCITY)
         step = MAX_ACCELERATION * PERIOD
         self._velocity = np.clip(wanted, self._velocity - step, self._velocity + step)
         return self._velocity, self._finger
+
+    def _move_finger(self, target: float) -> None:
+        """Within the speed limit, with the node's rounding."""
+        speed = (target - self._finger) / PERIOD
+        limited = min(max(speed, -MAX_FINGER_SPEED), MAX_FINGER_SPEED)
+        self._finger = target if limited == speed else min(max(self._finger + limited * PERIOD, 0.0), FINGER_OPEN)

@@ -28,7 +28,7 @@ class Observation:
     def state(self) -> np.ndarray:
         """[8]: joint positions in rad, and the gripper, 0 open … 1 closed."""
         position = self._readings.position
-        return np.append(position[:7], 1 - position[7] / FINGER_OPEN)
+        return np.append(position[:7], (position[7] - FINGER_OPEN) / -FINGER_OPEN)  # with the rounding of the node
 
     @property
     def images(self) -> dict[str, np.ndarray]:

@@ -28,7 +28,10 @@ class Inference(Protocol):
 class TorchInference:
     """The PyTorch model of a checkpoint, in float32."""
 
-    def __init__(self, checkpoint: str | pathlib.Path, device: str = "cpu") -> None:
+    def __init__(self, checkpoint: str | pathlib.Path, device: str = "cpu", threads: int = 0) -> None:
+        """`threads`: of the process on the CPU, 0 = one per core."""
+        if threads:
+            torch.set_num_threads(threads)
         self.model = load(checkpoint).to(device)
         self._device = device
 

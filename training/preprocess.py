@@ -18,9 +18,9 @@ def normalize(x: np.ndarray, statistics: Mapping[str, np.ndarray]) -> np.ndarray
 
 
 def unnormalize(x: np.ndarray, statistics: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The inverse of `normalize`."""
+    """The inverse of `normalize`, in float64. As in openpi, x + 1 of float32 actions is rounded to float32."""
     low, high = _quantiles(statistics, x.shape[-1])
-    return (np.asarray(x, dtype=np.float64) + 1.0) / 2.0 * (high - low + EPSILON) + low
+    return (np.asarray(x) + 1.0) / 2.0 * (high - low + EPSILON) + low
 
 
 def quantile_statistics(x: np.ndarray) -> dict[str, np.ndarray]:
