@@ -4,8 +4,6 @@
     ros2 launch launch/demo.launch.py checkpoint:=/path/to/checkpoint config:=pi05_droid
 
 `ros2 param set /policy_node prompt '…'` gives the next prompt while it runs.
-
-Without `checkpoint`, a checkpoint with random weights is created first: the arm moves, but without a goal.
 """
 
 import os
@@ -54,7 +52,6 @@ def start(context):
             'config': value('config'),
             'checkpoint': value('checkpoint'),
             'prompt': value('prompt'),
-            'random_weights': 'true',
             'namespace': value('namespace'),
             'use_sim_time': 'true',
             'log_level': value('log_level'),
@@ -73,7 +70,9 @@ def generate_launch_description():
         [
             *profile,
             DeclareLaunchArgument('config', default_value='demo', description='As in policy.launch.py.'),
-            DeclareLaunchArgument('checkpoint', default_value='', description='Checkpoint directory; empty: random weights.'),
+            DeclareLaunchArgument(
+                'checkpoint', default_value='', description='Checkpoint directory; empty: the one in the parameter file.'
+            ),
             DeclareLaunchArgument('prompt', default_value='', description='The task in words; empty: that of the parameter file.'),
             DeclareLaunchArgument('namespace', default_value='', description='Namespace of both nodes and their topics.'),
             DeclareLaunchArgument('log_level', default_value='info', description='Log level of the policy node.'),

@@ -3,8 +3,8 @@
     ros2 launch launch/gazebo.launch.py
     ros2 launch launch/gazebo.launch.py gui:=false checkpoint:=/path/to/checkpoint config:=pi05_droid
 
-Requires Gazebo Harmonic or later with ros_gz, gz_ros2_control, ros2_controllers and robot_state_publisher. Without
-`checkpoint`, a checkpoint with random weights is created first: the arm moves, but without a goal.
+Requires Gazebo Harmonic or later with ros_gz, gz_ros2_control, ros2_controllers and robot_state_publisher. The demo's checkpoint was
+trained on images of MuJoCo; what it does on those of Gazebo has not been tried.
 """
 
 import os
@@ -107,7 +107,7 @@ def start(context):
             launch_arguments={
                 'config': value('config'),
                 'checkpoint': value('checkpoint'),
-                'random_weights': 'true',
+                'prompt': value('prompt'),
                 'use_sim_time': 'true',
                 'log_level': value('log_level'),
             }.items(),
@@ -125,7 +125,10 @@ def generate_launch_description():
         [
             *profile,
             DeclareLaunchArgument('config', default_value='demo', description='As in policy.launch.py.'),
-            DeclareLaunchArgument('checkpoint', default_value='', description='Checkpoint directory; empty: random weights.'),
+            DeclareLaunchArgument(
+                'checkpoint', default_value='', description='Checkpoint directory; empty: the one in the parameter file.'
+            ),
+            DeclareLaunchArgument('prompt', default_value='', description='The task in words; empty: that of the parameter file.'),
             DeclareLaunchArgument(
                 'control',
                 default_value='velocity',

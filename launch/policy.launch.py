@@ -4,12 +4,10 @@
     ros2 launch launch/policy.launch.py config:=my_robot.yaml          # from a checkout
 """
 
-import os
 from pathlib import Path
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, RegisterEventHandler
-from launch.event_handlers import OnProcessExit
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -21,14 +19,6 @@ ROOT = Path(__file__).resolve().parent.parent
 def node_executable():
     installed = ROOT.parent.parent / 'lib' / 'pi05_ros' / 'policy_node'
     return str(installed if installed.exists() else ROOT / 'bin' / 'policy_node')
-
-
-def demo_checkpoint():
-    """The directory of the checkpoint with random weights: in .pi05 of a checkout, else in ROS_HOME."""
-    local = ROOT / '.pi05'
-    if local.is_dir():
-        return local / 'demo-checkpoint'
-    return Path(os.environ.get('ROS_HOME') or Path.home() / '.ros') / 'pi05' / 'demo-checkpoint'
 
 
 def config_file(config):
@@ -48,11 +38,6 @@ def start(context):
 
     overrides = {'use_sim_time': value('use_sim_time').lower() == 'true'}
     checkpoint = value('checkpoint')
-    create_command = []
-    if value('random_weights').lower() == 'true' and not checkpoint and not (ROOT / 'checkpoints' / 'demo').is_dir():
-        checkpoint = str(demo_checkpoint())
-        if not Path(checkpoint).exists():
-            create_command = [str(ROOT / 'bin' / 'pi05'), 'make-checkpoint', checkpoint, '--size', 'demo', '--seed', '190']
     if checkpoint:
         overrides['checkpoint'] = checkpoint
     if value('prompt'):
@@ -66,10 +51,7 @@ def start(context):
         ros_arguments=['--log-level', value('log_level')],
         output='screen',
     )
-    if not create_command:
-        return [node]
-    creation = ExecuteProcess(cmd=create_command, output='screen')
-    return [creation, RegisterEventHandler(OnProcessExit(target_action=creation, on_exit=[node]))]
+    return [node]
 
 
 def generate_launch_description():
@@ -78,12 +60,6 @@ def generate_launch_description():
             DeclareLaunchArgument('config', description='A preset in configs/ (its name), or a path to a parameter file.'),
             DeclareLaunchArgument(
                 'checkpoint', default_value='', description='Checkpoint directory; empty: the one in the parameter file.'
-            ),
-            DeclareLaunchArgument(
-                'random_weights',
-                default_value='false',
-                choices=['true', 'false', 'True', 'False'],
-                description='true: without `checkpoint` and without checkpoints/demo in the package, use one with random weights.',
             ),
             DeclareLaunchArgument('prompt', default_value='', description='The task in words; empty: that of the parameter file.'),
             DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node and its topics.'),

@@ -1,4 +1,4 @@
-// Checkpoints with random weights, for tests, benchmarks and the demo.
+// Checkpoints with random weights, for tests and benchmarks.
 #pragma once
 
 #include <cstdint>

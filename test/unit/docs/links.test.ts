@@ -5,7 +5,19 @@ import { packageRoot } from '../root.js';
 
 /** What the pages refer to: files and headings in links, and paths of this repository in code spans. */
 
-const DIRECTORIES = ['bench', 'bin', 'configs', 'docs', 'launch', 'native', 'scripts', 'sim', 'src', 'test'];
+const DIRECTORIES = [
+  'bench',
+  'bin',
+  'checkpoints',
+  'configs',
+  'docs',
+  'launch',
+  'native',
+  'scripts',
+  'sim',
+  'src',
+  'test',
+];
 
 const PAGES = [
   ...markdownFiles('.', false),
