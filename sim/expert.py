@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sim.kinematics import hand_frames
-from sim.tasks import TASKS
+from sim.scene import Scene
+from sim.tasks import TASKS, Task
 
 TOUCH, PICK, BOWL, STACK = (TASKS.index(kind) for kind in ("touch", "pick", "bowl", "stack"))
 
@@ -64,6 +65,21 @@ class ExpertState:
     kind: np.ndarray  # [n] index into TASKS
     block: np.ndarray  # [n] index of the named block
     onto: np.ndarray  # [n] index of the block to stack on; any index for other tasks
+
+
+def expert_state(scenes: list[Scene], tasks: list[Task]) -> ExpertState:
+    """The present states of the scenes, each with its task."""
+    return ExpertState(
+        q=np.array([scene.joint_positions for scene in scenes]),
+        finger=np.array([scene.finger_position for scene in scenes]),
+        blocks=np.array([scene.block_positions for scene in scenes]),
+        yaws=square_yaws(np.array([scene.block_quats for scene in scenes])),
+        halves=np.array([scene.block_half_sizes for scene in scenes]),
+        bowl=np.array([scene.bowl_position for scene in scenes]),
+        kind=np.array([TASKS.index(task.kind) for task in tasks]),
+        block=np.array([task.block for task in tasks]),
+        onto=np.array([task.onto or 0 for task in tasks]),
+    )
 
 
 @dataclass

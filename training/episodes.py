@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sim.execution import Execution
-from sim.expert import FINGER_OPEN, HORIZON, PERIOD, VELOCITY_SCALE, ExpertState, square_yaws
+from sim.expert import FINGER_OPEN, HORIZON, PERIOD, VELOCITY_SCALE, ExpertState, expert_state
 from sim.judge import Judge
 from sim.kinematics import hand_frames
 from sim.layouts import HELD_OUT_SEEDS, TRAINING_SEEDS, Layout, sample_layout
@@ -171,19 +171,7 @@ def wide_start(start: tuple[float, ...], rng: np.random.Generator) -> tuple[floa
             return tuple(q)
 
 
-def expert_state(environments: list[Environment]) -> ExpertState:
+def states_of(environments: list[Environment]) -> ExpertState:
     """The present states of the environments as arrays for the expert."""
     scenes = [environment.scene for environment in environments]
-    tasks = [environment.task for environment in environments]
-    return ExpertState(
-        q=np.array([scene.joint_positions for scene in scenes]),
-        finger=np.array([scene.finger_position for scene in scenes]),
-        blocks=np.array([scene.block_positions for scene in scenes]),
-        yaws=square_yaws(np.array([scene.block_quats for scene in scenes])),
-        halves=np.array([scene.block_half_sizes for scene in scenes]),
-        bowl=np.array([scene.bowl_position for scene in scenes]),
-        kind=np.array([TASKS.index(task.kind) for task in tasks]),
-        block=np.array([task.block for task in tasks]),
-        onto=np.array([task.onto or 0 for task in tasks]),
-    )
-
+    return expert_state(scenes, [environment.task for environment in environments])

@@ -15,7 +15,7 @@ from PIL import Image
 from sim.cameras import Cameras
 from sim.expert import HORIZON, expert_chunk
 from sim.kinematics import hand_frames
-from training.episodes import MAX_PREFIX, Assignment, Environment, expert_state
+from training.episodes import MAX_PREFIX, Assignment, Environment, states_of
 
 CAMERAS = ("exterior", "wrist")
 FRAME_TICKS = (3, 6)  # ticks after an observation at which a frame is recorded, in addition to the observation itself
@@ -172,7 +172,7 @@ class _Worker:
 
     def observe(self) -> None:
         """Renders the present observations. The expert moves the arm with chunks that know what is executed meanwhile."""
-        self._labels = expert_chunk(expert_state(self._environments))
+        self._labels = expert_chunk(states_of(self._environments))
         for index, environment in enumerate(self._environments):
             if self._playing[index]:
                 self._render(environment, self._arrays["observation_images"][index])
@@ -204,7 +204,7 @@ class _Worker:
             def record(images: np.ndarray | None, environment: Environment = environment) -> None:
                 if recording and environment.is_solvable():
                     self._record(environment, images)
-                    states.append(expert_state([environment]))
+                    states.append(states_of([environment]))
                     prefixes.append(environment.random_prefix())
 
             record(arrays["observation_images"][index])
@@ -258,7 +258,7 @@ def auxiliary(environment: Environment) -> np.ndarray:
     units of 0.1 m, the yaw of the block relative to the hand as sine and cosine of four times it, finger position, height of
     the block, and whether it was touched."""
     scene, task = environment.scene, environment.task
-    state = expert_state([environment])
+    state = states_of([environment])
     tcp, frame, _ = hand_frames(state.q)
     block = state.blocks[0, task.block]
     place = {"bowl": state.bowl[0], "stack": state.blocks[0, task.onto or 0]}.get(task.kind, block)

@@ -1,0 +1,112 @@
+"""The execution of chunks in process: which rows become commands, and their limits."""
+
+import numpy as np
+import pytest
+
+from sim.execution import MAX_VELOCITY, REPLAN, Execution
+
+HORIZON = 15
+HOLD = None
+
+
+def numbered(chunk: int) -> np.ndarray:
+    """[HORIZON, 8]: a chunk whose rows can be recognised in small velocities."""
+    rows = np.zeros((HORIZON, 8))
+    rows[:, :7] = (1 + 20 * chunk + np.arange(HORIZON))[:, None] / 1000
+    return rows
+
+
+def executed(execution: Execution, ticks: int) -> list[tuple[int, int] | None]:
+    """The chunk and row of each tick's command, or HOLD. Chunks are inferred whenever they are wanted."""
+    commands, chunks = [], 0
+    for _ in range(ticks):
+        if execution.wants_observation:
+            execution.submit(numbered(chunks))
+            chunks += 1
+            assert not execution.wants_observation or execution._delay == 0
+        velocities, _ = execution.command()
+        assert (velocities == velocities[0]).all()
+        number = round(velocities[0] / 3.0 * 1000)
+        commands.append(divmod(number - 1, 20) if number else HOLD)
+    return commands
+
+
+def rows(chunk: int, first: int, end: int) -> list[tuple[int, int]]:
+    return [(chunk, row) for row in range(first, end)]
+
+
+@pytest.mark.parametrize("delay", [0, 1, 3, 6])
+def test_async_skips_the_rows_whose_time_has_passed_but_none_of_the_first_chunk(delay):
+    end = REPLAN + delay
+    expected = [HOLD] * delay + rows(0, 0, end) + rows(1, delay, end) + rows(2, delay, end)
+    assert executed(Execution(delay), len(expected)) == expected
+
+
+def test_async_holds_when_a_chunk_ends_and_skips_only_as_many_rows_as_were_executed():
+    ran = HORIZON - REPLAN  # rows that are executed while the next chunk is computed
+    expected = [HOLD] * 10 + rows(0, 0, 15) + [HOLD] * (10 - ran) + rows(1, ran, 15) + [HOLD] * (10 - ran) + rows(2, ran, 15)
+    assert executed(Execution(10), len(expected)) == expected
+
+
+@pytest.mark.parametrize("delay", [0, 1, 3, 10])
+def test_sync_holds_until_the_next_chunk_arrives_and_skips_nothing(delay):
+    expected = sum(([HOLD] * delay + rows(chunk, 0, REPLAN) for chunk in range(3)), [])
+    assert executed(Execution(delay, "sync"), len(expected)) == expected
+
+
+def test_it_holds_until_the_first_observation():
+    assert [Execution().command()[0].tolist() for _ in range(3)] == [[0.0] * 7] * 3
+
+
+def test_upcoming_rows_are_those_that_are_executed_as_long_as_no_other_chunk_arrives():
+    execution = Execution(3)
+    assert execution.upcoming.shape == (0, 8)
+    executed(execution, 3 + REPLAN)
+    assert execution.wants_observation
+    upcoming = execution.upcoming[:3, 0].copy()
+    assert np.allclose(upcoming, numbered(0)[REPLAN : REPLAN + 3, 0])
+    execution.submit(numbered(1))
+    assert np.allclose([execution.command()[0][0] / 3.0 for _ in range(3)], upcoming)
+    assert np.isclose(execution.command()[0][0] / 3.0, numbered(1)[3, 0])
+
+
+def velocities_of(*actions: float) -> list[float]:
+    execution = Execution(0)
+    chunk = np.zeros((HORIZON, 8))
+    chunk[: len(actions), :7] = np.array(actions)[:, None]
+    execution.submit(chunk)
+    return [execution.command()[0][0] for _ in actions]
+
+
+def test_velocities_and_their_changes_are_limited():
+    step = 10.0 / 15  # rad/s
+    assert np.allclose(velocities_of(0.1, 0.2, 0.3), [0.3, 0.6, 0.9])
+    assert np.allclose(velocities_of(1.0, 1.0, 1.0), [step, MAX_VELOCITY, MAX_VELOCITY])
+    reverse = [MAX_VELOCITY - step, MAX_VELOCITY - 2 * step, MAX_VELOCITY - 3 * step, -MAX_VELOCITY]
+    assert np.allclose(velocities_of(1.0, 1.0, -5.0, -5.0, -5.0, -5.0)[2:], reverse)
+    assert np.allclose(velocities_of(0.3, 0.0, 0.0), [step, 0.0, 0.0])
+
+
+def test_the_arm_brakes_within_the_limit_when_a_chunk_ends():
+    execution = Execution(0, "sync")
+    chunk = np.ones((HORIZON, 8))
+    execution.submit(chunk)
+    for _ in range(REPLAN):
+        execution.command()
+    braking = [execution.command()[0][0] for _ in range(3)]
+    assert np.allclose(braking, [MAX_VELOCITY - 10.0 / 15, 0.0, 0.0])
+
+
+def test_the_gripper_is_open_or_closed_and_stays_so_without_a_chunk():
+    execution = Execution(0, "sync")
+    assert execution.command()[1] == 0.04
+    chunk = np.zeros((HORIZON, 8))
+    chunk[:REPLAN, 7] = [0.0, 0.5, 0.51, 1.0, 0.49, -1.0, 2.0, 0.9]
+    execution.submit(chunk)
+    fingers = [execution.command()[1] for _ in range(REPLAN + 2)]
+    assert fingers == [0.04, 0.04, 0.0, 0.0, 0.04, 0.04, 0.0, 0.0, 0.0, 0.0]
+
+
+def test_another_mode_is_an_error():
+    with pytest.raises(ValueError, match="Expected mode async or sync, received blend"):
+        Execution(0, "blend")
