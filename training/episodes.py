@@ -1,7 +1,7 @@
-"""Episodes for training: a simulated arm that is moved by the noisy expert or by the policy, one decision after the other.
+"""Episodes for training: a simulated arm that the noisy expert or the policy moves, one decision after the other.
 
-A decision is the time from one observation to the next, 8 control ticks. Whoever moves the arm, the expert labels what is
-seen.
+A decision is the time from one observation to the next, 8 control ticks. Whoever moves the arm, the expert labels what
+is seen.
 """
 
 import dataclasses
@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from sim.execution import Execution
-from sim.expert import FINGER_OPEN, HORIZON, PERIOD, VELOCITY_SCALE, ExpertState, expert_state
-from sim.judge import Judge
+from sim.expert import FINGER_OPEN, HORIZON, PERIOD, VELOCITY_SCALE, ExpertState, expert_chunk, expert_state
 from sim.kinematics import hand_frames
-from sim.layouts import HELD_OUT_SEEDS, TRAINING_SEEDS, Layout, sample_layout
+from sim.layouts import HELD_OUT_SEEDS, TRAINING_SEEDS, Layout
 from sim.scene import Scene
-from sim.tasks import TASKS, Task, sample_prompt, sample_task, vocabulary
+from sim.tasks import TASKS, Task, vocabulary
+from training.new_tasks import NewTask, judge_of, layout_of, needs_bowl, sample_prompt_of, sample_task_of
 from training.prompts import with_additional_words
 
 PERIOD_NS = round(PERIOD * 1e9)
@@ -40,8 +40,8 @@ WIDE_START_HEIGHT = 0.16  # m, the least height of the TCP
 class Assignment:
     """Which episodes an environment plays."""
 
-    kinds: tuple[str, ...] = TASKS
-    weights: tuple[float, ...] = (1, 1, 1, 1)
+    kinds: tuple[str, ...] = TASKS  # or modules of new tasks
+    weights: tuple[float, ...] = (1, 1, 1, 1)  # of the kinds
     policy_share: float = 0.0  # of the episodes; the noisy expert moves the arm in the others
     max_delay: int = 0  # ticks; half of the episodes have no delay, that of the others is uniform in 1 … max_delay
     prefix_share: float = 0.0  # of the policy's episodes with delay: the policy knows the steps until its chunk arrives
@@ -53,6 +53,8 @@ class Environment:
     def __init__(self, rng: np.random.Generator) -> None:
         self.scene = Scene()
         self._rng = rng
+        self.task: Task | NewTask = Task("touch", 0)  # until an episode starts
+        self.prompt = ""
         self.by_policy = False
         self.outcome: str | None = None
         self.seed = 0
@@ -61,18 +63,18 @@ class Environment:
         """Starts a random episode."""
         rng = self._rng
         weights = np.array(assignment.weights, dtype=float)
-        task = sample_task(assignment.kinds[rng.choice(len(weights), p=weights / weights.sum())], rng)
-        prompt = sample_prompt(task, rng)
+        task = sample_task_of(assignment.kinds[rng.choice(len(weights), p=weights / weights.sum())], rng)
+        prompt = sample_prompt_of(task, rng)
         if rng.random() < ADDITIONAL_WORDS_SHARE:
             prompt = with_additional_words(prompt, WORDS, rng)
         delay = int(rng.integers(1, assignment.max_delay + 1)) if rng.random() < 0.5 and assignment.max_delay else 0
         by_policy = bool(rng.random() < assignment.policy_share)
         with_prefix = bool(by_policy and rng.random() < assignment.prefix_share)
         continued = self.outcome == "success" and rng.random() < CONTINUED_SHARE
-        if continued and (task.kind != "bowl" or self.scene.layout.bowl):
+        if continued and (self.scene.layout.bowl or not needs_bowl(task)):
             layout = None
         else:
-            layout = sample_layout(seed := int(rng.integers(TRAINING_SEEDS.start, TRAINING_SEEDS.stop)), task)
+            layout = layout_of(seed := int(rng.integers(TRAINING_SEEDS.start, TRAINING_SEEDS.stop)), task)
             self.seed = seed
             if rng.random() < WIDE_SHARE:
                 layout = dataclasses.replace(layout, start=wide_start(layout.start, rng))
@@ -85,17 +87,17 @@ class Environment:
         if seed not in HELD_OUT_SEEDS:
             raise ValueError(f"Expected a held-out seed, received {seed}")
         rng = np.random.default_rng(seed)
-        task = sample_task(kind, rng)
+        task = sample_task_of(kind, rng)
         self.seed = seed
-        self._start(sample_layout(seed, task), task, sample_prompt(task, rng), delay, with_prefix)
+        self._start(layout_of(seed, task), task, sample_prompt_of(task, rng), delay, with_prefix)
         self.by_policy, self._noisy = True, False
 
-    def _start(self, layout: Layout | None, task: Task, prompt: str, delay: int, with_prefix: bool) -> None:
+    def _start(self, layout: Layout | None, task: Task | NewTask, prompt: str, delay: int, with_prefix: bool) -> None:
         """Without a layout the world and the arm stay as they are."""
         self.task, self.prompt = task, prompt
         if layout is not None:
             self.scene.reset(layout)
-        self._judge = Judge(self.scene, task)
+        self._judge = judge_of(self.scene, task)
         self.outcome = None
         self._time = 0
         self._execution = Execution(delay)
@@ -108,7 +110,7 @@ class Environment:
         return self.outcome == "failure" or (self.outcome == "success" and self._after_success >= KEPT_AFTER_SUCCESS)
 
     def execute(self, chunk: np.ndarray, frames_at: tuple[int, ...]) -> Iterator[None]:
-        """Executes the chunk [HORIZON, 8] of this observation until the next one; yields after the ticks `frames_at`."""
+        """Executes the chunk [HORIZON, 8] of this observation until the next; yields after the ticks `frames_at`."""
         self._execution.submit(self._disturbed(chunk) if self._noisy else chunk)
         tick = 0
         while tick == 0 or not self._execution.wants_observation:
@@ -142,7 +144,9 @@ class Environment:
         return str(self._judge.reason)
 
     def policy_prefix(self) -> np.ndarray:
-        """[≤ 8, 8]: the steps that are executed before the chunk of this observation arrives, if the policy may know them."""
+        """[≤ 8, 8]: the steps that are executed before the chunk of this observation arrives, if the policy may know
+        them.
+        """
         return self._execution.upcoming[: self._delay] if self._with_prefix else np.zeros((0, 8))
 
     def random_prefix(self) -> np.ndarray:
@@ -157,7 +161,9 @@ class Environment:
         return np.array([*self.scene.joint_positions, 1.0 - self.scene.finger_position / FINGER_OPEN])
 
     def is_solvable(self) -> bool:
-        """The named block is where the arm reaches it."""
+        """The named block, if there is one, is where the arm reaches it."""
+        if isinstance(self.task, NewTask):
+            return True
         x, y, z = self.scene.block_positions[self.task.block]
         return z > 0 and np.hypot(x, y) < 0.76 and x > 0.2
 
@@ -172,6 +178,30 @@ def wide_start(start: tuple[float, ...], rng: np.random.Generator) -> tuple[floa
 
 
 def states_of(environments: list[Environment]) -> ExpertState:
-    """The present states of the environments as arrays for the expert."""
-    scenes = [environment.scene for environment in environments]
-    return expert_state(scenes, [environment.task for environment in environments])
+    """The present states of the environments. `kind`, `block` and `onto` mean nothing for new tasks."""
+    unused = Task("touch", 0)
+    tasks = [unused if isinstance(environment.task, NewTask) else environment.task for environment in environments]
+    return expert_state([environment.scene for environment in environments], tasks)
+
+
+def expert_labels(
+    tasks: list[Task | NewTask],
+    state: ExpertState,
+    prefix: np.ndarray | None = None,
+    lengths: np.ndarray | None = None,
+) -> np.ndarray:
+    """Chunks [n, HORIZON, 8] from n states, each by the expert of its task.
+
+    `prefix` [n, MAX_PREFIX, 8], of which the first `lengths` [n] steps are executed whatever the expert wants; none by
+    default.
+    """
+    n = len(tasks)
+    prefix = np.zeros((n, MAX_PREFIX, 8)) if prefix is None else prefix
+    lengths = np.zeros(n, int) if lengths is None else lengths
+    experts = [task.expert if isinstance(task, NewTask) else expert_chunk for task in tasks]
+    labels = np.empty((n, HORIZON, 8))
+    for expert in set(experts):
+        rows = np.array([each is expert for each in experts])
+        part = ExpertState(**{field.name: getattr(state, field.name)[rows] for field in dataclasses.fields(state)})
+        labels[rows] = expert(part, prefix[rows], lengths[rows])
+    return labels

@@ -1,8 +1,8 @@
 """Processes that simulate and render episodes while the GPU trains.
 
-Each worker has several environments. In a round, every environment executes one decision; the worker then returns the new
-observations and the frames that were seen, each with the expert's chunk as label. The trainer answers with a chunk for each
-environment. The arrays are in shared memory, so a round costs two small messages.
+Each worker has several environments. In a round, every environment executes one decision; the worker then returns the
+new observations and the frames that were seen, each with the expert's chunk as label. The trainer answers with a chunk
+for each environment. The arrays are in shared memory, so a round costs two small messages.
 """
 
 import multiprocessing as mp
@@ -13,9 +13,10 @@ import numpy as np
 from PIL import Image
 
 from sim.cameras import Cameras
-from sim.expert import HORIZON, expert_chunk
+from sim.expert import HORIZON
 from sim.kinematics import hand_frames
-from training.episodes import MAX_PREFIX, Assignment, Environment, states_of
+from training.episodes import MAX_PREFIX, Assignment, Environment, expert_labels, states_of
+from training.new_tasks import NewTask
 
 CAMERAS = ("exterior", "wrist")
 FRAME_TICKS = (3, 6)  # ticks after an observation at which a frame is recorded, in addition to the observation itself
@@ -26,7 +27,7 @@ OVERSAMPLING = 2  # images are rendered this much larger than the policy sees th
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Evaluate the policy on held-out episodes (seed, kind), with a delay in ticks."""
+    """Evaluate the policy on held-out episodes (seed, kind of task), with a delay in ticks."""
 
     episodes: tuple[tuple[int, str], ...]
     delay: int = 0
@@ -66,7 +67,7 @@ class SharedArrays:
         self._allocate("observation_state", (environments, 8), np.float32)
         self._allocate("observation_prefix", (environments, MAX_PREFIX, 8), np.float32)
         self._allocate("observation_delay", (environments,), np.int64)
-        self._allocate("frame_delay", (frames,), np.int64)
+        self._allocate("frame_delay", (frames,), np.int64)  # steps of the label that were known and executed anyway
         self._allocate("chunks", (environments, HORIZON, 8), np.float32)
         self._allocate("frame_images", (frames, *image), np.uint8)
         self._allocate("frame_state", (frames, 8), np.float32)
@@ -84,8 +85,10 @@ class SharedArrays:
 class Pool:
     """The worker processes. Create it before CUDA is initialised: the processes are forked."""
 
-    def __init__(self, workers: int, environments: int, size: tuple[int, int], assignment: Assignment, seed: int) -> None:
-        """`size`: width and height of the resized images."""
+    def __init__(
+        self, workers: int, environments: int, size: tuple[int, int], order: Assignment | HeldOut, seed: int
+    ) -> None:
+        """`size`: width and height of the resized images. `order`: what each worker does first."""
         context = mp.get_context("fork")
         self.shared = [SharedArrays(environments, size) for _ in range(workers)]
         self.arrays = [shared.views() for shared in self.shared]
@@ -94,7 +97,7 @@ class Pool:
         self._processes = []
         for index, shared in enumerate(self.shared):
             ours, theirs = context.Pipe()
-            arguments = (theirs, shared, environments, size, assignment, (seed, index))
+            arguments = (theirs, shared, environments, size, order, (seed, index))
             process = context.Process(target=_work, args=arguments, daemon=True)
             process.start()
             theirs.close()
@@ -110,7 +113,7 @@ class Pool:
         return self.pipes[index].recv()
 
     def proceed(self, index: int, order: Assignment | HeldOut | None = None) -> None:
-        """Lets a worker start its next round; its `chunks` are filled. `order`: a change of what it does from now on."""
+        """Lets a worker start its next round; its `chunks` are filled. `order`: a change of what it does."""
         self.waiting.discard(index)
         self.pipes[index].send(order)
 
@@ -121,10 +124,15 @@ class Pool:
             process.join()
 
 
-def _work(pipe: Connection, shared: SharedArrays, count: int, size: tuple[int, int], order: Assignment, seed: tuple) -> None:
-    rng = np.random.default_rng(seed)
-    worker = _Worker(shared.views(), count, size, order, rng)
-    worker.observe()
+def _work(
+    pipe: Connection,
+    shared: SharedArrays,
+    count: int,
+    size: tuple[int, int],
+    order: Assignment | HeldOut,
+    seed: tuple[int, int],
+) -> None:
+    worker = _Worker(shared.views(), count, size, order, np.random.default_rng(seed))
     while True:
         pipe.send(worker.report())
         try:
@@ -138,7 +146,14 @@ def _work(pipe: Connection, shared: SharedArrays, count: int, size: tuple[int, i
 
 
 class _Worker:
-    def __init__(self, arrays: dict[str, np.ndarray], count: int, size: tuple[int, int], order, rng) -> None:
+    def __init__(
+        self,
+        arrays: dict[str, np.ndarray],
+        count: int,
+        size: tuple[int, int],
+        order: Assignment | HeldOut,
+        rng: np.random.Generator,
+    ) -> None:
         self._arrays = arrays
         self._size = size
         self._environments = [Environment(np.random.default_rng(rng.integers(2**63))) for _ in range(count)]
@@ -171,8 +186,8 @@ class _Worker:
             self._playing[index] = False
 
     def observe(self) -> None:
-        """Renders the present observations. The expert moves the arm with chunks that know what is executed meanwhile."""
-        self._labels = expert_chunk(states_of(self._environments))
+        """Renders the present observations and asks the experts for their chunks."""
+        self._labels = expert_labels([each.task for each in self._environments], states_of(self._environments))
         for index, environment in enumerate(self._environments):
             if self._playing[index]:
                 self._render(environment, self._arrays["observation_images"][index])
@@ -196,7 +211,7 @@ class _Worker:
         arrays, environments = self._arrays, self._environments
         self._frames, self._frame_prompts = 0, []
         recording = self._held_out is None
-        states, prefixes = [], []
+        tasks, states, prefixes = [], [], []
         for index, environment in enumerate(environments):
             if not self._playing[index]:
                 continue
@@ -204,6 +219,7 @@ class _Worker:
             def record(images: np.ndarray | None, environment: Environment = environment) -> None:
                 if recording and environment.is_solvable():
                     self._record(environment, images)
+                    tasks.append(environment.task)
                     states.append(states_of([environment]))
                     prefixes.append(environment.random_prefix())
 
@@ -229,7 +245,7 @@ class _Worker:
             padded = np.zeros((len(prefixes), MAX_PREFIX, 8))
             for row, prefix in enumerate(prefixes):
                 padded[row, : len(prefix)] = prefix
-            arrays["frame_label"][: len(states)] = expert_chunk(_concatenate(states), padded, lengths)
+            arrays["frame_label"][: len(states)] = expert_labels(tasks, _concatenate(states), padded, lengths)
             arrays["frame_delay"][: len(states)] = lengths
         self.observe()
 
@@ -254,9 +270,13 @@ class _Worker:
 
 
 def auxiliary(environment: Environment) -> np.ndarray:
-    """What the auxiliary loss predicts, [AUXILIARY]: the named block (3) and its destination (3) relative to the TCP in
-    units of 0.1 m, the yaw of the block relative to the hand as sine and cosine of four times it, finger position, height of
-    the block, and whether it was touched."""
+    """What the auxiliary loss predicts, [AUXILIARY]; NaN for new tasks.
+
+    The named block (3) and its destination (3) relative to the TCP in units of 0.1 m, the yaw of the block relative to
+    the hand as sine and cosine of four times it, finger position, height of the block, and whether it was touched.
+    """
+    if isinstance(environment.task, NewTask):
+        return np.full(AUXILIARY, np.nan)
     scene, task = environment.scene, environment.task
     state = states_of([environment])
     tcp, frame, _ = hand_frames(state.q)

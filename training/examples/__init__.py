@@ -1,0 +1,1 @@
+"""New tasks, as examples for docs/train-your-own.md."""
