@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # each worker has one core
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # the cores are shared with the workers
 
 import torch
 

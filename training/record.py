@@ -10,6 +10,7 @@ import pathlib
 import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # each worker has one core
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # the cores are shared with the workers
 
 import torch
 
