@@ -105,7 +105,7 @@ def main() -> None:
     pool = Pool(options.workers, options.environments, (size, image_height(size)), HeldOut(()), seed=0)
     try:
         torch.manual_seed(0)
-        torch.set_num_threads(os.cpu_count() or 1)
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
         observations = options.workers * options.environments
         policy = BatchPolicy.from_checkpoint(options.checkpoint, observations, torch.device(options.device))
         policy.capture()

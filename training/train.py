@@ -204,7 +204,7 @@ def main() -> None:
         torch.manual_seed(options.seed)
         torch.set_float32_matmul_precision("high")
         if device.type == "cpu":
-            torch.set_num_threads(os.cpu_count() or 1)
+            torch.set_num_threads(len(os.sched_getaffinity(0)))
         settings = Settings(
             options.batch,
             options.draws,

@@ -21,7 +21,7 @@ const DIRECTORIES = [
 
 const PAGES = [
   ...markdownFiles('.', false),
-  ...DIRECTORIES.flatMap((directory) => markdownFiles(directory, true)),
+  ...[...DIRECTORIES, 'training'].flatMap((directory) => markdownFiles(directory, true)),
 ].sort();
 
 /** The Markdown files in a directory, relative to the root. */
