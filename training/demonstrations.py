@@ -19,8 +19,14 @@ from training.workers import AUXILIARY
 
 SHARD = 500  # frames of a file
 
-NAMES = {"images": "images", "state": "state", "actions": "label", "known": "delay", "auxiliary": "auxiliary"}
-"""From an array of a file to the one of FRAME_PARTS."""
+NAMES = {
+    "images": "frame_images",
+    "state": "frame_state",
+    "actions": "frame_label",
+    "known": "frame_delay",
+    "auxiliary": "frame_auxiliary",
+}
+"""From an array of a file to that of a worker (training.workers.SharedArrays)."""
 
 
 class Writer:
@@ -33,8 +39,8 @@ class Writer:
         self.count = 0
 
     def add(self, frames: dict[str, np.ndarray], prompts: list[str]) -> None:
-        """`frames`: the arrays of FRAME_PARTS, which are copied."""
-        self._frames.append(({part: values.copy() for part, values in frames.items()}, prompts))
+        """The first frames of a worker's arrays, as many as there are prompts. They are copied."""
+        self._frames.append(({name: frames[name][: len(prompts)].copy() for name in NAMES.values()}, prompts))
         self.count += len(prompts)
         if sum(len(prompts) for _, prompts in self._frames) >= SHARD:
             self.flush()
@@ -64,7 +70,7 @@ def prompts_in(path: pathlib.Path) -> list[str]:
 
 
 def read(path: pathlib.Path, image: tuple[int, ...], horizon: int) -> dict[str, np.ndarray]:
-    """The arrays of FRAME_PARTS in a file. Raises ValueError for other shapes.
+    """The frames of a file, as the arrays of a worker. Raises ValueError for other shapes.
 
     `image`: cameras, height, width, 3 of a frame. `horizon`: actions of a frame.
     """

@@ -46,7 +46,7 @@ def record(options: argparse.Namespace, pool: Pool, policy: BatchPolicy | None, 
             continue
         for index, report in received.items():
             if report.frames:
-                writer.add(pool.frames(index, report.frames), report.frame_prompts)
+                writer.add(pool.arrays[index], report.frame_prompts)
             for outcome in report.outcomes:
                 outcomes[outcome.kind][0] += outcome.outcome == "success"
                 outcomes[outcome.kind][1] += 1

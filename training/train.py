@@ -115,8 +115,8 @@ def train(options: argparse.Namespace, pool: Pool, trainer: Trainer, log: Log) -
         received = {index: pool.receive(index) for index in pool.ready()} if due else {}
         for index, report in received.items():
             if report.frames:
-                frames = pool.frames(index, report.frames)
-                trainer.ring.add(frames, trainer.prompts.index(report.frame_prompts))
+                prompts = trainer.prompts.index(report.frame_prompts)
+                trainer.ring.add(pool.arrays[index], report.frames, prompts)
             curve.add_outcomes(report.outcomes)
         if compiler is None and trainer.ring.count >= options.first_frames:
             if trainer.policy is None:
@@ -151,7 +151,8 @@ def train_on_files(options: argparse.Namespace, trainer: Trainer, log: Log) -> l
     ring = trainer.ring
     for path in demonstrations.files(options.demonstrations):
         frames = demonstrations.read(path, tuple(ring.images.shape[1:]), trainer.dims.action.horizon)
-        ring.add(frames, trainer.prompts.index(demonstrations.prompts_in(path)))
+        prompts = trainer.prompts.index(demonstrations.prompts_in(path))
+        ring.add(frames, len(prompts), prompts)
     if trainer.policy is None:
         trainer.measure_statistics()
     trainer.policy.capture()

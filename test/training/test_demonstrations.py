@@ -10,7 +10,7 @@ from sim.tasks import vocabulary
 from training import checkpoint, demonstrations
 from training.batch_policy import BatchPolicy, image_height
 from training.dimensions import Action, Dimensions, Expert, Prefix, Rtc, Vision
-from training.episodes import Environment, expert_labels, expert_state
+from training.episodes import Environment, expert_labels, states_of
 from training.examples.hover import TASK
 from training.new_tasks import judge_of, layout_of
 from training.trainer import Settings, Trainer
@@ -31,17 +31,17 @@ SETTINGS = Settings(batch=8, draws=1, learning_rate=3e-3, warm_up=1, capacity=40
 def random_frames(count: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     return {
-        "images": rng.integers(0, 256, (count, *IMAGE), dtype=np.uint8),
-        "state": rng.normal(size=(count, 8)).astype(np.float32),
-        "label": rng.normal(size=(count, 15, 8)).astype(np.float32),
-        "delay": rng.integers(0, 9, count),
-        "auxiliary": np.full((count, AUXILIARY), np.nan, np.float32),
+        "frame_images": rng.integers(0, 256, (count, *IMAGE), dtype=np.uint8),
+        "frame_state": rng.normal(size=(count, 8)).astype(np.float32),
+        "frame_label": rng.normal(size=(count, 15, 8)).astype(np.float32),
+        "frame_delay": rng.integers(0, 9, count),
+        "frame_auxiliary": np.full((count, AUXILIARY), np.nan, np.float32),
     }
 
 
 def trainer_with_frames(words=(), resume=None) -> Trainer:
     trainer = Trainer(SMALL, SETTINGS, [*vocabulary(), *words], CPU, resume)
-    trainer.ring.add(random_frames(20), trainer.prompts.index(["touch the red block"] * 20))
+    trainer.ring.add(random_frames(20), 20, trainer.prompts.index(["touch the red block"] * 20))
     if resume is None:
         trainer.measure_statistics()
     return trainer
@@ -64,11 +64,11 @@ def test_files_are_read_as_they_were_written_and_earlier_files_are_kept(tmp_path
 
 def test_a_file_without_the_optional_arrays_has_no_known_actions_and_no_auxiliary_loss(tmp_path):
     frames = random_frames(2)
-    arrays = {name: frames[name] for name in ("images", "state")} | {"actions": frames["label"]}
+    arrays = {"images": frames["frame_images"], "state": frames["frame_state"], "actions": frames["frame_label"]}
     np.savez(tmp_path / "a.npz", **arrays, prompt=["x", "y"])
     read = demonstrations.read(tmp_path / "a.npz", IMAGE, 15)
-    assert read["delay"].tolist() == [0, 0]
-    assert np.isnan(read["auxiliary"]).all()
+    assert read["frame_delay"].tolist() == [0, 0]
+    assert np.isnan(read["frame_auxiliary"]).all()
 
 
 def test_a_file_with_images_of_another_size_is_refused(tmp_path):
@@ -91,7 +91,7 @@ def test_the_expert_of_the_example_reaches_its_goal_with_delay():
     for seed in range(3):
         environment.start_held_out(seed, TASK.kind, delay=3, with_prefix=False)
         while environment.outcome is None:
-            (chunk,) = expert_labels([environment.task], expert_state([environment]))
+            (chunk,) = expert_labels([environment.task], states_of([environment]))
             for _ in environment.execute(chunk, ()):
                 pass
         assert environment.outcome == "success", environment.reason
@@ -101,8 +101,8 @@ def test_the_chunk_of_a_new_task_begins_with_the_known_steps():
     environment = Environment(np.random.default_rng(0))
     environment.start_held_out(0, TASK.kind, delay=0, with_prefix=False)
     prefix = np.full((1, 8, 8), 0.1)
-    (chunk,) = expert_labels([TASK], expert_state([environment]), prefix, np.array([3]))
-    (free,) = expert_labels([TASK], expert_state([environment]))
+    (chunk,) = expert_labels([TASK], states_of([environment]), prefix, np.array([3]))
+    (free,) = expert_labels([TASK], states_of([environment]))
     np.testing.assert_allclose(chunk[:3], 0.1)
     assert np.abs(chunk[3] - free[3]).max() > 0.01
 
@@ -145,11 +145,11 @@ def test_an_exported_checkpoint_acts_as_the_trained_policy(tmp_path):
     trainer.export(tmp_path)
     exported = BatchPolicy.from_checkpoint(tmp_path, 2, CPU)
     frames = random_frames(2)
-    observations = {"images": frames["images"], "state": frames["state"], "delay": np.array([0, 3])}
-    observations["prefix"] = frames["label"][:, :8]
+    observations = {"images": frames["frame_images"], "state": frames["frame_state"], "delay": np.array([0, 3])}
+    observations["prefix"] = frames["frame_label"][:, :8]
     chunks = []
     for policy in (trainer.policy, exported):
         torch.manual_seed(0)
         chunks.append(policy._act(observations, ["touch the red block", "pick up the blue cube"], 10))
     np.testing.assert_allclose(chunks[0], chunks[1], atol=0.05)  # the weights are rounded to bf16
-    np.testing.assert_allclose(chunks[1][1, :3], frames["label"][1, :3], atol=1e-5)
+    np.testing.assert_allclose(chunks[1][1, :3], frames["frame_label"][1, :3], atol=1e-5)
