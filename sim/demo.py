@@ -11,7 +11,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sim.demo", description="Gives prompts to the node; see sim/README.md.")
     parser.add_argument("--prompt", action="append", required=True, metavar="TEXT", help="may be repeated")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the layouts (0)")
-    parser.add_argument("--same-world", action="store_true", help="arrange the objects once, not for each prompt")
+    parser.add_argument("--rearrange", action="store_true", help="arrange the objects anew for each prompt")
     parser.add_argument("--duration", type=positive, metavar="S", help="time for each prompt (that of its task, or 10)")
     parser.add_argument("--timeout", type=positive, default=60.0, metavar="S", help="wall time to wait for the node (60)")
     parser.add_argument("--namespace", default="", metavar="NS")
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> None:
             print(json.dumps({"ready": True, "render_ms": round(renderer.render_ms, 1)}), flush=True)
             with Prompter(robot, renderer, policy, stop) as prompter:
                 prompter.connect()
-                prompter.run(options.prompt, options.seed, options.duration, options.same_world)
+                prompter.run(options.prompt, options.seed, options.duration, options.rearrange)
                 prompter.continue_until_stopped()
         finally:
             if renderer:

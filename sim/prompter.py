@@ -49,18 +49,18 @@ class Prompter:
         self._call(self._policy.connect)
         self._call(lambda: self._policy.wait_for_state("active"))
 
-    def run(self, prompts: Sequence[str], seed: int, duration: float | None, same_world: bool = False) -> None:
+    def run(self, prompts: Sequence[str], seed: int, duration: float | None, rearrange: bool = False) -> None:
         """Runs an episode for each prompt, which ends when it is judged or after `duration` s, by default the time limit of its
         task or UNKNOWN_DURATION.
 
-        Each has a new layout of `seed`; with `same_world` only the first one.
+        Each starts from what the last one left; with `rearrange` each has a new layout of `seed`.
         """
         for index, prompt in enumerate(prompts):
             task = task_of_prompt(prompt)
-            layout_seed = seed * EPISODES_PER_SEED + (0 if same_world else index)
-            if index == 0 or not same_world:
+            layout_seed = seed * EPISODES_PER_SEED + (index if rearrange else 0)
+            if index == 0 or rearrange:
                 self._robot.accepts_commands = False
-                self._reset(layout_seed, COMMON_TASK if same_world or task is None else task)
+                self._reset(layout_seed, task if rearrange and task else COMMON_TASK)
                 self._advance(SETTLE)
             self._call(lambda: self._policy.set_prompt(prompt))  # noqa: B023, called before the next turn
             if self._stop.is_set():

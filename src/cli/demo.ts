@@ -28,17 +28,17 @@ const SEEDS = 100;
 /** The UDP ports of higher domains would exceed 65535. */
 const LAST_DOMAIN = 232;
 
-const HELP = `Usage: pi05 demo [--prompt TEXT]... [--same-world] [--duration S] [--seed N]
+const HELP = `Usage: pi05 demo [--prompt TEXT]... [--rearrange] [--duration S] [--seed N]
                  [--checkpoint DIR] [--out IMAGE.png] [--gif FILM.gif] [--domain N]
 
 Runs the policy node with a simulated arm over DDS, on this machine only, and gives it one prompt
-after the other while it runs. For each prompt the simulator arranges the objects anew and judges
+after the other while it runs. Each prompt starts from what the last one left. The simulator judges
 whether the arm does what the prompt says. At the end a chart of the run is drawn.
 
   --prompt TEXT     a task in words; may be repeated. A prompt that the simulator does not know is
                     given to the policy too, but not judged. By default:
 ${DEFAULT_PROMPTS.map((prompt) => `                      ${prompt}`).join('\n')}
-  --same-world      arrange the objects only once: each prompt starts from what the last one left
+  --rearrange       arrange the objects anew for each prompt
   --duration S      seconds for each prompt; by default the time limit of its task (6.4 to touch,
                     9.6 to pick up, 16 to put down), 10 for a prompt that is not judged
   --seed N          of the arrangements of the objects, 0 to ${SEEDS - 1}; 0 by default
@@ -51,7 +51,7 @@ ${DEFAULT_PROMPTS.map((prompt) => `                      ${prompt}`).join('\n')}
 export async function run(argv: string[]): Promise<number> {
   const { values } = parse('demo', argv, {
     prompt: { type: 'string', multiple: true, default: DEFAULT_PROMPTS },
-    'same-world': { type: 'boolean' },
+    rearrange: { type: 'boolean' },
     duration: { type: 'string' },
     seed: { type: 'string', default: '0' },
     checkpoint: { type: 'string' },
@@ -87,7 +87,7 @@ export async function run(argv: string[]): Promise<number> {
         armArguments: [
           ...values.prompt.map((prompt) => `--prompt=${prompt}`),
           `--seed=${seed}`,
-          ...(values['same-world'] === true ? ['--same-world'] : []),
+          ...(values.rearrange === true ? ['--rearrange'] : []),
           ...(duration === undefined ? [] : [`--duration=${Number(duration)}`]),
         ],
         checkpoint,

@@ -32,7 +32,7 @@ def test_a_demo_gives_one_prompt_after_the_other_and_reports_what_happened(tmp_p
         return [change.value.string_value for change in changes]
 
     files = ["--gif", str(tmp_path / "demo.gif"), "--domain", os.environ["ROS_DOMAIN_ID"]]
-    process = demo(tmp_path, *(f"--prompt={prompt}" for prompt in prompts), "--duration", "2", "--seed", "7", *files)
+    process = demo(tmp_path, *(f"--prompt={prompt}" for prompt in prompts), "--rearrange", "--duration", "2", "--seed", "7", *files)
     robot.wait_until(lambda: process.poll() is not None, "the end of the demo")
     out, err = process.communicate()
     assert process.returncode == 0, err
@@ -62,9 +62,9 @@ def test_the_arm_does_what_the_prompts_say(tmp_path):
     assert process.returncode == 0, err
     assert [line for line in out.splitlines() if re.fullmatch(r"prompts +2 of 2 succeeded", line)], out
     episodes = json.loads((tmp_path / "demo.json").read_text())["episodes"]
-    assert [(e["prompt"], e["task"], e["success"]) for e in episodes] == [
-        (prompts[0], "touch", True),
-        (prompts[1], "pick", True),
+    assert [(e["prompt"], e["task"], e["success"], e["seed"]) for e in episodes] == [
+        (prompts[0], "touch", True, 0),
+        (prompts[1], "pick", True, 0),
     ]
 
 

@@ -83,7 +83,7 @@ def goal(prompt: str, index: int, layout_task: Task | None) -> np.ndarray | None
 
 def test_gives_each_prompt_with_a_new_layout_and_reports_what_happened():
     arguments = [argument for prompt in PROMPTS for argument in ("--prompt", prompt)]
-    process = start("sim.demo", *arguments, "--seed", str(SEED), "--duration", "4", "--namespace", "/cell")
+    process = start("sim.demo", *arguments, "--rearrange", "--seed", str(SEED), "--duration", "4", "--namespace", "/cell")
     with TouchingPolicy("/cell") as policy:
         assert json.loads(process.stdout.readline())["ready"] is True
         policy.node.create_timer(1 / 15, policy.follow)
@@ -110,10 +110,10 @@ def test_gives_each_prompt_with_a_new_layout_and_reports_what_happened():
     np.testing.assert_allclose(policy.joints[before], layout.start, atol=2e-3)
 
 
-def test_in_the_same_world_a_prompt_starts_from_what_the_last_one_left():
+def test_a_prompt_starts_from_what_the_last_one_left():
     prompts = ["touch the blue block", "pick up the blue block"]
     arguments = [f"--prompt={prompt}" for prompt in prompts]
-    process = start("sim.demo", *arguments, "--same-world", f"--seed={SEED}", "--duration=4", "--namespace=/cell")
+    process = start("sim.demo", *arguments, f"--seed={SEED}", "--duration=4", "--namespace=/cell")
     with TouchingPolicy("/cell", COMMON_TASK) as policy:
         assert json.loads(process.stdout.readline())["ready"] is True
         policy.node.create_timer(1 / 15, policy.follow)
