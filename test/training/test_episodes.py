@@ -81,7 +81,7 @@ def test_episodes_of_training_and_held_out_episodes_have_disjoint_seeds():
 
 def test_wide_starts_are_far_from_home_with_the_hand_above_the_objects_and_pointing_down():
     rng = np.random.default_rng(0)
-    start = (0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785)
+    start = (0.0, -0.2, 0.0, -2.4, 0.0, 2.2, 0.785)  # lower than home, so that poses are refused
     poses = np.array([wide_start(start, rng) for _ in range(50)])
     tcp, frame, _ = hand_frames(poses)
     assert tcp[:, 2].min() > WIDE_START_HEIGHT
