@@ -97,14 +97,28 @@ def test_the_arm_brakes_within_the_limit_when_a_chunk_ends():
     assert np.allclose(braking, [MAX_VELOCITY - 10.0 / 15, 0.0, 0.0])
 
 
-def test_the_gripper_is_open_or_closed_and_stays_so_without_a_chunk():
+def fingers_of(*actions: float, ticks: int) -> list[float]:
+    """The finger positions that are commanded with these gripper actions, in mode sync."""
     execution = Execution(0, "sync")
-    assert execution.command()[1] == 0.04
     chunk = np.zeros((HORIZON, 8))
-    chunk[:REPLAN, 7] = [0.0, 0.5, 0.51, 1.0, 0.49, -1.0, 2.0, 0.9]
+    chunk[: len(actions), 7] = actions
     execution.submit(chunk)
-    fingers = [execution.command()[1] for _ in range(REPLAN + 2)]
-    assert fingers == [0.04, 0.04, 0.0, 0.0, 0.04, 0.04, 0.0, 0.0, 0.0, 0.0]
+    return [execution.command()[1] for _ in range(ticks)]
+
+
+def test_the_fingers_move_at_their_limited_speed_and_stay_without_a_chunk():
+    step = 0.1 / 15  # m
+    closing = [0.04 - step * tick for tick in range(1, 6)] + [0.04 - 6 * step]
+    assert np.allclose(fingers_of(*[1.0] * 8, ticks=10), [*closing, 0.0, 0.0, 0.0, 0.0], atol=1e-12)
+    reversing = [0.04 - step, 0.04 - 2 * step, 0.04 - step, 0.04, 0.04, 0.04, 0.04 - step, 0.04 - 2 * step]
+    actions = [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0]
+    assert np.allclose(fingers_of(*actions, ticks=10), [*reversing, *[0.04 - 2 * step] * 2], atol=1e-12)
+    assert Execution().command()[1] == 0.04
+
+
+@pytest.mark.parametrize(("action", "closes"), [(-1.0, False), (0.49, False), (0.5, False), (0.51, True), (2.0, True)])
+def test_a_gripper_action_means_open_or_closed(action, closes):
+    assert np.isclose(fingers_of(*[action] * 8, ticks=8)[-1], 0.0 if closes else 0.04)
 
 
 def test_another_mode_is_an_error():
