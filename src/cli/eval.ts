@@ -8,7 +8,7 @@ import { errorMessage, Pi05Error } from '../errors.js';
 import { packageRoot } from '../package-root.js';
 import { integer, oneOf, parse, usage, warn } from './arguments.js';
 import { Child } from './child.js';
-import { conditions, dataHash, directoryHash, workUnits } from './evaluation-plan.js';
+import { conditions, dataHash, checkpointHash, workUnits } from './evaluation-plan.js';
 import { EvaluationProgress } from './evaluation-progress.js';
 import { EvaluationRecords } from './evaluation-records.js';
 import { runUnits } from './evaluation-run.js';
@@ -115,7 +115,7 @@ export async function run(argv: string[]): Promise<number> {
 
   const outputs = outputFiles(values);
   const frames = outputs.video === undefined ? undefined : mkdtempSync(join(tmpdir(), 'pi05-eval-'));
-  const checkpoint_sha256 = directoryHash(checkpoint);
+  const checkpoint_sha256 = checkpointHash(checkpoint);
   const parameters = Object.fromEntries([...given.values].filter(([name]) => !NOT_OF_THE_RUN.includes(name)));
   const runId = dataHash({ checkpoint_sha256, parameters, seed, tasks, realTime });
   const records = new EvaluationRecords(runId, values.records);

@@ -74,11 +74,16 @@ export function recordKey({ mode, delay_ms, control }: Condition, episode: numbe
   return JSON.stringify([mode, delay_ms, control, episode]);
 }
 
-/** SHA-256 of the names and contents of a directory's files. @throws Pi05Error CHECKPOINT_MISSING. */
-export function directoryHash(directory: string): string {
+/** Files of a checkpoint that describe it and do not change what it does. */
+const DESCRIPTION = /\.(md|png)$|^training\.json$/;
+
+/** SHA-256 of the names and contents of a checkpoint's files, except for descriptions. @throws Pi05Error CHECKPOINT_MISSING. */
+export function checkpointHash(directory: string): string {
   const hash = createHash('sha256');
   try {
-    const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter(
+      (entry) => entry.isFile() && !DESCRIPTION.test(entry.name),
+    );
     for (const path of files.map(({ parentPath, name }) => join(parentPath, name)).sort()) {
       hash.update(`${relative(directory, path)}\0`).update(readFileSync(path));
     }

@@ -9,7 +9,7 @@ import {
   conditions,
   CONTROL_LAYOUTS,
   dataHash,
-  directoryHash,
+  checkpointHash,
   type EpisodeRecord,
   workUnits,
 } from '../../../src/cli/evaluation-plan.js';
@@ -62,17 +62,19 @@ describe('hashes', () => {
       const checkpoint = join(directory, name);
       mkdirSync(join(checkpoint, 'assets'), { recursive: true });
       writeFileSync(join(checkpoint, 'assets', 'stats.json'), content);
-      return directoryHash(checkpoint);
+      return checkpointHash(checkpoint);
     };
     const hash = write('a', 'x');
     expect(write('b', 'x')).toBe(hash);
     expect(write('b', 'y')).not.toBe(hash);
+    writeFileSync(join(directory, 'a', 'README.md'), 'a description');
+    expect(checkpointHash(join(directory, 'a'))).toBe(hash);
     writeFileSync(join(directory, 'a', 'more'), '');
-    expect(directoryHash(join(directory, 'a'))).not.toBe(hash);
+    expect(checkpointHash(join(directory, 'a'))).not.toBe(hash);
   });
 
   test('of_a_directory_that_does_not_exist_is_a_missing_checkpoint', () => {
-    expect(() => directoryHash(join(directory, 'none'))).toThrow(
+    expect(() => checkpointHash(join(directory, 'none'))).toThrow(
       expect.objectContaining({ code: 'CHECKPOINT_MISSING' }),
     );
   });
