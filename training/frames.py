@@ -94,7 +94,22 @@ def jitter(images: Tensor) -> Tensor:
         index = (torch.arange(size, device=device) + shift).clamp(0, size - 1)
         index = index[:, :, :, None, None] if axis == 2 else index[:, :, None, :, None]
         images = images.gather(axis, index.expand(images.shape))
-    gain = 1.0 + 0.15 * (torch.rand(*shape, 1, 1, 1, device=device) * 2 - 1)
-    balance = 1.0 + 0.06 * (torch.rand(*shape, 1, 1, 3, device=device) * 2 - 1)
-    offset = 15.0 * (torch.rand(*shape, 1, 1, 1, device=device) * 2 - 1)
+    gain = 1.0 + 0.22 * (torch.rand(*shape, 1, 1, 1, device=device) * 2 - 1)
+    balance = 1.0 + 0.1 * (torch.rand(*shape, 1, 1, 3, device=device) * 2 - 1)
+    offset = 22.0 * (torch.rand(*shape, 1, 1, 1, device=device) * 2 - 1)
     return ((images.float() - 128.0) * (gain * balance) + 128.0 + offset).round().clamp(0, 255).to(torch.uint8)
+
+
+def degrade(images: Tensor) -> Tensor:
+    """Random sharpness and noise of each image, uint8 [B, C, H, W, 3]: renderers smooth edges in different ways.
+
+    Sharpness mixes an image with its means over 3 × 3 pixels; a negative share sharpens. Noise has up to 5 levels of
+    standard deviation.
+    """
+    shape, device = images.shape[:2], images.device
+    planes = images.float().flatten(0, 1).permute(0, 3, 1, 2)
+    means = F.avg_pool2d(planes, 3, stride=1, padding=1, count_include_pad=False)
+    share = torch.rand(len(planes), 1, 1, 1, device=device) * 1.1 - 0.4
+    noise = torch.randn_like(planes) * (5.0 * torch.rand(len(planes), 1, 1, 1, device=device))
+    planes = (torch.lerp(planes, means, share) + noise).round().clamp(0, 255).to(torch.uint8)
+    return planes.permute(0, 2, 3, 1).unflatten(0, shape)

@@ -33,7 +33,7 @@ from training.trainer import Settings, Trainer
 from training.workers import HeldOut, Outcome, Pool
 
 SERVE_EVERY = 2  # optimiser steps
-KIND_WEIGHTS = {"touch": 0.5, "pick": 0.9, "bowl": 1.2, "stack": 1.7}  # of episodes
+KIND_WEIGHTS = {"touch": 0.5, "pick": 0.9, "bowl": 1.9, "stack": 1.6}  # of episodes
 NEW_TASK_WEIGHT = 1.2
 POLICY_SHARE = 0.75  # of the episodes, once the policy moves the arms
 INTERVAL = 15  # s between two entries of the learning curve

@@ -14,7 +14,7 @@ from training import checkpoint
 from training.batch_policy import PROMPT_LENGTH, ROBOT_DIM, BatchPolicy, Statistics, image_height, load_statistics
 from training.dimensions import Dimensions
 from training.flow import Draws, draw, flow_loss
-from training.frames import FrameRing, PromptTable, jitter, letterbox
+from training.frames import FrameRing, PromptTable, degrade, jitter, letterbox
 from training.model import Pi05
 from training.preprocess import quantile_statistics
 from training.tokenizer import PromptTokenizer, build_tokenizer
@@ -134,7 +134,7 @@ class Trainer:
     def _losses(
         self, images: Tensor, tokens: Tensor, counts: Tensor, actions: Tensor, auxiliary: Tensor, draws: Draws
     ) -> tuple[Tensor, Tensor]:
-        images = letterbox(jitter(images), self.dims.vision.image_size)
+        images = letterbox(degrade(jitter(images)), self.dims.vision.image_size)
         with torch.autocast(self.device.type, torch.bfloat16):
             cache = self.model.encode_prefix(images, tokens, counts)
             flow = flow_loss(self.model, cache, actions, draws)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sim.tasks import all_tasks, prompts, vocabulary
-from training.frames import MAX_SHIFT, FrameRing, PromptTable, jitter, letterbox
+from training.frames import MAX_SHIFT, FrameRing, PromptTable, degrade, jitter, letterbox
 from training.tokenizer import PromptTokenizer, build_tokenizer
 
 CPU = torch.device("cpu")
@@ -102,3 +102,16 @@ def test_jitter_shifts_each_image_by_a_few_pixels_and_changes_its_colours_togeth
         assert len(image.reshape(-1, 3).unique(dim=0)) == 2  # one object, one background
     assert max(abs(offset) for place in places for offset in place) == MAX_SHIFT
     assert len(places) > 15
+
+
+def test_degrade_changes_sharpness_and_noise_but_neither_places_nor_colours():
+    images = torch.full((60, 2, 32, 40, 3), 60, dtype=torch.uint8)
+    images[:, :, 8:24, 10:30] = torch.tensor([200, 90, 90], dtype=torch.uint8)
+    changed = degrade(images)
+    assert changed.shape == images.shape and changed.dtype == torch.uint8
+    difference = (changed.float() - images.float()).reshape(120, 32, 40, 3)
+    assert difference[:, 12:20, 14:26].mean(dim=(1, 2)).abs().max() < 2  # within the object
+    noise = difference[:, :6].flatten(1).std(dim=1)
+    assert noise.min() < 0.6 and 4 < noise.max() < 6
+    edge = difference[:, 12:20, 10, 0].mean(dim=1)  # 140 levels brighter than the background beside it
+    assert edge.min() < -20 and edge.max() > 5  # blurred, sharpened
