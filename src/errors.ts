@@ -51,13 +51,22 @@ export const FAULT_CODES = [
   'COMMAND_STARVED',
   'TICK_LATE',
   'CLOCK_STILL',
+  'COMMAND_TIMEOUT',
+  'COMMAND_LIMIT',
+  'POLICY_SILENT',
+  'POLICY_LOST',
+  'GUARD_PAUSED',
+  'GUARD_LINK',
+  'GUARD_CONFIG',
+  'EMERGENCY_STOP',
+  'HEARTBEAT_LOST',
   'OUTPUT_SHARED',
   'NODE_DUPLICATE',
   'TOPIC_TYPE',
 ] as const;
 
 /** Errors of the command line and of the setup. */
-export const USAGE_CODES = ['USAGE', 'ENVIRONMENT', 'INVALID_ARGUMENT', 'INTERNAL'] as const;
+export const USAGE_CODES = ['USAGE', 'ENVIRONMENT', 'INVALID_ARGUMENT', 'GUARD_RUNNING', 'INTERNAL'] as const;
 
 /** Errors of a replay: the bag cannot be used, or the results are not the expected ones. */
 export const REPLAY_CODES = ['BAG_FILE', 'BAG_DATA', 'BAG_TOPIC', 'CHUNKS_DIFFER', 'INPUT_REFUSED'] as const;

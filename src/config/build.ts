@@ -37,6 +37,13 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
       lockstep: read('schedule.lockstep'),
       injectedDelay: toNanoseconds(read('schedule.injected_delay')),
     },
+    safety: {
+      commandTimeout: toNanoseconds(read('safety.command_timeout') ?? defaultTimeout(read('control_rate'))),
+      latchAfter: toNanoseconds(read('safety.latch_after')),
+      latch: read('safety.latch'),
+      heartbeatTopic: read('safety.heartbeat_topic'),
+      heartbeatMaxAge: toNanoseconds(read('safety.heartbeat_max_age')),
+    },
     sync: { maxSkew: toNanoseconds(read('sync.max_skew')) },
     image: { minSize: Number(read('image.min_size')), maxSize: Number(read('image.max_size')) },
     cameras: read('cameras.names')
@@ -83,6 +90,11 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
     outputs,
     chunkTopic: read('chunk_topic'),
   };
+}
+
+/** Two control periods and 50 ms, s. A rate of 0 has been reported as a problem. */
+function defaultTimeout(rate: number): number {
+  return (rate > 0 ? 2 / rate : 0) + 0.05;
 }
 
 function slotOrder(slot: ImageSlot): number {

@@ -22,6 +22,7 @@ export interface PolicyConfig {
   /** Control ticks per second, Hz. */
   readonly controlRate: number;
   readonly schedule: ScheduleConfig;
+  readonly safety: SafetyConfig;
   /** Largest difference between the stamps of one observation, ns. */
   readonly sync: { readonly maxSkew: bigint };
   /** Smallest and largest side of an image, pixels. */
@@ -47,6 +48,20 @@ export interface ScheduleConfig {
   readonly lockstep: boolean;
   /** Shortest time from an observation's stamp to the arrival of its chunk, which then waits for a control tick, ns; 0 = none. */
   readonly injectedDelay: bigint;
+}
+
+/** When the robot is stopped, and when it stays stopped until `~/resume`. */
+export interface SafetyConfig {
+  /** The guard stops the robot when no command has come for longer, ns. */
+  readonly commandTimeout: bigint;
+  /** The guard latches when the policy process was silent, or the guard itself did not run, for longer, ns. */
+  readonly latchAfter: bigint;
+  /** Codes that latch in addition to those that always do. */
+  readonly latch: readonly string[];
+  /** std_msgs/Empty topic without whose messages the robot does not move; '' = none. */
+  readonly heartbeatTopic: string;
+  /** Age of the newest heartbeat above which the guard latches, ns. */
+  readonly heartbeatMaxAge: bigint;
 }
 
 export interface CameraConfig {

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../errors.js';
+import { type ErrorCode, FAULT_CODES, REFUSAL_CODES } from '../errors.js';
 import { toSeconds } from '../time.js';
 import type { ActionJoint, PolicyConfig } from './config.js';
 import type { Problems } from './problems.js';
@@ -15,6 +15,7 @@ export function checkRules(config: PolicyConfig, problems: Problems): void {
   };
   checkNames(config, report);
   checkSchedule(config, report);
+  checkSafety(config, report);
   checkCameras(config, report);
   checkState(config, report);
   for (const joint of config.action.joints) checkActionJoint(joint, config, report);
@@ -50,6 +51,13 @@ function checkSchedule({ schedule: { injectedDelay, engineTimeout } }: PolicyCon
     'schedule.injected_delay',
     'schedule.engine_timeout',
   );
+}
+
+function checkSafety({ safety: { latch } }: PolicyConfig, report: Report): void {
+  const known: readonly string[] = [...FAULT_CODES, ...REFUSAL_CODES];
+  for (const code of latch.filter((name) => !known.includes(name))) {
+    report('CONFIG_RANGE', `Expected codes of faults or refusals in safety.latch, received ${code}`, 'safety.latch');
+  }
 }
 
 function checkCameras(config: PolicyConfig, report: Report): void {

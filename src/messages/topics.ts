@@ -30,6 +30,10 @@ export function withResolvedTopics(config: PolicyConfig, resolve: (topic: string
     ...config,
     cameras,
     promptTopic: resolve(config.promptTopic),
+    safety: {
+      ...config.safety,
+      heartbeatTopic: config.safety.heartbeatTopic === '' ? '' : resolve(config.safety.heartbeatTopic),
+    },
     state: { ...config.state, topic: resolve(config.state.topic) },
     outputs: config.outputs.map((output) => ({ ...output, topic: resolve(output.topic) })),
     chunkTopic: resolve(config.chunkTopic),

@@ -53,6 +53,13 @@ describe('a configuration', () => {
         lockstep: false,
         injectedDelay: 0n,
       },
+      safety: {
+        commandTimeout: 183_333_333n,
+        latchAfter: 1_000_000_000n,
+        latch: [],
+        heartbeatTopic: '',
+        heartbeatMaxAge: 500_000_000n,
+      },
       sync: { maxSkew: 50_000_000n },
       image: { minSize: 32, maxSize: 8192 },
       cameras: [

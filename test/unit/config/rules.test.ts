@@ -218,3 +218,12 @@ test('rules_skip_parameters_that_already_have_a_problem', () => {
     'CONFIG_TYPE: Expected a double for action.j1.lower, received the integer 5 (write 5.0)',
   ]);
 });
+
+describe('safety', () => {
+  test('codes_that_latch_must_exist', () => {
+    expect(problemsWith({ 'safety.latch': ['ENGINE_FAILED', 'CAMERA_STALE'] })).toEqual([]);
+    expect(problemsWith({ 'safety.latch': ['ENGINE_FAILED', 'CAMERA_LOST'] })).toEqual([
+      'CONFIG_RANGE: Expected codes of faults or refusals in safety.latch, received CAMERA_LOST',
+    ]);
+  });
+});

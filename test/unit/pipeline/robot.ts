@@ -53,6 +53,13 @@ export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<Sch
       injectedDelay: 0n,
       ...schedule,
     },
+    safety: {
+      commandTimeout: 250n * MS,
+      latchAfter: SECOND,
+      latch: [],
+      heartbeatTopic: '',
+      heartbeatMaxAge: 500n * MS,
+    },
     sync: { maxSkew: 50n * MS },
     image: { minSize: 4, maxSize: 64 },
     cameras: [exterior, wrist],

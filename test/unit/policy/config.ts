@@ -67,6 +67,13 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
       lockstep: false,
       injectedDelay: 0n,
     },
+    safety: {
+      commandTimeout: 150_000_000n,
+      latchAfter: 1_000_000_000n,
+      latch: [],
+      heartbeatTopic: '',
+      heartbeatMaxAge: 500_000_000n,
+    },
     sync: { maxSkew: 50_000_000n },
     image: { minSize: 32, maxSize: 8192 },
     cameras: [
