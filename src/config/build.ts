@@ -36,6 +36,7 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
       maxTickLateness: toNanoseconds(read('schedule.max_tick_lateness')),
       lockstep: read('schedule.lockstep'),
       injectedDelay: toNanoseconds(read('schedule.injected_delay')),
+      maxChunkAge: optionalNanoseconds(read('schedule.max_chunk_age')),
     },
     safety: {
       commandTimeout: toNanoseconds(read('safety.command_timeout') ?? defaultTimeout(read('control_rate'))),
@@ -43,6 +44,9 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
       latch: read('safety.latch'),
       heartbeatTopic: read('safety.heartbeat_topic'),
       heartbeatMaxAge: toNanoseconds(read('safety.heartbeat_max_age')),
+      maxTickGap: toNanoseconds(read('safety.max_tick_gap') ?? defaultTimeout(read('control_rate'))),
+      hold: read('safety.hold'),
+      holdBeforePlan: read('safety.hold_before_plan'),
     },
     sync: { maxSkew: toNanoseconds(read('sync.max_skew')) },
     image: { minSize: Number(read('image.min_size')), maxSize: Number(read('image.max_size')) },
@@ -84,12 +88,17 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
         upper: read('action.<joint>.upper', name),
         maxVelocity: read('action.<joint>.max_velocity', name),
         maxAcceleration: read('action.<joint>.max_acceleration', name),
+        maxFollowingError: read('action.<joint>.max_following_error', name) ?? read('safety.max_following_error'),
       })),
       bound: read('action.bound'),
     },
     outputs,
     chunkTopic: read('chunk_topic'),
   };
+}
+
+function optionalNanoseconds(seconds: number | undefined): bigint | undefined {
+  return seconds === undefined ? undefined : toNanoseconds(seconds);
 }
 
 /** Two control periods and 50 ms, s. A rate of 0 has been reported as a problem. */

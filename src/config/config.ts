@@ -48,9 +48,11 @@ export interface ScheduleConfig {
   readonly lockstep: boolean;
   /** Shortest time from an observation's stamp to the arrival of its chunk, which then waits for a control tick, ns; 0 = none. */
   readonly injectedDelay: bigint;
+  /** No step is executed when its chunk's observation is older, ns; undefined = the time that the chunk covers. */
+  readonly maxChunkAge: bigint | undefined;
 }
 
-/** When the robot is stopped, and when it stays stopped until `~/resume`. */
+/** When the robot is stopped, when it stays stopped until `~/resume`, and how it is held. */
 export interface SafetyConfig {
   /** The guard stops the robot when no command has come for longer, ns. */
   readonly commandTimeout: bigint;
@@ -62,6 +64,12 @@ export interface SafetyConfig {
   readonly heartbeatTopic: string;
   /** Age of the newest heartbeat above which the guard latches, ns. */
   readonly heartbeatMaxAge: bigint;
+  /** A control tick that comes later after the previous one stops the robot, ns; not in lock-step. */
+  readonly maxTickGap: bigint;
+  /** 'compliant': a hold moves to the measured position where the arm was moved by hand. */
+  readonly hold: 'stiff' | 'compliant';
+  /** Whether holds are sent before the first chunk after an activation. */
+  readonly holdBeforePlan: boolean;
 }
 
 export interface CameraConfig {
@@ -120,6 +128,8 @@ export interface ActionJoint extends Units {
   /** In the robot's units per second and per second squared; Infinity = no limit. */
   readonly maxVelocity: number;
   readonly maxAcceleration: number;
+  /** Largest distance of the measured position from the commanded ones, in the robot's units; Infinity = not checked. */
+  readonly maxFollowingError: number;
 }
 
 /** Whether a joint's commands are positions or velocities. Integrated velocities are published as positions. */

@@ -143,6 +143,14 @@ export const SCHEMA = {
     max: 3600,
     doc: 'A chunk arrives at the first control tick at least this long after the stamp of its observation, or later if the inference takes longer; for evaluation.',
   },
+  'schedule.max_chunk_age': {
+    type: 'double',
+    optional: true,
+    unit: 's',
+    above: 0,
+    max: 3600,
+    doc: "A step is executed only while its chunk's observation is at most this old, counted from the stamp of the observation to the control tick; CHUNK_STALE beyond it; absent = horizon / control_rate, the time that the chunk covers.",
+  },
   'safety.command_timeout': {
     type: 'double',
     optional: true,
@@ -176,6 +184,32 @@ export const SCHEMA = {
     above: 0,
     max: 3600,
     doc: 'Age of the newest message of safety.heartbeat_topic above which the robot is stopped and the guard latches.',
+  },
+  'safety.max_tick_gap': {
+    type: 'double',
+    optional: true,
+    unit: 's',
+    above: 0,
+    max: 3600,
+    doc: 'A control tick that comes later than this after the previous one sends the stop action; motion continues with a chunk of an observation newer than the stop. Not in lock-step; absent = two control periods + 0.05 s.',
+  },
+  'safety.max_following_error': {
+    type: 'double',
+    default: 0.2,
+    unit: 'rad or m',
+    above: 0,
+    doc: 'Largest distance of a measured joint from what was commanded during the last 0.25 s; beyond it the stop action is sent (FOLLOWING_ERROR). For velocity outputs the distances covered in 0.5 s are compared. Grippers are exempt, since fingers stall on what they hold. The lag of a controller does not count, so 0.2 rad (11°) is far above the normal error of the robots in configs/ and below what moves a hand or a blocked link unnoticed.',
+  },
+  'safety.hold': {
+    type: 'string',
+    default: 'compliant',
+    choices: ['stiff', 'compliant'],
+    doc: 'How a hold treats an arm that is moved by hand: stiff = it keeps the last command, up to max_following_error; compliant = once a joint is further away than half of max_following_error, the hold moves to the measured position, within the limits of the joint. The default does not push back against people; a sagging arm does not sink, since it stays within half of max_following_error.',
+  },
+  'safety.hold_before_plan': {
+    type: 'bool',
+    default: false,
+    doc: 'Whether holds are sent before the first chunk after an activation. In lock-step they always are, since the simulation waits for a command.',
   },
   'sync.max_skew': {
     type: 'double',
@@ -366,6 +400,13 @@ export const SCHEMA = {
     unit: 'rad/s² or m/s²',
     above: 0,
     doc: 'Largest acceleration of a command.',
+  },
+  'action.<joint>.max_following_error': {
+    type: 'double',
+    optional: true,
+    unit: 'rad or m',
+    above: 0,
+    doc: 'As safety.max_following_error, for this joint; absent = the value given there.',
   },
   'outputs.names': {
     type: 'string_array',

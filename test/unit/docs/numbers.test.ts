@@ -82,6 +82,7 @@ describe('defaults', () => {
         'image.max_size',
         'schedule.engine_timeout',
         'schedule.max_tick_lateness',
+        'safety.max_following_error',
       ]),
     );
   });

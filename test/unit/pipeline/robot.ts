@@ -51,6 +51,7 @@ export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<Sch
       maxTickLateness: 20n * MS,
       lockstep: false,
       injectedDelay: 0n,
+      maxChunkAge: undefined,
       ...schedule,
     },
     safety: {
@@ -59,6 +60,9 @@ export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<Sch
       latch: [],
       heartbeatTopic: '',
       heartbeatMaxAge: 500n * MS,
+      maxTickGap: 250n * MS,
+      hold: 'compliant',
+      holdBeforePlan: false,
     },
     sync: { maxSkew: 50n * MS },
     image: { minSize: 4, maxSize: 64 },

@@ -25,6 +25,7 @@ export function actionJoint(name: string, changes: Partial<ActionJoint> = {}): A
     upper: Infinity,
     maxVelocity: Infinity,
     maxAcceleration: Infinity,
+    maxFollowingError: Infinity,
     ...changes,
   };
 }
@@ -66,6 +67,7 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
       maxTickLateness: 20_000_000n,
       lockstep: false,
       injectedDelay: 0n,
+      maxChunkAge: undefined,
     },
     safety: {
       commandTimeout: 150_000_000n,
@@ -73,6 +75,9 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
       latch: [],
       heartbeatTopic: '',
       heartbeatMaxAge: 500_000_000n,
+      maxTickGap: 150_000_000n,
+      hold: 'compliant',
+      holdBeforePlan: false,
     },
     sync: { maxSkew: 50_000_000n },
     image: { minSize: 32, maxSize: 8192 },
