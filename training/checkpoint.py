@@ -3,8 +3,10 @@
 A directory holds `model.safetensors`, `pi05_model.json`, `assets/<asset_id>/norm_stats.json` and `tokenizer.json`.
 """
 
+import hashlib
 import json
 import pathlib
+import re
 
 import numpy as np
 import torch
@@ -20,6 +22,9 @@ PREFIX = ROOT + "paligemma.model.language_model."
 EXPERT = ROOT + "gemma_expert.model."
 LM_HEAD = ROOT + "paligemma.lm_head.weight"
 EMBED_TOKENS = PREFIX + "embed_tokens.weight"
+
+DESCRIPTION = re.compile(r"\.(md|png)$|^training\.json$")
+"""Names of files that describe a checkpoint and do not change what it does."""
 
 # Stored as float32; all other tensors as bfloat16.
 FLOAT32 = ("patch_embedding", "position_embedding", "norm", "action_in_proj", "action_out_proj", "time_mlp")
@@ -184,6 +189,16 @@ def export(
     (assets / "norm_stats.json").write_text(json.dumps({"norm_stats": lists}, indent=2) + "\n")
     (directory / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False, indent=1) + "\n")
     return (directory / "model.safetensors").stat().st_size
+
+
+def checkpoint_hash(directory: str | pathlib.Path) -> str:
+    """SHA-256 of the names and contents of a checkpoint's files, except for descriptions, as `pi05 eval` computes it."""
+    directory = pathlib.Path(directory)
+    files = (path for path in directory.rglob("*") if path.is_file() and not DESCRIPTION.search(path.name))
+    content = hashlib.sha256()
+    for path in sorted(files, key=str):
+        content.update(f"{path.relative_to(directory)}\0".encode() + path.read_bytes())
+    return content.hexdigest()
 
 
 def _stored_dtype(name: str, compact: bool) -> torch.dtype:

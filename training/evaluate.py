@@ -1,15 +1,17 @@
 """Runs the episodes of `npm run eval` with a checkpoint but without the node: PyTorch, or the native engine.
 
     python -m training.evaluate --checkpoint DIR --episodes N [--seed S] [--tasks T …]
-        [--inference torch|cpu|cuda|cuda-fp32] [--mode async|sync] [--delay MS] [--control C] [--jobs N] [--json FILE]
-        [--observations DIR --record N]
+        [--inference torch|cpu|cuda|cuda-fp32] [--mode async|sync …] [--delay MS …] [--control C] [--jobs N] [--json FILE]
+        [--table PAGE.md] [--observations DIR --record N]
 
-Layouts, prompts and noise are those of the node. `python -m sim.compare` lists the episodes with different outcomes.
+Layouts, prompts and noise are those of the node. `python -m sim.compare` lists the episodes with different outcomes. With
+several modes or delays, all episodes are run with each combination; `--table` writes the table of success by mode and delay.
 Needs PyTorch and MuJoCo, no ROS. All but `torch` are the native engine, see training/engine.py. `--record` keeps observations
 for training.compare_backends, a file of each process in DIR.
 """
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -20,13 +22,15 @@ from concurrent.futures import ProcessPoolExecutor
 from sim.cameras import Cameras
 from sim.episode import PERIOD, deal
 from sim.evaluation.controls import CONTROLS
+from sim.evaluation.modes_table import write_table
 from sim.evaluation.report import FORMAT, versions
-from sim.evaluation.results import summarise
-from sim.evaluation.tables import closing_line, success_table
+from sim.evaluation.results import PLAIN, summarise
+from sim.evaluation.tables import closing_line, condition_text, success_table
 from sim.execution import Execution
 from sim.rollout import run_episode
 from sim.scene import Scene
 from sim.tasks import TASKS
+from training.checkpoint import checkpoint_hash
 from training.compare_backends import CANDIDATES
 from training.engine import Engine
 from training.observation_recorder import ObservationRecorder
@@ -41,14 +45,18 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS, help="dealt in turn (all)")
     parser.add_argument("--inference", choices=("torch", *CANDIDATES), default="torch")
     parser.add_argument("--device", default="cpu", help="of PyTorch (cpu)")
-    parser.add_argument("--mode", choices=("async", "sync"), default="async")
-    parser.add_argument("--delay", type=float, default=0, metavar="MS", help="from an observation to its chunk (0)")
+    parser.add_argument("--mode", nargs="+", choices=("async", "sync"), default=["async"])
+    parser.add_argument("--delay", nargs="+", type=int, default=[0], metavar="MS", help="from an observation to its chunk (0)")
     parser.add_argument("--control", choices=CONTROLS, default="none", help="what the policy is given wrongly (none)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes with one thread each (1)")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--table", type=pathlib.Path, metavar="PAGE.md", help="where the table of modes is, between markers")
     parser.add_argument("--observations", type=pathlib.Path, metavar="DIR", help="where to record observations")
     parser.add_argument("--record", type=int, default=0, metavar="N", help="observations to record, in all (0)")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.table and options.control != PLAIN:
+        parser.error("--table shows episodes without a control")
+    return options
 
 
 class Runner:
@@ -69,18 +77,16 @@ class Runner:
         self._policy = CheckpointPolicy(options.checkpoint, inference)
         self._scene = Scene()
         self._cameras = Cameras(self._scene.model)
-        # A chunk arrives at the first tick at or after the delay.
-        self._delay_ticks = -(-round(options.delay * 1_000_000) // PERIOD)
 
-    def run(self, index: int) -> dict:
+    def run(self, mode: str, delay_ms: int, index: int) -> dict:
         """The record of an episode."""
         options = self._options
         control = CONTROLS[options.control](deal(tuple(options.tasks), options.seed, index))
-        execution = Execution(self._delay_ticks, options.mode)
-        record = run_episode(self._scene, self._cameras, control, self._policy, execution)
+        delay_ticks = -(-delay_ms * 1_000_000 // PERIOD)  # a chunk arrives at the first tick at or after the delay
+        record = run_episode(self._scene, self._cameras, control, self._policy, Execution(delay_ticks, mode))
         if self._recorder:
             self._recorder.save()
-        return {"mode": options.mode, "delay_ms": options.delay, **record}
+        return {"mode": mode, "delay_ms": delay_ms, **record}
 
 
 _runner: Runner
@@ -91,18 +97,19 @@ def start_worker(options: argparse.Namespace) -> None:
     _runner = Runner(options)
 
 
-def run_in_worker(index: int) -> dict:
-    return _runner.run(index)
+def run_in_worker(mode: str, delay_ms: int, index: int) -> dict:
+    return _runner.run(mode, delay_ms, index)
 
 
 def run_all(options: argparse.Namespace) -> list[dict]:
-    """The records of all episodes, in their order."""
+    """The records of all episodes with each mode and delay, in their order."""
+    runs = list(itertools.product(options.mode, options.delay, range(options.episodes)))
     context = multiprocessing.get_context("spawn")  # OpenGL and CUDA do not survive a fork
     records = []
     with ProcessPoolExecutor(options.jobs, context, start_worker, (options,)) as pool:
-        for record in pool.map(run_in_worker, range(options.episodes)):
+        for record in pool.map(run_in_worker, *zip(*runs, strict=True)):
             records.append(record)
-            print(f"{closing_line(records, options.control)}, {options.episodes - len(records)} left", file=sys.stderr)
+            print(f"{closing_line(records, options.control)}, {len(runs) - len(records)} left", file=sys.stderr)
     return records
 
 
@@ -110,18 +117,23 @@ def main(argv: list[str]) -> None:
     options = arguments(argv)
     records = run_all(options)
     summaries = summarise(records)
-    print(success_table(summaries[0]), end="\n\n")
+    for summary in summaries:
+        print(f"{condition_text(summary)}\n\n{success_table(summary)}", end="\n\n")
+    no_settings = ("json", "table", "checkpoint", "observations", "record")
+    settings = {key: value for key, value in vars(options).items() if key not in no_settings}
+    policy = {"checkpoint": options.checkpoint, "checkpoint_sha256": checkpoint_hash(options.checkpoint)}
+    results = {
+        "format": FORMAT,
+        "options": {**settings, "real_time": False},
+        "policy": {**policy, "inference": options.inference},
+        "versions": versions(),
+        "summary": summaries,
+        "episodes": records,
+    }
     if options.json:
-        settings = {key: value for key, value in vars(options).items() if key not in ("json", "checkpoint", "observations", "record")}
-        results = {
-            "format": FORMAT,
-            "options": {**settings, "real_time": False},
-            "policy": {"checkpoint": options.checkpoint, "inference": options.inference},
-            "versions": versions(),
-            "summary": summaries,
-            "episodes": records,
-        }
         options.json.write_text(json.dumps(results, indent=1) + "\n")
+    if options.table:
+        write_table(results, options.table)
     print(closing_line(records, options.control))
 
 

@@ -5,7 +5,7 @@ import pathlib
 from sim.errors import SimulationError
 from sim.evaluation.results import PLAIN, Record, condition_of, kinds, rate
 
-BEGIN = "<!-- Written by npm run eval:modes. -->"
+BEGIN = "<!-- Success by mode and delay, written by --table. -->"
 END = "<!-- End of the table. -->"
 
 
@@ -34,10 +34,16 @@ def modes_table(results: dict) -> str:
             lines.append(f"| `{mode}` | {kind} | {' | '.join(cells)} |")
     counts = sorted({len([r for r in records if condition_of(r) == c and r["task"] == k]) for c, k in cells_of(records)})
     layouts = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
-    pace = "real time" if results["options"]["real_time"] else "lock-step"
     checkpoint = results["policy"]["checkpoint_sha256"][:12]
-    lines += ["", f"{layouts} layouts each, seed {results['options']['seed']}, {pace}, checkpoint `{checkpoint}`."]
+    lines += ["", f"{layouts} layouts each, seed {results['options']['seed']}, {setting(results)}, checkpoint `{checkpoint}`."]
     return "\n".join(lines)
+
+
+def setting(results: dict) -> str:
+    """How the episodes ran. Only results without the node name an inference (training.evaluate)."""
+    if inference := results["policy"].get("inference"):
+        return f"without the node (`--inference {inference}`)"
+    return "real time" if results["options"]["real_time"] else "lock-step"
 
 
 def cells_of(records: list[Record]) -> set[tuple]:

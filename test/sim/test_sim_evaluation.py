@@ -12,7 +12,7 @@ from sim.episode import EPISODES_PER_SEED, PERIOD, SEEDS, SPACING, deal
 from sim.errors import SimulationError
 from sim.evaluation.controls import CONTROLS, other_task
 from sim.evaluation.intervals import paired_difference, wilson
-from sim.evaluation.modes_table import BEGIN, END, write_table
+from sim.evaluation.modes_table import BEGIN, END, modes_table, write_table
 from sim.evaluation.results import rate, summarise
 from sim.evaluation.smoothness import smoothness
 from sim.evaluation.tables import closing_line, node_text
@@ -296,6 +296,14 @@ def test_the_table_of_modes_replaces_what_is_between_the_markers(tmp_path):
     page.write_text("no markers")
     with pytest.raises(SimulationError, match="TABLE_MARKERS"):
         write_table(results, page)
+
+
+def test_the_table_of_modes_states_how_the_episodes_ran(tmp_path):
+    options = {"seed": 1, "real_time": False}
+    node = {"episodes": [record(0, True, mode="sync")], "options": options, "policy": {"checkpoint_sha256": "ab" * 32}}
+    process = node | {"policy": node["policy"] | {"inference": "cpu"}}
+    assert modes_table(node).endswith("1 layouts each, seed 1, lock-step, checkpoint `abababababab`.")
+    assert "seed 1, without the node (`--inference cpu`), checkpoint" in modes_table(process)
 
 
 # Comparison
