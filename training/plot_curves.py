@@ -1,4 +1,4 @@
-"""`python -m training.plot_curves STAGE1/training.json … --out training.png`: losses and success in training, stage after stage.
+"""`python -m training.plot_curves STAGE1/training.json … --out FILE.png`: losses and success in training, by stage.
 
 Each file is what training.train writes into its checkpoint. Needs no PyTorch.
 """
