@@ -47,6 +47,7 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
       maxTickGap: toNanoseconds(read('safety.max_tick_gap') ?? defaultTimeout(read('control_rate'))),
       hold: read('safety.hold'),
       holdBeforePlan: read('safety.hold_before_plan'),
+      allowSharedOutputs: read('safety.allow_shared_outputs'),
     },
     sync: { maxSkew: toNanoseconds(read('sync.max_skew')) },
     image: { minSize: Number(read('image.min_size')), maxSize: Number(read('image.max_size')) },

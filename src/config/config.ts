@@ -70,6 +70,8 @@ export interface SafetyConfig {
   readonly hold: 'stiff' | 'compliant';
   /** Whether holds are sent before the first chunk after an activation. */
   readonly holdBeforePlan: boolean;
+  /** Commands are sent although other nodes publish on the same topics. */
+  readonly allowSharedOutputs: boolean;
 }
 
 export interface CameraConfig {

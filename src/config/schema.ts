@@ -211,6 +211,11 @@ export const SCHEMA = {
     default: false,
     doc: 'Whether holds are sent before the first chunk after an activation. In lock-step they always are, since the simulation waits for a command.',
   },
+  'safety.allow_shared_outputs': {
+    type: 'bool',
+    default: false,
+    doc: 'Command although other nodes publish on the command topics, such as a teleoperation node behind a mux that decides who moves the robot; false = do not activate, and stop.',
+  },
   'sync.max_skew': {
     type: 'double',
     default: 0.05,

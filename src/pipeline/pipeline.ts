@@ -95,6 +95,10 @@ export class Pipeline {
   #inference: Inference | undefined;
   /** No inference starts before this time, ns. */
   #retryAt = 0n;
+  /** The robot was stopped at this time, ns: only observations with newer stamps are used. */
+  #stoppedAt = -1n;
+  /** No inference starts. */
+  #blocked = false;
   /** Whether at the last tick an inference was wanted but could not start. */
   #wantedAtLastTick = false;
   /** Lock-step: time of the tick whose command is withheld. */
@@ -183,6 +187,21 @@ export class Pipeline {
     this.#send(this.#schedule.deactivate(now, this.#observer.measuredPositions(now)));
   }
 
+  /**
+   * Sends the stop action, once, and drops the plan. It continues with a chunk of an observation that is newer than `now`.
+   * @param fault why; undefined where it was reported already.
+   */
+  stop(now: bigint, fault?: Pi05Error<FaultCode>): void {
+    if (!this.#active) return;
+    this.#stop(now);
+    if (fault !== undefined) this.#fault(fault);
+  }
+
+  /** While blocked, no inference starts: after `stop` the robot stays stopped. */
+  set blocked(blocked: boolean) {
+    this.#blocked = blocked;
+  }
+
   /** One control tick. @param latenessNs time from when it was due to `now`. */
   tick(now: bigint, latenessNs: bigint): void {
     if (!this.#advanceTime(now)) return;
@@ -228,6 +247,7 @@ export class Pipeline {
     this.#generation++;
     this.#latestTime = now;
     this.#retryAt = now;
+    this.#stoppedAt = -1n;
     // Its chunk is not used, so it delays nothing.
     if (this.#inference !== undefined) this.#inference.arrivesAt = 0n;
     this.#throttle.clearAll();
@@ -247,7 +267,8 @@ export class Pipeline {
     if (!this.#active) return;
     const { lockstep } = this.#config.schedule;
     if (lockstep && (this.#pendingTick === undefined || !this.#observer.isComplete(now, this.#pendingTick))) return;
-    const wanted = this.#inference === undefined && this.#schedule.wantsInference && now >= this.#retryAt;
+    const idle = this.#inference === undefined && !this.#blocked && now >= this.#retryAt;
+    const wanted = idle && this.#schedule.wantsInference;
     const observation = wanted ? this.#takeObservation(now, requireAllNew && !lockstep) : undefined;
     if (observation !== undefined) this.#startInference(observation, now);
     if (this.#inference === undefined || now < this.#inference.arrivesAt) this.#releaseTick();
@@ -256,7 +277,7 @@ export class Pipeline {
   #takeObservation(now: bigint, requireAllNew: boolean): Observation | undefined {
     const { observation, refusals } = this.#observer.takeObservation(now, requireAllNew);
     for (const refusal of refusals) this.#refuse(refusal);
-    return observation;
+    return observation !== undefined && observation.stamp > this.#stoppedAt ? observation : undefined;
   }
 
   #startInference(observation: Observation, now: bigint): void {
@@ -334,7 +355,7 @@ export class Pipeline {
   #fail(error: unknown, now: bigint): void {
     const reason = errorMessage(error);
     this.#retryAt = now + RETRY_AFTER;
-    this.#send(this.#schedule.stop(now, this.#observer.measuredPositions(now)));
+    this.#stop(now);
     const lost = error instanceof Pi05Error && error.code === 'DEVICE_LOST';
     this.#fault(
       new Pi05Error(
@@ -343,6 +364,11 @@ export class Pipeline {
         'engine',
       ),
     );
+  }
+
+  #stop(now: bigint): void {
+    if (now > this.#stoppedAt) this.#stoppedAt = now;
+    this.#send(this.#schedule.stop(now, this.#observer.measuredPositions(now)));
   }
 
   #checkTickLateness(now: bigint, latenessNs: bigint): void {

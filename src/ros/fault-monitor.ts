@@ -2,7 +2,7 @@ import type { PolicyConfig } from '../config/config.js';
 import { Pi05Error, type FaultCode } from '../errors.js';
 import { SECOND, toSeconds } from '../time.js';
 import type { NodeTime } from './node-time.js';
-import { graphFaults } from './graph.js';
+import { graphFaults, sharedOutputs } from './graph.js';
 import type { Log } from './log.js';
 import type { LifecycleNode } from './rcl.js';
 
@@ -13,11 +13,19 @@ const GRAPH_PERIOD_MS = 1000;
 
 type Faults = readonly Pi05Error<FaultCode>[];
 
-/** Faults outside the pipeline that hold while the node is active: a clock that does not advance, conflicts in the ROS graph. */
+/** Time between two searches for other commanders, ms. */
+const COMMANDERS_PERIOD_MS = 200;
+
+/**
+ * Faults outside the pipeline that hold while the node is active: a clock that does not advance, conflicts in the ROS graph,
+ * other commanders.
+ */
 export class FaultMonitor {
   /** The faults of the last check. */
   #faults: Faults = [];
   #graph: { readonly checkedAt: number; readonly faults: Faults } | undefined;
+  #shared: Faults = [];
+  #watch: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly node: LifecycleNode,
@@ -33,11 +41,39 @@ export class FaultMonitor {
   }
 
   /**
+   * Searches for other commanders now and then every `COMMANDERS_PERIOD_MS` until `ignoreCommanders`.
+   * @param onChange called when they appear, with the fault, and when they have gone, with undefined.
+   * @returns the faults at present; if there are any, nothing is watched.
+   */
+  watchCommanders(resolved: PolicyConfig, onChange: (fault: Pi05Error<FaultCode> | undefined) => void): Faults {
+    this.ignoreCommanders();
+    if (resolved.safety.allowSharedOutputs) return [];
+    const present = sharedOutputs(this.node, resolved);
+    if (present.length > 0) return present;
+    this.#watch = setInterval(() => {
+      try {
+        const before = this.#shared;
+        this.#shared = sharedOutputs(this.node, resolved);
+        if (before.length > 0 !== this.#shared.length > 0) onChange(this.#shared[0]);
+      } catch (error) {
+        this.onError(error);
+      }
+    }, COMMANDERS_PERIOD_MS);
+    return [];
+  }
+
+  ignoreCommanders(): void {
+    clearInterval(this.#watch);
+    this.#shared = [];
+  }
+
+  /**
    * The faults that hold now; each is logged on its onset.
    * @param resolved the configuration of an active node, with resolved topics; undefined while the node is inactive.
    */
   check(resolved: PolicyConfig | undefined): Faults {
-    const faults = resolved === undefined ? [] : [...this.#clockFaults(), ...this.#graphFaults(resolved)];
+    const faults =
+      resolved === undefined ? [] : [...this.#clockFaults(), ...this.#graphFaults(resolved), ...this.#shared];
     const previous = this.#faults;
     for (const fault of faults) {
       if (!previous.some(({ code, source }) => code === fault.code && source === fault.source)) {

@@ -6,12 +6,12 @@ import type { LifecycleNode } from './rcl.js';
 type Graph = Pick<LifecycleNode, 'getFullyQualifiedName' | 'getNodeNamesAndNamespaces' | 'getPublishersInfoByTopic'>;
 
 /**
- * Conflicts with other nodes in the ROS graph: the same full name, publishers on the same command topics, or input topics
- * of another type. Only nodes that discovery has found are seen.
+ * Conflicts with other nodes in the ROS graph that do not stop the robot: the same full name, or input topics of another
+ * type. Only nodes that discovery has found are seen.
  * @param resolved with resolved topics.
  */
 export function graphFaults(node: Graph, resolved: PolicyConfig): Pi05Error<FaultCode>[] {
-  return [...duplicateNames(node), ...sharedOutputs(node, resolved), ...differentTypes(node, resolved)];
+  return [...duplicateNames(node), ...differentTypes(node, resolved)];
 }
 
 function duplicateNames(node: Graph): Pi05Error<FaultCode>[] {
@@ -27,14 +27,31 @@ function duplicateNames(node: Graph): Pi05Error<FaultCode>[] {
 /** The name that rmw gives to a publisher's node until the node itself is discovered. */
 const UNNAMED = '_NODE_NAME_UNKNOWN_';
 
-/** Inactive lifecycle publishers count too: their node may activate them at any time. */
-function sharedOutputs(node: Graph, { outputs }: PolicyConfig): Pi05Error<FaultCode>[] {
+/**
+ * OUTPUT_SHARED for each command topic on which another node publishes than the policy and its guard, which are one
+ * commander. Inactive lifecycle publishers count too: their node may activate them at any time. A second policy of the same
+ * name is NODE_DUPLICATE; one that was killed stays in the ROS graph until its DDS lease ends.
+ * @param resolved with resolved topics.
+ */
+export function sharedOutputs(node: Graph, { outputs }: PolicyConfig): Pi05Error<FaultCode>[] {
+  const own = node.getFullyQualifiedName();
+  const guard = guardName(own);
   return outputs.flatMap(({ topic }) => {
-    const publishers = node.getPublishersInfoByTopic(topic).filter(({ node_name }) => node_name !== UNNAMED);
-    if (publishers.length < 2) return [];
-    const names = publishers.map(({ node_namespace, node_name }) => fullName(node_namespace, node_name)).toSorted();
-    const sentence = `Expected ${node.getFullyQualifiedName()} as the only publisher on ${topic}, received ${names.join(', ')}`;
-    return [new Pi05Error('OUTPUT_SHARED', sentence, topic)];
+    const others = node
+      .getPublishersInfoByTopic(topic)
+      .filter(({ node_name }) => node_name !== UNNAMED)
+      .map(({ node_namespace, node_name }) => fullName(node_namespace, node_name))
+      .filter((name) => name !== own && name !== guard);
+    if (others.length === 0) return [];
+    const names = [...new Set(others)].toSorted().join(', ');
+    const remedy = 'end the other node, or set safety.allow_shared_outputs';
+    return [
+      new Pi05Error(
+        'OUTPUT_SHARED',
+        `Expected ${own} as the only commander on ${topic}, received ${names}: ${remedy}`,
+        topic,
+      ),
+    ];
   });
 }
 
@@ -45,6 +62,11 @@ function differentTypes(node: Graph, resolved: PolicyConfig): Pi05Error<FaultCod
     const received = [...new Set(others.map(({ topic_type }) => topic_type))].toSorted().join(', ');
     return [new Pi05Error('TOPIC_TYPE', `Expected ${type} on ${topic}, received publishers of ${received}`, topic)];
   });
+}
+
+/** The full name of the guard of the policy node with the full name `policy`. */
+export function guardName(policy: string): string {
+  return `${policy}_guard`;
 }
 
 function fullName(namespace: string, name: string): string {

@@ -35,12 +35,14 @@ export function createLifecycleNode(
   name: string,
   argv: readonly string[],
   onError: (error: unknown) => void,
+  onRejectedTransition: (reason: string) => void,
 ): ManagedNode {
   let registered: Transitions | undefined;
   const node = createHookedNode(rcl, native, name, {
     onError,
     parameterOverrides: (fullyQualifiedName, given) => [...overridesFor(fullyQualifiedName, given, argv).values()],
     rejectParameter: rejectChange,
+    onRejectedTransition,
     transitionResult: ({ transition: { id, label } }, success) => {
       const configuring = success && (label === 'configure' || (label === '' && id === CONFIGURE));
       return configuring && registered !== undefined ? registered.configured() : success;

@@ -53,7 +53,9 @@ export class PolicyNode implements Transitions {
   constructor(rcl: Rcl, native: NativeRcl, argv: readonly string[]) {
     this.#rcl = rcl;
     const onError = (error: unknown): void => this.#onError(error);
-    const { node, register } = createLifecycleNode(rcl, native, NODE_NAME, argv, onError);
+    const { node, register } = createLifecycleNode(rcl, native, NODE_NAME, argv, onError, (reason) =>
+      this.#log.throttled('warn', 'INVALID_ARGUMENT', reason),
+    );
     this.#node = node;
     this.#log = new Log(node.getLogger());
     this.#config = declareParameters(rcl, node, (sentence) => this.#log.warn(sentence));
@@ -108,6 +110,12 @@ export class PolicyNode implements Transitions {
       this.#log.error(`Expected a loaded checkpoint, but ${checkpoint} is still loading: activate later`);
       return false;
     }
+    const shared = this.#monitor.watchCommanders(this.#runtime.resolved, (fault) => this.#onCommanders(fault));
+    if (shared.length > 0) {
+      for (const fault of shared) this.#log.error(`${fault.toString()}, then activate again`);
+      return false;
+    }
+    this.#runtime.blocked = false;
     this.#runtime.activate();
     this.#ticker.start();
     this.#monitor.reset();
@@ -137,6 +145,7 @@ export class PolicyNode implements Transitions {
   #deactivate(): void {
     if (this.#runtime === undefined || !this.#runtime.active) return;
     this.#ticker.stop();
+    this.#monitor.ignoreCommanders();
     this.#runtime.deactivate();
     this.#log.info('inactive: the stop action was published');
   }
@@ -219,6 +228,13 @@ export class PolicyNode implements Transitions {
   #onFault(fault: Pi05Error<FaultCode>): void {
     this.#log.throttled('error', fault.code, fault.message);
     this.#diagnostics.addFault(fault);
+  }
+
+  /** Stops the robot when another commander appears; continues when all have gone. */
+  #onCommanders(fault: Pi05Error<FaultCode> | undefined): void {
+    if (this.#runtime === undefined) return;
+    this.#runtime.blocked = fault !== undefined;
+    if (fault !== undefined) this.#runtime.stop(fault);
   }
 
   /** Receives what is thrown in a callback: the refusal of a message that cannot be decoded, or an internal error. */

@@ -149,6 +149,9 @@ export function rejectChange(
   node: Pick<LifecycleNode, 'hasParameter' | 'getParameter' | 'getParameterDescriptor'>,
   { name, type }: Parameter,
 ): string | undefined {
+  if (name === 'use_sim_time') {
+    return 'Expected no change of use_sim_time while the node runs: set it in the parameter file or the launch file';
+  }
   if (!node.hasParameter(name)) return `Expected a parameter of this node, received ${name}`;
   if (node.getParameterDescriptor(name).readOnly) {
     return `Expected no change of ${name}, which is read-only: set it in the parameter file`;

@@ -116,6 +116,16 @@ export class PolicyRuntime {
     this.#pipeline.tick(now, lateness);
   }
 
+  /** As `Pipeline.stop`, at the present time. */
+  stop(fault?: Pi05Error<FaultCode>): void {
+    this.#pipeline.stop(this.#time.now(), fault);
+  }
+
+  /** While blocked, no inference starts. */
+  set blocked(blocked: boolean) {
+    this.#pipeline.blocked = blocked;
+  }
+
   setPrompt(text: string): void {
     this.#pipeline.setPrompt(text, this.#time.now());
   }

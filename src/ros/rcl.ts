@@ -85,6 +85,8 @@ export interface EndpointInfo {
 
 export interface LifecycleNode {
   readonly currentState: State;
+  /** Those that the current state allows. */
+  readonly availableTransitions: readonly { readonly transition: State }[];
   name(): string;
   namespace(): string;
   getFullyQualifiedName(): string;

@@ -130,6 +130,8 @@ export interface NodeHooks {
   readonly parameterOverrides: (fullyQualifiedName: string, given: readonly NodeOverrides[]) => readonly Override[];
   /** Returns the reason why a declared parameter must not be set to this value; undefined if it may be. */
   readonly rejectParameter: (node: LifecycleNode, parameter: Parameter) => string | undefined;
+  /** Receives the reason why `change_state` was answered with `success: false` without a transition. */
+  readonly onRejectedTransition: (reason: string) => void;
   /** Returns the `success` of the response to `change_state`. If the promise rejects, `onError` is called and no response is sent. */
   readonly transitionResult: (request: ChangeStateRequest, success: boolean) => boolean | Promise<boolean>;
 }
@@ -164,6 +166,17 @@ export function createHookedNode(rcl: Rcl, native: NativeRcl, name: string, hook
 
     override _onChangeState(request: ChangeStateRequest, response: ServiceResponse): void {
       const respond = (success: boolean): void => response.send({ ...response.template, success });
+      const { id, label } = request.transition;
+      const allowed = this.availableTransitions.map(({ transition }) => transition);
+      if (!allowed.some((transition) => (label === '' ? transition.id === id : transition.label === label))) {
+        const received = label === '' ? `id ${id}` : JSON.stringify(label);
+        const names = allowed.map((transition) => `${transition.label} (${transition.id})`).join(', ');
+        hooks.onRejectedTransition(
+          `Expected a transition that ${this.currentState.label} allows (${names}), received ${received}`,
+        );
+        respond(false);
+        return;
+      }
       try {
         super._onChangeState(request, {
           template: response.template,

@@ -44,6 +44,9 @@ def test_a_transition_that_the_state_does_not_allow_is_rejected_and_the_node_kee
     assert not robot.call(ChangeState, "policy_node/change_state", request).success
     request = ChangeState.Request(transition=Transition(label="fly"))
     assert not robot.call(ChangeState, "policy_node/change_state", request).success
+    sentence = "INVALID_ARGUMENT: Expected a transition that unconfigured allows (configure (1), shutdown (5)), received id "
+    node.wait_for_log(sentence)
+    assert "INTERNAL" not in node.log
     assert node.process.poll() is None
 
 
@@ -153,6 +156,7 @@ def test_only_the_prompt_can_be_set_and_a_bad_request_changes_nothing(start, rob
         ("prompt", "received a double", {"type": ParameterType.PARAMETER_DOUBLE, "double_value": 1.0}),
         ("prompt", "received its deletion", {"type": ParameterType.PARAMETER_NOT_SET}),
         ("no_such", "received no_such", {"type": string, "string_value": "x"}),
+        ("use_sim_time", "while the node runs", {"type": ParameterType.PARAMETER_BOOL, "bool_value": True}),
     ):
         result = set_parameter(robot, name, **value)
         assert not result.successful

@@ -63,6 +63,7 @@ describe('a configuration', () => {
         maxTickGap: 183_333_333n,
         hold: 'compliant',
         holdBeforePlan: false,
+        allowSharedOutputs: false,
       },
       sync: { maxSkew: 50_000_000n },
       image: { minSize: 32, maxSize: 8192 },

@@ -69,6 +69,45 @@ describe('faults', () => {
     expect(harness.faults[0]?.message).toContain('a mistake');
   });
 
+  test('after_a_stop_from_outside_only_a_newer_observation_is_used', async () => {
+    const harness = new Harness();
+    harness.offer(T0);
+    await harness.engine.answer(10);
+    harness.tick(T0 + 100n * MS);
+    harness.takeLog();
+    harness.offer(T0 + 140n * MS);
+    harness.pipeline.stop(T0 + 150n * MS, new Pi05Error('OUTPUT_SHARED', 'another commander'));
+    harness.pipeline.stop(T0 + 160n * MS);
+    expect(harness.takeLog()).toEqual(['stop 0', 'OUTPUT_SHARED']);
+    expect(harness.engine.busy).toBe(false);
+    harness.offer(T0 + 160n * MS);
+    expect(harness.engine.busy).toBe(false);
+    harness.offer(T0 + 161n * MS);
+    await harness.engine.answer(0);
+    expect(harness.tick(T0 + 200n * MS)).toEqual(['chunk', 'step 0']);
+  });
+
+  test('a_chunk_that_was_requested_before_a_stop_from_outside_is_not_executed', async () => {
+    const harness = new Harness();
+    harness.offer(T0);
+    harness.pipeline.stop(T0 + 10n * MS);
+    harness.takeLog();
+    await harness.engine.answer(10);
+    expect(harness.tick(T0 + 100n * MS)).toEqual([]);
+  });
+
+  test('while_it_is_blocked_no_inference_starts', () => {
+    const harness = new Harness();
+    harness.pipeline.blocked = true;
+    harness.offer(T0);
+    harness.offer(T0 + 100n * MS);
+    harness.tick(T0 + 100n * MS);
+    expect(harness.engine.busy).toBe(false);
+    harness.pipeline.blocked = false;
+    harness.offer(T0 + 200n * MS);
+    expect(harness.engine.busy).toBe(true);
+  });
+
   test('an_engine_that_fails_after_deactivation_causes_no_command', async () => {
     const harness = new Harness();
     harness.offer(T0);

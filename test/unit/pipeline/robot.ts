@@ -63,6 +63,7 @@ export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<Sch
       maxTickGap: 250n * MS,
       hold: 'compliant',
       holdBeforePlan: false,
+      allowSharedOutputs: false,
     },
     sync: { maxSkew: 50n * MS },
     image: { minSize: 4, maxSize: 64 },

@@ -78,6 +78,7 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
       maxTickGap: 150_000_000n,
       hold: 'compliant',
       holdBeforePlan: false,
+      allowSharedOutputs: false,
     },
     sync: { maxSkew: 50_000_000n },
     image: { minSize: 32, maxSize: 8192 },

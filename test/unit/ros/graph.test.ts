@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { graphFaults } from '../../../src/ros/graph.js';
+import { graphFaults, sharedOutputs } from '../../../src/ros/graph.js';
 import { robot } from '../pipeline/robot.js';
 
 const OUTPUTS = [{ name: 'arm', topic: '/arm/commands', type: 'float64_multi_array', joints: ['a', 'b'] }] as const;
 const COMMANDS = 'std_msgs/msg/Float64MultiArray';
 const STATE = 'sensor_msgs/msg/JointState';
 
-/** The faults of /left/policy_node in a graph with these publishers, each `[topic, type, node]`, and nodes. */
+/** All faults of /left/policy_node in a graph with these publishers, each `[topic, type, node]`, and nodes. */
 function faults(publishers: readonly (readonly [string, string, string])[], nodes = ['/left/policy_node', '/camera']) {
   const split = (path: string) => ({
     namespace: path.slice(0, Math.max(1, path.lastIndexOf('/'))),
@@ -24,7 +24,8 @@ function faults(publishers: readonly (readonly [string, string, string])[], node
           node_namespace: split(publisher).namespace,
         })),
   };
-  return graphFaults(graph, robot({ outputs: OUTPUTS })).map(String);
+  const resolved = robot({ outputs: OUTPUTS });
+  return [...sharedOutputs(graph, resolved), ...graphFaults(graph, resolved)].map(String);
 }
 
 const OWN = ['/arm/commands', COMMANDS, '/left/policy_node'] as const;
@@ -41,7 +42,16 @@ describe('graphFaults', () => {
 
   test('another_publisher_of_an_output_is_named', () => {
     expect(faults([OWN, ['/arm/commands', COMMANDS, '/teleop']])).toEqual([
-      'OUTPUT_SHARED: Expected /left/policy_node as the only publisher on /arm/commands, received /left/policy_node, /teleop',
+      'OUTPUT_SHARED: Expected /left/policy_node as the only commander on /arm/commands, received /teleop: ' +
+        'end the other node, or set safety.allow_shared_outputs',
+    ]);
+  });
+
+  test('the_policy_and_its_guard_are_one_commander_and_the_guard_of_another_policy_is_another', () => {
+    const guard = ['/arm/commands', COMMANDS, '/left/policy_node_guard'] as const;
+    expect(faults([OWN, guard])).toEqual([]);
+    expect(faults([OWN, guard, ['/arm/commands', COMMANDS, '/right/policy_node_guard']])).toEqual([
+      expect.stringContaining('received /right/policy_node_guard: '),
     ]);
   });
 

@@ -96,6 +96,12 @@ describe('rejectChange', () => {
     ['prompt', integer, 5n, 'Expected a string for prompt, received an integer'],
     ['prompt', not_set, undefined, 'Expected a string for prompt, received its deletion'],
     ['seed', integer, 5n, 'Expected no change of seed, which is read-only: set it in the parameter file'],
+    [
+      'use_sim_time',
+      PARAMETER_TYPE.bool,
+      true,
+      'Expected no change of use_sim_time while the node runs: set it in the parameter file or the launch file',
+    ],
     ['promt', string, 'x', 'Expected a parameter of this node, received promt'],
   ])('a_change_of_%s_to_type_%d_is_rejected_with_the_reason', (name, type, value, reason) => {
     expect(rejectChange(node, { name, type, value })).toBe(reason);
