@@ -31,6 +31,9 @@ export interface PolicyConfig {
   readonly cameras: readonly CameraConfig[];
   readonly state: StateConfig;
   readonly action: ActionConfig;
+  /** 'none': action joints may be without limits, which is reported for as long as the node runs. */
+  readonly limits: 'finite' | 'none';
+  readonly robotDescription: RobotDescriptionConfig;
   readonly outputs: readonly OutputConfig[];
   /** Topic on which complete chunks are published as `trajectory_msgs/JointTrajectory`. */
   readonly chunkTopic: string;
@@ -103,6 +106,14 @@ export interface StateJoint extends Units {
   readonly upper: number;
 }
 
+/** Where the URDF of the robot comes from: a topic, a file, or neither (both ''). */
+export interface RobotDescriptionConfig {
+  readonly topic: string;
+  readonly file: string;
+  /** How long `configure` waits for the topic, ns. */
+  readonly timeout: bigint;
+}
+
 export interface ActionConfig {
   /** One per action dimension, in the model's order. */
   readonly joints: readonly ActionJoint[];
@@ -116,6 +127,8 @@ export interface ActionConfig {
  */
 export interface ActionJoint extends Units {
   readonly name: string;
+  /** false: not a joint of the robot, such as a Cartesian delta. `lower` and `upper` then limit the value that is sent. */
+  readonly isJoint: boolean;
   /** 'velocity' is also used for relative commands that the robot adds up itself: they are sent unchanged, and 0 stops. */
   readonly kind: 'position' | 'delta' | 'velocity';
   /** A velocity in an output of type 'joint_trajectory' is integrated to positions. The joint must be in the state and have a finite `maxVelocity`. */
@@ -124,10 +137,13 @@ export interface ActionJoint extends Units {
   readonly gripper: boolean;
   /** Model values above this become 1 and others 0; undefined = not changed. */
   readonly binarize: number | undefined;
-  /** Position limits in the robot's units; −Infinity and Infinity = none. A velocity joint with limits must be in the state. */
+  /**
+   * Position limits in the robot's units. A velocity joint with position limits must be in the state. Infinite = absent: only
+   * with `limits` 'none', or until the robot description adds them.
+   */
   readonly lower: number;
   readonly upper: number;
-  /** In the robot's units per second and per second squared; Infinity = no limit. */
+  /** In the robot's units per second and per second squared. Infinite = absent, as above; not needed where `isJoint` is false. */
   readonly maxVelocity: number;
   readonly maxAcceleration: number;
   /** Largest distance of the measured position from the commanded ones, in the robot's units; Infinity = not checked. */

@@ -123,6 +123,7 @@ const PLACEHOLDER: Readonly<Record<ParameterType, ParameterValue>> = {
   integer: 0n,
   double: 0,
   string: '',
+  double_array: [],
   string_array: [],
 };
 
@@ -136,6 +137,8 @@ function hasType(value: unknown, type: ParameterType): value is ParameterValue {
       return typeof value === 'number';
     case 'string':
       return typeof value === 'string';
+    case 'double_array':
+      return Array.isArray(value) && value.every((item) => typeof item === 'number');
     case 'string_array':
       return Array.isArray(value) && value.every((item) => typeof item === 'string');
   }
@@ -155,31 +158,31 @@ function expectedRange(value: ParameterValue, declaration: Declaration): string 
       number <= (max ?? Infinity) &&
       (above === undefined || number > above) &&
       (declaration.nonZero === undefined || number !== 0) &&
-      (Number.isFinite(number) || mayBeInfinite(declaration));
+      Number.isFinite(number);
     if (inside) return undefined;
     return `${numberDescription(declaration)}${unit === undefined ? '' : ` (${unit})`}`;
   }
   if (declaration.nonEmpty !== undefined && value === '') return 'a text that is not empty';
-  if (Array.isArray(value) && value.includes('')) return 'names that are not empty';
-  return undefined;
-}
-
-/** Whether an infinite number is legal: it means "no limit" where it is the default. */
-function mayBeInfinite({ default: value }: Declaration): boolean {
-  return typeof value === 'number' && !Number.isFinite(value);
+  if (!Array.isArray(value)) return undefined;
+  const items: readonly unknown[] = value;
+  if (items.includes('')) return 'names that are not empty';
+  const { length } = declaration;
+  const numbers = items.every((item) => typeof item !== 'number' || Number.isFinite(item));
+  if (numbers && (length === undefined || items.length === length)) return undefined;
+  return `${length ?? ''} finite numbers${unit === undefined ? '' : ` (${unit})`}`.trimStart();
 }
 
 /** Describes the legal numbers. */
 export function numberDescription(declaration: Declaration): string {
   const { min, max, above, nonZero } = declaration;
   if (nonZero !== undefined) return 'a finite number other than 0';
+  const noun = declaration.type === 'double' && max === undefined ? 'a finite number' : 'a number';
   const limits = [
     ...(above === undefined ? [] : [`above ${String(above)}`]),
     ...(min === undefined ? [] : [`at least ${String(min)}`]),
     ...(max === undefined ? [] : [`at most ${String(max)}`]),
   ];
-  if (limits.length > 0) return `a number ${limits.join(' and ')}`;
-  return mayBeInfinite(declaration) ? 'a number' : 'a finite number';
+  return limits.length > 0 ? `${noun} ${limits.join(' and ')}` : 'a finite number';
 }
 
 function description(declaration: Declaration): string {
@@ -201,6 +204,7 @@ function typeName(type: ParameterType): string {
     integer: 'an integer',
     double: 'a double',
     string: 'a string',
+    double_array: 'a list of doubles',
     string_array: 'a list of strings',
   } as const;
   return names[type];
@@ -230,6 +234,9 @@ function remedy(value: unknown, type: ParameterType): string {
   if (type === 'double' && typeof value === 'bigint') return ` (write ${String(value)}.0)`;
   if (type === 'integer' && typeof value === 'number' && Number.isInteger(value)) return ` (write ${String(value)})`;
   if (type === 'string' && !Array.isArray(value)) return ' (write it in quotes)';
+  if (type === 'double_array' && Array.isArray(value) && value.every((item) => typeof item === 'bigint')) {
+    return ` (write [${value.map((item) => `${String(item)}.0`).join(', ')}])`;
+  }
   if (type === 'string_array' && typeof value === 'string') return ` (write [${value}])`;
   return '';
 }

@@ -2,6 +2,7 @@ import { type ErrorCode, FAULT_CODES, REFUSAL_CODES } from '../errors.js';
 import { toSeconds } from '../time.js';
 import type { ActionJoint, PolicyConfig } from './config.js';
 import type { Problems } from './problems.js';
+import { checkLimits, hasRobotDescription } from './limits.js';
 import { type Pattern, parameterName } from './schema.js';
 import { sameUnits, type Units } from './units.js';
 
@@ -19,6 +20,8 @@ export function checkRules(config: PolicyConfig, problems: Problems): void {
   checkCameras(config, report);
   checkState(config, report);
   for (const joint of config.action.joints) checkActionJoint(joint, config, report);
+  checkRobotDescription(config, report);
+  checkLimits(config, hasRobotDescription(config), report);
   checkOutputs(config, report);
 }
 
@@ -121,6 +124,16 @@ function checkState({ state }: PolicyConfig, report: Report): void {
   }
 }
 
+function checkRobotDescription({ robotDescription: { topic, file } }: PolicyConfig, report: Report): void {
+  if (topic === '' || file === '') return;
+  report(
+    'CONFIG_RANGE',
+    `Expected one of robot_description_topic and robot_description_file, received ${topic} and ${file}`,
+    'robot_description_topic',
+    'robot_description_file',
+  );
+}
+
 function checkActionJoint(joint: ActionJoint, config: PolicyConfig, report: Report): void {
   const parameter = (pattern: Pattern): string => parameterName(pattern, joint.name);
   const kind = parameter('action.<joint>.kind');
@@ -154,7 +167,17 @@ function checkActionJoint(joint: ActionJoint, config: PolicyConfig, report: Repo
       parameter('action.<joint>.gripper'),
     );
   }
-  if (joint.kind === 'delta') {
+  if (!joint.isJoint && (joint.kind === 'delta' || joint.integrated)) {
+    const received = joint.integrated
+      ? 'an output of type joint_trajectory, which integrates velocities,'
+      : 'kind delta';
+    report(
+      'CONFIG_RANGE',
+      `Expected a joint of the robot for ${joint.name}, received joint: false with ${received}`,
+      kind,
+      parameter('action.<joint>.joint'),
+    );
+  } else if (joint.kind === 'delta') {
     if (!measured) needsState('its deltas are added to it');
     else if (!sameUnits(joint, state)) {
       report(
@@ -167,7 +190,15 @@ function checkActionJoint(joint: ActionJoint, config: PolicyConfig, report: Repo
       );
     }
   } else if (joint.kind === 'position') {
-    if (!measured && !joint.gripper) {
+    if (!joint.isJoint && !joint.gripper) {
+      report(
+        'CONFIG_RANGE',
+        `Expected kind velocity or gripper: true for ${joint.name}, which is not a joint that the stop action can hold, received neither`,
+        kind,
+        parameter('action.<joint>.joint'),
+        parameter('action.<joint>.gripper'),
+      );
+    } else if (!measured && !joint.gripper) {
       needsState('the stop action holds it', parameter('action.<joint>.gripper'));
     }
   } else if (joint.integrated) {
@@ -175,17 +206,7 @@ function checkActionJoint(joint: ActionJoint, config: PolicyConfig, report: Repo
       .filter(({ joints }) => joints.includes(joint.name))
       .map(({ name }) => parameterName('outputs.<output>.type', name));
     if (!measured) needsState('its velocity is integrated from there', ...types);
-    if (joint.maxVelocity === Infinity) {
-      report(
-        'CONFIG_RANGE',
-        `Expected a finite max_velocity for ${joint.name}, which limits how far its integrated position may lead the measured one, ` +
-          'received Infinity',
-        parameter('action.<joint>.max_velocity'),
-        kind,
-        ...types,
-      );
-    }
-  } else if (!measured && (Number.isFinite(joint.lower) || Number.isFinite(joint.upper))) {
+  } else if (joint.isJoint && !measured && (Number.isFinite(joint.lower) || Number.isFinite(joint.upper))) {
     needsState(
       'position limits stop its velocity',
       parameter('action.<joint>.lower'),

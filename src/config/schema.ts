@@ -7,10 +7,10 @@ import { IMAGE_SLOTS } from '../frame/frame.js';
 import { ENGINE_LIMITS } from './engine-limits.js';
 import { TRANSFORMS } from './units.js';
 
-export type ParameterType = 'bool' | 'integer' | 'double' | 'string' | 'string_array';
+export type ParameterType = 'bool' | 'integer' | 'double' | 'string' | 'double_array' | 'string_array';
 
 /** A parameter value: an integer is a bigint, a double is a number. */
-export type ParameterValue = boolean | bigint | number | string | readonly string[];
+export type ParameterValue = boolean | bigint | number | string | readonly number[] | readonly string[];
 
 export interface Declaration {
   readonly type: ParameterType;
@@ -31,6 +31,8 @@ export interface Declaration {
   readonly choices?: readonly (string | bigint)[];
   /** The string must not be empty. */
   readonly nonEmpty?: true;
+  /** The list must have this many elements. */
+  readonly length?: number;
   /** Each name in this list has the parameters whose patterns begin with this prefix. */
   readonly members?: string;
   /** May be set while the node runs; every other parameter is read-only. */
@@ -325,15 +327,15 @@ export const SCHEMA = {
   },
   'state.<joint>.lower': {
     type: 'double',
-    default: -Infinity,
+    optional: true,
     unit: "joint's own",
-    doc: 'Lowest possible reading, with a margin, in the units of the message; lower readings are refused.',
+    doc: 'Lowest possible reading, with a margin, in the units of the message; lower readings are refused. Absent = every finite reading is used.',
   },
   'state.<joint>.upper': {
     type: 'double',
-    default: Infinity,
+    optional: true,
     unit: "joint's own",
-    doc: 'Highest possible reading, with a margin, in the units of the message; higher readings are refused.',
+    doc: 'Highest possible reading, with a margin, in the units of the message; higher readings are refused. Absent = every finite reading is used.',
   },
   'action.joints': {
     type: 'string_array',
@@ -345,6 +347,17 @@ export const SCHEMA = {
     default: 'none',
     choices: ['none', 'clip', 'scale'],
     doc: 'Model values of the velocity joints beyond ±1: none = not limited; clip = each is clipped; scale = all are scaled down together.',
+  },
+  'action.limits': {
+    type: 'string',
+    default: 'finite',
+    choices: ['finite', 'none'],
+    doc: 'finite = every action joint must have position, velocity and acceleration limits, from these parameters or the robot description; none = limits may be absent, and LIMITS_NONE is reported for as long as the node runs.',
+  },
+  'action.<joint>.joint': {
+    type: 'bool',
+    default: true,
+    doc: 'false = the command is not a joint of the robot, such as a Cartesian delta or a gripper command in other units; lower and upper then limit the value that is sent.',
   },
   'action.<joint>.kind': {
     type: 'string',
@@ -382,29 +395,47 @@ export const SCHEMA = {
   },
   'action.<joint>.lower': {
     type: 'double',
-    default: -Infinity,
+    optional: true,
     unit: 'rad or m',
-    doc: 'Lowest position of a command.',
+    doc: 'Lowest position of a command. Absent = the limit of the robot description.',
   },
   'action.<joint>.upper': {
     type: 'double',
-    default: Infinity,
+    optional: true,
     unit: 'rad or m',
-    doc: 'Highest position of a command.',
+    doc: 'Highest position of a command. Absent = the limit of the robot description.',
   },
   'action.<joint>.max_velocity': {
     type: 'double',
-    default: Infinity,
+    optional: true,
     unit: 'rad/s or m/s',
     above: 0,
-    doc: 'Largest speed of a command.',
+    doc: 'Largest speed of a command. Absent = the limit of the robot description.',
   },
   'action.<joint>.max_acceleration': {
     type: 'double',
-    default: Infinity,
+    optional: true,
     unit: 'rad/s² or m/s²',
     above: 0,
-    doc: 'Largest acceleration of a command.',
+    doc: 'Largest acceleration of a command. A robot description has none, so it must be given.',
+  },
+  robot_description_topic: {
+    type: 'string',
+    default: '',
+    doc: 'std_msgs/String topic (transient local) with the URDF of the robot, such as robot_description; its position and velocity limits apply where they are stricter than the parameters. Empty = not used.',
+  },
+  robot_description_file: {
+    type: 'string',
+    default: '',
+    doc: 'The same from a file. Only one of the two can be given. Empty = not used.',
+  },
+  robot_description_timeout: {
+    type: 'double',
+    default: 10,
+    unit: 's',
+    above: 0,
+    max: 3600,
+    doc: 'Time that the node waits for the robot description while it is configured.',
   },
   'action.<joint>.max_following_error': {
     type: 'double',
@@ -446,6 +477,7 @@ interface Types {
   integer: bigint;
   double: number;
   string: string;
+  double_array: readonly number[];
   string_array: readonly string[];
 }
 

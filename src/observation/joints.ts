@@ -124,14 +124,15 @@ export class JointReader {
 
 /**
  * Action joints whose measured position the schedule needs: to hold it, to start from it, or for the distance to a limit.
- * Not needed for velocities that are sent as such without position limits, or where the state is not in joint space.
+ * Not needed for velocities that are sent as such without position limits, for commands that are not joints, or where the
+ * state is not in joint space.
  */
 function measuredJoints(config: PolicyConfig): string[] {
   if (config.state.mode === 'none') return [];
   return config.action.joints
     .filter(
-      ({ kind, integrated, lower, upper }) =>
-        kind !== 'velocity' || integrated || Number.isFinite(lower) || Number.isFinite(upper),
+      ({ isJoint, kind, integrated, lower, upper }) =>
+        isJoint && (kind !== 'velocity' || integrated || Number.isFinite(lower) || Number.isFinite(upper)),
     )
     .map(({ name }) => name);
 }

@@ -33,6 +33,7 @@ const FAULT_LEVEL: Readonly<Record<FaultCode, Level>> = {
   GUARD_CONFIG: LEVEL.error,
   EMERGENCY_STOP: LEVEL.error,
   HEARTBEAT_LOST: LEVEL.error,
+  LIMITS_NONE: LEVEL.warn,
   OUTPUT_SHARED: LEVEL.error,
   NODE_DUPLICATE: LEVEL.warn,
   TOPIC_TYPE: LEVEL.warn,

@@ -1,4 +1,5 @@
 import type { PolicyConfig } from '../config/config.js';
+import { describeMissingLimits } from '../config/limits.js';
 import { Pi05Error, type FaultCode } from '../errors.js';
 import { SECOND, toSeconds } from '../time.js';
 import type { NodeTime } from './node-time.js';
@@ -8,6 +9,8 @@ import type { LifecycleNode } from './rcl.js';
 
 /** Simulated time that does not advance for longer than this is reported, ns. */
 const CLOCK_TIMEOUT = SECOND;
+/** While `action.limits` is `none`, the log repeats it at this interval, ms. */
+const LIMITS_NONE_PERIOD_MS = 30_000;
 /** Time between two checks of the ROS graph, ms. */
 const GRAPH_PERIOD_MS = 1000;
 
@@ -23,6 +26,7 @@ const COMMANDERS_PERIOD_MS = 200;
 export class FaultMonitor {
   /** The faults of the last check. */
   #faults: Faults = [];
+  #limitsLoggedAt = -Infinity;
   #graph: { readonly checkedAt: number; readonly faults: Faults } | undefined;
   #shared: Faults = [];
   #watch: NodeJS.Timeout | undefined;
@@ -73,15 +77,23 @@ export class FaultMonitor {
    */
   check(resolved: PolicyConfig | undefined): Faults {
     const faults =
-      resolved === undefined ? [] : [...this.#clockFaults(), ...this.#graphFaults(resolved), ...this.#shared];
+      resolved === undefined
+        ? []
+        : [...this.#clockFaults(), ...this.#graphFaults(resolved), ...this.#shared, ...limitFaults(resolved)];
     const previous = this.#faults;
     for (const fault of faults) {
-      if (!previous.some(({ code, source }) => code === fault.code && source === fault.source)) {
-        this.log.warn(fault.toString());
-      }
+      const begins = !previous.some(({ code, source }) => code === fault.code && source === fault.source);
+      if (this.#repeats(fault.code) || begins) this.log.warn(fault.toString());
     }
     this.#faults = faults;
     return faults;
+  }
+
+  #repeats(code: FaultCode): boolean {
+    const now = performance.now();
+    if (code !== 'LIMITS_NONE' || now - this.#limitsLoggedAt < LIMITS_NONE_PERIOD_MS) return false;
+    this.#limitsLoggedAt = now;
+    return true;
   }
 
   /** In lock-step `/clock` waits for inferences: only its absence is a fault. */
@@ -105,4 +117,13 @@ export class FaultMonitor {
     }
     return this.#graph.faults;
   }
+}
+
+/** LIMITS_NONE for as long as `action.limits` is `none`. */
+function limitFaults(config: PolicyConfig): Faults {
+  if (config.limits === 'finite') return [];
+  const missing = describeMissingLimits(config);
+  const received =
+    missing === '' ? 'none, although every limit is there: remove it' : `none; without a limit: ${missing}`;
+  return [new Pi05Error('LIMITS_NONE', `Expected action.limits: finite, received ${received}`, 'action.limits')];
 }

@@ -102,6 +102,7 @@ const TYPE_OF: Readonly<Record<ParameterType, number>> = {
   integer: PARAMETER_TYPE.integer,
   double: PARAMETER_TYPE.double,
   string: PARAMETER_TYPE.string,
+  double_array: PARAMETER_TYPE.double_array,
   string_array: PARAMETER_TYPE.string_array,
 };
 

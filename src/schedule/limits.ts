@@ -12,7 +12,8 @@ export interface JointMotion {
  * The velocity nearest to `wanted` that the joint's limits allow for the next `period` seconds. The limits apply in this
  * order: position (the joint must still be able to brake before it), velocity, acceleration relative to the last command.
  * Where a disturbance has made it impossible to keep all of them, the position limit takes precedence over the acceleration
- * limit: no command moves a joint past its limit, or further out when it is beyond it.
+ * limit: no command moves a joint past its limit, or further out when it is beyond it. Where the command is not that of a
+ * joint, `lower` and `upper` limit its value.
  */
 export function limitVelocity(
   wanted: number,
@@ -20,8 +21,10 @@ export function limitVelocity(
   { position, velocity }: JointMotion,
   period: number,
 ): number {
-  const up = joint.upper === Infinity ? Infinity : distanceToLimit(joint.upper - position);
-  const down = joint.lower === -Infinity ? Infinity : distanceToLimit(position - joint.lower);
+  const isValue = !joint.isJoint && joint.kind === 'velocity';
+  if (isValue) wanted = clamp(wanted, joint.lower, joint.upper);
+  const up = isValue || joint.upper === Infinity ? Infinity : distanceToLimit(joint.upper - position);
+  const down = isValue || joint.lower === -Infinity ? Infinity : distanceToLimit(position - joint.lower);
   let v = clamp(wanted, -brakingVelocity(down, joint, period), brakingVelocity(up, joint, period));
   v = clamp(v, -joint.maxVelocity, joint.maxVelocity);
   const maxChange = joint.maxAcceleration * period;

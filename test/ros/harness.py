@@ -38,6 +38,10 @@ PERIOD = round(1e9 / RATE)
 RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
 
 
+# Limits that no test reaches, unless it gives its own.
+WIDE_LIMITS = {"lower": -1000.0, "upper": 1000.0, "max_velocity": 1000.0, "max_acceleration": 1e6}
+
+
 class PlainYaml(yaml.SafeDumper):
     """Writes no aliases, which the YAML parser of rcl does not support."""
 
@@ -74,6 +78,7 @@ def parameters(checkpoint, **changes):
         "outputs.gripper.joints": [FINGER],
     }
     flat |= {f"action.{joint}.{key}": value for joint in ARM for key, value in (("kind", "velocity"), ("scale", 3.0))}
+    flat |= {f"action.{joint}.{key}": value for joint in JOINTS for key, value in WIDE_LIMITS.items()}
     flat |= {f"state.{FINGER}.{key}": value for key, value in finger.items()}
     flat |= {f"action.{FINGER}.{key}": value for key, value in ({"kind": "position", "gripper": True} | finger).items()}
     flat |= {name.replace("__", "."): value for name, value in changes.items()}

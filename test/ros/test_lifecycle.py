@@ -89,7 +89,7 @@ def describe(robot, *names):
 
 
 def test_parameters_are_described_with_type_range_and_access(start, robot):
-    start(autostart=False)
+    start(autostart=False, state__panda_joint7__lower=-10.0)
     rate, mode, skew, prompt, threads, names, speed, lowest = describe(
         robot,
         *("control_rate", "schedule.mode", "sync.max_skew", "prompt", "threads", "cameras.names"),

@@ -3,6 +3,7 @@ import type { PolicyConfig } from '../../../src/config/config.js';
 import { configFromParameters, parameterDescriptors } from '../../../src/config/parameters.js';
 import type { ProblemsError } from '../../../src/config/problems.js';
 import { SCHEMA } from '../../../src/config/schema.js';
+import { limitsOf } from './limits-of.js';
 
 /** The smallest valid configuration. */
 const MINIMAL: Readonly<Record<string, unknown>> = {
@@ -16,6 +17,7 @@ const MINIMAL: Readonly<Record<string, unknown>> = {
   'action.joints': ['j1', 'j2'],
   'action.j1.kind': 'velocity',
   'action.j2.kind': 'position',
+  ...limitsOf('j1', 'j2'),
 };
 
 function configWith(changes: Readonly<Record<string, unknown>> = {}): PolicyConfig {
@@ -91,6 +93,7 @@ describe('a configuration', () => {
           ['j2', 'position'],
         ].map(([name, kind]) => ({
           name,
+          isJoint: true,
           kind,
           integrated: false,
           transform: 'none',
@@ -98,13 +101,15 @@ describe('a configuration', () => {
           offset: 0,
           gripper: false,
           binarize: undefined,
-          lower: -Infinity,
-          upper: Infinity,
-          maxVelocity: Infinity,
-          maxAcceleration: Infinity,
+          lower: -2,
+          upper: 2,
+          maxVelocity: 1,
+          maxAcceleration: 10,
           maxFollowingError: 0.2,
         })),
       },
+      limits: 'finite',
+      robotDescription: { topic: '', file: '', timeout: 10_000_000_000n },
       outputs: [],
       chunkTopic: '~/chunk',
     });
@@ -121,9 +126,12 @@ describe('a configuration', () => {
 
   test('may_have_joint_names_with_dots_and_slashes', () => {
     const { action } = configWith({
+      'state.joints': ['left/a.b', 'j2'],
       'action.joints': ['left/a.b', 'j2'],
       'action.j1.kind': undefined,
       'action.left/a.b.kind': 'velocity',
+      ...Object.fromEntries(Object.keys(limitsOf('j1')).map((name) => [name, undefined])),
+      ...limitsOf('left/a.b'),
     });
     expect(action.joints[0]?.name).toBe('left/a.b');
   });
@@ -230,7 +238,12 @@ describe('a single parameter', () => {
     [
       'NaN_for_a_limit',
       { 'action.j1.lower': NaN },
-      'CONFIG_RANGE: Expected a number (rad or m) for action.j1.lower, received .nan',
+      'CONFIG_RANGE: Expected a finite number (rad or m) for action.j1.lower, received .nan',
+    ],
+    [
+      'an_infinite_limit',
+      { 'action.j1.max_velocity': Infinity },
+      'CONFIG_RANGE: Expected a finite number above 0 (rad/s or m/s) for action.j1.max_velocity, received .inf',
     ],
     [
       'an_empty_name',

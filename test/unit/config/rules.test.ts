@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { PolicyConfig } from '../../../src/config/config.js';
 import { configFromParameters } from '../../../src/config/parameters.js';
 import type { ProblemsError } from '../../../src/config/problems.js';
+import { limitsOf } from './limits-of.js';
 
 const BASE: Readonly<Record<string, unknown>> = {
   checkpoint: '/checkpoint',
@@ -18,6 +19,7 @@ const BASE: Readonly<Record<string, unknown>> = {
   'action.j2.kind': 'delta',
   'action.grip.kind': 'position',
   'action.grip.gripper': true,
+  ...limitsOf('j1', 'j2', 'grip'),
   'outputs.names': ['arm', 'hand'],
   'outputs.arm.topic': 'arm/commands',
   'outputs.arm.type': 'float64_multi_array',
@@ -153,13 +155,6 @@ describe('rejects', () => {
       ],
     ],
     [
-      'integrated_velocities_without_a_finite_max_velocity',
-      { 'outputs.arm.type': 'joint_trajectory' },
-      [
-        'CONFIG_RANGE: Expected a finite max_velocity for j1, which limits how far its integrated position may lead the measured one, received Infinity',
-      ],
-    ],
-    [
       'an_output_of_an_unknown_joint',
       { 'outputs.arm.joints': ['j1', 'j2', 'j3'] },
       ['CONFIG_RANGE: Expected names of action.joints in outputs.arm.joints, received j3'],
@@ -205,8 +200,14 @@ describe('allows', () => {
         'state.mode': 'none',
         'action.joints': ['x', 'hand'],
         'action.x.kind': 'velocity',
+        'action.x.joint': false,
+        'action.x.lower': -1,
+        'action.x.upper': 1,
         'action.hand.kind': 'position',
+        'action.hand.joint': false,
         'action.hand.gripper': true,
+        'action.hand.lower': -1,
+        'action.hand.upper': 1,
       }),
     ).toEqual([]);
   });

@@ -242,7 +242,7 @@ describe('docs/custom-robot.md', () => {
 
   test('has_messages_with_the_limits_of_its_own_parameter_file_and_with_the_defaults', () => {
     const [[rate]] = numbersIn(PAGE, /control_rate: ([\d.]+) # Hz/) as [[number]];
-    const [[speed]] = numbersIn(PAGE, /shoulder_pan: \{ kind: delta[^}]*max_velocity: ([\d.]+) \}/) as [[number]];
+    const [[speed]] = numbersIn(PAGE, /shoulder_pan: \{ kind: delta[^}]*max_velocity: ([\d.]+),/) as [[number]];
     expectNumbers(PAGE, /active: control ticks at (\d+) Hz/, [rate]);
     expectNumbers(PAGE, /a first command within ([\d.]+) of/, [speed / rate]);
     expectNumbers(PAGE, /Expected stamps within ([\d.]+) s of each other/, [defaultOf('sync.max_skew')]);

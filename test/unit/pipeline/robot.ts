@@ -70,6 +70,8 @@ export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<Sch
     cameras: [exterior, wrist],
     state: { mode: 'joints', topic: 'joint_states', maxAge: 100n * MS, joints: [stateJoint('a'), stateJoint('b')] },
     action: { joints: [actionJoint('a'), actionJoint('b')], bound: 'none' },
+    limits: 'finite',
+    robotDescription: { topic: '', file: '', timeout: 10n * SECOND },
     outputs: [],
     chunkTopic: 'chunk',
     ...changes,

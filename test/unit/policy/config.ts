@@ -14,6 +14,7 @@ export const TINY_MODEL: PolicyModel = {
 export function actionJoint(name: string, changes: Partial<ActionJoint> = {}): ActionJoint {
   return {
     name,
+    isJoint: true,
     kind: 'velocity',
     integrated: false,
     transform: 'none',
@@ -100,6 +101,8 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
       joints: jointNames(joints).map((name) => stateJoint(name)),
     },
     action: { joints: jointNames(joints).map((name) => actionJoint(name)), bound: 'none' },
+    limits: 'finite',
+    robotDescription: { topic: '', file: '', timeout: 10_000_000_000n },
     outputs: [],
     chunkTopic: '~/chunk',
     ...changes,
