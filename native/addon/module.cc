@@ -9,6 +9,7 @@
 
 #include "arguments.h"
 #include "completion_queue.h"
+#include "fingerprint.h"
 #include "jobs.h"
 
 namespace pi05::addon {
@@ -130,6 +131,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["close"] = Napi::Function::New<Close>(env, "close");
   exports["inspect"] = Napi::Function::New<Inspect>(env, "inspect");
   exports["makeCheckpoint"] = Napi::Function::New<MakeCheckpoint>(env, "makeCheckpoint");
+  exports["fingerprint"] = Napi::Function::New<Fingerprint>(env, "fingerprint");
+  exports["fingerprintSync"] = Napi::Function::New<FingerprintSync>(env, "fingerprintSync");
   exports["resizePillow"] = Napi::Function::New<ResizePillow>(env, "resizePillow");
   exports["resizeLerobot"] = Napi::Function::New<ResizeLerobot>(env, "resizeLerobot");
   return exports;

@@ -1,7 +1,7 @@
 import { errorMessage, Refusal } from '../errors.js';
 import { excerpt } from '../format.js';
 import { BYTES_PER_PIXEL } from '../frame/frame.js';
-import type { CameraFrame, CompressedImage, PixelEncoding, RawImage } from '../frame/frame.js';
+import type { CompressedImage, DecodedImage, PixelEncoding, RawImage } from '../frame/frame.js';
 
 /** Limits of an image's width and height, all inclusive. */
 export interface SizeLimits {
@@ -17,11 +17,11 @@ const JPEG_MAGIC = [0xff, 0xd8, 0xff];
 const PNG_MAGIC = [0x89, 0x50, 0x4e, 0x47];
 
 /**
- * Checks a raw image. The frame shares the image's pixels.
+ * Checks a raw image without reading its pixels. The result shares the image's pixels.
  * @param topic where the image comes from, for the refusal.
  * @returns Refusal IMAGE_ENCODING, IMAGE_SIZE or IMAGE_DATA where a check fails.
  */
-export function decodeRawFrame(image: RawImage, topic: string, limits: SizeLimits): CameraFrame | Refusal {
+export function decodeRawFrame(image: RawImage, topic: string, limits: SizeLimits): DecodedImage | Refusal {
   const { stamp, width, height, step, data } = image;
   const encoding = ENCODINGS.find((known) => known === image.encoding);
   if (encoding === undefined) {
@@ -64,7 +64,7 @@ export async function decodeCompressedFrame(
   image: CompressedImage,
   topic: string,
   limits: SizeLimits,
-): Promise<CameraFrame | Refusal> {
+): Promise<DecodedImage | Refusal> {
   const { stamp, data } = image;
   const startsWith = (magic: readonly number[]): boolean => magic.every((byte, i) => data[i] === byte);
   if (!startsWith(JPEG_MAGIC) && !startsWith(PNG_MAGIC)) {

@@ -1,9 +1,11 @@
 import type { Refusal } from '../errors.js';
-import type { CameraFrame, CompressedImage } from '../frame/frame.js';
+import type { CameraFrame, CompressedImage, RawImage } from '../frame/frame.js';
 
 export interface LatestFrameDecoderOptions {
   /** Must not reject. */
-  readonly decode: (image: CompressedImage) => Promise<CameraFrame | Refusal>;
+  readonly decode: (image: RawImage | CompressedImage) => Promise<CameraFrame | Refusal>;
+  /** Whether no image may be dropped, as in lock-step; images then wait in their order. */
+  readonly keepAll: boolean;
   /** Changes whenever the pipeline forgets its inputs. */
   readonly generation: () => number;
   /** Receives every frame and refusal. Must not throw. */
@@ -11,31 +13,32 @@ export interface LatestFrameDecoderOptions {
 }
 
 /**
- * Decodes one camera's compressed images as they arrive. One decode is in flight at a time. Only the newest of the
- * images that arrive meanwhile waits for it, so a camera that is faster than its decoder loses images, but its latency does
- * not grow.
+ * Decodes one camera's images as they arrive. One decode is in flight at a time. Only the newest of the images that arrive
+ * meanwhile waits for it, so a camera that is faster than its decoder loses images, but its latency does not grow.
  * Images of an earlier generation are dropped.
  */
 export class LatestFrameDecoder {
   readonly #options: LatestFrameDecoderOptions;
   #decoding = false;
-  #next: { readonly image: CompressedImage; readonly generation: number } | undefined;
+  /** At most one image, unless all are kept. */
+  #waiting: { readonly image: RawImage | CompressedImage; readonly generation: number }[] = [];
 
   constructor(options: LatestFrameDecoderOptions) {
     this.#options = options;
   }
 
   /** @param image its data must not change until the image is decoded or dropped. */
-  offer(image: CompressedImage): void {
-    this.#next = { image, generation: this.#options.generation() };
+  offer(image: RawImage | CompressedImage): void {
+    const { keepAll, generation } = this.#options;
+    if (!keepAll) this.#waiting = [];
+    this.#waiting.push({ image, generation: generation() });
     if (!this.#decoding) void this.#decodeAll();
   }
 
   async #decodeAll(): Promise<void> {
     const { decode, generation, deliver } = this.#options;
     this.#decoding = true;
-    for (let next = this.#next; next !== undefined; next = this.#next) {
-      this.#next = undefined;
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
       if (next.generation !== generation()) continue;
       const result = await decode(next.image);
       if (next.generation === generation()) deliver(result);

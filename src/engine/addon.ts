@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { EngineLimits } from '../config/engine-limits.js';
 import { PROBLEM_CODES, Pi05Error, FAULT_CODES, USAGE_CODES, type ErrorCode } from '../errors.js';
-import type { Pixels } from '../frame/frame.js';
+import type { Fingerprint, Pixels } from '../frame/frame.js';
 import { packageRoot, setupCommand } from '../package-root.js';
 import type { CheckpointDescription, InferRequest, ModelInfo } from './engine.js';
 
@@ -25,6 +25,9 @@ export interface Addon {
   /** Reads only the headers of the weight files. */
   inspect(directory: string): Promise<CheckpointDescription>;
   makeCheckpoint(directory: string, size: 'tiny' | 'demo' | 'full', seed: bigint): Promise<void>;
+  /** Computed on a thread of libuv's pool. Borrows the pixels until the promise settles. */
+  fingerprint(image: Pixels): Promise<Fingerprint>;
+  fingerprintSync(image: Pixels): Fingerprint;
   /** @param out [size, size, 3]. */
   resizePillow(image: Pixels, size: number, out: Uint8Array): void;
   /** @param out [size, size, 3], values 0…1, padding 0. */

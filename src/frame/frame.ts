@@ -34,10 +34,25 @@ export interface Pixels {
   readonly data: Uint8Array;
 }
 
+/**
+ * What identifies the colours of an image. Two images have the same hash if and, except for one pair in 2^64, only if they
+ * have the same size and the same colour in each pixel; encoding, alpha and the padding of rows do not matter.
+ */
+export interface Fingerprint {
+  readonly hash: bigint;
+  /** Whether all pixels have one colour. */
+  readonly uniform: boolean;
+}
+
 /** One decoded camera image. */
-export interface CameraFrame extends Pixels {
+export interface DecodedImage extends Pixels {
   /** Capture time from the message header, ns. */
   readonly stamp: bigint;
+}
+
+/** A decoded camera image that the pipeline can use. Its pixels are read by the engine only. */
+export interface CameraFrame extends DecodedImage {
+  readonly fingerprint: Fingerprint;
 }
 
 /** `sensor_msgs/Image` as decoded from CDR. Nothing is checked yet, except that the message is complete. */

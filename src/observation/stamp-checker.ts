@@ -36,7 +36,7 @@ export class StampChecker {
 
   /**
    * Whether `item` is the previous message delivered a second time, as some bridges do: a frame with the same stamp and
-   * the same pixels within a control period. Joint readings may share a stamp and are never duplicates.
+   * the same colours within a control period. Joint readings may share a stamp and are never duplicates.
    *
    * A stamp older than the previous one is refused, unless the previous one is itself older than `maxAge`: then only the
    * age of `item` counts. The next message is compared with the refused one, so a publisher whose clock went back loses
@@ -62,7 +62,7 @@ export class StampChecker {
     }
     if (!('data' in item)) return false;
     const first = accepted.findLast(({ stamp }) => stamp === item.stamp);
-    const samePixels = first !== undefined && 'data' in first && Buffer.compare(first.data, item.data) === 0;
+    const samePixels = first !== undefined && 'data' in first && first.fingerprint.hash === item.fingerprint.hash;
     if (samePixels && !previous.duplicated && now - previous.arrival < this.period) {
       previous.duplicated = true;
       return true;

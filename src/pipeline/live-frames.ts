@@ -1,7 +1,9 @@
 import type { PolicyConfig } from '../config/config.js';
-import { decodeCompressedFrame, decodeRawFrame } from '../decode/image.js';
+import { decodeCompressedFrame, decodeRawFrame, type SizeLimits } from '../decode/image.js';
 import { LatestFrameDecoder } from '../decode/latest-frame-decoder.js';
-import type { CompressedImage, RawImage } from '../frame/frame.js';
+import { withFingerprint, withFingerprintSync } from '../engine/fingerprint.js';
+import type { Refusal } from '../errors.js';
+import type { CameraFrame, CompressedImage, RawImage } from '../frame/frame.js';
 import type { Pipeline } from './pipeline.js';
 
 interface LiveCamera {
@@ -9,23 +11,34 @@ interface LiveCamera {
   readonly decoder: LatestFrameDecoder;
 }
 
+export interface LiveFramesOptions {
+  /** ROS time, ns. */
+  readonly now: () => bigint;
+  /**
+   * Whether raw images are offered at once, as simulated time needs: a tick then uses what was published before it, however
+   * busy the machine is. Their fingerprints are then computed on this thread.
+   */
+  readonly inOrder: boolean;
+}
+
 /**
- * The decode stage of a live node: offers camera messages to a pipeline as frames or refusals. Raw images are offered at
- * once, compressed ones when they are decoded.
+ * The decode stage of a live node: offers camera messages to a pipeline as frames or refusals. In real time pixels are read
+ * on other threads only: those that decode, and those that compute fingerprints.
  */
 export class LiveFrames {
   readonly #pipeline: Pipeline;
-  readonly #now: () => bigint;
+  readonly #options: LiveFramesOptions;
   readonly #cameras: ReadonlyMap<string, LiveCamera>;
 
-  /** @param config with resolved topics. @param now ROS time, ns. */
-  constructor(pipeline: Pipeline, config: PolicyConfig, now: () => bigint) {
+  /** @param config with resolved topics. */
+  constructor(pipeline: Pipeline, config: PolicyConfig, options: LiveFramesOptions) {
     this.#pipeline = pipeline;
-    this.#now = now;
+    this.#options = options;
     this.#cameras = new Map(
       config.cameras.map(({ name, topic }) => {
         const decoder = new LatestFrameDecoder({
-          decode: (image) => decodeCompressedFrame(image, topic, pipeline.imageLimits),
+          decode: (image) => decodeFrame(image, topic, pipeline.imageLimits),
+          keepAll: config.schedule.lockstep,
           generation: () => pipeline.generation,
           deliver: (frame) => pipeline.offerAnnouncedFrame(name, frame),
         });
@@ -38,10 +51,20 @@ export class LiveFrames {
   offer(camera: string, image: RawImage | CompressedImage): void {
     const live = this.#cameras.get(camera);
     if (live === undefined) throw new RangeError(`No camera ${camera} is configured`);
-    if ('format' in image) {
-      if (this.#pipeline.announceFrame(camera, this.#now())) live.decoder.offer(image);
-    } else {
-      this.#pipeline.offerFrame(camera, decodeRawFrame(image, live.topic, this.#pipeline.imageLimits), this.#now());
-    }
+    const { now, inOrder } = this.#options;
+    if (inOrder && !('format' in image)) {
+      const decoded = decodeRawFrame(image, live.topic, this.#pipeline.imageLimits);
+      this.#pipeline.offerFrame(camera, withFingerprintSync(decoded), now());
+    } else if (this.#pipeline.announceFrame(camera, now())) live.decoder.offer(image);
   }
+}
+
+async function decodeFrame(
+  image: RawImage | CompressedImage,
+  topic: string,
+  limits: SizeLimits,
+): Promise<CameraFrame | Refusal> {
+  const decoded =
+    'format' in image ? await decodeCompressedFrame(image, topic, limits) : decodeRawFrame(image, topic, limits);
+  return await withFingerprint(decoded);
 }

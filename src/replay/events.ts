@@ -1,5 +1,6 @@
 import { decodeCompressedFrame, decodeRawFrame, type SizeLimits } from '../decode/image.js';
 import { prefetch } from '../decode/prefetch.js';
+import { withFingerprint } from '../engine/fingerprint.js';
 import { Refusal } from '../errors.js';
 import type { CameraFrame, CompressedImage, JointReading, RawImage } from '../frame/frame.js';
 import type { JointCommand } from '../messages/outputs.js';
@@ -28,7 +29,7 @@ export type ReplayEvent = {
   | { readonly kind: 'refusal'; readonly refusal: Refusal }
 );
 
-/** The bag's messages in their order. Compressed images are decoded ahead, several at a time. */
+/** The bag's messages in their order. Images are decoded ahead, several at a time. */
 export async function* replayEvents(
   messages: AsyncIterable<BagMessage>,
   inputs: ReadonlyMap<string, ReplayInput>,
@@ -55,15 +56,19 @@ function decodeMessage(
     switch (message.kind) {
       case 'image': {
         const image = { ...message.image, data: pool.borrowCopy(message.image.data) };
-        const frame = decodeRawFrame(image, topic, limits);
-        return { logTime, kind: 'frame', camera: message.camera, image, frame, borrowed: image.data };
+        const { camera } = message;
+        return withFingerprint(decodeRawFrame(image, topic, limits)).then((frame) => {
+          return { logTime, kind: 'frame', camera, image, frame, borrowed: image.data };
+        });
       }
       case 'compressed_image': {
         const { camera } = message;
         const image = { ...message.image, data: message.image.data.slice() };
-        return decodeCompressedFrame(image, topic, limits).then((frame) => {
-          return { logTime, kind: 'frame', camera, image, frame };
-        });
+        return decodeCompressedFrame(image, topic, limits)
+          .then(withFingerprint)
+          .then((frame) => {
+            return { logTime, kind: 'frame', camera, image, frame };
+          });
       }
       case 'joint_state':
         return { ...message, logTime, reading: copyReading(message.reading) };

@@ -72,7 +72,7 @@ export class PolicyRuntime {
       () => time.now(),
     );
     this.#pipeline.setPrompt(String(node.getParameter('prompt').value), time.now());
-    this.#frames = new LiveFrames(this.#pipeline, resolved, () => time.now());
+    this.#frames = new LiveFrames(this.#pipeline, resolved, { now: () => time.now(), inOrder: time.simulated });
     this.#subscriptions = subscribe(rcl, node, config, {
       active: () => this.#active,
       onMessage: (message) => this.#offer(message),

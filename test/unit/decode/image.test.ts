@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import sharp from 'sharp';
 import type { Sharp } from 'sharp';
 import { Refusal } from '../../../src/errors.js';
-import type { CameraFrame, CompressedImage, PixelEncoding, RawImage } from '../../../src/frame/frame.js';
+import type { DecodedImage, CompressedImage, PixelEncoding, RawImage } from '../../../src/frame/frame.js';
 import { BYTES_PER_PIXEL } from '../../../src/frame/frame.js';
 import { decodeCompressedFrame, decodeRawFrame } from '../../../src/decode/image.js';
 import { image, random } from '../pipeline/robot.js';
@@ -10,7 +10,7 @@ import { image, random } from '../pipeline/robot.js';
 const LIMITS = { minSize: 4, maxSize: 64, maxAspectRatio: 8 };
 const ENCODINGS = Object.keys(BYTES_PER_PIXEL) as PixelEncoding[];
 
-function accepted(result: CameraFrame | Refusal): CameraFrame {
+function accepted(result: DecodedImage | Refusal): DecodedImage {
   if (result instanceof Refusal) throw result;
   return result;
 }
@@ -80,7 +80,7 @@ function compressed(data: Uint8Array, format = 'jpeg'): CompressedImage {
   return { stamp: 5n, format, data };
 }
 
-async function decode(...args: Parameters<typeof decodeCompressedFrame>): Promise<CameraFrame> {
+async function decode(...args: Parameters<typeof decodeCompressedFrame>): Promise<DecodedImage> {
   return accepted(await decodeCompressedFrame(...args));
 }
 

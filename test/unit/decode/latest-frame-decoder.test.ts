@@ -15,13 +15,18 @@ let delivered: (CameraFrame | Refusal)[];
 let generation: number;
 let decoder: LatestFrameDecoder;
 
-beforeEach(() => {
-  [decodes, delivered, generation] = [[], [], 0];
-  decoder = new LatestFrameDecoder({
+function createDecoder(keepAll: boolean): LatestFrameDecoder {
+  return new LatestFrameDecoder({
     decode: ({ stamp }) => new Promise((complete) => decodes.push({ stamp, complete })),
+    keepAll,
     generation: () => generation,
     deliver: (result) => delivered.push(result),
   });
+}
+
+beforeEach(() => {
+  [decodes, delivered, generation] = [[], [], 0];
+  decoder = createDecoder(false);
 });
 
 function offer(stamp: bigint): void {
@@ -30,7 +35,8 @@ function offer(stamp: bigint): void {
 }
 
 function frame(stamp: bigint): CameraFrame {
-  return { stamp, width: 1, height: 1, step: 1, encoding: 'mono8', data: new Uint8Array(1) };
+  const fingerprint = { hash: stamp, uniform: false };
+  return { stamp, width: 1, height: 1, step: 1, encoding: 'mono8', data: new Uint8Array(1), fingerprint };
 }
 
 /** Completes the decode in flight. */
@@ -91,4 +97,14 @@ test('a_refusal_of_an_earlier_generation_is_dropped_and_an_image_of_the_new_one_
   await complete(REFUSAL);
   await complete();
   expect(delivered).toEqual([frame(2n)]);
+});
+
+test('in_lockstep_every_image_is_decoded_in_its_order', async () => {
+  decoder = createDecoder(true);
+  for (let stamp = 1n; stamp <= 4n; stamp++) offer(stamp);
+  for (let stamp = 1n; stamp <= 4n; stamp++) {
+    expect(decodes.map((decode) => decode.stamp)).toEqual([stamp]);
+    await complete();
+  }
+  expect(delivered).toEqual([1n, 2n, 3n, 4n].map(frame));
 });

@@ -1,7 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import type { PixelEncoding, Pixels } from '../../../src/frame/frame.js';
+import type { CameraFrame, PixelEncoding, Pixels } from '../../../src/frame/frame.js';
 import { BYTES_PER_PIXEL } from '../../../src/frame/frame.js';
-import { isDuplicate } from '../../../src/observation/duplicate.js';
+import { withFingerprintSync } from '../../../src/engine/fingerprint.js';
+import { isDuplicate as isDuplicateFrame } from '../../../src/observation/duplicate.js';
+
+function isDuplicate(a: Pixels, b: Pixels): boolean {
+  const [first, second] = [a, b].map((pixels) => withFingerprintSync({ stamp: 0n, ...pixels }) as CameraFrame);
+  return isDuplicateFrame(first!, second!);
+}
 
 describe('duplicates', () => {
   const view = (encoding: PixelEncoding, pixel: (i: number) => readonly number[], padding = 0): Pixels => {

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import sharp from 'sharp';
 import { decodeCompressedImage, decodeImage, decodeJointState } from '../../../src/messages/decode.js';
 import { decodeCompressedFrame } from '../../../src/decode/image.js';
+import { withFingerprintSync } from '../../../src/engine/fingerprint.js';
 import { Refusal } from '../../../src/errors.js';
 import { MS, random, robot, SECOND, stateJoint, T0 } from '../pipeline/robot.js';
 import { Harness } from './harness.js';
@@ -104,7 +105,8 @@ test('a_changed_file_is_decoded_or_refused_and_the_next_valid_one_is_accepted', 
   const offerFile = async (data: Uint8Array): Promise<boolean> => {
     const image = decodeCompressedImage(message(data), 'wrist/image_raw');
     const limits = { ...robot().image, maxAspectRatio: 8 };
-    return harness.offerFrame('wrist', await decodeCompressedFrame(image, 'wrist/image_raw', limits), now);
+    const decoded = await decodeCompressedFrame(image, 'wrist/image_raw', limits);
+    return harness.offerFrame('wrist', withFingerprintSync(decoded), now);
   };
   for (let i = 0; i < 400; i++) {
     const file = files[i % 2]!;

@@ -1,5 +1,6 @@
 import type { PolicyConfig } from '../../../src/config/config.js';
 import { decodeRawFrame } from '../../../src/decode/image.js';
+import { withFingerprintSync } from '../../../src/engine/fingerprint.js';
 import type { Refusal } from '../../../src/errors.js';
 import type { CameraFrame, JointReading, Observation, RawImage } from '../../../src/frame/frame.js';
 import { Observer } from '../../../src/observation/observer.js';
@@ -26,7 +27,8 @@ export class Harness {
   /** Whether the image passed its checks and the frame was accepted. */
   offerImage(camera: string, image: RawImage, now: bigint): boolean {
     const topic = this.#config.cameras.find(({ name }) => name === camera)?.topic ?? '';
-    return this.offerFrame(camera, decodeRawFrame(image, topic, { ...this.#config.image, maxAspectRatio: 8 }), now);
+    const decoded = decodeRawFrame(image, topic, { ...this.#config.image, maxAspectRatio: 8 });
+    return this.offerFrame(camera, withFingerprintSync(decoded), now);
   }
 
   offerFrame(camera: string, frame: CameraFrame | Refusal, now: bigint): boolean {

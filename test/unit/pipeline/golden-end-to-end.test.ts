@@ -113,13 +113,20 @@ class Robot {
     this.pipeline.activate(T0);
   }
 
-  async step(now: bigint): Promise<void> {
-    const frames = new LiveFrames(this.pipeline, config(), () => now);
+  /** One message of each stream. */
+  offer(now: bigint): void {
+    const frames = new LiveFrames(this.pipeline, config(), { now: () => now, inOrder: false });
     frames.offer('exterior', decodeImage(imageMessage(0, now), exterior.topic));
     frames.offer('wrist', decodeImage(imageMessage(1, now), wrist.topic));
     this.pipeline.offerJoints(decodeJointState(jointMessage(now), 'joint_states'), now);
+  }
+
+  /** A tick in lock-step, whose command waits for the messages of its time. */
+  async step(now: bigint): Promise<void> {
+    const before = this.commands.length;
+    this.offer(now);
     this.pipeline.tick(now, 0n);
-    await this.pipeline.idle();
+    await until(() => this.commands.length > before);
   }
 }
 
@@ -140,7 +147,7 @@ describe('the golden case as ROS messages', () => {
     const [raw, compressed] = [new Robot(policy), new Robot(policy)];
     await raw.step(T0);
     const { pipeline } = compressed;
-    const frames = new LiveFrames(pipeline, config(), () => T0);
+    const frames = new LiveFrames(pipeline, config(), { now: () => T0, inOrder: false });
     frames.offer('exterior', decodeCompressedImage(await pngMessage(0, T0), exterior.topic));
     frames.offer('wrist', decodeCompressedImage(await pngMessage(1, T0), wrist.topic));
     pipeline.offerJoints(decodeJointState(jointMessage(T0), 'joint_states'), T0);
@@ -166,12 +173,14 @@ describe('the golden case as ROS messages', () => {
   test('events_are_handled_during_an_inference_and_the_stop_action_does_not_wait_for_it', async () => {
     const robot = new Robot(policy, { lockstep: false, mode: 'async' });
     const { pipeline } = robot;
-    const stepped = robot.step(T0);
+    robot.offer(T0);
+    await until(() => pipeline.statistics.observations > 0);
+    pipeline.tick(T0, 0n);
     pipeline.tick(T0 + 1n, 0n);
     pipeline.deactivate(T0 + 2n);
     expect(robot.commands.map(({ reason }) => reason)).toEqual(['hold', 'hold', 'stop']);
     expect([...robot.commands[2]!.values]).toEqual(golden.state_raw);
-    await stepped;
+    await pipeline.idle();
     expect(robot.chunks).toEqual([]);
     expect(pipeline.statistics).toMatchObject({ observations: 1, outdated: 1, chunks: 0 });
   });

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect } from '@jest/globals';
 import type { PolicyConfig } from '../../../src/config/config.js';
 import { decodeRawFrame } from '../../../src/decode/image.js';
 import type { Engine, InferRequest, InferResult, ModelInfo } from '../../../src/engine/engine.js';
+import { withFingerprintSync } from '../../../src/engine/fingerprint.js';
 import type { Pi05Error, Refusal, FaultCode } from '../../../src/errors.js';
 import type { ActionChunk, Command, Observation, RawImage } from '../../../src/frame/frame.js';
 import { Pipeline } from '../../../src/pipeline/pipeline.js';
@@ -141,7 +142,8 @@ export class Harness {
 
   offerImage(camera: string, image: RawImage, now: bigint): void {
     const topic = this.#config.cameras.find(({ name }) => name === camera)?.topic ?? '';
-    this.pipeline.offerFrame(camera, decodeRawFrame(image, topic, this.pipeline.imageLimits), now);
+    const decoded = decodeRawFrame(image, topic, this.pipeline.imageLimits);
+    this.pipeline.offerFrame(camera, withFingerprintSync(decoded), now);
   }
 
   /** One message of each stream. */

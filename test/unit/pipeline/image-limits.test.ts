@@ -7,7 +7,7 @@ import { Refusal } from '../../../src/errors.js';
 import { LiveFrames } from '../../../src/pipeline/live-frames.js';
 import { Pipeline } from '../../../src/pipeline/pipeline.js';
 import { fixture } from '../root.js';
-import { Harness } from './harness.js';
+import { flushPromises, Harness } from './harness.js';
 import { exterior, joints, robot, T0 } from './robot.js';
 
 let engine: Engine;
@@ -58,11 +58,12 @@ test('an_image_is_refused_by_its_size_exactly_where_the_engine_would_reject_it',
 
 test('a_raw_and_a_compressed_image_of_8192x32_are_refused_and_never_reach_the_engine', async () => {
   const harness = new Harness(robot({ image: { minSize: 32, maxSize: 8192 } }), () => T0);
-  const frames = new LiveFrames(harness.pipeline, robot(), () => T0);
+  const frames = new LiveFrames(harness.pipeline, robot(), { now: () => T0, inOrder: false });
   const [width, height] = [8192, 32];
   const data = new Uint8Array(width * height);
   frames.offer('exterior', { stamp: T0, width, height, step: width, encoding: 'mono8', data });
   harness.pipeline.offerJoints(joints(T0), T0);
+  await flushPromises();
   expect(harness.refusals.map(({ code, message }) => `${code}: ${message}`)).toEqual([
     `IMAGE_SIZE: Expected an aspect ratio of at most ${harness.engine.info.imageSize}:1, received 8192x32 from ${exterior.topic}`,
   ]);

@@ -23,9 +23,9 @@ class LiveHarness extends Harness {
   now = T0;
   readonly frames: LiveFrames;
 
-  constructor() {
+  constructor(inOrder = false) {
     super(config, () => this.now);
-    this.frames = new LiveFrames(this.pipeline, config, () => this.now);
+    this.frames = new LiveFrames(this.pipeline, config, { now: () => this.now, inOrder });
   }
 }
 
@@ -111,6 +111,23 @@ describe('compressed images', () => {
     harness.frames.offer('wrist', compressed(T0, jpeg.subarray(0, 100)));
     await until(() => harness.refusals.length > 0);
     expect(harness.refusals.map(({ message }) => message)).toEqual([expect.stringContaining('complete JPEG')]);
+  });
+});
+
+describe('raw images', () => {
+  test('in_real_time_they_arrive_after_their_pixels_were_read_on_another_thread', async () => {
+    const harness = new LiveHarness();
+    harness.frames.offer('exterior', image(T0, 1, { encoding: 'mono16' }));
+    harness.frames.offer('exterior', image(T0 + 1n, 1));
+    expect(harness.takeLog()).toEqual([]);
+    await until(() => harness.refusals.length > 0);
+    expect(harness.takeLog()).toEqual(['IMAGE_ENCODING']);
+  });
+
+  test('in_simulated_time_they_arrive_at_once', () => {
+    const harness = new LiveHarness(true);
+    harness.frames.offer('exterior', image(T0, 1, { encoding: 'mono16' }));
+    expect(harness.takeLog()).toEqual(['IMAGE_ENCODING']);
   });
 });
 

@@ -17,7 +17,8 @@ const OPENPI_MODEL: PolicyModel = { ...TINY_MODEL, family: 'openpi' };
 
 function view(camera: string, slot: View['slot'], fill: number): View {
   const data = new Uint8Array(12).fill(fill);
-  return { camera, slot, frame: { width: 2, height: 2, step: 6, encoding: 'rgb8', data, stamp: 1n } };
+  const fingerprint = { hash: BigInt(fill), uniform: true };
+  return { camera, slot, frame: { width: 2, height: 2, step: 6, encoding: 'rgb8', data, stamp: 1n, fingerprint } };
 }
 
 function observation(changes: Partial<Observation> = {}): Observation {

@@ -135,7 +135,14 @@ function testImage(width: number, height: number, salt: number): Omit<View['fram
       for (let c = 0; c < 3; c += 1) data[at++] = (x * 7 + y * 13 + c * 101 + x * y + salt * 37) % 256;
     }
   }
-  return { width, height, step: width * 3, encoding: 'rgb8', data };
+  return {
+    width,
+    height,
+    step: width * 3,
+    encoding: 'rgb8',
+    data,
+    fingerprint: { hash: BigInt(salt), uniform: false },
+  };
 }
 
 function data(tensors: ReadonlyMap<string, SafetensorsTensor>, name: string): SafetensorsTensor['data'] {
