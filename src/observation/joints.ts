@@ -127,7 +127,7 @@ export class JointReader {
  * Not needed for velocities that are sent as such without position limits, for commands that are not joints, or where the
  * state is not in joint space.
  */
-function measuredJoints(config: PolicyConfig): string[] {
+export function measuredJoints(config: PolicyConfig): string[] {
   if (config.state.mode === 'none') return [];
   return config.action.joints
     .filter(
