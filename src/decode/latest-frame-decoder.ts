@@ -8,6 +8,8 @@ export interface LatestFrameDecoderOptions {
   readonly keepAll: boolean;
   /** Changes whenever the pipeline forgets its inputs. */
   readonly generation: () => number;
+  /** Called for each image that is dropped for a newer one. */
+  readonly onDrop: () => void;
   /** Receives every frame and refusal. Must not throw. */
   readonly deliver: (result: CameraFrame | Refusal) => void;
 }
@@ -29,8 +31,11 @@ export class LatestFrameDecoder {
 
   /** @param image its data must not change until the image is decoded or dropped. */
   offer(image: RawImage | CompressedImage): void {
-    const { keepAll, generation } = this.#options;
-    if (!keepAll) this.#waiting = [];
+    const { keepAll, generation, onDrop } = this.#options;
+    if (!keepAll && this.#waiting.length > 0) {
+      this.#waiting = [];
+      onDrop();
+    }
     this.#waiting.push({ image, generation: generation() });
     if (!this.#decoding) void this.#decodeAll();
   }

@@ -40,6 +40,7 @@ export class LiveFrames {
           decode: (image) => decodeFrame(image, topic, pipeline.imageLimits),
           keepAll: config.schedule.lockstep,
           generation: () => pipeline.generation,
+          onDrop: () => pipeline.dropFrame(name),
           deliver: (frame) => pipeline.offerAnnouncedFrame(name, frame),
         });
         return [name, { topic, decoder }];

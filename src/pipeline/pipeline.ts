@@ -86,7 +86,7 @@ export class Pipeline {
   readonly #clock: (() => bigint) | undefined;
   readonly #observer: Observer;
   readonly #schedule: Schedule;
-  readonly #counters = new Counters();
+  readonly #counters: Counters;
   readonly #throttle = new ReportThrottle();
   #active = false;
   #generation = 0;
@@ -115,6 +115,7 @@ export class Pipeline {
     this.#engine = engine;
     this.#sink = sink;
     this.#clock = clock;
+    this.#counters = new Counters(config.cameras.map(({ name }) => name));
     this.#schedule = new Schedule(config);
     this.#observer = new Observer(config);
   }
@@ -134,8 +135,14 @@ export class Pipeline {
    */
   announceFrame(camera: string, now: bigint): boolean {
     if (!this.#advanceTime(now)) return false;
+    this.#counters.countFrame(camera, 'offered');
     this.#observer.announceFrame(camera);
     return true;
+  }
+
+  /** An announced message was replaced by a newer one before its decode. */
+  dropFrame(camera: string): void {
+    this.#counters.countFrame(camera, 'dropped');
   }
 
   /**
@@ -144,13 +151,14 @@ export class Pipeline {
    * @param frame as for `offerFrame`.
    */
   offerAnnouncedFrame(camera: string, frame: CameraFrame | Refusal): void {
-    const now = this.#now();
-    this.#handleOffer(this.#observer.offerFrame(camera, frame, now), now);
+    this.#handleFrame(camera, frame, this.#now());
   }
 
   /** @param frame a frame, whose pixels are kept, not copied; or the refusal of the camera's message. */
   offerFrame(camera: string, frame: CameraFrame | Refusal, now: bigint): void {
-    if (this.#advanceTime(now)) this.#handleOffer(this.#observer.offerFrame(camera, frame, now), now);
+    if (!this.#advanceTime(now)) return;
+    this.#counters.countFrame(camera, 'offered');
+    this.#handleFrame(camera, frame, now);
   }
 
   offerJoints(reading: JointReading, now: bigint): void {
@@ -254,6 +262,12 @@ export class Pipeline {
     this.#observer.reset(now);
   }
 
+  #handleFrame(camera: string, frame: CameraFrame | Refusal, now: bigint): void {
+    const result = this.#observer.offerFrame(camera, frame, now);
+    if (result.accepted) this.#counters.countFrame(camera, 'accepted');
+    this.#handleOffer(result, now);
+  }
+
   #handleOffer({ accepted, refusals }: OfferResult, now: bigint): void {
     for (const refusal of refusals) this.#refuse(refusal);
     if (accepted) this.#startInferenceIfReady(now);
@@ -291,6 +305,7 @@ export class Pipeline {
       return;
     }
     this.#counters.observations++;
+    for (const { camera } of observation.views) this.#counters.countFrame(camera, 'used');
     const ticket = this.#schedule.requestInference(now);
     const { injectedDelay } = this.#config.schedule;
     const inference: Inference = {

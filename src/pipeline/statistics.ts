@@ -3,8 +3,22 @@ import type { CommandReason } from '../frame/frame.js';
 import { percentilesOfSorted } from '../statistics.js';
 import type { Percentiles } from '../statistics.js';
 
+/** Camera messages while the pipeline was active. */
+export interface CameraCounts {
+  /** Messages that arrived. */
+  offered: number;
+  /** Messages that were replaced by a newer one before they were decoded. */
+  dropped: number;
+  /** Frames that passed every check. */
+  accepted: number;
+  /** Frames in an observation for which an inference was started. A frame may be used more than once. */
+  used: number;
+}
+
 export interface PipelineStatistics {
   readonly active: boolean;
+  /** By the camera's name. */
+  readonly cameras: Readonly<Record<string, Readonly<CameraCounts>>>;
   /** Observations for which an inference was started. */
   readonly observations: number;
   /** Accepted chunks. */
@@ -21,6 +35,8 @@ export interface PipelineStatistics {
   /** From an observation's stamp to the acceptance of its chunk. */
   readonly latencyMs: Percentiles;
   readonly tickLatenessMs: Percentiles;
+  /** Of the same ticks; undefined before the first. */
+  readonly maxTickLatenessMs: number | undefined;
 }
 
 const WINDOW = 4096;
@@ -51,6 +67,10 @@ export class RecentSamples {
     return percentilesOfSorted(this.#sorted.subarray(0, this.#count));
   }
 
+  get max(): number | undefined {
+    return this.#count === 0 ? undefined : this.#sorted[this.#count - 1];
+  }
+
   /** Number of samples that are smaller. */
   #rank(value: number): number {
     let [low, high] = [0, this.#count];
@@ -65,6 +85,7 @@ export class RecentSamples {
 
 /** Counters of the pipeline, in bounded memory. */
 export class Counters {
+  readonly #cameras: ReadonlyMap<string, CameraCounts>;
   observations = 0;
   chunks = 0;
   outdated = 0;
@@ -76,6 +97,16 @@ export class Counters {
   readonly #faults: Partial<Record<FaultCode, number>> = {};
   #lastRefusal: Refusal | undefined;
   #lastFault: Pi05Error<FaultCode> | undefined;
+
+  /** @param cameras their names. */
+  constructor(cameras: readonly string[]) {
+    this.#cameras = new Map(cameras.map((name) => [name, { offered: 0, dropped: 0, accepted: 0, used: 0 }]));
+  }
+
+  countFrame(camera: string, event: keyof CameraCounts): void {
+    const counts = this.#cameras.get(camera);
+    if (counts !== undefined) counts[event]++;
+  }
 
   countRefusal(refusal: Refusal): void {
     this.#refusals[refusal.code] = (this.#refusals[refusal.code] ?? 0) + 1;
@@ -90,6 +121,7 @@ export class Counters {
   snapshot(active: boolean): PipelineStatistics {
     return {
       active,
+      cameras: Object.fromEntries([...this.#cameras].map(([name, counts]) => [name, { ...counts }])),
       observations: this.observations,
       chunks: this.chunks,
       outdated: this.outdated,
@@ -101,6 +133,7 @@ export class Counters {
       inferenceMs: this.inferenceMs.percentiles,
       latencyMs: this.latencyMs.percentiles,
       tickLatenessMs: this.tickLatenessMs.percentiles,
+      maxTickLatenessMs: this.tickLatenessMs.max,
     };
   }
 }

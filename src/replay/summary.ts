@@ -21,6 +21,8 @@ export interface ReplaySummary {
   /** Why only part of the bag was readable, and notes on the bag. */
   readonly damage: string | null;
   readonly notes: readonly string[];
+  /** Frames by the camera's name. */
+  readonly cameras: ReplayOutcome['statistics']['cameras'];
   readonly observations: number;
   readonly chunks: number;
   /** Chunks that arrived too late to be used. */
@@ -44,13 +46,14 @@ export function replaySummary(
   evaluation: Evaluation,
   expect: ComparisonResult | undefined,
 ): ReplaySummary {
-  const { observations, chunks, outdated, commands, refusals, faults } = outcome.statistics;
+  const { cameras, observations, chunks, outdated, commands, refusals, faults } = outcome.statistics;
   return {
     ...names,
     backend,
     seconds: { bag: outcome.seconds, wall: outcome.wallSeconds, engine: outcome.engineSeconds },
     damage: outcome.damage ?? null,
     notes,
+    cameras,
     observations,
     chunks,
     outdated,

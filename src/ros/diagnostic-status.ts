@@ -123,6 +123,9 @@ export function statuses(name: string, report: NodeReport, recent: Recent): Diag
       : [inputsLevel, inputsLevel === LEVEL.ok ? 'no refusal' : inputsSentence];
   const inputs = status('inputs', ...inputsMessage, [
     value('observations', statistics.observations),
+    ...Object.entries(statistics.cameras).flatMap(([camera, counts]) =>
+      Object.entries(counts).map(([event, count]) => value(`camera.${camera}.${event}`, count)),
+    ),
     ...Object.entries(statistics.refusals).map(([code, count]) => value(`refused.${code}`, count)),
     ...(last === undefined
       ? []
@@ -143,6 +146,9 @@ export function statuses(name: string, report: NodeReport, recent: Recent): Diag
   const control = status('control', ...worstFault('control'), [
     ...Object.entries(statistics.commands).map(([reason, count]) => value(`commands.${reason}`, count)),
     ...percentiles('tick_lateness_ms', statistics.tickLatenessMs),
+    ...(statistics.maxTickLatenessMs === undefined
+      ? []
+      : [value('tick_lateness_ms_max', statistics.maxTickLatenessMs.toFixed(3))]),
     ...counts('control'),
   ]);
   return [node, inputs, engine, control];

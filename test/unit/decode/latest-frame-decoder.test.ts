@@ -13,6 +13,7 @@ interface Decode {
 let decodes: Decode[];
 let delivered: (CameraFrame | Refusal)[];
 let generation: number;
+let dropped: number;
 let decoder: LatestFrameDecoder;
 
 function createDecoder(keepAll: boolean): LatestFrameDecoder {
@@ -20,12 +21,13 @@ function createDecoder(keepAll: boolean): LatestFrameDecoder {
     decode: ({ stamp }) => new Promise((complete) => decodes.push({ stamp, complete })),
     keepAll,
     generation: () => generation,
+    onDrop: () => dropped++,
     deliver: (result) => delivered.push(result),
   });
 }
 
 beforeEach(() => {
-  [decodes, delivered, generation] = [[], [], 0];
+  [decodes, delivered, generation, dropped] = [[], [], 0, 0];
   decoder = createDecoder(false);
 });
 
@@ -63,6 +65,7 @@ test('one_decode_is_in_flight_and_only_the_newest_other_image_waits', async () =
   await complete();
   expect(decodes).toEqual([]);
   expect(delivered).toEqual([frame(1n), frame(10n)]);
+  expect(dropped).toBe(8);
 });
 
 test('after_the_last_decode_the_next_image_is_decoded_at_once', async () => {
@@ -107,4 +110,5 @@ test('in_lockstep_every_image_is_decoded_in_its_order', async () => {
     await complete();
   }
   expect(delivered).toEqual([1n, 2n, 3n, 4n].map(frame));
+  expect(dropped).toBe(0);
 });

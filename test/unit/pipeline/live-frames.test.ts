@@ -131,6 +131,26 @@ describe('raw images', () => {
   });
 });
 
+test('the_frames_of_each_camera_are_counted_while_the_pipeline_is_active', async () => {
+  const harness = new LiveHarness();
+  const { pipeline, frames, engine } = harness;
+  harness.frames.offer('exterior', image(T0, 1));
+  // One is decoded, two are dropped for the broken one.
+  for (let i = 0n; i < 3n; i++) frames.offer('wrist', compressed(T0 + i));
+  frames.offer('wrist', compressed(T0 + 3n, jpeg.subarray(0, 100)));
+  pipeline.offerJoints(joints(T0), T0);
+  await until(() => engine.busy && harness.refusals.length > 0);
+  const counts = {
+    exterior: { offered: 1, dropped: 0, accepted: 1, used: 1 },
+    wrist: { offered: 4, dropped: 2, accepted: 1, used: 1 },
+  };
+  expect(pipeline.statistics.cameras).toEqual(counts);
+  pipeline.deactivate(T0);
+  frames.offer('exterior', image(T0 + 1n, 1));
+  expect(pipeline.statistics.cameras).toEqual(counts);
+  await engine.answer(0);
+});
+
 test('an_unknown_camera_is_a_programming_error', () => {
   expect(() => new LiveHarness().frames.offer('third', image(T0))).toThrow('No camera third is configured');
 });

@@ -20,6 +20,7 @@ const REPORT: NodeReport = {
   present: [],
   statistics: {
     active: true,
+    cameras: { wrist: { offered: 9, dropped: 2, accepted: 6, used: 3 } },
     observations: 3,
     chunks: 2,
     outdated: 0,
@@ -31,6 +32,7 @@ const REPORT: NodeReport = {
     inferenceMs: { p50: 12.34567, p95: 13, p99: 20 },
     latencyMs: none,
     tickLatenessMs: none,
+    maxTickLatenessMs: undefined,
   },
 };
 const QUIET: Recent = { refusal: undefined, faults: [] };
@@ -53,6 +55,10 @@ describe('statuses', () => {
   test('refusals_are_counted_by_code_and_the_last_one_stays_readable', () => {
     expect(status('inputs').values).toEqual({
       observations: '3',
+      'camera.wrist.offered': '9',
+      'camera.wrist.dropped': '2',
+      'camera.wrist.accepted': '6',
+      'camera.wrist.used': '3',
       'refused.IMAGE_SIZE': '2',
       'refused.JOINT_COUNT': '1',
       'last_refusal.code': 'IMAGE_SIZE',
@@ -98,7 +104,11 @@ describe('statuses', () => {
 
   test('percentiles_are_reported_from_the_first_sample_on', () => {
     expect(status('engine').values).toMatchObject({ inference_ms_p50: '12.346', inference_ms_p99: '20.000' });
-    expect(status('control').values).not.toHaveProperty('tick_lateness_ms_p99');
+    for (const key of ['p99', 'max']) expect(status('control').values).not.toHaveProperty(`tick_lateness_ms_${key}`);
+    const statistics = { ...REPORT.statistics!, maxTickLatenessMs: 7.0004 };
+    expect(status('control', QUIET, { ...REPORT, statistics }).values).toMatchObject({
+      tick_lateness_ms_max: '7.000',
+    });
   });
 
   test('a_failed_loading_is_an_error_of_the_node_and_the_only_status', () => {
