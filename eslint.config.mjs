@@ -4,11 +4,11 @@ import tseslint from 'typescript-eslint';
 
 /**
  * The dependency rules of src/: each module with the modules that it may import. Modules of one group do not import each other.
- * leaves (LEAVES) ← frame ← config ← {observation, policy, engine, schedule, messages, decode, report} ← pipeline ← {ros, replay} ← cli
+ * leaves (LEAVES) ← frame ← config ← robot ← {observation, policy, engine, schedule, messages, decode, report} ← pipeline ← {ros, replay} ← cli
  * The guard imports the least that it needs.
  */
 const LEAVES = ['errors', 'format', 'package-root', 'report-throttle', 'safetensors', 'statistics', 'time']; // files of src/, the others are directories
-const FOUNDATION = [...LEAVES, 'frame', 'config'];
+const FOUNDATION = [...LEAVES, 'frame', 'config', 'robot'];
 const FUNCTIONS = ['observation', 'policy', 'engine', 'schedule', 'messages', 'decode', 'report'];
 const FRONTENDS = ['ros', 'replay'];
 /** Single files of these modules that the guard imports. */
@@ -23,6 +23,7 @@ export const DEPENDENCY_RULES = {
   'package-root': [],
   frame: LEAVES,
   config: [...LEAVES, 'frame'],
+  robot: [...LEAVES, 'frame', 'config'],
   ...Object.fromEntries(FUNCTIONS.map((module) => [module, FOUNDATION])),
   guard: [...LEAVES, 'frame', 'config', 'messages', ...Object.keys(GUARD_IMPORTS)],
   pipeline: [...FOUNDATION, ...FUNCTIONS],

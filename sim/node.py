@@ -10,14 +10,25 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
 from sim.arm import Arm, JointReadings
 from sim.cameras import HEIGHT, WIDTH, Cameras
+from sim.description.urdf import urdf
 from sim.errors import CommandRejected
 from sim.kinematics import FINGERS, JOINTS
-from sim.topics import CAMERAS, COMMANDS, GRIPPER, TRAJECTORY, VELOCITY, nanoseconds, ros_time
+from sim.topics import (
+    CAMERAS,
+    COMMANDS,
+    GRIPPER,
+    ROBOT_DESCRIPTION,
+    ROBOT_DESCRIPTION_QOS,
+    TRAJECTORY,
+    VELOCITY,
+    nanoseconds,
+    ros_time,
+)
 
 # As ros_gz_bridge publishes; reliable matches best-effort subscriptions too.
 SENSOR_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -40,6 +51,8 @@ class RobotNode(Node):
         self.accepts_commands = True
         self.command_counts = dict.fromkeys(COMMANDS, 0)
         self.command_arrived = threading.Condition()
+        description = self.create_publisher(String, ROBOT_DESCRIPTION, ROBOT_DESCRIPTION_QOS)
+        description.publish(String(data=urdf()))
         self._clock = self.create_publisher(Clock, "/clock", SENSOR_QOS)
         self._joints = self.create_publisher(JointState, "joint_states", SENSOR_QOS)
         self._reading = JointState(name=list(JOINTS + FINGERS))

@@ -8,6 +8,9 @@ VELOCITY = "arm_velocity_controller/commands"
 TRAJECTORY = "arm_controller/joint_trajectory"
 GRIPPER = "gripper_controller/commands"
 COMMANDS = (VELOCITY, TRAJECTORY, GRIPPER)
+ROBOT_DESCRIPTION = "robot_description"
+# As robot_state_publisher: a subscriber that starts later receives it too.
+ROBOT_DESCRIPTION_QOS = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 EPISODE = "episode"
 # A recorder that starts later receives the episodes before it too.
 EPISODE_QOS = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -56,6 +56,16 @@ async function installMissing(log) {
   }
 }
 
+/**
+ * Installs what package-lock.json lists. `npm ci` starts from nothing and removes the compiled rclnodejs, so packages are first
+ * added to those that are there.
+ */
+async function installLocked(log) {
+  if (existsSync(inRoot('node_modules', '.package-lock.json')))
+    await run(log, 'npm', ['install', '--no-save', ...QUIET]);
+  if (!matchesLock()) await run(log, 'npm', ['ci', ...QUIET]);
+}
+
 /** Installs node_modules without running install scripts; rclnodejs is built in a separate step. */
 export const modulesStep = {
   name: 'node_modules',
@@ -65,7 +75,7 @@ export const modulesStep = {
   megabytes: isInstalled ? 30 : 330,
   async execute(log) {
     if (isInstalled) await installMissing(log);
-    else if (!matchesLock()) await run(log, 'npm', ['ci', ...QUIET]);
+    else if (!matchesLock()) await installLocked(log);
     await run(log, process.execPath, ['-e', 'require("sharp")']);
   },
 };

@@ -12,6 +12,9 @@ import { replayInputs } from '../replay/inputs.js';
 import { discardUnfinished, AtomicFile } from '../replay/atomic-file.js';
 import { BagOutput } from '../replay/output.js';
 import { ReportCollector } from '../report/collector.js';
+import { recordedRobotModel } from '../replay/robot-description.js';
+import { withRobotLimits } from '../robot/limits.js';
+import { createToolGuard } from '../schedule/tool-guard.js';
 import { replay, type ReplayOutcome, type ReplayProgress } from '../replay/runner.js';
 import { replaySummary } from '../replay/summary.js';
 import { renderReport } from '../report/report.js';
@@ -100,8 +103,12 @@ async function runReplay(argv: string[]): Promise<number> {
   const { expect, out, report, json, strict } = values;
   const file = json === '-' ? undefined : json;
   checkFiles([bagPath, params, expect], { '--out': out, '--json': file, '--report': report });
-  const { config, simulated } = configuration(params, values.param, values.namespace, latency);
+  const { config: given, simulated } = configuration(params, values.param, values.namespace, latency);
   const bag = await openBag(bagPath);
+  const model = await recordedRobotModel(given, bag);
+  const { config, disagreement } = withRobotLimits(given, model);
+  if (disagreement !== undefined) warn(disagreement);
+  const tool = createToolGuard(config, model);
   const inputs = replayInputs(config, simulated, bag, bagPath);
   const expected = expect === undefined ? undefined : await Comparison.open(expect, config, tolerance);
   const output = out === undefined ? undefined : await BagOutput.create(out, config);
@@ -118,7 +125,7 @@ async function runReplay(argv: string[]): Promise<number> {
   let comparison: ComparisonResult | undefined;
   try {
     outcome = await replay({
-      ...{ bag, inputs, config, simulated, engine, policy, listeners, progress: show },
+      ...{ bag, inputs, config, simulated, engine, policy, tool, listeners, progress: show },
       latency: config.schedule.lockstep ? 0n : latency,
     });
     if (outcome.failure === undefined) comparison = await expected?.finish();

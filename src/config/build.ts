@@ -81,6 +81,17 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
       file: read('robot_description_file'),
       timeout: toNanoseconds(read('robot_description_timeout')),
     },
+    tool: {
+      link: read('safety.tool_link'),
+      lower: read('safety.workspace.lower'),
+      upper: read('safety.workspace.upper'),
+      maxSpeed: read('safety.max_tool_speed'),
+      planes: read('safety.keep_out_planes.names').map((name) => ({
+        name,
+        normal: read('safety.keep_out_planes.<plane>.normal', name),
+        offset: read('safety.keep_out_planes.<plane>.offset', name),
+      })),
+    },
     action: {
       joints: read('action.joints').map((name): ActionJoint => ({
         name,

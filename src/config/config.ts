@@ -34,6 +34,7 @@ export interface PolicyConfig {
   /** 'none': action joints may be without limits, which is reported for as long as the node runs. */
   readonly limits: 'finite' | 'none';
   readonly robotDescription: RobotDescriptionConfig;
+  readonly tool: ToolConfig;
   readonly outputs: readonly OutputConfig[];
   /** Topic on which complete chunks are published as `trajectory_msgs/JointTrajectory`. */
   readonly chunkTopic: string;
@@ -112,6 +113,27 @@ export interface RobotDescriptionConfig {
   readonly file: string;
   /** How long `configure` waits for the topic, ns. */
   readonly timeout: bigint;
+}
+
+/** Limits of the position of one link, in the frame of the URDF's root link. */
+export interface ToolConfig {
+  /** '' = the tool is not limited. */
+  readonly link: string;
+  /** [3] m; undefined = no limit. */
+  readonly lower: readonly number[] | undefined;
+  readonly upper: readonly number[] | undefined;
+  /** m/s; undefined = no limit. */
+  readonly maxSpeed: number | undefined;
+  readonly planes: readonly PlaneConfig[];
+}
+
+/** The tool stays where normal · position / |normal| is at least `offset`. */
+export interface PlaneConfig {
+  readonly name: string;
+  /** [3], of any length but 0. */
+  readonly normal: readonly number[];
+  /** m. */
+  readonly offset: number;
 }
 
 export interface ActionConfig {

@@ -8,8 +8,8 @@ All parameters of \`policy_node\`. This page is generated from \`src/config/sche
 - The types are ROS types: a double is written with a decimal point (\`15.0\`), an integer without one.
 - A parameter without a default must be given. Optional parameters have the default *absent*.
 - Parameters are read-only while the node runs, except those marked *live*.
-- \`<camera>\`, \`<joint>\` and \`<output>\` are placeholders for the names in \`cameras.names\`, \`state.joints\`, \`action.joints\` and
-  \`outputs.names\`.
+- \`<camera>\`, \`<joint>\`, \`<output>\` and \`<plane>\` are placeholders for the names in \`cameras.names\`, \`state.joints\`,
+  \`action.joints\`, \`outputs.names\` and \`safety.keep_out_planes.names\`.
 - The unit *joint's own* is rad or m for a position, rad/s or m/s for a velocity, N m or N for an effort.
 - Parameters are checked together when the node starts. All problems are reported at once; [errors.md](errors.md) explains
   their codes.

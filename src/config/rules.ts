@@ -21,6 +21,7 @@ export function checkRules(config: PolicyConfig, problems: Problems): void {
   checkState(config, report);
   for (const joint of config.action.joints) checkActionJoint(joint, config, report);
   checkRobotDescription(config, report);
+  checkTool(config, report);
   checkLimits(config, hasRobotDescription(config), report);
   checkOutputs(config, report);
 }
@@ -33,6 +34,7 @@ function checkNames(config: PolicyConfig, report: Report): void {
     ['state.joints', config.state.joints],
     ['action.joints', config.action.joints],
     ['outputs.names', config.outputs],
+    ['safety.keep_out_planes.names', config.tool.planes],
   ];
   for (const [list, members] of lists) {
     for (const [name, count] of counts(members.map((member) => member.name))) {
@@ -132,6 +134,51 @@ function checkRobotDescription({ robotDescription: { topic, file } }: PolicyConf
     'robot_description_topic',
     'robot_description_file',
   );
+}
+
+function checkTool(config: PolicyConfig, report: Report): void {
+  const { link, lower, upper, maxSpeed, planes } = config.tool;
+  const limits = [
+    ...(lower === undefined ? [] : ['safety.workspace.lower']),
+    ...(upper === undefined ? [] : ['safety.workspace.upper']),
+    ...(maxSpeed === undefined ? [] : ['safety.max_tool_speed']),
+    ...(planes.length === 0 ? [] : ['safety.keep_out_planes.names']),
+  ];
+  if (link === '' && limits.length > 0) {
+    report(
+      'CONFIG_RANGE',
+      `Expected safety.tool_link with ${limits.join(', ')}, received none`,
+      'safety.tool_link',
+      ...limits,
+    );
+  }
+  if (link !== '' && limits.length === 0) {
+    const expected = 'safety.workspace.lower or upper, safety.max_tool_speed or safety.keep_out_planes.names';
+    report('CONFIG_RANGE', `Expected ${expected} with safety.tool_link, received none`, 'safety.tool_link');
+  }
+  if (link !== '' && !hasRobotDescription(config)) {
+    report(
+      'CONFIG_RANGE',
+      `Expected robot_description_topic or robot_description_file with safety.tool_link, received neither`,
+      'safety.tool_link',
+      'robot_description_topic',
+      'robot_description_file',
+    );
+  }
+  if (lower !== undefined && upper?.some((value, axis) => lower[axis]! >= value)) {
+    report(
+      'CONFIG_RANGE',
+      `Expected safety.workspace.lower below its upper, received [${lower.join(', ')}] and [${upper.join(', ')}]`,
+      'safety.workspace.lower',
+      'safety.workspace.upper',
+    );
+  }
+  for (const { name, normal } of planes) {
+    const about = parameterName('safety.keep_out_planes.<plane>.normal', name);
+    if (normal.every((value) => value === 0)) {
+      report('CONFIG_RANGE', `Expected a direction for ${about}, received [${normal.join(', ')}]`, about);
+    }
+  }
 }
 
 function checkActionJoint(joint: ActionJoint, config: PolicyConfig, report: Report): void {

@@ -213,6 +213,48 @@ export const SCHEMA = {
     default: false,
     doc: 'Whether holds are sent before the first chunk after an activation. In lock-step they always are, since the simulation waits for a command.',
   },
+  'safety.tool_link': {
+    type: 'string',
+    default: '',
+    doc: 'Link of the URDF whose position is limited by the parameters below, such as the hand; needs a robot description. Empty = the tool is not limited.',
+  },
+  'safety.workspace.lower': {
+    type: 'double_array',
+    optional: true,
+    length: 3,
+    unit: 'm',
+    doc: 'Lowest x, y and z of the tool in the frame of the root link; absent = no lower limit.',
+  },
+  'safety.workspace.upper': {
+    type: 'double_array',
+    optional: true,
+    length: 3,
+    unit: 'm',
+    doc: 'Highest x, y and z of the tool in the frame of the root link; absent = no upper limit.',
+  },
+  'safety.max_tool_speed': {
+    type: 'double',
+    optional: true,
+    unit: 'm/s',
+    above: 0,
+    doc: 'Largest speed of the tool; absent = not limited.',
+  },
+  'safety.keep_out_planes.names': {
+    type: 'string_array',
+    default: [],
+    members: 'safety.keep_out_planes.<plane>.',
+    doc: 'Names of planes that the tool must not cross, which you choose, such as table.',
+  },
+  'safety.keep_out_planes.<plane>.normal': {
+    type: 'double_array',
+    length: 3,
+    doc: 'Direction towards the allowed side, in the frame of the root link; of any length.',
+  },
+  'safety.keep_out_planes.<plane>.offset': {
+    type: 'double',
+    unit: 'm',
+    doc: 'Distance of the plane from the origin of the root link, along the normal. The tool must stay beyond it.',
+  },
   'safety.allow_shared_outputs': {
     type: 'bool',
     default: false,

@@ -131,7 +131,10 @@ export class LimitCheck {
   }
 
   #checkVelocity(value: number, joint: ActionJoint, last: JointMotion | undefined): string | undefined {
-    const { name, maxVelocity, maxAcceleration } = joint;
+    const { name, isJoint, lower, upper, maxVelocity, maxAcceleration } = joint;
+    if (!isJoint && !isBetween(value, lower, upper)) {
+      return `Expected ${name} from ${lower} to ${upper}, received ${value}`;
+    }
     if (Math.abs(value) > maxVelocity + rounding(maxVelocity)) {
       return `Expected at most ${maxVelocity} for the velocity of ${name}, received ${value}`;
     }
@@ -150,7 +153,7 @@ export class LimitCheck {
     measured: Measured | undefined,
   ): string | undefined {
     const limit = value > 0 ? joint.upper : joint.lower;
-    if (value === 0 || measured === undefined || !Number.isFinite(limit)) return undefined;
+    if (value === 0 || measured === undefined || !joint.isJoint || !Number.isFinite(limit)) return undefined;
     const direction = Math.sign(value);
     const velocity = last?.velocity ?? 0;
     const moved = direction * velocity * toSeconds(measured.age);

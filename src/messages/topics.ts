@@ -37,5 +37,10 @@ export function withResolvedTopics(config: PolicyConfig, resolve: (topic: string
     state: { ...config.state, topic: resolve(config.state.topic) },
     outputs: config.outputs.map((output) => ({ ...output, topic: resolve(output.topic) })),
     chunkTopic: resolve(config.chunkTopic),
+    robotDescription: { ...config.robotDescription, topic: resolveOptional(config.robotDescription.topic, resolve) },
   };
+}
+
+function resolveOptional(topic: string, resolve: (topic: string) => string): string {
+  return topic === '' ? '' : resolve(topic);
 }

@@ -9,6 +9,7 @@ import type { OfferResult } from '../observation/observer.js';
 import { ReportThrottle } from '../report-throttle.js';
 import { Schedule } from '../schedule/schedule.js';
 import type { InferenceTicket } from '../schedule/schedule.js';
+import type { ToolGuard } from '../schedule/tool-guard.js';
 import { SECOND, toMilliseconds } from '../time.js';
 import { Counters } from './statistics.js';
 import type { PipelineStatistics } from './statistics.js';
@@ -84,6 +85,7 @@ export class Pipeline {
   readonly #engine: Engine;
   readonly #sink: PipelineSink;
   readonly #clock: (() => bigint) | undefined;
+  readonly #tool: ToolGuard | undefined;
   readonly #observer: Observer;
   readonly #schedule: Schedule;
   readonly #counters: Counters;
@@ -106,9 +108,16 @@ export class Pipeline {
 
   /**
    * @param clock ROS time, ns, for what happens between events, such as the arrival of a chunk; without one the time of the
-   * latest event is used.
+   * latest event is used. @param tool checks chunks and commands; undefined where the tool is not limited.
    */
-  constructor(config: PolicyConfig, policy: PolicyLike, engine: Engine, sink: PipelineSink, clock?: () => bigint) {
+  constructor(
+    config: PolicyConfig,
+    policy: PolicyLike,
+    engine: Engine,
+    sink: PipelineSink,
+    clock?: () => bigint,
+    tool?: ToolGuard,
+  ) {
     this.imageLimits = { ...config.image, maxAspectRatio: engine.info.imageSize };
     this.#config = config;
     this.#policy = policy;
@@ -116,6 +125,7 @@ export class Pipeline {
     this.#sink = sink;
     this.#clock = clock;
     this.#counters = new Counters(config.cameras.map(({ name }) => name));
+    this.#tool = tool;
     this.#schedule = new Schedule(config);
     this.#observer = new Observer(config);
   }
@@ -185,6 +195,7 @@ export class Pipeline {
     this.#active = true;
     this.#resetInputs(now);
     this.#schedule.activate();
+    this.#tool?.reset();
   }
 
   /** Sends the stop action, once; a chunk that is still being computed is dropped. */
@@ -355,15 +366,22 @@ export class Pipeline {
 
   #handleChunk(chunk: ActionChunk, inferenceMs: number, ticket: InferenceTicket): void {
     const now = this.#now();
-    const verdict = this.#schedule.accept(ticket, chunk, now);
+    let executed = chunk;
+    const verdict = this.#schedule.accept(ticket, chunk, now, (firstRow) => {
+      const end = this.#tool?.checkChunk(chunk, firstRow, this.#observer.measuredPositions(now));
+      if (end !== undefined) executed = firstRows(chunk, end.rows);
+      this.#reportCondition('WORKSPACE', end?.fault, now);
+      return executed;
+    });
     if (verdict === 'outdated') this.#counters.outdated++;
+    else if (verdict === 'refused') this.#releaseTick();
     else if (verdict !== 'accepted') this.#fault(verdict);
     else {
       const latencyMs = toMilliseconds(now - chunk.stamp);
       this.#counters.chunks++;
       this.#counters.inferenceMs.add(inferenceMs);
       this.#counters.latencyMs.add(latencyMs);
-      this.#sink.chunk(chunk, { inferenceMs, latencyMs });
+      this.#sink.chunk(executed, { inferenceMs, latencyMs });
     }
   }
 
@@ -383,6 +401,7 @@ export class Pipeline {
 
   #stop(now: bigint): void {
     if (now > this.#stoppedAt) this.#stoppedAt = now;
+    this.#tool?.reset();
     this.#send(this.#schedule.stop(now, this.#observer.measuredPositions(now)));
   }
 
@@ -396,7 +415,10 @@ export class Pipeline {
 
   #sendCommand(now: bigint): void {
     this.#pendingTick = undefined;
-    const { command, fault } = this.#schedule.tick(now, this.#observer.measuredPositions(now));
+    const measured = this.#observer.measuredPositions(now);
+    const { command, fault } = this.#schedule.tick(now, measured);
+    const outside = command && this.#tool?.checkCommand(command, measured);
+    if (outside !== undefined) return this.stop(now, outside);
     this.#send(command);
     const underrun = fault?.code === 'COMMAND_STARVED' ? fault : undefined;
     this.#reportCondition('COMMAND_STARVED', underrun, now);
@@ -432,4 +454,8 @@ export class Pipeline {
     this.#sink.fault(fault);
     this.#releaseTick();
   }
+}
+
+function firstRows(chunk: ActionChunk, rows: number): ActionChunk {
+  return { ...chunk, rows, values: chunk.values.slice(0, rows * chunk.joints.length) };
 }

@@ -4,6 +4,7 @@ import { Pi05Error, type FaultCode } from '../errors.js';
 import { Pipeline, type PipelineSink, type PolicyLike } from '../pipeline/pipeline.js';
 import type { PipelineStatistics } from '../pipeline/statistics.js';
 import { SimulatedTicker } from '../pipeline/ticker.js';
+import type { ToolGuard } from '../schedule/tool-guard.js';
 import { type Percentiles, percentiles } from '../statistics.js';
 import { SECOND, tickPeriod, toSeconds } from '../time.js';
 import type { Bag, BagMessage } from './bag/bag.js';
@@ -23,6 +24,8 @@ export interface ReplayOptions {
   readonly simulated: boolean;
   readonly policy: PolicyLike;
   readonly engine: Engine;
+  /** Undefined where the tool is not limited. */
+  readonly tool?: ToolGuard | undefined;
   /** Bag time that an inference takes, ns. */
   readonly latency: bigint;
   readonly listeners: readonly ReplayListener[];
@@ -89,10 +92,10 @@ class Replay {
 
   constructor(options: ReplayOptions) {
     this.#options = options;
-    const { config, policy, engine, latency } = options;
+    const { config, policy, engine, latency, tool } = options;
     this.#period = tickPeriod(config.controlRate);
     this.#engine = new BagTimeEngine(engine, latency, () => this.#now);
-    this.#pipeline = new Pipeline(config, policy, this.#engine, this.#sink(), () => this.#now);
+    this.#pipeline = new Pipeline(config, policy, this.#engine, this.#sink(), () => this.#now, tool);
     this.#ticker = new SimulatedTicker(config.schedule.lockstep ? 0n : this.#period, (now, lateness) =>
       this.#pipeline.tick(now, lateness),
     );

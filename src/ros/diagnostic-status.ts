@@ -16,6 +16,7 @@ const FAULT_LEVEL: Readonly<Record<FaultCode, Level>> = {
   CHUNK_AGE_LIMIT: LEVEL.warn,
   COMMAND_JUMP: LEVEL.error,
   COMMAND_STARVED: LEVEL.warn,
+  WORKSPACE: LEVEL.error,
   FOLLOWING_ERROR: LEVEL.error,
   STATE_LOST: LEVEL.error,
   PROMPT_CHANGING: LEVEL.warn,

@@ -8,11 +8,14 @@ import { SimulatedTicker, type Ticker } from '../pipeline/ticker.js';
 import { tickPeriod } from '../time.js';
 import type { NodeReport } from './diagnostic-status.js';
 import { Diagnostics } from './diagnostics.js';
+import { withRobotLimits } from '../robot/limits.js';
+import { createToolGuard } from '../schedule/tool-guard.js';
 import { FaultMonitor } from './fault-monitor.js';
 import { createLifecycleNode, runTransition, type Transitions } from './lifecycle-node.js';
 import { Log } from './log.js';
 import { NodeTime } from './node-time.js';
 import { declareParameters } from './parameters.js';
+import { robotModel } from './robot-description.js';
 import { closeLoaded, guarded, type LoadedPolicy, PolicyRuntime } from './policy-runtime.js';
 import { type LifecycleNode, PARAMETER_TYPE, type Rcl } from './rcl.js';
 import type { NativeRcl } from './rclnodejs-internals.js';
@@ -154,8 +157,12 @@ export class PolicyNode implements Transitions {
   async #load(loading: Loading): Promise<boolean> {
     try {
       await this.#closing;
-      const resolved = withResolvedTopics(this.#config, (topic) => this.#node.resolveTopicName(topic));
-      const loaded = await loadPolicy(resolved);
+      const named = withResolvedTopics(this.#config, (topic) => this.#node.resolveTopicName(topic));
+      const model = await robotModel(this.#rcl, this.#node, named, (sentence) => this.#log.info(sentence));
+      const { config: resolved, disagreement } = withRobotLimits(named, model);
+      if (disagreement !== undefined) this.#log.warn(disagreement);
+      const tool = createToolGuard(resolved, model);
+      const loaded = { ...(await loadPolicy(resolved)), tool };
       if (loading.cancelled) {
         await closeLoaded(loaded);
         return false;

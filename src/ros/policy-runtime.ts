@@ -6,6 +6,7 @@ import { LiveFrames } from '../pipeline/live-frames.js';
 import { Pipeline } from '../pipeline/pipeline.js';
 import type { PipelineStatistics } from '../pipeline/statistics.js';
 import type { Policy } from '../policy/policy.js';
+import type { ToolGuard } from '../schedule/tool-guard.js';
 import type { NodeTime } from './node-time.js';
 import { Publishers } from './publishers.js';
 import type { LifecycleNode, Rcl, Subscription } from './rcl.js';
@@ -15,6 +16,8 @@ import { subscribe } from './subscriptions.js';
 export interface LoadedPolicy {
   readonly engine: Engine;
   readonly policy: Policy;
+  /** Undefined where the tool is not limited. */
+  readonly tool?: ToolGuard | undefined;
 }
 
 export interface RuntimeHandlers {
@@ -49,7 +52,7 @@ export class PolicyRuntime {
     time: NodeTime,
     handlers: RuntimeHandlers,
   ) {
-    const { policy, engine } = loaded;
+    const { policy, engine, tool } = loaded;
     const { onRefusal, onFault, onError } = handlers;
     this.resolved = resolved;
     this.#node = node;
@@ -70,6 +73,7 @@ export class PolicyRuntime {
         fault: guard(onFault),
       },
       () => time.now(),
+      tool,
     );
     this.#pipeline.setPrompt(String(node.getParameter('prompt').value), time.now());
     this.#frames = new LiveFrames(this.#pipeline, resolved, { now: () => time.now(), inOrder: time.simulated });

@@ -167,7 +167,10 @@ export interface Rcl {
       readonly RMW_QOS_POLICY_RELIABILITY_RELIABLE: number;
       readonly RMW_QOS_POLICY_RELIABILITY_BEST_EFFORT: number;
     };
-    readonly DurabilityPolicy: { readonly RMW_QOS_POLICY_DURABILITY_VOLATILE: number };
+    readonly DurabilityPolicy: {
+      readonly RMW_QOS_POLICY_DURABILITY_VOLATILE: number;
+      readonly RMW_QOS_POLICY_DURABILITY_TRANSIENT_LOCAL: number;
+    };
   };
 }
 

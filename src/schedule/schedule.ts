@@ -92,9 +92,16 @@ export class Schedule {
 
   /**
    * Makes a chunk the new plan.
-   * @returns 'outdated' where it must not be executed any more, a fault CHUNK_NOT_FINITE where it cannot be executed.
+   * @param review called with the step that would be executed next; returns the chunk up to the step where it must end.
+   * @returns 'outdated' where it must not be executed any more, 'refused' where `review` leaves no step, a fault
+   * CHUNK_NOT_FINITE where it cannot be executed.
    */
-  accept(ticket: InferenceTicket, chunk: ActionChunk, now: bigint): 'accepted' | 'outdated' | Pi05Error<FaultCode> {
+  accept(
+    ticket: InferenceTicket,
+    chunk: ActionChunk,
+    now: bigint,
+    review?: (firstRow: number) => ActionChunk,
+  ): 'accepted' | 'outdated' | 'refused' | Pi05Error<FaultCode> {
     const late = this.#isLate(ticket, now);
     if (ticket !== this.#ticket) return 'outdated';
     this.#ticket = undefined;
@@ -114,7 +121,10 @@ export class Schedule {
     this.#stepTimes = this.#stepTimes.filter((time) => time >= chunk.stamp);
     // Never skips more steps than were executed since the observation.
     const estimatedSteps = Math.ceil(toSeconds(this.#latency.p95) / chunk.period);
-    this.#plan = mergeStrategies[this.#config.schedule.mode](chunk, Math.min(estimatedSteps, this.#stepTimes.length));
+    const plan = mergeStrategies[this.#config.schedule.mode](chunk, Math.min(estimatedSteps, this.#stepTimes.length));
+    const reviewed = review?.(plan.nextRow) ?? chunk;
+    if (reviewed.rows < chunk.rows && reviewed.rows <= plan.nextRow) return 'refused';
+    this.#plan = { ...plan, chunk: reviewed };
     this.#stopped = false;
     return 'accepted';
   }

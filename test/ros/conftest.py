@@ -1,5 +1,7 @@
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +75,26 @@ def sim_node(start, robot):
         return node
 
     return sim_node
+
+
+@pytest.fixture
+def simulation(namespace):
+    """Starts the arm in lock-step and waits until it has rendered its first images."""
+    processes = []
+
+    def simulation():
+        command = [sys.executable, "-m", "sim.robot", "--lockstep", "--namespace", namespace]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        processes.append(process)
+        ready = process.stdout.readline()
+        assert ready, process.communicate()[1]
+        assert json.loads(ready)["ready"] is True
+        return process
+
+    yield simulation
+    for process in processes:
+        process.send_signal(signal.SIGINT)  # a killed process leaves its shared memory behind
+        process.communicate(timeout=30)
 
 
 @pytest.fixture

@@ -1,36 +1,12 @@
 """The node with the simulated arm of sim/, which is an independent process."""
 
-import json
 import signal
-import subprocess
-import sys
 
 import numpy as np
-import pytest
-from harness import ARM, DEADLINE, PERIOD, RATE, ROOT, Robot, chunk_values, nanoseconds
+from harness import ARM, DEADLINE, PERIOD, RATE, Robot, chunk_values, nanoseconds
 from sensor_msgs.msg import JointState
 
 CHUNKS = 6
-
-
-@pytest.fixture
-def simulation(namespace):
-    """Starts the arm in lock-step and waits until it has rendered its first images."""
-    processes = []
-
-    def simulation():
-        command = [sys.executable, "-m", "sim.robot", "--lockstep", "--namespace", namespace]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        processes.append(process)
-        ready = process.stdout.readline()
-        assert ready, process.communicate()[1]
-        assert json.loads(ready)["ready"] is True
-        return process
-
-    yield simulation
-    for process in processes:
-        process.send_signal(signal.SIGINT)  # a killed process leaves its shared memory behind
-        process.communicate(timeout=30)
 
 
 def test_two_runs_in_lockstep_give_the_same_chunks_bit_for_bit(simulation, start, context, namespace):

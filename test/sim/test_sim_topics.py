@@ -6,17 +6,20 @@ The tests compare stamps, never the wall clock of the machine.
 import io
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
-from rclpy.qos import ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from robot_process import ArmClient, RobotProcess, nanoseconds, start
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
+from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from sim.kinematics import FINGERS, JOINTS
 
+ROOT = Path(__file__).resolve().parents[2]
 CAMERAS = ("exterior", "wrist")
 
 
@@ -39,6 +42,16 @@ def collect(client: ArmClient, topics: dict[str, type], count: int) -> dict[str,
     return seen
 
 
+def test_a_late_subscriber_receives_the_urdf(client):
+    with RobotProcess("--namespace", "/cell"):
+        collect(client, {"joint_states": JointState}, 1)
+        received = []
+        qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        client.node.create_subscription(String, "robot_description", received.append, qos)
+        client.wait_until(lambda: received)
+        assert received[0].data == (ROOT / "sim" / "gazebo" / "arm.urdf").read_text()
+
+
 def test_topics_types_and_qos_are_those_of_a_gazebo_bridge_and_ros2_control(client):
     with RobotProcess("--namespace", "/cell"):
         collect(client, {"exterior_camera/image_raw": Image, "joint_states": JointState}, 1)
@@ -49,6 +62,7 @@ def test_topics_types_and_qos_are_those_of_a_gazebo_bridge_and_ros2_control(clie
             "/cell/wrist_camera/image_raw": "sensor_msgs/msg/Image",
             "/cell/wrist_camera/camera_info": "sensor_msgs/msg/CameraInfo",
             "/cell/joint_states": "sensor_msgs/msg/JointState",
+            "/cell/robot_description": "std_msgs/msg/String",
             "/clock": "rosgraph_msgs/msg/Clock",
             "/cell/arm_velocity_controller/commands": "std_msgs/msg/Float64MultiArray",
             "/cell/arm_controller/joint_trajectory": "trajectory_msgs/msg/JointTrajectory",

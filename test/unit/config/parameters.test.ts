@@ -110,6 +110,7 @@ describe('a configuration', () => {
       },
       limits: 'finite',
       robotDescription: { topic: '', file: '', timeout: 10_000_000_000n },
+      tool: { link: '', lower: undefined, upper: undefined, maxSpeed: undefined, planes: [] },
       outputs: [],
       chunkTopic: '~/chunk',
     });

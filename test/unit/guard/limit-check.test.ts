@@ -174,3 +174,23 @@ describe('a velocity', () => {
     expect(single.check.checkMotion(single.reading)).toBeUndefined();
   });
 });
+
+describe('a command that is not a joint', () => {
+  const value = (kind: ActionJoint['kind']): Single => {
+    const free = { maxVelocity: Infinity, maxAcceleration: Infinity };
+    return position({ kind, isJoint: false, gripper: kind === 'position', ...free });
+  };
+
+  test.each(['velocity', 'position'] as const)('is_limited_in_its_value_only: %s', (kind) => {
+    const single = value(kind);
+    single.measured = NaN;
+    expect(single.passes(1, -1, 0.5, 1.01, -1.01, 0)).toEqual([true, true, true, false, false, true]);
+  });
+
+  test('passes_wherever_a_joint_of_that_name_is', () => {
+    const single = value('velocity');
+    single.measured = 5;
+    expect(single.passes(0.9)).toEqual([true]);
+    expect(single.check.checkMotion(single.reading)).toBeUndefined();
+  });
+});

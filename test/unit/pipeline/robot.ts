@@ -72,6 +72,7 @@ export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<Sch
     action: { joints: [actionJoint('a'), actionJoint('b')], bound: 'none' },
     limits: 'finite',
     robotDescription: { topic: '', file: '', timeout: 10n * SECOND },
+    tool: { link: '', lower: undefined, upper: undefined, maxSpeed: undefined, planes: [] },
     outputs: [],
     chunkTopic: 'chunk',
     ...changes,

@@ -103,6 +103,7 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
     action: { joints: jointNames(joints).map((name) => actionJoint(name)), bound: 'none' },
     limits: 'finite',
     robotDescription: { topic: '', file: '', timeout: 10_000_000_000n },
+    tool: { link: '', lower: undefined, upper: undefined, maxSpeed: undefined, planes: [] },
     outputs: [],
     chunkTopic: '~/chunk',
     ...changes,
