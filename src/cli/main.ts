@@ -12,6 +12,7 @@ interface Command {
 const COMMANDS: Readonly<Record<string, Command>> = {
   infer: { summary: 'run one inference on a case file', load: () => import('./infer.js') },
   node: { summary: 'run the ROS 2 policy node', load: () => import('./node.js') },
+  guard: { summary: "run a policy node's guard, which stops the robot", load: () => import('./guard.js') },
   replay: { summary: 'run the policy on a recorded bag', load: () => import('./replay.js') },
   demo: { summary: 'run the node with a simulated arm', load: () => import('./demo.js') },
   eval: { summary: 'count how often the policy succeeds with a simulated arm', load: () => import('./eval.js') },

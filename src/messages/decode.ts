@@ -64,6 +64,11 @@ export function decodeString(cdr: Uint8Array, topic: string): string {
   return data;
 }
 
+/** @returns the value of a `std_msgs/msg/Bool`. @throws Refusal MESSAGE_DATA. */
+export function decodeBool(cdr: Uint8Array, topic: string): boolean {
+  return smallReader(cdr, ROS_TYPE.Bool, topic).uint8('data') !== 0;
+}
+
 /** @returns the time of a `rosgraph_msgs/msg/Clock`, ns. @throws Refusal MESSAGE_DATA. */
 export function decodeClock(cdr: Uint8Array, topic: string): bigint {
   const reader = new BoundedReader(cdr, ROS_TYPE.Clock, topic, 'MESSAGE_DATA');

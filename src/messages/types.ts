@@ -9,7 +9,12 @@ export const ROS_TYPE = {
   Clock: 'rosgraph_msgs/msg/Clock',
   JointTrajectory: 'trajectory_msgs/msg/JointTrajectory',
   Float64MultiArray: 'std_msgs/msg/Float64MultiArray',
+  Bool: 'std_msgs/msg/Bool',
+  Empty: 'std_msgs/msg/Empty',
   DiagnosticArray: 'diagnostic_msgs/msg/DiagnosticArray',
+  DiagnosticStatus: 'diagnostic_msgs/msg/DiagnosticStatus',
+  /** A service. */
+  Trigger: 'std_srvs/srv/Trigger',
 } as const;
 
 /** `std_msgs/msg/Header`. */

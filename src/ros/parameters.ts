@@ -126,6 +126,21 @@ export function declareParameters(rcl: Rcl, node: LifecycleNode, warn: (sentence
   return config;
 }
 
+/**
+ * The configuration of the policy `node` for another process, which declares no parameters.
+ * @param given as rcl parsed them. @param argv the arguments after the command's name.
+ * @throws Pi05Error CONFIG_*.
+ */
+export function configFromOverrides(
+  node: string,
+  given: readonly NodeOverrides[],
+  argv: readonly string[],
+): { config: PolicyConfig; simulated: boolean } {
+  // The policy reports deprecated values.
+  const values = replaceDeprecated(plainValues(overridesFor(node, given, argv).values()), () => {});
+  return { config: checkedConfig(values, node), simulated: values.get('use_sim_time') === true };
+}
+
 /** If the parameters describe no robot at all, the first problem says how to give a parameter file. */
 function checkedConfig(overrides: ReadonlyMap<string, unknown>, node: string): PolicyConfig {
   const problems = new Problems();

@@ -131,6 +131,26 @@ export interface LifecycleNode {
   shutdown(result?: CallbackReturnValue): State;
 }
 
+/** The part of every node that the guard's node uses. */
+export type PlainNode = Pick<
+  LifecycleNode,
+  | 'namespace'
+  | 'getFullyQualifiedName'
+  | 'getLogger'
+  | 'getClock'
+  | 'resolveTopicName'
+  | 'spin'
+  | 'createPublisher'
+  | 'createSubscription'
+> & {
+  createService(
+    type: string,
+    name: string,
+    options: object,
+    callback: (request: object, response: ServiceResponse) => void,
+  ): object;
+};
+
 export interface CallbackReturnValue {
   readonly value: number;
   isSuccess(): boolean;
@@ -151,7 +171,12 @@ export interface Rcl {
     readonly CallbackReturnValue: new () => CallbackReturnValue;
     readonly CallbackReturnCode: { readonly SUCCESS: number; readonly FAILURE: number; readonly ERROR: number };
   };
-  readonly NodeOptions: new () => { enableLoggerService: boolean };
+  readonly Node: new (name: string, namespace: string, context: undefined, options: object) => object;
+  readonly NodeOptions: new () => {
+    enableLoggerService: boolean;
+    startParameterServices: boolean;
+    startTypeDescriptionService: boolean;
+  };
   readonly Clock: new (type: number) => Clock;
   readonly ClockType: { readonly STEADY_TIME: number };
   readonly Parameter: new (name: string, type: number, value: unknown) => Parameter;

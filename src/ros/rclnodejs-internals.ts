@@ -3,6 +3,7 @@ import {
   type Parameter,
   type ParameterDescriptor,
   PARAMETER_TYPE,
+  type PlainNode,
   type Rcl,
   type ServiceResponse,
   type SetParametersResult,
@@ -197,6 +198,46 @@ export function createHookedNode(rcl: Rcl, native: NativeRcl, name: string, hook
   const options = new rcl.NodeOptions();
   options.enableLoggerService = true;
   return new HookedNode(name, '', undefined, options);
+}
+
+/** A node without services, and the parameter overrides of the command line, which it does not apply. */
+export interface GuardNode {
+  readonly node: PlainNode;
+  readonly given: readonly NodeOverrides[];
+}
+
+/**
+ * Creates rclnodejs's plain node without parameter, logger and type description services.
+ * @param onError receives everything that a callback throws.
+ */
+export function createGuardNode(
+  rcl: Rcl,
+  native: NativeRcl,
+  name: string,
+  onError: (error: unknown) => void,
+): GuardNode {
+  const Base = rcl.Node as unknown as new (...parameters: unknown[]) => PlainNode & Internals;
+  let given: readonly NodeOverrides[] = [];
+
+  class HookedNode extends Base {
+    override execute(handles: readonly unknown[]): void {
+      try {
+        super.execute(handles);
+      } catch (error) {
+        onError(error);
+      }
+    }
+
+    override _getNativeParameterOverrides(): Map<string, Parameter> {
+      given = native.getParameterOverrides(this.context.handle) ?? [];
+      return new Map();
+    }
+  }
+
+  const options = new rcl.NodeOptions();
+  options.startParameterServices = false;
+  options.startTypeDescriptionService = false;
+  return { node: new HookedNode(name, '', undefined, options), given };
 }
 
 /**

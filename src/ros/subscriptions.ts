@@ -26,7 +26,7 @@ function qos(rcl: Rcl, depth: number, reliable: boolean): Qos {
   );
 }
 
-function qosFor(rcl: Rcl, delivery: Delivery, lockstep: boolean): Qos {
+export function qosFor(rcl: Rcl, delivery: Delivery, lockstep: boolean): Qos {
   if (delivery === 'reliable') return qos(rcl, DEPTH.reliable, true);
   return lockstep ? qos(rcl, LOCKSTEP_DEPTH, true) : qos(rcl, DEPTH[delivery], false);
 }
@@ -69,7 +69,7 @@ export function subscribe(
  */
 export function subscribeClock(
   rcl: Rcl,
-  node: LifecycleNode,
+  node: Pick<LifecycleNode, 'createSubscription'>,
   lockstep: boolean,
   onTime: (now: bigint) => void,
   onError: (error: unknown) => void,

@@ -94,7 +94,7 @@ describe('silence', () => {
   test('is_noticed_before_a_message_that_was_waiting_is_used', () => {
     const run = moving();
     run.advance(300n * MS);
-    run.command([0.5, 1]);
+    run.command([0.5, 1], -SECOND);
     expect([run.last, run.guard.cause?.code]).toEqual([STOP, 'COMMAND_TIMEOUT']);
   });
 });
@@ -268,8 +268,9 @@ describe('the latch', () => {
         'latched',
         { code: 'EMERGENCY_STOP', message: '~/stop' },
       ]);
-      run.take(run.guard.emergencyStop('~/stop', run.time, run.measured));
+      run.take(run.guard.emergencyStop('again', run.time, run.measured));
       expect(run.published.at(-1)).not.toBe(run.published.at(-2));
+      expect(run.guard.cause?.message).toBe('~/stop');
     }
   });
 
@@ -367,8 +368,7 @@ describe('lock-step', () => {
   test('has_no_time_out_and_no_repetition_but_a_closed_connection_stops', () => {
     const run = moving(lockstep, true);
     run.now.steady += 100n * SECOND;
-    run.now.ros += 100n * SECOND;
-    run.check();
+    run.ticks(20);
     for (let i = 0; i < 10; i++) run.command([0.5, i]);
     expect([run.guard.state, run.published.length]).toEqual(['moving', 11]);
     run.take(run.guard.disconnect(false, LOST, run.time, run.measured));

@@ -38,7 +38,8 @@ const velocity = (changes: Partial<ActionJoint> = {}): Single => position({ kind
 
 describe('every command', () => {
   test.each([NaN, Infinity, -Infinity])('must_be_finite: %p', (value) => {
-    expect([...position().passes(value), ...velocity().passes(value)]).toEqual([false, false]);
+    for (const single of [position(), velocity()])
+      expect(single.problem(value)).toMatch(/Expected a finite command for j/);
   });
 
   test('must_have_one_value_for_each_joint', () => {
@@ -54,6 +55,10 @@ describe('every command', () => {
       Array.from({ length: count }, () => single.check.checkCommand(Float64Array.of(0), 0n, undefined) === undefined);
     const free = { lower: -Infinity, upper: Infinity };
     expect(send(velocity(free), 6)).toEqual([true, true, true, true, false, false]);
+    const single = position(free);
+    expect(send(single, 5)).toEqual([true, true, true, true, false]);
+    single.check.checkCommand(Float64Array.of(0.1), 0n, undefined);
+    expect(single.passes(0.04)).toEqual([true]);
     const lockstep = new Single(actionJoint('j', { kind: 'velocity' }), { lockstep: true });
     expect(send(lockstep, 100)).toEqual(new Array(100).fill(true));
   });
@@ -150,6 +155,12 @@ describe('a velocity', () => {
       false,
     ]);
     expect([near(-0.97, -1), near(-0.98, -1)]).toEqual([true, false]);
+  });
+
+  test('must_not_lead_out_of_the_limits_where_the_joint_can_stop_at_once', () => {
+    const single = velocity({ maxAcceleration: Infinity });
+    single.measured = 1.003;
+    expect(single.passes(0.1, -0.1)).toEqual([false, true]);
   });
 
   test('takes_the_age_of_the_measurement_into_account', () => {

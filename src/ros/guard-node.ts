@@ -1,0 +1,195 @@
+import { NODE_NAME } from '../config/file.js';
+import type { PolicyConfig } from '../config/config.js';
+import { Refusal } from '../errors.js';
+import type { Command } from '../frame/frame.js';
+import type { Measured } from '../guard/limit-check.js';
+import { decodeBool } from '../messages/decode.js';
+import { policyInputs } from '../messages/inputs.js';
+import { policyOutputs } from '../messages/outputs.js';
+import { withResolvedTopics } from '../messages/topics.js';
+import { ROS_TYPE } from '../messages/types.js';
+import { JointReader, type JointSample } from '../observation/joints.js';
+import { toRosTime } from '../time.js';
+import type { DiagnosticStatus } from './diagnostic-status.js';
+import { guardArguments, policyTopic } from './guard-arguments.js';
+import { Log } from './log.js';
+import { configFromOverrides } from './parameters.js';
+import type { PlainNode, Publisher, Qos, Rcl } from './rcl.js';
+import { createGuardNode, type NativeRcl } from './rclnodejs-internals.js';
+import { qosFor, subscribeClock } from './subscriptions.js';
+
+export interface GuardNodeHandlers {
+  /** `~/stop` was called, or `true` arrived on its topic. @param source which of the two. */
+  readonly onStop: (source: string) => void;
+  /** `~/resume` was called. @returns its response. */
+  readonly onResume: () => { readonly success: boolean; readonly message: string };
+  readonly onHeartbeat: () => void;
+  /** `/clock` has brought a time, with `use_sim_time`. */
+  readonly onClock: () => void;
+  /** Receives everything else that is thrown in a callback. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** How long the end of the process waits until reliable subscribers have the last stop action, ns per output. */
+const FLUSH_TIMEOUT = 200_000_000n;
+
+/**
+ * The guard's node: `<policy>_guard` in the policy's namespace, with the policy's parameters and topics. It has the publishers of
+ * the outputs, no parameter services and no images.
+ */
+export class GuardNode {
+  /** With resolved topics. */
+  readonly config: PolicyConfig;
+  readonly simulated: boolean;
+  /** The policy's full name. */
+  readonly policy: string;
+  readonly name: string;
+  readonly log: Log;
+  readonly #node: PlainNode;
+  readonly #outputs: readonly { readonly publisher: Publisher; readonly publish: (command: Command) => void }[];
+  readonly #safety: Publisher;
+  readonly #diagnostics: Publisher;
+  readonly #onError: (error: unknown) => void;
+  /** The newest accepted joint states, and when they arrived, ns. */
+  #sample: { readonly joints: JointSample; readonly steady: bigint } | undefined;
+  /** The newest time of `/clock`, ns. */
+  #clockTime = 0n;
+
+  /** @param argv the policy's ROS arguments. @throws Pi05Error CONFIG_*. */
+  constructor(rcl: Rcl, native: NativeRcl, argv: readonly string[], handlers: GuardNodeHandlers) {
+    const { policyName } = guardArguments(argv);
+    this.#onError = (error) => {
+      // The policy reports refused messages.
+      if (!(error instanceof Refusal)) handlers.onError(error);
+    };
+    const { node, given } = createGuardNode(rcl, native, `${NODE_NAME}_guard`, this.#onError);
+    this.#node = node;
+    this.log = new Log(node.getLogger());
+    this.name = node.getFullyQualifiedName();
+    this.policy = `${node.namespace().replace(/\/$/, '')}/${policyName}`;
+    const { config, simulated } = configFromOverrides(this.policy, given, argv);
+    this.simulated = simulated;
+    this.config = withResolvedTopics(config, (topic) => node.resolveTopicName(policyTopic(topic, policyName)));
+    this.#outputs = policyOutputs(this.config).commands.map(({ topic, type, build }) => {
+      const publisher = node.createPublisher(type, topic);
+      return { publisher, publish: (command) => publisher.publish(build(command)) };
+    });
+    const latest = { qos: transientLocal(rcl) };
+    this.#safety = node.createPublisher(ROS_TYPE.DiagnosticStatus, `${this.policy}/safety`, latest);
+    this.#diagnostics = node.createPublisher(ROS_TYPE.DiagnosticArray, '/diagnostics');
+    this.#subscribe(rcl, handlers);
+    this.#serve(handlers);
+  }
+
+  /** Starts the callbacks. */
+  spin(): void {
+    this.#node.spin();
+  }
+
+  /** ROS time, ns; with `use_sim_time` 0 before the first time of `/clock`. */
+  get rosTime(): bigint {
+    return this.simulated ? this.#clockTime : this.#node.getClock().now().nanoseconds;
+  }
+
+  /** @param ros @param steady now, ns. @returns the newest joint positions; undefined before the first. */
+  measured(ros: bigint, steady: bigint): Measured | undefined {
+    if (this.#sample === undefined) return undefined;
+    const { joints, steady: arrived } = this.#sample;
+    const byStamp = ros - joints.stamp;
+    // With use_sim_time the time on the wall says nothing about the age.
+    const byArrival = this.simulated ? 0n : steady - arrived;
+    const age = byStamp > byArrival ? byStamp : byArrival;
+    return { positions: joints.measured, age: age > 0n ? age : 0n };
+  }
+
+  /** Publishes on every output whose values are known. An output that fails does not keep the others from it. */
+  publish(command: Command): void {
+    const { joints } = this.config.action;
+    for (const [index, { publish }] of this.#outputs.entries()) {
+      const names = this.config.outputs[index]!.joints;
+      if (joints.some(({ name }, j) => names.includes(name) && Number.isNaN(command.values[j]))) continue;
+      try {
+        publish(command);
+      } catch (error) {
+        this.#onError(error);
+      }
+    }
+  }
+
+  publishSafety(status: DiagnosticStatus): void {
+    this.#safety.publish(status);
+    this.publishDiagnostics(status);
+  }
+
+  publishDiagnostics(status: DiagnosticStatus): void {
+    const stamp = toRosTime(this.#node.getClock().now().nanoseconds);
+    const named = { ...status, name: `${this.name}: safety` };
+    this.#diagnostics.publish({ header: { stamp, frame_id: '' }, status: [named] });
+  }
+
+  /** Waits until reliable subscribers have the last messages. For the end of the process only. */
+  flush(): void {
+    for (const { publisher } of this.#outputs) publisher.waitForAllAcked(FLUSH_TIMEOUT);
+  }
+
+  #subscribe(rcl: Rcl, handlers: GuardNodeHandlers): void {
+    const { config } = this;
+    const { lockstep } = config.schedule;
+    const subscribe = (type: string, topic: string, qos: Qos, onMessage: (cdr: Buffer) => void): void => {
+      this.#node.createSubscription(type, topic, { qos, isRaw: true }, (cdr) => {
+        try {
+          onMessage(cdr);
+        } catch (error) {
+          this.#onError(error);
+        }
+      });
+    };
+    const reader = new JointReader(config);
+    for (const { kind, type, topic, delivery, decode } of policyInputs(config)) {
+      if (kind !== 'joint_state') continue;
+      subscribe(type, topic, qosFor(rcl, delivery, lockstep), (cdr) => {
+        const message = decode(cdr);
+        if (message.kind !== 'joint_state') return;
+        this.#sample = { joints: reader.read(message.reading), steady: process.hrtime.bigint() };
+      });
+    }
+    // A reliable subscription does not receive from a best-effort publisher, and a best-effort one may lose messages.
+    const stop = `${this.policy}/stop`;
+    for (const delivery of ['reliable', 'sensor_data'] as const) {
+      subscribe(ROS_TYPE.Bool, stop, qosFor(rcl, delivery, false), (cdr) => {
+        if (decodeBool(cdr, stop)) handlers.onStop(`Expected no emergency stop, received true on the topic ${stop}`);
+      });
+    }
+    const { heartbeatTopic } = config.safety;
+    if (heartbeatTopic !== '') {
+      subscribe(ROS_TYPE.Empty, heartbeatTopic, qosFor(rcl, 'sensor_data', false), () => handlers.onHeartbeat());
+    }
+    if (!this.simulated) return;
+    const onTime = (now: bigint): void => {
+      this.#clockTime = now;
+      handlers.onClock();
+    };
+    subscribeClock(rcl, this.#node, lockstep, onTime, this.#onError);
+  }
+
+  #serve({ onStop, onResume }: GuardNodeHandlers): void {
+    const stop = `${this.policy}/stop`;
+    this.#node.createService(ROS_TYPE.Trigger, stop, {}, (_, response) => {
+      onStop(`Expected no emergency stop, received a call of ${stop}`);
+      response.send({ ...response.template, success: true, message: `stopped until ${this.policy}/resume` });
+    });
+    this.#node.createService(ROS_TYPE.Trigger, `${this.policy}/resume`, {}, (_, response) => {
+      response.send({ ...response.template, ...onResume() });
+    });
+  }
+}
+
+/** Reliable; a new subscriber receives the newest message. */
+function transientLocal({ QoS }: Rcl): Qos {
+  return new QoS(
+    QoS.HistoryPolicy.RMW_QOS_POLICY_HISTORY_KEEP_LAST,
+    1,
+    QoS.ReliabilityPolicy.RMW_QOS_POLICY_RELIABILITY_RELIABLE,
+    QoS.DurabilityPolicy.RMW_QOS_POLICY_DURABILITY_TRANSIENT_LOCAL,
+  );
+}

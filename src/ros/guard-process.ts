@@ -1,0 +1,216 @@
+import { homedir } from 'node:os';
+import { errorMessage } from '../errors.js';
+import { Guard, type GuardActions, type GuardTime } from '../guard/guard.js';
+import type { Measured } from '../guard/limit-check.js';
+import { type Cause, configHash, PROTOCOL_VERSION } from '../guard/protocol.js';
+import { GuardServer, type ServerHandlers } from '../guard/server.js';
+import { guardSocketPath } from '../guard/socket.js';
+import { tickPeriod, toMilliseconds } from '../time.js';
+import { loadRcl } from './environment.js';
+import { guardArguments } from './guard-arguments.js';
+import { GuardNode } from './guard-node.js';
+import { safetyStatus } from './guard-status.js';
+import type { Rcl } from './rcl.js';
+import type { NativeRcl } from './rclnodejs-internals.js';
+import { initFailure } from './run.js';
+
+/** The signals that end a process unless it handles them. SIGUSR1 starts the debugger of Node.js. */
+const END_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGABRT', 'SIGALRM', 'SIGUSR2'] as const;
+/** Longest time between two checks, ms. */
+const MAX_CHECK_MS = 100;
+const DIAGNOSTICS_MS = 1000;
+
+/**
+ * Runs the guard of one policy until a signal, or until the policy has detached and the stop action was repeated.
+ * @param argv the arguments after `pi05 guard`: the policy's ROS arguments.
+ * @returns exit status 0. The last message on each command topic is then the stop action.
+ * @throws Pi05Error ENVIRONMENT, USAGE, CONFIG_*, GUARD_RUNNING, INTERNAL.
+ */
+export async function runGuard(argv: readonly string[]): Promise<number> {
+  const { rcl, native } = await loadRcl(process.env);
+  // rcl writes its log below HOME and fails without it.
+  process.env['HOME'] ??= homedir();
+  try {
+    await rcl.init(undefined, ['pi05', ...guardArguments(argv).argv]);
+  } catch (error) {
+    throw initFailure(errorMessage(error));
+  }
+  try {
+    const guard = new GuardProcess(rcl, native, argv);
+    const signal = new Promise<void>((resolve) => END_SIGNALS.forEach((name) => process.on(name, () => resolve())));
+    const failure = new Promise<never>((_, reject) => process.on('uncaughtException', reject));
+    await guard.start();
+    try {
+      await Promise.race([signal, failure, guard.ended]);
+    } finally {
+      guard.end();
+    }
+  } finally {
+    rcl.shutdown();
+  }
+  return 0;
+}
+
+/** Connects the state machine with the policy process, the ROS graph, the timers and the clocks. */
+class GuardProcess implements ServerHandlers {
+  /** Resolves after an orderly exit of the policy, rejects after an internal error. */
+  readonly ended: Promise<void>;
+  readonly #node: GuardNode;
+  readonly #guard: Guard;
+  readonly #server = new GuardServer(this);
+  readonly #hash: string;
+  #resolveEnded: () => void = () => {};
+  #rejectEnded: (error: unknown) => void = () => {};
+  #timers: NodeJS.Timeout[] = [];
+  /** Fires when the command time-out has passed since the last command. */
+  #commandTimer: NodeJS.Timeout | undefined;
+  /** Whether the last policy has detached: the guard ends when it is not needed any more. */
+  #detached = false;
+  /** What was published on `~/safety` last. */
+  #status = '';
+
+  constructor(rcl: Rcl, native: NativeRcl, argv: readonly string[]) {
+    this.ended = new Promise((resolve, reject) => {
+      this.#resolveEnded = resolve;
+      this.#rejectEnded = reject;
+    });
+    this.ended.catch(() => {});
+    const onError = (error: unknown): void => this.#rejectEnded(error);
+    this.#node = new GuardNode(rcl, native, argv, {
+      onStop: (source) => this.#handle((now, measured) => this.#guard.emergencyStop(source, now, measured)),
+      onResume: () => this.#resume(),
+      onHeartbeat: () => this.#guard.heartbeat(this.#now()),
+      onClock: () => this.#check(),
+      onError,
+    });
+    const { config, simulated } = this.#node;
+    this.#hash = configHash(config, simulated);
+    this.#guard = new Guard(config, simulated, this.#now());
+  }
+
+  /** @throws Pi05Error GUARD_RUNNING, ENVIRONMENT. */
+  async start(): Promise<void> {
+    await this.#server.listen(guardSocketPath(this.#node.policy, process.env));
+    this.#node.spin();
+    const { controlRate, safety } = this.#node.config;
+    const period = Math.min(toMilliseconds(tickPeriod(controlRate)), MAX_CHECK_MS);
+    const onTimer = (): void => {
+      this.#check();
+      this.#server.send({ type: 'heartbeat' });
+      this.#endWhenDetached();
+    };
+    // Node.js may call timers up to a millisecond early.
+    this.#commandTimer = setTimeout(() => this.#check(), toMilliseconds(safety.commandTimeout) + 2);
+    this.#timers = [
+      this.#commandTimer,
+      setInterval(onTimer, period),
+      setInterval(() => this.#node.publishDiagnostics(this.#safetyStatus()), DIAGNOSTICS_MS),
+    ];
+    this.#publishStatus();
+    this.#node.log.info(`guard of ${this.#node.policy}: control period ${period.toFixed(1)} ms`);
+  }
+
+  /** Publishes the stop action once more where the robot was moved in the last two seconds. Nothing follows it. */
+  end(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#handle((now, measured) => this.#guard.end(now, measured));
+    this.#server.close();
+    this.#node.flush();
+  }
+
+  attach({
+    node,
+    protocol,
+    config,
+    pid,
+  }: Parameters<ServerHandlers['attach']>[0]): ReturnType<ServerHandlers['attach']> {
+    const problem = this.#mismatch(node, protocol, config);
+    if (problem !== undefined) {
+      const message = `${problem}; end the guard (process ${process.pid}) and start the policy again`;
+      return { type: 'refused', code: 'GUARD_CONFIG', message };
+    }
+    this.#detached = false;
+    this.#node.log.info(`policy process ${pid} is connected`);
+    setImmediate(() => this.#publishStatus());
+    return { type: 'attached', pid: process.pid, latched: this.#guard.latch ?? null };
+  }
+
+  receive(message: Parameters<ServerHandlers['receive']>[0]): void {
+    if (message.type === 'command') this.#commandTimer?.refresh();
+    this.#handle((now, measured) => this.#guard.receive(message, now, measured));
+  }
+
+  disconnect(orderly: boolean, cause: Cause): void {
+    this.#handle((now, measured) => this.#guard.disconnect(orderly, cause, now, measured));
+    this.#detached = orderly;
+    this.#node.log.info(orderly ? 'the policy process has detached' : 'the policy process is lost');
+    this.#endWhenDetached();
+  }
+
+  #mismatch(node: string, protocol: number, hash: string): string | undefined {
+    const { policy } = this.#node;
+    if (protocol !== PROTOCOL_VERSION)
+      return `Expected protocol ${PROTOCOL_VERSION} of the guard, received ${protocol}`;
+    if (node !== policy) return `Expected the policy ${policy}, received ${node}`;
+    return hash === this.#hash
+      ? undefined
+      : `Expected the parameters with which the guard of ${node} runs, received others`;
+  }
+
+  #check(): void {
+    this.#handle((now, measured) => this.#guard.check(now, measured));
+  }
+
+  #resume(): { success: boolean; message: string } {
+    let response = { success: false, message: '' };
+    this.#handle((now, measured) => {
+      const { success, message, ...actions } = this.#guard.resume(now, measured);
+      response = { success, message };
+      return actions;
+    });
+    return response;
+  }
+
+  #now(): GuardTime {
+    return { steady: process.hrtime.bigint(), ros: this.#node.rosTime };
+  }
+
+  /** Passes an event to the state machine and does what it returns. An error in it ends the guard, with the stop action. */
+  #handle(event: (now: GuardTime, measured: Measured | undefined) => GuardActions): void {
+    try {
+      const now = this.#now();
+      const { command, messages } = event(now, this.#node.measured(now.ros, now.steady));
+      if (command !== undefined) this.#node.publish(command);
+      for (const message of messages) {
+        this.#server.send(message);
+        if (message.type === 'released')
+          this.#node.log.info('released: a chunk from a new observation moves the robot');
+        else if ('code' in message) this.#node.log.error(`${message.type}: ${message.code}: ${message.message}`);
+      }
+      this.#publishStatus();
+    } catch (error) {
+      this.#rejectEnded(error);
+    }
+  }
+
+  #safetyStatus(): ReturnType<typeof safetyStatus> {
+    const { policy } = this.#node;
+    const { state, cause } = this.#guard;
+    return safetyStatus(`${policy}: safety`, policy, state, cause, this.#server.attached);
+  }
+
+  /** Publishes `~/safety` where it changed. */
+  #publishStatus(): void {
+    const status = this.#safetyStatus();
+    const text = JSON.stringify(status);
+    if (text === this.#status) return;
+    this.#status = text;
+    this.#node.publishSafety(status);
+  }
+
+  /** A latch must survive the restart of the policy, and the stop action is repeated first. */
+  #endWhenDetached(): void {
+    if (!this.#detached || this.#server.attached || this.#guard.repeats || this.#guard.latch !== undefined) return;
+    this.#resolveEnded();
+  }
+}
