@@ -1,0 +1,229 @@
+"""The guard alone: a small client speaks the policy's side of the socket."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+import yaml
+from diagnostic_msgs.msg import DiagnosticStatus
+from harness import DEADLINE, PI05, REST, PlainYaml, parameters
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+ZEROS = [0.0] * 7
+SPEED = [0.1] * 7
+# The bound of a stop: two control periods at 15 Hz and 50 ms, s.
+BOUND = 2 / 15 + 0.05
+
+
+class GuardProcess:
+    """The process of `pi05 guard` in its own process session, as `pi05 node` starts it."""
+
+    def __init__(self, directory, values, namespace):
+        self.file = directory / f"guard_{time.monotonic_ns()}.yaml"
+        self.file.write_text(yaml.dump({"/**": {"ros__parameters": values}}, Dumper=PlainYaml))
+        command = [PI05, "guard", "--ros-args", "--params-file", str(self.file), "-r", f"__ns:={namespace}"]
+        self.process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def stop(self, signum=signal.SIGTERM):
+        self.process.send_signal(signum)
+        return self.process.wait(DEADLINE)
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+        self.process.wait(DEADLINE)
+
+
+def socket_path(namespace):
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    base = base if os.path.isdir(base) else os.environ.get("TMPDIR", "/tmp")
+    name = f"{namespace}/policy_node".replace("/", ".")
+    return f"{base}/pi05-{os.getuid()}/{os.environ['ROS_DOMAIN_ID']}{name}.sock"
+
+
+HASH = """
+const { configFromFile } = await import('ROOT/dist/config/file.js');
+const { withResolvedTopics, resolveTopic } = await import('ROOT/dist/messages/topics.js');
+const { configHash } = await import('ROOT/dist/guard/protocol.js');
+const config = withResolvedTopics(configFromFile(process.argv[1]), (topic) => resolveTopic(topic, process.argv[2]));
+process.stdout.write(configHash(config, false));
+"""
+
+
+class Policy:
+    """The policy's side of the socket. `messages` is what the guard has sent, without heartbeats."""
+
+    def __init__(self, guard, namespace):
+        root = str(PI05).removesuffix("/bin/pi05")
+        script = HASH.replace("ROOT", root)
+        command = ["node", "--input-type=module", "-e", script, str(guard.file), namespace]
+        config = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        self.messages = []
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(socket_path(namespace))
+        threading.Thread(target=self._read, daemon=True).start()
+        self.send("attach", protocol=1, node=f"{namespace}/policy_node", config=config, pid=os.getpid())
+
+    def _read(self):
+        for line in self.socket.makefile():
+            message = json.loads(line)
+            if message["type"] != "heartbeat":
+                self.messages.append(message)
+
+    def send(self, kind, **fields):
+        self.socket.sendall((json.dumps({"type": kind} | fields) + "\n").encode())
+
+    def command(self, age=0.0):
+        """Heartbeat and a command whose observation is `age` s old."""
+        now = time.time_ns()
+        self.send("tick")
+        values = [*SPEED, REST[7]]
+        self.send("command", time=str(now), reason="step", values=values, observation=str(now - int(age * 1e9)))
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def guard(tmp_path, checkpoint, namespace):
+    """Starts the guard and waits for its socket."""
+    started = []
+
+    def guard(**changes):
+        started.append(GuardProcess(tmp_path, parameters(checkpoint, **changes), namespace))
+        deadline = time.monotonic() + DEADLINE
+        while not os.path.exists(socket_path(namespace)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return started[-1]
+
+    yield guard
+    for process in started:
+        process.end()
+
+
+@pytest.fixture
+def safety(robot):
+    """All statuses on `~/safety`."""
+    statuses = []
+    qos = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    robot.ros.create_subscription(DiagnosticStatus, "policy_node/safety", statuses.append, qos)
+    return statuses
+
+
+def drive(robot, policy, until, what):
+    """Sends joint states and commands at 15 Hz until `until()`."""
+
+    def repeat():
+        robot.now = time.time_ns()
+        robot.send_joints(REST)
+        policy.command()
+
+    robot.wait_until(until, what, repeat)
+
+
+@pytest.fixture
+def moving(guard, robot, namespace):
+    """A guard that passes commands, and its policy."""
+
+    def moving(**changes):
+        process = guard(safety__command_timeout=0.3, state__max_age=0.5, **changes)
+        policy = Policy(process, namespace)
+        policy.send("activate")
+        drive(robot, policy, lambda: any(list(m.data) == SPEED for m in robot.arm), "a command")
+        return process, policy
+
+    return moving
+
+
+def stopped(robot):
+    return robot.arm and list(robot.arm[-1].data) == ZEROS
+
+
+def call(robot, name):
+    return robot.call(Trigger, f"policy_node/{name}", Trigger.Request())
+
+
+def state(safety):
+    return {v.key: v.value for v in safety[-1].values} if safety else {"state": "", "code": ""}
+
+
+def test_a_closed_connection_stops_repeatedly_and_latches_until_resume(moving, robot, safety, namespace):
+    process, policy = moving()
+    policy.close()
+    closed = time.monotonic()
+    robot.wait_until(lambda: stopped(robot), "the stop action")
+    assert time.monotonic() - closed < BOUND
+    robot.wait_until(lambda: sum(list(m.data) == ZEROS for m in robot.arm) >= 20, "its repetition")
+    robot.wait_until(lambda: state(safety)["code"] == "POLICY_LOST", "the latch")
+    restarted = Policy(process, namespace)
+    robot.wait_until(lambda: restarted.messages, "the answer")
+    assert restarted.messages[0]["latched"]["code"] == "POLICY_LOST"
+    restarted.send("activate")
+    count = len(robot.arm)
+    for _ in range(5):
+        restarted.command()
+    assert call(robot, "resume").success
+    assert all(list(m.data) == ZEROS for m in robot.arm[count:])
+    drive(robot, restarted, lambda: list(robot.arm[-1].data) == SPEED, "a command after resume")
+
+
+def test_silence_stops_and_then_latches(moving, robot, safety):
+    moving()
+    robot.wait_until(lambda: stopped(robot), "the stop action")
+    robot.wait_until(lambda: state(safety)["code"] == "POLICY_SILENT", "the latch")
+    assert state(safety)["state"] == "latched"
+
+
+def test_a_guard_that_continues_after_sigstop_is_latched(moving, robot, safety):
+    process, policy = moving()
+    process.process.send_signal(signal.SIGSTOP)
+    for _ in range(25):
+        policy.command()
+        time.sleep(1 / 15)
+    process.process.send_signal(signal.SIGCONT)
+    robot.wait_until(lambda: state(safety)["code"] == "GUARD_PAUSED", "the latch")
+    robot.wait_until(lambda: stopped(robot), "the stop action")
+
+
+@pytest.mark.parametrize("way", ["service", "topic"])
+def test_the_emergency_stop_latches_until_resume(way, moving, robot, safety):
+    _, policy = moving()
+    if way == "service":
+        assert call(robot, "stop").success
+    else:
+        publisher = robot.ros.create_publisher(Bool, "policy_node/stop", 10)
+        robot.wait_until(lambda: publisher.get_subscription_count() > 0, "the guard's subscription")
+        publisher.publish(Bool(data=True))
+    robot.wait_until(lambda: state(safety)["code"] == "EMERGENCY_STOP", "the latch")
+    robot.wait_until(lambda: stopped(robot), "the stop action")
+    assert call(robot, "resume").success
+    robot.wait_until(lambda: state(safety)["state"] != "latched", "the end of the latch")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name)
+def test_a_signal_ends_the_guard_after_the_stop_action(signum, moving, robot):
+    process, _ = moving()
+    assert process.stop(signum) == 0
+    robot.wait_until(lambda: stopped(robot), "the stop action")
+
+
+def test_detach_ends_the_guard_after_the_stop_action(moving, robot):
+    process, policy = moving()
+    policy.send("detach")
+    assert process.process.wait(DEADLINE) == 0
+    robot.wait_until(lambda: stopped(robot), "the stop action")
+
+
+def test_a_second_guard_of_the_name_exits_with_a_code(guard, tmp_path, checkpoint, namespace):
+    guard()
+    second = GuardProcess(tmp_path, parameters(checkpoint), namespace)
+    assert second.process.wait(DEADLINE) == 2
+    assert b"GUARD_RUNNING" in second.process.stderr.read()
