@@ -284,6 +284,10 @@ test('statistics_count_what_happened', async () => {
     refusals: { JOINT_MISSING: 1 },
     faults: {},
     lastFault: undefined,
+    cameras: {
+      exterior: { offered: 3, accepted: 3, used: 3, dropped: 0 },
+      wrist: { offered: 3, accepted: 3, used: 3, dropped: 0 },
+    },
     inferenceMs: { p50: 12, p95: 12, p99: 12 },
     latencyMs: { p50: 0, p95: 0, p99: 0 },
     tickLatenessMs: { p50: 2, p95: 3, p99: 3 },
