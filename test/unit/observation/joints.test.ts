@@ -66,6 +66,13 @@ describe('measured positions', () => {
     expect([...new JointReader(other).read(joints(0n, { a: 1.5, b: 0 })).measured]).toEqual([1.5]);
   });
 
+  test('a_command_that_is_not_a_joint_is_not_measured', () => {
+    const value = actionJoint('a', { kind: 'velocity', isJoint: false, lower: -1, upper: 1 });
+    const hand = actionJoint('hand', { isJoint: false, gripper: true, lower: 0, upper: 255 });
+    const other = robot({ action: { joints: [value, hand], bound: 'none' } });
+    expect([...new JointReader(other).read(joints(0n, { a: 1.5, b: 0 })).measured]).toEqual([NaN, NaN]);
+  });
+
   test('an_action_joint_outside_the_state_must_be_there_too', () => {
     const other = robot({ action: { joints: [actionJoint('finger')], bound: 'none' } });
     expect(refused(joints(0n), other)).toEqual({

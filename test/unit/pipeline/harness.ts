@@ -7,6 +7,7 @@ import type { Pi05Error, Refusal, FaultCode } from '../../../src/errors.js';
 import type { ActionChunk, Command, Observation, RawImage } from '../../../src/frame/frame.js';
 import { Pipeline } from '../../../src/pipeline/pipeline.js';
 import type { ChunkTiming, PipelineSink, PolicyLike } from '../../../src/pipeline/pipeline.js';
+import type { ToolGuard } from '../../../src/schedule/tool-guard.js';
 import { image, joints, MS, robot, T0 } from './robot.js';
 
 export const TICK = 100n * MS;
@@ -116,7 +117,7 @@ export class Harness {
   readonly pipeline: Pipeline;
   readonly #config: PolicyConfig;
 
-  constructor(config: PolicyConfig = robot(), clock?: () => bigint) {
+  constructor(config: PolicyConfig = robot(), clock?: () => bigint, tool?: ToolGuard) {
     this.#config = config;
     this.sink = {
       chunk: (chunk: ActionChunk, timing: ChunkTiming) => {
@@ -136,7 +137,7 @@ export class Harness {
         this.log.push(fault.code);
       },
     };
-    this.pipeline = new Pipeline(config, this.policy, this.engine, this.sink, clock);
+    this.pipeline = new Pipeline(config, this.policy, this.engine, this.sink, clock, tool);
     this.pipeline.activate(T0);
   }
 

@@ -7,6 +7,25 @@ import { actionJoint, random } from '../pipeline/robot.js';
 const PERIOD = 0.1;
 const still = (position: number): { position: number; velocity: number } => ({ position, velocity: 0 });
 
+describe('commands that are not joints', () => {
+  const limits = { isJoint: false, lower: -1, upper: 2 };
+
+  test('have_a_limited_value_wherever_a_joint_of_that_name_is', () => {
+    const joint = actionJoint('dx', { ...limits, kind: 'velocity' });
+    for (const position of [NaN, 0, 5]) {
+      const last = { position, velocity: 0 };
+      const values = [0.5, 5, -5].map((wanted) => limitVelocity(wanted, joint, last, PERIOD));
+      expect(values).toEqual([0.5, 2, -1]);
+    }
+  });
+
+  test('may_be_positions_such_as_those_of_a_gripper_in_other_units', () => {
+    const joint = actionJoint('hand', { ...limits, upper: 255, gripper: true });
+    expect(limitPosition(200, joint, still(0), PERIOD)).toBe(200);
+    expect(limitPosition(300, joint, still(200), PERIOD)).toBe(255);
+  });
+});
+
 describe('positions', () => {
   test('without_limits_the_wanted_value_is_returned_bit_for_bit', () => {
     const next = random(1);
