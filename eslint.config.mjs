@@ -12,7 +12,11 @@ const FOUNDATION = [...LEAVES, 'frame', 'config', 'robot'];
 const FUNCTIONS = ['observation', 'policy', 'engine', 'schedule', 'messages', 'decode', 'report'];
 const FRONTENDS = ['ros', 'replay'];
 /** Single files of these modules that the guard imports. */
-const GUARD_IMPORTS = { joints: 'src/observation/joints.ts', limits: 'src/schedule/limits.ts' };
+const GUARD_IMPORTS = {
+  joints: 'src/observation/joints.ts',
+  limits: 'src/schedule/limits.ts',
+  'tool-guard': 'src/schedule/tool-guard.ts',
+};
 export const DEPENDENCY_RULES = {
   errors: [],
   safetensors: ['errors'],
@@ -25,7 +29,7 @@ export const DEPENDENCY_RULES = {
   config: [...LEAVES, 'frame'],
   robot: [...LEAVES, 'frame', 'config'],
   ...Object.fromEntries(FUNCTIONS.map((module) => [module, FOUNDATION])),
-  guard: [...LEAVES, 'frame', 'config', 'messages', ...Object.keys(GUARD_IMPORTS)],
+  guard: [...FOUNDATION, 'messages', ...Object.keys(GUARD_IMPORTS)],
   pipeline: [...FOUNDATION, ...FUNCTIONS],
   ...Object.fromEntries(
     FRONTENDS.map((module) => [

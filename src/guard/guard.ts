@@ -1,5 +1,7 @@
 import { commandQuantity, type PolicyConfig } from '../config/config.js';
+import { hasRobotDescription } from '../config/limits.js';
 import type { Command } from '../frame/frame.js';
+import type { ToolGuard } from '../schedule/tool-guard.js';
 import { formatSeconds, SECOND, tickPeriod } from '../time.js';
 import { measuredJoints } from '../observation/joints.js';
 import { LimitCheck, type Measured } from './limit-check.js';
@@ -29,6 +31,7 @@ export interface GuardActions {
 
 type PolicyEvent = Exclude<PolicyMessage, { type: 'attach' | 'detach' }>;
 
+const WITHOUT_LIMITS = 'Expected the robot description before the first command, received none';
 /** The stop action is repeated each control period for this long, ns. */
 const REPEAT_FOR = 2n * SECOND;
 /** Simulated time that stands still for longer stops the robot, ns of the steady clock. */
@@ -55,7 +58,10 @@ export class Guard {
   readonly #simulated: boolean;
   readonly #lockstep: boolean;
   readonly #period: bigint;
-  readonly #limits: LimitCheck;
+  #limits: LimitCheck;
+  /** Limits come from a robot description that has not arrived yet: no command passes. */
+  #waitsForLimits: boolean;
+  #tool: ToolGuard | undefined;
   /** Whether measured positions are needed to move. */
   readonly #needsState: boolean;
 
@@ -86,9 +92,20 @@ export class Guard {
     this.#lockstep = config.schedule.lockstep;
     this.#period = tickPeriod(config.controlRate);
     this.#limits = new LimitCheck(config);
+    this.#waitsForLimits = hasRobotDescription(config);
     this.#needsState = measuredJoints(config).length > 0;
     this.#checkedAt = this.#clockChangedAt = now.steady;
     this.#rosTime = now.ros;
+  }
+
+  /**
+   * Replaces the limits when a robot description has arrived.
+   * @param config with its limits. @param tool undefined where the tool is not limited.
+   */
+  setLimits(config: PolicyConfig, tool: ToolGuard | undefined): void {
+    this.#limits = new LimitCheck(config);
+    this.#tool = tool;
+    this.#waitsForLimits = false;
   }
 
   get state(): GuardState {
@@ -235,7 +252,9 @@ export class Guard {
     const problem =
       (this.#heartbeatLost(now) ? this.#heartbeatCause() : undefined) ??
       this.#stateProblem(measured) ??
-      this.#limitProblem(this.#limits.checkCommand(values, this.#controlTime(now), this.#usable(measured)));
+      this.#limitProblem(this.#waitsForLimits ? WITHOUT_LIMITS : undefined) ??
+      this.#limitProblem(this.#limits.checkCommand(values, this.#controlTime(now), this.#usable(measured))) ??
+      this.#tool?.checkCommand({ time, reason, values }, this.#usable(measured)?.positions);
     if (problem !== undefined) return this.#stop(problem, now, measured);
     this.#moving = true;
     this.#cause = undefined;
@@ -285,6 +304,7 @@ export class Guard {
       return Number.isNaN(first) ? second : first;
     });
     this.#limits.reset();
+    this.#tool?.reset();
     this.#sent = values;
     if (!this.#lockstep) this.#repeated = { values, until: now.steady + REPEAT_FOR, sentAt: now.steady };
     return { time: now.ros, reason: 'stop', values };

@@ -1,4 +1,5 @@
 import type { PolicyConfig, StateJoint } from '../config/config.js';
+import { hasRobotDescription } from '../config/limits.js';
 import { toModel } from '../config/units.js';
 import { Refusal } from '../errors.js';
 import { excerpt } from '../format.js';
@@ -129,10 +130,12 @@ export class JointReader {
  */
 export function measuredJoints(config: PolicyConfig): string[] {
   if (config.state.mode === 'none') return [];
+  // A robot description adds position limits.
+  const described = hasRobotDescription(config);
   return config.action.joints
     .filter(
       ({ isJoint, kind, integrated, lower, upper }) =>
-        isJoint && (kind !== 'velocity' || integrated || Number.isFinite(lower) || Number.isFinite(upper)),
+        isJoint && (kind !== 'velocity' || integrated || described || Number.isFinite(lower) || Number.isFinite(upper)),
     )
     .map(({ name }) => name);
 }

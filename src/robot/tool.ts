@@ -3,7 +3,7 @@ import { Pi05Error } from '../errors.js';
 import { Kinematics } from './kinematics.js';
 import type { RobotModel, Vector } from './urdf.js';
 
-/** Rounding of positions, m, and relative to a speed. */
+/** Rounding of positions, m, and of speeds, m/s. */
 const ROUNDING = 1e-6;
 
 /** A limit that the tool must stay within. */
@@ -25,9 +25,14 @@ export class ToolLimits {
   readonly #boundaries: readonly Boundary[];
   readonly #link: string;
   readonly #maxSpeed: number;
+  readonly #tolerance: number;
 
-  /** @throws Pi05Error ROBOT_DESCRIPTION_LINK, ROBOT_DESCRIPTION_JOINT where a joint that moves the tool is not commanded. */
-  constructor({ tool, action }: Pick<PolicyConfig, 'tool' | 'action'>, model: RobotModel) {
+  /**
+   * @param tolerance m that a position may be outside, and m/s that it may be too fast.
+   * @throws Pi05Error ROBOT_DESCRIPTION_LINK, ROBOT_DESCRIPTION_JOINT where a joint that moves the tool is not commanded.
+   */
+  constructor({ tool, action }: Pick<PolicyConfig, 'tool' | 'action'>, model: RobotModel, tolerance = ROUNDING) {
+    this.#tolerance = tolerance;
     this.#kinematics = new Kinematics(model, tool.link);
     this.#indices = this.#kinematics.joints.map((name) => {
       const index = action.joints.findIndex((joint) => joint.name === name && joint.isJoint);
@@ -53,7 +58,7 @@ export class ToolLimits {
     const from = this.position(before);
     for (const { depth, name } of this.#boundaries) {
       const outside = depth(to);
-      if (outside <= ROUNDING + Math.max(0, from === undefined ? 0 : depth(from))) continue;
+      if (outside <= this.#tolerance + Math.max(0, from === undefined ? 0 : depth(from))) continue;
       return `${this.#link} within ${name}, received [${to.map((value) => value.toFixed(3)).join(', ')}] m, ${outside.toFixed(3)} m outside`;
     }
     return undefined;
@@ -64,7 +69,7 @@ export class ToolLimits {
     const [from, to] = [this.position(before), this.position(after)];
     if (from === undefined || to === undefined) return undefined;
     const speed = Math.hypot(to[0] - from[0], to[1] - from[1], to[2] - from[2]) / seconds;
-    if (speed <= this.#maxSpeed * (1 + ROUNDING)) return undefined;
+    if (speed <= this.#maxSpeed + this.#tolerance) return undefined;
     return `${this.#link} at most ${this.#maxSpeed} m/s fast, received ${speed.toFixed(3)} m/s`;
   }
 }

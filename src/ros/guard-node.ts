@@ -9,11 +9,13 @@ import { policyOutputs } from '../messages/outputs.js';
 import { withResolvedTopics } from '../messages/topics.js';
 import { ROS_TYPE } from '../messages/types.js';
 import { JointReader, type JointSample } from '../observation/joints.js';
+import type { RobotModel } from '../robot/urdf.js';
 import { toRosTime } from '../time.js';
 import type { DiagnosticStatus } from './diagnostic-status.js';
 import { guardArguments, policyTopic } from './guard-arguments.js';
 import { Log } from './log.js';
 import { configFromOverrides } from './parameters.js';
+import { subscribeRobotDescription } from './robot-description.js';
 import type { PlainNode, Publisher, Qos, Rcl } from './rcl.js';
 import { createGuardNode, type NativeRcl } from './rclnodejs-internals.js';
 import { qosFor, subscribeClock } from './subscriptions.js';
@@ -24,6 +26,8 @@ export interface GuardNodeHandlers {
   /** `~/resume` was called. @returns its response. */
   readonly onResume: () => { readonly success: boolean; readonly message: string };
   readonly onHeartbeat: () => void;
+  /** A robot description has arrived. */
+  readonly onRobotModel: (model: RobotModel) => void;
   /** `/clock` has brought a time, with `use_sim_time`. */
   readonly onClock: () => void;
   /** Receives everything else that is thrown in a callback. */
@@ -159,6 +163,11 @@ export class GuardNode {
       subscribe(ROS_TYPE.Bool, stop, qosFor(rcl, delivery, false), (cdr) => {
         if (decodeBool(cdr, stop)) handlers.onStop(`Expected no emergency stop, received true on the topic ${stop}`);
       });
+    }
+    const description = config.robotDescription.topic;
+    if (description !== '') {
+      const onError = (error: Error): void => this.log.error(String(error));
+      subscribeRobotDescription(rcl, this.#node, description, handlers.onRobotModel, onError);
     }
     const { heartbeatTopic } = config.safety;
     if (heartbeatTopic !== '') {

@@ -5,6 +5,10 @@ import type { Measured } from '../guard/limit-check.js';
 import { type Cause, configHash, PROTOCOL_VERSION } from '../guard/protocol.js';
 import { GuardServer, type ServerHandlers } from '../guard/server.js';
 import { guardSocketPath } from '../guard/socket.js';
+import { readUrdfFile } from '../robot/description.js';
+import { withRobotLimits } from '../robot/limits.js';
+import type { RobotModel } from '../robot/urdf.js';
+import { createToolGuard } from '../schedule/tool-guard.js';
 import { tickPeriod, toMilliseconds } from '../time.js';
 import { loadRcl } from './environment.js';
 import { guardArguments } from './guard-arguments.js';
@@ -19,6 +23,8 @@ const END_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGABRT', 'SIGAL
 /** Longest time between two checks, ms. */
 const MAX_CHECK_MS = 100;
 const DIAGNOSTICS_MS = 1000;
+/** The guard and the policy read joint positions at different times: the tool may be further out by this, m, and faster, m/s. */
+const TOOL_TOLERANCE = 0.01;
 
 /**
  * Runs the guard of one policy until a signal, or until the policy has detached and the stop action was repeated.
@@ -66,6 +72,8 @@ class GuardProcess implements ServerHandlers {
   #commandTimer: NodeJS.Timeout | undefined;
   /** Whether the last policy has detached: the guard ends when it is not needed any more. */
   #detached = false;
+  /** The joints of the robot description that applies. */
+  #joints = '';
   /** What was published on `~/safety` last. */
   #status = '';
 
@@ -81,11 +89,13 @@ class GuardProcess implements ServerHandlers {
       onResume: () => this.#resume(),
       onHeartbeat: () => this.#guard.heartbeat(this.#now()),
       onClock: () => this.#check(),
+      onRobotModel: (model) => this.#useModel(model),
       onError,
     });
     const { config, simulated } = this.#node;
     this.#hash = configHash(config, simulated);
     this.#guard = new Guard(config, simulated, this.#now());
+    if (config.robotDescription.file !== '') this.#useModel(readUrdfFile(config.robotDescription.file));
   }
 
   /** @throws Pi05Error GUARD_RUNNING, ENVIRONMENT. */
@@ -155,6 +165,19 @@ class GuardProcess implements ServerHandlers {
     return hash === this.#hash
       ? undefined
       : `Expected the parameters with which the guard of ${node} runs, received others`;
+  }
+
+  /** The limits of the newest robot description apply. One that does not fit changes nothing; the policy reports it too. */
+  #useModel(model: RobotModel): void {
+    const joints = JSON.stringify([...model.joints.values()]);
+    if (joints === this.#joints) return;
+    this.#joints = joints;
+    try {
+      const { config } = withRobotLimits(this.#node.config, model);
+      this.#guard.setLimits(config, createToolGuard(config, model, TOOL_TOLERANCE));
+    } catch (error) {
+      this.#node.log.error(String(error));
+    }
   }
 
   #check(): void {

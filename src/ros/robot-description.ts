@@ -5,7 +5,7 @@ import { ROS_TYPE } from '../messages/types.js';
 import { readUrdfFile } from '../robot/description.js';
 import { parseUrdf, type RobotModel } from '../robot/urdf.js';
 import { toMilliseconds, toSeconds } from '../time.js';
-import type { LifecycleNode, Qos, Rcl } from './rcl.js';
+import type { LifecycleNode, Qos, Rcl, Subscription } from './rcl.js';
 
 /** After this time without a robot description the log says what is being waited for, ms. */
 const REPORT_AFTER_MS = 1000;
@@ -25,25 +25,18 @@ export async function robotModel(
   if (topic === '') return undefined;
   const waiting = setTimeout(() => report(`waiting for the robot description on ${topic}`), REPORT_AFTER_MS);
   try {
-    return parseUrdf(await firstText(rcl, node, topic, timeout), topic);
+    return await firstModel(rcl, node, topic, timeout);
   } finally {
     clearTimeout(waiting);
   }
 }
 
-/** The text of the first message of a std_msgs/String topic whose publisher is transient local. */
-async function firstText(rcl: Rcl, node: LifecycleNode, topic: string, timeout: bigint): Promise<string> {
+/** The URDF of the first message. */
+async function firstModel(rcl: Rcl, node: LifecycleNode, topic: string, timeout: bigint): Promise<RobotModel> {
   let end = (): void => {};
   try {
-    return await new Promise<string>((resolve, reject) => {
-      const onMessage = (cdr: Buffer): void => {
-        try {
-          resolve(decodeString(cdr, topic));
-        } catch (error) {
-          reject(error instanceof Error ? error : new Error(String(error)));
-        }
-      };
-      const subscription = node.createSubscription(ROS_TYPE.String, topic, { qos: qos(rcl), isRaw: true }, onMessage);
+    return await new Promise<RobotModel>((resolve, reject) => {
+      const subscription = subscribeRobotDescription(rcl, node, topic, resolve, reject);
       const timer = setTimeout(() => {
         const sentence = `Expected a robot description on ${topic} (std_msgs/String, transient local), received none in ${toSeconds(timeout)} s`;
         reject(new Pi05Error('ROBOT_DESCRIPTION_MISSING', sentence, topic));
@@ -56,6 +49,26 @@ async function firstText(rcl: Rcl, node: LifecycleNode, topic: string, timeout: 
   } finally {
     end();
   }
+}
+
+/**
+ * Subscribes to a std_msgs/String topic whose publisher is transient local.
+ * @param onModel called with each URDF. @param onError called with Pi05Error ROBOT_DESCRIPTION_DATA, Refusal MESSAGE_DATA.
+ */
+export function subscribeRobotDescription(
+  rcl: Rcl,
+  node: Pick<LifecycleNode, 'createSubscription'>,
+  topic: string,
+  onModel: (model: RobotModel) => void,
+  onError: (error: Error) => void,
+): Subscription {
+  return node.createSubscription(ROS_TYPE.String, topic, { qos: qos(rcl), isRaw: true }, (cdr) => {
+    try {
+      onModel(parseUrdf(decodeString(cdr, topic), topic));
+    } catch (error) {
+      onError(error instanceof Error ? error : new Error(String(error)));
+    }
+  });
 }
 
 /** Keep last 1, reliable, transient local: the newest message, also if it was published earlier. */

@@ -30,9 +30,9 @@ export class ToolGuard {
   /** [action joints] the motion of the last command; undefined after a stop. */
   #last: readonly JointMotion[] | undefined;
 
-  /** @throws Pi05Error as for `ToolLimits`. */
-  constructor(config: PolicyConfig, model: RobotModel) {
-    this.#limits = new ToolLimits(config, model);
+  /** @param tolerance as for `ToolLimits`. @throws Pi05Error as for `ToolLimits`. */
+  constructor(config: PolicyConfig, model: RobotModel, tolerance?: number) {
+    this.#limits = new ToolLimits(config, model, tolerance);
     this.#joints = config.action.joints;
     this.#period = 1 / config.controlRate;
     const { mode, replanSteps } = config.schedule;
@@ -130,13 +130,17 @@ export class ToolGuard {
 }
 
 /**
- * @param model undefined where there is no URDF.
+ * @param model undefined where there is no URDF. @param tolerance as for `ToolLimits`.
  * @returns undefined where the tool is not limited. @throws Pi05Error ROBOT_DESCRIPTION_MISSING where it is, without a URDF.
  */
-export function createToolGuard(config: PolicyConfig, model: RobotModel | undefined): ToolGuard | undefined {
+export function createToolGuard(
+  config: PolicyConfig,
+  model: RobotModel | undefined,
+  tolerance?: number,
+): ToolGuard | undefined {
   const { link } = config.tool;
   if (link === '') return undefined;
-  if (model !== undefined) return new ToolGuard(config, model);
+  if (model !== undefined) return new ToolGuard(config, model, tolerance);
   const source = config.robotDescription.topic;
   const sentence = `Expected a URDF for safety.tool_link (${link}), received none from ${source}; robot_description_file gives one`;
   throw new Pi05Error('ROBOT_DESCRIPTION_MISSING', sentence, source);
