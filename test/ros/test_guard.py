@@ -11,13 +11,14 @@ import time
 import pytest
 import yaml
 from diagnostic_msgs.msg import DiagnosticStatus
-from harness import DEADLINE, PI05, REST, PlainYaml, parameters
+from harness import DEADLINE, JOINTS, PI05, REST, ROOT, PlainYaml, parameters
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 ZEROS = [0.0] * 7
 SPEED = [0.1] * 7
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # The bound of a stop: two control periods at 15 Hz and 50 ms, s.
 BOUND = 2 / 15 + 0.05
 
@@ -206,6 +207,29 @@ def test_the_emergency_stop_latches_until_resume(way, moving, robot, safety):
     robot.wait_until(lambda: stopped(robot), "the stop action")
     assert call(robot, "resume").success
     robot.wait_until(lambda: state(safety)["state"] != "latched", "the end of the latch")
+
+
+def test_the_limits_of_the_robot_description_hold_and_without_it_no_command_passes(guard, robot, safety, namespace):
+    unlimited = {f"action__{joint}__{limit}": None for joint in JOINTS for limit in ("lower", "upper", "max_velocity")}
+    timeouts = {"safety__command_timeout": 0.3, "state__max_age": 0.5}
+    policy = Policy(guard(robot_description_topic="robot_description", **unlimited, **timeouts), namespace)
+    policy.send("activate")
+
+    def refused(reason):
+        return lambda: [m for m in policy.messages if m["type"] == "stopped" and reason in m["message"]]
+
+    def waits():
+        return safety and "Expected the robot description before the first command" in safety[-1].message
+
+    drive(robot, policy, waits, "the refusal")
+    assert robot.arm == []
+    description = robot.ros.create_publisher(String, "robot_description", LATCHED)
+    urdf = (ROOT / "sim" / "gazebo" / "arm.urdf").read_text()
+    description.publish(String(data=urdf))
+    drive(robot, policy, lambda: any(list(m.data) == SPEED for m in robot.arm), "a command")
+    description.publish(String(data=urdf.replace('velocity="2.175"', 'velocity="0.05"')))
+    drive(robot, policy, refused("Expected at most 0.05 for the velocity of panda_joint1, received 0.1"), "the stop")
+    robot.wait_until(lambda: stopped(robot), "the stop action")
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name)

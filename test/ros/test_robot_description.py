@@ -1,12 +1,16 @@
 """Limits and the tool's workspace from the URDF of the robot, and nodes without limits."""
 
+import subprocess
 import sys
 
 import mujoco
 import numpy as np
 import pytest
-from harness import ARM, FINGER, JOINTS, ROOT
+import yaml
+from harness import ARM, FINGER, JOINTS, PI05, ROOT, PlainYaml, parameters
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from record_arm import START, Recorder
+from replay_runs import messages
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
@@ -108,3 +112,40 @@ def test_a_missing_limit_is_an_error_that_names_it(start):
     node = start(**{f"action__{FINGER}__max_velocity": None})
     assert node.wait() == 2
     assert f"LIMIT_MISSING: Expected finite limits for {FINGER}, received no action.{FINGER}.max_velocity" in node.log
+
+
+@pytest.fixture
+def replayed(tmp_path, checkpoint):
+    """Replays a bag with these parameters: `replayed(bag, prompt="…")`. Returns exit status and stderr."""
+
+    def replayed(bag, **changes):
+        file = tmp_path / "params.yaml"
+        file.write_text(yaml.dump({"/**": {"ros__parameters": parameters(checkpoint, **changes)}}, Dumper=PlainYaml))
+        done = subprocess.run([PI05, "replay", str(bag), "--params", str(file)], capture_output=True, text=True)
+        return done.returncode, done.stderr
+
+    return replayed
+
+
+def with_description(bag, out):
+    """A copy of the bag with the URDF before its first message."""
+    with Recorder(out) as recorder:
+        recorder.write("/robot_description", "std_msgs/msg/String", START, URDF.read_text())
+        for message in messages(bag):
+            recorder.copy(*message)
+    return out
+
+
+def test_a_replay_takes_the_limits_of_the_bag_or_needs_those_of_the_parameters(bags, replayed, tmp_path):
+    topic = {"robot_description_topic": "robot_description"}
+    limits = WITHOUT_LIMITS | topic | {"action__panda_joint1__upper": 1000.0}
+    status, stderr = replayed(with_description(bags(), tmp_path / "described"), **limits)
+    assert status == 0, stderr
+    assert "/robot_description are stricter than the parameters and apply: panda_joint1 upper 2.8973 instead of 1000" in stderr
+    status, stderr = replayed(bags(), **limits)
+    assert status == 2 and "LIMIT_MISSING: Expected finite limits for panda_joint1, received no " in stderr
+    status, stderr = replayed(bags(), **topic)
+    assert status == 0, stderr
+    tool = {"safety__tool_link": "panda_hand", "safety__max_tool_speed": 1.0}
+    status, stderr = replayed(bags(), **topic, **tool)
+    assert status == 2 and "ROBOT_DESCRIPTION_MISSING: Expected a URDF for safety.tool_link (panda_hand)" in stderr
