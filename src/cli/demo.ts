@@ -151,8 +151,7 @@ async function demonstrate(options: Demonstration): Promise<number> {
       ['-m', 'sim.record', '--episodes', '--out', image, '--json', json, ...(gif === undefined ? [] : ['--gif', gif])],
       (line) => output.read(line),
     );
-    const node = processes.startCommand('the policy node', [
-      'node',
+    const node = await processes.startNode([
       '--ros-args',
       '--params-file',
       join(packageRoot, 'configs', 'demo.yaml'),

@@ -82,7 +82,7 @@ async function runUnit(
       const result = JSON.parse(line) as EpisodeResult | { readonly ready: true };
       if ('episode' in result) onResult(condition, result);
     });
-    const node = processes.startCommand('the policy node', ['node', '--ros-args', ...nodeArguments(setup, condition)]);
+    const node = await processes.startNode(['--ros-args', ...nodeArguments(setup, condition)]);
     const nodeFailure = processes.failure(node);
     nodeFailure.catch(() => undefined);
     const { status } = await Promise.race([arm.ended, nodeFailure, aborted]);

@@ -33,11 +33,23 @@ Errors go to stderr as "CODE: sentence". Exit status: 0 done, 1 failed while run
 2 wrong usage, configuration, checkpoint or environment.
 `;
 
-/** Codes of errors in the input, found before anything ran. CAMERA_DUPLICATE: two cameras have the same topic. */
+/**
+ * Codes of errors in the input, found before anything ran. CAMERA_DUPLICATE: two cameras have the same topic. GUARD_CONFIG:
+ * the guard that runs has other parameters. NODE_DUPLICATE: a policy of this name runs.
+ */
 const INPUT_CODES: ReadonlySet<ErrorCode> = new Set(
-  ([...PROBLEM_CODES, ...USAGE_CODES, 'CAMERA_DUPLICATE', 'BAG_FILE', 'BAG_DATA', 'BAG_TOPIC'] as const).filter(
-    (code) => code !== 'OUT_OF_MEMORY' && code !== 'INTERNAL',
-  ),
+  (
+    [
+      ...PROBLEM_CODES,
+      ...USAGE_CODES,
+      'CAMERA_DUPLICATE',
+      'GUARD_CONFIG',
+      'NODE_DUPLICATE',
+      'BAG_FILE',
+      'BAG_DATA',
+      'BAG_TOPIC',
+    ] as const
+  ).filter((code) => code !== 'OUT_OF_MEMORY' && code !== 'INTERNAL'),
 );
 
 /** Runs one command line, writes errors to stderr and resolves with the exit status. */

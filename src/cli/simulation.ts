@@ -2,11 +2,16 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { Pi05Error } from '../errors.js';
+import { NODE_NAME } from '../config/file.js';
+import { guardSocketPath } from '../guard/socket.js';
 import { packageRoot, setupCommand } from '../package-root.js';
 import { Child } from './child.js';
 import { reserveDomain, type Reservation } from './domain.js';
 
 /** Common to the commands that run the node with the simulated arm: Python, a ROS domain, the processes, Ctrl-C. */
+
+/** Time between two checks whether the guard can be reached, ms. */
+const POLL_MS = 50;
 
 /** The command was interrupted by a signal. */
 export class Interrupted extends Error {}
@@ -59,15 +64,31 @@ export class SimulationProcesses {
 
   /** Starts a program in the package's directory. @param onLine receives each line of its stdout. */
   start(name: string, command: string, args: readonly string[], onLine?: (line: string) => void): Child {
-    const env = { ...process.env, ROS_DOMAIN_ID: String(this.domain), ROS_AUTOMATIC_DISCOVERY_RANGE: 'LOCALHOST' };
-    const child = new Child(name, command, args, { cwd: packageRoot, env }, onLine);
+    const child = new Child(name, command, args, { cwd: packageRoot, env: this.#environment }, onLine);
     this.#children.unshift(child);
     return child;
   }
 
-  /** Starts a command of this package, such as `node`. */
-  startCommand(name: string, args: readonly string[]): Child {
+  /**
+   * Starts the guard, and the policy node once the guard can be reached. So the guard is a child of this process, and ends
+   * with it even if the node is killed. @param rosArguments of both.
+   */
+  async startNode(rosArguments: readonly string[]): Promise<Child> {
+    const guard = this.#startCommand('the guard', ['guard', ...rosArguments]);
+    const socket = guardSocketPath(`/${NODE_NAME}`, this.#environment);
+    let ended = false;
+    void guard.ended.then(() => (ended = true));
+    // Where the guard does not start, the node starts one and reports why that fails.
+    while (!existsSync(socket) && !ended) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    return this.#startCommand('the policy node', ['node', ...rosArguments]);
+  }
+
+  #startCommand(name: string, args: readonly string[]): Child {
     return this.start(name, process.execPath, [join(packageRoot, 'dist', 'cli', 'main.js'), ...args]);
+  }
+
+  get #environment(): NodeJS.ProcessEnv {
+    return { ...process.env, ROS_DOMAIN_ID: String(this.domain), ROS_AUTOMATIC_DISCOVERY_RANGE: 'LOCALHOST' };
   }
 
   /** Rejects when the process ends. @throws Pi05Error INTERNAL. */

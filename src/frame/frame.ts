@@ -123,4 +123,6 @@ export interface Command {
   readonly reason: CommandReason;
   /** [action joints] in the robot's units, as published: positions, or velocities for velocity joints that are not integrated. */
   readonly values: Float64Array;
+  /** Stamp of the observation of the chunk that a step comes from, ns; a hold and a stop have none. */
+  readonly observation?: bigint;
 }

@@ -48,7 +48,8 @@ const CLOCK_TIMEOUT = SECOND;
  * 3. These stop: a command that breaks a limit, no command for `safety.command_timeout`, no measured joint positions, `stop` and
  *    `deactivate` of the policy, a simulated clock that stands still. Codes of `safety.latch` latch.
  * 4. These latch: an active policy that is silent for `safety.latch_after`, a connection that closes without `detach`, this
- *    guard not running for `safety.latch_after`, no heartbeat, the emergency stop. Only `resume` ends it.
+ *    guard not running for `safety.latch_after` or missed by the policy (GUARD_LOST), no heartbeat, the emergency stop. Only
+ *    `resume` ends it.
  *
  * Silence is counted on the steady clock, with `use_sim_time` in simulated time. In lock-step no time-out applies. Every
  * method checks first what has become due, because after a pause messages may be delivered before the timer.
@@ -249,12 +250,15 @@ export class Guard {
     const isNew = observation !== null && observation > this.#stoppedAt;
     const mayHold = reason === 'hold' && (this.#moving || this.#cause === undefined);
     if (!isNew && !mayHold) return NOTHING;
+    const usable = this.#usable(measured);
+    // In lock-step the policy may have computed it from joint states that have not arrived here yet.
+    const positions = this.#lockstep ? undefined : usable;
     const problem =
       (this.#heartbeatLost(now) ? this.#heartbeatCause() : undefined) ??
       this.#stateProblem(measured) ??
       this.#limitProblem(this.#waitsForLimits ? WITHOUT_LIMITS : undefined) ??
-      this.#limitProblem(this.#limits.checkCommand(values, this.#controlTime(now), this.#usable(measured))) ??
-      this.#tool?.checkCommand({ time, reason, values }, this.#usable(measured)?.positions);
+      this.#limitProblem(this.#limits.checkCommand(values, this.#controlTime(now), positions)) ??
+      this.#tool?.checkCommand({ time, reason, values }, usable?.positions);
     if (problem !== undefined) return this.#stop(problem, now, measured);
     this.#moving = true;
     this.#cause = undefined;
@@ -279,7 +283,7 @@ export class Guard {
       const { code, message } = cause;
       this.#cause = { code, message };
       if (moved) messages.push({ type: 'stopped', code, message, time: now.ros });
-      if (this.#config.safety.latch.includes(code)) messages.push(...this.#setLatch(cause));
+      if (code === 'GUARD_LOST' || this.#config.safety.latch.includes(code)) messages.push(...this.#setLatch(cause));
     }
     return moved ? { command: this.#stopAction(now, measured), messages } : { messages };
   }

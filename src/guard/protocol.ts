@@ -26,6 +26,7 @@ type Field<T> = (json: unknown) => T | undefined;
 
 const text: Field<string> = (json) => (typeof json === 'string' ? json : undefined);
 const count: Field<number> = (json) => (Number.isSafeInteger(json) && Number(json) >= 0 ? Number(json) : undefined);
+const flag: Field<boolean> = (json) => (typeof json === 'boolean' ? json : undefined);
 const time: Field<bigint> = (json) =>
   typeof json === 'string' && /^(0|[1-9]\d{0,18})$/.test(json) ? BigInt(json) : undefined;
 const cause: Field<Cause> = (json) => {
@@ -78,6 +79,11 @@ const GUARD_FIELDS = {
   heartbeat: {},
   /** The stop action was sent, at ROS time `time`. A command passes again when its observation is newer. */
   stopped: { code: text, message: text, time },
+  /**
+   * The answer to `deactivate`, after the stop action was sent. `acknowledged`: whether all reliable subscribers have
+   * received it within a short time.
+   */
+  deactivated: { acknowledged: flag },
   /** No command passes until `~/resume`. Follows `stopped`. */
   latched: { code: text, message: text },
   /** `~/resume` ended the latch at ROS time `time`. A command passes when its observation is newer. */

@@ -28,7 +28,8 @@ export interface PolicyLike {
 export interface PipelineSink {
   /** Called once for each accepted chunk, when it is accepted. */
   chunk(chunk: ActionChunk, timing: ChunkTiming): void;
-  command(command: Command): void;
+  /** @param cause why the robot is stopped; undefined for other commands and at a deactivation. */
+  command(command: Command, cause?: Pi05Error<FaultCode>): void;
   /** Each refused message. A condition that lasts: on onset, then at most once per second until cleared. */
   refusal(refusal: Refusal): void;
   /** As for `refusal`. */
@@ -208,12 +209,22 @@ export class Pipeline {
 
   /**
    * Sends the stop action, once, and drops the plan. It continues with a chunk of an observation that is newer than `now`.
-   * @param fault why; undefined where it was reported already.
+   * @param fault why.
    */
-  stop(now: bigint, fault?: Pi05Error<FaultCode>): void {
+  stop(now: bigint, fault: Pi05Error<FaultCode>): void {
     if (!this.#active) return;
-    this.#stop(now);
+    this.#stop(now, fault);
+  }
+
+  /**
+   * The robot was stopped at `time` by another process: drops the plan, as `stop` does. @param fault reported and counted.
+   * @returns the stop action, which is not sent; undefined where it was sent already.
+   */
+  robotStopped(time: bigint, fault?: Pi05Error<FaultCode>): Command | undefined {
+    if (!this.#active) return undefined;
+    const stopAction = this.#dropPlan(time);
     if (fault !== undefined) this.#fault(fault);
+    return stopAction;
   }
 
   /** While blocked, no inference starts: after `stop` the robot stays stopped. */
@@ -388,9 +399,9 @@ export class Pipeline {
   #fail(error: unknown, now: bigint): void {
     const reason = errorMessage(error);
     this.#retryAt = now + RETRY_AFTER;
-    this.#stop(now);
     const lost = error instanceof Pi05Error && error.code === 'DEVICE_LOST';
-    this.#fault(
+    this.#stop(
+      now,
       new Pi05Error(
         lost ? 'DEVICE_LOST' : 'ENGINE_FAILED',
         `Expected a chunk from the engine, received an error (${reason})`,
@@ -399,10 +410,15 @@ export class Pipeline {
     );
   }
 
-  #stop(now: bigint): void {
-    if (now > this.#stoppedAt) this.#stoppedAt = now;
+  #stop(now: bigint, fault: Pi05Error<FaultCode>): void {
+    this.#send(this.#dropPlan(now), fault);
+    this.#fault(fault);
+  }
+
+  #dropPlan(time: bigint): Command | undefined {
+    if (time > this.#stoppedAt) this.#stoppedAt = time;
     this.#tool?.reset();
-    this.#send(this.#schedule.stop(now, this.#observer.measuredPositions(now)));
+    return this.#schedule.stop(time, this.#observer.measuredPositions(time));
   }
 
   #checkTickLateness(now: bigint, latenessNs: bigint): void {
@@ -419,7 +435,7 @@ export class Pipeline {
     const { command, fault } = this.#schedule.tick(now, measured);
     const outside = command && this.#tool?.checkCommand(command, measured);
     if (outside !== undefined) return this.stop(now, outside);
-    this.#send(command);
+    this.#send(command, fault);
     const underrun = fault?.code === 'COMMAND_STARVED' ? fault : undefined;
     this.#reportCondition('COMMAND_STARVED', underrun, now);
     if (fault !== undefined && underrun === undefined) this.#fault(fault);
@@ -437,10 +453,10 @@ export class Pipeline {
     if (this.#pendingTick !== undefined) this.#sendCommand(this.#pendingTick);
   }
 
-  #send(command: Command | undefined): void {
+  #send(command: Command | undefined, cause?: Pi05Error<FaultCode>): void {
     if (command === undefined) return;
     this.#counters.commands[command.reason]++;
-    this.#sink.command(command);
+    this.#sink.command(command, cause);
   }
 
   #refuse(refusal: Refusal): void {

@@ -1,5 +1,6 @@
 import type { Pi05Error, Refusal, FaultCode } from '../errors.js';
 import type { PipelineStatistics } from '../pipeline/statistics.js';
+import type { Cause } from '../guard/protocol.js';
 import type { Percentiles } from '../statistics.js';
 
 /** The levels of `diagnostic_msgs/msg/DiagnosticStatus`. */
@@ -31,6 +32,7 @@ const FAULT_LEVEL: Readonly<Record<FaultCode, Level>> = {
   POLICY_LOST: LEVEL.error,
   GUARD_PAUSED: LEVEL.error,
   GUARD_LINK: LEVEL.error,
+  GUARD_LOST: LEVEL.error,
   GUARD_CONFIG: LEVEL.error,
   EMERGENCY_STOP: LEVEL.error,
   HEARTBEAT_LOST: LEVEL.error,
@@ -60,6 +62,8 @@ export interface NodeReport {
   readonly statistics: PipelineStatistics | undefined;
   /** Faults outside the pipeline that hold now: the clock and the ROS graph. */
   readonly present: readonly Pi05Error<FaultCode>[];
+  /** Why no command passes the guard until `~/resume`; undefined where it is not latched. */
+  readonly latch: Cause | undefined;
 }
 
 /** The newest refusal and the faults of the last one to two seconds. */
@@ -83,12 +87,12 @@ export interface DiagnosticStatus {
 }
 
 /**
- * One status each for the node, its inputs, the engine and the control loop; only that of the node while no checkpoint is
- * loaded. Levels and messages come from `recent` and from the faults that hold now, values from the counters.
+ * One status each for the node, its latch, its inputs, the engine and the control loop; only the first two while no
+ * checkpoint is loaded. Levels and messages come from `recent` and from the faults that hold now, values from the counters.
  * @param name the node's fully qualified name.
  */
 export function statuses(name: string, report: NodeReport, recent: Recent): DiagnosticStatus[] {
-  const { state, failure, checkpoint, backend, statistics } = report;
+  const { state, failure, checkpoint, backend, statistics, latch } = report;
   const status = (component: string, level: Level, message: string, values: KeyValue[]): DiagnosticStatus => ({
     level,
     name: `${name}: ${component}`,
@@ -101,7 +105,13 @@ export function statuses(name: string, report: NodeReport, recent: Recent): Diag
     value('checkpoint', checkpoint),
     value('backend', backend),
   ]);
-  if (statistics === undefined) return [node];
+  const safety = status(
+    'safety',
+    latch === undefined ? LEVEL.ok : LEVEL.error,
+    latch === undefined ? 'not latched' : `${latch.code}: ${latch.message} (call ~/resume)`,
+    [value('latched', latch?.code ?? '')],
+  );
+  if (statistics === undefined) return [node, safety];
 
   const faults = [...report.present, ...recent.faults];
   const belongs = (code: string, component: string): boolean => (STATUS_OF[code] ?? 'control') === component;
@@ -152,7 +162,7 @@ export function statuses(name: string, report: NodeReport, recent: Recent): Diag
       : [value('tick_lateness_ms_max', statistics.maxTickLatenessMs.toFixed(3))]),
     ...counts('control'),
   ]);
-  return [node, inputs, engine, control];
+  return [node, safety, inputs, engine, control];
 }
 
 /** The highest level and the newest fault of that level. */

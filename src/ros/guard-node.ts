@@ -34,9 +34,6 @@ export interface GuardNodeHandlers {
   readonly onError: (error: unknown) => void;
 }
 
-/** How long the end of the process waits until reliable subscribers have the last stop action, ns per output. */
-const FLUSH_TIMEOUT = 200_000_000n;
-
 /**
  * The guard's node: `<policy>_guard` in the policy's namespace, with the policy's parameters and topics. It has the publishers of
  * the outputs, no parameter services and no images.
@@ -131,9 +128,9 @@ export class GuardNode {
     this.#diagnostics.publish({ header: { stamp, frame_id: '' }, status: [named] });
   }
 
-  /** Waits until reliable subscribers have the last messages. For the end of the process only. */
-  flush(): void {
-    for (const { publisher } of this.#outputs) publisher.waitForAllAcked(FLUSH_TIMEOUT);
+  /** Blocks until reliable subscribers have the last messages. @param timeout ns per output. @returns whether all have. */
+  flush(timeout: bigint): boolean {
+    return this.#outputs.map(({ publisher }) => publisher.waitForAllAcked(timeout)).every(Boolean);
   }
 
   #subscribe(rcl: Rcl, handlers: GuardNodeHandlers): void {

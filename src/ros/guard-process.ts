@@ -25,6 +25,10 @@ const MAX_CHECK_MS = 100;
 const DIAGNOSTICS_MS = 1000;
 /** The guard and the policy read joint positions at different times: the tool may be further out by this, m, and faster, m/s. */
 const TOOL_TOLERANCE = 0.01;
+/** How long the end of the process waits until reliable subscribers have the last stop action, ns per output. */
+const FLUSH_TIMEOUT = 200_000_000n;
+/** The same for the answer to `deactivate`, which is given while the guard runs on. */
+const CONFIRM_TIMEOUT = 30_000_000n;
 
 /**
  * Runs the guard of one policy until a signal, or until the policy has detached and the stop action was repeated.
@@ -125,7 +129,7 @@ class GuardProcess implements ServerHandlers {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#handle((now, measured) => this.#guard.end(now, measured));
     this.#server.close();
-    this.#node.flush();
+    this.#node.flush(FLUSH_TIMEOUT);
   }
 
   attach({
@@ -148,6 +152,9 @@ class GuardProcess implements ServerHandlers {
   receive(message: Parameters<ServerHandlers['receive']>[0]): void {
     if (message.type === 'command') this.#commandTimer?.refresh();
     this.#handle((now, measured) => this.#guard.receive(message, now, measured));
+    if (message.type === 'deactivate') {
+      this.#server.send({ type: 'deactivated', acknowledged: this.#node.flush(CONFIRM_TIMEOUT) });
+    }
   }
 
   disconnect(orderly: boolean, cause: Cause): void {

@@ -12,6 +12,8 @@ export interface Transitions {
   configured(): Promise<boolean>;
   activate(): boolean;
   deactivate(): boolean;
+  /** Resolves when the stop action of the last deactivation was sent. Transitions out of `active` are answered then. */
+  stopped(): Promise<void>;
   cleanup(): boolean;
   shutdown(): boolean;
 }
@@ -44,8 +46,9 @@ export function createLifecycleNode(
     rejectParameter: rejectChange,
     onRejectedTransition,
     transitionResult: ({ transition: { id, label } }, success) => {
-      const configuring = success && (label === 'configure' || (label === '' && id === CONFIGURE));
-      return configuring && registered !== undefined ? registered.configured() : success;
+      if (!success || registered === undefined) return success;
+      const configuring = label === 'configure' || (label === '' && id === CONFIGURE);
+      return configuring ? registered.configured() : registered.stopped().then(() => true);
     },
   });
   const register = (transitions: Transitions, onChange: () => void): void => {

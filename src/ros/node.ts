@@ -1,7 +1,9 @@
 import type { PolicyConfig } from '../config/config.js';
 import { NODE_NAME } from '../config/file.js';
 import type { ModelInfo } from '../engine/engine.js';
-import { Pi05Error, Refusal, type FaultCode } from '../errors.js';
+import { errorMessage, Pi05Error, Refusal, type FaultCode } from '../errors.js';
+import { configHash } from '../guard/protocol.js';
+import { guardSocketPath } from '../guard/socket.js';
 import { withResolvedTopics } from '../messages/topics.js';
 import { loadPolicy } from '../pipeline/load.js';
 import { SimulatedTicker, type Ticker } from '../pipeline/ticker.js';
@@ -11,6 +13,7 @@ import { Diagnostics } from './diagnostics.js';
 import { withRobotLimits } from '../robot/limits.js';
 import { createToolGuard } from '../schedule/tool-guard.js';
 import { FaultMonitor } from './fault-monitor.js';
+import { GuardLink } from './guard-link.js';
 import { createLifecycleNode, runTransition, type Transitions } from './lifecycle-node.js';
 import { Log } from './log.js';
 import { NodeTime } from './node-time.js';
@@ -43,12 +46,18 @@ export class PolicyNode implements Transitions {
   readonly #ticker: Ticker;
   readonly #monitor: FaultMonitor;
   readonly #diagnostics: Diagnostics;
+  /** Undefined where the topics are wrong, which `configure` reports. */
+  readonly #link: GuardLink | undefined;
+  /** Resolves when the guard has accepted this policy; rejects with the reason where it does not. */
+  readonly #guardReady: Promise<void>;
   #loading: Loading | undefined;
   #runtime: PolicyRuntime | undefined;
   /** Why the last loading failed. */
   #failure: Pi05Error | undefined;
   /** Whether `start` is waiting for the loading. */
   #starting = false;
+  /** Resolves when the stop action of the last deactivation was sent. */
+  #stopping: Promise<void> = Promise.resolve();
   /** Resolves when the engine of the last runtime is closed. */
   #closing: Promise<void> = Promise.resolve();
 
@@ -71,6 +80,9 @@ export class PolicyNode implements Transitions {
       const prompt = parameters.find(({ name }) => name === 'prompt')?.value;
       if (typeof prompt === 'string') this.#guard(() => this.#runtime?.setPrompt(prompt));
     });
+    this.#link = this.#createLink(argv);
+    this.#guardReady = this.#link?.open() ?? Promise.resolve();
+    this.#guardReady.catch(() => undefined); // `#load` reports it
     register(this, () => this.#diagnostics.publishChange());
     node.spin();
   }
@@ -88,9 +100,11 @@ export class PolicyNode implements Transitions {
     }
   }
 
-  /** Shuts the node down from any state. Resolves when the stop action has arrived and the engine is closed. */
+  /** Shuts the node down from any state. Resolves when the stop action was sent, the guard has ended and the engine is closed. */
   async stop(): Promise<void> {
     if (this.#node.currentState.label !== 'finalized') this.#node.shutdown();
+    await this.#stopping;
+    await this.#link?.close();
     this.#diagnostics.publish();
     this.#diagnostics.close();
     await this.#closing;
@@ -113,13 +127,17 @@ export class PolicyNode implements Transitions {
       this.#log.error(`Expected a loaded checkpoint, but ${checkpoint} is still loading: activate later`);
       return false;
     }
-    const shared = this.#monitor.watchCommanders(this.#runtime.resolved, (fault) => this.#onCommanders(fault));
+    if (this.#link?.lost !== undefined) {
+      this.#log.error(`${this.#link.lost.toString()}; activate again when there is a guard`);
+      return false;
+    }
+    const runtime = this.#runtime;
+    const shared = this.#monitor.watchCommanders(runtime.resolved, (fault) => runtime.shareOutputs(fault));
     if (shared.length > 0) {
       for (const fault of shared) this.#log.error(`${fault.toString()}, then activate again`);
       return false;
     }
-    this.#runtime.blocked = false;
-    this.#runtime.activate();
+    runtime.activate();
     this.#ticker.start();
     this.#monitor.reset();
     this.#log.info(`active: control ticks at ${controlRate} Hz`);
@@ -137,7 +155,7 @@ export class PolicyNode implements Transitions {
     this.#loading = undefined;
     const runtime = this.#runtime;
     this.#runtime = undefined;
-    if (runtime !== undefined) this.#closing = runtime.close();
+    if (runtime !== undefined) this.#closing = this.#stopping.then(() => runtime.close());
     return true;
   }
 
@@ -145,12 +163,18 @@ export class PolicyNode implements Transitions {
     return this.cleanup();
   }
 
+  stopped(): Promise<void> {
+    return this.#stopping;
+  }
+
   #deactivate(): void {
     if (this.#runtime === undefined || !this.#runtime.active) return;
     this.#ticker.stop();
     this.#monitor.ignoreCommanders();
-    this.#runtime.deactivate();
-    this.#log.info('inactive: the stop action was published');
+    this.#stopping = this.#runtime.deactivate().then(
+      (how) => this.#log.info(`inactive: ${how}`),
+      (error: unknown) => this.#onError(error),
+    );
   }
 
   /** Loads the checkpoint and connects the topics. @returns whether that succeeded and was not cancelled. */
@@ -163,6 +187,10 @@ export class PolicyNode implements Transitions {
       if (disagreement !== undefined) this.#log.warn(disagreement);
       const tool = createToolGuard(resolved, model);
       const loaded = { ...(await loadPolicy(resolved)), tool };
+      await this.#guardReady.catch(async (error: unknown) => {
+        await closeLoaded(loaded);
+        throw error;
+      });
       if (loading.cancelled) {
         await closeLoaded(loaded);
         return false;
@@ -185,12 +213,48 @@ export class PolicyNode implements Transitions {
   }
 
   #connect(loaded: LoadedPolicy, resolved: PolicyConfig): PolicyRuntime {
-    return new PolicyRuntime(this.#rcl, this.#node, this.#config, resolved, loaded, this.#time, {
+    const link = this.#link!;
+    return new PolicyRuntime(this.#rcl, this.#node, this.#config, resolved, loaded, this.#time, link, {
       // Setting the parameter changes the prompt through the parameter callback, so that `ros2 param get` shows the new one.
       onPrompt: (text) => this.#node.setParameter(new this.#rcl.Parameter('prompt', PARAMETER_TYPE.string, text)),
       onRefusal: (refusal) => this.#onRefusal(refusal),
       onFault: (fault) => this.#onFault(fault),
       onError: (error) => this.#onError(error),
+    });
+  }
+
+  #createLink(argv: readonly string[]): GuardLink | undefined {
+    let resolved: PolicyConfig;
+    try {
+      resolved = withResolvedTopics(this.#config, (topic) => this.#node.resolveTopicName(topic));
+    } catch {
+      return undefined;
+    }
+    const node = this.#node.getFullyQualifiedName();
+    const options = {
+      node,
+      argv,
+      path: guardSocketPath(node, process.env),
+      config: configHash(resolved, this.#time.simulated),
+      timeout: resolved.schedule.lockstep ? undefined : resolved.safety.commandTimeout,
+    };
+    return new GuardLink(options, {
+      onStopped: (fault, time) => this.#runtime?.guardChanged(time, fault),
+      onLatched: ({ code, message }) => {
+        this.#log.error(`${code}: ${message}; no command passes the guard until ~/resume`);
+        this.#runtime?.guardChanged(this.#time.now());
+        this.#diagnostics.publishChange();
+      },
+      onReleased: (time) => {
+        this.#log.warn('~/resume: commands pass the guard again');
+        this.#runtime?.guardChanged(time);
+        this.#diagnostics.publishChange();
+      },
+      onLost: (fault) => {
+        this.#runtime?.guardLost(fault);
+        this.#diagnostics.publishChange();
+      },
+      onError: (error) => this.#log.throttled('error', 'GUARD_LINK', errorMessage(error)),
     });
   }
 
@@ -220,6 +284,7 @@ export class PolicyNode implements Transitions {
       checkpoint: this.#config.checkpoint,
       backend: runtime?.info.backend ?? this.#config.backend,
       statistics: runtime?.statistics,
+      latch: this.#link?.latch,
     };
   }
 
@@ -235,13 +300,6 @@ export class PolicyNode implements Transitions {
   #onFault(fault: Pi05Error<FaultCode>): void {
     this.#log.throttled('error', fault.code, fault.message);
     this.#diagnostics.addFault(fault);
-  }
-
-  /** Stops the robot when another commander appears; continues when all have gone. */
-  #onCommanders(fault: Pi05Error<FaultCode> | undefined): void {
-    if (this.#runtime === undefined) return;
-    this.#runtime.blocked = fault !== undefined;
-    if (fault !== undefined) this.#runtime.stop(fault);
   }
 
   /** Receives what is thrown in a callback: the refusal of a message that cannot be decoded, or an internal error. */

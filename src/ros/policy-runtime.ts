@@ -1,12 +1,15 @@
 import type { PolicyConfig } from '../config/config.js';
 import type { Engine, ModelInfo } from '../engine/engine.js';
 import type { Pi05Error, Refusal, FaultCode } from '../errors.js';
+import type { Command } from '../frame/frame.js';
 import type { InputMessage } from '../messages/inputs.js';
 import { LiveFrames } from '../pipeline/live-frames.js';
 import { Pipeline } from '../pipeline/pipeline.js';
 import type { PipelineStatistics } from '../pipeline/statistics.js';
 import type { Policy } from '../policy/policy.js';
 import type { ToolGuard } from '../schedule/tool-guard.js';
+import { tickPeriod, toMilliseconds } from '../time.js';
+import type { GuardLink } from './guard-link.js';
 import type { NodeTime } from './node-time.js';
 import { Publishers } from './publishers.js';
 import type { LifecycleNode, Rcl, Subscription } from './rcl.js';
@@ -28,7 +31,13 @@ export interface RuntimeHandlers {
   readonly onError: (error: unknown) => void;
 }
 
-/** Connects a loaded checkpoint to the node's topics. Created by `configure`, closed by `cleanup`. */
+/** The stop action is repeated each control period for this long where the guard is lost, ms. */
+const REPEAT_FOR_MS = 2000;
+
+/**
+ * Connects a loaded checkpoint to the node's topics and to the guard, which publishes the commands. Created by `configure`,
+ * closed by `cleanup`.
+ */
 export class PolicyRuntime {
   /** With resolved topics. */
   readonly resolved: PolicyConfig;
@@ -40,7 +49,13 @@ export class PolicyRuntime {
   readonly #frames: LiveFrames;
   readonly #publishers: Publishers;
   readonly #subscriptions: readonly Subscription[];
+  readonly #link: GuardLink;
   #active = false;
+  /** Another node publishes on the command topics. */
+  #outputsShared = false;
+  /** The stop action, from the time when the robot was stopped until it moves again. */
+  #stopAction: Command | undefined;
+  #repetition: NodeJS.Timeout | undefined;
 
   /** @param config with topics as configured. @param resolved the same with resolved topics. */
   constructor(
@@ -50,6 +65,7 @@ export class PolicyRuntime {
     resolved: PolicyConfig,
     loaded: LoadedPolicy,
     time: NodeTime,
+    link: GuardLink,
     handlers: RuntimeHandlers,
   ) {
     const { policy, engine, tool } = loaded;
@@ -58,6 +74,7 @@ export class PolicyRuntime {
     this.#node = node;
     this.#loaded = loaded;
     this.#time = time;
+    this.#link = link;
     this.#handlers = handlers;
     const publishers = new Publishers(node, config);
     this.#publishers = publishers;
@@ -68,7 +85,7 @@ export class PolicyRuntime {
       engine,
       {
         chunk: guard((chunk) => publishers.chunk(chunk)),
-        command: guard((command) => publishers.command(command)),
+        command: (command, cause) => guard(() => this.#command(command, cause))(undefined),
         refusal: guard(onRefusal),
         fault: guard(onFault),
       },
@@ -99,6 +116,10 @@ export class PolicyRuntime {
   activate(): void {
     this.#publishers.activate();
     this.#active = true;
+    this.#outputsShared = false;
+    this.#stopAction = undefined;
+    this.#updateBlocked();
+    this.#link.activate();
     this.startPipeline();
   }
 
@@ -107,27 +128,49 @@ export class PolicyRuntime {
     if (this.#active && this.#time.known) this.#pipeline.activate(this.#time.now());
   }
 
-  /** Publishes the stop action and blocks until reliable subscribers have acknowledged it. */
-  deactivate(): void {
+  /**
+   * Lets the guard send the stop action, or publishes it where the guard does not confirm it. Resolves, soon, when that is
+   * done, with what is known of the stop action.
+   */
+  async deactivate(): Promise<string> {
     this.#active = false;
     this.#pipeline.deactivate(this.#time.now());
-    this.#publishers.flush();
     this.#publishers.deactivate();
+    const stopAction = this.#stopAction;
+    const acknowledged = await this.#link.deactivate();
+    if (acknowledged === true) return 'the stop action was published';
+    if (acknowledged === false) return 'the stop action was published, but not every subscriber has acknowledged it';
+    if (stopAction === undefined) return 'there was no motion to stop';
+    this.#publishers.command(stopAction);
+    return 'the guard did not confirm the stop action, so this process published it';
   }
 
   /** One control tick. @param now ROS time, ns. @param lateness ns after the tick was due. */
   tick(now: bigint, lateness: bigint): void {
+    this.#link.tick();
     this.#pipeline.tick(now, lateness);
   }
 
-  /** As `Pipeline.stop`, at the present time. */
-  stop(fault?: Pi05Error<FaultCode>): void {
-    this.#pipeline.stop(this.#time.now(), fault);
+  /** Stops the robot while another node publishes on the command topics. @param fault undefined when it has gone. */
+  shareOutputs(fault: Pi05Error<FaultCode> | undefined): void {
+    this.#outputsShared = fault !== undefined;
+    this.#updateBlocked();
+    if (fault !== undefined) this.#pipeline.stop(this.#time.now(), fault);
   }
 
-  /** While blocked, no inference starts. */
-  set blocked(blocked: boolean) {
-    this.#pipeline.blocked = blocked;
+  /** The guard has stopped the robot at `time`, ROS time in ns, has latched or was released. */
+  guardChanged(time: bigint, fault?: Pi05Error<FaultCode>): void {
+    this.#stopAction = this.#pipeline.robotStopped(time, fault) ?? this.#stopAction;
+    this.#updateBlocked();
+  }
+
+  /** The guard is lost: publishes the stop action now and each control period for 2 s. */
+  guardLost(fault: Pi05Error<FaultCode>): void {
+    if (!this.#active) return;
+    this.#updateBlocked();
+    this.#pipeline.stop(this.#time.now(), fault);
+    // Where the robot was stopped just before, the guard may not have sent it.
+    if (this.#repetition === undefined && this.#stopAction !== undefined) this.#repeat(this.#stopAction);
   }
 
   setPrompt(text: string): void {
@@ -139,8 +182,43 @@ export class PolicyRuntime {
     this.#pipeline.refuse(refusal, this.#time.now());
   }
 
+  #updateBlocked(): void {
+    this.#pipeline.blocked = this.#outputsShared || this.#link.latch !== undefined;
+  }
+
+  #command(command: Command, cause: Pi05Error<FaultCode> | undefined): void {
+    if (command.reason !== 'stop') {
+      this.#stopAction = undefined;
+      this.#link.command(command);
+      return;
+    }
+    this.#stopAction = command;
+    if (this.#active && cause !== undefined && !this.#link.stop(cause)) this.#repeat(command);
+  }
+
+  #repeat(command: Command): void {
+    clearInterval(this.#repetition);
+    this.#publishers.command(command);
+    const { controlRate, schedule } = this.resolved;
+    if (schedule.lockstep) return;
+    const end = performance.now() + REPEAT_FOR_MS;
+    this.#repetition = setInterval(
+      () => {
+        this.#publishers.command(command);
+        if (performance.now() >= end) this.#endRepetition();
+      },
+      toMilliseconds(tickPeriod(controlRate)),
+    );
+  }
+
+  #endRepetition(): void {
+    clearInterval(this.#repetition);
+    this.#repetition = undefined;
+  }
+
   /** Resolves when the engine is closed. The topics are disconnected at once. */
   close(): Promise<void> {
+    this.#endRepetition();
     for (const subscription of this.#subscriptions) this.#node.destroySubscription(subscription);
     this.#publishers.destroy();
     return closeLoaded(this.#loaded);

@@ -1,45 +1,40 @@
 import type { PolicyConfig } from '../config/config.js';
 import type { ActionChunk, Command } from '../frame/frame.js';
-import { type PolicyOutput, policyOutputs } from '../messages/outputs.js';
-import type { LifecycleNode, LifecyclePublisher } from './rcl.js';
+import { policyOutputs } from '../messages/outputs.js';
+import type { LifecycleNode, LifecyclePublisher, Publisher } from './rcl.js';
 
-/** How long a reliable subscriber may take to acknowledge the stop action, ns. */
-const FLUSH_TIMEOUT = 500_000_000n;
-
-/** A lifecycle publisher and the function that makes its messages. */
-interface OutputPublisher<Value> {
-  readonly publisher: LifecyclePublisher;
+/** A publisher and the function that makes its messages. */
+interface OutputPublisher<Kind extends Publisher, Value> {
+  readonly publisher: Kind;
   readonly build: (value: Value) => object;
 }
 
-/** The publishers of chunks and commands. Messages are dropped while the publishers are inactive. */
+/**
+ * The publisher of chunks, whose messages are dropped while it is inactive, and those of commands. The guard publishes the
+ * commands; these are used only when it is lost, for the stop action.
+ */
 export class Publishers {
   readonly #node: LifecycleNode;
-  readonly #chunk: OutputPublisher<ActionChunk>;
-  readonly #commands: readonly OutputPublisher<Command>[];
+  readonly #chunk: OutputPublisher<LifecyclePublisher, ActionChunk>;
+  readonly #commands: readonly OutputPublisher<Publisher, Command>[];
 
   /** @param config with topics as configured: rcl applies namespace and remapping. */
   constructor(node: LifecycleNode, config: PolicyConfig) {
-    const connect = <Value>({ type, topic, build }: PolicyOutput<Value, object>): OutputPublisher<Value> => ({
-      publisher: node.createLifecyclePublisher(type, topic),
-      build,
-    });
     const { chunk, commands } = policyOutputs(config);
     this.#node = node;
-    this.#chunk = connect(chunk);
-    this.#commands = commands.map(connect<Command>);
-  }
-
-  get #all(): LifecyclePublisher[] {
-    return [this.#chunk, ...this.#commands].map(({ publisher }) => publisher);
+    this.#chunk = { publisher: node.createLifecyclePublisher(chunk.type, chunk.topic), build: chunk.build };
+    this.#commands = commands.map(({ type, topic, build }) => ({
+      publisher: node.createPublisher(type, topic),
+      build,
+    }));
   }
 
   activate(): void {
-    for (const publisher of this.#all) publisher.activate();
+    this.#chunk.publisher.activate();
   }
 
   deactivate(): void {
-    for (const publisher of this.#all) publisher.deactivate();
+    this.#chunk.publisher.deactivate();
   }
 
   chunk(chunk: ActionChunk): void {
@@ -50,12 +45,7 @@ export class Publishers {
     for (const { publisher, build } of this.#commands) publisher.publish(build(command));
   }
 
-  /** Blocks until all reliable subscribers have acknowledged the last command, at most `FLUSH_TIMEOUT` per topic. */
-  flush(): void {
-    for (const { publisher } of this.#commands) publisher.waitForAllAcked(FLUSH_TIMEOUT);
-  }
-
   destroy(): void {
-    for (const publisher of this.#all) this.#node.destroyPublisher(publisher);
+    for (const { publisher } of [this.#chunk, ...this.#commands]) this.#node.destroyPublisher(publisher);
   }
 }

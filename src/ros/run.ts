@@ -4,7 +4,7 @@ import { loadRcl } from './environment.js';
 import { PolicyNode } from './node.js';
 
 /**
- * Runs `policy_node` until SIGINT or SIGTERM. A second signal at least a second later kills the process.
+ * Runs `policy_node` until a signal ends it (`ENDING_SIGNALS`). A second signal at least a second later kills the process.
  * @param argv the arguments after `pi05 node`, including `--ros-args`.
  * @returns exit status 0. The last message on each command topic is then the stop action.
  * @throws Pi05Error ENVIRONMENT, USAGE, CONFIG_* and, with `autostart`, CHECKPOINT_* and other loading errors.
@@ -39,18 +39,27 @@ export async function runNode(argv: readonly string[]): Promise<number> {
 
 /**
  * Under `ros2 launch` one Ctrl-C sends two signals, one from the terminal and one from launch. A second signal counts as a
- * duplicate until a timer of `TIMER_MS` has fired more than this many times. Elapsed time would not work: publishing the
- * stop action may block the event loop for a second, and the duplicate is handled only after that.
+ * duplicate until a timer of `TIMER_MS` has fired more than this many times. Elapsed time would not work: something may
+ * block the event loop for a second, and the duplicate is handled only after that.
  */
 const DUPLICATE_TIMER_CALLS = 10;
 const TIMER_MS = 100;
 
-/** Resolves at the first SIGINT or SIGTERM. A later one that is not a duplicate kills the process. */
+/**
+ * Every signal that would end the process and that it can handle. Node.js ignores SIGPIPE. SIGKILL and SIGSTOP cannot be
+ * handled, and after SIGSEGV, SIGBUS, SIGFPE and SIGILL no JavaScript may run: then the guard stops the robot.
+ */
+const ENDING_SIGNALS = [
+  ...(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGABRT', 'SIGALRM', 'SIGUSR1', 'SIGUSR2', 'SIGVTALRM'] as const),
+  ...(['SIGXCPU', 'SIGXFSZ', 'SIGIO', 'SIGPWR', 'SIGSYS', 'SIGTRAP', 'SIGSTKFLT'] as const),
+];
+
+/** Resolves at the first signal that ends the node. A later one that is not a duplicate kills the process. */
 function firstSignal(): Promise<void> {
   return new Promise((resolve) => {
     let timerCalls = 0;
     let timer: NodeJS.Timeout | undefined;
-    for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    for (const name of ENDING_SIGNALS) {
       process.on(name, () => {
         timer ??= setInterval(() => timerCalls++, TIMER_MS).unref();
         if (timerCalls > DUPLICATE_TIMER_CALLS) process.kill(process.pid, 'SIGKILL');

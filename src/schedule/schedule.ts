@@ -169,7 +169,8 @@ export class Schedule {
     this.#plan!.nextRow++;
     this.#stepTimes.push(now);
     if (this.#stepTimes.length > MAX_STEP_TIMES) this.#stepTimes.shift();
-    return { command: this.#send(now, 'step', row, measured) };
+    const observation = this.#plan!.chunk.stamp;
+    return { command: { ...this.#send(now, 'step', row, measured), observation } };
   }
 
   /**

@@ -23,6 +23,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Float64MultiArray, String
+from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +59,10 @@ def parameters(checkpoint, **changes):
         "threads": 1,
         "prompt": "pick up the red block",
         "control_rate": RATE,
+        # No time-out on a busy machine; test_safety.py has the defaults.
+        "safety.command_timeout": 30.0,
+        "safety.max_tick_gap": 30.0,
+        "safety.latch_after": 60.0,
         "schedule.mode": "async",
         "schedule.replan_steps": 4,
         "cameras.names": ["exterior", "wrist"],
@@ -90,8 +95,21 @@ def nanoseconds(time):
     return time.sec * 1_000_000_000 + time.nanosec
 
 
+def processes_with(*words):
+    """The ids of the processes whose command lines contain all words."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0") if entry.name.isdigit() else []
+        except OSError:
+            continue
+        if all(word in arguments for word in words):
+            found.append(int(entry.name))
+    return found
+
+
 class PolicyProcess:
-    """The process of `pi05 node`, as a user starts it. `lines` is its log."""
+    """The process of `pi05 node`, as a user starts it, and the guard that it starts. `lines` is the log of both."""
 
     def __init__(self, directory, values, *arguments, namespace="/"):
         self.namespace = namespace
@@ -126,8 +144,13 @@ class PolicyProcess:
             )
         assert found and text in self.log, f"no {text!r} in the log:\n{self.log}"
 
+    @property
+    def guard(self):
+        """The process id of the guard; None where there is none."""
+        return next(iter(processes_with("guard", str(self.file))), None)
+
     def wait(self):
-        """Waits for the end of the process; returns its exit status."""
+        """Waits for the end of the process and, after an orderly exit, of its guard; returns the exit status of the process."""
         status = self.process.wait(DEADLINE)
         self._reader.join(DEADLINE)
         return status
@@ -138,15 +161,32 @@ class PolicyProcess:
         return self.wait()
 
     def end(self):
-        """Ends the process with SIGTERM, since a killed process leaves its shared memory behind. Kills it if that fails."""
-        if self.process.poll() is None:
-            self.process.terminate()
+        """Ends the process with SIGTERM, since a killed process leaves its shared memory behind. Kills it if that fails.
+
+        The same for a guard that is left.
+        """
         try:
-            return self.wait()
+            if self.process.poll() is None:
+                self.process.send_signal(signal.SIGCONT)
+                self.process.terminate()
+            return self.process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.wait()
             raise
+        finally:
+            self.end_guard()
+            self._reader.join(DEADLINE)
+
+    def end_guard(self):
+        """Ends the guard. After an orderly exit of the policy it ends by itself."""
+        deadline = time.monotonic() + 10
+        for guard in processes_with("guard", str(self.file)):
+            os.kill(guard, signal.SIGCONT)
+            os.kill(guard, signal.SIGTERM)
+        while (guard := self.guard) is not None:
+            if time.monotonic() > deadline:
+                os.kill(guard, signal.SIGKILL)
+            time.sleep(0.05)
 
 
 class Robot:
@@ -242,12 +282,18 @@ class Robot:
         self.wait_until(lambda: self.state() == label, f"state {label}")
 
     def wait_until_connected(self):
-        """Waits until the subscriptions and publishers of the node and the robot have discovered each other."""
-        publishers = [*self.cameras.values(), self.joints]
-        names = [p.topic_name for p in publishers]
-        self.wait_until(lambda: all(p.get_subscription_count() > 0 for p in publishers), f"subscribers of {names}")
-        topics = ["policy_node/chunk", "gripper_controller/commands"]
-        self.wait_until(lambda: all(self.ros.count_publishers(t) > 0 for t in topics), f"publishers of {topics}")
+        """Waits until the subscriptions and publishers of the node, its guard and the robot have discovered each other."""
+        node = {publisher: 1 for publisher in self.cameras.values()}
+        both = {self.joints: 2}
+        names = [publisher.topic_name for publisher in node | both]
+        connected = lambda: all(publisher.get_subscription_count() >= count for publisher, count in (node | both).items())
+        self.wait_until(connected, f"subscribers of {names}")
+        topics = {"policy_node/chunk": 1, "gripper_controller/commands": 2}
+        published = lambda: all(self.ros.count_publishers(topic) >= count for topic, count in topics.items())
+        self.wait_until(published, f"publishers of {[*topics]}")
+        # The client is created after the other endpoints of the robot, and discovery announces them in this order: a guard that
+        # answers knows them all.
+        self.call(Trigger, "policy_node/resume", Trigger.Request())
 
     # Messages.
 
@@ -311,9 +357,14 @@ class Robot:
         return self.chunks[-1]
 
     def wait_until_processed(self):
-        """Waits until the node has processed all messages sent so far: it does so before it answers a service call."""
+        """Waits until the node has processed all messages sent so far, and the guard all commands that follow from them.
+
+        Each does so before it answers a service call. `resume` has no effect while the guard is not latched.
+        """
         self.state()
         self.state()
+        for _ in range(2):
+            self.call(Trigger, "policy_node/resume", Trigger.Request())
 
     def next_chunk(self, **contents):
         """Advances by ticks and sends sets until there is a chunk of one of them, and returns it."""

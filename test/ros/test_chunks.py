@@ -116,6 +116,7 @@ def test_every_tick_publishes_one_command_which_is_the_next_row_of_the_chunk(sim
     for tick in range(1, 6):
         robot.advance()
         robot.send_joints(REST)
+        robot.wait_until_processed()
         robot.wait_until(lambda: len(robot.arm) >= before + tick and len(robot.gripper) >= before + tick, f"tick {tick}")
     robot.wait_until_processed()
     assert len(robot.chunks) == 1
@@ -222,18 +223,26 @@ def test_nodes_in_two_namespaces_do_not_receive_each_others_messages(start, cont
         right.close()
 
 
+def endpoints(robot, query, topic, nodes):
+    """The endpoints on a topic, which belong to these nodes; their names are discovered after the endpoints."""
+    found = lambda: query(f"{robot.namespace}/{topic}")
+    robot.wait_until(lambda: {info.node_name for info in found()} == nodes, f"{nodes} on {topic}")
+    return found()
+
+
 @pytest.mark.parametrize(
     ("lockstep", "reliability"), [(False, ReliabilityPolicy.BEST_EFFORT), (True, ReliabilityPolicy.RELIABLE)]
 )
 def test_inputs_have_sensor_data_qos_and_are_reliable_in_lockstep(lockstep, reliability, sim_node, robot):
     sim_node(schedule__lockstep=lockstep)
-    for topic in ("exterior_camera/image_raw", "wrist_camera/image_raw", "joint_states"):
-        (info,) = robot.ros.get_subscriptions_info_by_topic(f"{robot.namespace}/{topic}")
-        assert info.node_name == "policy_node"
-        assert info.qos_profile.reliability == reliability
-    for topic in ("policy_node/chunk", "arm_velocity_controller/commands", "gripper_controller/commands"):
-        (info,) = robot.ros.get_publishers_info_by_topic(f"{robot.namespace}/{topic}")
-        assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+    policy, both = {"policy_node"}, {"policy_node", "policy_node_guard"}
+    for topic, nodes in {"exterior_camera/image_raw": policy, "wrist_camera/image_raw": policy, "joint_states": both}.items():
+        subscriptions = endpoints(robot, robot.ros.get_subscriptions_info_by_topic, topic, nodes)
+        assert {info.qos_profile.reliability for info in subscriptions} == {reliability}
+    commands = ("arm_velocity_controller/commands", "gripper_controller/commands")
+    for topic, nodes in {"policy_node/chunk": policy, commands[0]: both, commands[1]: both}.items():
+        publishers = endpoints(robot, robot.ros.get_publishers_info_by_topic, topic, nodes)
+        assert {info.qos_profile.reliability for info in publishers} == {ReliabilityPolicy.RELIABLE}
 
 
 def test_in_real_time_every_tick_publishes_commands(start, robot):

@@ -1,5 +1,7 @@
 """Conflicts with other nodes are reported when the node is activated and until they end. Another commander stops the robot."""
 
+import rclpy
+from harness import DEADLINE
 from std_msgs.msg import Float64MultiArray
 
 
@@ -63,9 +65,20 @@ def test_another_message_type_is_reported_until_it_is_gone(start, robot):
     robot.wait_until(lambda: not type_fault(), "the end of the warning")
 
 
-def test_two_nodes_with_the_same_name_both_report_it(start, robot):
-    nodes = [start(), start()]
-    for node in nodes:
-        node.wait_for_log(f"NODE_DUPLICATE: Expected one node named {node.node}, received 2")
-    assert nodes[1].stop() == 0
-    robot.wait_until(lambda: newest(robot, nodes[0].node, "control")[1] == "no fault", "the end of the warning")
+def test_a_second_node_with_the_same_name_is_reported_until_it_is_gone(start, robot):
+    node = start()
+    robot.wait_for_state("active")
+    other = rclpy.create_node("policy_node", namespace=robot.namespace, context=robot.ros.context)
+    node.wait_for_log(f"NODE_DUPLICATE: Expected one node named {node.node}, received 2")
+    other.destroy_node()
+    robot.wait_until(lambda: newest(robot, node.node, "control")[1] == "no fault", "the end of the warning")
+
+
+def test_a_second_policy_with_the_same_name_is_refused_by_the_guard_and_ends_with_status_2(start, robot):
+    node = start()
+    robot.wait_for_state("active")
+    other = start()
+    assert other.process.wait(DEADLINE) == 2
+    other.wait_for_log("NODE_DUPLICATE: ")
+    assert f"process {node.process.pid} " in other.log
+    assert robot.state() == "active"

@@ -13,7 +13,7 @@ import yaml
 from diagnostic_msgs.msg import DiagnosticStatus
 from harness import DEADLINE, JOINTS, PI05, REST, ROOT, PlainYaml, parameters
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from std_msgs.msg import Bool, String
+from std_msgs.msg import Bool, Empty, String
 from std_srvs.srv import Trigger
 
 ZEROS = [0.0] * 7
@@ -26,10 +26,12 @@ BOUND = 2 / 15 + 0.05
 class GuardProcess:
     """The process of `pi05 guard` in its own process session, as `pi05 node` starts it."""
 
-    def __init__(self, directory, values, namespace):
+    def __init__(self, directory, values, namespace, simulated=False):
+        self.simulated = simulated
         self.file = directory / f"guard_{time.monotonic_ns()}.yaml"
         self.file.write_text(yaml.dump({"/**": {"ros__parameters": values}}, Dumper=PlainYaml))
         command = [PI05, "guard", "--ros-args", "--params-file", str(self.file), "-r", f"__ns:={namespace}"]
+        command += ["-p", f"use_sim_time:={str(simulated).lower()}"]
         self.process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def stop(self, signum=signal.SIGTERM):
@@ -55,7 +57,7 @@ const { configFromFile } = await import('ROOT/dist/config/file.js');
 const { withResolvedTopics, resolveTopic } = await import('ROOT/dist/messages/topics.js');
 const { configHash } = await import('ROOT/dist/guard/protocol.js');
 const config = withResolvedTopics(configFromFile(process.argv[1]), (topic) => resolveTopic(topic, process.argv[2]));
-process.stdout.write(configHash(config, false));
+process.stdout.write(configHash(config, process.argv[3] === 'true'));
 """
 
 
@@ -65,7 +67,7 @@ class Policy:
     def __init__(self, guard, namespace):
         root = str(PI05).removesuffix("/bin/pi05")
         script = HASH.replace("ROOT", root)
-        command = ["node", "--input-type=module", "-e", script, str(guard.file), namespace]
+        command = ["node", "--input-type=module", "-e", script, str(guard.file), namespace, str(guard.simulated).lower()]
         config = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         self.messages = []
         self.socket = socket.socket(socket.AF_UNIX)
@@ -82,12 +84,12 @@ class Policy:
     def send(self, kind, **fields):
         self.socket.sendall((json.dumps({"type": kind} | fields) + "\n").encode())
 
-    def command(self, age=0.0):
-        """Heartbeat and a command whose observation is `age` s old."""
-        now = time.time_ns()
+    def command(self, now=None):
+        """Heartbeat and a command with an observation of the same time. `now`: ROS time, ns."""
+        now = now or time.time_ns()
         self.send("tick")
         values = [*SPEED, REST[7]]
-        self.send("command", time=str(now), reason="step", values=values, observation=str(now - int(age * 1e9)))
+        self.send("command", time=str(now), reason="step", values=values, observation=str(now))
 
     def close(self):
         self.socket.shutdown(socket.SHUT_RDWR)
@@ -98,8 +100,8 @@ def guard(tmp_path, checkpoint, namespace):
     """Starts the guard and waits for its socket."""
     started = []
 
-    def guard(**changes):
-        started.append(GuardProcess(tmp_path, parameters(checkpoint, **changes), namespace))
+    def guard(simulated=False, **changes):
+        started.append(GuardProcess(tmp_path, parameters(checkpoint, **changes), namespace, simulated))
         deadline = time.monotonic() + DEADLINE
         while not os.path.exists(socket_path(namespace)) and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -135,7 +137,7 @@ def moving(guard, robot, namespace):
     """A guard that passes commands, and its policy."""
 
     def moving(**changes):
-        process = guard(safety__command_timeout=0.3, state__max_age=0.5, **changes)
+        process = guard(safety__command_timeout=0.3, safety__latch_after=1.0, state__max_age=0.5, **changes)
         policy = Policy(process, namespace)
         policy.send("activate")
         drive(robot, policy, lambda: any(list(m.data) == SPEED for m in robot.arm), "a command")
@@ -230,6 +232,49 @@ def test_the_limits_of_the_robot_description_hold_and_without_it_no_command_pass
     description.publish(String(data=urdf.replace('velocity="2.175"', 'velocity="0.05"')))
     drive(robot, policy, refused("Expected at most 0.05 for the velocity of panda_joint1, received 0.1"), "the stop")
     robot.wait_until(lambda: stopped(robot), "the stop action")
+
+
+def test_a_dead_mans_switch_that_falls_silent_latches_and_resume_waits_for_it(guard, robot, safety, namespace):
+    switch = {"safety__heartbeat_topic": "dead_mans_switch", "safety__heartbeat_max_age": 0.5}
+    policy = Policy(guard(safety__command_timeout=0.3, state__max_age=0.5, **switch), namespace)
+    heartbeat = robot.ros.create_publisher(Empty, "dead_mans_switch", 10)
+    policy.send("activate")
+
+    def held(condition):
+        def beat_and_check():
+            heartbeat.publish(Empty())
+            return condition()
+
+        return beat_and_check
+
+    drive(robot, policy, lambda: state(safety)["code"] == "HEARTBEAT_LOST", "the refusal without a first message")
+    assert robot.arm == []
+    drive(robot, policy, held(lambda: any(list(m.data) == SPEED for m in robot.arm)), "a command")
+    drive(robot, policy, lambda: state(safety)["state"] == "latched", "the latch")
+    assert state(safety)["code"] == "HEARTBEAT_LOST"
+    robot.wait_until(lambda: stopped(robot), "the stop action")
+    assert not call(robot, "resume").success
+    robot.wait_until(held(lambda: call(robot, "resume").success), "resume")
+    drive(robot, policy, held(lambda: list(robot.arm[-1].data) == SPEED), "a command after resume")
+
+
+def test_a_paused_clock_stops_and_commands_pass_again_when_time_goes_on(guard, robot, safety, namespace):
+    simulated = guard(simulated=True, safety__command_timeout=0.3, state__max_age=0.5)
+    policy = Policy(simulated, namespace)
+    policy.send("activate")
+    robot.now = 100 * 10**9
+
+    def advance():
+        robot.now += 10**9 // 15
+        robot.send_clock()
+        robot.send_joints(REST)
+        policy.command(robot.now)
+
+    robot.wait_until(lambda: any(list(m.data) == SPEED for m in robot.arm), "a command", advance)
+    robot.wait_until(lambda: state(safety)["code"] == "CLOCK_STILL", "the stop")
+    robot.wait_until(lambda: stopped(robot), "the stop action")
+    assert state(safety)["state"] == "stopped"
+    robot.wait_until(lambda: list(robot.arm[-1].data) == SPEED, "a command when time goes on", advance)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name)

@@ -259,6 +259,12 @@ describe('the latch', () => {
     expect([run.guard.state, run.messages.at(-1)?.type]).toEqual(['latched', 'latched']);
   });
 
+  test('is_set_where_the_policy_has_missed_the_guard', () => {
+    const run = moving();
+    run.receive({ type: 'stop', code: 'GUARD_LOST', message: 'm' });
+    expect([run.last, run.guard.state, run.messages.at(-1)?.type]).toEqual([STOP, 'latched', 'latched']);
+  });
+
   test('is_set_by_the_emergency_stop_in_every_state_with_the_stop_action', () => {
     const inactive = new Run(config());
     for (const run of [inactive, moving()]) {
@@ -373,5 +379,21 @@ describe('lock-step', () => {
     expect([run.guard.state, run.published.length]).toEqual(['moving', 11]);
     run.take(run.guard.disconnect(false, LOST, run.time, run.measured));
     expect([run.last, run.guard.state, run.guard.repeats]).toEqual([STOP, 'latched', false]);
+  });
+
+  test('does_not_compare_a_command_with_joint_states_that_may_be_older_than_it', () => {
+    const joint = actionJoint('b', { kind: 'velocity', lower: -1, upper: 1, maxVelocity: 2, maxAcceleration: 10 });
+    const action = { ...config().action, joints: [config().action.joints[0]!, joint] };
+    for (const [parameters, state] of [
+      [config({}, { action }), 'stopped'] as const,
+      [{ ...lockstep, action }, 'moving'] as const,
+    ]) {
+      const run = new Run(parameters, true);
+      run.measured = { positions: Float64Array.of(0.5, 1.1), age: 0n };
+      run.receive({ type: 'activate' });
+      run.tick();
+      run.command([0.5, 0.1]);
+      expect(run.guard.state).toBe(state);
+    }
   });
 });

@@ -32,6 +32,7 @@ const GUARD_MESSAGES: readonly GuardMessage[] = [
   { type: 'attached', pid: 3, latched: { code: 'POLICY_LOST', message: 'm' } },
   { type: 'refused', code: 'GUARD_CONFIG', message: 'm' },
   { type: 'heartbeat' },
+  { type: 'deactivated', acknowledged: true },
   { type: 'stopped', code: 'COMMAND_TIMEOUT', message: 'm', time: 9n },
   { type: 'latched', code: 'POLICY_SILENT', message: 'm' },
   { type: 'released', time: 12n },

@@ -45,12 +45,11 @@ function commandOf({ action }: PolicyConfig): Command {
 /** What a live node publishes for one chunk and one command. */
 function published(config: PolicyConfig): Sent[] {
   const sent: Sent[] = [];
-  const node = {
-    createLifecyclePublisher: (type: string, topic: string) => ({
-      publish: (message: { layout?: object; data?: Float64Array }) =>
-        sent.push([topic, type, message.layout === undefined ? message : message.data]),
-    }),
-  } as unknown as LifecycleNode;
+  const createPublisher = (type: string, topic: string) => ({
+    publish: (message: { layout?: object; data?: Float64Array }) =>
+      sent.push([topic, type, message.layout === undefined ? message : message.data]),
+  });
+  const node = { createLifecyclePublisher: createPublisher, createPublisher } as unknown as LifecycleNode;
   const publishers = new Publishers(node, config);
   publishers.chunk(chunkOf(config));
   publishers.command(commandOf(config));

@@ -77,7 +77,7 @@ describe('faults', () => {
     harness.takeLog();
     harness.offer(T0 + 140n * MS);
     harness.pipeline.stop(T0 + 150n * MS, new Pi05Error('OUTPUT_SHARED', 'another commander'));
-    harness.pipeline.stop(T0 + 160n * MS);
+    expect(harness.pipeline.robotStopped(T0 + 160n * MS)).toBeUndefined();
     expect(harness.takeLog()).toEqual(['stop 0', 'OUTPUT_SHARED']);
     expect(harness.engine.busy).toBe(false);
     harness.offer(T0 + 160n * MS);
@@ -90,8 +90,8 @@ describe('faults', () => {
   test('a_chunk_that_was_requested_before_a_stop_from_outside_is_not_executed', async () => {
     const harness = new Harness();
     harness.offer(T0);
-    harness.pipeline.stop(T0 + 10n * MS);
-    harness.takeLog();
+    expect(harness.pipeline.robotStopped(T0 + 10n * MS)).toMatchObject({ reason: 'stop' });
+    expect(harness.takeLog()).toEqual([]);
     await harness.engine.answer(10);
     expect(harness.tick(T0 + 100n * MS)).toEqual([]);
   });

@@ -140,7 +140,7 @@ describe('the golden case as ROS messages', () => {
     const [chunk] = robot.chunks;
     expect(chunk).toMatchObject({ stamp: T0, joints: NAMES, rows: 10, period: 1 / 20 });
     expect(relativeError(Float32Array.from(chunk!.values), floats(tensors, 'actions_robot'))).toBeLessThanOrEqual(1e-5);
-    expect(robot.commands).toEqual([{ time: T0, reason: 'step', values: chunk!.values.slice(0, 7) }]);
+    expect(robot.commands).toEqual([{ time: T0, reason: 'step', values: chunk!.values.slice(0, 7), observation: T0 }]);
   });
 
   test('gives_the_same_chunk_bit_for_bit_from_png', async () => {

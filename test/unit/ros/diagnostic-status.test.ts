@@ -18,6 +18,7 @@ const REPORT: NodeReport = {
   checkpoint: '/checkpoint',
   backend: 'cpu',
   present: [],
+  latch: undefined,
   statistics: {
     active: true,
     cameras: { wrist: { offered: 9, dropped: 2, accepted: 6, used: 3 } },
@@ -44,7 +45,14 @@ function status(component: string, recent: Recent = QUIET, report = REPORT) {
 
 describe('statuses', () => {
   test('a_node_without_recent_events_is_ok_in_every_status', () => {
-    expect(statuses('/policy_node', REPORT, QUIET).map(({ level }) => level)).toEqual([0, 0, 0, 0]);
+    expect(statuses('/policy_node', REPORT, QUIET).map(({ level }) => level)).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  test('a_latch_is_an_error_with_its_code_and_the_remedy', () => {
+    const latch = { code: 'EMERGENCY_STOP', message: '~/stop was called' };
+    const { level, message, values } = status('safety', QUIET, { ...REPORT, latch });
+    expect([level, message]).toEqual([LEVEL.error, 'EMERGENCY_STOP: ~/stop was called (call ~/resume)']);
+    expect(values).toEqual({ latched: 'EMERGENCY_STOP' });
   });
 
   test('a_recent_refusal_is_a_warning_with_its_code_and_sentence', () => {
@@ -111,9 +119,9 @@ describe('statuses', () => {
     });
   });
 
-  test('a_failed_loading_is_an_error_of_the_node_and_the_only_status', () => {
+  test('a_failed_loading_is_an_error_of_the_node_and_only_its_latch_is_reported_too', () => {
     const report = { ...REPORT, failure: 'CHECKPOINT_MISSING: no weights', statistics: undefined };
-    expect(statuses('/policy_node', report, QUIET)).toHaveLength(1);
+    expect(statuses('/policy_node', report, QUIET)).toHaveLength(2);
     expect(status('node', QUIET, report)).toMatchObject({
       level: LEVEL.error,
       message: 'CHECKPOINT_MISSING: no weights',

@@ -5,11 +5,10 @@ import { actionJoint, chunkOfTwoRows as chunk, robot } from '../pipeline/robot.j
 
 test('an_integrated_velocity_is_a_position_in_commands_and_a_velocity_in_chunks', () => {
   const sent: [string, unknown][] = [];
-  const node = {
-    createLifecyclePublisher: (type: string, topic: string) => ({
-      publish: (message: unknown) => sent.push([`${topic} ${type}`, message]),
-    }),
-  } as unknown as LifecycleNode;
+  const createPublisher = (type: string, topic: string) => ({
+    publish: (message: unknown) => sent.push([`${topic} ${type}`, message]),
+  });
+  const node = { createLifecyclePublisher: createPublisher, createPublisher } as unknown as LifecycleNode;
   const joints = [actionJoint('arm', { kind: 'velocity', integrated: true }), actionJoint('gripper')];
   const output = { name: 'all', topic: 'out', type: 'joint_trajectory', joints: ['gripper', 'arm'] } as const;
   const publishers = new Publishers(node, robot({ action: { joints, bound: 'none' }, outputs: [output] }));
