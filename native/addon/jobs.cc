@@ -115,7 +115,11 @@ pi05_status CloseJob::Work(pi05_session** session) {
   return PI05_OK;
 }
 
-Napi::Value CloseJob::Result(Napi::Env env) { return env.Undefined(); }
+Napi::Value CloseJob::Result(Napi::Env env) {
+  // Otherwise the thread would wait until JS collects the session's handle.
+  session_->worker.Stop();
+  return env.Undefined();
+}
 
 InspectJob::InspectJob(Napi::Env env, std::shared_ptr<Worker> worker, std::string directory)
     : Job(env), worker_(std::move(worker)), directory_(std::move(directory)) {}

@@ -55,9 +55,11 @@ Napi::Value StartRequest(const Napi::CallbackInfo& call) {
   return promise;
 }
 
-// close(session)
+// close(session); a second call fails
 Napi::Value Close(const Napi::CallbackInfo& call) {
   std::shared_ptr<Session> session = ToSession(call[0]);
+  if (session->closed)
+    throw ErrorWithCode(call.Env(), PI05_INVALID_ARGUMENT, "Expected an open engine, received a closed one");
   auto job = std::make_unique<CloseJob>(call.Env(), session);
   const Napi::Promise promise = job->promise();
   session->worker.Post(std::move(job));

@@ -63,7 +63,10 @@ export class GuardNode {
       // The policy reports refused messages.
       if (!(error instanceof Refusal)) handlers.onError(error);
     };
-    const { node, given } = createGuardNode(rcl, native, `${NODE_NAME}_guard`, this.#onError);
+    const { node, given } = createGuardNode(rcl, native, `${NODE_NAME}_guard`, {
+      onError: this.#onError,
+      onMalformed: (reason) => this.log.throttled('warn', 'MESSAGE_DATA', reason),
+    });
     this.#node = node;
     this.log = new Log(node.getLogger());
     this.name = node.getFullyQualifiedName();

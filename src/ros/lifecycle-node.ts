@@ -1,6 +1,6 @@
 import { overridesFor, rejectChange } from './parameters.js';
 import type { CallbackReturnValue, LifecycleNode, Rcl } from './rcl.js';
-import { createHookedNode, type NativeRcl } from './rclnodejs-internals.js';
+import { createHookedNode, type NativeRcl, type NodeHooks } from './rclnodejs-internals.js';
 
 /** `lifecycle_msgs/msg/Transition.TRANSITION_CONFIGURE`. */
 const CONFIGURE = 1;
@@ -26,25 +26,23 @@ export interface ManagedNode {
 }
 
 /**
- * rclnodejs's lifecycle node with five differences: an error thrown in a callback goes to `onError` instead of aborting the
- * process; a transition that the state does not allow is answered with `success: false`; `change_state` to configure is
- * answered when the loading has ended; parameter overrides apply in rclcpp's order; a parameter keeps its type and cannot
- * be deleted.
+ * rclnodejs's lifecycle node with these differences: an error thrown in a callback goes to `onError` instead of aborting the
+ * process; a request that cannot be decoded is reported; its parameters are served by another process (`services/`); a
+ * transition that the state does not allow is answered with `success: false`; `change_state` to configure is answered when
+ * the loading has ended; parameter overrides apply in rclcpp's order; a parameter keeps its type and cannot be deleted.
  */
 export function createLifecycleNode(
   rcl: Rcl,
   native: NativeRcl,
   name: string,
   argv: readonly string[],
-  onError: (error: unknown) => void,
-  onRejectedTransition: (reason: string) => void,
+  events: Pick<NodeHooks, 'onError' | 'onMalformed' | 'onRejectedTransition'>,
 ): ManagedNode {
   let registered: Transitions | undefined;
   const node = createHookedNode(rcl, native, name, {
-    onError,
+    ...events,
     parameterOverrides: (fullyQualifiedName, given) => [...overridesFor(fullyQualifiedName, given, argv).values()],
     rejectParameter: rejectChange,
-    onRejectedTransition,
     transitionResult: ({ transition: { id, label } }, success) => {
       if (!success || registered === undefined) return success;
       const configuring = label === 'configure' || (label === '' && id === CONFIGURE);
@@ -53,7 +51,7 @@ export function createLifecycleNode(
   });
   const register = (transitions: Transitions, onChange: () => void): void => {
     registered = transitions;
-    registerCallbacks(rcl, node, transitions, onError, onChange);
+    registerCallbacks(rcl, node, transitions, events.onError, onChange);
   };
   return { node, register };
 }

@@ -22,6 +22,7 @@ import { robotModel } from './robot-description.js';
 import { closeLoaded, guarded, type LoadedPolicy, PolicyRuntime } from './policy-runtime.js';
 import { type LifecycleNode, PARAMETER_TYPE, type Rcl } from './rcl.js';
 import type { NativeRcl } from './rclnodejs-internals.js';
+import { NodeServices } from './services/node-services.js';
 import { SteadyTicker } from './steady-ticker.js';
 import { subscribeClock } from './subscriptions.js';
 
@@ -50,6 +51,7 @@ export class PolicyNode implements Transitions {
   readonly #link: GuardLink | undefined;
   /** Resolves when the guard has accepted this policy; rejects with the reason where it does not. */
   readonly #guardReady: Promise<void>;
+  readonly #services: NodeServices;
   #loading: Loading | undefined;
   #runtime: PolicyRuntime | undefined;
   /** Why the last loading failed. */
@@ -65,9 +67,11 @@ export class PolicyNode implements Transitions {
   constructor(rcl: Rcl, native: NativeRcl, argv: readonly string[]) {
     this.#rcl = rcl;
     const onError = (error: unknown): void => this.#onError(error);
-    const { node, register } = createLifecycleNode(rcl, native, NODE_NAME, argv, onError, (reason) =>
-      this.#log.throttled('warn', 'INVALID_ARGUMENT', reason),
-    );
+    const { node, register } = createLifecycleNode(rcl, native, NODE_NAME, argv, {
+      onError,
+      onMalformed: (reason) => this.#refuseRequest(reason),
+      onRejectedTransition: (reason) => this.#log.throttled('warn', 'INVALID_ARGUMENT', reason),
+    });
     this.#node = node;
     this.#log = new Log(node.getLogger());
     this.#config = declareParameters(rcl, node, (sentence) => this.#log.warn(sentence));
@@ -84,6 +88,7 @@ export class PolicyNode implements Transitions {
     this.#guardReady = this.#link?.open() ?? Promise.resolve();
     this.#guardReady.catch(() => undefined); // `#load` reports it
     register(this, () => this.#diagnostics.publishChange());
+    this.#services = new NodeServices(rcl, node, this.#log, argv, (sentence) => this.#refuseRequest(sentence));
     node.spin();
   }
 
@@ -107,6 +112,7 @@ export class PolicyNode implements Transitions {
     await this.#link?.close();
     this.#diagnostics.publish();
     this.#diagnostics.close();
+    await this.#services.close();
     await this.#closing;
   }
 
@@ -295,6 +301,10 @@ export class PolicyNode implements Transitions {
   #onRefusal(refusal: Refusal): void {
     this.#log.throttled('warn', refusal.code, refusal.message);
     this.#diagnostics.addRefusal(refusal);
+  }
+
+  #refuseRequest(sentence: string): void {
+    this.#onError(new Refusal('MESSAGE_DATA', sentence, 'services'));
   }
 
   #onFault(fault: Pi05Error<FaultCode>): void {

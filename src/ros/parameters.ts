@@ -162,7 +162,11 @@ function checkedConfig(overrides: ReadonlyMap<string, unknown>, node: string): P
  * @returns a sentence, or undefined where the change is allowed.
  */
 export function rejectChange(
-  node: Pick<LifecycleNode, 'hasParameter' | 'getParameter' | 'getParameterDescriptor'>,
+  node: {
+    hasParameter(name: string): boolean;
+    getParameter(name: string): { readonly type: number };
+    getParameterDescriptor(name: string): { readonly readOnly: boolean };
+  },
   { name, type }: Parameter,
 ): string | undefined {
   if (name === 'use_sim_time') {

@@ -20,6 +20,13 @@ export interface Logger {
   fatal(message: string): void;
 }
 
+/** A logger by its name, which may be that of another component. */
+export interface NamedLogger {
+  readonly loggerEffectiveLevel: number;
+  /** @throws Error for a level that does not exist. */
+  setLoggerLevel(level: number): void;
+}
+
 export interface Publisher {
   readonly topic: string;
   publish(message: object): void;
@@ -113,8 +120,10 @@ export interface LifecycleNode {
   declareParameter(parameter: Parameter, descriptor: ParameterDescriptor, ignoreOverride: boolean): Parameter;
   hasParameter(name: string): boolean;
   getParameter(name: string): Parameter;
+  getParameterNames(): string[];
   getParameterDescriptor(name: string): ParameterDescriptor;
   setParameter(parameter: Parameter): SetParametersResult;
+  setParametersAtomically(parameters: readonly Parameter[]): SetParametersResult;
   addPostSetParametersCallback(callback: (parameters: readonly Parameter[]) => void): void;
   getParameterOverrides(): Parameter[];
 
@@ -172,11 +181,8 @@ export interface Rcl {
     readonly CallbackReturnCode: { readonly SUCCESS: number; readonly FAILURE: number; readonly ERROR: number };
   };
   readonly Node: new (name: string, namespace: string, context: undefined, options: object) => object;
-  readonly NodeOptions: new () => {
-    enableLoggerService: boolean;
-    startParameterServices: boolean;
-    startTypeDescriptionService: boolean;
-  };
+  readonly NodeOptions: new () => { startParameterServices: boolean; startTypeDescriptionService: boolean };
+  readonly logging: { getLogger(name: string): NamedLogger };
   readonly Clock: new (type: number) => Clock;
   readonly ClockType: { readonly STEADY_TIME: number };
   readonly Parameter: new (name: string, type: number, value: unknown) => Parameter;

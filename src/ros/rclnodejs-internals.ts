@@ -1,5 +1,6 @@
 import {
   type LifecycleNode,
+  type Logger,
   type Parameter,
   type ParameterDescriptor,
   PARAMETER_TYPE,
@@ -36,6 +37,15 @@ export const OVERRIDDEN_METHODS: readonly OverriddenMethod[] = [
     parameters: ['handles'],
     caller: ['src/shadow_node.cpp', 'Get("execute")'],
   },
+  // Takes one message or request. Calls `callback` with the memory of a new message of class `Type` and a function that
+  // converts it, which the callback calls if a message was taken.
+  {
+    class: 'Node',
+    method: '_runWithMessageType',
+    file: 'lib/node.js',
+    parameters: ['Type', 'callback'],
+    caller: ['lib/node.js', 'this._runWithMessageType(\n        service.typeClass.Request,'],
+  },
   // Reads the overrides of the command line and its files: those of `/**`, then those of the node's base name.
   {
     class: 'Node',
@@ -60,14 +70,6 @@ export const OVERRIDDEN_METHODS: readonly OverriddenMethod[] = [
     file: 'lib/lifecycle.js',
     parameters: ['request', 'response'],
     caller: ['lib/lifecycle.js', 'this._onChangeState(request, response)'],
-  },
-  // Public, but it is not documented that `describe_parameters` calls it on the declared object.
-  {
-    class: 'ParameterDescriptor',
-    method: 'toMessage',
-    file: 'lib/parameter.js',
-    parameters: [],
-    caller: ['lib/parameter_service.js', 'descriptor.toMessage()'],
   },
 ];
 
@@ -115,9 +117,18 @@ export interface ChangeStateRequest {
   readonly transition: { readonly id: number; readonly label: string };
 }
 
+/** A generated message class. */
+interface MessageClass {
+  new (): object;
+  type(): { readonly pkgName: string; readonly subFolder: string; readonly interfaceName: string };
+}
+
+type Take = (message: Buffer, deserialize: () => object) => void;
+
 type Internals = LifecycleNode & {
   readonly context: { readonly handle: Handle };
   execute(handles: readonly unknown[]): void;
+  _runWithMessageType(Type: MessageClass, callback: Take): void;
   _getNativeParameterOverrides(): Map<string, Parameter>;
   _validateParameters(parameters: readonly Parameter[], declareParameterMode?: boolean): SetParametersResult;
   _onChangeState(request: ChangeStateRequest, response: ServiceResponse): void;
@@ -127,6 +138,11 @@ type Internals = LifecycleNode & {
 export interface NodeHooks {
   /** Receives everything that a callback throws; in the executor it would abort the process. */
   readonly onError: (error: unknown) => void;
+  /**
+   * Called for a request, or a message of a subscription that is not raw, whose bytes are not of its type. It is dropped.
+   * @param reason names the type, such as `std_srvs/srv/Trigger_Request`.
+   */
+  readonly onMalformed: (reason: string) => void;
   /** Selects, from all overrides given, those that apply to the node. Called by the constructor. */
   readonly parameterOverrides: (fullyQualifiedName: string, given: readonly NodeOverrides[]) => readonly Override[];
   /** Returns the reason why a declared parameter must not be set to this value; undefined if it may be. */
@@ -137,7 +153,7 @@ export interface NodeHooks {
   readonly transitionResult: (request: ChangeStateRequest, success: boolean) => boolean | Promise<boolean>;
 }
 
-/** Creates rclnodejs's lifecycle node with `hooks`, and with the services that get and set logger levels. */
+/** Creates rclnodejs's lifecycle node with `hooks`. Its only services are those of its lifecycle. */
 export function createHookedNode(rcl: Rcl, native: NativeRcl, name: string, hooks: NodeHooks): LifecycleNode {
   const Base = rcl.lifecycle.LifecycleNode as new (...parameters: unknown[]) => Internals;
 
@@ -148,6 +164,10 @@ export function createHookedNode(rcl: Rcl, native: NativeRcl, name: string, hook
       } catch (error) {
         hooks.onError(error);
       }
+    }
+
+    override _runWithMessageType(Type: MessageClass, take: Take): void {
+      super._runWithMessageType(Type, reportsMalformed(Type, take, hooks.onMalformed));
     }
 
     override _getNativeParameterOverrides(): Map<string, Parameter> {
@@ -196,7 +216,8 @@ export function createHookedNode(rcl: Rcl, native: NativeRcl, name: string, hook
   }
 
   const options = new rcl.NodeOptions();
-  options.enableLoggerService = true;
+  options.startParameterServices = false;
+  options.startTypeDescriptionService = false;
   return new HookedNode(name, '', undefined, options);
 }
 
@@ -206,15 +227,12 @@ export interface GuardNode {
   readonly given: readonly NodeOverrides[];
 }
 
-/**
- * Creates rclnodejs's plain node without parameter, logger and type description services.
- * @param onError receives everything that a callback throws.
- */
+/** Creates rclnodejs's plain node without parameter, logger and type description services. */
 export function createGuardNode(
   rcl: Rcl,
   native: NativeRcl,
   name: string,
-  onError: (error: unknown) => void,
+  { onError, onMalformed }: Pick<NodeHooks, 'onError' | 'onMalformed'>,
 ): GuardNode {
   const Base = rcl.Node as unknown as new (...parameters: unknown[]) => PlainNode & Internals;
   let given: readonly NodeOverrides[] = [];
@@ -228,6 +246,10 @@ export function createGuardNode(
       }
     }
 
+    override _runWithMessageType(Type: MessageClass, take: Take): void {
+      super._runWithMessageType(Type, reportsMalformed(Type, take, onMalformed));
+    }
+
     override _getNativeParameterOverrides(): Map<string, Parameter> {
       given = native.getParameterOverrides(this.context.handle) ?? [];
       return new Map();
@@ -238,6 +260,90 @@ export function createGuardNode(
   options.startParameterServices = false;
   options.startTypeDescriptionService = false;
   return { node: new HookedNode(name, '', undefined, options), given };
+}
+
+/** `take`, and a call of `onMalformed` where it took nothing: what was ready could not be decoded. */
+function reportsMalformed(Type: MessageClass, take: Take, onMalformed: (reason: string) => void): Take {
+  return (message, deserialize) => {
+    let taken = false;
+    take(message, () => {
+      taken = true;
+      return deserialize();
+    });
+    if (taken) return;
+    const { pkgName, subFolder, interfaceName } = Type.type();
+    onMalformed(`Expected the bytes of a ${pkgName}/${subFolder}/${interfaceName}, received others`);
+  };
+}
+
+/** A node that only serves. */
+export interface ServiceNode {
+  getLogger(): Logger;
+  spin(): void;
+  /**
+   * Serves a service whose request begins with a list.
+   * @param answer gets the request and the number of entries of its list; with more than `maxEntries`, the list is left out.
+   */
+  createBoundedService(type: string, name: string, answer: (request: object, entries: number) => Promise<object>): void;
+}
+
+export interface ServiceNodeHooks extends Pick<NodeHooks, 'onError' | 'onMalformed'> {
+  readonly maxEntries: number;
+  /** Called with the number of entries of the list of every request, also of a malformed one, while its memory is allocated. */
+  readonly onEntries: (entries: number) => void;
+}
+
+/**
+ * Creates a node without any service of rclnodejs. rclnodejs needs 0.1 ms and more for each entry of a request's list, so the
+ * number of entries is read before.
+ */
+export function createServiceNode(rcl: Rcl, name: string, namespace: string, hooks: ServiceNodeHooks): ServiceNode {
+  const Base = rcl.Node as new (...parameters: unknown[]) => Internals & {
+    createService(type: string, name: string, callback: (request: object) => Promise<object | undefined>): void;
+  };
+  /** Of the request that is being taken; rclnodejs calls the service's callback before it takes another one. */
+  let entries = 0;
+
+  class BoundedNode extends Base implements ServiceNode {
+    override execute(handles: readonly unknown[]): void {
+      try {
+        super.execute(handles);
+      } catch (error) {
+        hooks.onError(error);
+      }
+    }
+
+    override _runWithMessageType(Type: MessageClass, take: Take): void {
+      const reportingTake = reportsMalformed(Type, take, hooks.onMalformed);
+      super._runWithMessageType(Type, (message, deserialize) => {
+        // A list in memory is a pointer, the number of entries and the capacity.
+        const readEntries = (): number => Number(message.readBigUInt64LE(8));
+        reportingTake(message, () => {
+          entries = readEntries();
+          return entries > hooks.maxEntries ? new Type() : deserialize();
+        });
+        hooks.onEntries(readEntries());
+      });
+    }
+
+    createBoundedService(
+      type: string,
+      name: string,
+      answer: (request: object, entries: number) => Promise<object>,
+    ): void {
+      this.createService(type, name, (request) =>
+        answer(request, entries).catch((error: unknown) => {
+          hooks.onError(error);
+          return undefined;
+        }),
+      );
+    }
+  }
+
+  const options = new rcl.NodeOptions();
+  options.startParameterServices = false;
+  options.startTypeDescriptionService = false;
+  return new BoundedNode(name, namespace, undefined, options);
 }
 
 /**

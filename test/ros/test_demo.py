@@ -86,9 +86,14 @@ def test_two_demos_at_once_use_different_domains_and_each_prints_its_summary(tmp
     assert len(domains) == 2
 
 
-def descendants(pid):
+def children(pid):
     with open(f"/proc/{pid}/task/{pid}/children") as file:
         return [int(child) for child in file.read().split()]
+
+
+def descendants(pid):
+    direct = children(pid)
+    return direct + [descendant for child in direct for descendant in descendants(child)]
 
 
 def alive(pid):
@@ -102,18 +107,18 @@ def alive(pid):
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=lambda signum: signum.name)
 def test_a_demo_that_is_interrupted_leaves_no_process_running(signum, tmp_path):
     process = demo(tmp_path, "--prompt", "wave", "--duration", "600")
-    children = []
+    running = []
     for line in process.stdout:
-        children = descendants(process.pid)
+        running = descendants(process.pid)
         if "chunks" in line:
             break
-    # The arm, the recorder, the guard and the node.
-    assert len(children) == 4
+    # The arm, the recorder, the guard, the node, and the node's services.
+    assert len(running) == 5
     process.send_signal(signum)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, ""), err
     assert "Stopped." in out
-    assert not [child for child in children if alive(child)]
+    assert not [pid for pid in running if alive(pid)]
 
 
 def test_a_process_that_is_killed_ends_the_demo_with_an_error(tmp_path):
@@ -122,7 +127,7 @@ def test_a_process_that_is_killed_ends_the_demo_with_an_error(tmp_path):
         if "chunks" in line:
             break
     # The arm is started first.
-    os.kill(min(descendants(process.pid)), signal.SIGKILL)
+    os.kill(min(children(process.pid)), signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert err.startswith("INTERNAL: Expected the simulated arm to run until the end of the demo, but it was killed")

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from diagnostic_msgs.msg import DiagnosticStatus
 from harness import DEADLINE, JOINTS, PI05, REST, ROOT, PlainYaml, parameters
+from raw_requests import RawClient
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, Empty, String
 from std_srvs.srv import Trigger
@@ -209,6 +210,25 @@ def test_the_emergency_stop_latches_until_resume(way, moving, robot, safety):
     robot.wait_until(lambda: stopped(robot), "the stop action")
     assert call(robot, "resume").success
     robot.wait_until(lambda: state(safety)["state"] != "latched", "the end of the latch")
+
+
+def test_malformed_requests_neither_release_the_latch_nor_end_the_guard(moving, robot, safety):
+    process, _ = moving()
+    assert call(robot, "stop").success
+    robot.wait_until(lambda: state(safety)["code"] == "EMERGENCY_STOP", "the latch")
+    latched = len(safety)
+    client = RawClient(robot.ros, Trigger, f"{robot.namespace}/policy_node/resume")
+    robot.wait_until(lambda: client.connected, "a writer to ~/resume")
+    # A request has one byte after the encapsulation.
+    for cdr in (b"\x00\x01\x00\x00", b"\x00\x01\x00", b"\x00", b"\xff\xff\xff\xff", b"\x00\x06\x00\x00"):
+        client.send(cdr)
+    for _ in range(10):
+        assert call(robot, "stop").success
+    assert all(state([status])["state"] == "latched" for status in safety[latched:])
+    assert call(robot, "resume").success
+    robot.wait_until(lambda: state(safety)["state"] != "latched", "the end of the latch")
+    assert process.stop() == 0
+    assert b"MESSAGE_DATA: Expected the bytes of a std_srvs/srv/Trigger_Request, received others" in process.process.stderr.read()
 
 
 def test_the_limits_of_the_robot_description_hold_and_without_it_no_command_passes(guard, robot, safety, namespace):

@@ -191,11 +191,12 @@ test('infers_at_low_priority_on_as_many_threads_as_it_was_given', async () => {
 });
 
 /** This process's threads, from the kernel (proc(5)). */
-function threads(): { id: number; nice: number; policy: number }[] {
+function threads(): { id: number; name: string; nice: number; policy: number }[] {
   return readdirSync('/proc/self/task').map((task) => {
     const stat = readFileSync(`/proc/self/task/${task}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return { id: Number(task), nice: Number(fields[16]), policy: Number(fields[38]) };
+    const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+    return { id: Number(task), name, nice: Number(fields[16]), policy: Number(fields[38]) };
   });
 }
 
@@ -212,6 +213,14 @@ describe('closing', () => {
     const actions = await Promise.race([inference.then((result) => result.actions), setImmediate(undefined)]);
     expect(actions?.every(Number.isFinite)).toBe(true);
     await expect(engine.close()).resolves.toBeUndefined();
+  });
+
+  test('ends_the_engine_thread_at_once', async () => {
+    const engine = await openEngine(tiny);
+    const named = (): number => threads().filter(({ name }) => name === 'pi05').length;
+    const open = named();
+    await engine.close();
+    expect(named()).toBe(open - 1);
   });
 });
 
