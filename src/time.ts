@@ -3,6 +3,9 @@
 /** One second, ns. */
 export const SECOND = 1_000_000_000n;
 
+/** A clock that goes back by more than this has jumped, ns; by less it was corrected. */
+export const CLOCK_JUMP = 50_000_000n;
+
 /** `builtin_interfaces/Time` or `builtin_interfaces/Duration`. */
 export interface RosTime {
   readonly sec: number;

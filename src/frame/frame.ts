@@ -81,6 +81,14 @@ export interface JointReading {
   readonly effort: Float64Array;
 }
 
+/** Measured positions of the action joints. */
+export interface MeasuredPositions {
+  /** From the message, ns. */
+  readonly stamp: bigint;
+  /** [action joints] in the robot's units; NaN where the position is not measured. */
+  readonly positions: Float64Array;
+}
+
 /** One camera's image in an observation, and the model's slot that it fills. */
 export interface View {
   readonly camera: string;

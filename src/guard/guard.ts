@@ -158,8 +158,10 @@ export class Guard {
       }
       case 'tick':
         return due;
+      case 'repeat_stop':
+        return merge(due, this.#answer(NOTHING, now, measured));
       case 'stop':
-        return merge(due, this.#stop(message, now, measured));
+        return merge(due, this.#answer(this.#stop(message, now, measured), now, measured));
       case 'command':
         return stopped ? due : merge(due, this.#command(message, now, measured));
     }
@@ -246,10 +248,10 @@ export class Guard {
     now: GuardTime,
     measured: Measured | undefined,
   ): GuardActions {
-    if (this.#latch !== undefined || !this.#active) return NOTHING;
+    if (!this.#active) return NOTHING;
     const isNew = observation !== null && observation > this.#stoppedAt;
     const mayHold = reason === 'hold' && (this.#moving || this.#cause === undefined);
-    if (!isNew && !mayHold) return NOTHING;
+    if (this.#latch !== undefined || (!isNew && !mayHold)) return this.#answer(NOTHING, now, measured);
     const usable = this.#usable(measured);
     // In lock-step the policy may have computed it from joint states that have not arrived here yet.
     const positions = this.#lockstep ? undefined : usable;
@@ -286,6 +288,12 @@ export class Guard {
       if (code === 'GUARD_LOST' || this.#config.safety.latch.includes(code)) messages.push(...this.#setLatch(cause));
     }
     return moved ? { command: this.#stopAction(now, measured), messages } : { messages };
+  }
+
+  /** In lock-step a simulation waits for a command at each tick; while the robot is stopped, that is the stop action. */
+  #answer(actions: GuardActions, now: GuardTime, measured: Measured | undefined): GuardActions {
+    if (!this.#lockstep || !this.#active || this.#moving || actions.command !== undefined) return actions;
+    return { ...actions, command: this.#stopAction(now, measured) };
   }
 
   #setLatch({ code, message }: Cause): GuardMessage[] {

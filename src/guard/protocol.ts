@@ -65,6 +65,8 @@ const POLICY_FIELDS = {
   command: { time, reason: oneOf('step', 'hold'), values: numbers, observation: orNull(time) },
   /** The guard sends the stop action, and latches where `safety.latch` lists the code. */
   stop: { code: text, message: text },
+  /** Lock-step only: the robot is stopped, and the simulation waits for a command. The guard sends the stop action again. */
+  repeat_stop: {},
   /** Orderly exit: the guard sends the stop action and ends. */
   detach: {},
 } as const;

@@ -72,7 +72,7 @@ export function decodeBool(cdr: Uint8Array, topic: string): boolean {
 /** @returns the time of a `rosgraph_msgs/msg/Clock`, ns. @throws Refusal MESSAGE_DATA. */
 export function decodeClock(cdr: Uint8Array, topic: string): bigint {
   const reader = new BoundedReader(cdr, ROS_TYPE.Clock, topic, 'MESSAGE_DATA');
-  return fromRosTime(readTime(reader, 'clock'));
+  return fromRosTime(readStamp(reader, 'clock'));
 }
 
 /** @returns `std_msgs/msg/Float64MultiArray` without its layout. @throws Refusal MESSAGE_DATA. */
@@ -103,7 +103,14 @@ export function decodeJointTrajectory(cdr: Uint8Array, topic: string): JointTraj
 }
 
 function readHeader(reader: BoundedReader): Header {
-  return { stamp: readTime(reader, 'header.stamp'), frame_id: reader.string('header.frame_id') };
+  return { stamp: readStamp(reader, 'header.stamp'), frame_id: reader.string('header.frame_id') };
+}
+
+/** A point in time: not before 1970, since nothing that is stamped so can be compared with a clock. */
+function readStamp(reader: BoundedReader, field: string): RosTime {
+  const time = readTime(reader, field);
+  if (time.sec < 0) throw reader.refusal(`Expected ${field}.sec from 0 on, received ${time.sec}`);
+  return time;
 }
 
 /** `builtin_interfaces/Time` or `builtin_interfaces/Duration`. */

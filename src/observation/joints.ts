@@ -124,9 +124,9 @@ export class JointReader {
 }
 
 /**
- * Action joints whose measured position the schedule needs: to hold it, to start from it, or for the distance to a limit.
- * Not needed for velocities that are sent as such without position limits, for commands that are not joints, or where the
- * state is not in joint space.
+ * Action joints whose measured position the schedule needs: to hold it, to start from it, for the distance to a limit, or to
+ * check that the joint follows. Not needed for velocities that are sent as such, without position limits and without a
+ * position in the state, for commands that are not joints, or where the state is not in joint space.
  */
 export function measuredJoints(config: PolicyConfig): string[] {
   if (config.state.mode === 'none') return [];
@@ -134,8 +134,14 @@ export function measuredJoints(config: PolicyConfig): string[] {
   const described = hasRobotDescription(config);
   return config.action.joints
     .filter(
-      ({ isJoint, kind, integrated, lower, upper }) =>
-        isJoint && (kind !== 'velocity' || integrated || described || Number.isFinite(lower) || Number.isFinite(upper)),
+      ({ name, isJoint, kind, integrated, lower, upper }) =>
+        isJoint &&
+        (kind !== 'velocity' ||
+          integrated ||
+          described ||
+          Number.isFinite(lower) ||
+          Number.isFinite(upper) ||
+          config.state.joints.some((joint) => joint.name === name && joint.source === 'position')),
     )
     .map(({ name }) => name);
 }

@@ -2,7 +2,7 @@ import type { CameraConfig, PolicyConfig } from '../config/config.js';
 import { Refusal } from '../errors.js';
 import type { RefusalCode } from '../errors.js';
 import { excerpt } from '../format.js';
-import type { CameraFrame, JointReading, Observation, View } from '../frame/frame.js';
+import type { CameraFrame, JointReading, MeasuredPositions, Observation, View } from '../frame/frame.js';
 import { ReportThrottle } from '../report-throttle.js';
 import { formatSeconds, SECOND, tickPeriod } from '../time.js';
 import { approximateTimeSync, newestStamp } from './approximate-time-sync.js';
@@ -187,11 +187,14 @@ export class Observer {
     ];
   }
 
-  /** The newest measured positions, [action joints] in the robot's units, NaN where none is needed; undefined when stale. */
-  measuredPositions(now: bigint): Float64Array | undefined {
-    if (this.#joints === undefined) return new Float64Array(this.#config.action.joints.length).fill(NaN);
+  /** The newest measured positions; undefined when stale. Where the state is not in joint space they are NaN. */
+  measuredPositions(now: bigint): MeasuredPositions | undefined {
+    if (this.#joints === undefined) {
+      return { stamp: now, positions: new Float64Array(this.#config.action.joints.length).fill(NaN) };
+    }
     const newest = this.#joints.history.newest;
-    return newest !== undefined && newest.stamp >= now - this.#joints.maxAge ? newest.measured : undefined;
+    if (newest === undefined || newest.stamp < now - this.#joints.maxAge) return undefined;
+    return { stamp: newest.stamp, positions: newest.measured };
   }
 
   get #isPromptEmpty(): boolean {

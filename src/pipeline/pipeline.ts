@@ -1,62 +1,21 @@
 import type { PolicyConfig } from '../config/config.js';
 import type { SizeLimits } from '../decode/image.js';
 import type { Engine, InferRequest } from '../engine/engine.js';
-import { errorMessage, Pi05Error, Refusal } from '../errors.js';
-import type { FaultCode } from '../errors.js';
+import { type FaultCode, type Pi05Error, Refusal } from '../errors.js';
 import type { ActionChunk, CameraFrame, Command, JointReading, Observation } from '../frame/frame.js';
-import { Observer } from '../observation/observer.js';
-import type { OfferResult } from '../observation/observer.js';
-import { ReportThrottle } from '../report-throttle.js';
-import { Schedule } from '../schedule/schedule.js';
-import type { InferenceTicket } from '../schedule/schedule.js';
-import type { ToolGuard } from '../schedule/tool-guard.js';
-import { SECOND, toMilliseconds } from '../time.js';
-import { Counters } from './statistics.js';
-import type { PipelineStatistics } from './statistics.js';
-
-/** The part of a policy that the pipeline needs. */
-export interface PolicyLike {
-  /** @throws Refusal PROMPT_EMPTY, PROMPT_TOO_LONG. */
-  prepare(observation: Observation): Pick<InferRequest, 'images' | 'tokens' | 'noise'>;
-  /** The engine's normalised actions in the robot's units. */
-  finish(actions: Float32Array, observation: Observation): ActionChunk;
-}
-
-/**
- * Receives the results. A `chunk` that throws counts as an engine failure: the robot is stopped. `fault` must not throw.
- */
-export interface PipelineSink {
-  /** Called once for each accepted chunk, when it is accepted. */
-  chunk(chunk: ActionChunk, timing: ChunkTiming): void;
-  /** @param cause why the robot is stopped; undefined for other commands and at a deactivation. */
-  command(command: Command, cause?: Pi05Error<FaultCode>): void;
-  /** Each refused message. A condition that lasts: on onset, then at most once per second until cleared. */
-  refusal(refusal: Refusal): void;
-  /** As for `refusal`. */
-  fault(fault: Pi05Error<FaultCode>): void;
-}
-
-export interface ChunkTiming {
-  /** Time that the engine took. */
-  readonly inferenceMs: number;
-  /** From the observation's stamp to the acceptance of the chunk. */
-  readonly latencyMs: number;
-}
-
-/** An inference, from its start to the arrival of its chunk. */
-interface Inference {
-  /** The chunk does not arrive before this time, ns; 0 = as soon as it is computed. */
-  arrivesAt: bigint;
-  /** Resolves when the engine is done. */
-  readonly computed: Promise<void>;
-  /** Handles the result; undefined while the engine computes it. */
-  handleResult: (() => void) | undefined;
-}
+import { Observer, type OfferResult } from '../observation/observer.js';
+import { type InferenceTicket, Schedule } from '../schedule/schedule.js';
+import { firstRows, type ToolGuard } from '../schedule/tool-guard.js';
+import { CLOCK_JUMP, SECOND, toMilliseconds } from '../time.js';
+import { clockBackwards, engineFailed, promptChanging, tickLate } from './faults.js';
+import type { Inference, PipelineSink, PolicyLike } from './interfaces.js';
+import { Reporter } from './reporter.js';
+import { Counters, type PipelineStatistics } from './statistics.js';
 
 /** Time without inference after an engine failure or a refused prompt, ns. */
 const RETRY_AFTER = SECOND;
-/** A clock that goes back by more than this has jumped, ns; by less it was corrected. */
-const CLOCK_JUMP = 50_000_000n;
+/** Faults that last as long as the robot holds. */
+const LASTING = ['COMMAND_STARVED', 'CHUNK_STALE'] as const;
 
 /**
  * Observation → policy → engine → schedule. Knows nothing of ROS: inputs are decoded, every event carries `now` (ROS
@@ -84,13 +43,12 @@ export class Pipeline {
   readonly #config: PolicyConfig;
   readonly #policy: PolicyLike;
   readonly #engine: Engine;
-  readonly #sink: PipelineSink;
   readonly #clock: (() => bigint) | undefined;
   readonly #tool: ToolGuard | undefined;
   readonly #observer: Observer;
   readonly #schedule: Schedule;
   readonly #counters: Counters;
-  readonly #throttle = new ReportThrottle();
+  readonly #reporter: Reporter;
   #active = false;
   #generation = 0;
   /** The newest `now` of any event. */
@@ -98,14 +56,14 @@ export class Pipeline {
   #inference: Inference | undefined;
   /** No inference starts before this time, ns. */
   #retryAt = 0n;
-  /** The robot was stopped at this time, ns: only observations with newer stamps are used. */
-  #stoppedAt = -1n;
   /** No inference starts. */
   #blocked = false;
   /** Whether at the last tick an inference was wanted but could not start. */
   #wantedAtLastTick = false;
   /** Lock-step: time of the tick whose command is withheld. */
   #pendingTick: bigint | undefined;
+  /** Inferences in a row whose prompt changed before their chunk arrived. */
+  #promptChanges = 0;
 
   /**
    * @param clock ROS time, ns, for what happens between events, such as the arrival of a chunk; without one the time of the
@@ -123,11 +81,11 @@ export class Pipeline {
     this.#config = config;
     this.#policy = policy;
     this.#engine = engine;
-    this.#sink = sink;
     this.#clock = clock;
     this.#counters = new Counters(config.cameras.map(({ name }) => name));
     this.#tool = tool;
     this.#schedule = new Schedule(config);
+    this.#reporter = new Reporter(sink, this.#counters, () => this.#releaseTick());
     this.#observer = new Observer(config);
   }
 
@@ -178,7 +136,7 @@ export class Pipeline {
 
   /** Reports a message that could not be read. */
   refuse(refusal: Refusal, now: bigint): void {
-    if (this.#advanceTime(now)) this.#refuse(refusal);
+    if (this.#advanceTime(now)) this.#reporter.refusal(refusal);
   }
 
   /** A new prompt ends the execution of the old one: the robot holds until a chunk for the new prompt arrives. */
@@ -186,6 +144,10 @@ export class Pipeline {
     if (text === this.#observer.prompt) return;
     this.#observer.prompt = text;
     if (!this.#advanceTime(now)) return;
+    if (this.#inference?.promptChanged === false) {
+      this.#inference.promptChanged = true;
+      this.#promptChanges++;
+    }
     this.#schedule.reset();
     this.#retryAt = now;
     this.#startInferenceIfReady(now, false);
@@ -194,6 +156,7 @@ export class Pipeline {
   activate(now: bigint): void {
     if (this.#active) return;
     this.#active = true;
+    this.#promptChanges = 0;
     this.#resetInputs(now);
     this.#schedule.activate();
     this.#tool?.reset();
@@ -204,16 +167,16 @@ export class Pipeline {
     if (!this.#advanceTime(now)) return;
     this.#active = false;
     this.#pendingTick = undefined;
-    this.#send(this.#schedule.deactivate(now, this.#observer.measuredPositions(now)));
+    this.#sendStop(this.#schedule.deactivate(now, this.#observer.measuredPositions(now)));
   }
 
   /**
-   * Sends the stop action, once, and drops the plan. It continues with a chunk of an observation that is newer than `now`.
-   * @param fault why.
+   * Drops the plan and sends the stop action, once, if a command was sent before. Only observations newer than `now` are used
+   * from then on. @param fault why.
    */
   stop(now: bigint, fault: Pi05Error<FaultCode>): void {
     if (!this.#active) return;
-    this.#stop(now, fault);
+    this.#sendStop(this.#schedule.halt(now, this.#observer.measuredPositions(now)), fault);
   }
 
   /**
@@ -222,8 +185,11 @@ export class Pipeline {
    */
   robotStopped(time: bigint, fault?: Pi05Error<FaultCode>): Command | undefined {
     if (!this.#active) return undefined;
-    const stopAction = this.#dropPlan(time);
-    if (fault !== undefined) this.#fault(fault);
+    // The answer to a stop of this pipeline, after which new inputs may already have arrived.
+    if (fault === undefined && !this.#schedule.isUsable(time)) return undefined;
+    this.#tool?.reset();
+    const stopAction = this.#schedule.stop(time, this.#observer.measuredPositions(time));
+    if (fault !== undefined) this.#reporter.fault(fault);
     return stopAction;
   }
 
@@ -236,15 +202,17 @@ export class Pipeline {
   tick(now: bigint, latenessNs: bigint): void {
     if (!this.#advanceTime(now)) return;
     this.#counters.tickLatenessMs.add(toMilliseconds(latenessNs));
-    this.#checkTickLateness(now, latenessNs);
+    const { maxTickLateness, lockstep } = this.#config.schedule;
+    this.#reporter.condition('TICK_LATE', tickLate(latenessNs, maxTickLateness), now);
     this.#releaseTick();
     // Before the arrival of a delayed chunk, so that it does not matter when the engine was done.
     const engineLate = this.#schedule.checkEngine(now);
+    if (lockstep) this.#pendingTick = now;
     this.#handleArrival(now);
-    if (this.#config.schedule.lockstep) this.#pendingTick = now;
-    else this.#sendCommand(now);
-    for (const refusal of this.#observer.checkConditions(now)) this.#refuse(refusal);
-    this.#reportCondition('ENGINE_LATE', engineLate, now);
+    if (!lockstep) this.#sendCommand(now, latenessNs);
+    for (const refusal of this.#observer.checkConditions(now)) this.#reporter.refusal(refusal);
+    this.#reporter.condition('ENGINE_LATE', engineLate, now);
+    this.#reporter.condition('PROMPT_CHANGING', promptChanging(this.#promptChanges), now);
     this.#startInferenceIfReady(now, !this.#wantedAtLastTick);
     this.#wantedAtLastTick = this.#inference === undefined && this.#schedule.wantsInference;
   }
@@ -263,24 +231,28 @@ export class Pipeline {
     return this.#clock?.() ?? this.#latestTime;
   }
 
-  /** Whether the pipeline is active. Forgets the inputs and the plan when the clock has jumped back (a simulation's reset). */
+  /** Whether the pipeline is active. When the clock has jumped back, the robot is stopped and the inputs are forgotten. */
   #advanceTime(now: bigint): boolean {
-    if (this.#active && now < this.#latestTime - CLOCK_JUMP) {
-      this.#resetInputs(now);
-      this.#schedule.reset();
-    }
+    if (this.#active && now < this.#latestTime - CLOCK_JUMP) this.#restartClock(now);
     if (now > this.#latestTime) this.#latestTime = now;
     return this.#active;
+  }
+
+  #restartClock(now: bigint): void {
+    const previous = this.#latestTime;
+    const stopAction = this.#schedule.restartClock(now, this.#observer.measuredPositions(previous));
+    this.#resetInputs(now);
+    // In lock-step it is the reset of a simulation.
+    if (!this.#config.schedule.lockstep) this.#sendStop(stopAction, clockBackwards(previous - now));
   }
 
   #resetInputs(now: bigint): void {
     this.#generation++;
     this.#latestTime = now;
     this.#retryAt = now;
-    this.#stoppedAt = -1n;
     // Its chunk is not used, so it delays nothing.
     if (this.#inference !== undefined) this.#inference.arrivesAt = 0n;
-    this.#throttle.clearAll();
+    this.#reporter.reset();
     this.#observer.reset(now);
   }
 
@@ -291,7 +263,7 @@ export class Pipeline {
   }
 
   #handleOffer({ accepted, refusals }: OfferResult, now: bigint): void {
-    for (const refusal of refusals) this.#refuse(refusal);
+    for (const refusal of refusals) this.#reporter.refusal(refusal);
     if (accepted) this.#startInferenceIfReady(now);
   }
 
@@ -312,8 +284,8 @@ export class Pipeline {
 
   #takeObservation(now: bigint, requireAllNew: boolean): Observation | undefined {
     const { observation, refusals } = this.#observer.takeObservation(now, requireAllNew);
-    for (const refusal of refusals) this.#refuse(refusal);
-    return observation !== undefined && observation.stamp > this.#stoppedAt ? observation : undefined;
+    for (const refusal of refusals) this.#reporter.refusal(refusal);
+    return observation !== undefined && this.#schedule.isUsable(observation.stamp) ? observation : undefined;
   }
 
   #startInference(observation: Observation, now: bigint): void {
@@ -322,9 +294,10 @@ export class Pipeline {
       const { flowSteps } = this.#config;
       request = { ...this.#policy.prepare(observation), ...(flowSteps > 0 ? { steps: flowSteps } : {}) };
     } catch (error) {
-      if (!(error instanceof Refusal)) this.#fail(error, now);
-      else this.#refusePrompt(error, now);
-      return;
+      if (!(error instanceof Refusal)) return this.#fail(error, now);
+      // Tried again later, because the digits of the state are part of the prompt. A new prompt is tried at once.
+      this.#retryAt = now + RETRY_AFTER;
+      return this.#reporter.refusal(error);
     }
     this.#counters.observations++;
     for (const { camera } of observation.views) this.#counters.countFrame(camera, 'used');
@@ -340,6 +313,7 @@ export class Pipeline {
         })
         .catch((error: unknown) => this.#fail(error, this.#now())),
       handleResult: undefined,
+      promptChanged: false,
     };
     this.#inference = inference;
   }
@@ -354,14 +328,6 @@ export class Pipeline {
     } catch (error) {
       this.#fail(error, now);
     }
-  }
-
-  /**
-   * Tries again one second later, because the digits of the state are part of the prompt. A new prompt is tried at once.
-   */
-  #refusePrompt(refusal: Refusal, now: bigint): void {
-    this.#retryAt = now + RETRY_AFTER;
-    this.#refuse(refusal);
   }
 
   /** Never rejects. @returns what to do with the result. */
@@ -379,99 +345,52 @@ export class Pipeline {
     const now = this.#now();
     let executed = chunk;
     const verdict = this.#schedule.accept(ticket, chunk, now, (firstRow) => {
-      const end = this.#tool?.checkChunk(chunk, firstRow, this.#observer.measuredPositions(now));
+      const end = this.#tool?.checkChunk(chunk, firstRow, this.#observer.measuredPositions(now)?.positions);
       if (end !== undefined) executed = firstRows(chunk, end.rows);
-      this.#reportCondition('WORKSPACE', end?.fault, now);
+      this.#reporter.condition('WORKSPACE', end?.fault, now);
       return executed;
     });
     if (verdict === 'outdated') this.#counters.outdated++;
     else if (verdict === 'refused') this.#releaseTick();
-    else if (verdict !== 'accepted') this.#fault(verdict);
+    else if (verdict !== 'accepted') this.#reporter.fault(verdict);
     else {
-      const latencyMs = toMilliseconds(now - chunk.stamp);
-      this.#counters.chunks++;
-      this.#counters.inferenceMs.add(inferenceMs);
-      this.#counters.latencyMs.add(latencyMs);
-      this.#sink.chunk(executed, { inferenceMs, latencyMs });
+      this.#promptChanges = 0;
+      this.#reporter.chunk(executed, { inferenceMs, latencyMs: toMilliseconds(now - chunk.stamp) });
+      const ageLimit = this.#schedule.checkAgeLimit();
+      if (ageLimit !== undefined) this.#reporter.fault(ageLimit);
     }
   }
 
   #fail(error: unknown, now: bigint): void {
-    const reason = errorMessage(error);
     this.#retryAt = now + RETRY_AFTER;
-    const lost = error instanceof Pi05Error && error.code === 'DEVICE_LOST';
-    this.#stop(
-      now,
-      new Pi05Error(
-        lost ? 'DEVICE_LOST' : 'ENGINE_FAILED',
-        `Expected a chunk from the engine, received an error (${reason})`,
-        'engine',
-      ),
-    );
+    this.#sendStop(this.#schedule.stop(now, this.#observer.measuredPositions(now)), engineFailed(error));
   }
 
-  #stop(now: bigint, fault: Pi05Error<FaultCode>): void {
-    this.#send(this.#dropPlan(now), fault);
-    this.#fault(fault);
-  }
-
-  #dropPlan(time: bigint): Command | undefined {
-    if (time > this.#stoppedAt) this.#stoppedAt = time;
+  /** The stop action, if there is one, is the command of a tick that waits for one. */
+  #sendStop(stopAction: Command | undefined, fault?: Pi05Error<FaultCode>): void {
     this.#tool?.reset();
-    return this.#schedule.stop(time, this.#observer.measuredPositions(time));
+    if (stopAction !== undefined) {
+      this.#pendingTick = undefined;
+      this.#reporter.command(stopAction, fault);
+    }
+    if (fault !== undefined) this.#reporter.fault(fault);
   }
 
-  #checkTickLateness(now: bigint, latenessNs: bigint): void {
-    const { maxTickLateness } = this.#config.schedule;
-    const [received, expected] = [latenessNs, maxTickLateness].map((ns) => toMilliseconds(ns).toFixed(1));
-    const sentence = `Expected a control tick at most ${expected} ms late, received one ${received} ms late`;
-    const late = latenessNs > maxTickLateness ? new Pi05Error('TICK_LATE', sentence, 'tick') : undefined;
-    this.#reportCondition('TICK_LATE', late, now);
-  }
-
-  #sendCommand(now: bigint): void {
+  #sendCommand(now: bigint, latenessNs: bigint): void {
     this.#pendingTick = undefined;
     const measured = this.#observer.measuredPositions(now);
-    const { command, fault } = this.#schedule.tick(now, measured);
-    const outside = command && this.#tool?.checkCommand(command, measured);
+    const { command, fault } = this.#schedule.tick(now, measured, latenessNs);
+    const outside = command && this.#tool?.checkCommand(command, measured?.positions);
     if (outside !== undefined) return this.stop(now, outside);
-    this.#send(command, fault);
-    const underrun = fault?.code === 'COMMAND_STARVED' ? fault : undefined;
-    this.#reportCondition('COMMAND_STARVED', underrun, now);
-    if (fault !== undefined && underrun === undefined) this.#fault(fault);
-  }
-
-  /** @param fault undefined where the condition is not present at `now`. */
-  #reportCondition(code: FaultCode, fault: Pi05Error<FaultCode> | undefined, now: bigint): void {
-    if (fault === undefined) this.#throttle.clear(code);
-    else if (this.#throttle.shouldReport(code, now)) this.#fault(fault);
-    else this.#releaseTick();
+    if (command?.reason === 'stop') return this.#sendStop(command, fault);
+    if (command !== undefined) this.#reporter.command(command);
+    const lasting = command?.reason === 'hold' ? LASTING.find((code) => code === fault?.code) : undefined;
+    for (const code of LASTING) this.#reporter.condition(code, code === lasting ? fault : undefined, now);
+    if (fault !== undefined && lasting === undefined) this.#reporter.fault(fault);
   }
 
   /** Sends the command that a tick withheld, if there is one. */
   #releaseTick(): void {
-    if (this.#pendingTick !== undefined) this.#sendCommand(this.#pendingTick);
+    if (this.#pendingTick !== undefined) this.#sendCommand(this.#pendingTick, 0n);
   }
-
-  #send(command: Command | undefined, cause?: Pi05Error<FaultCode>): void {
-    if (command === undefined) return;
-    this.#counters.commands[command.reason]++;
-    this.#sink.command(command, cause);
-  }
-
-  #refuse(refusal: Refusal): void {
-    this.#counters.countRefusal(refusal);
-    this.#sink.refusal(refusal);
-    this.#releaseTick();
-  }
-
-  #fault(fault: Pi05Error<FaultCode>): void {
-    this.#counters.countFault(fault);
-    this.#sink.fault(fault);
-    this.#releaseTick();
-  }
-}
-
-function firstRows(chunk: ActionChunk, rows: number): ActionChunk {
-  return { ...chunk, rows, values: chunk.values.slice(0, rows * chunk.joints.length) };
 }

@@ -1,3 +1,5 @@
+import { CLOCK_JUMP } from '../time.js';
+
 /** Called at control rate. @param now ROS time, ns. @param lateness time since the tick was due, ns. */
 export type OnTick = (now: bigint, lateness: bigint) => void;
 
@@ -9,7 +11,8 @@ export interface Ticker {
 
 /**
  * Ticks on simulated time: whenever `/clock` reaches the next due time, counted from the first time received after `start`.
- * When the clock goes back, due times are counted from its new time.
+ * When the clock jumps back, due times are counted from its new time. A time that is older by up to `CLOCK_JUMP` is no tick:
+ * with two publishers on `/clock` there would be more ticks than the control rate allows.
  */
 export class SimulatedTicker implements Ticker {
   #running = false;
@@ -35,10 +38,10 @@ export class SimulatedTicker implements Ticker {
   /** Call this with each time from `/clock`, ns. */
   advance(now: bigint): void {
     if (!this.#running) return;
-    const last = this.#last;
+    const back = this.#last === undefined ? -1n : this.#last - now;
+    if (back === 0n || (this.period > 0n && back > 0n && back <= CLOCK_JUMP)) return;
     this.#last = now;
-    if (now === last) return;
-    if (this.#due === undefined || (last !== undefined && now < last)) this.#due = now;
+    if (this.#due === undefined || back > 0n) this.#due = now;
     // Publishers round their stamps, so a time that is early by up to a thousandth of a period is on time.
     if (now + this.period / 1000n < this.#due) return;
     const lateness = now > this.#due ? now - this.#due : 0n;

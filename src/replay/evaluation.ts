@@ -1,6 +1,6 @@
 import { commandQuantity, type ActionJoint, type PolicyConfig } from '../config/config.js';
 import type { ActionChunk, Command, CompressedImage, JointReading, RawImage } from '../frame/frame.js';
-import type { ChunkTiming } from '../pipeline/pipeline.js';
+import type { ChunkTiming } from '../pipeline/interfaces.js';
 import type { ErrorSummary, Evaluation, GroupEvaluation } from '../report/data.js';
 import { maxChunkAge, ValueHistory } from '../report/value-history.js';
 import { toNanoseconds } from '../time.js';

@@ -1,7 +1,7 @@
 import type { Pi05Error, Refusal, FaultCode } from '../errors.js';
 import type { ActionChunk, Command, CompressedImage, JointReading, RawImage } from '../frame/frame.js';
 import type { JointCommand } from '../messages/outputs.js';
-import type { ChunkTiming } from '../pipeline/pipeline.js';
+import type { ChunkTiming } from '../pipeline/interfaces.js';
 
 /** An action recorded on one of the policy's output topics. */
 export interface RecordedAction extends JointCommand {

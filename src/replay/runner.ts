@@ -1,8 +1,10 @@
 import type { PolicyConfig } from '../config/config.js';
 import type { Engine } from '../engine/engine.js';
 import { Pi05Error, type FaultCode } from '../errors.js';
-import { Pipeline, type PipelineSink, type PolicyLike } from '../pipeline/pipeline.js';
+import { Pipeline } from '../pipeline/pipeline.js';
+import type { PipelineSink, PolicyLike } from '../pipeline/interfaces.js';
 import type { PipelineStatistics } from '../pipeline/statistics.js';
+import { SimulatedClock } from '../pipeline/simulated-clock.js';
 import { SimulatedTicker } from '../pipeline/ticker.js';
 import type { ToolGuard } from '../schedule/tool-guard.js';
 import { type Percentiles, percentiles } from '../statistics.js';
@@ -76,6 +78,7 @@ class Replay {
   readonly #engine: BagTimeEngine;
   readonly #pipeline: Pipeline;
   readonly #ticker: SimulatedTicker;
+  readonly #clock = new SimulatedClock();
   readonly #period: bigint;
   readonly #pool = new PixelBufferPool((data) => this.#pipeline.isInUse(data) || this.#engine.isInUse(data));
   readonly #inferenceMs: number[] = [];
@@ -214,11 +217,11 @@ class Replay {
 
   /** Handles a message of `/clock`, with control ticks as in the node. */
   async #setSimulatedTime(time: bigint): Promise<void> {
-    const wentBack = this.#timeKnown && time < this.#now;
-    if (this.#timeKnown && !wentBack) await this.#deliverDueChunks(time);
-    this.#now = time;
-    if (wentBack) this.#engine.postpone();
-    if (!this.#timeKnown) this.#pipeline.activate(time);
+    if (this.#timeKnown && time >= this.#now) await this.#deliverDueChunks(time);
+    const step = this.#clock.receive(time);
+    if (step !== 'older') this.#now = time;
+    if (step === 'reset') this.#engine.postpone();
+    if (step === 'first') this.#pipeline.activate(time);
     this.#timeKnown = true;
     this.#ticker.advance(time);
   }

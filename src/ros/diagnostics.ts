@@ -2,6 +2,7 @@ import type { Pi05Error, Refusal, FaultCode } from '../errors.js';
 import { ROS_TYPE } from '../messages/types.js';
 import { toRosTime } from '../time.js';
 import { mergeRecent, RecentEvents, type NodeReport, statuses } from './diagnostic-status.js';
+import type { NodeTime } from './node-time.js';
 import type { LifecycleNode, Publisher } from './rcl.js';
 
 /** Time between two publications while nothing changes, ms. */
@@ -26,6 +27,7 @@ export class Diagnostics {
 
   constructor(
     private readonly node: LifecycleNode,
+    private readonly time: NodeTime,
     private readonly tickMs: number,
     private readonly report: () => NodeReport,
   ) {
@@ -40,7 +42,7 @@ export class Diagnostics {
   publish(): void {
     const recent = mergeRecent(this.#previous, this.#current);
     this.#publisher.publish({
-      header: { stamp: toRosTime(this.node.getClock().now().nanoseconds), frame_id: '' },
+      header: { stamp: toRosTime(this.time.now()), frame_id: '' },
       status: statuses(this.node.getFullyQualifiedName(), this.report(), recent),
     });
   }

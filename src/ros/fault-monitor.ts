@@ -1,14 +1,12 @@
 import type { PolicyConfig } from '../config/config.js';
 import { describeMissingLimits } from '../config/limits.js';
 import { Pi05Error, type FaultCode } from '../errors.js';
-import { SECOND, toSeconds } from '../time.js';
+import { CLOCK_TIMEOUT, clockStill } from './clock-ticker.js';
 import type { NodeTime } from './node-time.js';
 import { graphFaults, sharedOutputs } from './graph.js';
 import type { Log } from './log.js';
 import type { LifecycleNode } from './rcl.js';
 
-/** Simulated time that does not advance for longer than this is reported, ns. */
-const CLOCK_TIMEOUT = SECOND;
 /** While `action.limits` is `none`, the log repeats it at this interval, ms. */
 const LIMITS_NONE_PERIOD_MS = 30_000;
 /** Time between two checks of the ROS graph, ms. */
@@ -100,9 +98,7 @@ export class FaultMonitor {
   #clockFaults(): Faults {
     const { unchangedFor, known } = this.time;
     if (unchangedFor <= CLOCK_TIMEOUT || (known && this.lockstep)) return [];
-    const received = `no new time in ${toSeconds(unchangedFor).toFixed(1)} s; no commands`;
-    const sentence = `Expected /clock to advance (use_sim_time is true), received ${received}`;
-    return [new Pi05Error('CLOCK_STILL', sentence, '/clock')];
+    return [clockStill(unchangedFor)];
   }
 
   #graphFaults(resolved: PolicyConfig): Faults {

@@ -129,7 +129,7 @@ export class GuardLink {
         try {
           for (const line of lines.push(bytes)) receive(parseGuardMessage(line));
         } catch (error) {
-          reject(error);
+          reject(error instanceof Error ? error : new Error(errorMessage(error)));
           this.#handlers.onError(error);
           socket.destroy();
         }
@@ -167,6 +167,11 @@ export class GuardLink {
     this.#ownStop = code;
     this.#send({ type: 'stop', code, message });
     return true;
+  }
+
+  /** In lock-step: lets the guard send the stop action again, for which the simulation waits at each tick. */
+  repeatStop(): void {
+    this.#send({ type: 'repeat_stop' });
   }
 
   /**

@@ -1,10 +1,10 @@
+import { type ClockStep, SimulatedClock } from '../pipeline/simulated-clock.js';
 import type { LifecycleNode } from './rcl.js';
 
 /** ROS time: the system clock, or the newest time from `/clock` with `use_sim_time`. */
 export class NodeTime {
-  /** The newest time from `/clock`, ns. */
-  #clockTime: bigint | undefined;
-  /** When `#clockTime` changed, ns on the steady clock. */
+  readonly #clock = new SimulatedClock();
+  /** When the time of `/clock` changed, ns on the steady clock. */
   #changedAt: bigint;
 
   constructor(
@@ -12,7 +12,7 @@ export class NodeTime {
     /** Whether `use_sim_time` is set. */
     readonly simulated: boolean,
     /** A steady clock, ns. */
-    private readonly steady: () => bigint = () => process.hrtime.bigint(),
+    readonly steady: () => bigint = () => process.hrtime.bigint(),
   ) {
     this.#changedAt = steady();
   }
@@ -24,20 +24,18 @@ export class NodeTime {
 
   /** False with `use_sim_time` until the first message on `/clock`. */
   get known(): boolean {
-    return !this.simulated || this.#clockTime !== undefined;
+    return !this.simulated || this.#clock.time !== undefined;
   }
 
   /** ns; 0 while the time is not known. */
   now(): bigint {
-    if (this.simulated) return this.#clockTime ?? 0n;
-    return this.node.getClock().now().nanoseconds;
+    return this.simulated ? (this.#clock.time ?? 0n) : this.node.getClock().now().nanoseconds;
   }
 
-  /** Sets the time received from `/clock`, ns. @returns whether it is earlier than the time before it. */
-  set(now: bigint): boolean {
-    const wentBack = this.#clockTime !== undefined && now < this.#clockTime;
-    if (now !== this.#clockTime) this.#changedAt = this.steady();
-    this.#clockTime = now;
-    return wentBack;
+  /** Sets the time received from `/clock`, ns. */
+  set(now: bigint): ClockStep {
+    const step = this.#clock.receive(now);
+    if (step !== 'same' && step !== 'older') this.#changedAt = this.steady();
+    return step;
   }
 }

@@ -6,8 +6,9 @@ import { configHash } from '../guard/protocol.js';
 import { guardSocketPath } from '../guard/socket.js';
 import { withResolvedTopics } from '../messages/topics.js';
 import { loadPolicy } from '../pipeline/load.js';
-import { SimulatedTicker, type Ticker } from '../pipeline/ticker.js';
+import type { Ticker } from '../pipeline/ticker.js';
 import { tickPeriod } from '../time.js';
+import { ClockTicker } from './clock-ticker.js';
 import type { NodeReport } from './diagnostic-status.js';
 import { Diagnostics } from './diagnostics.js';
 import { withRobotLimits } from '../robot/limits.js';
@@ -79,7 +80,7 @@ export class PolicyNode implements Transitions {
     this.#time = new NodeTime(node, node.getParameter('use_sim_time').value === true);
     this.#ticker = this.#createTicker();
     this.#monitor = new FaultMonitor(node, this.#time, schedule.lockstep, this.#log, onError);
-    this.#diagnostics = new Diagnostics(node, 1000 / controlRate, () => this.#report());
+    this.#diagnostics = new Diagnostics(node, this.#time, 1000 / controlRate, () => this.#report());
     node.addPostSetParametersCallback((parameters) => {
       const prompt = parameters.find(({ name }) => name === 'prompt')?.value;
       if (typeof prompt === 'string') this.#guard(() => this.#runtime?.setPrompt(prompt));
@@ -270,12 +271,16 @@ export class PolicyNode implements Transitions {
     const period = tickPeriod(controlRate);
     const onTick = (now: bigint, lateness: bigint): void => this.#guard(() => this.#runtime?.tick(now, lateness));
     if (!this.#time.simulated) return new SteadyTicker(this.#rcl, this.#node, period, onTick);
-    const ticker = new SimulatedTicker(schedule.lockstep ? 0n : period, onTick);
+    const ticker = new ClockTicker(this.#time, controlRate, schedule.lockstep, {
+      onTick,
+      onFault: (fault) => this.#onFault(fault),
+      onStill: (fault) => this.#guard(() => this.#runtime?.stop(fault)),
+    });
     const onTime = (now: bigint): void => {
-      const first = !this.#time.known;
-      if (this.#time.set(now)) this.#log.warn('simulated time went back: inputs and plan are reset');
-      if (first) this.#runtime?.startPipeline();
-      ticker.advance(now);
+      const step = this.#time.set(now);
+      if (step === 'reset') this.#log.warn('simulated time went back: inputs and plan are reset');
+      if (step === 'first') this.#runtime?.startPipeline();
+      ticker.receive(now, step);
     };
     subscribeClock(this.#rcl, this.#node, schedule.lockstep, onTime, (error) => this.#onError(error));
     return ticker;

@@ -158,6 +158,11 @@ export class PolicyRuntime {
     if (fault !== undefined) this.#pipeline.stop(this.#time.now(), fault);
   }
 
+  /** As `Pipeline.stop`, at the present time. */
+  stop(fault: Pi05Error<FaultCode>): void {
+    this.#pipeline.stop(this.#time.now(), fault);
+  }
+
   /** The guard has stopped the robot at `time`, ROS time in ns, has latched or was released. */
   guardChanged(time: bigint, fault?: Pi05Error<FaultCode>): void {
     this.#stopAction = this.#pipeline.robotStopped(time, fault) ?? this.#stopAction;
@@ -193,7 +198,10 @@ export class PolicyRuntime {
       return;
     }
     this.#stopAction = command;
-    if (this.#active && cause !== undefined && !this.#link.stop(cause)) this.#repeat(command);
+    if (!this.#active) return;
+    // Without a cause it is repeated, in lock-step.
+    if (cause === undefined) this.#link.repeatStop();
+    else if (!this.#link.stop(cause)) this.#repeat(command);
   }
 
   #repeat(command: Command): void {

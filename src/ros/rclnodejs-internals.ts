@@ -73,6 +73,15 @@ export const OVERRIDDEN_METHODS: readonly OverriddenMethod[] = [
   },
 ];
 
+/**
+ * The time source of a node, and the setter that connects it to `/clock`. It does not check times: one beyond what a message
+ * can hold would make every message with a stamp fail.
+ */
+export const TIME_SOURCE = [
+  ['lib/node.js', 'this._timeSource = new TimeSource(this)'],
+  ['lib/time_source.js', 'set isRosTimeActive(enabled)'],
+] as const;
+
 /** The module whose default export is the native binding. */
 export const NATIVE_MODULE = 'lib/native_loader.js';
 
@@ -127,6 +136,7 @@ type Take = (message: Buffer, deserialize: () => object) => void;
 
 type Internals = LifecycleNode & {
   readonly context: { readonly handle: Handle };
+  readonly _timeSource: { isRosTimeActive: boolean };
   execute(handles: readonly unknown[]): void;
   _runWithMessageType(Type: MessageClass, callback: Take): void;
   _getNativeParameterOverrides(): Map<string, Parameter>;
@@ -218,7 +228,10 @@ export function createHookedNode(rcl: Rcl, native: NativeRcl, name: string, hook
   const options = new rcl.NodeOptions();
   options.startParameterServices = false;
   options.startTypeDescriptionService = false;
-  return new HookedNode(name, '', undefined, options);
+  const node = new HookedNode(name, '', undefined, options);
+  // `NodeTime` takes the time from `/clock`, checked. The node's own clock, which stamps parameter events, is the system's.
+  node._timeSource.isRosTimeActive = false;
+  return node;
 }
 
 /** A node without services, and the parameter overrides of the command line, which it does not apply. */

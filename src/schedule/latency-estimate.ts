@@ -7,10 +7,12 @@ const WINDOW = 64;
 export class LatencyEstimate {
   readonly #window: bigint[] = [];
   #cold = true;
+  #p95 = 0n;
 
   /** Forgets the recent inferences. The next one is not cold. */
   forget(): void {
     this.#window.length = 0;
+    this.#p95 = 0n;
   }
 
   /** @param latency ns. */
@@ -21,11 +23,12 @@ export class LatencyEstimate {
     }
     this.#window.push(latency);
     if (this.#window.length > WINDOW) this.#window.shift();
+    const sorted = this.#window.toSorted((a, b) => (a < b ? -1 : Number(a > b)));
+    this.#p95 = percentile(sorted, 0.95) ?? 0n;
   }
 
   /** Nearest-rank p95, ns; 0 before the second inference. */
   get p95(): bigint {
-    const sorted = this.#window.toSorted((a, b) => Number(a - b));
-    return percentile(sorted, 0.95) ?? 0n;
+    return this.#p95;
   }
 }

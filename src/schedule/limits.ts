@@ -6,6 +6,9 @@ export interface JointMotion {
   readonly position: number;
   /** Velocity of the last command, units per second. */
   readonly velocity: number;
+  /** Where the joint may already be, if that is not known exactly; by default `position`. */
+  readonly lowest?: number;
+  readonly highest?: number;
 }
 
 /**
@@ -14,22 +17,24 @@ export interface JointMotion {
  * Where a disturbance has made it impossible to keep all of them, the position limit takes precedence over the acceleration
  * limit: no command moves a joint past its limit, or further out when it is beyond it. Where the command is not that of a
  * joint, `lower` and `upper` limit its value.
+ * @param reaction seconds for which the command may be in force.
  */
 export function limitVelocity(
   wanted: number,
   joint: ActionJoint,
-  { position, velocity }: JointMotion,
+  { position, velocity, lowest = position, highest = position }: JointMotion,
   period: number,
+  reaction = period,
 ): number {
   const isValue = !joint.isJoint && joint.kind === 'velocity';
   if (isValue) wanted = clamp(wanted, joint.lower, joint.upper);
-  const up = isValue || joint.upper === Infinity ? Infinity : distanceToLimit(joint.upper - position);
-  const down = isValue || joint.lower === -Infinity ? Infinity : distanceToLimit(position - joint.lower);
-  let v = clamp(wanted, -brakingVelocity(down, joint, period), brakingVelocity(up, joint, period));
+  const up = isValue || joint.upper === Infinity ? Infinity : distanceToLimit(joint.upper - highest);
+  const down = isValue || joint.lower === -Infinity ? Infinity : distanceToLimit(lowest - joint.lower);
+  let v = clamp(wanted, -brakingVelocity(down, joint, reaction), brakingVelocity(up, joint, reaction));
   v = clamp(v, -joint.maxVelocity, joint.maxVelocity);
   const maxChange = joint.maxAcceleration * period;
   v = clamp(v, velocity - maxChange, velocity + maxChange);
-  return clamp(v, -down / period, up / period);
+  return clamp(v, -down / reaction, up / reaction);
 }
 
 /** The position nearest to `wanted` that the limits allow one `period` (seconds) after the last command. */
@@ -47,8 +52,8 @@ export function limitPosition(wanted: number, joint: ActionJoint, last: JointMot
  * instead (`update_joints` in droid/franka/robot.py): an arm that lags is then slower than commanded, and an arm that sags
  * sinks at velocity 0. As with DROID's method, the command cannot run away from the joint: it is at most as far from the
  * measured position as the joint can move until the command is due, maxVelocity × (maxAge + period), since a measurement
- * is used until it is `maxAge` seconds old. So there is no windup while a joint is blocked. A joint whose position is
- * unknown (`measured` is NaN) keeps its last command.
+ * is used until it is `maxAge` seconds old, and brakes before that distance as before a position limit. So there is no
+ * windup while a joint is blocked. A joint whose position is unknown (`measured` is NaN) keeps its last command.
  */
 export function integrateVelocity(
   wanted: number,
@@ -60,9 +65,10 @@ export function integrateVelocity(
 ): number {
   const { position } = last;
   if (Number.isNaN(measured)) return position;
-  const next = advance(limitVelocity(wanted, joint, last, period), joint, position, period);
   const reach = joint.maxVelocity * (maxAge + period);
-  return clamp(next, Math.min(position, measured - reach), Math.max(position, measured + reach));
+  const up = brakingVelocity(distanceToLimit(measured + reach - position), joint, period);
+  const down = brakingVelocity(distanceToLimit(position - (measured - reach)), joint, period);
+  return advance(limitVelocity(clamp(wanted, -down, up), joint, last, period), joint, position, period);
 }
 
 /** `position` after one period. Rounding must not move it past a limit. */

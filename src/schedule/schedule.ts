@@ -1,12 +1,12 @@
-import { commandQuantity, type ActionJoint, type PolicyConfig } from '../config/config.js';
+import type { ActionJoint, PolicyConfig } from '../config/config.js';
 import { Pi05Error } from '../errors.js';
 import type { FaultCode } from '../errors.js';
-import type { ActionChunk, Command, CommandReason } from '../frame/frame.js';
-import { toSeconds } from '../time.js';
+import type { ActionChunk, Command, MeasuredPositions } from '../frame/frame.js';
+import { formatSeconds, toNanoseconds, toSeconds } from '../time.js';
 import { mergeStrategies } from './chunk-merge.js';
 import type { Plan } from './chunk-merge.js';
 import { LatencyEstimate } from './latency-estimate.js';
-import { integrateVelocity, limitPosition, limitVelocity } from './limits.js';
+import { Motion } from './motion.js';
 
 /** Identifies one inference; returned with its chunk. */
 export interface InferenceTicket {
@@ -17,6 +17,7 @@ export interface InferenceTicket {
 /** The result of one control tick. There is no command before a safe one is known, nor after the robot was stopped. */
 export interface TickResult {
   readonly command?: Command;
+  /** COMMAND_STARVED and CHUNK_STALE last while the command is a hold; every other fault is new. */
   readonly fault?: Pi05Error<FaultCode>;
 }
 
@@ -28,28 +29,43 @@ const MAX_STEP_TIMES = 1024;
  *
  * `sync` executes `replan_steps` rows, holds, and continues with the next chunk. `async` wants the next chunk after
  * `replan_steps` rows and executes the remaining rows meanwhile. The joints' limits apply to every command. A chunk that
- * was requested before a reset or a stop, or that arrives after the engine's timeout, is never executed.
+ * was requested before a reset or a stop, whose observation is not newer than the last stop, or that arrives after the
+ * engine's timeout, is never executed; nor is a row whose observation is older than `max_chunk_age`.
+ *
+ * The schedule stops the robot by itself when the measured positions are lost, when a tick comes too late, when a joint
+ * does not follow, and when it has held for longer than the engine's timeout. Nothing follows a stop until there is a new
+ * chunk; in lock-step, where a simulation waits for a command, the stop action is repeated.
  */
 export class Schedule {
   readonly #config: PolicyConfig;
   readonly #joints: readonly ActionJoint[];
   /** Seconds between ticks. */
   readonly #period: number;
-  /** Seconds for which a measured position is used. */
-  readonly #maxAge: number;
   readonly #latency = new LatencyEstimate();
+  readonly #motion: Motion;
   #active = false;
   /** The inference in flight; undefined also where its chunk is not wanted any more. */
   #ticket: InferenceTicket | undefined;
   /** The inference in flight has exceeded the timeout. */
   #engineLate = false;
   #plan: Plan | undefined;
-  /** A step of a chunk was sent since the robot was last stopped. */
+  /** Largest age of the plan's observation, ns. */
+  #maxChunkAge = 0n;
+  /** The rest of the plan is too old to be executed. */
+  #stale = false;
+  /** A chunk was accepted since the activation. */
+  #planned = false;
+  /** The age limit was reported since the activation. */
+  #ageLimitReported = false;
+  /** A step of a chunk was sent since the robot was last stopped or moved by hand; before it a jump is refused. */
   #started = false;
   /** The stop action was sent; nothing follows it until there is a new plan. */
   #stopped = false;
-  /** [action joints] last commanded positions (NaN where velocities are sent) and velocities; undefined when nothing was sent. */
-  #last: { readonly positions: Float64Array; readonly velocities: Float64Array } | undefined;
+  /** Only observations that are newer than this are used, ns. */
+  #stoppedAt: bigint | undefined;
+  /** Time of the first of the holds that are sent at present, ns. */
+  #holdingSince: bigint | undefined;
+  #lastTick: bigint | undefined;
   /** Times of the ticks that executed a step of a chunk, oldest first. */
   #stepTimes: bigint[] = [];
 
@@ -57,14 +73,21 @@ export class Schedule {
     this.#config = config;
     this.#joints = config.action.joints;
     this.#period = 1 / config.controlRate;
-    this.#maxAge = toSeconds(config.state.maxAge);
+    this.#motion = new Motion(config);
   }
 
   activate(): void {
     this.#active = true;
     this.#latency.forget();
     this.reset();
+    this.#motion.reset();
     this.#stopped = false;
+    this.#started = false;
+    this.#stoppedAt = undefined;
+    this.#holdingSince = undefined;
+    this.#lastTick = undefined;
+    this.#planned = false;
+    this.#ageLimitReported = false;
   }
 
   /** Drops the plan and the chunk of the inference in flight; motion continues from the last command. */
@@ -81,6 +104,11 @@ export class Schedule {
       this.#ticket === undefined &&
       (this.#plan === undefined || this.#plan.nextRow >= this.#replanRow(this.#plan))
     );
+  }
+
+  /** Whether a chunk of an observation with this stamp may be executed: after a stop only newer ones are. */
+  isUsable(stamp: bigint): boolean {
+    return this.#stoppedAt === undefined || stamp > this.#stoppedAt;
   }
 
   /** Call this when an inference starts, and `accept` with the ticket and the chunk when it is done. */
@@ -105,7 +133,7 @@ export class Schedule {
     const late = this.#isLate(ticket, now);
     if (ticket !== this.#ticket) return 'outdated';
     this.#ticket = undefined;
-    if (late) return 'outdated';
+    if (late || !this.isUsable(chunk.stamp)) return 'outdated';
     const bad = chunk.values.findIndex((value) => !Number.isFinite(value));
     if (bad >= 0) {
       const columns = chunk.joints.length;
@@ -125,6 +153,9 @@ export class Schedule {
     const reviewed = review?.(plan.nextRow) ?? chunk;
     if (reviewed.rows < chunk.rows && reviewed.rows <= plan.nextRow) return 'refused';
     this.#plan = { ...plan, chunk: reviewed };
+    this.#maxChunkAge = this.#config.schedule.maxChunkAge ?? toNanoseconds(chunk.rows * chunk.period);
+    this.#stale = false;
+    this.#planned = true;
     this.#stopped = false;
     return 'accepted';
   }
@@ -144,84 +175,173 @@ export class Schedule {
   }
 
   /**
-   * The command of the control tick at `now`.
-   * @param measured [action joints] positions in the robot's units, NaN where none is needed; undefined where they are
-   * unknown at present.
+   * CHUNK_AGE_LIMIT, once per activation, where `replan_steps` and the measured latency take longer than a chunk may be old.
    */
-  tick(now: bigint, measured: Float64Array | undefined): TickResult {
-    if (!this.#active || this.#stopped) return {};
-    const row = this.#nextRow();
-    if (!this.#started) {
-      if (measured === undefined || (row === undefined && !this.#canHold(measured))) return {};
-      const jump = row && this.#checkJump(row, measured);
-      if (jump !== undefined) {
-        this.#plan = undefined;
-        return { command: this.#send(now, 'hold', undefined, measured), fault: jump };
-      }
-      if (row !== undefined || this.#last === undefined) this.#startFrom(measured);
+  checkAgeLimit(): Pi05Error<FaultCode> | undefined {
+    const plan = this.#plan;
+    if (plan === undefined || this.#ageLimitReported || this.#latency.p95 === 0n) return undefined;
+    const latency = this.#latency.p95;
+    const steps = toNanoseconds(this.#replanRow(plan) * plan.chunk.period);
+    const allowed = this.#maxChunkAge;
+    if (steps + latency <= allowed) return undefined;
+    this.#ageLimitReported = true;
+    const sentence =
+      `Expected schedule.replan_steps (${formatSeconds(steps)} s) and the latency (${formatSeconds(latency)} s) to take at most ` +
+      `schedule.max_chunk_age (${formatSeconds(allowed)} s), received ${formatSeconds(steps + latency)} s; older steps are not executed`;
+    return new Pi05Error('CHUNK_AGE_LIMIT', sentence, 'engine');
+  }
+
+  /**
+   * The command of the control tick at `now`.
+   * @param measured undefined where the positions are unknown at present. @param lateness ns after the tick was due.
+   */
+  tick(now: bigint, measured: MeasuredPositions | undefined, lateness = 0n): TickResult {
+    if (!this.#active) return {};
+    const lastTick = this.#lastTick;
+    this.#lastTick = now;
+    const { lockstep } = this.#config.schedule;
+    if (this.#stopped) {
+      const command = lockstep ? this.#motion.stop(now, measured) : undefined;
+      return command === undefined ? {} : { command };
     }
-    if (row === undefined) {
-      const fault = this.#underrun();
-      const command = this.#send(now, 'hold', undefined, measured);
-      return fault ? { command, fault } : { command };
+    if (this.#motion.isCommanding) {
+      const fault =
+        this.#checkState(measured) ??
+        (lockstep ? undefined : this.#checkGap(now, lastTick, lateness)) ??
+        this.#checkFollowing(now, measured!);
+      if (fault !== undefined) return this.#stopFor(fault, now, measured);
     }
-    this.#started = true;
-    this.#plan!.nextRow++;
-    this.#stepTimes.push(now);
-    if (this.#stepTimes.length > MAX_STEP_TIMES) this.#stepTimes.shift();
-    const observation = this.#plan!.chunk.stamp;
-    return { command: { ...this.#send(now, 'step', row, measured), observation } };
+    if (measured === undefined) return {};
+    const row = this.#nextRow(now);
+    return row === undefined ? this.#hold(now, measured) : this.#step(now, row, measured);
   }
 
   /**
    * The stop action: measured positions (the last command where they are unknown), zero velocities, grippers as last
-   * commanded. No command follows it until a chunk arrives that was requested after it. Undefined where it was sent
-   * already, or where a position joint was neither commanded nor measured yet: then there is no motion to stop.
+   * commanded. No command follows it until there is a chunk of a newer observation. Undefined where it was sent already, or
+   * where a position joint was neither commanded nor measured yet: then there is no motion to stop.
    */
-  stop(now: bigint, measured: Float64Array | undefined): Command | undefined {
+  stop(now: bigint, measured: MeasuredPositions | undefined): Command | undefined {
     const alreadySent = this.#stopped;
-    const last = this.#last?.positions;
+    const command = this.#motion.stop(now, measured);
     this.reset();
     this.#stopped = true;
+    this.#stoppedAt = now;
     this.#started = false;
-    this.#last = undefined;
-    if (!this.#active || alreadySent) return undefined;
-    const isKnown = (value: number | undefined): value is number => value !== undefined && !Number.isNaN(value);
-    const values = Float64Array.from(this.#joints, (joint, j) => {
-      if (commandQuantity(joint) === 'velocity') return 0;
-      const sources = joint.gripper ? [last?.[j], measured?.[j]] : [measured?.[j], last?.[j]];
-      return sources.find(isKnown) ?? NaN;
-    });
-    return values.some(Number.isNaN) ? undefined : { time: now, reason: 'stop', values };
+    this.#holdingSince = undefined;
+    return this.#active && !alreadySent ? command : undefined;
+  }
+
+  /** Like `stop`; where no command was sent before, nothing is sent. */
+  halt(now: bigint, measured: MeasuredPositions | undefined): Command | undefined {
+    if (this.#motion.isCommanding || this.#stopped) return this.stop(now, measured);
+    this.reset();
+    this.#stoppedAt = now;
+    return undefined;
   }
 
   /** Like `stop`; no inference is wanted and no command is sent until the next activation. */
-  deactivate(now: bigint, measured: Float64Array | undefined): Command | undefined {
+  deactivate(now: bigint, measured: MeasuredPositions | undefined): Command | undefined {
     const command = this.stop(now, measured);
     this.#active = false;
     return command;
   }
 
-  #canHold(measured: Float64Array): boolean {
-    const positions = this.#last?.positions ?? measured;
-    return this.#joints.every((joint, j) => commandQuantity(joint) === 'velocity' || !Number.isNaN(positions[j]));
+  /**
+   * The clock went back to `now`: the plan is dropped, and a robot that receives commands is stopped. In lock-step, where it
+   * is the reset of a simulation, motion continues from the last command.
+   */
+  restartClock(now: bigint, measured: MeasuredPositions | undefined): Command | undefined {
+    const { lockstep } = this.#config.schedule;
+    const command = lockstep ? undefined : this.halt(now, measured);
+    this.reset();
+    this.#lastTick = undefined;
+    this.#holdingSince = undefined;
+    this.#motion.forgetTimes();
+    if (this.#stoppedAt !== undefined && this.#stoppedAt > now) this.#stoppedAt = now;
+    return command;
+  }
+
+  #step(now: bigint, row: Float64Array, measured: MeasuredPositions): TickResult {
+    const jump = this.#started ? undefined : this.#checkJump(row, measured.positions);
+    if (jump !== undefined) {
+      this.#plan = undefined;
+      const { command } = this.#hold(now, measured);
+      return command === undefined ? { fault: jump } : { command, fault: jump };
+    }
+    this.#started = true;
+    this.#holdingSince = undefined;
+    this.#plan!.nextRow++;
+    this.#stepTimes.push(now);
+    if (this.#stepTimes.length > MAX_STEP_TIMES) this.#stepTimes.shift();
+    return { command: this.#motion.step(now, row, this.#plan!.chunk.stamp, measured) };
+  }
+
+  #hold(now: bigint, measured: MeasuredPositions): TickResult {
+    const { lockstep, engineTimeout } = this.#config.schedule;
+    const waitsForFirstPlan = !this.#planned && (this.#config.safety.holdBeforePlan || lockstep);
+    if (!this.#motion.isCommanding && !waitsForFirstPlan && !lockstep) return {};
+    if (!this.#motion.canHold(measured)) return {};
+    this.#holdingSince ??= now;
+    if (!waitsForFirstPlan && now - this.#holdingSince > engineTimeout) {
+      const held = formatSeconds(now - this.#holdingSince);
+      const sentence = `Expected a chunk within ${toSeconds(engineTimeout)} s, received none in ${held} s of holding; stopped`;
+      return this.#stopFor(new Pi05Error('COMMAND_STARVED', sentence, 'engine'), now, measured);
+    }
+    const fault = this.#underrun(now);
+    const command = this.#motion.hold(now, measured);
+    return fault ? { command, fault } : { command };
+  }
+
+  #stopFor(fault: Pi05Error<FaultCode>, now: bigint, measured: MeasuredPositions | undefined): TickResult {
+    const command = this.stop(now, measured);
+    return command === undefined ? { fault } : { command, fault };
   }
 
   #replanRow({ chunk }: Plan): number {
     return Math.min(this.#config.schedule.replanSteps, chunk.rows);
   }
 
-  #nextRow(): Float64Array | undefined {
+  #nextRow(now: bigint): Float64Array | undefined {
     const plan = this.#plan;
     if (plan === undefined) return undefined;
     const { chunk, nextRow } = plan;
     const end = this.#config.schedule.mode === 'sync' ? this.#replanRow(plan) : chunk.rows;
+    if (nextRow >= end) return undefined;
+    if (now - chunk.stamp > this.#maxChunkAge) {
+      this.#stale = true;
+      plan.nextRow = chunk.rows;
+      return undefined;
+    }
     const columns = chunk.joints.length;
-    return nextRow < end ? chunk.values.subarray(nextRow * columns, (nextRow + 1) * columns) : undefined;
+    return chunk.values.subarray(nextRow * columns, (nextRow + 1) * columns);
   }
 
   #isLate({ requestedAt }: InferenceTicket, now: bigint): boolean {
     return now - requestedAt > this.#config.schedule.engineTimeout;
+  }
+
+  #checkState(measured: MeasuredPositions | undefined): Pi05Error<FaultCode> | undefined {
+    if (measured !== undefined) return undefined;
+    const sentence = `Expected joint states at most ${toSeconds(this.#config.state.maxAge)} s old, received none; stopped`;
+    return new Pi05Error('STATE_LOST', sentence, this.#config.state.topic);
+  }
+
+  #checkGap(now: bigint, lastTick: bigint | undefined, lateness: bigint): Pi05Error<FaultCode> | undefined {
+    const { maxTickGap } = this.#config.safety;
+    const sinceLast = lastTick === undefined ? 0n : now - lastTick;
+    const gap = sinceLast > lateness ? sinceLast : lateness;
+    if (gap <= maxTickGap) return undefined;
+    const sentence = `Expected control ticks at most ${formatSeconds(maxTickGap)} s apart, received one after ${formatSeconds(gap)} s; stopped`;
+    return new Pi05Error('TICK_GAP', sentence, 'tick');
+  }
+
+  #checkFollowing(now: bigint, measured: MeasuredPositions): Pi05Error<FaultCode> | undefined {
+    const result = this.#motion.checkFollowing(now, measured, this.#holdingSince !== undefined);
+    if (result !== 'moved') return result;
+    // The next chunk has to begin where the arm is now.
+    this.#started = false;
+    return undefined;
   }
 
   /** COMMAND_JUMP for a position further from the measured one than one period at full speed. Grippers are exempt. */
@@ -231,63 +351,27 @@ export class Schedule {
       const target = Math.min(Math.max(row[j]!, lower), upper);
       const reach = maxVelocity * this.#period;
       if (Math.abs(target - measured[j]!) > reach * (1 + 1e-9)) {
-        const sentence = `Expected a first command within ${reach} of ${measured[j]} for ${name}, received ${target}; holding`;
+        const sentence = `Expected a first command within ${reach} of ${measured[j]} for ${name}, received ${target}; not executed`;
         return new Pi05Error('COMMAND_JUMP', sentence, name);
       }
     }
     return undefined;
   }
 
-  #startFrom(measured: Float64Array): void {
-    const positions = measured.map((position, j) =>
-      commandQuantity(this.#joints[j]!) === 'velocity' ? NaN : position,
-    );
-    this.#last = { positions, velocities: new Float64Array(positions.length) };
-  }
-
-  /** COMMAND_STARVED while the last chunk has run out. In `sync` that is normal while an inference is in flight. */
-  #underrun(): Pi05Error<FaultCode> | undefined {
-    const waiting = this.#config.schedule.mode === 'sync' && this.#ticket !== undefined && !this.#engineLate;
-    if (this.#plan === undefined || waiting) return undefined;
+  /** CHUNK_STALE or COMMAND_STARVED while the last chunk has run out. In `sync` that is normal during an inference. */
+  #underrun(now: bigint): Pi05Error<FaultCode> | undefined {
+    const plan = this.#plan;
+    if (plan === undefined) return undefined;
+    if (this.#stale) {
+      const [age, allowed] = [now - plan.chunk.stamp, this.#maxChunkAge].map(formatSeconds);
+      const sentence = `Expected steps of an observation at most ${allowed} s old, received one ${age} s old; holding`;
+      return new Pi05Error('CHUNK_STALE', sentence, 'engine');
+    }
+    if (this.#config.schedule.mode === 'sync' && this.#ticket !== undefined && !this.#engineLate) return undefined;
     return new Pi05Error(
       'COMMAND_STARVED',
-      `Expected a chunk before the last one's ${this.#plan.nextRow} steps ran out, received none; holding`,
+      `Expected a chunk before the last one's ${plan.nextRow} steps ran out, received none; holding`,
       'engine',
     );
-  }
-
-  /** Applies the limits to `wanted` (undefined: no motion) and remembers the result. */
-  #send(
-    time: bigint,
-    reason: CommandReason,
-    wanted: Float64Array | undefined,
-    measured: Float64Array | undefined,
-  ): Command {
-    if (this.#last === undefined) this.#startFrom(measured!);
-    const last = this.#last!;
-    const values = new Float64Array(this.#joints.length);
-    const velocities = new Float64Array(this.#joints.length);
-    for (const [j, joint] of this.#joints.entries()) {
-      const velocity = last.velocities[j]!;
-      const measuredPosition = measured?.[j] ?? NaN;
-      if (commandQuantity(joint) === 'velocity') {
-        const motion = { position: measuredPosition, velocity };
-        values[j] = velocities[j] = limitVelocity(wanted?.[j] ?? 0, joint, motion, this.#period);
-        continue;
-      }
-      const lastPosition = last.positions[j]!;
-      // Without a measured start position the first command is the start position.
-      const position = Number.isNaN(lastPosition) ? (wanted?.[j] ?? lastPosition) : lastPosition;
-      const motion = { position, velocity };
-      values[j] = joint.integrated
-        ? integrateVelocity(wanted?.[j] ?? 0, joint, motion, measuredPosition, this.#period, this.#maxAge)
-        : limitPosition(wanted?.[j] ?? position, joint, motion, this.#period);
-      velocities[j] = (values[j] - position) / this.#period;
-    }
-    this.#last = {
-      positions: values.map((value, j) => (commandQuantity(this.#joints[j]!) === 'velocity' ? NaN : value)),
-      velocities,
-    };
-    return { time, reason, values };
   }
 }

@@ -145,3 +145,8 @@ export function createToolGuard(
   const sentence = `Expected a URDF for safety.tool_link (${link}), received none from ${source}; robot_description_file gives one`;
   throw new Pi05Error('ROBOT_DESCRIPTION_MISSING', sentence, source);
 }
+
+/** The first steps of a chunk. */
+export function firstRows(chunk: ActionChunk, rows: number): ActionChunk {
+  return { ...chunk, rows, values: chunk.values.slice(0, rows * chunk.joints.length) };
+}

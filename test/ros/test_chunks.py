@@ -50,7 +50,7 @@ def test_a_chunk_has_the_observations_stamp_names_and_a_point_every_period(sim_n
 def test_the_stamp_is_the_newest_of_the_set(sim_node, robot):
     sim_node(**EVERY_TICK)
     robot.first_chunk()
-    robot.advance(2)
+    robot.advance()
     robot.send_image("exterior", EXTERIOR, offset=-40_000_000)
     robot.send_joints(REST, offset=-20_000_000)
     robot.send_image("wrist", WRIST, offset=-10_000_000)

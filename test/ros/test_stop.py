@@ -3,8 +3,9 @@
 import signal
 
 import pytest
-from harness import ARM, REST
+from harness import ARM, PERIOD, REST
 from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import Trigger
 
 ZEROS = [0.0] * 7
 
@@ -126,3 +127,16 @@ def test_a_signal_before_the_first_message_ends_it_with_status_0(start, robot):
     robot.wait_for_state("active")
     assert node.stop() == 0
     assert robot.arm == []
+
+
+def test_in_lock_step_a_stopped_robot_gets_the_stop_action_at_each_tick(moving, robot):
+    moving(schedule__lockstep=True)
+    assert robot.call(Trigger, "policy_node/stop", Trigger.Request()).success
+    robot.wait_until(lambda: list(robot.arm[-1].data) == ZEROS, "the stop action")
+    for _ in range(3):
+        count = len(robot.arm)
+        robot.now += PERIOD
+        robot.send_clock()
+        robot.send_set()
+        robot.wait_until(lambda: len(robot.arm) > count, "the command of the tick")
+        assert list(robot.arm[-1].data) == ZEROS

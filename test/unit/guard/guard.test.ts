@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { PolicyConfig } from '../../../src/config/config.js';
-import { actionJoint, MS, SECOND } from '../pipeline/robot.js';
+import { actionJoint, MS, SECOND, stateJoint } from '../pipeline/robot.js';
 import { config, moving, PERIOD, Run, STOP } from './harness.js';
 
 const LOST = { code: 'POLICY_LOST', message: 'lost' };
@@ -116,7 +116,8 @@ describe('measured positions', () => {
   test('are_not_needed_without_a_state_and_in_lock_step', () => {
     const { joints } = config().action;
     const none = config({}, { state: { ...config().state, mode: 'none', joints: [] } });
-    const velocities = config({}, { action: { joints: [joints[1]!, joints[1]!], bound: 'none' } });
+    const state = { ...config().state, joints: [stateJoint('b', { source: 'velocity' })] };
+    const velocities = config({}, { state, action: { joints: [joints[1]!, joints[1]!], bound: 'none' } });
     for (const parameters of [none, velocities, lockstep]) {
       const run = new Run(parameters);
       run.measured = undefined;
@@ -379,6 +380,35 @@ describe('lock-step', () => {
     expect([run.guard.state, run.published.length]).toEqual(['moving', 11]);
     run.take(run.guard.disconnect(false, LOST, run.time, run.measured));
     expect([run.last, run.guard.state, run.guard.repeats]).toEqual([STOP, 'latched', false]);
+  });
+
+  test('a_stopped_robot_gets_the_stop_action_for_each_tick_for_which_the_simulation_waits', () => {
+    const run = moving(lockstep, true);
+    run.receive({ type: 'stop', code: 'ENGINE_FAILED', message: 'failed' });
+    run.receive({ type: 'tick' });
+    run.receive({ type: 'repeat_stop' });
+    run.command([0.5, 1]);
+    run.hold([0.5, 0]);
+    expect([run.last, run.published.length, run.messages.length]).toEqual([STOP, 5, 1]);
+    run.advance(PERIOD);
+    run.receive({ type: 'repeat_stop' });
+    // The repetition is no new stop.
+    run.command([0.5, 1], PERIOD - 1n);
+    expect([run.last, run.guard.state]).toEqual(['step 0.5 1', 'moving']);
+    run.take(run.guard.emergencyStop('stop', run.time, run.measured));
+    run.receive({ type: 'repeat_stop' });
+    expect([run.last, run.published.length, run.guard.state]).toEqual([STOP, 9, 'latched']);
+  });
+
+  test('a_stop_before_the_first_command_is_answered_too_but_only_in_lock_step_and_while_active', () => {
+    for (const [parameters, published] of [[lockstep, 2] as const, [config(), 0] as const]) {
+      const run = new Run(parameters, true);
+      run.receive({ type: 'repeat_stop' });
+      run.receive({ type: 'activate' });
+      run.receive({ type: 'stop', code: 'ENGINE_FAILED', message: 'failed' });
+      run.receive({ type: 'repeat_stop' });
+      expect(run.published.map(({ reason }) => reason)).toEqual(Array<string>(published).fill('stop'));
+    }
   });
 
   test('does_not_compare_a_command_with_joint_states_that_may_be_older_than_it', () => {

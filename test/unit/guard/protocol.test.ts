@@ -16,6 +16,7 @@ const POLICY_MESSAGES: readonly PolicyMessage[] = [
   { type: 'activate' },
   { type: 'deactivate' },
   { type: 'tick' },
+  { type: 'repeat_stop' },
   {
     type: 'command',
     time: 1_700_000_000_000_000_001n,

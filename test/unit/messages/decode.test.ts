@@ -236,8 +236,24 @@ test.each([0x0002, 0x0003, 0x0007, 0x0009, 0x0011, 0x0100, 0xffff])('encapsulati
   );
 });
 
-test('a_stamp_before_1970_is_negative', () => {
-  const message = new CdrWriter();
-  message.int32(-1).uint32(250_000_000).string('').string('jpeg').sequenceLength(0);
-  expect(decodeCompressedImage(message.data, 'camera').stamp).toBe(-750_000_000n);
+describe('impossible times are refused', () => {
+  test.each([
+    [-1, 250_000_000, 'header.stamp.sec from 0 on, received -1'],
+    [0, 1_000_000_000, 'header.stamp.nanosec below 1000000000, received 1000000000'],
+  ])('a stamp of %d s and %d ns', (sec, nanosec, expected) => {
+    const message = new CdrWriter();
+    message.int32(sec).uint32(nanosec).string('').string('jpeg').sequenceLength(0);
+    expect(() => decodeCompressedImage(message.data, 'camera')).toThrow(`Expected ${expected} from camera`);
+  });
+
+  test.each([
+    [-1, 0],
+    [-2147483648, 999_999_999],
+    [2147483647, 1_000_000_000],
+    [2147483647, 4294967295],
+  ])('a clock of %d s and %d ns', (sec, nanosec) => {
+    const message = new CdrWriter();
+    message.int32(sec).uint32(nanosec);
+    expect(() => decodeClock(message.data, '/clock')).toThrow(Refusal);
+  });
 });

@@ -55,7 +55,7 @@ describe('building an observation', () => {
     harness.offerImage('exterior', image(T0, 1), T0);
     harness.offerImage('wrist', image(T0, 2), T0);
     expect(harness.takeObservation(T0)?.state).toEqual(new Float64Array(0));
-    expect([...harness.observer.measuredPositions(T0)!]).toEqual([NaN, NaN]);
+    expect([...harness.observer.measuredPositions(T0)!.positions]).toEqual([NaN, NaN]);
     harness.checkConditions(T0 + 10n * MS);
     expect(harness.takeCodes()).toEqual([]);
   });
@@ -394,7 +394,7 @@ describe('measured positions', () => {
     harness.offerJoints(joints(T0 + 2n, { a: 5, b: 6 }), T0 + 2n);
     harness.offerJoints(joints(T0, { a: 1, b: 2 }), T0 + 2n);
     expect(harness.takeCodes()).toEqual(['TIME_BACKWARDS']);
-    expect([...harness.observer.measuredPositions(T0 + 2n)!]).toEqual([5, 6]);
+    expect([...harness.observer.measuredPositions(T0 + 2n)!.positions]).toEqual([5, 6]);
     expect(harness.observer.measuredPositions(T0 + 2n + 100n * MS)).toBeDefined();
     expect(harness.observer.measuredPositions(T0 + 3n + 100n * MS)).toBeUndefined();
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Pi05Error } from '../../../src/errors.js';
 import { Harness, flushPromises, watchRejections } from './harness.js';
-import { actionJoint, MS, robot, T0 } from './robot.js';
+import { actionJoint, HOLDING, MS, robot, T0 } from './robot.js';
 
 watchRejections();
 
@@ -121,11 +121,11 @@ describe('faults', () => {
     const harness = new Harness();
     harness.offer(T0);
     await harness.engine.answer(NaN);
-    expect(harness.tick(T0 + 10n * MS)).toEqual(['CHUNK_NOT_FINITE', 'hold 0']);
+    expect(harness.tick(T0 + 10n * MS)).toEqual(['CHUNK_NOT_FINITE']);
   });
 
   test('an_inference_beyond_the_timeout_is_reported_by_the_next_tick_and_its_chunk_is_dropped', async () => {
-    const harness = new Harness(robot({}, { engineTimeout: 150n * MS }));
+    const harness = new Harness(robot(HOLDING, { engineTimeout: 150n * MS }));
     harness.offer(T0);
     harness.offer(T0 + 100n * MS);
     expect(harness.tick(T0 + 100n * MS)).toEqual(['hold 0']);
@@ -138,7 +138,7 @@ describe('faults', () => {
   });
 
   test('a_fault_that_lasts_is_reported_once_per_second_until_it_ends', async () => {
-    const harness = new Harness(robot({}, { engineTimeout: 650n * MS }));
+    const harness = new Harness(robot({}, { engineTimeout: 1500n * MS }));
     harness.offer(T0);
     await harness.engine.answer(10);
     const times = new Map<string, bigint[]>();
@@ -152,8 +152,9 @@ describe('faults', () => {
     let now = T0 + 100n * MS;
     until(T0 + 2600n * MS);
     expect(Object.fromEntries(times)).toEqual({
-      COMMAND_STARVED: [700n, 1700n],
-      ENGINE_LATE: [1000n, 2000n],
+      // After 1.5 s of holding the robot is stopped.
+      COMMAND_STARVED: [700n, 1700n, 2300n],
+      ENGINE_LATE: [1900n],
     });
     await harness.engine.answer(20);
     await harness.engine.answer(20);
@@ -164,8 +165,39 @@ describe('faults', () => {
     expect(times.get('COMMAND_STARVED')).toHaveLength(1);
   });
 
-  test('a_late_tick_is_reported_and_still_sends_its_command', async () => {
+  test('the_guards_answer_to_a_stop_does_not_drop_the_inference_of_a_newer_observation', async () => {
     const harness = new Harness();
+    harness.offer(T0);
+    await harness.engine.answer(10);
+    harness.tick(T0 + 10n * MS);
+    harness.pipeline.stop(T0 + 20n * MS, new Pi05Error('OUTPUT_SHARED', 'another commander'));
+    harness.offer(T0 + 30n * MS);
+    expect(harness.pipeline.robotStopped(T0 + 20n * MS)).toBeUndefined();
+    await harness.engine.answer(20);
+    harness.takeLog();
+    expect(harness.tick(T0 + 40n * MS)).toEqual(['step 20']);
+    // A stop of the guard itself, or a later one, ends the motion.
+    harness.pipeline.robotStopped(T0 + 20n * MS, new Pi05Error('COMMAND_LIMIT', 'a limit'));
+    expect(harness.takeLog()).toEqual(['COMMAND_LIMIT']);
+    expect(harness.tick(T0 + 50n * MS)).toEqual([]);
+  });
+
+  test('prompts_that_change_faster_than_chunks_arrive_are_reported', async () => {
+    const harness = new Harness(robot(HOLDING));
+    for (let i = 0n; i < 3n; i++) {
+      const now = T0 + i * 100n * MS;
+      harness.offer(now);
+      harness.pipeline.setPrompt(`prompt ${i}`, now + MS);
+      expect(harness.tick(now + 2n * MS)).toEqual(i < 2n ? ['hold 0'] : ['hold 0', 'PROMPT_CHANGING']);
+      await harness.engine.answer(10);
+    }
+    harness.offer(T0 + 310n * MS);
+    await harness.engine.answer(10);
+    expect(harness.tick(T0 + 320n * MS)).toEqual(['chunk', 'step 10']);
+  });
+
+  test('a_late_tick_is_reported_and_still_sends_its_command', async () => {
+    const harness = new Harness(robot(HOLDING));
     harness.offer(T0);
     expect(harness.tick(T0, 20n * MS)).toEqual(['hold 0']);
     expect(harness.tick(T0 + 10n * MS, 21n * MS)).toEqual(['TICK_LATE', 'hold 0']);
@@ -176,14 +208,14 @@ describe('faults', () => {
     await harness.engine.answer(0);
   });
 
-  test('a_jump_of_the_first_command_is_held_and_the_next_chunk_is_requested', async () => {
+  test('a_jump_of_the_first_command_is_not_executed_and_the_next_chunk_is_requested', async () => {
     const limited = {
       action: { joints: ['a', 'b'].map((name) => actionJoint(name, { maxVelocity: 1 })), bound: 'none' as const },
     };
     const harness = new Harness(robot(limited));
     harness.offer(T0);
     await harness.engine.answer(10);
-    expect(harness.tick(T0 + 10n * MS)).toEqual(['chunk', 'hold 0', 'COMMAND_JUMP']);
+    expect(harness.tick(T0 + 10n * MS)).toEqual(['chunk', 'COMMAND_JUMP']);
     harness.offer(T0 + 20n * MS);
     await harness.engine.answer(0);
     expect(harness.tick(T0 + 30n * MS)).toEqual(['chunk', 'step 0']);

@@ -6,7 +6,7 @@ import { withFingerprintSync } from '../../../src/engine/fingerprint.js';
 import type { Pi05Error, Refusal, FaultCode } from '../../../src/errors.js';
 import type { ActionChunk, Command, Observation, RawImage } from '../../../src/frame/frame.js';
 import { Pipeline } from '../../../src/pipeline/pipeline.js';
-import type { ChunkTiming, PipelineSink, PolicyLike } from '../../../src/pipeline/pipeline.js';
+import type { ChunkTiming, PipelineSink, PolicyLike } from '../../../src/pipeline/interfaces.js';
 import type { ToolGuard } from '../../../src/schedule/tool-guard.js';
 import { image, joints, MS, robot, T0 } from './robot.js';
 

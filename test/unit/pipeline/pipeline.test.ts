@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Refusal } from '../../../src/errors.js';
 import { Harness, ROWS, TICK, flushPromises, watchRejections } from './harness.js';
-import { image, joints, MS, robot, SECOND, T0 } from './robot.js';
+import { HOLDING, image, joints, MS, robot, SECOND, T0 } from './robot.js';
 
 watchRejections();
 
@@ -17,6 +17,7 @@ describe('from messages to commands', () => {
     await harness.engine.answer(10);
     expect(harness.takeLog()).toEqual(['chunk']);
     expect(harness.tick(T0 + TICK)).toEqual(['step 10']);
+    harness.pipeline.offerJoints(joints(T0 + 2n * TICK), T0 + 2n * TICK);
     expect(harness.tick(T0 + 2n * TICK)).toContain('step 11');
   });
 
@@ -136,15 +137,17 @@ describe('refusals', () => {
     expect(harness.chunks.map(({ stamp }) => stamp)).toEqual([T0, T0 + 21n * MS]);
   });
 
-  test('missing_messages_are_reported_by_the_tick_after_their_age_and_never_stop_the_ticks', async () => {
+  test('missing_messages_are_reported_by_the_tick_after_their_age_and_missing_joint_states_stop_the_robot', async () => {
     const harness = new Harness();
     harness.offer(T0);
     await harness.engine.answer(10);
     harness.takeLog();
     expect(harness.tick(T0 + 100n * MS)).toEqual(['step 10']);
-    expect(harness.tick(T0 + 200n * MS)).toEqual(['step 11', 'STATE_STALE']);
+    harness.pipeline.offerJoints(joints(T0 + 200n * MS), T0 + 200n * MS);
+    expect(harness.tick(T0 + 200n * MS)).toEqual(['step 11']);
     expect(harness.tick(T0 + 300n * MS)).toEqual(['step 12', 'CAMERA_STALE', 'CAMERA_STALE']);
-    expect(harness.tick(T0 + 400n * MS)).toEqual(['step 13']);
+    expect(harness.tick(T0 + 400n * MS)).toEqual(['stop 12', 'STATE_LOST', 'STATE_STALE']);
+    expect(harness.tick(T0 + 500n * MS)).toEqual([]);
   });
 
   test('a_message_that_could_not_be_read_is_counted_too', () => {
@@ -241,17 +244,20 @@ describe('time that jumps back', () => {
     [500n * SECOND, 50n * MS],
     [60n * MS, 0n],
     [60n * SECOND, 3600n * SECOND],
-  ])('by_%d_ns_forgets_all_inputs_for_any_maximum_skew', async (back, maxSkew) => {
+  ])('by_%d_ns_stops_the_robot_and_forgets_all_inputs_for_any_maximum_skew', async (back, maxSkew) => {
     const harness = new Harness(robot({ sync: { maxSkew } }, { replanSteps: 1 }));
     harness.offer(T0);
     await harness.engine.answer(10);
     harness.tick(T0);
+    harness.takeLog();
     const again = T0 - back;
     harness.offer(again);
+    expect(harness.takeLog()).toEqual(['stop 0', 'CLOCK_BACKWARDS']);
+    harness.offer(again + MS);
     expect(harness.engine.requests).toHaveLength(2);
     await harness.engine.answer(20);
     expect(harness.takeLog()).toEqual(['chunk']);
-    expect(harness.tick(again + MS)).toEqual(['step 20']);
+    expect(harness.tick(again + 2n * MS)).toEqual(['step 20']);
   });
 
   test('by_a_correction_of_the_clock_does_not', async () => {
@@ -264,7 +270,7 @@ describe('time that jumps back', () => {
 });
 
 test('statistics_count_what_happened', async () => {
-  const harness = new Harness(robot({}, { replanSteps: 1 }));
+  const harness = new Harness(robot(HOLDING, { replanSteps: 1 }));
   for (let i = 0n; i < 3n; i++) {
     const now = T0 + i * TICK;
     harness.offer(now);
@@ -273,8 +279,10 @@ test('statistics_count_what_happened', async () => {
   }
   harness.pipeline.offerJoints(joints(T0 + SECOND, { a: 1 }), T0 + 300n * MS);
   harness.pipeline.deactivate(T0 + 300n * MS);
-  const { lastRefusal, ...counted } = harness.pipeline.statistics;
+  const { lastRefusal, cameras, ...counted } = harness.pipeline.statistics;
   expect(lastRefusal?.code).toBe('JOINT_MISSING');
+  const used = { offered: 3, dropped: 0, accepted: 3, used: 3 };
+  expect(cameras).toEqual({ exterior: used, wrist: used });
   expect(counted).toEqual({
     active: false,
     observations: 3,
@@ -284,10 +292,6 @@ test('statistics_count_what_happened', async () => {
     refusals: { JOINT_MISSING: 1 },
     faults: {},
     lastFault: undefined,
-    cameras: {
-      exterior: { offered: 3, accepted: 3, used: 3, dropped: 0 },
-      wrist: { offered: 3, accepted: 3, used: 3, dropped: 0 },
-    },
     inferenceMs: { p50: 12, p95: 12, p99: 12 },
     latencyMs: { p50: 0, p95: 0, p99: 0 },
     tickLatenessMs: { p50: 2, p95: 3, p99: 3 },

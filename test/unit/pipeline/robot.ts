@@ -1,5 +1,11 @@
 import { CdrWriter } from '@foxglove/cdr';
-import type { ActionJoint, CameraConfig, PolicyConfig, ScheduleConfig } from '../../../src/config/config.js';
+import type {
+  ActionJoint,
+  CameraConfig,
+  PolicyConfig,
+  SafetyConfig,
+  ScheduleConfig,
+} from '../../../src/config/config.js';
 import type { ActionChunk, JointReading, RawImage } from '../../../src/frame/frame.js';
 import { actionJoint as policyActionJoint, stateJoint } from '../policy/config.js';
 
@@ -31,6 +37,21 @@ export function actionJoint(name: string, changes: Partial<ActionJoint> = {}): A
   return policyActionJoint(name, { kind: 'position', ...changes });
 }
 
+/** The defaults at 10 Hz. */
+export const SAFETY: SafetyConfig = {
+  commandTimeout: 250n * MS,
+  latchAfter: SECOND,
+  latch: [],
+  heartbeatTopic: '',
+  heartbeatMaxAge: 500n * MS,
+  allowSharedOutputs: false,
+  maxTickGap: 250n * MS,
+  hold: 'compliant',
+  holdBeforePlan: false,
+};
+/** Holds are sent from the activation on. */
+export const HOLDING = { safety: { ...SAFETY, holdBeforePlan: true } };
+
 /** Two cameras, joints `a` and `b` in and out, 10 Hz. */
 export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<ScheduleConfig> = {}): PolicyConfig {
   return {
@@ -54,17 +75,7 @@ export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<Sch
       maxChunkAge: undefined,
       ...schedule,
     },
-    safety: {
-      commandTimeout: 250n * MS,
-      latchAfter: SECOND,
-      latch: [],
-      heartbeatTopic: '',
-      heartbeatMaxAge: 500n * MS,
-      maxTickGap: 250n * MS,
-      hold: 'compliant',
-      holdBeforePlan: false,
-      allowSharedOutputs: false,
-    },
+    safety: SAFETY,
     sync: { maxSkew: 50n * MS },
     image: { minSize: 4, maxSize: 64 },
     cameras: [exterior, wrist],

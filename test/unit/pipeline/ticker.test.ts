@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 
 import { SimulatedTicker } from '../../../src/pipeline/ticker.js';
 import { tickPeriod } from '../../../src/time.js';
-import { SECOND } from './robot.js';
+import { MS, SECOND } from './robot.js';
 
 const PERIOD = tickPeriod(15);
 
@@ -46,8 +46,16 @@ describe('SimulatedTicker', () => {
     ]);
   });
 
-  test('a_clock_that_goes_back_ticks_at_once_and_later_ticks_are_counted_from_its_new_time', () => {
-    expect(ticks(100n, [1000n, 1050n, 10n, 60n, 110n]).map(([now]) => now)).toEqual([1000n, 10n, 110n]);
+  test('a_clock_that_jumps_back_ticks_at_once_and_later_ticks_are_counted_from_its_new_time', () => {
+    const [start, reset] = [100n * SECOND, 10n * SECOND];
+    const times = [start, start + 50n, reset, reset + 50n, reset + 100n];
+    expect(ticks(100n, times).map(([now]) => now)).toEqual([start, reset, reset + 100n]);
+  });
+
+  test.each([5n, 20n, 45n])('two_publishers_that_are_%s_ms_apart_give_no_more_ticks_than_one', (apart) => {
+    const times = Array.from({ length: 1000 }, (_, i) => SECOND + BigInt(i) * MS);
+    const both = times.flatMap((time) => [time, time - apart * MS]);
+    expect(ticks(PERIOD, both)).toEqual(ticks(PERIOD, times));
   });
 
   test('in_lockstep_every_new_time_is_one_tick_and_a_repeated_time_is_none', () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { PolicyConfig } from '../../../src/config/config.js';
 import type { Engine, InferRequest, InferResult, ModelInfo } from '../../../src/engine/engine.js';
 import type { ActionChunk, Command, Observation } from '../../../src/frame/frame.js';
-import type { PolicyLike } from '../../../src/pipeline/pipeline.js';
+import type { PolicyLike } from '../../../src/pipeline/interfaces.js';
 import type { Bag, BagMessage } from '../../../src/replay/bag/bag.js';
 import { replayInputs } from '../../../src/replay/inputs.js';
 import type { ReplayListener } from '../../../src/replay/listener.js';

@@ -9,6 +9,7 @@ import {
   NATIVE_FUNCTION,
   NATIVE_MODULE,
   OVERRIDDEN_METHODS,
+  TIME_SOURCE,
 } from '../../../src/ros/rclnodejs-internals.js';
 import { packageRoot } from '../root.js';
 
@@ -51,6 +52,8 @@ function missingMembers(root: string): string[] {
       sentences.push(expected(`a call of ${className}.${method} as ${call}`, callingFile, 'none'));
     }
   }
+  for (const [file, text] of TIME_SOURCE)
+    if (!source(file).includes(text)) sentences.push(expected(text, file, 'none'));
   if (!source(NATIVE_MODULE).includes('export default'))
     sentences.push(expected('a default export', NATIVE_MODULE, 'none'));
   const bindings = 'src/rcl_node_bindings.cpp';
@@ -106,6 +109,7 @@ testInstalled.each([
     'src/rcl_node_bindings.cpp',
     'Expected getParameterOverrides in src/rcl_node_bindings.cpp of',
   ],
+  ['isRosTimeActive', 'lib/time_source.js', 'Expected set isRosTimeActive(enabled) in lib/time_source.js of'],
   ['export default', 'lib/native_loader.js', 'Expected a default export in lib/native_loader.js of rclnodejs 2.2.0'],
 ])('a_version_without_%s_is_named', (member, file, sentence) => {
   const [first] = missingWith(file, member, member.replace(/\w/, 'renamed'));

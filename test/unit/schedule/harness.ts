@@ -1,13 +1,18 @@
-import type { ActionJoint, PolicyConfig, ScheduleConfig } from '../../../src/config/config.js';
-import type { ActionChunk } from '../../../src/frame/frame.js';
+import type { ActionJoint, PolicyConfig, SafetyConfig, ScheduleConfig } from '../../../src/config/config.js';
+import type { ActionChunk, Command, MeasuredPositions } from '../../../src/frame/frame.js';
 import { Schedule } from '../../../src/schedule/schedule.js';
 import type { TickResult } from '../../../src/schedule/schedule.js';
 import { actionJoint, MS, robot, T0 } from '../pipeline/robot.js';
 
 export const TICK = 100n * MS;
 
-export function config(joints: readonly ActionJoint[], schedule: Partial<ScheduleConfig> = {}): PolicyConfig {
-  return robot({ action: { joints, bound: 'none' } }, schedule);
+export function config(
+  joints: readonly ActionJoint[],
+  schedule: Partial<ScheduleConfig> = {},
+  safety: Partial<SafetyConfig> = {},
+): PolicyConfig {
+  const { safety: defaults, ...rest } = robot({ action: { joints, bound: 'none' } }, schedule);
+  return { ...rest, safety: { ...defaults, ...safety } };
 }
 
 /** A chunk of the observation at `stamp`, one array per step. */
@@ -37,9 +42,22 @@ export class Harness {
     this.schedule.activate();
   }
 
+  /** What is measured now; undefined where that is not known. */
+  get measurement(): MeasuredPositions | undefined {
+    return this.measured && { stamp: this.now, positions: this.measured };
+  }
+
+  stop(): Command | undefined {
+    return this.schedule.stop(this.now, this.measurement);
+  }
+
+  deactivate(): Command | undefined {
+    return this.schedule.deactivate(this.now, this.measurement);
+  }
+
   /** One tick; then the clock advances by one period. */
   tick(): TickResult {
-    const step = this.schedule.tick(this.now, this.measured);
+    const step = this.schedule.tick(this.now, this.measurement);
     this.now += TICK;
     return step;
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { ActionJoint } from '../../../src/config/config.js';
+import type { ActionJoint, SafetyConfig } from '../../../src/config/config.js';
 import { actionJoint, T0 } from '../pipeline/robot.js';
 import { Harness, chunk, config } from './harness.js';
 
@@ -10,16 +10,18 @@ const arm = (changes: Partial<ActionJoint> = {}): ActionJoint[] => [
   actionJoint('g', { gripper: true }),
 ];
 
-const rows = (...velocities: number[]): ReturnType<typeof chunk> =>
+/** A chunk of the observation at `T0`, or at another time. */
+const rows = (...velocities: number[]): ReturnType<typeof chunk> => rowsAt(T0, ...velocities);
+const rowsAt = (stamp: bigint, ...velocities: number[]): ReturnType<typeof chunk> =>
   chunk(
-    T0,
+    stamp,
     velocities.map((velocity) => [velocity, velocity, 0.04]),
     ['a', 'v', 'g'],
   );
 
 /** A harness whose robot is measured at `position`. */
-function measuredAt(position: number, joints = arm()): Harness {
-  const harness = new Harness(config(joints));
+function measuredAt(position: number, joints = arm(), safety: Partial<SafetyConfig> = {}): Harness {
+  const harness = new Harness(config(joints, {}, safety));
   harness.measured = Float64Array.of(position, NaN, 0.04);
   return harness;
 }
@@ -54,12 +56,20 @@ describe('velocities that are sent as positions', () => {
     expect(rounded(harness, 2)).toEqual(['hold 1.2 COMMAND_STARVED', 'hold 1.2 COMMAND_STARVED']);
   });
 
-  test('before_the_first_chunk_it_holds_and_then_starts_from_the_measured_position', () => {
+  test('before_the_first_chunk_nothing_is_sent_and_then_it_starts_from_the_measured_position', () => {
     const harness = measuredAt(1);
-    expect(rounded(harness, 1)).toEqual(['hold 1']);
+    expect(rounded(harness, 1)).toEqual(['nothing']);
     harness.measured = Float64Array.of(0.9, NaN, 0.04);
     harness.executeChunk(rows(1));
     expect(rounded(harness, 1)).toEqual(['step 1']);
+  });
+
+  test('with_hold_before_plan_it_holds_and_then_starts_from_the_position_that_it_holds', () => {
+    const harness = measuredAt(1, arm(), { holdBeforePlan: true });
+    expect(rounded(harness, 1)).toEqual(['hold 1']);
+    harness.measured = Float64Array.of(0.9, NaN, 0.04);
+    harness.executeChunk(rows(1));
+    expect(rounded(harness, 1)).toEqual(['step 1.1']);
   });
 
   test('nothing_is_sent_while_no_position_is_measured', () => {
@@ -74,8 +84,10 @@ describe('velocities that are sent as positions', () => {
     harness.executeChunk(rows(1, 1, 1));
     harness.ticks(1);
     harness.measured = undefined;
-    expect(rounded(harness, 1)).toEqual(['step 1.1']);
+    expect(rounded(harness, 2)).toEqual(['stop 1.1 STATE_LOST', 'nothing']);
     harness.measured = Float64Array.of(1.1, NaN, 0.04);
+    expect(rounded(harness, 1)).toEqual(['nothing']);
+    harness.executeChunk(rowsAt(harness.now, 1));
     expect(rounded(harness, 1)).toEqual(['step 1.2']);
   });
 
@@ -84,9 +96,9 @@ describe('velocities that are sent as positions', () => {
     harness.executeChunk(rows(2, 2));
     harness.ticks(2);
     harness.measured = Float64Array.of(1.3, NaN, 0.03);
-    expect([...harness.schedule.stop(harness.now, harness.measured)!.values]).toEqual([1.3, 0, 0.04]);
+    expect([...harness.stop()!.values]).toEqual([1.3, 0, 0.04]);
     harness.measured = Float64Array.of(1.25, NaN, 0.03);
-    harness.executeChunk(rows(1));
+    harness.executeChunk(rowsAt(harness.now + 1n, 1));
     expect(rounded(harness, 1)).toEqual(['step 1.35']);
   });
 
@@ -103,7 +115,7 @@ describe('velocities that are sent as positions', () => {
     const harness = measuredAt(1);
     harness.executeChunk(rows(2));
     harness.ticks(1);
-    harness.schedule.deactivate(harness.now, harness.measured);
+    harness.deactivate();
     harness.measured = Float64Array.of(-1, NaN, 0.04);
     harness.schedule.activate();
     harness.executeChunk(rows(2));
@@ -117,7 +129,7 @@ describe('velocities that are sent as positions', () => {
     harness.schedule.reset();
     harness.measured = Float64Array.of(1.1, NaN, 0.04);
     expect(rounded(harness, 1)).toEqual(['hold 1.2']);
-    harness.executeChunk(rows(1));
+    harness.executeChunk(rowsAt(harness.now, 1));
     expect(rounded(harness, 1)).toEqual(['step 1.3']);
   });
 

@@ -36,12 +36,17 @@ describe('underrun', () => {
 });
 
 describe('before the first chunk', () => {
-  test('it_holds_the_first_measured_position', () => {
-    const harness = new Harness(config([actionJoint('a'), actionJoint('b', { kind: 'velocity' })]));
+  test('nothing_is_sent', () => {
+    expect(new Harness(config(positions)).ticks(3)).toEqual(['nothing', 'nothing', 'nothing']);
+  });
+
+  test('with_hold_before_plan_it_holds_the_first_measured_position_for_as_long_as_it_takes', () => {
+    const joints = [actionJoint('a'), actionJoint('b', { kind: 'velocity' })];
+    const harness = new Harness(config(joints, {}, { holdBeforePlan: true }));
     harness.measured = Float64Array.of(0.3, NaN);
     expect(harness.tick().command).toMatchObject({ time: T0, reason: 'hold', values: Float64Array.of(0.3, 0) });
     harness.measured = Float64Array.of(0.2, NaN);
-    expect(harness.ticks(1)).toEqual(['hold 0.3']);
+    expect(harness.ticks(30).at(-1)).toBe('hold 0.3');
   });
 
   test('nothing_is_sent_while_no_position_is_measured', () => {
@@ -77,7 +82,7 @@ describe('the first command', () => {
     expect(harness.ticks(2)).toEqual(['step 1.2', 'step 1.4']);
   });
 
-  test('a_jump_is_refused_with_the_joints_name_and_the_robot_holds_its_position', () => {
+  test('a_jump_is_refused_with_the_joints_name_and_nothing_is_sent', () => {
     const harness = new Harness(config(limited));
     harness.measured = Float64Array.of(1, 1);
     harness.executeChunk(
@@ -87,10 +92,12 @@ describe('the first command', () => {
       ]),
     );
     const { command, fault } = harness.tick();
-    expect(command).toMatchObject({ reason: 'hold', values: Float64Array.of(1, 1) });
-    expect(String(fault)).toBe('COMMAND_JUMP: Expected a first command within 0.2 of 1 for b, received 0.7; holding');
+    expect(command).toBeUndefined();
+    expect(String(fault)).toBe(
+      'COMMAND_JUMP: Expected a first command within 0.2 of 1 for b, received 0.7; not executed',
+    );
     expect(harness.schedule.wantsInference).toBe(true);
-    expect(harness.ticks(1)).toEqual(['hold 1']);
+    expect(harness.ticks(1)).toEqual(['nothing']);
     harness.executeChunk(chunk(harness.now, [[1.1, 0.9]]));
     expect(harness.ticks(1)).toEqual(['step 1.1']);
   });
@@ -122,10 +129,10 @@ describe('the first command', () => {
     const harness = new Harness(config(limited));
     harness.executeChunk(chunk(T0, [[0.1, 0]]));
     harness.ticks(1);
-    harness.schedule.deactivate(harness.now, harness.measured);
+    harness.deactivate();
     harness.schedule.activate();
-    harness.executeChunk(chunk(harness.now, [[0.5, 0]]));
-    expect(harness.ticks(1)).toEqual(['hold 0 COMMAND_JUMP']);
+    harness.executeChunk(chunk(harness.now + 1n, [[0.5, 0]]));
+    expect(harness.ticks(1)).toEqual(['nothing COMMAND_JUMP']);
   });
 
   test('velocities_start_from_rest', () => {
@@ -156,9 +163,9 @@ describe('the stop action', () => {
   };
 
   test('holds_measured_positions_zeroes_velocities_and_leaves_the_gripper_as_commanded', () => {
-    const { schedule, now, measured } = moved();
-    expect(schedule.deactivate(now, measured)).toEqual({
-      time: now,
+    const harness = moved();
+    expect(harness.deactivate()).toEqual({
+      time: harness.now,
       reason: 'stop',
       values: Float64Array.of(1.5, 0, 0.01),
     });
@@ -166,11 +173,11 @@ describe('the stop action', () => {
 
   test('is_sent_exactly_once_and_nothing_follows_it', () => {
     const harness = moved();
-    expect(harness.schedule.stop(harness.now, harness.measured)).toBeDefined();
-    expect(harness.schedule.stop(harness.now, harness.measured)).toBeUndefined();
+    expect(harness.stop()).toBeDefined();
+    expect(harness.stop()).toBeUndefined();
     expect(harness.ticks(2)).toEqual(['nothing', 'nothing']);
-    expect(harness.schedule.deactivate(harness.now, harness.measured)).toBeUndefined();
-    expect(harness.schedule.deactivate(harness.now, harness.measured)).toBeUndefined();
+    expect(harness.deactivate()).toBeUndefined();
+    expect(harness.deactivate()).toBeUndefined();
     expect(harness.ticks(1)).toEqual(['nothing']);
     expect(harness.schedule.wantsInference).toBe(false);
   });
@@ -178,7 +185,7 @@ describe('the stop action', () => {
   test('a_gripper_never_commanded_stays_where_it_is_measured', () => {
     const harness = new Harness(config(arm));
     harness.measured = Float64Array.of(1, NaN, 0.03);
-    expect(harness.schedule.deactivate(T0, harness.measured)?.values).toEqual(Float64Array.of(1, 0, 0.03));
+    expect(harness.deactivate()?.values).toEqual(Float64Array.of(1, 0, 0.03));
   });
 
   test('without_a_measurement_positions_stay_as_commanded', () => {
@@ -191,12 +198,14 @@ describe('the stop action', () => {
     expect(new Harness(config(velocities)).schedule.deactivate(T0, undefined)?.values).toEqual(Float64Array.of(0, 0));
   });
 
-  test('commands_resume_after_a_stop_with_a_new_chunk', () => {
+  test('commands_resume_after_a_stop_with_a_chunk_of_a_newer_observation', () => {
     const harness = moved();
-    harness.schedule.stop(harness.now, harness.measured);
+    harness.stop();
+    harness.executeChunk(chunk(harness.now, [[1.6, 0, 0.01]], ['a', 'v', 'g']));
+    expect(harness.ticks(1)).toEqual(['nothing']);
     harness.executeChunk(chunk(harness.now, [[1.6, 0, 0.01]], ['a', 'v', 'g']));
     expect(harness.ticks(1)).toEqual(['step 1.6']);
-    expect(harness.schedule.deactivate(harness.now, harness.measured)?.reason).toBe('stop');
+    expect(harness.deactivate()?.reason).toBe('stop');
   });
 });
 
@@ -208,7 +217,11 @@ test('no_command_exceeds_a_limit_for_any_chunk', () => {
     const limits = { lower: -0.5, upper: 0.7, maxVelocity: 1 + next(), maxAcceleration: 5 + next() * 20 };
     const joints = [actionJoint('a', limits), actionJoint('b', { ...limits, kind: 'velocity' })];
     const harness = new Harness(
-      config(joints, { mode: next() < 0.5 ? 'sync' : 'async', replanSteps: 1 + Math.floor(next() * 4) }),
+      config(
+        joints,
+        { mode: next() < 0.5 ? 'sync' : 'async', replanSteps: 1 + Math.floor(next() * 4) },
+        { holdBeforePlan: true },
+      ),
     );
     const position = [0, 0];
     const velocity = [0, 0];

@@ -140,12 +140,12 @@ describe('async', () => {
 describe('outdated chunks', () => {
   test.each<[string, (harness: Harness) => void]>([
     ['a reset', ({ schedule }) => schedule.reset()],
-    ['a stop', ({ schedule, now, measured }) => schedule.stop(now, measured)],
+    ['a stop', (harness) => harness.stop()],
     [
       'a deactivation',
-      ({ schedule, now, measured }) => {
-        schedule.deactivate(now, measured);
-        schedule.activate();
+      (harness) => {
+        harness.deactivate();
+        harness.schedule.activate();
       },
     ],
   ])('a chunk requested before %s is never executed', (_, end) => {
