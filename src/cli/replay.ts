@@ -158,10 +158,9 @@ async function runReplay(argv: string[]): Promise<number> {
   return failures.length > 0 ? 1 : 0;
 }
 
-/** The configuration of a node in that namespace, with resolved topics, and whether it takes its time from `/clock`. */
 /**
- * The configuration with resolved topics. In lock-step the clock stops during an inference, so its latency is a delay that
- * the pipeline injects, as in the node.
+ * The configuration of a node in that namespace, with resolved topics, and whether it takes its time from `/clock`. In
+ * lock-step the clock stops during an inference, so its latency is a delay that the pipeline injects, as in the node.
  * @param latency ns.
  */
 function configuration(
@@ -179,7 +178,14 @@ function configuration(
     values.set('schedule.injected_delay', toSeconds(latency));
   }
   const config = configFromParameters(values, where, warn);
-  return { config: withResolvedTopics(config, (topic) => resolveTopic(topic, namespace)), simulated };
+  const resolved = withResolvedTopics(config, (topic) => resolveTopic(topic, namespace));
+  return { config: withoutFollowingErrors(resolved), simulated };
+}
+
+/** The recorded arm did not follow the commands of the replay, so a distance from them is no fault. */
+function withoutFollowingErrors(config: PolicyConfig): PolicyConfig {
+  const joints = config.action.joints.map((joint) => ({ ...joint, maxFollowingError: Infinity }));
+  return { ...config, action: { ...config.action, joints } };
 }
 
 function nonNegative(flag: string, value: string): number {

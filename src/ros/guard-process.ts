@@ -1,4 +1,4 @@
-import { homedir } from 'node:os';
+import { constants, homedir, setPriority } from 'node:os';
 import { errorMessage } from '../errors.js';
 import { Guard, type GuardActions, type GuardTime } from '../guard/guard.js';
 import type { Measured } from '../guard/limit-check.js';
@@ -37,6 +37,7 @@ const CONFIRM_TIMEOUT = 30_000_000n;
  * @throws Pi05Error ENVIRONMENT, USAGE, CONFIG_*, GUARD_RUNNING, INTERNAL.
  */
 export async function runGuard(argv: readonly string[]): Promise<number> {
+  preferThisProcess();
   const { rcl, native } = await loadRcl(process.env);
   // rcl writes its log below HOME and fails without it.
   process.env['HOME'] ??= homedir();
@@ -59,6 +60,15 @@ export async function runGuard(argv: readonly string[]): Promise<number> {
     rcl.shutdown();
   }
   return 0;
+}
+
+/** On a busy machine the guard runs first, where the user may raise priorities. The threads of the middleware inherit this. */
+function preferThisProcess(): void {
+  try {
+    setPriority(constants.priority.PRIORITY_HIGH);
+  } catch {
+    // The usual case for an ordinary user: the priority of all other processes.
+  }
 }
 
 /** Connects the state machine with the policy process, the ROS graph, the timers and the clocks. */

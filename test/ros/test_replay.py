@@ -42,6 +42,9 @@ class TestOutput:
         assert list(joints) == JOINTS
         assert joints[ARM[0]]["overall"]["count"] > 20 and joints[FINGER]["overall"]["mae"] > 0
 
+    def test_a_recorded_arm_that_does_not_follow_the_policy_is_no_fault(self, bags, summary):
+        assert summary(bags(), "-p", "safety.max_following_error:=0.001")["faults"] == {}
+
     def test_the_same_bag_gives_the_same_bytes(self, bags, replay, tmp_path):
         outs = [tmp_path / "one.mcap", tmp_path / "two.mcap"]
         for out in outs:

@@ -81,6 +81,7 @@ def test_a_bag_gives_the_same_chunks_in_replay_and_live_bit_for_bit(
         schedule__lockstep=True,
         schedule__mode=mode,
         schedule__replan_steps=3,
+        safety__max_following_error=1000.0,
         **(COMPRESSED if compressed else {}),
     )
     expected, commands = replay(bag, node.file, tmp_path)
