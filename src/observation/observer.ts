@@ -162,7 +162,7 @@ export class Observer {
    * @param requireAllNew whether each input has to be newer than in the last observation, not just one of them.
    */
   takeObservation(now: bigint, requireAllNew = false): ObservationResult {
-    if (this.#isPromptEmpty) return NO_OBSERVATION;
+    if (this.isPromptEmpty) return NO_OBSERVATION;
     const set = this.#newestSet(now);
     if (set === undefined) return NO_OBSERVATION;
     const stamp = newestStamp(set);
@@ -197,7 +197,7 @@ export class Observer {
     return { stamp: newest.stamp, positions: newest.measured };
   }
 
-  get #isPromptEmpty(): boolean {
+  get isPromptEmpty(): boolean {
     return !VISIBLE.test(this.prompt);
   }
 
@@ -275,7 +275,7 @@ export class Observer {
     return this.#condition(
       'PROMPT_EMPTY',
       promptTopic,
-      this.#isPromptEmpty,
+      this.isPromptEmpty,
       now,
       () => `Expected a prompt, received ${JSON.stringify(excerpt(this.prompt))} from ${promptTopic}`,
     );

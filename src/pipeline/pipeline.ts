@@ -217,6 +217,12 @@ export class Pipeline {
     this.#wantedAtLastTick = this.#inference === undefined && this.#schedule.wantsInference;
   }
 
+  /** Whether an inference is wanted and nothing but the inputs of its observation can be missing. */
+  get wantsObservation(): boolean {
+    const idle = this.#active && this.#inference === undefined && !this.#blocked && this.#latestTime >= this.#retryAt;
+    return idle && this.#schedule.wantsInference && !this.#observer.isPromptEmpty;
+  }
+
   /** Whether the pixels of an offered frame are still needed. Those of the inference in flight are not counted. */
   isInUse(data: Uint8Array): boolean {
     return this.#observer.isInUse(data);

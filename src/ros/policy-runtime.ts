@@ -2,13 +2,15 @@ import type { PolicyConfig } from '../config/config.js';
 import type { Engine, ModelInfo } from '../engine/engine.js';
 import type { Pi05Error, Refusal, FaultCode } from '../errors.js';
 import type { Command } from '../frame/frame.js';
-import type { InputMessage } from '../messages/inputs.js';
+import { type InputMessage, policyInputs } from '../messages/inputs.js';
 import { LiveFrames } from '../pipeline/live-frames.js';
 import { Pipeline } from '../pipeline/pipeline.js';
 import type { PipelineStatistics } from '../pipeline/statistics.js';
 import type { Policy } from '../policy/policy.js';
 import type { ToolGuard } from '../schedule/tool-guard.js';
 import { tickPeriod, toMilliseconds } from '../time.js';
+import { CameraPoller } from './camera-poller.js';
+import { CameraReader } from './camera-reader.js';
 import type { GuardLink } from './guard-link.js';
 import type { NodeTime } from './node-time.js';
 import { Publishers } from './publishers.js';
@@ -50,6 +52,8 @@ export class PolicyRuntime {
   readonly #publishers: Publishers;
   readonly #subscriptions: readonly Subscription[];
   readonly #link: GuardLink;
+  /** The cameras in real time. In simulated time and in lock-step every message counts, so they are subscriptions as all others. */
+  readonly #cameras: CameraPoller | undefined;
   #active = false;
   /** Another node publishes on the command topics. */
   #outputsShared = false;
@@ -94,11 +98,23 @@ export class PolicyRuntime {
     );
     this.#pipeline.setPrompt(String(node.getParameter('prompt').value), time.now());
     this.#frames = new LiveFrames(this.#pipeline, resolved, { now: () => time.now(), inOrder: time.simulated });
-    this.#subscriptions = subscribe(rcl, node, config, {
+    const input = {
       active: () => this.#active,
-      onMessage: (message) => this.#offer(message),
+      onMessage: (message: InputMessage) => this.#offer(message),
       onError,
-    });
+    };
+    const inputs = policyInputs(config, (topic) => node.resolveTopicName(topic));
+    const { lockstep } = config.schedule;
+    const polled = time.simulated || lockstep ? [] : inputs.filter(({ camera }) => camera !== undefined);
+    const subscribed = inputs.filter((one) => !polled.includes(one));
+    this.#subscriptions = subscribe(rcl, node, subscribed, lockstep, input);
+    this.#cameras =
+      polled.length === 0
+        ? undefined
+        : new CameraPoller(new CameraReader(rcl, `${node.name()}_cameras`, node.namespace(), polled), polled, {
+            ...input,
+            wanted: () => this.#pipeline.wantsObservation,
+          });
   }
 
   get active(): boolean {
@@ -115,6 +131,8 @@ export class PolicyRuntime {
 
   activate(): void {
     this.#publishers.activate();
+    // What was published before the activation is dropped.
+    this.#cameras?.poll();
     this.#active = true;
     this.#outputsShared = false;
     this.#stopAction = undefined;
@@ -149,6 +167,7 @@ export class PolicyRuntime {
   tick(now: bigint, lateness: bigint): void {
     this.#link.tick();
     this.#pipeline.tick(now, lateness);
+    this.#cameras?.tick();
   }
 
   /** Stops the robot while another node publishes on the command topics. @param fault undefined when it has gone. */
@@ -228,6 +247,7 @@ export class PolicyRuntime {
   close(): Promise<void> {
     this.#endRepetition();
     for (const subscription of this.#subscriptions) this.#node.destroySubscription(subscription);
+    this.#cameras?.close();
     this.#publishers.destroy();
     return closeLoaded(this.#loaded);
   }

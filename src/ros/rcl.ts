@@ -160,6 +160,13 @@ export type PlainNode = Pick<
   ): object;
 };
 
+/** A node without a lifecycle, which is spun by hand. */
+export interface CameraNode extends Pick<LifecycleNode, 'createSubscription'> {
+  /** Calls the callbacks of what is ready; takes one message of each subscription. @param timeoutMs 0 does not wait. */
+  spinOnce(timeoutMs: number): void;
+  destroy(): void;
+}
+
 export interface CallbackReturnValue {
   readonly value: number;
   isSuccess(): boolean;
@@ -180,8 +187,19 @@ export interface Rcl {
     readonly CallbackReturnValue: new () => CallbackReturnValue;
     readonly CallbackReturnCode: { readonly SUCCESS: number; readonly FAILURE: number; readonly ERROR: number };
   };
-  readonly Node: new (name: string, namespace: string, context: undefined, options: object) => object;
-  readonly NodeOptions: new () => { startParameterServices: boolean; startTypeDescriptionService: boolean };
+  readonly Node: new (
+    name: string,
+    namespace: string,
+    context: undefined,
+    options: object,
+    args?: readonly string[],
+    useGlobalArguments?: boolean,
+  ) => object;
+  readonly NodeOptions: new () => {
+    enableRosout: boolean;
+    startParameterServices: boolean;
+    startTypeDescriptionService: boolean;
+  };
   readonly logging: { getLogger(name: string): NamedLogger };
   readonly Clock: new (type: number) => Clock;
   readonly ClockType: { readonly STEADY_TIME: number };

@@ -1,6 +1,5 @@
-import type { PolicyConfig } from '../config/config.js';
 import { decodeClock } from '../messages/decode.js';
-import { type Delivery, type InputMessage, policyInputs } from '../messages/inputs.js';
+import type { Delivery, InputMessage, PolicyInput } from '../messages/inputs.js';
 import { ROS_TYPE } from '../messages/types.js';
 import type { LifecycleNode, Qos, Rcl, Subscription } from './rcl.js';
 
@@ -15,7 +14,7 @@ const DEPTH: Readonly<Record<Delivery, number>> = {
 const LOCKSTEP_DEPTH = 100;
 
 /** Keep last, volatile. */
-function qos(rcl: Rcl, depth: number, reliable: boolean): Qos {
+export function qos(rcl: Rcl, depth: number, reliable: boolean): Qos {
   const { QoS } = rcl;
   const { RMW_QOS_POLICY_RELIABILITY_RELIABLE, RMW_QOS_POLICY_RELIABILITY_BEST_EFFORT } = QoS.ReliabilityPolicy;
   return new QoS(
@@ -41,17 +40,17 @@ export interface InputHandlers {
 }
 
 /**
- * Subscribes to every input of the policy. Messages are taken as serialised bytes, so that they pass through the decoders
+ * Subscribes to inputs of the policy. Messages are taken as serialised bytes, so that they pass through the decoders
  * that replay uses.
  */
 export function subscribe(
   rcl: Rcl,
   node: LifecycleNode,
-  config: PolicyConfig,
+  inputs: readonly PolicyInput[],
+  lockstep: boolean,
   { active, onMessage, onError }: InputHandlers,
 ): Subscription[] {
-  const { lockstep } = config.schedule;
-  return policyInputs(config, (topic) => node.resolveTopicName(topic)).map(({ kind, type, topic, delivery, decode }) =>
+  return inputs.map(({ kind, type, topic, delivery, decode }) =>
     node.createSubscription(type, topic, { qos: qosFor(rcl, delivery, lockstep), isRaw: true }, (cdr) => {
       if (kind !== 'prompt' && !active()) return;
       try {

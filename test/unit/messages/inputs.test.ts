@@ -72,7 +72,8 @@ function live(config: PolicyConfig, received: unknown[] = [], active = true): Su
       receive: (cdr: Uint8Array) => void,
     ) => subscribed.push({ type, topic, qos, raw: isRaw, receive }),
   };
-  subscribe(RCL, node as unknown as LifecycleNode, config, {
+  const { lockstep } = config.schedule;
+  subscribe(RCL, node as unknown as LifecycleNode, policyInputs(config, resolve), lockstep, {
     active: () => active,
     onMessage: (message) => received.push(message),
     onError: (error) => received.push(String(error)),
