@@ -350,9 +350,9 @@ export class Pipeline {
   #handleChunk(chunk: ActionChunk, inferenceMs: number, ticket: InferenceTicket): void {
     const now = this.#now();
     let executed = chunk;
-    const verdict = this.#schedule.accept(ticket, chunk, now, (firstRow) => {
-      const end = this.#tool?.checkChunk(chunk, firstRow, this.#observer.measuredPositions(now)?.positions);
-      if (end !== undefined) executed = firstRows(chunk, end.rows);
+    const verdict = this.#schedule.accept(ticket, chunk, now, (plan) => {
+      const end = this.#tool?.checkChunk(plan.chunk, plan.nextRow, this.#observer.measuredPositions(now)?.positions);
+      executed = end === undefined ? plan.chunk : firstRows(plan.chunk, end.rows);
       this.#reporter.condition('WORKSPACE', end?.fault, now);
       return executed;
     });

@@ -3,10 +3,9 @@ import { Pi05Error } from '../errors.js';
 import type { FaultCode } from '../errors.js';
 import type { ActionChunk, Command, MeasuredPositions } from '../frame/frame.js';
 import { formatSeconds, toNanoseconds, toSeconds } from '../time.js';
-import { mergeStrategies } from './chunk-merge.js';
-import type { Plan } from './chunk-merge.js';
-import { LatencyEstimate } from './latency-estimate.js';
+import type { Plan } from './modes/mode.js';
 import { Motion } from './motion.js';
+import { Planner } from './planner.js';
 
 /** Identifies one inference; returned with its chunk. */
 export interface InferenceTicket {
@@ -21,16 +20,14 @@ export interface TickResult {
   readonly fault?: Pi05Error<FaultCode>;
 }
 
-const MAX_STEP_TIMES = 1024;
-
 /**
  * Decides when a chunk is wanted and which command is sent at each control tick. One row of a chunk is one tick.
  * Pure: time and measured positions are arguments, and nothing is published from here.
  *
- * `sync` executes `replan_steps` rows, holds, and continues with the next chunk. `async` wants the next chunk after
- * `replan_steps` rows and executes the remaining rows meanwhile. The joints' limits apply to every command. A chunk that
- * was requested before a reset or a stop, whose observation is not newer than the last stop, or that arrives after the
- * engine's timeout, is never executed; nor is a row whose observation is older than `max_chunk_age`.
+ * What a new chunk is and how it continues the plan is the subject of the mode (`modes/`). In every mode the joints' limits
+ * apply to every command. A chunk that was requested before a reset or a stop, whose observation is not newer than the last
+ * stop, or that arrives after the engine's timeout, is never executed; nor is a row whose observation is older than
+ * `max_chunk_age`.
  *
  * The schedule stops the robot by itself when the measured positions are lost, when a tick comes too late, when a joint
  * does not follow, and when it has held for longer than the engine's timeout. Nothing follows a stop until there is a new
@@ -41,14 +38,13 @@ export class Schedule {
   readonly #joints: readonly ActionJoint[];
   /** Seconds between ticks. */
   readonly #period: number;
-  readonly #latency = new LatencyEstimate();
+  readonly #planner: Planner;
   readonly #motion: Motion;
   #active = false;
   /** The inference in flight; undefined also where its chunk is not wanted any more. */
   #ticket: InferenceTicket | undefined;
   /** The inference in flight has exceeded the timeout. */
   #engineLate = false;
-  #plan: Plan | undefined;
   /** Largest age of the plan's observation, ns. */
   #maxChunkAge = 0n;
   /** The rest of the plan is too old to be executed. */
@@ -66,19 +62,18 @@ export class Schedule {
   /** Time of the first of the holds that are sent at present, ns. */
   #holdingSince: bigint | undefined;
   #lastTick: bigint | undefined;
-  /** Times of the ticks that executed a step of a chunk, oldest first. */
-  #stepTimes: bigint[] = [];
 
   constructor(config: PolicyConfig) {
     this.#config = config;
     this.#joints = config.action.joints;
     this.#period = 1 / config.controlRate;
+    this.#planner = new Planner(config.schedule);
     this.#motion = new Motion(config);
   }
 
   activate(): void {
     this.#active = true;
-    this.#latency.forget();
+    this.#planner.forgetLatency();
     this.reset();
     this.#motion.reset();
     this.#stopped = false;
@@ -93,17 +88,12 @@ export class Schedule {
   /** Drops the plan and the chunk of the inference in flight; motion continues from the last command. */
   reset(): void {
     this.#ticket = undefined;
-    this.#plan = undefined;
-    this.#stepTimes = [];
+    this.#planner.reset();
   }
 
   /** Whether an inference should start as soon as there is an observation. */
   get wantsInference(): boolean {
-    return (
-      this.#active &&
-      this.#ticket === undefined &&
-      (this.#plan === undefined || this.#plan.nextRow >= this.#replanRow(this.#plan))
-    );
+    return this.#active && this.#ticket === undefined && this.#planner.wantsChunk;
   }
 
   /** Whether a chunk of an observation with this stamp may be executed: after a stop only newer ones are. */
@@ -120,7 +110,7 @@ export class Schedule {
 
   /**
    * Makes a chunk the new plan.
-   * @param review called with the step that would be executed next; returns the chunk up to the step where it must end.
+   * @param review called with what would be executed; returns its chunk up to the step where it must end.
    * @returns 'outdated' where it must not be executed any more, 'refused' where `review` leaves no step, a fault
    * CHUNK_NOT_FINITE where it cannot be executed.
    */
@@ -128,7 +118,7 @@ export class Schedule {
     ticket: InferenceTicket,
     chunk: ActionChunk,
     now: bigint,
-    review?: (firstRow: number) => ActionChunk,
+    review?: (plan: Plan) => ActionChunk,
   ): 'accepted' | 'outdated' | 'refused' | Pi05Error<FaultCode> {
     const late = this.#isLate(ticket, now);
     if (ticket !== this.#ticket) return 'outdated';
@@ -144,15 +134,10 @@ export class Schedule {
         'engine',
       );
     }
-    const latency = now - chunk.stamp;
-    this.#latency.add(latency);
-    this.#stepTimes = this.#stepTimes.filter((time) => time >= chunk.stamp);
-    // Never skips more steps than were executed since the observation.
-    const estimatedSteps = Math.ceil(toSeconds(this.#latency.p95) / chunk.period);
-    const plan = mergeStrategies[this.#config.schedule.mode](chunk, Math.min(estimatedSteps, this.#stepTimes.length));
-    const reviewed = review?.(plan.nextRow) ?? chunk;
-    if (reviewed.rows < chunk.rows && reviewed.rows <= plan.nextRow) return 'refused';
-    this.#plan = { ...plan, chunk: reviewed };
+    const plan = this.#planner.merge(chunk, now);
+    const reviewed = review?.(plan) ?? plan.chunk;
+    if (reviewed.rows < plan.chunk.rows && reviewed.rows <= plan.nextRow) return 'refused';
+    this.#planner.use({ ...plan, chunk: reviewed });
     this.#maxChunkAge = this.#config.schedule.maxChunkAge ?? toNanoseconds(chunk.rows * chunk.period);
     this.#stale = false;
     this.#planned = true;
@@ -178,10 +163,9 @@ export class Schedule {
    * CHUNK_AGE_LIMIT, once per activation, where `replan_steps` and the measured latency take longer than a chunk may be old.
    */
   checkAgeLimit(): Pi05Error<FaultCode> | undefined {
-    const plan = this.#plan;
-    if (plan === undefined || this.#ageLimitReported || this.#latency.p95 === 0n) return undefined;
-    const latency = this.#latency.p95;
-    const steps = toNanoseconds(this.#replanRow(plan) * plan.chunk.period);
+    const { plan, latency } = this.#planner;
+    if (plan === undefined || this.#ageLimitReported || latency === 0n) return undefined;
+    const steps = toNanoseconds(this.#planner.replanRow(plan) * plan.chunk.period);
     const allowed = this.#maxChunkAge;
     if (steps + latency <= allowed) return undefined;
     this.#ageLimitReported = true;
@@ -265,16 +249,14 @@ export class Schedule {
   #step(now: bigint, row: Float64Array, measured: MeasuredPositions): TickResult {
     const jump = this.#started ? undefined : this.#checkJump(row, measured.positions);
     if (jump !== undefined) {
-      this.#plan = undefined;
+      this.#planner.dropPlan();
       const { command } = this.#hold(now, measured);
       return command === undefined ? { fault: jump } : { command, fault: jump };
     }
     this.#started = true;
     this.#holdingSince = undefined;
-    this.#plan!.nextRow++;
-    this.#stepTimes.push(now);
-    if (this.#stepTimes.length > MAX_STEP_TIMES) this.#stepTimes.shift();
-    return { command: this.#motion.step(now, row, this.#plan!.chunk.stamp, measured) };
+    this.#planner.countStep(now);
+    return { command: this.#motion.step(now, row, this.#planner.plan!.chunk.stamp, measured) };
   }
 
   #hold(now: bigint, measured: MeasuredPositions): TickResult {
@@ -298,16 +280,11 @@ export class Schedule {
     return command === undefined ? { fault } : { command, fault };
   }
 
-  #replanRow({ chunk }: Plan): number {
-    return Math.min(this.#config.schedule.replanSteps, chunk.rows);
-  }
-
   #nextRow(now: bigint): Float64Array | undefined {
-    const plan = this.#plan;
+    const { plan } = this.#planner;
     if (plan === undefined) return undefined;
     const { chunk, nextRow } = plan;
-    const end = this.#config.schedule.mode === 'sync' ? this.#replanRow(plan) : chunk.rows;
-    if (nextRow >= end) return undefined;
+    if (nextRow >= this.#planner.endRow(plan)) return undefined;
     if (now - chunk.stamp > this.#maxChunkAge) {
       this.#stale = true;
       plan.nextRow = chunk.rows;
@@ -358,16 +335,16 @@ export class Schedule {
     return undefined;
   }
 
-  /** CHUNK_STALE or COMMAND_STARVED while the last chunk has run out. In `sync` that is normal during an inference. */
+  /** CHUNK_STALE or COMMAND_STARVED while the last chunk has run out. In some modes that is normal during an inference. */
   #underrun(now: bigint): Pi05Error<FaultCode> | undefined {
-    const plan = this.#plan;
+    const { plan, executesDuringInference } = this.#planner;
     if (plan === undefined) return undefined;
     if (this.#stale) {
       const [age, allowed] = [now - plan.chunk.stamp, this.#maxChunkAge].map(formatSeconds);
       const sentence = `Expected steps of an observation at most ${allowed} s old, received one ${age} s old; holding`;
       return new Pi05Error('CHUNK_STALE', sentence, 'engine');
     }
-    if (this.#config.schedule.mode === 'sync' && this.#ticket !== undefined && !this.#engineLate) return undefined;
+    if (!executesDuringInference && this.#ticket !== undefined && !this.#engineLate) return undefined;
     return new Pi05Error(
       'COMMAND_STARVED',
       `Expected a chunk before the last one's ${plan.nextRow} steps ran out, received none; holding`,

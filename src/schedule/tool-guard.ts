@@ -4,6 +4,7 @@ import type { ActionChunk, Command } from '../frame/frame.js';
 import { ToolLimits } from '../robot/tool.js';
 import type { RobotModel } from '../robot/urdf.js';
 import { type JointMotion, limitPosition, limitVelocity } from './limits.js';
+import { MODES } from './modes/modes.js';
 
 /** Where the steps of a chunk must end. */
 export interface ChunkEnd {
@@ -36,7 +37,7 @@ export class ToolGuard {
     this.#joints = config.action.joints;
     this.#period = 1 / config.controlRate;
     const { mode, replanSteps } = config.schedule;
-    this.#maxSteps = mode === 'sync' ? replanSteps : Infinity;
+    this.#maxSteps = MODES[mode].executesDuringInference ? Infinity : replanSteps;
   }
 
   /**
