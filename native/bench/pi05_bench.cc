@@ -32,6 +32,7 @@ Runs on the GPU with 640x480 rgb8 cameras. Lists are measured in every combinati
   --tokens N[,N…]   prompt tokens (60)
   --horizon N[,N…]  action rows (the checkpoint's)
   --steps N         flow steps (the checkpoint's)
+  --rtc MODE[,…]    none, guided or trained real-time chunking, with a delay of 3 rows (none)
   --warmup N        least number of inferences before the timed ones (100)
   --settle S        least seconds of warm-up, so that a GPU at its power limit reaches a steady clock (5)
   --requests N      timed inferences (500)
@@ -44,9 +45,16 @@ Runs on the GPU with 640x480 rgb8 cameras. Lists are measured in every combinati
 using Numbers = std::vector<int64_t>;
 
 struct Options {
-  std::string checkpoint, random, json, commit;
+  std::string checkpoint, random, json, commit, rtc = "none";
   Numbers cameras{2}, tokens{60}, horizon{0}, steps{0}, warmup{100}, settle{5}, requests{500}, stages{100}, ceilings{1};
 };
+
+std::vector<std::string> items_of(const std::string& list) {
+  std::vector<std::string> items;
+  std::istringstream stream(list);
+  for (std::string item; std::getline(stream, item, ',');) items.push_back(item);
+  return items;
+}
 
 bool parse(int count, char** arguments, Options& options) {
   for (int i = 1; i < count; i += 2) {
@@ -56,6 +64,7 @@ bool parse(int count, char** arguments, Options& options) {
     const std::pair<const char*, std::string*> texts[] = {{"--checkpoint", &options.checkpoint},
                                                           {"--random", &options.random},
                                                           {"--json", &options.json},
+                                                          {"--rtc", &options.rtc},
                                                           {"--commit", &options.commit}};
     const std::pair<const char*, Numbers*> numbers[] = {
         {"--cameras", &options.cameras},   {"--tokens", &options.tokens},     {"--horizon", &options.horizon},
@@ -68,8 +77,7 @@ bool parse(int count, char** arguments, Options& options) {
       if (name == option) {
         known = true;
         to->clear();
-        std::istringstream list(value);
-        for (std::string item; std::getline(list, item, ',');) to->push_back(std::atoll(item.c_str()));
+        for (const std::string& item : items_of(value)) to->push_back(std::atoll(item.c_str()));
       }
     if (!known) return false;
   }
@@ -147,7 +155,8 @@ struct Engine {
 
 // Random inputs of an inference. The time depends on their sizes only.
 struct RandomInputs {
-  RandomInputs(const pi05::Dimensions& dims, int64_t cameras, int64_t token_count, int64_t steps)
+  RandomInputs(const pi05::Dimensions& dims, int64_t cameras, int64_t token_count, int64_t steps,
+               pi05_rtc_mode mode = PI05_RTC_NONE)
       : pixels(static_cast<size_t>(cameras), std::vector<uint8_t>(640 * 480 * 3)),
         tokens(static_cast<size_t>(dims.max_tokens)),
         noise(static_cast<size_t>(dims.horizon * dims.action_dim)) {
@@ -168,6 +177,9 @@ struct RandomInputs {
     request.token_count = token_count;
     request.noise = noise.data();
     request.steps = steps ? steps : dims.steps;
+    // The noise is as good a previous chunk as any other.
+    const auto rows = static_cast<int32_t>(dims.horizon);
+    request.rtc = {mode, PI05_RTC_EXP, noise.data(), rows, std::min(3, rows), rows, 10.0f};
   }
   std::vector<std::vector<uint8_t>> pixels;
   std::vector<int32_t> tokens;
@@ -177,6 +189,7 @@ struct RandomInputs {
 
 struct Figures {
   int64_t cameras, tokens, horizon, steps;
+  std::string rtc;
   double first = 0;         // the first inference, ms
   double other_length = 0;  // the first inference of another prompt length, ms
   Statistics inference;
@@ -184,10 +197,16 @@ struct Figures {
   int64_t different = 0;  // results with other bits than the first
 };
 
-Figures measure(Engine& engine, int64_t cameras, int64_t tokens, const Options& options) {
+pi05_rtc_mode rtc_named(const std::string& name) {
+  if (name != "none" && name != "guided" && name != "trained")
+    throw std::runtime_error("Expected none, guided or trained for --rtc, received " + name);
+  return name == "none" ? PI05_RTC_NONE : name == "guided" ? PI05_RTC_GUIDED : PI05_RTC_TRAINED;
+}
+
+Figures measure(Engine& engine, int64_t cameras, int64_t tokens, const std::string& rtc, const Options& options) {
   const pi05::Dimensions& dims = engine.checkpoint.dims;
-  RandomInputs inputs(dims, cameras, tokens, options.steps[0]);
-  Figures figures{cameras, tokens, dims.horizon, inputs.request.steps, 0, 0, {}, {}, 0};
+  RandomInputs inputs(dims, cameras, tokens, options.steps[0], rtc_named(rtc));
+  Figures figures{cameras, tokens, dims.horizon, inputs.request.steps, rtc, 0, 0, {}, {}, 0};
   std::vector<float> actions(static_cast<size_t>(dims.horizon * dims.action_dim)), expected;
   const auto infer = [&] {
     const Clock::time_point begin = Clock::now();
@@ -214,7 +233,8 @@ Figures measure(Engine& engine, int64_t cameras, int64_t tokens, const Options& 
 
 // Called last, because from then on all graphs contain timing events.
 void measure_stages(Engine& engine, Figures& figures, const Options& options) {
-  const RandomInputs inputs(engine.checkpoint.dims, figures.cameras, figures.tokens, options.steps[0]);
+  const RandomInputs inputs(engine.checkpoint.dims, figures.cameras, figures.tokens, options.steps[0],
+                            rtc_named(figures.rtc));
   std::vector<float> actions(static_cast<size_t>(figures.horizon * engine.checkpoint.dims.action_dim));
   std::array<std::vector<double>, pi05::kStages> samples;
   constexpr int64_t kWarmup = 10;
@@ -229,8 +249,9 @@ void measure_stages(Engine& engine, Figures& figures, const Options& options) {
 
 void print(const Figures& f, bool stages) {
   const Statistics& t = f.inference;
-  std::printf("%lld cameras, %lld tokens, horizon %lld, %lld steps\n", static_cast<long long>(f.cameras),
-              static_cast<long long>(f.tokens), static_cast<long long>(f.horizon), static_cast<long long>(f.steps));
+  std::printf("%lld cameras, %lld tokens, horizon %lld, %lld steps, RTC %s\n", static_cast<long long>(f.cameras),
+              static_cast<long long>(f.tokens), static_cast<long long>(f.horizon), static_cast<long long>(f.steps),
+              f.rtc.c_str());
   std::printf("  inference  mean %.3f  p50 %.3f  p95 %.3f  p99 %.3f  min %.3f  max %.3f ms\n", t.mean, t.p50, t.p95,
               t.p99, t.min, t.max);
   for (size_t s = 0; s < f.stages.size() && stages; s++)
@@ -246,7 +267,7 @@ void write(FILE* file, const char* name, const Statistics& s) {
 }
 
 void write(FILE* file, const Figures& f, bool stages) {
-  std::fprintf(file, "{\"cameras\":%lld,\"tokens\":%lld,\"horizon\":%lld,\"steps\":%lld,",
+  std::fprintf(file, "{\"cameras\":%lld,\"tokens\":%lld,\"horizon\":%lld,\"steps\":%lld,\"rtc\":\"%s\",",
                static_cast<long long>(f.cameras), static_cast<long long>(f.tokens), static_cast<long long>(f.horizon),
                static_cast<long long>(f.steps));
   write(file, "inference_ms", f.inference);
@@ -295,7 +316,9 @@ void run(const Options& options) {
     Engine engine(checkpoint.path, horizon);
     std::vector<Figures> figures;
     for (const int64_t cameras : options.cameras)
-      for (const int64_t tokens : options.tokens) figures.push_back(measure(engine, cameras, tokens, options));
+      for (const int64_t tokens : options.tokens)
+        for (const std::string& rtc : items_of(options.rtc))
+          figures.push_back(measure(engine, cameras, tokens, rtc, options));
     if (horizon == options.horizon.front()) {
       const int64_t before = pi05::cuda_memory().used;
       const Clock::time_point begin = Clock::now();

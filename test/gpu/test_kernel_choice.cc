@@ -73,21 +73,26 @@ TEST(the_standard_model_runs_on_this_gpus_fastest_kernels) {
   }
 }
 
-TEST(frozen_rows_and_long_chunks_run_layer_by_layer) {
+TEST(frozen_rows_run_in_the_persistent_kernel_too) {
   const scratch::Directory made;
-  pi05::make_checkpoint(made.path, standard_layers(50), 1);
+  pi05::make_checkpoint(made.path, standard_layers(15), 1);
   const Session session(made.path, 1, PI05_BACKEND_CUDA);
   const RandomCase inputs(session.info, 2, 60);
-  {
-    LaunchLog log;
-    fixtures::infer(session, inputs.request());
-    check_kernels(log, {4, false});
-  }
   pi05_request request = inputs.request();
   const std::vector<float> previous(inputs.noise.rbegin(), inputs.noise.rend());
   request.rtc = {PI05_RTC_TRAINED, PI05_RTC_EXP, previous.data(), session.info.horizon, 3, 8, 10.0f};
   LaunchLog log;
   fixtures::infer(session, request);
+  check_kernels(log, {4, true});
+}
+
+TEST(long_chunks_run_layer_by_layer) {
+  const scratch::Directory made;
+  pi05::make_checkpoint(made.path, standard_layers(50), 1);
+  const Session session(made.path, 1, PI05_BACKEND_CUDA);
+  const RandomCase inputs(session.info, 2, 60);
+  LaunchLog log;
+  fixtures::infer(session, inputs.request());
   check_kernels(log, {4, false});
 }
 

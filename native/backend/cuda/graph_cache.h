@@ -15,7 +15,7 @@ class GraphCache {
   // What a graph depends on. Everything else is read from buffers when it runs.
   struct Key {
     Shape shape;
-    bool frozen_rows;  // whether an action row is frozen: the persistent kernel does not support that
+    bool frozen_rows;  // whether an action row is frozen: the persistent kernel has a variant for that
 
     bool operator==(const Key& other) const { return frozen_rows == other.frozen_rows && shape == other.shape; }
   };

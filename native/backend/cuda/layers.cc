@@ -94,12 +94,13 @@ void CudaOps::flow(const Inputs& in, int64_t steps, int64_t prefix_tokens, const
                    const Matrix& x, const Matrix& velocities) {
   const Weights& w = weights_;
   const auto values = [](const Tensor& tensor) { return static_cast<const float*>(tensor.data); };
-  if (loaded_->packed_expert().bytes() > 0 && !staging_.frozen_rows()) {
+  if (loaded_->packed_expert().bytes() > 0) {
     const kernels::ExpertFlow expert{loaded_->packed_expert().as<void>(),
                                      expert_exchange_.as<void>(),
                                      dims.expert.layers,
                                      steps,
                                      prefix_tokens,
+                                     staging_.frozen_rows(),
                                      values(w.action_in.weight),
                                      values(w.action_in.bias),
                                      values(w.action_out.weight),

@@ -89,8 +89,19 @@ struct ExpertLaunch {
   cudaLaunchConfig_t config{};
 };
 
-// Number of pipeline stages that fit into shared memory.
-int stages_for(int shared) { return std::min(expert::kMaxStages, (shared - Shared::kRingAt) / Shared::kStageBytes); }
+// A kernel with the pipeline stages that fit into shared memory.
+struct Variant {
+  explicit Variant(bool frozen_rows)
+      : kernel(frozen_rows ? expert::kernel<kOwnedTiles, true> : expert::kernel<kOwnedTiles, false>),
+        ring_at(Shared::ring_at(frozen_rows)),
+        stages(std::min(expert::kMaxStages, (gpu().shared_memory_per_block - ring_at) / Shared::kStageBytes)),
+        shared_bytes(ring_at + stages * Shared::kStageBytes) {}
+  cudaError_t allow_shared_memory() const {
+    return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
+  }
+  void (*kernel)(expert::KernelParams);
+  int ring_at, stages, shared_bytes;
+};
 
 // Tensor map of the cache's keys or values: (layers, 4, prefix tokens, 64 columns). A box is a page: kPage tokens with
 // all 256 columns. Rows after the prefix are filled with zeros.
@@ -102,8 +113,6 @@ cudaError_t page_map(void* cache, int64_t capacity, const ExpertFlow& flow, CUte
   return encode_tensor_map(cache, sizes, strides, box, CU_TENSOR_MAP_SWIZZLE_128B, map);
 }
 
-int shared_bytes(int stages) { return Shared::kRingAt + stages * Shared::kStageBytes; }
-
 }  // namespace
 
 bool expert_flow_supported(const Dimensions& dims) {
@@ -113,22 +122,20 @@ bool expert_flow_supported(const Dimensions& dims) {
       dims.max_prefix() > kMaxPrefix)
     return false;
   if (!gpu().is_sm90() || !tensor_map_encoder()) return false;
-  const int stages = stages_for(gpu().shared_memory_per_block);
   const int64_t keys = (dims.max_prefix() + 7) / 8 + 2;  // of a block: its part of the prefix and two action rows
-  // All pages of a layer must be in the pipeline at once.
-  if (stages < (keys + expert::kPage - 1) / expert::kPage) return false;
-  const int shared = shared_bytes(stages);
-  if (cudaFuncSetAttribute(expert::kernel<kOwnedTiles>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared) !=
-      cudaSuccess) {
-    cudaGetLastError();
-    return false;
+  for (const bool frozen_rows : {false, true}) {
+    const Variant variant(frozen_rows);
+    // All pages of a layer must be in the pipeline at once.
+    if (variant.stages < (keys + expert::kPage - 1) / expert::kPage) return false;
+    ExpertLaunch launch(variant.shared_bytes);
+    launch.config.numAttrs = 1;  // the cluster size is all that the query needs
+    int clusters = 0;
+    cudaError_t result = variant.allow_shared_memory();
+    if (result == cudaSuccess) result = cudaOccupancyMaxActiveClusters(&clusters, variant.kernel, &launch.config);
+    if (result != cudaSuccess) cudaGetLastError();
+    if (result != cudaSuccess || clusters < kClusters) return false;
   }
-  ExpertLaunch launch(shared);
-  launch.config.numAttrs = 1;  // the cluster size is all that the query needs
-  int clusters = 0;
-  const cudaError_t result = cudaOccupancyMaxActiveClusters(&clusters, expert::kernel<kOwnedTiles>, &launch.config);
-  if (result != cudaSuccess) cudaGetLastError();
-  return result == cudaSuccess && clusters >= kClusters;
+  return true;
 }
 
 int64_t expert_weight_bytes(int64_t layers) { return layers * kBlocks * static_cast<int64_t>(Weights::kLayerBytes); }
@@ -162,15 +169,17 @@ cudaError_t expert_flow(const ExpertFlow& flow, const Inputs& in, const Cache& c
   if (result == cudaSuccess) result = page_map(cache.v.data, cache.capacity, flow, &p.values);
   if (result != cudaSuccess) return result;
   p.prefix_tokens = static_cast<int>(flow.prefix_tokens);
+  const Variant variant(flow.frozen_rows);
   p.clusters = kClusters;
-  p.stages = stages_for(gpu().shared_memory_per_block);
+  p.ring_at = variant.ring_at;
+  p.stages = variant.stages;
   p.max_loads = std::min(kMaxLoads, p.stages);
   p.layers = static_cast<int>(flow.layers), p.steps = static_cast<int>(flow.steps), p.rows = static_cast<int>(x.rows);
   p.modulation = static_cast<const float*>(modulation.data);
   p.action_in = flow.action_in, p.action_in_bias = flow.action_in_bias, p.action_out = flow.action_out,
   p.action_out_bias = flow.action_out_bias;
-  p.noise = in.noise, p.prev_chunk = in.prev_chunk, p.prefix_weights = in.prefix_weights,
-  p.guidance_weights = in.guidance_weights, p.times = in.times;
+  p.noise = in.noise, p.prev_chunk = in.prev_chunk, p.frozen_mask = in.frozen_mask,
+  p.prefix_weights = in.prefix_weights, p.guidance_weights = in.guidance_weights, p.times = in.times;
   p.actions = static_cast<float*>(x.data);
   p.velocities = static_cast<float*>(velocities.data);
   p.dt = static_cast<float>(-1.0 / static_cast<double>(flow.steps));
@@ -178,12 +187,11 @@ cudaError_t expert_flow(const ExpertFlow& flow, const Inputs& in, const Cache& c
 
   result = cudaMemsetAsync(flow.exchange, 0xff /* kEmpty */, static_cast<size_t>(expert_exchange_bytes()), stream);
   if (result != cudaSuccess) return result;
-  const int shared = shared_bytes(p.stages);
-  result = cudaFuncSetAttribute(expert::kernel<kOwnedTiles>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared);
+  result = variant.allow_shared_memory();
   if (result != cudaSuccess) return result;
-  ExpertLaunch launch(shared);
+  ExpertLaunch launch(variant.shared_bytes);
   launch.config.stream = stream;
-  return launched("expert_flow", cudaLaunchKernelEx(&launch.config, expert::kernel<kOwnedTiles>, p));
+  return launched("expert_flow", cudaLaunchKernelEx(&launch.config, variant.kernel, p));
 }
 
 }  // namespace pi05::kernels

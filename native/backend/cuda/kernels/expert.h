@@ -25,11 +25,12 @@ struct ExpertFlow {
   const void* packed;  // expert_weight_bytes(layers), filled by pack_expert
   void* exchange;      // expert_exchange_bytes(), scratch; initialised by expert_flow
   int64_t layers, steps, prefix_tokens;
+  bool frozen_rows;  // whether `in.frozen_mask` is read: without frozen rows the kernel is faster
   const float *action_in, *action_in_bias;    // (1024, 32), (1024)
   const float *action_out, *action_out_bias;  // (32, 1024), (32)
 };
-// x (horizon, 32) F32: the actions. velocities (steps * horizon, 32) F32. In flow step s all action rows use row s of
-// `modulation`, so no row may be frozen.
+// x (horizon, 32) F32: the actions. velocities (steps * horizon, 32) F32. In flow step s free rows use row s of
+// `modulation` (steps + 1, …), and frozen rows the last one.
 cudaError_t expert_flow(const ExpertFlow& flow, const Inputs& in, const Cache& cache, const Matrix& modulation,
                         const Matrix& x, const Matrix& velocities, cudaStream_t stream);
 

@@ -11,8 +11,9 @@ struct Context {
   const KernelParams& p;
   // Shared memory, see SharedLayout.
   uint8_t* scratch;
-  float* modulation;     // (2, 1024) scale and shift of the next norm
-  float* rank_partials;  // (owned tile slots, 8 ranks, 128) split-K partials, in the order of an mma fragment
+  float* modulation;         // (2, 1024) scale and shift of the next norm
+  float* frozen_modulation;  // the same for frozen rows
+  float* rank_partials;      // (owned tile slots, 8 ranks, 128) split-K partials, in the order of an mma fragment
   SharedState& state;
   uint32_t ring_address, scratch_address, query_address;
   int thread, warp, lane;
@@ -27,10 +28,10 @@ struct Context {
       : p(params),
         scratch(smem),
         modulation(reinterpret_cast<float*>(smem + SharedLayout<OwnedTiles>::kModulationAt)),
+        frozen_modulation(reinterpret_cast<float*>(smem + SharedLayout<OwnedTiles>::kFrozenModulationAt)),
         rank_partials(reinterpret_cast<float*>(smem + SharedLayout<OwnedTiles>::kRankPartialsAt)),
         state(*reinterpret_cast<SharedState*>(smem + SharedLayout<OwnedTiles>::kStateAt)) {
-    ring_address = ptx::smem_address(smem + SharedLayout<OwnedTiles>::kRingAt),
-    scratch_address = ptx::smem_address(smem);
+    ring_address = ptx::smem_address(smem + params.ring_at), scratch_address = ptx::smem_address(smem);
     query_address = ptx::smem_address(smem + SharedLayout<OwnedTiles>::kQueriesAt);
     thread = threadIdx.x, warp = thread >> 5, lane = thread & 31;
     block = blockIdx.x, rank = block & 7, cluster = block >> 3, clusters = p.clusters, blocks = clusters * 8;

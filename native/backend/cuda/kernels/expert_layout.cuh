@@ -74,19 +74,21 @@ struct KernelParams {
   int clusters, stages;
   int max_loads;  // stages being loaded at once; a limit keeps the exchange from queueing behind the weight stream
   int layers, steps, rows;
-  const float* modulation;        // (steps, 2 * layers + 1, 3, 1024): scale, shift, gate
+  const float* modulation;        // (steps + 1, 2 * layers + 1, 3, 1024): scale, shift, gate; the last of frozen rows
   const float* action_in;         // (1024, 32)
   const float* action_in_bias;    // (1024)
   const float* action_out;        // (32, 1024)
   const float* action_out_bias;   // (32)
   const float* noise;             // (rows, 32)
   const float* prev_chunk;        // (rows, 32)
+  const float* frozen_mask;       // (rows) 1: the row stays prev_chunk; not read by the kernel without frozen rows
   const float* prefix_weights;    // (rows)
   const float* guidance_weights;  // (steps)
   const float* times;             // (steps)
   float* velocities;              // (steps, rows, 32)
   float* actions;                 // (rows, 32)
   float dt;                       // -1 / steps
+  int ring_at;                    // offset of the pipeline stages in shared memory
   ExchangeBuffer* exchange;       // (2), every byte 0xff at launch
 };
 
@@ -132,7 +134,10 @@ struct SharedLayout {
   static constexpr int kRankPartialsAt = kModulationAt + 2 * kWidth * 4;  // a slot for every 8 owned tiles
   static constexpr int kQueriesAt = kRankPartialsAt + (OwnedTiles + 7) / 8 * kSlotBytes;
   static constexpr int kStateAt = kQueriesAt + kRows * kQueryStride;
-  static constexpr int kRingAt = (kStateAt + (int)sizeof(SharedState) + 1023) & ~1023;  // the pipeline stages
+  static constexpr int kStateEnd = (kStateAt + (int)sizeof(SharedState) + 1023) & ~1023;
+  static constexpr int kFrozenModulationAt = kStateEnd;  // scale and shift of the next norm, for frozen rows
+  // The pipeline stages.
+  static constexpr int ring_at(bool frozen_rows) { return kStateEnd + (frozen_rows ? 2 * kWidth * 4 : 0); }
   static constexpr int kStageBytes = (std::max({W::kWideBytes, W::kSplitBytes, kPageBytes}) + 1023) & ~1023;
 };
 

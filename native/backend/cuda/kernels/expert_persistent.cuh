@@ -20,7 +20,7 @@ namespace pi05::expert {
 constexpr int kUpAhead = 2;
 
 // Initialises mbarriers, pipeline stages, the RoPE table and x of the flow. Called by all threads of the cluster.
-template <int OwnedTiles>
+template <bool FrozenRows, int OwnedTiles>
 __device__ __forceinline__ void initialise(const Context<OwnedTiles>& ctx, uint8_t* ring) {
   const KernelParams& p = ctx.p;
   SharedState& state = ctx.state;
@@ -49,8 +49,10 @@ __device__ __forceinline__ void initialise(const Context<OwnedTiles>& ctx, uint8
     state.cos_sin[pair][row][0] = (float)cosine;
     state.cos_sin[pair][row][1] = (float)sine;
   }
-  for (int i = ctx.thread; i < kRows * kActionDim; i += kThreads)
-    state.x[0][i] = i < p.rows * kActionDim ? p.noise[i] : 0.f;
+  for (int i = ctx.thread; i < kRows * kActionDim; i += kThreads) {
+    const bool frozen = FrozenRows && is_frozen(p, i / kActionDim);
+    state.x[0][i] = i < p.rows * kActionDim ? (frozen ? p.prev_chunk : p.noise)[i] : 0.f;
+  }
   ptx::fence_proxy_async_shared();
   ptx::barrier_cluster_arrive(), ptx::barrier_cluster_wait();
 }
@@ -112,7 +114,7 @@ __device__ __forceinline__ void publish_velocity(const Context<OwnedTiles>& ctx,
 }
 
 // Waits for all velocities and computes the guided Euler step (see ReferenceOps::euler_step), the same in every block.
-template <int OwnedTiles>
+template <bool FrozenRows, int OwnedTiles>
 __device__ __forceinline__ void euler_step(const Context<OwnedTiles>& ctx, const ExchangeBuffer& buffer, int step) {
   const KernelParams& p = ctx.p;
   for (int i = ctx.thread; i < kRows * kActionDim; i += kConsumers) {
@@ -123,22 +125,23 @@ __device__ __forceinline__ void euler_step(const Context<OwnedTiles>& ctx, const
       const float x = ctx.state.x[0][i], raw = __uint_as_float(word);
       const float error = (p.prev_chunk[i] - (x - p.times[step] * raw)) * p.prefix_weights[i / kActionDim];
       const float velocity = raw - p.guidance_weights[step] * error;
-      ctx.state.x[0][i] = x + p.dt * velocity;
+      const bool frozen = FrozenRows && is_frozen(p, i / kActionDim);
+      ctx.state.x[0][i] = frozen ? p.prev_chunk[i] : x + p.dt * velocity;
       if (ctx.block == 0) p.velocities[step * p.rows * kActionDim + i] = velocity;
     }
   }
 }
 
-template <int OwnedTiles>
+template <bool FrozenRows, int OwnedTiles>
 __device__ __forceinline__ void consume(Context<OwnedTiles>& ctx) {
   using W = WeightLayout<OwnedTiles>;
   const KernelParams& p = ctx.p;
   PipelineState pipe;
   uint32_t attention_phase = 0;
   int parity = 0;  // index of the exchange buffer of the next layer
-  Residual<OwnedTiles> residual(ctx);
+  Residual<OwnedTiles> residual(ctx, FrozenRows);
 
-  prefetch_modulation(ctx, 0, 0);
+  prefetch_modulation<FrozenRows>(ctx, 0, 0);
   residual.embed(ctx, p.exchange[1]);
   for (int step = 0; step < p.steps; ++step) {
     for (int layer = 0; layer < p.layers; ++layer) {
@@ -156,18 +159,18 @@ __device__ __forceinline__ void consume(Context<OwnedTiles>& ctx) {
         load_chunk(qkv_ahead[3], ctx, pipe);
       }
       Fragments<4> a =
-          adaptive_rms_norm(ctx, layer == 0 ? previous.residual[kStepStart] : previous.residual[kAfterMlp]);
+          adaptive_rms_norm<FrozenRows>(ctx, layer == 0 ? previous.residual[kStepStart] : previous.residual[kAfterMlp]);
       if (ctx.has_head) {
         float acc[W::kQueryTiles][4];
         gemm(acc, a, qkv_ahead, ctx, pipe);
         store_partials<W::kQueryTiles>(acc, ctx.scratch, ctx.warp, ctx.lane);
-        prefetch_modulation(ctx, step, 2 * layer + 1);
+        prefetch_modulation<FrozenRows>(ctx, step, 2 * layer + 1);
         attention(ctx, current, pipe, attention_phase);
       } else {
         float acc[W::kBlockKvTiles][4];
         gemm(acc, a, qkv_ahead, ctx, pipe);
         store_partials<W::kBlockKvTiles>(acc, ctx.scratch, ctx.warp, ctx.lane);
-        prefetch_modulation(ctx, step, 2 * layer + 1);
+        prefetch_modulation<FrozenRows>(ctx, step, 2 * layer + 1);
         publish_keys_values(ctx, current);
       }
       // ---- o_proj: rank r multiplies the output of head r ----
@@ -187,11 +190,11 @@ __device__ __forceinline__ void consume(Context<OwnedTiles>& ctx) {
         uint4 ahead[kUpAhead][W::kWideTiles];
 #pragma unroll
         for (int i = 0; i < kUpAhead; ++i) load_chunk(ahead[i], ctx, pipe);
-        a = adaptive_rms_norm(ctx, current.residual[kAfterAttention]);
+        a = adaptive_rms_norm<FrozenRows>(ctx, current.residual[kAfterAttention]);
         float acc[OwnedTiles][4];
         gemm(acc, a, ahead, ctx, pipe);
         store_partials<OwnedTiles>(acc, ctx.scratch, ctx.warp, ctx.lane);
-        prefetch_modulation(ctx, step, 2 * layer + 2);
+        prefetch_modulation<FrozenRows>(ctx, step, 2 * layer + 2);
         publish_geglu(ctx, current);
       }
       residual.clear(ctx, previous);
@@ -211,7 +214,7 @@ __device__ __forceinline__ void consume(Context<OwnedTiles>& ctx) {
     }
     // ---- velocity and Euler step ----
     ExchangeBuffer& last = p.exchange[parity ^ 1];
-    const Fragments<4> y = adaptive_rms_norm(ctx, last.residual[kAfterMlp]);
+    const Fragments<4> y = adaptive_rms_norm<FrozenRows>(ctx, last.residual[kAfterMlp]);
 #pragma unroll
     for (int b = 0; b < 4; ++b) {
       uint8_t* words =
@@ -220,9 +223,9 @@ __device__ __forceinline__ void consume(Context<OwnedTiles>& ctx) {
       *reinterpret_cast<uint4*>(words + 8 * kActivationStride) = y.high[b];
     }
     sync_consumers();
-    if (step + 1 < p.steps) prefetch_modulation(ctx, step + 1, 0);
+    if (step + 1 < p.steps) prefetch_modulation<FrozenRows>(ctx, step + 1, 0);
     publish_velocity(ctx, last);
-    euler_step(ctx, last, step);
+    euler_step<FrozenRows>(ctx, last, step);
     sync_consumers();
     if (step + 1 < p.steps) residual.embed(ctx, last);
   }
@@ -230,17 +233,18 @@ __device__ __forceinline__ void consume(Context<OwnedTiles>& ctx) {
     for (int i = ctx.thread; i < p.rows * kActionDim; i += kConsumers) p.actions[i] = ctx.state.x[0][i];
 }
 
-template <int OwnedTiles>
+// FrozenRows: whether an action row may be frozen. Then the ring has less shared memory.
+template <int OwnedTiles, bool FrozenRows>
 __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ KernelParams p) {
   extern __shared__ __align__(128) uint8_t smem[];
   Context<OwnedTiles> ctx(p, smem);
-  initialise(ctx, smem + SharedLayout<OwnedTiles>::kRingAt);
+  initialise<FrozenRows>(ctx, smem + p.ring_at);
   if (ctx.warp >= kConsumers / 32) {
     ptx::setmaxnreg_dec<kProducerRegisters>();
     if (ctx.warp == kConsumers / 32) produce(ctx);
   } else {
     ptx::setmaxnreg_inc<kConsumerRegisters>();
-    consume(ctx);
+    consume<FrozenRows>(ctx);
   }
   // No block ends while others may still write into its shared memory.
   ptx::barrier_cluster_arrive(), ptx::barrier_cluster_wait();

@@ -13,19 +13,21 @@ struct Residual {
   int slot, tile;  // of the cluster's tiles, of all tiles
   bool owner;      // false: this thread has no element
   int row, column;
+  bool frozen;  // the row
   float value = 0.f;
   uint32_t phase = 0;  // parity of the mbarrier partials_arrived
 
-  __device__ __forceinline__ explicit Residual(const Context<OwnedTiles>& ctx) {
+  __device__ __forceinline__ Residual(const Context<OwnedTiles>& ctx, bool frozen_rows) {
     element = ctx.thread & 127, slot = ctx.rank + (ctx.thread >> 7) * 8;
     tile = ctx.cluster + slot * ctx.clusters;
     owner = slot < OwnedTiles && tile < kResidualTiles;
     row = (element >> 4) + 8 * ((element >> 1) & 1);
     column = tile * 8 + 2 * ((element >> 2) & 3) + (element & 1);
+    frozen = frozen_rows && is_frozen(ctx.p, row);
   }
 
   __device__ __forceinline__ float gate(const Context<OwnedTiles>& ctx, int step, int index) const {
-    return owner ? modulation_at(ctx, step, index)[2 * kWidth + column] : 0.f;
+    return owner ? modulation_at(ctx, frozen ? ctx.p.steps : step, index)[2 * kWidth + column] : 0.f;
   }
 
   __device__ __forceinline__ void publish(const Context<OwnedTiles>& ctx, __nv_bfloat16* residual) const {
