@@ -183,6 +183,22 @@ def test_a_guard_that_pauses_for_less_than_latch_after_is_latched_too(moving, li
     assert_latched(live)
 
 
+def test_after_resume_no_stop_action_of_the_policy_comes_between_the_commands(moving, live):
+    node = moving(safety__command_timeout=0.3)
+    instant = time.monotonic()
+    os.kill(node.guard, signal.SIGSTOP)
+    live.wait_until(lambda: live.stops_since(instant), "the stop action of the policy")
+    first = live.stops_since(instant)[0]
+    os.kill(node.guard, signal.SIGCONT)
+    node.wait_for_log("no command passes the guard until ~/resume")
+    assert live.resume().success
+    live.wait_for_motion()
+    since = time.monotonic()
+    assert since - first < REPEATED, "the motion came too late: the machine is overloaded"
+    time.sleep(REPEATED)
+    assert live.stops_since(since) == []
+
+
 def test_both_killed_at_once_leave_a_new_node_that_moves_again(moving, start, live):
     node = moving()
     os.kill(node.guard, signal.SIGKILL)
@@ -198,6 +214,8 @@ def test_the_stop_service_stops_and_latches_and_a_new_activation_does_not_releas
     assert live.stop().success
     assert_stops(live, instant)
     node.wait_for_log("EMERGENCY_STOP: ")
+    live.deactivate()
+    live.wait_until(live.activate, "an activation")
     assert_latched(live)
 
 
