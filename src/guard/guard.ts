@@ -43,7 +43,7 @@ const CLOCK_TIMEOUT = SECOND;
  *
  * The rules:
  * 1. A command passes if the policy is active, the guard is not latched, no limit is broken, and its observation is newer
- *    than the last stop. A hold also passes while the robot moves, and after an activation.
+ *    than the last stop, and it is not older than `safety.command_timeout`. A hold also passes while the robot moves, and after an activation.
  * 2. Nothing follows a stop except the stop action, until such a command comes.
  * 3. These stop: a command that breaks a limit, no command for `safety.command_timeout`, no measured joint positions, `stop` and
  *    `deactivate` of the policy, a simulated clock that stands still. Codes of `safety.latch` latch.
@@ -250,8 +250,10 @@ export class Guard {
   ): GuardActions {
     if (!this.#active) return NOTHING;
     const isNew = observation !== null && observation > this.#stoppedAt;
+    // It was sent before this process paused.
+    const isLate = !this.#lockstep && now.ros - time > this.#config.safety.commandTimeout;
     const mayHold = reason === 'hold' && (this.#moving || this.#cause === undefined);
-    if (this.#latch !== undefined || (!isNew && !mayHold)) return this.#answer(NOTHING, now, measured);
+    if (this.#latch !== undefined || isLate || (!isNew && !mayHold)) return this.#answer(NOTHING, now, measured);
     const usable = this.#usable(measured);
     // In lock-step the policy may have computed it from joint states that have not arrived here yet.
     const positions = this.#lockstep ? undefined : usable;

@@ -71,7 +71,8 @@ export class GuardServer {
 
   /** Closes the connection and removes the socket. The lock stays until the process ends. */
   close(): void {
-    this.#policy?.socket.destroySoon();
+    // Not `destroySoon`: a policy process that is stopped does not read what is left, and must not keep this process.
+    this.#policy?.socket.destroy();
     this.#policy = undefined;
     this.#server?.close();
     this.#lock?.unref();

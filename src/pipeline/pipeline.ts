@@ -56,7 +56,7 @@ export class Pipeline {
   #inference: Inference | undefined;
   /** No inference starts before this time, ns. */
   #retryAt = 0n;
-  /** No inference starts. */
+  /** No inference starts, and outside lock-step no command is sent. */
   #blocked = false;
   /** Whether at the last tick an inference was wanted but could not start. */
   #wantedAtLastTick = false;
@@ -185,6 +185,8 @@ export class Pipeline {
    */
   robotStopped(time: bigint, fault?: Pi05Error<FaultCode>): Command | undefined {
     if (!this.#active) return undefined;
+    // To the other process the time has not gone back yet.
+    if (time > this.#now() + CLOCK_JUMP) time = this.#now();
     // The answer to a stop of this pipeline, after which new inputs may already have arrived.
     if (fault === undefined && !this.#schedule.isUsable(time)) return undefined;
     this.#tool?.reset();
@@ -193,7 +195,7 @@ export class Pipeline {
     return stopAction;
   }
 
-  /** While blocked, no inference starts: after `stop` the robot stays stopped. */
+  /** While blocked, no inference starts and no holds are sent: after `stop` the robot stays stopped. */
   set blocked(blocked: boolean) {
     this.#blocked = blocked;
   }
@@ -209,7 +211,7 @@ export class Pipeline {
     const engineLate = this.#schedule.checkEngine(now);
     if (lockstep) this.#pendingTick = now;
     this.#handleArrival(now);
-    if (!lockstep) this.#sendCommand(now, latenessNs);
+    if (!lockstep && !this.#blocked) this.#sendCommand(now, latenessNs);
     for (const refusal of this.#observer.checkConditions(now)) this.#reporter.refusal(refusal);
     this.#reporter.condition('ENGINE_LATE', engineLate, now);
     this.#reporter.condition('PROMPT_CHANGING', promptChanging(this.#promptChanges), now);

@@ -13,7 +13,7 @@ const RETRY_MS = 50;
  * Connects to the guard, and starts one where none runs: detached, in a process session of its own, so that no signal to
  * the policy's process group reaches it and it outlives the policy.
  * @param path of the guard's socket. @param argv the arguments after `pi05 node`, which the guard gets too.
- * @param cancelled checked between attempts. @returns undefined if it was cancelled; a guard that was started is ended.
+ * @param cancelled checked between attempts. @returns undefined if it was cancelled; a guard that was started without a connection is ended.
  * @throws Pi05Error ENVIRONMENT where no guard accepts a connection within `START_TIMEOUT_MS`.
  */
 export async function connectToGuard(
@@ -29,6 +29,7 @@ export async function connectToGuard(
     if (typeof result !== 'string') return result;
     started ??= startGuard(argv, (how) => (ending = how));
     if (performance.now() > deadline) {
+      started.kill('SIGTERM');
       const how = ending ?? `does not accept a connection within ${START_TIMEOUT_MS / 1000} s (${result})`;
       throw new Pi05Error('ENVIRONMENT', `Expected the guard to start, but it ${how}; see its log above`);
     }

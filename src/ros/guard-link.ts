@@ -17,6 +17,10 @@ import { connectToGuard } from './guard-connection.js';
 const CONFIRM_TIMEOUT_MS = 300;
 /** Time between two attempts to get a new guard, ms. */
 const RECONNECT_MS = 500;
+/** A guard that is stopped still accepts connections; without an answer for this long it is an error, ms. */
+const ANSWER_TIMEOUT_MS = 10_000;
+/** While a guard that does not read has this many bytes to read, it gets no further heartbeats. */
+const MAX_UNSENT = 65_536;
 /** A guard whose policy has ended in order ends within this time, ms. */
 const GUARD_ENDS_MS = 3000;
 
@@ -55,6 +59,8 @@ export class GuardLink {
   readonly #handlers: GuardHandlers;
   /** Undefined before the guard has accepted this policy, and while there is no connection. */
   #socket: Socket | undefined;
+  /** The connection that waits for the guard's answer. */
+  #unanswered: Socket | undefined;
   #latch: Cause | undefined;
   /** Why the guard is lost. */
   #lost: Pi05Error<FaultCode> | undefined;
@@ -98,15 +104,15 @@ export class GuardLink {
     return opened;
   }
 
-  /** A guard whose policy has ended repeats the stop action and ends within 2 s, so one with other parameters is tried again. */
+  /** A guard whose policy has ended repeats the stop action and ends within 2 s, so one with other parameters is tried again, and one that ends meanwhile. */
   async #open(): Promise<void> {
     const end = performance.now() + GUARD_ENDS_MS;
     for (;;) {
       try {
         return await this.#attach();
       } catch (error) {
-        const other = error instanceof Pi05Error && error.code === 'GUARD_CONFIG';
-        if (!other || this.#closed || performance.now() > end) throw error;
+        const ends = error instanceof Pi05Error && (error.code === 'GUARD_CONFIG' || error.code === 'GUARD_LOST');
+        if (!ends || this.#closed || performance.now() > end) throw error;
         await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
       }
     }
@@ -116,6 +122,9 @@ export class GuardLink {
     const { path, argv, node, config } = this.#options;
     const socket = await connectToGuard(path, argv, () => this.#closed);
     if (socket === undefined) return;
+    this.#unanswered = socket;
+    const seconds = ANSWER_TIMEOUT_MS / 1000;
+    const timer = setTimeout(() => socket.destroy(), ANSWER_TIMEOUT_MS);
     await new Promise<void>((resolve, reject) => {
       const lines = new LineReader();
       const receive = (message: GuardMessage): void => {
@@ -136,10 +145,14 @@ export class GuardLink {
       });
       socket.on('error', () => undefined); // 'close' follows
       socket.on('close', () => {
-        reject(new Pi05Error('GUARD_LOST', 'Expected an answer of the guard, but it closed the connection'));
+        const expected = `Expected an answer of the guard within ${seconds} s`;
+        reject(new Pi05Error('GUARD_LOST', `${expected}, but it is stopped or has closed the connection`));
         if (this.#socket === socket) this.#onClose();
       });
       socket.write(encodeMessage({ type: 'attach', protocol: PROTOCOL_VERSION, node, config, pid: process.pid }));
+    }).finally(() => {
+      clearTimeout(timer);
+      this.#unanswered = undefined;
     });
   }
 
@@ -152,7 +165,7 @@ export class GuardLink {
 
   /** Call this at each control tick while active, before its command. */
   tick(): void {
-    this.#send({ type: 'tick' });
+    if ((this.#socket?.writableLength ?? 0) < MAX_UNSENT) this.#send({ type: 'tick' });
   }
 
   /** @param command a step or a hold. */
@@ -181,8 +194,9 @@ export class GuardLink {
   deactivate(): Promise<boolean | undefined> {
     this.#active = false;
     clearTimeout(this.#silence);
-    if (this.#lost !== undefined || this.#socket === undefined) return Promise.resolve(undefined);
+    // A guard that is lost reads it when it continues.
     this.#send({ type: 'deactivate' });
+    if (this.#lost !== undefined || this.#socket === undefined) return Promise.resolve(undefined);
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(undefined), CONFIRM_TIMEOUT_MS);
       this.#confirm = (acknowledged) => {
@@ -197,6 +211,7 @@ export class GuardLink {
     this.#closed = true;
     this.#active = false;
     clearTimeout(this.#silence);
+    this.#unanswered?.destroy();
     // A guard that is starting must not stay behind.
     await this.#opening;
     const socket = this.#socket;
@@ -271,7 +286,9 @@ export class GuardLink {
         else {
           const expected = `a heartbeat of the guard at least every ${toMilliseconds(timeout).toFixed(0)} ms`;
           this.#loseGuard(`Expected ${expected}, received none`);
-          this.#send({ type: 'stop', code: 'GUARD_LOST', message: 'the guard was silent' });
+          if (this.#socket.writableLength < MAX_UNSENT) {
+            this.#send({ type: 'stop', code: 'GUARD_LOST', message: 'the guard was silent' });
+          }
           silence.refresh();
         }
       });

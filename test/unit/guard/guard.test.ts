@@ -159,6 +159,17 @@ describe('a guard that did not run for latch_after', () => {
     expect([run.last, run.guard.state, run.guard.cause?.code]).toEqual([STOP, 'latched', 'GUARD_PAUSED']);
   });
 
+  test('does_not_pass_on_what_was_sent_before_a_shorter_pause', () => {
+    const run = new Run(config());
+    run.advance(900n * MS);
+    run.receive({ type: 'activate' });
+    const time = run.now.ros - 251n * MS;
+    run.receive({ type: 'command', time, reason: 'step', values: Float64Array.of(0.5, 1), observation: time });
+    expect([run.last, run.guard.state]).toEqual(['nothing', 'stopped']);
+    run.command([0.5, 1]);
+    expect(run.last).toBe('step 0.5 1');
+  });
+
   test('is_latched_while_inactive_too', () => {
     const run = new Run(config());
     run.advance(SECOND + 1n);

@@ -132,6 +132,20 @@ describe('a policy', () => {
     expect([await next(), events]).toEqual(['closed', []]);
   });
 
+  test('that_does_not_read_does_not_keep_the_process_of_the_guard', async () => {
+    const { socket, next } = await client(ATTACH);
+    await next();
+    socket.pause();
+    for (let i = 0; i < 100_000; i++) server.send({ type: 'heartbeat' });
+    server.send({ type: 'released', time: 1n });
+    server.close();
+    socket.resume();
+    const read: string[] = [];
+    do read.push(await next());
+    while (read.at(-1) !== 'closed');
+    expect(read).not.toContain('released');
+  });
+
   test('that_does_not_read_gets_a_bounded_number_of_heartbeats', async () => {
     const { socket, next } = await client(ATTACH);
     await next();

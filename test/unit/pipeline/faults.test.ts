@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Pi05Error } from '../../../src/errors.js';
 import { Harness, flushPromises, watchRejections } from './harness.js';
-import { actionJoint, HOLDING, MS, robot, T0 } from './robot.js';
+import { actionJoint, HOLDING, joints, MS, robot, SECOND, T0 } from './robot.js';
 
 watchRejections();
 
@@ -94,6 +94,34 @@ describe('faults', () => {
     expect(harness.takeLog()).toEqual([]);
     await harness.engine.answer(10);
     expect(harness.tick(T0 + 100n * MS)).toEqual([]);
+  });
+
+  test('a_stop_at_a_time_before_the_clock_went_back_does_not_wait_for_that_time_again', async () => {
+    let now = T0;
+    const harness = new Harness(robot(), () => now);
+    harness.offer(T0);
+    await harness.engine.answer(10);
+    harness.tick(T0);
+    now = T0 - 100n * SECOND;
+    harness.offer(now);
+    // The guard has not received the new time yet.
+    harness.pipeline.robotStopped(T0);
+    now += 10n * MS;
+    harness.offer(now);
+    await harness.engine.answer(20);
+    harness.takeLog();
+    expect(harness.tick(now + MS)).toEqual(['step 20']);
+  });
+
+  test('while_it_is_blocked_no_hold_is_sent_that_was_asked_for_before_the_first_plan', () => {
+    const harness = new Harness(robot(HOLDING));
+    harness.pipeline.blocked = true;
+    harness.pipeline.stop(T0, new Pi05Error('OUTPUT_SHARED', 'another commander'));
+    harness.takeLog();
+    harness.pipeline.offerJoints(joints(T0), T0);
+    expect(harness.tick(T0 + 10n * MS)).toEqual([]);
+    harness.pipeline.blocked = false;
+    expect(harness.tick(T0 + 20n * MS)).toEqual(['hold 0']);
   });
 
   test('while_it_is_blocked_no_inference_starts', () => {
