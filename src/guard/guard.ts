@@ -36,6 +36,8 @@ const WITHOUT_LIMITS = 'Expected the robot description before the first command,
 const REPEAT_FOR = 2n * SECOND;
 /** Simulated time that stands still for longer stops the robot, ns of the steady clock. */
 const CLOCK_TIMEOUT = SECOND;
+/** After a pause of the guard, calls of `resume` that were made during it are delivered within this time, ns of the steady clock. */
+const CALLS_OF_PAUSE = SECOND;
 
 /**
  * Decides which commands of the policy process reach the robot, and when it is stopped. A pure state machine: time and
@@ -49,7 +51,7 @@ const CLOCK_TIMEOUT = SECOND;
  *    `deactivate` of the policy, a simulated clock that stands still. Codes of `safety.latch` latch.
  * 4. These latch: an active policy that is silent for `safety.latch_after`, a connection that closes without `detach`, this
  *    guard not running for `safety.latch_after` or missed by the policy (GUARD_LOST), no heartbeat, the emergency stop. Only
- *    `resume` ends it.
+ *    `resume` ends it, called after the guard continued.
  *
  * Silence is counted on the steady clock, with `use_sim_time` in simulated time. In lock-step no time-out applies. Every
  * method checks first what has become due, because after a pause messages may be delivered before the timer.
@@ -83,6 +85,8 @@ export class Guard {
   #heardAt = 0n;
   #checkedAt: bigint;
   #heartbeatAt: bigint | undefined;
+  /** When the guard continued after its last pause. */
+  #continuedAt: bigint | undefined;
   #clockChangedAt: bigint;
   /** The newest ROS time. */
   #rosTime: bigint;
@@ -196,6 +200,11 @@ export class Guard {
     const due = this.#advance(now, measured);
     if (this.#latch === undefined) return { ...due, success: true, message: 'not latched' };
     if (this.#heartbeatLost(now)) return { ...due, success: false, message: this.#heartbeatCause().message };
+    if (this.#continuedAt !== undefined && now.steady - this.#continuedAt < CALLS_OF_PAUSE) {
+      const message =
+        'Expected a call after the pause of the guard, received one that may be older: call again after 1 s';
+      return { ...due, success: false, message };
+    }
     const { code } = this.#latch;
     this.#cause = this.#latch;
     this.#latch = undefined;
@@ -218,6 +227,7 @@ export class Guard {
     const { commandTimeout, latchAfter } = this.#config.safety;
     const silentFor = this.#controlTime(now) - this.#heardAt;
     const withoutCommand = this.#controlTime(now) - this.#commandAt;
+    if (!this.#lockstep && pausedFor > latchAfter) this.#continuedAt = now.steady;
     if (this.#latch === undefined && !this.#lockstep && pausedFor > latchAfter) {
       const message = `Expected the guard to run without a pause, but it did not run for ${formatSeconds(pausedFor)} s`;
       return this.#latchWith({ code: 'GUARD_PAUSED', message }, now, measured);
