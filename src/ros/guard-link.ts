@@ -13,7 +13,7 @@ import {
 import { toMilliseconds } from '../time.js';
 import { connectToGuard } from './guard-connection.js';
 
-/** How long the guard may take to confirm the stop action, ms. */
+/** How long the guard may take to confirm the stop action, ms; less with a shorter time-out. */
 const CONFIRM_TIMEOUT_MS = 300;
 /** Time between two attempts to get a new guard, ms. */
 const RECONNECT_MS = 500;
@@ -123,9 +123,8 @@ export class GuardLink {
     const socket = await connectToGuard(path, argv, () => this.#closed);
     if (socket === undefined) return;
     this.#unanswered = socket;
-    const seconds = ANSWER_TIMEOUT_MS / 1000;
-    const timer = setTimeout(() => socket.destroy(), ANSWER_TIMEOUT_MS);
-    await new Promise<void>((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined;
+    const answer = new Promise<void>((resolve, reject) => {
       const lines = new LineReader();
       const receive = (message: GuardMessage): void => {
         if (message.type === 'refused') reject(new Pi05Error(faultCode(message.code), message.message));
@@ -145,15 +144,22 @@ export class GuardLink {
       });
       socket.on('error', () => undefined); // 'close' follows
       socket.on('close', () => {
-        const expected = `Expected an answer of the guard within ${seconds} s`;
-        reject(new Pi05Error('GUARD_LOST', `${expected}, but it is stopped or has closed the connection`));
+        reject(new Pi05Error('GUARD_LOST', 'Expected an answer of the guard, but it closed the connection'));
         if (this.#socket === socket) this.#onClose();
       });
       socket.write(encodeMessage({ type: 'attach', protocol: PROTOCOL_VERSION, node, config, pid: process.pid }));
-    }).finally(() => {
+      timer = setTimeout(() => {
+        const expected = `Expected an answer of the guard at ${path} within ${ANSWER_TIMEOUT_MS / 1000} s, received none`;
+        reject(new Pi05Error('GUARD_LOST', `${expected}; end that process and start the policy again`));
+        socket.destroy();
+      }, ANSWER_TIMEOUT_MS);
+    });
+    try {
+      await answer;
+    } finally {
       clearTimeout(timer);
       this.#unanswered = undefined;
-    });
+    }
   }
 
   /** Commands follow. */
@@ -197,8 +203,10 @@ export class GuardLink {
     // A guard that is lost reads it when it continues.
     this.#send({ type: 'deactivate' });
     if (this.#lost !== undefined || this.#socket === undefined) return Promise.resolve(undefined);
+    const { timeout } = this.#options;
+    const limit = timeout === undefined ? CONFIRM_TIMEOUT_MS : Math.min(CONFIRM_TIMEOUT_MS, toMilliseconds(timeout));
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(undefined), CONFIRM_TIMEOUT_MS);
+      const timer = setTimeout(() => resolve(undefined), limit);
       this.#confirm = (acknowledged) => {
         clearTimeout(timer);
         resolve(acknowledged);
@@ -211,9 +219,10 @@ export class GuardLink {
     this.#closed = true;
     this.#active = false;
     clearTimeout(this.#silence);
-    this.#unanswered?.destroy();
-    // A guard that is starting must not stay behind.
+    // A guard that is starting must not stay behind. One that is stopped does not answer.
+    const giveUp = setTimeout(() => this.#unanswered?.destroy(), GUARD_ENDS_MS);
     await this.#opening;
+    clearTimeout(giveUp);
     const socket = this.#socket;
     this.#socket = undefined;
     if (socket === undefined) return;

@@ -136,6 +136,7 @@ export class PolicyRuntime {
     this.#active = true;
     this.#outputsShared = false;
     this.#stopAction = undefined;
+    this.#endRepetition();
     this.#updateBlocked();
     this.#link.activate();
     this.startPipeline();
@@ -159,7 +160,7 @@ export class PolicyRuntime {
     if (acknowledged === true) return 'the stop action was published';
     if (acknowledged === false) return 'the stop action was published, but not every subscriber has acknowledged it';
     if (stopAction === undefined) return 'there was no motion to stop';
-    this.#publishers.command(stopAction);
+    this.#repeat(stopAction);
     return 'the guard did not confirm the stop action, so this process published it';
   }
 
@@ -185,6 +186,8 @@ export class PolicyRuntime {
   /** The guard has stopped the robot at `time`, ROS time in ns, has latched or was released. */
   guardChanged(time: bigint, fault?: Pi05Error<FaultCode>): void {
     this.#stopAction = this.#pipeline.robotStopped(time, fault) ?? this.#stopAction;
+    // Commands may pass the guard again.
+    if (this.#link.latch === undefined) this.#endRepetition();
     this.#updateBlocked();
   }
 

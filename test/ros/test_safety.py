@@ -183,20 +183,31 @@ def test_a_guard_that_pauses_for_less_than_latch_after_is_latched_too(moving, li
     assert_latched(live)
 
 
-def test_after_resume_no_stop_action_of_the_policy_comes_between_the_commands(moving, live):
-    node = moving(safety__command_timeout=0.3)
+def test_resume_ends_the_repetition_of_the_stop_action_by_the_policy(moving, live):
+    node = moving(safety__max_following_error=1000.0)
+    assert live.resume().success, "the guard has discovered the client"
     instant = time.monotonic()
     os.kill(node.guard, signal.SIGSTOP)
     live.wait_until(lambda: live.stops_since(instant), "the stop action of the policy")
-    first = live.stops_since(instant)[0]
     os.kill(node.guard, signal.SIGCONT)
     node.wait_for_log("no command passes the guard until ~/resume")
     assert live.resume().success
+    released = time.monotonic()
     live.wait_for_motion()
-    since = time.monotonic()
-    assert since - first < REPEATED, "the motion came too late: the machine is overloaded"
+    assert released - instant < REPEATED, "the policy would not repeat it any more: the machine is overloaded"
     time.sleep(REPEATED)
-    assert live.stops_since(since) == []
+    assert live.stops_since(live.motion_since(released)[0]) == []
+
+
+def test_the_policy_repeats_the_stop_action_where_the_guard_hangs_during_a_deactivation(moving, live):
+    node = moving()
+    live.deactivate()
+    assert live.activate()
+    live.wait_for_motion()
+    instant = time.monotonic()
+    os.kill(node.guard, signal.SIGSTOP)
+    live.deactivate()
+    assert len(assert_stops(live, instant)) > REPEATED * RATE / 2
 
 
 def test_both_killed_at_once_leave_a_new_node_that_moves_again(moving, start, live):
