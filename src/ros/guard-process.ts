@@ -16,10 +16,9 @@ import { GuardNode } from './guard-node.js';
 import { safetyStatus } from './guard-status.js';
 import type { Rcl } from './rcl.js';
 import type { NativeRcl } from './rclnodejs-internals.js';
-import { initFailure } from './run.js';
+import { ENDING_SIGNALS, initFailure } from './run.js';
+import { dropOutputWhenTerminalBlocks } from './terminal.js';
 
-/** The signals that end a process unless it handles them. SIGUSR1 starts the debugger of Node.js. */
-const END_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGABRT', 'SIGALRM', 'SIGUSR2'] as const;
 /** Longest time between two checks, ms. */
 const MAX_CHECK_MS = 100;
 const DIAGNOSTICS_MS = 1000;
@@ -38,6 +37,7 @@ const CONFIRM_TIMEOUT = 30_000_000n;
  */
 export async function runGuard(argv: readonly string[]): Promise<number> {
   preferThisProcess();
+  dropOutputWhenTerminalBlocks();
   const { rcl, native } = await loadRcl(process.env);
   // rcl writes its log below HOME and fails without it.
   process.env['HOME'] ??= homedir();
@@ -48,7 +48,7 @@ export async function runGuard(argv: readonly string[]): Promise<number> {
   }
   try {
     const guard = new GuardProcess(rcl, native, argv);
-    const signal = new Promise<void>((resolve) => END_SIGNALS.forEach((name) => process.on(name, () => resolve())));
+    const signal = new Promise<void>((resolve) => ENDING_SIGNALS.forEach((name) => process.on(name, () => resolve())));
     const failure = new Promise<never>((_, reject) => process.on('uncaughtException', reject));
     await guard.start();
     try {

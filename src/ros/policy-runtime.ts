@@ -216,8 +216,6 @@ export class PolicyRuntime {
   #command(command: Command, cause: Pi05Error<FaultCode> | undefined): void {
     if (command.reason !== 'stop') {
       this.#stopAction = undefined;
-      // The guard is back and lets the robot move.
-      if (this.#link.latch === undefined) this.#endRepetition();
       this.#link.command(command);
       return;
     }

@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { errorMessage, Pi05Error } from '../errors.js';
 import { loadRcl } from './environment.js';
 import { PolicyNode } from './node.js';
+import { dropOutputWhenTerminalBlocks } from './terminal.js';
 
 /**
  * Runs `policy_node` until a signal ends it (`ENDING_SIGNALS`). A second signal at least a second later kills the process.
@@ -10,6 +11,7 @@ import { PolicyNode } from './node.js';
  * @throws Pi05Error ENVIRONMENT, USAGE, CONFIG_* and, with `autostart`, CHECKPOINT_* and other loading errors.
  */
 export async function runNode(argv: readonly string[]): Promise<number> {
+  dropOutputWhenTerminalBlocks();
   const { rcl, native } = await loadRcl(process.env);
   // rcl writes its log below HOME and fails without it.
   process.env['HOME'] ??= homedir();
@@ -47,9 +49,10 @@ const TIMER_MS = 100;
 
 /**
  * Every signal that would end the process and that it can handle. Node.js ignores SIGPIPE. SIGKILL and SIGSTOP cannot be
- * handled, and after SIGSEGV, SIGBUS, SIGFPE and SIGILL no JavaScript may run: then the guard stops the robot.
+ * handled, and after SIGSEGV, SIGBUS, SIGFPE and SIGILL no JavaScript may run: then the guard stops the robot. Without a handler
+ * SIGUSR1 opens the debugger of Node.js.
  */
-const ENDING_SIGNALS = [
+export const ENDING_SIGNALS = [
   ...(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGABRT', 'SIGALRM', 'SIGUSR1', 'SIGUSR2', 'SIGVTALRM'] as const),
   ...(['SIGXCPU', 'SIGXFSZ', 'SIGIO', 'SIGPWR', 'SIGSYS', 'SIGTRAP', 'SIGSTKFLT'] as const),
 ];

@@ -118,14 +118,19 @@ class PolicyProcess:
         file.write_text(yaml.dump({"/**": {"ros__parameters": values}}, Dumper=PlainYaml))
         self.file = file
         command = [PI05, "node", "--ros-args", "--params-file", str(file), "-r", f"__ns:={namespace}", *arguments]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.process, self._output = self._spawn(command)
         self.lines = []
         self._line_added = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
+    def _spawn(self, command):
+        """Starts the process; returns it and a file with its log."""
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return process, process.stdout
+
     def _read(self):
-        for line in self.process.stdout:
+        for line in self._output:
             with self._line_added:
                 self.lines.append(line.rstrip("\n"))
                 self._line_added.notify_all()

@@ -297,7 +297,7 @@ def test_a_paused_clock_stops_and_commands_pass_again_when_time_goes_on(guard, r
     robot.wait_until(lambda: list(robot.arm[-1].data) == SPEED, "a command when time goes on", advance)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name)
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU], ids=lambda s: s.name)
 def test_a_signal_ends_the_guard_after_the_stop_action(signum, moving, robot):
     process, _ = moving()
     assert process.stop(signum) == 0
