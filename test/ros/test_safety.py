@@ -36,7 +36,13 @@ def moving(start, live):
 
     def moving(**changes):
         node = start(**DEFAULTS | changes)
-        live.wait_for_motion()
+        steady = lambda: len(live.motion_since(0)) >= RATE
+        live.wait_until(lambda: steady() or "GUARD_LOST" in node.log, "motion")
+        if not steady():
+            # What killed processes left in shared memory can stall a process that starts for longer than the default time-out.
+            node.wait_for_log("no command passes the guard until ~/resume")
+            live.wait_until(lambda: live.resume().success, "resume")
+            live.wait_for_motion(count=int(RATE))
         return node
 
     return moving
