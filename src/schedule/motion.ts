@@ -24,7 +24,7 @@ export class Motion {
   readonly #compliant: boolean;
   /** Seconds between ticks. */
   readonly #period: number;
-  /** Seconds for which a command may be in force: until a late tick stops the robot. */
+  /** Seconds for which a command may be in force: until a late tick stops the robot; in lock-step until the next tick. */
   readonly #reaction: number;
   /** Seconds for which a measured position is used. */
   readonly #maxAge: number;
@@ -38,12 +38,12 @@ export class Motion {
   /** [action joints] where a hold moves to after the arm was moved by hand; NaN for the other joints. */
   #holdTargets: Float64Array | undefined;
 
-  constructor({ action, controlRate, state, safety }: PolicyConfig) {
+  constructor({ action, controlRate, schedule, state, safety }: PolicyConfig) {
     this.#joints = action.joints;
     this.#velocityJoints = [...this.#joints.keys()].filter((j) => this.#isVelocity(j));
     this.#compliant = safety.hold === 'compliant';
     this.#period = 1 / controlRate;
-    this.#reaction = toSeconds(safety.maxTickGap);
+    this.#reaction = schedule.lockstep ? this.#period : toSeconds(safety.maxTickGap);
     this.#maxAge = toSeconds(state.maxAge);
     // One period of delay in the control loop.
     const delay = tickPeriod(controlRate);
