@@ -210,6 +210,10 @@ def measure(options):
         if node is not None:
             node.send_signal(signal.SIGINT)
             node.wait(30)
+            # A latched guard outlives its policy.
+            guard = guard_of(namespace)
+            if guard is not None:
+                os.kill(guard, signal.SIGTERM)
         for process in publishers.values():
             process.terminate()
             process.join()
