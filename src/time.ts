@@ -5,6 +5,8 @@ export const SECOND = 1_000_000_000n;
 
 /** A clock that goes back by more than this has jumped, ns; by less it was corrected. */
 export const CLOCK_JUMP = 50_000_000n;
+/** Simulated time that stands still for longer on the steady clock stops the robot and is a fault, ns. */
+export const CLOCK_TIMEOUT = 1_000_000_000n;
 
 /** `builtin_interfaces/Time` or `builtin_interfaces/Duration`. */
 export interface RosTime {

@@ -2,7 +2,7 @@ import { commandQuantity, type PolicyConfig } from '../config/config.js';
 import { hasRobotDescription } from '../config/limits.js';
 import type { Command } from '../frame/frame.js';
 import type { ToolGuard } from '../schedule/tool-guard.js';
-import { formatSeconds, SECOND, tickPeriod } from '../time.js';
+import { CLOCK_TIMEOUT, formatSeconds, SECOND, tickPeriod } from '../time.js';
 import { measuredJoints } from '../observation/joints.js';
 import { LimitCheck, type Measured } from './limit-check.js';
 import type { Cause, GuardMessage, PolicyMessage } from './protocol.js';
@@ -33,9 +33,7 @@ type PolicyEvent = Exclude<PolicyMessage, { type: 'attach' | 'detach' }>;
 
 const WITHOUT_LIMITS = 'Expected the robot description before the first command, received none';
 /** The stop action is repeated each control period for this long, ns. */
-const REPEAT_FOR = 2n * SECOND;
-/** Simulated time that stands still for longer stops the robot, ns of the steady clock. */
-const CLOCK_TIMEOUT = SECOND;
+export const REPEAT_FOR = 2n * SECOND;
 /** After a pause of the guard, calls of `resume` that were made during it are delivered within this time, ns of the steady clock. */
 const CALLS_OF_PAUSE = SECOND;
 
@@ -227,8 +225,9 @@ export class Guard {
     const { commandTimeout, latchAfter } = this.#config.safety;
     const silentFor = this.#controlTime(now) - this.#heardAt;
     const withoutCommand = this.#controlTime(now) - this.#commandAt;
-    if (!this.#lockstep && pausedFor > latchAfter) this.#continuedAt = now.steady;
-    if (this.#latch === undefined && !this.#lockstep && pausedFor > latchAfter) {
+    const paused = !this.#lockstep && pausedFor > latchAfter;
+    if (paused) this.#continuedAt = now.steady;
+    if (paused && this.#latch === undefined) {
       const message = `Expected the guard to run without a pause, but it did not run for ${formatSeconds(pausedFor)} s`;
       return this.#latchWith({ code: 'GUARD_PAUSED', message }, now, measured);
     }

@@ -1,5 +1,6 @@
 import type { PolicyInput } from '../messages/inputs.js';
 import type { CameraNode, Rcl } from './rcl.js';
+import { optionsWithoutServices } from './rclnodejs-internals.js';
 import { qos } from './subscriptions.js';
 
 /** One camera's topic. */
@@ -16,9 +17,7 @@ export class CameraReader {
 
   /** @param name of the node. */
   constructor(rcl: Rcl, name: string, namespace: string, cameras: readonly CameraTopic[]) {
-    const options = new rcl.NodeOptions();
-    options.startParameterServices = false;
-    options.startTypeDescriptionService = false;
+    const options = optionsWithoutServices(rcl);
     options.enableRosout = false;
     this.#node = new rcl.Node(name, namespace, undefined, options, [], false) as CameraNode;
     for (const [index, { type, resolvedTopic }] of cameras.entries()) {

@@ -2,11 +2,9 @@ import { Pi05Error, type FaultCode } from '../errors.js';
 import type { ClockStep } from '../pipeline/simulated-clock.js';
 import { type OnTick, SimulatedTicker, type Ticker } from '../pipeline/ticker.js';
 import { ReportThrottle } from '../report-throttle.js';
-import { SECOND, tickPeriod, toSeconds } from '../time.js';
+import { CLOCK_TIMEOUT, SECOND, tickPeriod, toSeconds } from '../time.js';
 import type { NodeTime } from './node-time.js';
 
-/** Simulated time that does not advance for longer than this is a fault, ns. */
-export const CLOCK_TIMEOUT = SECOND;
 /** Time between two checks, ms. */
 const CHECK_MS = 100;
 /** Ticks that are faster than the control rate by more than this factor are a fault. */

@@ -1,7 +1,8 @@
 import type { PolicyConfig } from '../config/config.js';
 import { describeMissingLimits } from '../config/limits.js';
 import { Pi05Error, type FaultCode } from '../errors.js';
-import { CLOCK_TIMEOUT, clockStill } from './clock-ticker.js';
+import { CLOCK_TIMEOUT } from '../time.js';
+import { clockStill } from './clock-ticker.js';
 import type { NodeTime } from './node-time.js';
 import { graphFaults, sharedOutputs } from './graph.js';
 import type { Log } from './log.js';

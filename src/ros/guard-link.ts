@@ -90,10 +90,6 @@ export class GuardLink {
     return this.#lost;
   }
 
-  get connected(): boolean {
-    return this.#socket !== undefined;
-  }
-
   /**
    * Connects to the guard, which is started where none runs. Resolves when it has accepted this policy.
    * @throws Pi05Error GUARD_CONFIG and other codes with which the guard refuses; ENVIRONMENT where it does not start.

@@ -18,7 +18,7 @@ import { configFromOverrides } from './parameters.js';
 import { subscribeRobotDescription } from './robot-description.js';
 import type { PlainNode, Publisher, Qos, Rcl } from './rcl.js';
 import { createGuardNode, type NativeRcl } from './rclnodejs-internals.js';
-import { qosFor, subscribeClock } from './subscriptions.js';
+import { qosFor, subscribeClock, transientLocal } from './subscriptions.js';
 
 export interface GuardNodeHandlers {
   /** `~/stop` was called, or `true` arrived on its topic. @param source which of the two. */
@@ -191,14 +191,4 @@ export class GuardNode {
       response.send({ ...response.template, ...onResume() });
     });
   }
-}
-
-/** Reliable; a new subscriber receives the newest message. */
-function transientLocal({ QoS }: Rcl): Qos {
-  return new QoS(
-    QoS.HistoryPolicy.RMW_QOS_POLICY_HISTORY_KEEP_LAST,
-    1,
-    QoS.ReliabilityPolicy.RMW_QOS_POLICY_RELIABILITY_RELIABLE,
-    QoS.DurabilityPolicy.RMW_QOS_POLICY_DURABILITY_TRANSIENT_LOCAL,
-  );
 }

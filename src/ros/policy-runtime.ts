@@ -2,6 +2,7 @@ import type { PolicyConfig } from '../config/config.js';
 import type { Engine, ModelInfo } from '../engine/engine.js';
 import type { Pi05Error, Refusal, FaultCode } from '../errors.js';
 import type { Command } from '../frame/frame.js';
+import { REPEAT_FOR } from '../guard/guard.js';
 import { type InputMessage, policyInputs } from '../messages/inputs.js';
 import { LiveFrames } from '../pipeline/live-frames.js';
 import { Pipeline } from '../pipeline/pipeline.js';
@@ -32,9 +33,6 @@ export interface RuntimeHandlers {
   /** Receives everything that is thrown in a callback: refusals of messages that cannot be decoded, internal errors. */
   readonly onError: (error: unknown) => void;
 }
-
-/** The stop action is repeated each control period for this long where the guard is lost, ms. */
-const REPEAT_FOR_MS = 2000;
 
 /**
  * Connects a loaded checkpoint to the node's topics and to the guard, which publishes the commands. Created by `configure`,
@@ -231,7 +229,7 @@ export class PolicyRuntime {
     this.#publishers.command(command);
     const { controlRate, schedule } = this.resolved;
     if (schedule.lockstep) return;
-    const end = performance.now() + REPEAT_FOR_MS;
+    const end = performance.now() + toMilliseconds(REPEAT_FOR);
     this.#repetition = setInterval(
       () => {
         this.#publishers.command(command);

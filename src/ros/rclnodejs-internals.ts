@@ -144,6 +144,8 @@ type Internals = LifecycleNode & {
   _onChangeState(request: ChangeStateRequest, response: ServiceResponse): void;
 };
 
+type NodeClass<Node> = new (...parameters: unknown[]) => Node;
+
 /** What the overridden methods call. */
 export interface NodeHooks {
   /** Receives everything that a callback throws; in the executor it would abort the process. */
@@ -165,17 +167,9 @@ export interface NodeHooks {
 
 /** Creates rclnodejs's lifecycle node with `hooks`. Its only services are those of its lifecycle. */
 export function createHookedNode(rcl: Rcl, native: NativeRcl, name: string, hooks: NodeHooks): LifecycleNode {
-  const Base = rcl.lifecycle.LifecycleNode as new (...parameters: unknown[]) => Internals;
+  const Base = reportsErrors(rcl.lifecycle.LifecycleNode as NodeClass<Internals>, hooks.onError);
 
   class HookedNode extends Base {
-    override execute(handles: readonly unknown[]): void {
-      try {
-        super.execute(handles);
-      } catch (error) {
-        hooks.onError(error);
-      }
-    }
-
     override _runWithMessageType(Type: MessageClass, take: Take): void {
       super._runWithMessageType(Type, reportsMalformed(Type, take, hooks.onMalformed));
     }
@@ -225,10 +219,7 @@ export function createHookedNode(rcl: Rcl, native: NativeRcl, name: string, hook
     }
   }
 
-  const options = new rcl.NodeOptions();
-  options.startParameterServices = false;
-  options.startTypeDescriptionService = false;
-  const node = new HookedNode(name, '', undefined, options);
+  const node = new HookedNode(name, '', undefined, optionsWithoutServices(rcl));
   // `NodeTime` takes the time from `/clock`, checked. The node's own clock, which stamps parameter events, is the system's.
   node._timeSource.isRosTimeActive = false;
   return node;
@@ -247,18 +238,10 @@ export function createGuardNode(
   name: string,
   { onError, onMalformed }: Pick<NodeHooks, 'onError' | 'onMalformed'>,
 ): GuardNode {
-  const Base = rcl.Node as unknown as new (...parameters: unknown[]) => PlainNode & Internals;
+  const Base = reportsErrors(rcl.Node as NodeClass<Internals>, onError) as unknown as NodeClass<PlainNode & Internals>;
   let given: readonly NodeOverrides[] = [];
 
   class HookedNode extends Base {
-    override execute(handles: readonly unknown[]): void {
-      try {
-        super.execute(handles);
-      } catch (error) {
-        onError(error);
-      }
-    }
-
     override _runWithMessageType(Type: MessageClass, take: Take): void {
       super._runWithMessageType(Type, reportsMalformed(Type, take, onMalformed));
     }
@@ -269,10 +252,28 @@ export function createGuardNode(
     }
   }
 
+  return { node: new HookedNode(name, '', undefined, optionsWithoutServices(rcl)), given };
+}
+
+/** The options of a node without parameter and type description services. */
+export function optionsWithoutServices(rcl: Rcl): InstanceType<Rcl['NodeOptions']> {
   const options = new rcl.NodeOptions();
   options.startParameterServices = false;
   options.startTypeDescriptionService = false;
-  return { node: new HookedNode(name, '', undefined, options), given };
+  return options;
+}
+
+/** `Base`, whose callbacks give what they throw to `onError`. */
+function reportsErrors(Base: NodeClass<Internals>, onError: (error: unknown) => void): NodeClass<Internals> {
+  return class extends Base {
+    override execute(handles: readonly unknown[]): void {
+      try {
+        super.execute(handles);
+      } catch (error) {
+        onError(error);
+      }
+    }
+  };
 }
 
 /** `take`, and a call of `onMalformed` where it took nothing: what was ready could not be decoded. */
@@ -311,21 +312,15 @@ export interface ServiceNodeHooks extends Pick<NodeHooks, 'onError' | 'onMalform
  * number of entries is read before.
  */
 export function createServiceNode(rcl: Rcl, name: string, namespace: string, hooks: ServiceNodeHooks): ServiceNode {
-  const Base = rcl.Node as new (...parameters: unknown[]) => Internals & {
-    createService(type: string, name: string, callback: (request: object) => Promise<object | undefined>): void;
-  };
+  const Base = reportsErrors(rcl.Node as NodeClass<Internals>, hooks.onError) as NodeClass<
+    Internals & {
+      createService(type: string, name: string, callback: (request: object) => Promise<object | undefined>): void;
+    }
+  >;
   /** Of the request that is being taken; rclnodejs calls the service's callback before it takes another one. */
   let entries = 0;
 
   class BoundedNode extends Base implements ServiceNode {
-    override execute(handles: readonly unknown[]): void {
-      try {
-        super.execute(handles);
-      } catch (error) {
-        hooks.onError(error);
-      }
-    }
-
     override _runWithMessageType(Type: MessageClass, take: Take): void {
       const reportingTake = reportsMalformed(Type, take, hooks.onMalformed);
       super._runWithMessageType(Type, (message, deserialize) => {
@@ -353,10 +348,7 @@ export function createServiceNode(rcl: Rcl, name: string, namespace: string, hoo
     }
   }
 
-  const options = new rcl.NodeOptions();
-  options.startParameterServices = false;
-  options.startTypeDescriptionService = false;
-  return new BoundedNode(name, namespace, undefined, options);
+  return new BoundedNode(name, namespace, undefined, optionsWithoutServices(rcl));
 }
 
 /**

@@ -5,7 +5,8 @@ import { ROS_TYPE } from '../messages/types.js';
 import { readUrdfFile } from '../robot/description.js';
 import { parseUrdf, type RobotModel } from '../robot/urdf.js';
 import { toMilliseconds, toSeconds } from '../time.js';
-import type { LifecycleNode, Qos, Rcl, Subscription } from './rcl.js';
+import type { LifecycleNode, Rcl, Subscription } from './rcl.js';
+import { transientLocal } from './subscriptions.js';
 
 /** After this time without a robot description the log says what is being waited for, ms. */
 const REPORT_AFTER_MS = 1000;
@@ -62,21 +63,11 @@ export function subscribeRobotDescription(
   onModel: (model: RobotModel) => void,
   onError: (error: Error) => void,
 ): Subscription {
-  return node.createSubscription(ROS_TYPE.String, topic, { qos: qos(rcl), isRaw: true }, (cdr) => {
+  return node.createSubscription(ROS_TYPE.String, topic, { qos: transientLocal(rcl), isRaw: true }, (cdr) => {
     try {
       onModel(parseUrdf(decodeString(cdr, topic), topic));
     } catch (error) {
       onError(error instanceof Error ? error : new Error(String(error)));
     }
   });
-}
-
-/** Keep last 1, reliable, transient local: the newest message, also if it was published earlier. */
-function qos({ QoS }: Rcl): Qos {
-  return new QoS(
-    QoS.HistoryPolicy.RMW_QOS_POLICY_HISTORY_KEEP_LAST,
-    1,
-    QoS.ReliabilityPolicy.RMW_QOS_POLICY_RELIABILITY_RELIABLE,
-    QoS.DurabilityPolicy.RMW_QOS_POLICY_DURABILITY_TRANSIENT_LOCAL,
-  );
 }

@@ -25,6 +25,16 @@ export function qos(rcl: Rcl, depth: number, reliable: boolean): Qos {
   );
 }
 
+/** Keep last 1, reliable, transient local: a new subscriber receives the newest message. */
+export function transientLocal({ QoS }: Rcl): Qos {
+  return new QoS(
+    QoS.HistoryPolicy.RMW_QOS_POLICY_HISTORY_KEEP_LAST,
+    1,
+    QoS.ReliabilityPolicy.RMW_QOS_POLICY_RELIABILITY_RELIABLE,
+    QoS.DurabilityPolicy.RMW_QOS_POLICY_DURABILITY_TRANSIENT_LOCAL,
+  );
+}
+
 export function qosFor(rcl: Rcl, delivery: Delivery, lockstep: boolean): Qos {
   if (delivery === 'reliable') return qos(rcl, DEPTH.reliable, true);
   return lockstep ? qos(rcl, LOCKSTEP_DEPTH, true) : qos(rcl, DEPTH[delivery], false);

@@ -1,13 +1,11 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import type { PolicyConfig } from '../../../src/config/config.js';
 import { configFromFile } from '../../../src/config/file.js';
 import { describeMissingLimits } from '../../../src/config/limits.js';
-import { configFromParameters } from '../../../src/config/parameters.js';
-import type { ProblemsError } from '../../../src/config/problems.js';
 import { SCHEMA } from '../../../src/config/schema.js';
 import { packageRoot } from '../root.js';
+import { ChangedParameters } from './changed-parameters.js';
 import { limitsOf } from './limits-of.js';
 
 /** A velocity joint, a delta joint and a gripper, with all limits. */
@@ -27,19 +25,7 @@ const BASE: Readonly<Record<string, unknown>> = {
   ...limitsOf('j1', 'j2', 'grip'),
 };
 
-function configWith(changes: Readonly<Record<string, unknown>>): PolicyConfig {
-  const entries = Object.entries({ ...BASE, ...changes }).filter(([, value]) => value !== undefined);
-  return configFromParameters(new Map(entries));
-}
-
-function problemsWith(changes: Readonly<Record<string, unknown>>): string[] {
-  try {
-    configWith(changes);
-  } catch (error) {
-    return (error as ProblemsError).problems.map(({ code, message }) => `${code}: ${message}`);
-  }
-  return [];
-}
+const parameters = new ChangedParameters(BASE);
 
 /** Parameters without the limits of these joints. */
 function without(...joints: readonly string[]): Record<string, undefined> {
@@ -47,8 +33,8 @@ function without(...joints: readonly string[]): Record<string, undefined> {
 }
 
 test('a_configuration_with_all_limits_has_no_problem', () => {
-  expect(problemsWith({})).toEqual([]);
-  expect(describeMissingLimits(configWith({}))).toBe('');
+  expect(parameters.problems({})).toEqual([]);
+  expect(describeMissingLimits(parameters.config({}))).toBe('');
 });
 
 describe('a joint', () => {
@@ -56,7 +42,7 @@ describe('a joint', () => {
     'without_%s_is_a_problem_that_names_it',
     (limit) => {
       for (const joint of ['j1', 'j2', 'grip']) {
-        const [problem, ...others] = problemsWith({ [`action.${joint}.${limit}`]: undefined });
+        const [problem, ...others] = parameters.problems({ [`action.${joint}.${limit}`]: undefined });
         expect(others).toEqual([]);
         expect(problem).toContain(
           `LIMIT_MISSING: Expected finite limits for ${joint}, received no action.${joint}.${limit}: `,
@@ -68,7 +54,7 @@ describe('a joint', () => {
   );
 
   test('without_any_limit_is_one_problem_that_says_what_to_write', () => {
-    expect(problemsWith(without('j1'))).toEqual([
+    expect(parameters.problems(without('j1'))).toEqual([
       'LIMIT_MISSING: Expected finite limits for j1, received no action.j1.lower, action.j1.upper, action.j1.max_velocity, ' +
         'action.j1.max_acceleration: write action.j1.lower: -1.0, action.j1.upper: 1.0, action.j1.max_velocity: 1.0, ' +
         'action.j1.max_acceleration: 5.0 with the numbers of your robot (rad or m); robot_description_topic or ' +
@@ -81,7 +67,7 @@ describe('a joint', () => {
     'may_get_positions_and_velocities_from_%s_but_not_its_acceleration',
     (source) => {
       const all = without('j1', 'j2', 'grip');
-      expect(problemsWith({ ...all, [source]: 'robot' }).map((problem) => problem.split(': ', 2)[1])).toEqual(
+      expect(parameters.problems({ ...all, [source]: 'robot' }).map((problem) => problem.split(': ', 2)[1])).toEqual(
         ['j1', 'j2', 'grip'].map(
           (joint) => `Expected finite limits for ${joint}, received no action.${joint}.max_acceleration`,
         ),
@@ -92,7 +78,7 @@ describe('a joint', () => {
 
 describe('action.limits: none', () => {
   test('allows_joints_without_limits', () => {
-    const config = configWith({ ...without('j1', 'j2'), 'action.limits': 'none' });
+    const config = parameters.config({ ...without('j1', 'j2'), 'action.limits': 'none' });
     expect(config.action.joints[0]).toMatchObject({ lower: -Infinity, maxAcceleration: Infinity });
     expect(describeMissingLimits(config)).toBe(
       'j1 (lower, upper, max_velocity, max_acceleration), j2 (lower, upper, max_velocity, max_acceleration)',
@@ -106,7 +92,7 @@ describe('action.limits: none', () => {
       'outputs.arm.type': 'joint_trajectory',
       'outputs.arm.joints': ['j1', 'j2', 'grip'],
     };
-    const [problem, ...others] = problemsWith({ ...output, ...without('j1'), 'action.limits': 'none' });
+    const [problem, ...others] = parameters.problems({ ...output, ...without('j1'), 'action.limits': 'none' });
     expect(others).toEqual([]);
     expect(problem).toContain('LIMIT_MISSING: Expected finite limits for j1, received no action.j1.max_velocity: ');
   });
@@ -116,32 +102,34 @@ describe('a command that is not a joint', () => {
   const value = { ...without('j1'), 'action.j1.joint': false };
 
   test('needs_limits_of_its_value_only', () => {
-    expect(problemsWith({ ...value, 'action.j1.lower': -1, 'action.j1.upper': 1 })).toEqual([]);
-    expect(problemsWith(value).map((problem) => problem.split(': ', 2)[1])).toEqual([
+    expect(parameters.problems({ ...value, 'action.j1.lower': -1, 'action.j1.upper': 1 })).toEqual([]);
+    expect(parameters.problems(value).map((problem) => problem.split(': ', 2)[1])).toEqual([
       'Expected finite limits for j1, received no action.j1.lower, action.j1.upper',
     ]);
-    expect(problemsWith({ ...value, robot_description_file: 'arm.urdf' })).toHaveLength(1);
+    expect(parameters.problems({ ...value, robot_description_file: 'arm.urdf' })).toHaveLength(1);
   });
 
   test('must_be_able_to_stop', () => {
-    expect(problemsWith({ ...value, 'action.j1.lower': 0.5, 'action.j1.upper': 1 })).toEqual([
+    expect(parameters.problems({ ...value, 'action.j1.lower': 0.5, 'action.j1.upper': 1 })).toEqual([
       'CONFIG_RANGE: Expected 0, which stops j1, between its lower and upper, received 0.5 and 1',
     ]);
   });
 
   test('is_neither_a_delta_nor_integrated_nor_a_position_that_is_held', () => {
     const changes = { 'action.j2.joint': false };
-    expect(problemsWith(changes)).toEqual([
+    expect(parameters.problems(changes)).toEqual([
       'CONFIG_RANGE: Expected a joint of the robot for j2, received joint: false with kind delta',
     ]);
-    expect(problemsWith({ ...changes, 'action.j2.kind': 'position' })).toEqual([
+    expect(parameters.problems({ ...changes, 'action.j2.kind': 'position' })).toEqual([
       'CONFIG_RANGE: Expected kind velocity or gripper: true for j2, which is not a joint that the stop action can hold, received neither',
     ]);
   });
 });
 
 test('a_robot_description_comes_from_one_source', () => {
-  expect(problemsWith({ robot_description_topic: 'robot_description', robot_description_file: 'arm.urdf' })).toEqual([
+  expect(
+    parameters.problems({ robot_description_topic: 'robot_description', robot_description_file: 'arm.urdf' }),
+  ).toEqual([
     'CONFIG_RANGE: Expected one of robot_description_topic and robot_description_file, received robot_description and arm.urdf',
   ]);
 });

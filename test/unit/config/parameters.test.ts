@@ -1,8 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import type { PolicyConfig } from '../../../src/config/config.js';
 import { configFromParameters, parameterDescriptors } from '../../../src/config/parameters.js';
-import type { ProblemsError } from '../../../src/config/problems.js';
 import { SCHEMA } from '../../../src/config/schema.js';
+import { ChangedParameters } from './changed-parameters.js';
 import { limitsOf } from './limits-of.js';
 
 /** The smallest valid configuration. */
@@ -20,23 +19,11 @@ const MINIMAL: Readonly<Record<string, unknown>> = {
   ...limitsOf('j1', 'j2'),
 };
 
-function configWith(changes: Readonly<Record<string, unknown>> = {}): PolicyConfig {
-  const entries = Object.entries({ ...MINIMAL, ...changes }).filter(([, value]) => value !== undefined);
-  return configFromParameters(new Map(entries));
-}
-
-function problemsWith(changes: Readonly<Record<string, unknown>>): string[] {
-  try {
-    configWith(changes);
-  } catch (error) {
-    return (error as ProblemsError).problems.map(({ code, message }) => `${code}: ${message}`);
-  }
-  return [];
-}
+const parameters = new ChangedParameters(MINIMAL);
 
 describe('a configuration', () => {
   test('has_the_declared_defaults_and_durations_in_nanoseconds', () => {
-    expect(configWith()).toEqual({
+    expect(parameters.config()).toEqual({
       checkpoint: '/checkpoint',
       assetId: '',
       backend: 'auto',
@@ -117,7 +104,7 @@ describe('a configuration', () => {
   });
 
   test('lists_cameras_in_slot_order', () => {
-    const { cameras } = configWith({
+    const { cameras } = parameters.config({
       'cameras.names': ['wrist', 'front'],
       'cameras.wrist.topic': 'wrist/image',
       'cameras.wrist.slot': 'left_wrist_0_rgb',
@@ -126,7 +113,7 @@ describe('a configuration', () => {
   });
 
   test('may_have_joint_names_with_dots_and_slashes', () => {
-    const { action } = configWith({
+    const { action } = parameters.config({
       'state.joints': ['left/a.b', 'j2'],
       'action.joints': ['left/a.b', 'j2'],
       'action.j1.kind': undefined,
@@ -139,7 +126,7 @@ describe('a configuration', () => {
 
   test('may_contain_parameters_that_belong_to_ROS', () => {
     expect(
-      problemsWith({
+      parameters.problems({
         use_sim_time: true,
         'qos_overrides./clock.subscription.depth': 1n,
         start_type_description_service: true,
@@ -148,7 +135,7 @@ describe('a configuration', () => {
   });
 
   test('rejects_a_list_of_integers_for_a_list_of_names', () => {
-    expect(problemsWith({ 'state.joints': [1n] })).toEqual([
+    expect(parameters.problems({ 'state.joints': [1n] })).toEqual([
       'CONFIG_TYPE: Expected a list of strings for state.joints, received the list [1]',
     ]);
   });
@@ -251,7 +238,7 @@ describe('a single parameter', () => {
       { 'cameras.names': ['front', ''] },
       'CONFIG_RANGE: Expected names that are not empty for cameras.names, received ["front", ""]',
     ],
-  ])('%s_is_one_problem', (_, changes, sentence) => expect(problemsWith(changes)).toEqual([sentence]));
+  ])('%s_is_one_problem', (_, changes, sentence) => expect(parameters.problems(changes)).toEqual([sentence]));
 
   test('an_unknown_key_is_reported_with_the_nearest_known_one', () => {
     const unknown = {
@@ -263,7 +250,7 @@ describe('a single parameter', () => {
       'action.j3.kind': 'velocity',
     };
     expect(
-      problemsWith(unknown).map((line) => line.replace('CONFIG_UNKNOWN_KEY: Expected a known parameter, ', '')),
+      parameters.problems(unknown).map((line) => line.replace('CONFIG_UNKNOWN_KEY: Expected a known parameter, ', '')),
     ).toEqual([
       'received schedule.replansteps (nearest: schedule.replan_steps)',
       'received state.j1.ofset (nearest: state.j1.offset)',
@@ -284,7 +271,7 @@ describe('a single parameter', () => {
   test('all_problems_are_reported_at_once_with_their_codes', () => {
     let error: unknown;
     try {
-      configWith({ checkpoint: undefined, backend: 'gpu', promt: 'go', 'state.j1.source': 'speed' });
+      parameters.config({ checkpoint: undefined, backend: 'gpu', promt: 'go', 'state.j1.source': 'speed' });
     } catch (caught) {
       error = caught;
     }
@@ -298,7 +285,7 @@ describe('a single parameter', () => {
   });
 
   test('a_list_of_the_wrong_type_does_not_make_the_parameters_of_its_members_unknown', () => {
-    expect(problemsWith({ 'cameras.names': 'front' }).length).toBe(1);
+    expect(parameters.problems({ 'cameras.names': 'front' }).length).toBe(1);
   });
 });
 
@@ -336,7 +323,7 @@ describe('the ROS declarations', () => {
   });
 
   test('have_valid_defaults_and_texts_that_end_with_a_full_stop', () => {
-    const { cameras, action } = configWith();
+    const { cameras, action } = parameters.config();
     expect(cameras.length + action.joints.length).toBe(3);
     for (const declaration of Object.values(SCHEMA)) expect(declaration.doc).toMatch(/\.$/);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { PolicyConfig } from '../../../src/config/config.js';
 import { configFromParameters } from '../../../src/config/parameters.js';
-import type { ProblemsError } from '../../../src/config/problems.js';
+import { ChangedParameters } from './changed-parameters.js';
 import { limitsOf } from './limits-of.js';
 
 const BASE: Readonly<Record<string, unknown>> = {
@@ -29,17 +29,9 @@ const BASE: Readonly<Record<string, unknown>> = {
   'outputs.hand.joints': ['grip'],
 };
 
-function problemsWith(changes: Readonly<Record<string, unknown>>): string[] {
-  const entries = Object.entries({ ...BASE, ...changes }).filter(([, value]) => value !== undefined);
-  try {
-    configFromParameters(new Map(entries));
-  } catch (error) {
-    return (error as ProblemsError).problems.map(({ code, message }) => `${code}: ${message}`);
-  }
-  return [];
-}
+const parameters = new ChangedParameters(BASE);
 
-test('the_configuration_that_these_tests_change_breaks_no_rule', () => expect(problemsWith({})).toEqual([]));
+test('the_configuration_that_these_tests_change_breaks_no_rule', () => expect(parameters.problems({})).toEqual([]));
 
 describe('rejects', () => {
   test.each<[string, Record<string, unknown>, string[]]>([
@@ -179,13 +171,13 @@ describe('rejects', () => {
       { 'outputs.hand.topic': '~/chunk' },
       ['CONFIG_RANGE: Expected different topics for all outputs and chunk_topic, received ~/chunk 2 times'],
     ],
-  ])('%s', (_, changes, sentences) => expect(problemsWith(changes)).toEqual(sentences));
+  ])('%s', (_, changes, sentences) => expect(parameters.problems(changes)).toEqual(sentences));
 });
 
 describe('allows', () => {
   test('a_trajectory_of_velocities_and_deltas_of_which_only_the_velocities_are_integrated', () => {
     const changes = { 'outputs.arm.type': 'joint_trajectory', 'action.j1.max_velocity': 2 };
-    expect(problemsWith(changes)).toEqual([]);
+    expect(parameters.problems(changes)).toEqual([]);
     const integrated = ({ action }: PolicyConfig): boolean[] => action.joints.map((joint) => joint.integrated);
     const entries = (more: object): [string, unknown][] => Object.entries({ ...BASE, ...more });
     expect(integrated(configFromParameters(new Map(entries(changes))))).toEqual([true, false, false]);
@@ -195,7 +187,7 @@ describe('allows', () => {
   test('LIBERO: no state, deltas that the robot adds up itself, and chunks only', () => {
     const entries = Object.keys(BASE).filter((key) => /^(outputs|state|action)\./.test(key));
     expect(
-      problemsWith({
+      parameters.problems({
         ...Object.fromEntries(entries.map((key) => [key, undefined])),
         'state.mode': 'none',
         'action.joints': ['x', 'hand'],
@@ -214,7 +206,7 @@ describe('allows', () => {
 });
 
 test('rules_skip_parameters_that_already_have_a_problem', () => {
-  expect(problemsWith({ 'cameras.wrist.slot': 'base', 'action.j1.lower': 5n })).toEqual([
+  expect(parameters.problems({ 'cameras.wrist.slot': 'base', 'action.j1.lower': 5n })).toEqual([
     'CONFIG_RANGE: Expected one of base_0_rgb, left_wrist_0_rgb, right_wrist_0_rgb for cameras.wrist.slot, received "base"',
     'CONFIG_TYPE: Expected a double for action.j1.lower, received the integer 5 (write 5.0)',
   ]);
@@ -222,8 +214,8 @@ test('rules_skip_parameters_that_already_have_a_problem', () => {
 
 describe('safety', () => {
   test('codes_that_latch_must_exist', () => {
-    expect(problemsWith({ 'safety.latch': ['ENGINE_FAILED', 'CAMERA_STALE'] })).toEqual([]);
-    expect(problemsWith({ 'safety.latch': ['ENGINE_FAILED', 'CAMERA_LOST'] })).toEqual([
+    expect(parameters.problems({ 'safety.latch': ['ENGINE_FAILED', 'CAMERA_STALE'] })).toEqual([]);
+    expect(parameters.problems({ 'safety.latch': ['ENGINE_FAILED', 'CAMERA_LOST'] })).toEqual([
       'CONFIG_RANGE: Expected codes of faults or refusals in safety.latch, received CAMERA_LOST',
     ]);
   });

@@ -1,7 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { PolicyConfig } from '../../../src/config/config.js';
-import { configFromParameters } from '../../../src/config/parameters.js';
-import type { ProblemsError } from '../../../src/config/problems.js';
+import { ChangedParameters } from './changed-parameters.js';
 import { limitsOf } from './limits-of.js';
 
 /** A limited tool. */
@@ -26,19 +24,7 @@ const BASE: Readonly<Record<string, unknown>> = {
   'safety.keep_out_planes.table.offset': 0.1,
 };
 
-function configWith(changes: Readonly<Record<string, unknown>>): PolicyConfig {
-  const entries = Object.entries({ ...BASE, ...changes }).filter(([, value]) => value !== undefined);
-  return configFromParameters(new Map(entries));
-}
-
-function problemsWith(changes: Readonly<Record<string, unknown>>): string[] {
-  try {
-    configWith(changes);
-  } catch (error) {
-    return (error as ProblemsError).problems.map(({ code, message }) => `${code}: ${message}`);
-  }
-  return [];
-}
+const parameters = new ChangedParameters(BASE);
 
 const NO_LIMITS = {
   'safety.workspace.lower': undefined,
@@ -50,7 +36,7 @@ const NO_LIMITS = {
 };
 
 test('the_limits_of_the_tool_are_read', () => {
-  expect(configWith({}).tool).toEqual({
+  expect(parameters.config({}).tool).toEqual({
     link: 'hand',
     lower: [0, -1, 0],
     upper: [1, 1, 1],
@@ -111,5 +97,5 @@ describe('rejects', () => {
         'CONFIG_TYPE: Expected a list of doubles for safety.workspace.lower, received the list [0, 0, 0] (write [0.0, 0.0, 0.0])',
       ],
     ],
-  ])('%s', (_, changes, sentences) => expect(problemsWith(changes)).toEqual(sentences));
+  ])('%s', (_, changes, sentences) => expect(parameters.problems(changes)).toEqual(sentences));
 });
