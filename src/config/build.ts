@@ -32,6 +32,12 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
     schedule: {
       mode: read('schedule.mode'),
       replanSteps: Number(read('schedule.replan_steps')),
+      ensembleDecay: read('schedule.ensemble.decay'),
+      rtc: {
+        schedule: read('schedule.rtc.schedule'),
+        horizon: optionalNumber(read('schedule.rtc.horizon')),
+        maxWeight: read('schedule.rtc.max_weight'),
+      },
       engineTimeout: toNanoseconds(read('schedule.engine_timeout')),
       maxTickLateness: toNanoseconds(read('schedule.max_tick_lateness')),
       lockstep: read('schedule.lockstep'),
@@ -115,6 +121,10 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
     outputs,
     chunkTopic: read('chunk_topic'),
   };
+}
+
+function optionalNumber(value: bigint | undefined): number | undefined {
+  return value === undefined ? undefined : Number(value);
 }
 
 function optionalNanoseconds(seconds: number | undefined): bigint | undefined {

@@ -41,9 +41,13 @@ export interface PolicyConfig {
 }
 
 export interface ScheduleConfig {
-  readonly mode: 'sync' | 'async';
+  readonly mode: 'sync' | 'async' | 'ensemble' | 'rtc' | 'rtc_trained';
   /** A new chunk is requested after this many executed steps; 1 = at every control tick. */
   readonly replanSteps: number;
+  /** Mode `ensemble`: the i-th oldest chunk has the weight exp(−decay · i). */
+  readonly ensembleDecay: number;
+  /** Mode `rtc`. */
+  readonly rtc: RtcConfig;
   /** An inference that takes longer is reported as ENGINE_LATE, ns. */
   readonly engineTimeout: bigint;
   /** A control tick later than this is reported as TICK_LATE, ns. */
@@ -54,6 +58,16 @@ export interface ScheduleConfig {
   readonly injectedDelay: bigint;
   /** No step is executed when its chunk's observation is older, ns; undefined = the time that the chunk covers. */
   readonly maxChunkAge: bigint | undefined;
+}
+
+/** How real-time chunking guides a new chunk to agree with the rest of the one before. */
+export interface RtcConfig {
+  /** How the weights fall from the steps that are executed during the inference to `horizon`. */
+  readonly schedule: 'linear' | 'exp' | 'ones' | 'zeros';
+  /** The step from which the weights are 0; undefined = the number of steps that are left of the chunk before. */
+  readonly horizon: number | undefined;
+  /** Largest weight in a flow step. */
+  readonly maxWeight: number;
 }
 
 /** When the robot is stopped, when it stays stopped until `~/resume`, and how it is held. */

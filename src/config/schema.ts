@@ -106,8 +106,8 @@ export const SCHEMA = {
   'schedule.mode': {
     type: 'string',
     default: 'async',
-    choices: ['sync', 'async'],
-    doc: 'sync = infer, execute, infer again; async = infer while executing.',
+    choices: ['sync', 'async', 'ensemble', 'rtc', 'rtc_trained'],
+    doc: 'sync = infer, execute, infer again; async = infer while executing; ensemble = async, and each step is the mean of what all chunks predict for it; rtc = async, and the flow steps guide a chunk to agree with the rest of the one before; rtc_trained = the same for checkpoints that were trained with known steps.',
   },
   'schedule.replan_steps': {
     type: 'integer',
@@ -115,6 +115,34 @@ export const SCHEMA = {
     min: 1,
     max: 10000,
     doc: 'A new chunk is requested after this many executed steps; 1 = at every control tick.',
+  },
+  'schedule.ensemble.decay': {
+    type: 'double',
+    default: 0.01,
+    min: 0,
+    max: 100,
+    doc: 'Mode ensemble: the i-th oldest of the chunks that predict a step has the weight exp(−decay · i), i = 0 for the oldest; 0 = equal weights.',
+  },
+  'schedule.rtc.schedule': {
+    type: 'string',
+    default: 'exp',
+    choices: ['linear', 'exp', 'ones', 'zeros'],
+    doc: 'Mode rtc: how the guidance falls from 1 at the steps that are executed during the inference to 0 at schedule.rtc.horizon; ones = 1 up to there; zeros = 0 after the steps that are executed.',
+  },
+  'schedule.rtc.horizon': {
+    type: 'integer',
+    optional: true,
+    unit: 'steps',
+    min: 1,
+    max: 10000,
+    doc: 'Mode rtc: the step of the new chunk from which it is not guided; absent = as many steps as are left of the chunk before, which is its horizon − schedule.replan_steps or less.',
+  },
+  'schedule.rtc.max_weight': {
+    type: 'double',
+    default: 10,
+    above: 0,
+    max: 1e6,
+    doc: 'Mode rtc: largest weight of the guidance in a flow step.',
   },
   'schedule.engine_timeout': {
     type: 'double',

@@ -1,6 +1,6 @@
 import type { Pixels } from '../frame/frame.js';
 import { addon, nativeError, type NativeSession } from './addon.js';
-import type { Engine, InferRequest, InferResult, ModelInfo, Tensor } from './engine.js';
+import type { Engine, InferRequest, InferResult, ModelInfo, RtcRequest, Tensor } from './engine.js';
 
 export interface EngineOptions {
   /** Checkpoint directory. */
@@ -13,6 +13,8 @@ export interface EngineOptions {
    * each length and takes longer; later inferences do not have to.
    */
   readonly prepare?: boolean;
+  /** Whether `prepare` also prepares for requests with known steps (RTC, trained). */
+  readonly knownSteps?: boolean;
   /** Whether CPU inference has the lowest priority, so that control ticks come first; true by default. */
   readonly lowPriority?: boolean;
 }
@@ -24,11 +26,11 @@ export interface EngineOptions {
  * addon is not built).
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  const { checkpoint, backend, threads, prepare = false, lowPriority = true } = options;
+  const { checkpoint, backend, threads, prepare = false, knownSteps = false, lowPriority = true } = options;
   const native = addon();
   try {
     const { session, info } = await native.open({ checkpoint, backend, threads, lowPriority });
-    return new NativeEngine(session, info, prepare);
+    return new NativeEngine(session, info, prepare, knownSteps);
   } catch (error) {
     throw nativeError(error, checkpoint);
   }
@@ -38,14 +40,16 @@ class NativeEngine implements Engine {
   readonly info: ModelInfo;
   #session: NativeSession;
   readonly #preparesAhead: boolean;
+  readonly #knownSteps: boolean;
   /** The request shape that `prepare` was last called with. */
   #prepared: string | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(session: NativeSession, info: ModelInfo, prepare: boolean) {
+  constructor(session: NativeSession, info: ModelInfo, prepare: boolean, knownSteps: boolean) {
     this.#session = session;
     this.info = Object.freeze(info);
     this.#preparesAhead = prepare;
+    this.#knownSteps = knownSteps;
   }
 
   async infer(request: InferRequest): Promise<InferResult> {
@@ -53,7 +57,7 @@ class NativeEngine implements Engine {
     const requestShape = shapeOf(request);
     try {
       if (this.#preparesAhead && requestShape !== this.#prepared) {
-        await addon().prepare(this.#session, request);
+        for (const variant of this.#variants(request)) await addon().prepare(this.#session, variant);
         this.#prepared = requestShape;
       }
       const { milliseconds, trace } = await addon().infer(this.#session, request, actions);
@@ -64,6 +68,17 @@ class NativeEngine implements Engine {
     }
   }
 
+  /** The kinds of requests that come with these images: each needs its own preparation. */
+  #variants(request: InferRequest): InferRequest[] {
+    if (!this.#knownSteps) return [request];
+    const previous = new Float32Array(this.info.actionDim);
+    const rtc: RtcRequest = { mode: 'trained', previous, previousRows: 1, delay: 1 };
+    return [
+      { ...request, rtc: { ...rtc, delay: 0 } },
+      { ...request, rtc },
+    ];
+  }
+
   close(): Promise<void> {
     this.#closed ??= addon().close(this.#session);
     return this.#closed;
@@ -71,9 +86,9 @@ class NativeEngine implements Engine {
 }
 
 /** The properties of a request that need a new preparation when they change. The prompt length does not. */
-function shapeOf({ images, steps, rtc }: InferRequest): string {
+function shapeOf({ images, steps }: InferRequest): string {
   const sizes = images.map((image) => image && [image.width, image.height, image.step, image.encoding]);
-  return JSON.stringify([sizes, steps, rtc?.mode === 'trained' && rtc.delay > 0]);
+  return JSON.stringify([sizes, steps]);
 }
 
 /**

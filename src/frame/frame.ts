@@ -119,6 +119,16 @@ export interface ActionChunk {
   readonly values: Float64Array;
   /** Time between two rows, s. */
   readonly period: number;
+  /** What the engine computed; absent where no engine did. */
+  readonly model?: ModelActions;
+}
+
+/** A chunk in the model's space. */
+export interface ModelActions {
+  /** [horizon, action dim] normalised. */
+  readonly actions: Float32Array;
+  /** [state joints] the state of its observation, in the model's units. Deltas are relative to it. */
+  readonly state: Float64Array;
 }
 
 /** What a command is: a step of a chunk, a hold, or the stop action. */

@@ -6,6 +6,11 @@ import type { ActionChunk, Command, Observation } from '../frame/frame.js';
 export interface PolicyLike {
   /** @throws Refusal PROMPT_EMPTY, PROMPT_TOO_LONG. */
   prepare(observation: Observation): Pick<InferRequest, 'images' | 'tokens' | 'noise'>;
+  /**
+   * The rows of a chunk from `firstRow` on as normalised actions [rows − firstRow, action dim]. Deltas are relative to the state of
+   * `observation`.
+   */
+  previousActions(chunk: ActionChunk, firstRow: number, observation: Observation): Float32Array;
   /** The engine's normalised actions in the robot's units. */
   finish(actions: Float32Array, observation: Observation): ActionChunk;
 }

@@ -11,7 +11,15 @@ import { Policy } from '../policy/policy.js';
  */
 export async function loadPolicy(config: PolicyConfig, realTime = true): Promise<{ engine: Engine; policy: Policy }> {
   const { checkpoint, backend, threads } = config;
-  const engine = await openEngine({ checkpoint, backend, threads, prepare: realTime, lowPriority: realTime });
+  const knownSteps = config.schedule.mode === 'rtc_trained';
+  const engine = await openEngine({
+    checkpoint,
+    backend,
+    threads,
+    prepare: realTime,
+    knownSteps,
+    lowPriority: realTime,
+  });
   try {
     return { engine, policy: await Policy.load(checkpoint, engine.info, config) };
   } catch (error) {

@@ -10,6 +10,7 @@ import { CLOCK_JUMP, SECOND, toMilliseconds } from '../time.js';
 import { clockBackwards, engineFailed, promptChanging, tickLate } from './faults.js';
 import type { Inference, PipelineSink, PolicyLike } from './interfaces.js';
 import { Reporter } from './reporter.js';
+import { inferRequest } from './request.js';
 import { Counters, type PipelineStatistics } from './statistics.js';
 
 /** Time without inference after an engine failure or a refused prompt, ns. */
@@ -84,7 +85,7 @@ export class Pipeline {
     this.#clock = clock;
     this.#counters = new Counters(config.cameras.map(({ name }) => name));
     this.#tool = tool;
-    this.#schedule = new Schedule(config);
+    this.#schedule = new Schedule(config, engine.info.rtcTrainedMaxDelay);
     this.#reporter = new Reporter(sink, this.#counters, () => this.#releaseTick());
     this.#observer = new Observer(config);
   }
@@ -299,8 +300,7 @@ export class Pipeline {
   #startInference(observation: Observation, now: bigint): void {
     let request: InferRequest;
     try {
-      const { flowSteps } = this.#config;
-      request = { ...this.#policy.prepare(observation), ...(flowSteps > 0 ? { steps: flowSteps } : {}) };
+      request = inferRequest(this.#policy, this.#schedule, observation, this.#config.flowSteps);
     } catch (error) {
       if (!(error instanceof Refusal)) return this.#fail(error, now);
       // Tried again later, because the digits of the state are part of the prompt. A new prompt is tried at once.

@@ -12,6 +12,8 @@ export interface PolicyModel {
   readonly horizon: number;
   readonly maxTokens: number;
   readonly vocab: number;
+  /** Longest delay that training-time RTC was trained with, steps; 0 = not trained for RTC. */
+  readonly rtcTrainedMaxDelay: number;
 }
 
 /** Checks a configuration against a model: slots, number of actions, horizon, state. */
@@ -40,6 +42,14 @@ export function checkModel(config: PolicyConfig, model: PolicyModel, problems: P
       `Expected schedule.replan_steps up to the checkpoint's horizon of ${String(model.horizon)}, ` +
         `received ${String(schedule.replanSteps)}`,
       'schedule.replan_steps',
+    );
+  }
+  if (schedule.mode === 'rtc_trained' && model.rtcTrainedMaxDelay === 0) {
+    problems.add(
+      'CHECKPOINT_RTC',
+      'Expected a checkpoint that declares rtc.trained_max_delay for schedule.mode rtc_trained, received one without; ' +
+        'rtc works with every checkpoint',
+      'schedule.mode',
     );
   }
   if (model.stateInPrompt && state.mode === 'none') {

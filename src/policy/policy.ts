@@ -107,7 +107,35 @@ export class Policy {
       rows: horizon,
       values,
       period: 1 / this.#config.controlRate,
+      model: { actions, state: observation.state },
     };
+  }
+
+  /**
+   * The rows of a chunk that `finish` returned, from `firstRow` on, as the engine takes them: [rows − firstRow, action dim]
+   * normalised. Deltas, which are relative to the state of the chunk's observation, become relative to that of `observation`;
+   * everything else is what the engine computed.
+   */
+  previousActions({ rows, model }: ActionChunk, firstRow: number, observation: Observation): Float32Array {
+    if (model === undefined) throw new Pi05Error('INTERNAL', 'Expected a chunk of the engine, received one without');
+    const { actionDim } = this.#model;
+    const { joints } = this.#config.action;
+    const previous = model.actions.slice(firstRow * actionDim, rows * actionDim);
+    const shifts = joints.map((joint) =>
+      joint.kind === 'delta' ? this.#state(joint.name, model) - this.#state(joint.name, observation) : 0,
+    );
+    if (shifts.every((shift) => shift === 0)) return previous;
+    const { columns, actions: normalizer } = this.#normalizers;
+    const unnormalized = normalizer.unnormalize(firstColumns(previous, actionDim, columns), columns);
+    for (let row = 0; row < rows - firstRow; row += 1) {
+      const start = row * columns;
+      const shifted = unnormalized.slice(start, start + joints.length).map((value, i) => value + (shifts[i] ?? 0));
+      const normalized = normalizer.normalize(shifted);
+      shifts.forEach((shift, i) => {
+        if (shift !== 0) previous[row * actionDim + i] = normalized[i] ?? NaN;
+      });
+    }
+    return previous;
   }
 
   /** Ends the tokenizer's thread. `prepare` cannot be called afterwards. */
@@ -148,7 +176,7 @@ export class Policy {
     return tokens;
   }
 
-  #state(name: string, { state }: Observation): number {
+  #state(name: string, { state }: Pick<Observation, 'state'>): number {
     return state[this.#config.state.joints.findIndex((joint) => joint.name === name)] ?? NaN;
   }
 }

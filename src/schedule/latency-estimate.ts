@@ -7,6 +7,8 @@ const WINDOW = 64;
 export class LatencyEstimate {
   readonly #window: bigint[] = [];
   #cold = true;
+  /** Of the first inference. */
+  #first = 0n;
   #p95 = 0n;
 
   /** Forgets the recent inferences. The next one is not cold. */
@@ -19,6 +21,7 @@ export class LatencyEstimate {
   add(latency: bigint): void {
     if (this.#cold) {
       this.#cold = false;
+      this.#first = latency;
       return;
     }
     this.#window.push(latency);
@@ -30,5 +33,10 @@ export class LatencyEstimate {
   /** Nearest-rank p95, ns; 0 before the second inference. */
   get p95(): bigint {
     return this.#p95;
+  }
+
+  /** What the next inference is expected to take, ns: the p95, or the time of the first where there is no other. */
+  get expected(): bigint {
+    return this.#p95 > 0n ? this.#p95 : this.#first;
   }
 }

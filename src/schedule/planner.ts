@@ -1,24 +1,46 @@
-import type { ScheduleConfig } from '../config/config.js';
+import type { PolicyConfig } from '../config/config.js';
 import type { ActionChunk } from '../frame/frame.js';
 import { toSeconds } from '../time.js';
 import { LatencyEstimate } from './latency-estimate.js';
 import { MODES } from './modes/modes.js';
-import type { ExecutionMode, Plan } from './modes/mode.js';
+import type { Conditioning, ExecutionMode, Plan } from './modes/mode.js';
 
 const MAX_STEP_TIMES = 1024;
 
+/** A chunk and the number of the step that its first row belongs to. */
+interface MergedChunk {
+  readonly chunk: ActionChunk;
+  readonly firstStep: number;
+}
+
+/** The steps of the plan that the next chunk is made to agree with, and how. */
+export interface Continuation {
+  readonly chunk: ActionChunk;
+  /** The row of `chunk` that belongs to the observation. Later rows follow up to the last. */
+  readonly firstRow: number;
+  readonly conditioning: Conditioning;
+}
+
 /** The plan, and how the next chunk continues it. Counts the steps that are executed, so that chunks can be aligned. */
 export class Planner {
+  readonly #config: PolicyConfig;
   readonly #mode: ExecutionMode;
-  readonly #replanSteps: number;
   readonly #latency = new LatencyEstimate();
   #plan: Plan | undefined;
   /** Times of the ticks that executed a step of a chunk, oldest first. */
   #stepTimes: bigint[] = [];
+  /** Number of steps executed. */
+  #steps = 0;
+  /** Chunks that were merged since the last reset and have steps left, oldest first. */
+  #merged: MergedChunk[] = [];
 
-  constructor({ mode, replanSteps }: ScheduleConfig) {
-    this.#mode = MODES[mode];
-    this.#replanSteps = replanSteps;
+  /** @param trainedMaxDelay as in `Overlap`. */
+  constructor(
+    config: PolicyConfig,
+    private readonly trainedMaxDelay: number,
+  ) {
+    this.#config = config;
+    this.#mode = MODES[config.schedule.mode];
   }
 
   get plan(): Plan | undefined {
@@ -41,7 +63,7 @@ export class Planner {
 
   /** The row of the plan at which the next chunk is requested. */
   replanRow({ chunk }: Plan): number {
-    return Math.min(this.#replanSteps, chunk.rows);
+    return Math.min(this.#config.schedule.replanSteps, chunk.rows);
   }
 
   /** The row at which the plan ends. */
@@ -53,6 +75,7 @@ export class Planner {
   reset(): void {
     this.#plan = undefined;
     this.#stepTimes = [];
+    this.#merged = [];
   }
 
   forgetLatency(): void {
@@ -62,25 +85,52 @@ export class Planner {
   /** Drops the plan, but not the steps that were executed. */
   dropPlan(): void {
     this.#plan = undefined;
+    this.#merged = [];
   }
 
-  /** @returns what would be executed if `chunk` was used, which arrived at `now`, ns. */
-  merge(chunk: ActionChunk, now: bigint): Plan {
+  /**
+   * What a chunk of an observation at `stamp`, ns, is made to agree with, if it is requested now. Undefined where the mode wants
+   * nothing, and where no step is left: the robot then holds.
+   */
+  continuation(stamp: bigint): Continuation | undefined {
+    const plan = this.#plan;
+    if (this.#mode.condition === undefined || plan === undefined || plan.nextRow >= plan.chunk.rows) return undefined;
+    const { chunk, nextRow } = plan;
+    const executed = this.#stepTimes.filter((time) => time >= stamp).length;
+    const firstRow = Math.max(0, nextRow - executed);
+    const rows = chunk.rows - firstRow;
+    const expected = Math.ceil(toSeconds(this.#latency.expected) / chunk.period);
+    const delay = Math.min(Math.max(expected, nextRow - firstRow), rows);
+    const overlap = { rows, delay, trainedMaxDelay: this.trainedMaxDelay };
+    const conditioning = this.#mode.condition(overlap, this.#config.schedule);
+    return conditioning && { chunk, firstRow, conditioning };
+  }
+
+  /**
+   * @param now when the chunk arrived, ns. @param maxAge of the observation of an executed step, ns.
+   * @returns what would be executed if `chunk` was used.
+   */
+  merge(chunk: ActionChunk, now: bigint, maxAge: bigint): Plan {
     this.#latency.add(now - chunk.stamp);
     this.#stepTimes = this.#stepTimes.filter((time) => time >= chunk.stamp);
     // Never skips more steps than were executed since the observation.
     const estimatedSteps = Math.ceil(toSeconds(this.#latency.p95) / chunk.period);
-    return this.#mode.merge({ chunk, passedSteps: Math.min(estimatedSteps, this.#stepTimes.length) });
+    const passedSteps = Math.min(estimatedSteps, this.#stepTimes.length);
+    const earlier = this.#merged.map((merged) => ({ chunk: merged.chunk, nextRow: this.#steps - merged.firstStep }));
+    return this.#mode.merge({ chunk, passedSteps, earlier, now, maxAge, config: this.#config });
   }
 
-  /** The next step is one of `plan`. */
-  use(plan: Plan): void {
+  /** The next step is one of `plan`, which was made of `chunk`. */
+  use(plan: Plan, chunk: ActionChunk): void {
     this.#plan = plan;
+    this.#merged = this.#merged.filter(({ firstStep, chunk: { rows } }) => firstStep + rows > this.#steps);
+    this.#merged.push({ chunk, firstStep: this.#steps - plan.nextRow });
   }
 
   /** The next step of the plan was executed at `now`, ns. */
   countStep(now: bigint): void {
     this.#plan!.nextRow++;
+    this.#steps++;
     this.#stepTimes.push(now);
     if (this.#stepTimes.length > MAX_STEP_TIMES) this.#stepTimes.shift();
   }

@@ -5,7 +5,7 @@ import type { ActionChunk, Command, MeasuredPositions } from '../frame/frame.js'
 import { formatSeconds, toNanoseconds, toSeconds } from '../time.js';
 import type { Plan } from './modes/mode.js';
 import { Motion } from './motion.js';
-import { Planner } from './planner.js';
+import { type Continuation, Planner } from './planner.js';
 
 /** Identifies one inference; returned with its chunk. */
 export interface InferenceTicket {
@@ -63,11 +63,12 @@ export class Schedule {
   #holdingSince: bigint | undefined;
   #lastTick: bigint | undefined;
 
-  constructor(config: PolicyConfig) {
+  /** @param trainedMaxDelay the largest delay, in steps, that the checkpoint was trained with for `rtc_trained`. */
+  constructor(config: PolicyConfig, trainedMaxDelay = 0) {
     this.#config = config;
     this.#joints = config.action.joints;
     this.#period = 1 / config.controlRate;
-    this.#planner = new Planner(config.schedule);
+    this.#planner = new Planner(config, trainedMaxDelay);
     this.#motion = new Motion(config);
   }
 
@@ -99,6 +100,11 @@ export class Schedule {
   /** Whether a chunk of an observation with this stamp may be executed: after a stop only newer ones are. */
   isUsable(stamp: bigint): boolean {
     return this.#stoppedAt === undefined || stamp > this.#stoppedAt;
+  }
+
+  /** What the chunk of an observation at `stamp`, ns, is made to agree with; undefined = nothing. */
+  continuation(stamp: bigint): Continuation | undefined {
+    return this.#planner.continuation(stamp);
   }
 
   /** Call this when an inference starts, and `accept` with the ticket and the chunk when it is done. */
@@ -134,11 +140,12 @@ export class Schedule {
         'engine',
       );
     }
-    const plan = this.#planner.merge(chunk, now);
+    const maxChunkAge = this.#config.schedule.maxChunkAge ?? toNanoseconds(chunk.rows * chunk.period);
+    const plan = this.#planner.merge(chunk, now, maxChunkAge);
     const reviewed = review?.(plan) ?? plan.chunk;
     if (reviewed.rows < plan.chunk.rows && reviewed.rows <= plan.nextRow) return 'refused';
-    this.#planner.use({ ...plan, chunk: reviewed });
-    this.#maxChunkAge = this.#config.schedule.maxChunkAge ?? toNanoseconds(chunk.rows * chunk.period);
+    this.#planner.use({ ...plan, chunk: reviewed }, chunk);
+    this.#maxChunkAge = maxChunkAge;
     this.#stale = false;
     this.#planned = true;
     this.#stopped = false;

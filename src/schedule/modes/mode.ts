@@ -1,3 +1,4 @@
+import type { PolicyConfig, ScheduleConfig } from '../../config/config.js';
 import type { ActionChunk } from '../../frame/frame.js';
 
 /** A chunk in execution and the row that is executed next. */
@@ -11,10 +12,44 @@ export interface MergeInput {
   readonly chunk: ActionChunk;
   /** How many of its steps are in the past, because computing it took time. */
   readonly passedSteps: number;
+  /** The chunks that were merged before and have steps left, oldest first, and the row of each that belongs to the next step. */
+  readonly earlier: readonly Plan[];
+  /** When the next step is executed, ns. */
+  readonly now: bigint;
+  /** No prediction counts whose observation is older when it is executed, ns. */
+  readonly maxAge: bigint;
+  readonly config: PolicyConfig;
 }
 
+/** The rest of the plan, when the next chunk is requested. */
+export interface Overlap {
+  /** The number of its steps. Step 0 belongs to the observation. */
+  readonly rows: number;
+  /** How many of them will have been executed when the new chunk arrives, as far as known; up to `rows`. */
+  readonly delay: number;
+  /** The largest delay that the checkpoint was trained with, steps; 0 = none. */
+  readonly trainedMaxDelay: number;
+}
+
+/** How the engine makes the new chunk agree with the rest of the plan. */
+export type Conditioning =
+  | {
+      readonly mode: 'guided';
+      readonly delay: number;
+      readonly schedule: ScheduleConfig['rtc']['schedule'];
+      /** The step from which the weights are 0. */
+      readonly executionHorizon: number;
+      readonly maxWeight: number;
+    }
+  | {
+      readonly mode: 'trained';
+      /** So many steps of the new chunk are those of the plan, exactly. */
+      readonly delay: number;
+    };
+
 /**
- * A way to execute chunks (`schedule.mode`): when the next one is requested, and how it is merged. Each is a file of this
+ * A way to execute chunks (`schedule.mode`): when the next one is requested, what it is made to agree with, and how it is
+ * merged. Each is a file of this
  * directory and an entry in `modes.ts`. What holds for all of them is not their subject: limits, ages, stops, and that no chunk
  * from before a reset is merged.
  */
@@ -24,6 +59,8 @@ export interface ExecutionMode {
    * inference; otherwise the plan ends there.
    */
   readonly executesDuringInference: boolean;
+  /** What to freeze or guide with; absent or undefined = the chunk is computed without regard to the plan. */
+  readonly condition?: (overlap: Overlap, schedule: ScheduleConfig) => Conditioning | undefined;
   /** How to merge: makes a plan of a new chunk. */
   readonly merge: (input: MergeInput) => Plan;
 }

@@ -37,6 +37,8 @@ describe('a configuration', () => {
       schedule: {
         mode: 'async',
         replanSteps: 8,
+        ensembleDecay: 0.01,
+        rtc: { schedule: 'exp', horizon: undefined, maxWeight: 10 },
         engineTimeout: 2_000_000_000n,
         maxTickLateness: 20_000_000n,
         lockstep: false,

@@ -90,6 +90,9 @@ class GoldenPolicy implements PolicyLike {
   prepare(observation: Observation): Pick<InferRequest, 'images' | 'tokens' | 'noise'> {
     return (this.prepared = { ...policy.prepare(observation), noise: floats(tensors, 'noise') });
   }
+  previousActions(chunk: ActionChunk, firstRow: number, observation: Observation): Float32Array {
+    return policy.previousActions(chunk, firstRow, observation);
+  }
   finish(actions: Float32Array, observation: Observation): ActionChunk {
     return policy.finish(actions, observation);
   }

@@ -21,7 +21,7 @@ interface Settle {
 
 /** An engine whose results are given by the test. */
 class ManualEngine implements Engine {
-  readonly info = { imageSize: 8 } as ModelInfo;
+  readonly info = { imageSize: 8, rtcTrainedMaxDelay: 2 } as ModelInfo;
   readonly requests: InferRequest[] = [];
   /** Every action is NaN. */
   broken = false;
@@ -85,6 +85,10 @@ export class PlainPolicy implements PolicyLike {
     this.prepared++;
     if (this.refuse) throw this.refuse;
     return { images: views.map(({ frame }) => frame), tokens: Int32Array.of(2), noise: new Float32Array(1) };
+  }
+  /** The first joint of the chunk's rows. */
+  previousActions({ values }: ActionChunk, firstRow: number): Float32Array {
+    return Float32Array.from(values.filter((_, i) => i % 2 === 0)).slice(firstRow);
   }
   finish(actions: Float32Array, { stamp }: Observation): ActionChunk {
     const values = Float64Array.from({ length: ROWS * 2 }, (_, i) => actions[Math.floor(i / 2)]!);

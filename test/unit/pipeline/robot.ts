@@ -68,6 +68,8 @@ export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<Sch
     schedule: {
       mode: 'async',
       replanSteps: 3,
+      ensembleDecay: 0.01,
+      rtc: { schedule: 'exp', horizon: undefined, maxWeight: 10 },
       engineTimeout: SECOND,
       maxTickLateness: 20n * MS,
       lockstep: false,

@@ -9,6 +9,7 @@ export const TINY_MODEL: PolicyModel = {
   horizon: 10,
   maxTokens: 48,
   vocab: 512,
+  rtcTrainedMaxDelay: 0,
 };
 
 export function actionJoint(name: string, changes: Partial<ActionJoint> = {}): ActionJoint {
@@ -64,6 +65,8 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
     schedule: {
       mode: 'async',
       replanSteps: 5,
+      ensembleDecay: 0.01,
+      rtc: { schedule: 'exp', horizon: undefined, maxWeight: 10 },
       engineTimeout: 1_000_000_000n,
       maxTickLateness: 20_000_000n,
       lockstep: false,

@@ -59,6 +59,7 @@ export async function outcomes(directory: string, preset: string): Promise<Outco
     horizon: golden.horizon,
     maxTokens: 200,
     vocab: 512,
+    rtcTrainedMaxDelay: 0,
   };
   const { policy, normalizers } = await loaded(golden, model, config);
   return golden.cases.map((given, index) => {

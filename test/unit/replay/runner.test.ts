@@ -81,6 +81,9 @@ class PlainPolicy implements PolicyLike {
   prepare({ views }: Observation): Pick<InferRequest, 'images' | 'tokens' | 'noise'> {
     return { images: views.map(({ frame }) => frame), tokens: Int32Array.of(2), noise: new Float32Array(1) };
   }
+  previousActions(): Float32Array {
+    return new Float32Array();
+  }
   finish(actions: Float32Array, { stamp }: Observation): ActionChunk {
     const values = Float64Array.from({ length: ROWS * 2 }, () => actions[0]!);
     return { stamp, joints: ['a', 'b'], rows: ROWS, values, period: 0.1 };

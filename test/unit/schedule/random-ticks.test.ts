@@ -1,13 +1,20 @@
 import { expect, test } from '@jest/globals';
-import { commandQuantity, type ActionJoint, type PolicyConfig } from '../../../src/config/config.js';
+import {
+  commandQuantity,
+  type ActionJoint,
+  type PolicyConfig,
+  type ScheduleConfig,
+} from '../../../src/config/config.js';
 import type { ActionChunk, Command, MeasuredPositions } from '../../../src/frame/frame.js';
+import { MODES } from '../../../src/schedule/modes/modes.js';
 import { Schedule } from '../../../src/schedule/schedule.js';
 import { toNanoseconds, toSeconds } from '../../../src/time.js';
 import { actionJoint, MS, random, robot, SAFETY, T0 } from '../pipeline/robot.js';
 
-const TICKS = 1_000_000;
+const TICKS_PER_MODE = 250_000;
 const TICKS_PER_ROUND = 1000;
 const RATES = [10, 15, 50];
+const MODE_NAMES = Object.keys(MODES) as ScheduleConfig['mode'][];
 const NAMES = ['position', 'velocity', 'integrated', 'gripper'];
 
 /** What was commanded last. */
@@ -49,7 +56,7 @@ class Round {
   #newestAccepted: bigint | undefined;
   #acceptedSinceStop = false;
 
-  constructor(seed: number) {
+  constructor(seed: number, mode: ScheduleConfig['mode']) {
     const next = (this.#next = random(seed));
     const rate = RATES[Math.floor(next() * RATES.length)]!;
     const limits = (): Partial<ActionJoint> => ({
@@ -67,7 +74,7 @@ class Round {
     ];
     const base = robot(
       { controlRate: rate, action: { joints: this.#joints, bound: 'none' } },
-      { mode: next() < 0.3 ? 'sync' : 'async', replanSteps: 1 + Math.floor(next() * 6) },
+      { mode, replanSteps: 1 + Math.floor(next() * 6), ensembleDecay: next() },
     );
     this.#config = {
       ...base,
@@ -81,7 +88,7 @@ class Round {
     this.#period = 1 / rate;
     this.#delay = toNanoseconds(next() * this.#period);
     this.#disturbed = next() < 0.5;
-    this.#schedule = new Schedule(this.#config);
+    this.#schedule = new Schedule(this.#config, 3);
     this.#schedule.activate();
     this.#position = Float64Array.from(this.#joints, () => (next() - 0.5) * 0.3);
     this.#velocity = new Float64Array(this.#joints.length);
@@ -144,6 +151,16 @@ class Round {
       return offset + (inReach ? 0 : (next() - 0.5) * spread);
     });
     if (next() < 0.01) values[0] = NaN;
+    const continuation = this.#schedule.continuation(stamp);
+    if (continuation !== undefined) {
+      const { chunk: previous, firstRow, conditioning } = continuation;
+      this.#count(conditioning.mode);
+      const left = previous.rows - firstRow;
+      if (firstRow < 0 || left < 1 || conditioning.delay < 0 || conditioning.delay > left) this.#report('continuation');
+      if (conditioning.mode === 'trained' && (conditioning.delay < 1 || conditioning.delay > 3))
+        this.#report('known steps');
+      if (conditioning.mode === 'guided' && conditioning.executionHorizon < 1) this.#report('horizon of the guidance');
+    }
     const chunk: ActionChunk = { stamp, joints: NAMES, rows, values, period: this.#period };
     if (this.#schedule.accept(this.#schedule.requestInference(this.#now), chunk, this.#now) === 'accepted') {
       this.#newestAccepted = stamp;
@@ -265,29 +282,26 @@ class Round {
   }
 }
 
-test('a_million_random_ticks_break_no_limit_and_nothing_follows_a_stop', () => {
-  const broken: string[] = [];
-  const counts = new Map<string, number>();
-  for (let seed = 0; seed < TICKS / TICKS_PER_ROUND; seed++) {
-    const round = new Round(seed);
-    round.run(TICKS_PER_ROUND);
-    for (const [what, when] of round.broken) broken.push(`seed ${seed}: ${what} ${when}`);
-    for (const [what, count] of round.counts) counts.set(what, (counts.get(what) ?? 0) + count);
-  }
-  expect(broken.slice(0, 20)).toEqual([]);
-  // Everything that can happen did.
-  for (const what of [
-    'step',
-    'hold',
-    'stop',
-    'TICK_GAP',
-    'STATE_LOST',
-    'FOLLOWING_ERROR',
-    'COMMAND_JUMP',
-    'CHUNK_STALE',
-  ]) {
-    expect([what, counts.get(what) ?? 0]).toEqual([what, expect.any(Number)]);
-    expect(counts.get(what) ?? 0).toBeGreaterThan(100);
-  }
-  expect(counts.get('step')).toBeGreaterThan(TICKS / 5);
-}, 180_000);
+test.each(MODE_NAMES)(
+  'in_mode_%s_random_ticks_break_no_limit_and_nothing_follows_a_stop',
+  (mode) => {
+    const broken: string[] = [];
+    const counts = new Map<string, number>();
+    for (let seed = 0; seed < TICKS_PER_MODE / TICKS_PER_ROUND; seed++) {
+      const round = new Round(seed, mode);
+      round.run(TICKS_PER_ROUND);
+      for (const [what, when] of round.broken) broken.push(`seed ${seed}: ${what} ${when}`);
+      for (const [what, count] of round.counts) counts.set(what, (counts.get(what) ?? 0) + count);
+    }
+    expect(broken.slice(0, 20)).toEqual([]);
+    // Everything that can happen did.
+    const faults = ['TICK_GAP', 'STATE_LOST', 'FOLLOWING_ERROR', 'COMMAND_JUMP', 'CHUNK_STALE'];
+    const conditioning = { rtc: ['guided'], rtc_trained: ['trained'] }[mode as string] ?? [];
+    for (const what of ['step', 'hold', 'stop', ...faults, ...conditioning]) {
+      expect([what, counts.get(what) ?? 0]).toEqual([what, expect.any(Number)]);
+      expect(counts.get(what) ?? 0).toBeGreaterThan(20);
+    }
+    expect(counts.get('step')).toBeGreaterThan(TICKS_PER_MODE / 5);
+  },
+  180_000,
+);

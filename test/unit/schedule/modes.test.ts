@@ -1,0 +1,91 @@
+import { describe, expect, test } from '@jest/globals';
+import type { ScheduleConfig } from '../../../src/config/config.js';
+import { MODES } from '../../../src/schedule/modes/modes.js';
+import { T0 } from '../pipeline/robot.js';
+import { config, counting, Harness, positions } from './harness.js';
+
+const names = Object.keys(MODES) as ScheduleConfig['mode'][];
+const whileExecuting = names.filter((name) => MODES[name].executesDuringInference);
+
+/** Requests an inference, executes `ticks` ticks and accepts its chunk. @returns the row of it that is executed next. */
+function rowAfter(harness: Harness, ticks: number): number | undefined {
+  const [observed, ticket] = [harness.now, harness.schedule.requestInference(harness.now)];
+  harness.ticks(ticks);
+  let row: number | undefined;
+  harness.schedule.accept(ticket, counting(observed, 0, 30), harness.now, (plan) => {
+    row = plan.nextRow;
+    return plan.chunk;
+  });
+  return row;
+}
+
+describe.each(names)('%s', (mode) => {
+  const start = (schedule: Partial<ScheduleConfig> = {}): Harness =>
+    new Harness(config(positions, { mode, replanSteps: 1, ...schedule }));
+
+  test('the_first_chunk_is_executed_from_its_first_step_however_late', () => {
+    expect(rowAfter(start(), 5)).toBe(0);
+  });
+
+  test('a_chunk_requested_before_a_reset_a_stop_or_a_deactivation_is_never_merged', () => {
+    const harness = start();
+    harness.executeChunk(counting(T0, 0));
+    harness.tick();
+    const interruptions = [
+      (): void => harness.schedule.reset(),
+      (): void => void harness.stop(),
+      (): void => {
+        harness.deactivate();
+        harness.schedule.activate();
+      },
+    ];
+    for (const interrupt of interruptions) {
+      const [observed, ticket] = [harness.now, harness.schedule.requestInference(harness.now)];
+      interrupt();
+      expect(harness.schedule.accept(ticket, counting(observed, 5), harness.now)).toBe('outdated');
+    }
+  });
+
+  test('nothing_from_before_a_reset_is_merged_with_what_comes', () => {
+    const harness = start();
+    harness.executeChunk(counting(T0, 0, 30));
+    harness.tick();
+    harness.schedule.reset();
+    harness.executeChunk(counting(harness.now, 50, 30));
+    expect(harness.ticks(1)).toEqual(['step 50']);
+  });
+
+  test('an_inference_is_wanted_after_replan_steps_also_when_every_chunk_is_the_same', () => {
+    const harness = start({ replanSteps: 2 });
+    for (let i = 0; i < 4; i++) {
+      expect(harness.schedule.wantsInference).toBe(true);
+      harness.executeChunk({ ...counting(harness.now, 0, 30), values: new Float64Array(60) });
+      expect(harness.schedule.wantsInference).toBe(false);
+      harness.ticks(2);
+    }
+  });
+
+  test('no_step_is_executed_beyond_max_chunk_age', () => {
+    const harness = start({ replanSteps: 30, maxChunkAge: 250_000_000n });
+    harness.executeChunk({ ...counting(T0, 0, 30), values: new Float64Array(60) });
+    expect(harness.ticks(4)).toEqual(['step 0', 'step 0', 'step 0', expect.stringMatching(/^hold 0 CHUNK_STALE$/)]);
+  });
+});
+
+describe.each(whileExecuting)('%s', (mode) => {
+  test('as_many_steps_are_dropped_as_were_executed_since_the_observation', () => {
+    const harness = new Harness(config(positions, { mode, replanSteps: 1 }));
+    harness.executeChunk(counting(T0, 0, 30));
+    harness.tick();
+    expect(rowAfter(harness, 3)).toBe(3);
+  });
+
+  test('no_more_steps_are_dropped_than_the_latency_estimate_gives', () => {
+    const harness = new Harness(config(positions, { mode, replanSteps: 1 }));
+    for (let i = 0; i < 40; i++) {
+      harness.executeChunk(counting(harness.now, 0, 30));
+      harness.tick();
+    }
+    expect(rowAfter(harness, 3)).toBe(0);
+  });
+});
