@@ -14,6 +14,7 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
     name,
     topic: read('outputs.<output>.topic', name),
     type: read('outputs.<output>.type', name),
+    stamp: read('outputs.<output>.stamp', name),
     joints: read('outputs.<output>.joints', name),
   }));
   const trajectories = outputs.filter(({ type }) => type === 'joint_trajectory');

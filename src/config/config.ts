@@ -197,5 +197,7 @@ export interface OutputConfig {
   readonly topic: string;
   /** trajectory_msgs/JointTrajectory of positions, or std_msgs/Float64MultiArray of the joints' own kinds. */
   readonly type: 'joint_trajectory' | 'float64_multi_array';
+  /** Where the time of a message with a header begins: when the controller receives it, at the control tick, or at the observation. */
+  readonly stamp: 'zero' | 'now' | 'observation';
   readonly joints: readonly string[];
 }

@@ -275,6 +275,13 @@ function checkOutputs(config: PolicyConfig, report: Report): void {
     }
   });
 
+  for (const { name, type, stamp } of config.outputs) {
+    if (stamp === 'zero' || type !== 'float64_multi_array') continue;
+    const parameter = parameterName('outputs.<output>.stamp', name);
+    const message = `Expected zero for ${parameter}, because std_msgs/Float64MultiArray has no header, received ${stamp}`;
+    report('CONFIG_RANGE', message, parameter, parameterName('outputs.<output>.type', name));
+  }
+
   const sent = counts(config.outputs.flatMap((output) => output.joints));
   for (const [name, count] of sent) {
     if (count > 1)

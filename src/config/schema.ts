@@ -526,6 +526,12 @@ export const SCHEMA = {
     choices: ['joint_trajectory', 'float64_multi_array'],
     doc: "joint_trajectory = trajectory_msgs/JointTrajectory with positions, velocities are integrated; float64_multi_array = std_msgs/Float64MultiArray with each joint's own kind.",
   },
+  'outputs.<output>.stamp': {
+    type: 'string',
+    default: 'zero',
+    choices: ['zero', 'now', 'observation'],
+    doc: 'Header stamp of a message that has one: zero = 0, the controller begins when it receives the message; now = the time of the control tick; observation = the stamp of the observation, with time_from_start counted from there. With a stamp other than 0, a joint_trajectory_controller rejects a trajectory that ends in the past of its clock, and reports it only in its log. The stop action always has 0.',
+  },
   'outputs.<output>.joints': {
     type: 'string_array',
     doc: 'The action joints that are sent, in the order of the message.',

@@ -278,7 +278,7 @@ export class Guard {
     this.#repeated = undefined;
     this.#sent = values;
     this.#commandAt = this.#controlTime(now);
-    return { command: { time, reason, values }, messages: [] };
+    return { command: { time, reason, values, ...(observation !== null && { observation }) }, messages: [] };
   }
 
   #latchWith(cause: Cause, now: GuardTime, measured: Measured | undefined): GuardActions {

@@ -1,4 +1,5 @@
-import type { ActionChunk } from '../frame/frame.js';
+import type { OutputConfig } from '../config/config.js';
+import type { ActionChunk, Command } from '../frame/frame.js';
 import { type RosTime, toNanoseconds, toRosTime } from '../time.js';
 import type { Float64MultiArray, JointTrajectory, JointTrajectoryPoint } from './types.js';
 
@@ -26,18 +27,36 @@ export function chunkTrajectory(chunk: ActionChunk, isVelocity: readonly boolean
   return trajectory(toRosTime(chunk.stamp), chunk.joints, points);
 }
 
+/** When a trajectory begins. */
+export interface TrajectoryStart {
+  /** Of the header, ns; 0 = when the controller receives the message. */
+  readonly stamp: bigint;
+  /** From the stamp to the control tick, ns. */
+  readonly elapsed: bigint;
+}
+
+/** @param stamp as configured for the output. The stop action always begins at once. */
+export function trajectoryStart(
+  { time, reason, observation = time }: Command,
+  stamp: OutputConfig['stamp'],
+): TrajectoryStart {
+  if (stamp === 'zero' || reason === 'stop') return { stamp: 0n, elapsed: 0n };
+  if (stamp === 'now' || observation > time) return { stamp: time, elapsed: 0n };
+  return { stamp: observation, elapsed: time - observation };
+}
+
 /**
  * A command of one point.
- * @param time of the control tick, ns. @param positions one per joint. @param timeToReach how long the robot may take, ns.
+ * @param positions one per joint. @param timeToReach how long the robot may take from the control tick on, ns.
  */
 export function commandTrajectory(
-  time: bigint,
+  { stamp, elapsed }: TrajectoryStart,
   joints: readonly string[],
   positions: Float64Array,
   timeToReach: bigint,
 ): JointTrajectory {
-  const point = trajectoryPoint(toRosTime(timeToReach), positions, new Float64Array(0));
-  return trajectory(toRosTime(time), joints, [point]);
+  const point = trajectoryPoint(toRosTime(elapsed + timeToReach), positions, new Float64Array(0));
+  return trajectory(toRosTime(stamp), joints, [point]);
 }
 
 /** A command without joint names or time. */

@@ -1,7 +1,7 @@
 import type { OutputConfig, PolicyConfig } from '../config/config.js';
 import type { ActionChunk, Command } from '../frame/frame.js';
 import { tickPeriod } from '../time.js';
-import { chunkTrajectory, commandArray, commandTrajectory } from './builders.js';
+import { chunkTrajectory, commandArray, commandTrajectory, trajectoryStart } from './builders.js';
 import { decodeFloat64MultiArray, decodeJointTrajectory } from './decode.js';
 import { encodeFloat64MultiArray, encodeJointTrajectory } from './encode.js';
 import { type Float64MultiArray, type JointTrajectory, ROS_TYPE } from './types.js';
@@ -62,10 +62,11 @@ export function policyOutputs(config: PolicyConfig): PolicyOutputs {
 }
 
 /** @param names the action joints, in the order of a command's values. @param period ns in which a position is to be reached. */
-function trajectoryOutput({ topic, joints }: OutputConfig, names: readonly string[], period: bigint): CommandOutput {
+function trajectoryOutput(output: OutputConfig, names: readonly string[], period: bigint): CommandOutput {
+  const { topic, joints, stamp } = output;
   const select = selection(names, joints);
   const build = (command: Command): JointTrajectory =>
-    commandTrajectory(command.time, joints, select(command.values), period);
+    commandTrajectory(trajectoryStart(command, stamp), joints, select(command.values), period);
   return {
     topic,
     type: ROS_TYPE.JointTrajectory,

@@ -132,6 +132,7 @@ def test_position_outputs_are_trajectories_with_the_ticks_stamp(sim_node, robot)
     sim_node(
         outputs__arm__topic="arm_controller/joint_trajectory",
         outputs__arm__type="joint_trajectory",
+        outputs__arm__stamp="now",
         **positions,
         **EVERY_TICK,
     )

@@ -48,6 +48,7 @@ def test_a_joint_trajectory_controller_follows_integrated_velocities(simulation,
         schedule__replan_steps=replan_steps,
         outputs__arm__topic="arm_controller/joint_trajectory",
         outputs__arm__type="joint_trajectory",
+        outputs__arm__stamp="now",
         **limits,
     )
     # The arm repeats its first tick until the node answers. Activate the node only when all subscriptions have matched.

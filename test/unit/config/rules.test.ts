@@ -162,6 +162,13 @@ describe('rejects', () => {
       ['CONFIG_RANGE: Expected every action joint in one output, received none for j2'],
     ],
     [
+      'a_stamp_of_an_output_whose_messages_have_none',
+      { 'outputs.arm.stamp': 'now' },
+      [
+        'CONFIG_RANGE: Expected zero for outputs.arm.stamp, because std_msgs/Float64MultiArray has no header, received now',
+      ],
+    ],
+    [
       'two_outputs_on_one_topic',
       { 'outputs.hand.topic': 'arm/commands' },
       ['CONFIG_RANGE: Expected different topics for all outputs and chunk_topic, received arm/commands 2 times'],

@@ -15,7 +15,9 @@ describe('commands', () => {
     expect(run.guard.state).toBe('stopped');
     run.advance(PERIOD);
     const { command } = run.command([0.5, 1.25], 30n * MS);
-    expect(command).toEqual({ time: run.now.ros, reason: 'step', values: Float64Array.of(0.5, 1.25) });
+    const { ros } = run.now;
+    const values = Float64Array.of(0.5, 1.25);
+    expect(command).toEqual({ time: ros, reason: 'step', values, observation: ros - 30n * MS });
     expect([run.guard.state, run.guard.cause]).toEqual(['moving', undefined]);
   });
 

@@ -152,7 +152,8 @@ describe('configHash', () => {
     { state: { ...base.state, topic: 'other' } },
     { action: { ...base.action, joints: [{ ...joint, upper: Infinity }] } },
     { action: { ...base.action, joints: [{ ...joint, maxVelocity: 1 }] } },
-    { outputs: [{ name: 'o', topic: 't', type: 'joint_trajectory', joints: ['a'] }] },
+    { outputs: [{ name: 'o', topic: 't', type: 'joint_trajectory', stamp: 'zero', joints: ['a'] }] },
+    { outputs: [{ name: 'o', topic: 't', type: 'joint_trajectory', stamp: 'now', joints: ['a'] }] },
     { safety: { ...base.safety, latch: ['TICK_LATE'] } },
   ] as const)('changes_with_what_the_guard_uses: %#', (changes) => {
     expect(configHash({ ...base, ...changes }, false)).not.toBe(hash);

@@ -126,8 +126,8 @@ function replayTopics(
 describe('a recorded command', () => {
   const joints = [actionJoint('arm'), actionJoint('gripper')];
   const outputs = [
-    { name: 'trajectory', topic: 'a', type: 'joint_trajectory', joints: ['gripper', 'arm'] },
-    { name: 'array', topic: 'b', type: 'float64_multi_array', joints: ['gripper', 'arm'] },
+    { name: 'trajectory', topic: 'a', type: 'joint_trajectory', stamp: 'zero', joints: ['gripper', 'arm'] },
+    { name: 'array', topic: 'b', type: 'float64_multi_array', stamp: 'zero', joints: ['gripper', 'arm'] },
   ] as const;
   const [trajectory, array] = policyOutputs(robot({ action: { joints, bound: 'none' }, outputs })).commands;
   const empty = new Float64Array(0);

@@ -4,7 +4,9 @@ import { OpenLoopEvaluation } from '../../../src/replay/evaluation.js';
 import type { ErrorSummary } from '../../../src/report/data.js';
 import { actionJoint, joints, MS, robot, SECOND, T0 } from '../pipeline/robot.js';
 
-const OUTPUTS = [{ name: 'arm', topic: 'arm/commands', type: 'joint_trajectory' as const, joints: ['a', 'b'] }];
+const OUTPUTS = [
+  { name: 'arm', topic: 'arm/commands', type: 'joint_trajectory', stamp: 'zero', joints: ['a', 'b'] },
+] as const;
 const TIMING = { inferenceMs: 1, latencyMs: 0 };
 
 /** Two position joints, 10 Hz. */

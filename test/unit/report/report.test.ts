@@ -20,7 +20,15 @@ async function report(
   summary: Partial<ReportSummary> = {},
   sentence = 'Expected an image',
 ): Promise<{ text: string; data: PageData; collector: ReportCollector }> {
-  const outputs = [{ name: 'arm', topic: 'arm/commands', type: 'joint_trajectory' as const, joints: ['a', 'b'] }];
+  const outputs = [
+    {
+      name: 'arm',
+      topic: 'arm/commands',
+      type: 'joint_trajectory' as const,
+      stamp: 'zero' as const,
+      joints: ['a', 'b'],
+    },
+  ];
   const config = robot({ cameras: [exterior], outputs, ...changes });
   const collector = new ReportCollector(config);
   const evaluation = new OpenLoopEvaluation(config);

@@ -2,7 +2,9 @@ import { describe, expect, test } from '@jest/globals';
 import { graphFaults, sharedOutputs } from '../../../src/ros/graph.js';
 import { robot } from '../pipeline/robot.js';
 
-const OUTPUTS = [{ name: 'arm', topic: '/arm/commands', type: 'float64_multi_array', joints: ['a', 'b'] }] as const;
+const OUTPUTS = [
+  { name: 'arm', topic: '/arm/commands', type: 'float64_multi_array', stamp: 'zero', joints: ['a', 'b'] },
+] as const;
 const COMMANDS = 'std_msgs/msg/Float64MultiArray';
 const STATE = 'sensor_msgs/msg/JointState';
 

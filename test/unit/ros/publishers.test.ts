@@ -10,7 +10,13 @@ test('an_integrated_velocity_is_a_position_in_commands_and_a_velocity_in_chunks'
   });
   const node = { createLifecyclePublisher: createPublisher, createPublisher } as unknown as LifecycleNode;
   const joints = [actionJoint('arm', { kind: 'velocity', integrated: true }), actionJoint('gripper')];
-  const output = { name: 'all', topic: 'out', type: 'joint_trajectory', joints: ['gripper', 'arm'] } as const;
+  const output = {
+    name: 'all',
+    topic: 'out',
+    type: 'joint_trajectory',
+    stamp: 'zero',
+    joints: ['gripper', 'arm'],
+  } as const;
   const publishers = new Publishers(node, robot({ action: { joints, bound: 'none' }, outputs: [output] }));
   publishers.command({ time: 5n, reason: 'step', values: Float64Array.of(0.7, 0.04) });
   publishers.chunk(chunk);
