@@ -39,6 +39,7 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
         horizon: optionalNumber(read('schedule.rtc.horizon')),
         maxWeight: read('schedule.rtc.max_weight'),
       },
+      delay: optionalNanoseconds(read('schedule.delay')),
       engineTimeout: toNanoseconds(read('schedule.engine_timeout')),
       maxTickLateness: toNanoseconds(read('schedule.max_tick_lateness')),
       lockstep: read('schedule.lockstep'),

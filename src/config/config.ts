@@ -48,6 +48,8 @@ export interface ScheduleConfig {
   readonly ensembleDecay: number;
   /** Mode `rtc`. */
   readonly rtc: RtcConfig;
+  /** Time from an observation to the arrival of its chunk, ns; undefined = estimated. */
+  readonly delay: bigint | undefined;
   /** An inference that takes longer is reported as ENGINE_LATE, ns. */
   readonly engineTimeout: bigint;
   /** A control tick later than this is reported as TICK_LATE, ns. */

@@ -144,6 +144,14 @@ export const SCHEMA = {
     max: 1e6,
     doc: 'Mode rtc: largest weight of the guidance in a flow step.',
   },
+  'schedule.delay': {
+    type: 'double',
+    optional: true,
+    unit: 's',
+    min: 0,
+    max: 3600,
+    doc: 'Time from an observation to the arrival of its chunk that the schedule counts with; absent = estimated, the p95 of the last 64 inferences without the first one after a start.',
+  },
   'schedule.engine_timeout': {
     type: 'double',
     default: 2,

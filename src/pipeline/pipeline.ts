@@ -91,7 +91,8 @@ export class Pipeline {
   }
 
   get statistics(): PipelineStatistics {
-    return this.#counters.snapshot(this.#active);
+    const fixed = this.#config.schedule.delay !== undefined;
+    return this.#counters.snapshot(this.#active, { ms: toMilliseconds(this.#schedule.delay), fixed });
   }
 
   /** Changes whenever the inputs are forgotten: at activation and when the clock jumps back. */
@@ -309,6 +310,7 @@ export class Pipeline {
     }
     this.#counters.observations++;
     for (const { camera } of observation.views) this.#counters.countFrame(camera, 'used');
+    this.#reporter.condition('RTC_DELAY', this.#schedule.checkDelay(), now);
     const ticket = this.#schedule.requestInference(now);
     const { injectedDelay } = this.#config.schedule;
     const inference: Inference = {

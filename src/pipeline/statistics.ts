@@ -15,6 +15,14 @@ export interface CameraCounts {
   used: number;
 }
 
+/** The time from an observation to its chunk that the schedule counts with. */
+export interface Delay {
+  /** 0 = not known yet. */
+  readonly ms: number;
+  /** Whether it is `schedule.delay`; else it is estimated. */
+  readonly fixed: boolean;
+}
+
 export interface PipelineStatistics {
   readonly active: boolean;
   /** By the camera's name. */
@@ -34,6 +42,7 @@ export interface PipelineStatistics {
   readonly inferenceMs: Percentiles;
   /** From an observation's stamp to the acceptance of its chunk. */
   readonly latencyMs: Percentiles;
+  readonly delay: Delay;
   readonly tickLatenessMs: Percentiles;
   /** Of the same ticks; undefined before the first. */
   readonly maxTickLatenessMs: number | undefined;
@@ -118,7 +127,7 @@ export class Counters {
     this.#lastFault = fault;
   }
 
-  snapshot(active: boolean): PipelineStatistics {
+  snapshot(active: boolean, delay: Delay): PipelineStatistics {
     return {
       active,
       cameras: Object.fromEntries([...this.#cameras].map(([name, counts]) => [name, { ...counts }])),
@@ -132,6 +141,7 @@ export class Counters {
       lastFault: this.#lastFault,
       inferenceMs: this.inferenceMs.percentiles,
       latencyMs: this.latencyMs.percentiles,
+      delay,
       tickLatenessMs: this.tickLatenessMs.percentiles,
       maxTickLatenessMs: this.tickLatenessMs.max,
     };

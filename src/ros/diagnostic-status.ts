@@ -15,6 +15,7 @@ const FAULT_LEVEL: Readonly<Record<FaultCode, Level>> = {
   CHUNK_NOT_FINITE: LEVEL.error,
   CHUNK_STALE: LEVEL.warn,
   CHUNK_AGE_LIMIT: LEVEL.warn,
+  RTC_DELAY: LEVEL.warn,
   COMMAND_JUMP: LEVEL.error,
   COMMAND_STARVED: LEVEL.warn,
   WORKSPACE: LEVEL.error,
@@ -152,6 +153,8 @@ export function statuses(name: string, report: NodeReport, recent: Recent): Diag
     value('chunks_outdated', statistics.outdated),
     ...percentiles('inference_ms', statistics.inferenceMs),
     ...percentiles('latency_ms', statistics.latencyMs),
+    value('delay_ms', statistics.delay.ms.toFixed(3)),
+    value('delay', statistics.delay.fixed ? 'fixed' : 'estimated'),
     ...counts('engine'),
   ]);
   const control = status('control', ...worstFault('control'), [

@@ -52,6 +52,11 @@ export class Planner {
     return this.#latency.p95;
   }
 
+  /** Time from an observation to its chunk that is counted with, ns; 0 = not known yet. */
+  get delay(): bigint {
+    return this.#config.schedule.delay ?? this.#latency.expected;
+  }
+
   get executesDuringInference(): boolean {
     return this.#mode.executesDuringInference;
   }
@@ -99,11 +104,17 @@ export class Planner {
     const executed = this.#stepTimes.filter((time) => time >= stamp).length;
     const firstRow = Math.max(0, nextRow - executed);
     const rows = chunk.rows - firstRow;
-    const expected = Math.ceil(toSeconds(this.#latency.expected) / chunk.period);
-    const delay = Math.min(Math.max(expected, nextRow - firstRow), rows);
+    const delay = Math.min(Math.max(steps(this.delay, chunk), nextRow - firstRow), rows);
     const overlap = { rows, delay, trainedMaxDelay: this.trainedMaxDelay };
     const conditioning = this.#mode.condition(overlap, this.#config.schedule);
     return conditioning && { chunk, firstRow, conditioning };
+  }
+
+  /** The number of steps that the delay covers beyond what the checkpoint was trained with for `rtc_trained`; 0 in other modes. */
+  get untrainedSteps(): number {
+    const plan = this.#plan;
+    if (this.#config.schedule.mode !== 'rtc_trained' || plan === undefined) return 0;
+    return Math.max(0, steps(this.delay, plan.chunk) - this.trainedMaxDelay);
   }
 
   /**
@@ -113,11 +124,10 @@ export class Planner {
   merge(chunk: ActionChunk, now: bigint, maxAge: bigint): Plan {
     this.#latency.add(now - chunk.stamp);
     this.#stepTimes = this.#stepTimes.filter((time) => time >= chunk.stamp);
-    // Never skips more steps than were executed since the observation.
-    const estimatedSteps = Math.ceil(toSeconds(this.#latency.p95) / chunk.period);
-    const passedSteps = Math.min(estimatedSteps, this.#stepTimes.length);
+    const executedSteps = this.#stepTimes.length;
+    const delaySteps = steps(this.#config.schedule.delay ?? this.#latency.p95, chunk);
     const earlier = this.#merged.map((merged) => ({ chunk: merged.chunk, nextRow: this.#steps - merged.firstStep }));
-    return this.#mode.merge({ chunk, passedSteps, earlier, now, maxAge, config: this.#config });
+    return this.#mode.merge({ chunk, executedSteps, delaySteps, earlier, now, maxAge, config: this.#config });
   }
 
   /** The next step is one of `plan`, which was made of `chunk`. */
@@ -134,4 +144,9 @@ export class Planner {
     this.#stepTimes.push(now);
     if (this.#stepTimes.length > MAX_STEP_TIMES) this.#stepTimes.shift();
   }
+}
+
+/** The number of steps of a chunk that a time, ns, covers. */
+function steps(time: bigint, { period }: ActionChunk): number {
+  return Math.ceil(toSeconds(time) / period);
 }

@@ -64,7 +64,10 @@ export class Schedule {
   #lastTick: bigint | undefined;
 
   /** @param trainedMaxDelay the largest delay, in steps, that the checkpoint was trained with for `rtc_trained`. */
-  constructor(config: PolicyConfig, trainedMaxDelay = 0) {
+  constructor(
+    config: PolicyConfig,
+    private readonly trainedMaxDelay = 0,
+  ) {
     this.#config = config;
     this.#joints = config.action.joints;
     this.#period = 1 / config.controlRate;
@@ -180,6 +183,21 @@ export class Schedule {
       `Expected schedule.replan_steps (${formatSeconds(steps)} s) and the latency (${formatSeconds(latency)} s) to take at most ` +
       `schedule.max_chunk_age (${formatSeconds(allowed)} s), received ${formatSeconds(steps + latency)} s; older steps are not executed`;
     return new Pi05Error('CHUNK_AGE_LIMIT', sentence, 'engine');
+  }
+
+  /** The time from an observation to its chunk that is counted with, ns; 0 = not known yet. */
+  get delay(): bigint {
+    return this.#planner.delay;
+  }
+
+  /** RTC_DELAY while, in mode `rtc_trained`, the delay is longer than the checkpoint was trained with. */
+  checkDelay(): Pi05Error<FaultCode> | undefined {
+    const { untrainedSteps, delay } = this.#planner;
+    if (untrainedSteps === 0) return undefined;
+    const sentence =
+      `Expected a delay of at most ${this.trainedMaxDelay} steps, which the checkpoint was trained with, received ` +
+      `${formatSeconds(delay)} s, which is ${this.trainedMaxDelay + untrainedSteps}; the steps from there may not agree with the plan`;
+    return new Pi05Error('RTC_DELAY', sentence, 'engine');
   }
 
   /**

@@ -10,8 +10,10 @@ export interface Plan {
 /** What a mode makes a plan of. */
 export interface MergeInput {
   readonly chunk: ActionChunk;
-  /** How many of its steps are in the past, because computing it took time. */
-  readonly passedSteps: number;
+  /** How many steps were executed since its observation; 0 for the first chunk. */
+  readonly executedSteps: number;
+  /** How many steps the delay covers that the schedule counts with. */
+  readonly delaySteps: number;
   /** The chunks that were merged before and have steps left, oldest first, and the row of each that belongs to the next step. */
   readonly earlier: readonly Plan[];
   /** When the next step is executed, ns. */
@@ -65,7 +67,18 @@ export interface ExecutionMode {
   readonly merge: (input: MergeInput) => Plan;
 }
 
-/** Merges by replacing the plan. The steps whose time has passed are skipped, as the previous chunk was executed meanwhile. */
-export function replacePlan({ chunk, passedSteps }: MergeInput): Plan {
-  return { chunk, nextRow: Math.min(passedSteps, chunk.rows) };
+/**
+ * Merges by replacing the plan. The steps whose time has passed are skipped, as the previous chunk was executed meanwhile: as
+ * many as the delay covers, but not more than were executed.
+ */
+export function replacePlan({ chunk, executedSteps, delaySteps }: MergeInput): Plan {
+  return { chunk, nextRow: Math.min(executedSteps, delaySteps, chunk.rows) };
+}
+
+/**
+ * Merges by continuing the plan: the next step is the one that follows those executed since the observation, however wrong the
+ * delay is. The first steps of the chunk repeat those of the plan, so skipping fewer would execute them twice.
+ */
+export function continuePlan({ chunk, executedSteps }: MergeInput): Plan {
+  return { chunk, nextRow: Math.min(executedSteps, chunk.rows) };
 }

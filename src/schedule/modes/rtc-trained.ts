@@ -1,4 +1,4 @@
-import { type ExecutionMode, replacePlan } from './mode.js';
+import { continuePlan, type ExecutionMode } from './mode.js';
 
 /**
  * Real-time chunking for checkpoints that were trained with known first steps: the steps that are executed during the inference
@@ -10,5 +10,5 @@ export const rtcTrained: ExecutionMode = {
     const known = Math.min(delay, trainedMaxDelay);
     return known === 0 ? undefined : { mode: 'trained', delay: known };
   },
-  merge: replacePlan,
+  merge: continuePlan,
 };

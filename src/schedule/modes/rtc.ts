@@ -1,4 +1,4 @@
-import { type ExecutionMode, replacePlan } from './mode.js';
+import { continuePlan, type ExecutionMode } from './mode.js';
 
 /**
  * Real-time chunking with guidance (Black et al. 2025): the flow steps pull the new chunk towards the rest of the plan, fully
@@ -13,5 +13,5 @@ export const rtc: ExecutionMode = {
     executionHorizon: Math.max(horizon ?? rows, delay, 1),
     maxWeight,
   }),
-  merge: replacePlan,
+  merge: continuePlan,
 };

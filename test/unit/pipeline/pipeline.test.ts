@@ -294,6 +294,7 @@ test('statistics_count_what_happened', async () => {
     lastFault: undefined,
     inferenceMs: { p50: 12, p95: 12, p99: 12 },
     latencyMs: { p50: 0, p95: 0, p99: 0 },
+    delay: { ms: 0, fixed: false },
     tickLatenessMs: { p50: 2, p95: 3, p99: 3 },
     maxTickLatenessMs: 3,
   });

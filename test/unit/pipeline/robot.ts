@@ -70,6 +70,7 @@ export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<Sch
       replanSteps: 3,
       ensembleDecay: 0.01,
       rtc: { schedule: 'exp', horizon: undefined, maxWeight: 10 },
+      delay: undefined,
       engineTimeout: SECOND,
       maxTickLateness: 20n * MS,
       lockstep: false,

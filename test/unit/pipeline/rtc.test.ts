@@ -54,3 +54,16 @@ test('in_rtc_the_first_chunk_for_a_new_prompt_is_not_guided', async () => {
   expect(harness.engine.requests).toHaveLength(3);
   expect(harness.engine.requests[2]!.rtc).toBeUndefined();
 });
+
+test('in_rtc_trained_a_delay_beyond_the_trained_one_is_reported_while_it_lasts', async () => {
+  const { faults } = await untilSecondRequest({ mode: 'rtc_trained', delay: 9n * TICK });
+  expect(faults.map(({ code }) => code)).toEqual(['RTC_DELAY']);
+});
+
+test('the_delay_is_shown_as_estimated_or_fixed', async () => {
+  const estimated = await untilSecondRequest({ mode: 'rtc' });
+  expect(estimated.pipeline.statistics.delay).toEqual({ ms: 100, fixed: false });
+  const fixed = await untilSecondRequest({ mode: 'rtc', delay: 3n * TICK });
+  expect(fixed.pipeline.statistics.delay).toEqual({ ms: 300, fixed: true });
+  expect(fixed.engine.requests[1]!.rtc).toMatchObject({ delay: 3 });
+});

@@ -70,6 +70,7 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
       engineTimeout: 1_000_000_000n,
       maxTickLateness: 20_000_000n,
       lockstep: false,
+      delay: undefined,
       injectedDelay: 0n,
       maxChunkAge: undefined,
     },

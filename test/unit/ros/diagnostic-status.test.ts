@@ -32,6 +32,7 @@ const REPORT: NodeReport = {
     lastFault: undefined,
     inferenceMs: { p50: 12.34567, p95: 13, p99: 20 },
     latencyMs: none,
+    delay: { ms: 123.4567, fixed: false },
     tickLatenessMs: none,
     maxTickLatenessMs: undefined,
   },
@@ -53,6 +54,15 @@ describe('statuses', () => {
     const { level, message, values } = status('safety', QUIET, { ...REPORT, latch });
     expect([level, message]).toEqual([LEVEL.error, 'EMERGENCY_STOP: ~/stop was called (call ~/resume)']);
     expect(values).toEqual({ latched: 'EMERGENCY_STOP' });
+  });
+
+  test('the_delay_that_the_schedule_counts_with_is_shown_and_whether_it_is_fixed', () => {
+    expect(status('engine').values).toMatchObject({ delay_ms: '123.457', delay: 'estimated' });
+    const statistics = { ...REPORT.statistics!, delay: { ms: 80, fixed: true } };
+    expect(status('engine', QUIET, { ...REPORT, statistics }).values).toMatchObject({
+      delay_ms: '80.000',
+      delay: 'fixed',
+    });
   });
 
   test('a_recent_refusal_is_a_warning_with_its_code_and_sentence', () => {

@@ -20,7 +20,8 @@ function constant(stamp: bigint, value: number, rows = 6): MergeInput['chunk'] {
 function input(changes: Partial<MergeInput>): MergeInput {
   return {
     chunk: constant(T0, 4),
-    passedSteps: 0,
+    executedSteps: 0,
+    delaySteps: 100,
     earlier: [],
     now: T0,
     maxAge: 10n * TICK,

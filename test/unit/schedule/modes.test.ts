@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { ScheduleConfig } from '../../../src/config/config.js';
 import { MODES } from '../../../src/schedule/modes/modes.js';
 import { T0 } from '../pipeline/robot.js';
-import { config, counting, Harness, positions } from './harness.js';
+import { config, counting, Harness, positions, TICK } from './harness.js';
 
 const names = Object.keys(MODES) as ScheduleConfig['mode'][];
 const whileExecuting = names.filter((name) => MODES[name].executesDuringInference);
@@ -79,7 +79,9 @@ describe.each(whileExecuting)('%s', (mode) => {
     harness.tick();
     expect(rowAfter(harness, 3)).toBe(3);
   });
+});
 
+describe.each(['async', 'ensemble'] as const)('%s', (mode) => {
   test('no_more_steps_are_dropped_than_the_latency_estimate_gives', () => {
     const harness = new Harness(config(positions, { mode, replanSteps: 1 }));
     for (let i = 0; i < 40; i++) {
@@ -87,5 +89,23 @@ describe.each(whileExecuting)('%s', (mode) => {
       harness.tick();
     }
     expect(rowAfter(harness, 3)).toBe(0);
+  });
+
+  test('no_more_steps_are_dropped_than_a_fixed_delay_covers', () => {
+    const harness = new Harness(config(positions, { mode, replanSteps: 1, delay: 2n * TICK }));
+    harness.executeChunk(counting(T0, 0, 30));
+    harness.tick();
+    expect(rowAfter(harness, 3)).toBe(2);
+  });
+});
+
+describe.each(['rtc', 'rtc_trained'] as const)('%s', (mode) => {
+  test('exactly_the_executed_steps_are_dropped_when_a_chunk_is_later_than_the_estimate', () => {
+    const harness = new Harness(config(positions, { mode, replanSteps: 1 }));
+    for (let i = 0; i < 40; i++) {
+      harness.executeChunk(counting(harness.now, 0, 30));
+      harness.tick();
+    }
+    expect(rowAfter(harness, 3)).toBe(3);
   });
 });
