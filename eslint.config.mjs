@@ -5,12 +5,14 @@ import tseslint from 'typescript-eslint';
 /**
  * The dependency rules of src/: each module with the modules that it may import. Modules of one group do not import each other.
  * leaves (LEAVES) ← frame ← config ← robot ← {observation, policy, engine, schedule, messages, decode, report} ← pipeline ← {ros, replay} ← cli
- * The guard imports the least that it needs.
+ * The guard imports the least that it needs. `decode` imports the engine's check of image files.
  */
 const LEAVES = ['errors', 'format', 'package-root', 'report-throttle', 'safetensors', 'statistics', 'time']; // files of src/, the others are directories
 const FOUNDATION = [...LEAVES, 'frame', 'config', 'robot'];
 const FUNCTIONS = ['observation', 'policy', 'engine', 'schedule', 'messages', 'decode', 'report'];
 const FRONTENDS = ['ros', 'replay'];
+/** A single file of the engine that `decode` imports. */
+const DECODE_IMPORTS = { 'image-file': 'src/engine/image-file.ts' };
 /** Single files of these modules that the guard imports. */
 const GUARD_IMPORTS = {
   joints: 'src/observation/joints.ts',
@@ -29,6 +31,7 @@ export const DEPENDENCY_RULES = {
   config: [...LEAVES, 'frame'],
   robot: [...LEAVES, 'frame', 'config'],
   ...Object.fromEntries(FUNCTIONS.map((module) => [module, FOUNDATION])),
+  decode: [...FOUNDATION, ...Object.keys(DECODE_IMPORTS)],
   guard: [...FOUNDATION, 'messages', ...Object.keys(GUARD_IMPORTS)],
   pipeline: [...FOUNDATION, ...FUNCTIONS],
   ...Object.fromEntries(
@@ -45,7 +48,7 @@ const modules = [
     category: module,
     pattern: LEAVES.includes(module) ? `src/${module}.ts` : `src/${module}/**`,
   })),
-  ...Object.entries(GUARD_IMPORTS).map(([category, pattern]) => ({ category, pattern })),
+  ...Object.entries({ ...DECODE_IMPORTS, ...GUARD_IMPORTS }).map(([category, pattern]) => ({ category, pattern })),
 ];
 
 const NODE_GLOBALS = [

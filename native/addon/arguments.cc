@@ -124,6 +124,14 @@ float* ToFloats(Napi::Value value, std::size_t count, const char* what) {
   return ToElements<float>(value, napi_float32_array, count, what);
 }
 
+Bytes ToBytes(Napi::Value value, const char* what, Napi::Array borrowed) {
+  Napi::Uint8Array array = ToTypedArray<uint8_t>(value, napi_uint8_array, what);
+  borrowed.Set(borrowed.Length(), value);
+  static constexpr uint8_t kEmpty = 0;  // an empty array may have no address, which would mean "no camera"
+  if (array.ByteLength() == 0) return {&kEmpty, 0};
+  return {array.Data(), static_cast<int64_t>(array.ByteLength())};
+}
+
 pi05_backend ToBackend(Napi::Value value) {
   static constexpr std::pair<const char*, pi05_backend> kBackends[] = {
       {"auto", PI05_BACKEND_AUTO}, {"cpu", PI05_BACKEND_CPU}, {"cuda", PI05_BACKEND_CUDA}};
@@ -148,13 +156,9 @@ pi05_image ToImage(Napi::Value value, Napi::Array borrowed) {
   image.height = ToInt32(object.Get("height"), "an image's height");
   image.step = ToInt32(object.Get("step"), "an image's step");
   image.pixels = ToEnum(object.Get("encoding"), kEncodings, "an image's encoding");
-  const Napi::Value data = object.Get("data");
-  Napi::Uint8Array bytes = ToTypedArray<uint8_t>(data, napi_uint8_array, "an image's data");
-  image.data = bytes.Data();
-  image.bytes = static_cast<int64_t>(bytes.ByteLength());
-  static constexpr uint8_t kEmpty = 0;  // an empty array may have no address, which would mean "no camera"
-  if (image.bytes == 0) image.data = &kEmpty;
-  borrowed.Set(borrowed.Length(), data);
+  const Bytes bytes = ToBytes(object.Get("data"), "an image's data", borrowed);
+  image.data = bytes.data;
+  image.bytes = bytes.count;
   return image;
 }
 

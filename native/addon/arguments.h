@@ -23,6 +23,13 @@ int32_t ToInt32(Napi::Value value, const char* what);
 uint8_t* ToBytes(Napi::Value value, std::size_t count, const char* what);
 float* ToFloats(Napi::Value value, std::size_t count, const char* what);
 
+// All elements of a Uint8Array, which is appended to `borrowed`. `data` is not null.
+struct Bytes {
+  const uint8_t* data;
+  int64_t count;
+};
+Bytes ToBytes(Napi::Value value, const char* what, Napi::Array borrowed);
+
 pi05_backend ToBackend(Napi::Value value);
 pi05_size ToSize(Napi::Value value);
 

@@ -1,11 +1,9 @@
 #include "fingerprint.h"
 
-#include <memory>
-#include <string>
-
 #include "arguments.h"
 #include "job.h"
 #include "pi05/fingerprint.h"
+#include "pool_worker.h"
 
 namespace pi05::addon {
 namespace {
@@ -17,54 +15,14 @@ Napi::Value ToObject(Napi::Env env, const pi05_fingerprint& fingerprint) {
   return object;
 }
 
-// Deletes itself when the promise is settled.
-class FingerprintWorker : public Napi::AsyncWorker {
- public:
-  FingerprintWorker(Napi::Env env, const pi05_image& image, Napi::Array borrowed)
-      : AsyncWorker(env, "pi05.fingerprint"),
-        deferred_(Napi::Promise::Deferred::New(env)),
-        image_(image),
-        borrowed_(Napi::Persistent(borrowed.As<Napi::Object>())) {}
-
-  Napi::Promise promise() const { return deferred_.Promise(); }
-
- protected:
-  void Execute() override {
-    status_ = pi05_get_fingerprint(&image_, &fingerprint_);
-    if (status_ != PI05_OK) message_ = pi05_last_error();
-  }
-
-  void OnOK() override {
-    if (status_ == PI05_OK)
-      deferred_.Resolve(ToObject(Env(), fingerprint_));
-    else
-      deferred_.Reject(ErrorWithCode(Env(), status_, message_).Value());
-  }
-
-  // What Execute() throws: std::bad_alloc.
-  void OnError(const Napi::Error& error) override {
-    deferred_.Reject(ErrorWithCode(Env(), PI05_OUT_OF_MEMORY, error.Message()).Value());
-  }
-
- private:
-  Napi::Promise::Deferred deferred_;
-  pi05_image image_;
-  Napi::ObjectReference borrowed_;
-  pi05_fingerprint fingerprint_ = {};
-  pi05_status status_ = PI05_OK;
-  std::string message_;
-};
-
 }  // namespace
 
 Napi::Value Fingerprint(const Napi::CallbackInfo& call) {
   Napi::Array borrowed = Napi::Array::New(call.Env());
   const pi05_image image = ToImage(call[0], borrowed);
-  auto worker = std::make_unique<FingerprintWorker>(call.Env(), image, borrowed);
-  const Napi::Promise promise = worker->promise();
-  worker->Queue();
-  (void)worker.release();
-  return promise;
+  return PoolWorker<pi05_fingerprint>::Start(
+      call.Env(), borrowed, [image](pi05_fingerprint& out) { return pi05_get_fingerprint(&image, &out); },
+      [](Napi::Env env, pi05_fingerprint& out) { return ToObject(env, out); });
 }
 
 Napi::Value FingerprintSync(const Napi::CallbackInfo& call) {

@@ -10,6 +10,7 @@
 #include "arguments.h"
 #include "completion_queue.h"
 #include "fingerprint.h"
+#include "image_file.h"
 #include "jobs.h"
 
 namespace pi05::addon {
@@ -135,6 +136,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["makeCheckpoint"] = Napi::Function::New<MakeCheckpoint>(env, "makeCheckpoint");
   exports["fingerprint"] = Napi::Function::New<Fingerprint>(env, "fingerprint");
   exports["fingerprintSync"] = Napi::Function::New<FingerprintSync>(env, "fingerprintSync");
+  exports["checkImageFile"] = Napi::Function::New<CheckImageFile>(env, "checkImageFile");
   exports["resizePillow"] = Napi::Function::New<ResizePillow>(env, "resizePillow");
   exports["resizeLerobot"] = Napi::Function::New<ResizeLerobot>(env, "resizeLerobot");
   return exports;

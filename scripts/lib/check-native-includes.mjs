@@ -4,14 +4,15 @@ import { dirname, join, relative, resolve } from 'node:path';
 /**
  * The dependency rules of native/: each directory with the directories whose headers it may include, in addition to its own
  * and the public header (native/include).
- * backend ← {model, checkpoint} ← session ← {addon, stream}, which use the public header only
+ * backend ← {model, checkpoint} ← session, image ← session ← {addon, stream}, which use the public header only
  */
 const DEPENDENCY_RULES = {
   include: [],
   backend: [],
   checkpoint: ['backend'],
+  image: [],
   model: ['backend'],
-  session: ['backend', 'checkpoint', 'model'],
+  session: ['backend', 'checkpoint', 'image', 'model'],
   addon: [],
   stream: [],
   bench: ['backend', 'checkpoint', 'model', 'session'],

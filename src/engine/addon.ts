@@ -28,10 +28,20 @@ export interface Addon {
   /** Computed on a thread of libuv's pool. Borrows the pixels until the promise settles. */
   fingerprint(image: Pixels): Promise<Fingerprint>;
   fingerprintSync(image: Pixels): Fingerprint;
+  /** What a JPEG or PNG file lacks, found on a thread of libuv's pool. Borrows the bytes until the promise settles. */
+  checkImageFile(data: Uint8Array): Promise<ImageFile>;
   /** @param out [size, size, 3]. */
   resizePillow(image: Pixels, size: number, out: Uint8Array): void;
   /** @param out [size, size, 3], values 0…1, padding 0. */
   resizeLerobot(image: Pixels, size: number, out: Float32Array): void;
+}
+
+export interface ImageFile {
+  /** Pixels; 0 where the file does not state them. */
+  readonly width: number;
+  readonly height: number;
+  /** What is missing or wrong, a clause; empty if the image is complete. */
+  readonly damage: string;
 }
 
 /** An opaque handle. */
