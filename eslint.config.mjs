@@ -15,7 +15,6 @@ const FRONTENDS = ['ros', 'replay'];
 const DECODE_IMPORTS = { 'image-file': 'src/engine/image-file.ts' };
 /** Single files of these modules that the guard imports. */
 const GUARD_IMPORTS = {
-  joints: 'src/observation/joints.ts',
   limits: 'src/schedule/limits.ts',
   'tool-guard': 'src/schedule/tool-guard.ts',
 };

@@ -75,6 +75,8 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
       maxAge: toNanoseconds(read('state.max_age')),
       joints: read('state.joints').map((name): StateJoint => ({
         name,
+        topic: read('state.<joint>.topic', name),
+        maxAge: optionalNanoseconds(read('state.<joint>.max_age', name)),
         source: read('state.<joint>.source', name),
         transform: read('state.<joint>.transform', name),
         scale: read('state.<joint>.scale', name),

@@ -109,7 +109,9 @@ export interface CameraConfig {
 export interface StateConfig {
   /** 'none': the checkpoint's prompt has no state (openpi's pi05_libero). */
   readonly mode: 'joints' | 'none';
+  /** Of all joints that have none of their own. */
   readonly topic: string;
+  /** Of all joints that have none of their own, ns. */
   readonly maxAge: bigint;
   readonly joints: readonly StateJoint[];
 }
@@ -117,6 +119,11 @@ export interface StateConfig {
 /** model value = (transform(message) − offset) / scale. */
 export interface StateJoint extends Units {
   readonly name: string;
+  /** Undefined = that of the state. */
+  readonly topic: string | undefined;
+  /** The value is stale when it is older, ns; undefined = that of the state. With one of its own it may be older than the other inputs of an observation by that. */
+  readonly maxAge: bigint | undefined;
+  /** The field of the `sensor_msgs/JointState`. */
   readonly source: 'position' | 'velocity' | 'effort';
   /** Range of valid readings in the message's units; −Infinity and Infinity = no limit. */
   readonly lower: number;

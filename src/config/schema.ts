@@ -40,8 +40,6 @@ export interface Declaration {
   readonly doc: string;
 }
 
-const STALE_DOC = 'Age of the newest message above which the stream is stale and not used.';
-
 export const SCHEMA = {
   checkpoint: {
     type: 'string',
@@ -350,7 +348,7 @@ export const SCHEMA = {
     unit: 's',
     above: 0,
     max: 3600,
-    doc: STALE_DOC,
+    doc: 'Age of the newest message above which the stream is stale and not used.',
   },
   'state.mode': {
     type: 'string',
@@ -362,7 +360,7 @@ export const SCHEMA = {
     type: 'string',
     default: 'joint_states',
     nonEmpty: true,
-    doc: 'sensor_msgs/JointState topic.',
+    doc: 'sensor_msgs/JointState topic. A message may have any of the joints; the newest value of each counts.',
   },
   'state.max_age': {
     type: 'double',
@@ -370,13 +368,27 @@ export const SCHEMA = {
     unit: 's',
     above: 0,
     max: 3600,
-    doc: STALE_DOC,
+    doc: 'Age above which the newest value of a joint is stale and not used.',
   },
   'state.joints': {
     type: 'string_array',
     default: [],
     members: 'state.<joint>.',
     doc: "Joints of the state vector, in the model's order, with their names in the message.",
+  },
+  'state.<joint>.topic': {
+    type: 'string',
+    optional: true,
+    nonEmpty: true,
+    doc: 'Topic of this joint, such as that of a gripper with a driver of its own; absent = state.topic.',
+  },
+  'state.<joint>.max_age': {
+    type: 'double',
+    optional: true,
+    unit: 's',
+    above: 0,
+    max: 3600,
+    doc: 'As state.max_age, for this joint. A joint with one may also be older than the other inputs of an observation by this age, whatever sync.max_skew is; absent = state.max_age.',
   },
   'state.<joint>.source': {
     type: 'string',

@@ -83,7 +83,7 @@ export interface JointReading {
 
 /** Measured positions of the action joints. */
 export interface MeasuredPositions {
-  /** From the message, ns. */
+  /** The oldest stamp of a joint that is not a gripper, ns; where there are only grippers, of those. */
   readonly stamp: bigint;
   /** [action joints] in the robot's units; NaN where the position is not measured. */
   readonly positions: Float64Array;

@@ -1,9 +1,9 @@
 import { commandQuantity, type PolicyConfig } from '../config/config.js';
+import { measuredJoints } from '../config/needed-joints.js';
 import { hasRobotDescription } from '../config/limits.js';
 import type { Command } from '../frame/frame.js';
 import type { ToolGuard } from '../schedule/tool-guard.js';
 import { CLOCK_TIMEOUT, formatSeconds, SECOND, tickPeriod } from '../time.js';
-import { measuredJoints } from '../observation/joints.js';
 import { LimitCheck, type Measured } from './limit-check.js';
 import type { Cause, GuardMessage, PolicyMessage } from './protocol.js';
 
@@ -335,16 +335,15 @@ export class Guard {
 
   /** Undefined where the positions are too old. The policy stops using them one period earlier. */
   #usable(measured: Measured | undefined): Measured | undefined {
-    const maxAge = this.#config.state.maxAge + this.#period;
-    return measured !== undefined && measured.age <= maxAge ? measured : undefined;
+    return measured !== undefined && measured.overdue <= this.#period ? measured : undefined;
   }
 
   /** In lock-step positions may arrive after the command of the same time. */
   #stateProblem(measured: Measured | undefined): Cause | undefined {
     if (!this.#needsState || this.#lockstep || this.#usable(measured) !== undefined) return undefined;
-    const { topic, maxAge } = this.#config.state;
-    const received = measured === undefined ? 'none' : `one ${formatSeconds(measured.age)} s old`;
-    const message = `Expected joint states on ${topic} at most ${formatSeconds(maxAge)} s old, received ${received}`;
+    const { topic } = this.#config.state;
+    const received = measured === undefined ? 'none' : `one ${formatSeconds(measured.overdue)} s older`;
+    const message = `Expected all joint states (${topic}) at most their maximum age old, received ${received}`;
     return { code: 'STATE_LOST', message };
   }
 

@@ -6,8 +6,10 @@ import { tickPeriod, toSeconds } from '../time.js';
 export interface Measured {
   /** [action joints] in the robot's units; NaN where a position is not needed. */
   readonly positions: Float64Array;
-  /** ns since they were measured. */
+  /** ns since the oldest of them was measured; grippers do not count. */
   readonly age: bigint;
+  /** How far the age of a joint is beyond its maximum, ns, of the joint with the most; negative where none is. */
+  readonly overdue: bigint;
 }
 
 /** Commands that may come faster than the control rate, one after the other: both processes may be delayed by the system. */

@@ -1,13 +1,14 @@
 import type { CameraConfig, PolicyConfig } from '../config/config.js';
+import { neededJoints } from '../config/needed-joints.js';
 import type { CompressedImage, JointReading, RawImage } from '../frame/frame.js';
 import { decodeCompressedImage, decodeImage, decodeJointState, decodeString } from './decode.js';
 import { ROS_TYPE } from './types.js';
 
-/** One decoded message for the policy. Arrays may be views on the CDR bytes that they were decoded from. */
+/** One decoded message for the policy. `topic` is a full name. Arrays may be views on the CDR bytes that they were decoded from. */
 export type InputMessage =
   | { readonly kind: 'image'; readonly camera: string; readonly image: RawImage }
   | { readonly kind: 'compressed_image'; readonly camera: string; readonly image: CompressedImage }
-  | { readonly kind: 'joint_state'; readonly reading: JointReading }
+  | { readonly kind: 'joint_state'; readonly topic: string; readonly reading: JointReading }
   | { readonly kind: 'prompt'; readonly text: string };
 
 /**
@@ -39,12 +40,18 @@ export function policyInputs(
   config: PolicyConfig,
   resolve: (topic: string) => string = (topic) => topic,
 ): PolicyInput[] {
-  const { cameras, state, promptTopic } = config;
+  const { cameras, promptTopic } = config;
   return [
     ...cameras.map((camera) => imageInput(camera, resolve(camera.topic))),
-    ...(state.mode === 'none' ? [] : [jointStateInput(state.topic, resolve(state.topic))]),
+    ...jointStateInputs(config, resolve),
     promptInput(promptTopic, resolve(promptTopic)),
   ];
+}
+
+/** One for each topic of a joint; names that resolve to the same topic are one. */
+function jointStateInputs(config: PolicyConfig, resolve: (topic: string) => string): PolicyInput[] {
+  const topics = new Map(neededJoints(config).map(({ topic }) => [resolve(topic), topic]));
+  return [...topics].map(([resolved, topic]) => jointStateInput(topic, resolved));
 }
 
 function imageInput(camera: CameraConfig, resolvedTopic: string): PolicyInput {
@@ -73,7 +80,11 @@ function jointStateInput(topic: string, resolvedTopic: string): PolicyInput {
     type: ROS_TYPE.JointState,
     delivery: 'joint_state',
     camera: undefined,
-    decode: (cdr) => ({ kind: 'joint_state', reading: decodeJointState(cdr, resolvedTopic) }),
+    decode: (cdr) => ({
+      kind: 'joint_state',
+      topic: resolvedTopic,
+      reading: decodeJointState(cdr, resolvedTopic),
+    }),
   };
 }
 

@@ -34,7 +34,11 @@ export function withResolvedTopics(config: PolicyConfig, resolve: (topic: string
       ...config.safety,
       heartbeatTopic: config.safety.heartbeatTopic === '' ? '' : resolve(config.safety.heartbeatTopic),
     },
-    state: { ...config.state, topic: resolve(config.state.topic) },
+    state: {
+      ...config.state,
+      topic: resolve(config.state.topic),
+      joints: config.state.joints.map((joint) => ({ ...joint, topic: joint.topic && resolve(joint.topic) })),
+    },
     outputs: config.outputs.map((output) => ({ ...output, topic: resolve(output.topic) })),
     chunkTopic: resolve(config.chunkTopic),
     robotDescription: { ...config.robotDescription, topic: resolveOptional(config.robotDescription.topic, resolve) },

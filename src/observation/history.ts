@@ -1,9 +1,16 @@
 /** Anything with a capture time, ns. */
 export interface Stamped {
   readonly stamp: bigint;
+  /** The oldest of its capture times, where it has several and `stamp` is the newest. */
+  readonly oldest?: bigint;
 }
 
-/** The recent items of one stream, sorted by stamp. Bounded by age (`removeBefore`) and by the sum of the items' sizes. */
+/** The oldest capture time of an item, ns. */
+export function oldestStamp({ stamp, oldest }: Stamped): bigint {
+  return oldest ?? stamp;
+}
+
+/** The recent items of one stream, sorted by stamp. Bounded by age (`removeBefore`, `removeWhile`) and by the sum of the items' sizes. */
 export class History<T extends Stamped> {
   readonly #items: T[] = [];
   readonly #sizes: number[] = [];
@@ -34,11 +41,16 @@ export class History<T extends Stamped> {
 
   /** Removes all items with a stamp before `oldest`. */
   removeBefore(oldest: bigint): void {
-    while (this.#items.length > 0 && this.#items[0]!.stamp < oldest) this.#removeOldest();
+    this.removeWhile(({ stamp }) => stamp < oldest);
+  }
+
+  /** Removes the oldest items for which `isOutdated`. */
+  removeWhile(isOutdated: (item: T) => boolean): void {
+    while (this.#items.length > 0 && isOutdated(this.#items[0]!)) this.#removeOldest();
   }
 
   clear(): void {
-    this.removeBefore(1n << 64n);
+    this.removeWhile(() => true);
   }
 
   #removeOldest(): void {

@@ -8,9 +8,8 @@ import { formatSeconds, SECOND, tickPeriod } from '../time.js';
 import { approximateTimeSync, newestStamp } from './approximate-time-sync.js';
 import { isDuplicate } from './duplicate.js';
 import { History } from './history.js';
-import type { Stamped } from './history.js';
-import { JointReader } from './joints.js';
-import type { JointSample } from './joints.js';
+import { oldestStamp, type Stamped } from './history.js';
+import { JointTracker, type JointSample } from './joint-tracker.js';
 import { StampChecker } from './stamp-checker.js';
 
 const FRAME_HISTORY_BYTES = 128 * 1024 * 1024;
@@ -37,13 +36,10 @@ const NO_OBSERVATION: ObservationResult = { observation: undefined, refusals: []
 
 type Item = CameraFrame | JointSample;
 
-/** One input and its state. */
-interface Stream<T extends Item> {
-  readonly topic: string;
-  readonly maxAge: bigint;
-  readonly history: History<T>;
-  readonly missingCode: RefusalCode;
-  readonly staleCode: RefusalCode;
+/** One camera and its state. */
+interface CameraStream {
+  readonly camera: CameraConfig;
+  readonly history: History<CameraFrame>;
   readonly stampChecker: StampChecker;
   /** Whether any message arrived since the reset. */
   received: boolean;
@@ -51,8 +47,9 @@ interface Stream<T extends Item> {
   lastData: bigint;
 }
 
-interface CameraStream extends Stream<CameraFrame> {
-  readonly camera: CameraConfig;
+interface JointStream {
+  readonly tracker: JointTracker;
+  readonly history: History<JointSample>;
 }
 
 /** The newest set whose frames were compared with each other. */
@@ -74,10 +71,7 @@ interface CheckedSet {
 export class Observer {
   readonly #config: PolicyConfig;
   readonly #cameras: ReadonlyMap<string, CameraStream>;
-  readonly #joints: Stream<JointSample> | undefined;
-  /** The cameras in the order of the configuration, then the joints. */
-  readonly #streams: readonly Stream<Item>[];
-  readonly #jointReader: JointReader;
+  readonly #joints: JointStream | undefined;
   readonly #throttle = new ReportThrottle();
   /** The stamps of the last observation's inputs. */
   #lastSet: readonly Stamped[] | undefined;
@@ -91,17 +85,18 @@ export class Observer {
     this.#prompt = config.prompt;
     const period = tickPeriod(config.controlRate);
     this.#maxLead = config.schedule.lockstep ? period : 0n;
-    this.#jointReader = new JointReader(config);
     const cameras = config.cameras.map((camera): CameraStream => ({
-      ...createStream<CameraFrame>(camera, 'CAMERA_MISSING', 'CAMERA_STALE', FRAME_HISTORY_BYTES, period),
       camera,
+      history: new History(FRAME_HISTORY_BYTES),
+      stampChecker: new StampChecker(camera.topic, camera.maxAge, period),
+      received: false,
+      lastData: 0n,
     }));
     this.#cameras = new Map(cameras.map((stream) => [stream.camera.name, stream]));
     this.#joints =
       config.state.mode === 'joints'
-        ? createStream<JointSample>(config.state, 'STATE_STALE', 'STATE_STALE', JOINT_HISTORY_ITEMS, period)
+        ? { tracker: new JointTracker(config), history: new History(JOINT_HISTORY_ITEMS) }
         : undefined;
-    this.#streams = [...cameras, ...(this.#joints ? [this.#joints] : [])];
   }
 
   get prompt(): string {
@@ -119,12 +114,20 @@ export class Observer {
     this.#lastSet = undefined;
     this.#checked = undefined;
     this.#throttle.clearAll();
-    for (const stream of this.#streams) {
+    for (const stream of this.#cameras.values()) {
       stream.history.clear();
       stream.received = false;
       stream.lastData = now;
       stream.stampChecker.reset();
     }
+    this.#joints?.history.clear();
+    this.#joints?.tracker.reset(now);
+  }
+
+  /** A message on `topic` could not be decoded: messages arrive, although none can be used. */
+  announceUnread(topic: string): void {
+    for (const stream of this.#cameras.values()) if (stream.camera.topic === topic) stream.received = true;
+    this.#joints?.tracker.announceUnread(topic);
   }
 
   /** A message of this camera arrived and is being decoded: the camera is not missing. */
@@ -137,14 +140,13 @@ export class Observer {
     const stream = this.#camera(camera);
     stream.received = true;
     if (frame instanceof Refusal) return { accepted: false, refusals: [frame] };
-    return catchRefusal(() => this.#accept(stream, frame, now));
+    return catchRefusal(() => this.#acceptFrame(stream, frame, now));
   }
 
-  offerJoints(reading: JointReading, now: bigint): OfferResult {
-    const stream = this.#joints;
-    if (stream === undefined) return IGNORED;
-    stream.received = true;
-    return catchRefusal(() => this.#accept(stream, this.#jointReader.read(reading), now));
+  /** @param reading values of any of the configured joints. @param topic full name. */
+  offerJoints(reading: JointReading, now: bigint, topic = this.#config.state.topic): OfferResult {
+    const joints = this.#joints;
+    return joints === undefined ? IGNORED : catchRefusal(() => this.#acceptJoints(joints, reading, topic, now));
   }
 
   /** Whether a frame with these pixels is kept. */
@@ -154,7 +156,7 @@ export class Observer {
 
   /** Whether there is a set of inputs that are all stamped `since` or later. */
   isComplete(now: bigint, since: bigint): boolean {
-    return this.#newestSet(now)?.every(({ stamp }) => stamp >= since) ?? false;
+    return this.#newestSet(now)?.every((item) => oldestStamp(item) >= since) ?? false;
   }
 
   /**
@@ -181,7 +183,8 @@ export class Observer {
   /** The conditions to report at `now`. Call this once per control tick. */
   checkConditions(now: bigint): Refusal[] {
     return [
-      ...this.#streams.flatMap((stream) => this.#checkAge(stream, now)),
+      ...[...this.#cameras.values()].flatMap((stream) => this.#checkCameraAge(stream, now)),
+      ...this.#checkJoints(now),
       ...this.#checkPrompt(now),
       ...this.#checkNewestSet(now),
     ];
@@ -192,9 +195,7 @@ export class Observer {
     if (this.#joints === undefined) {
       return { stamp: now, positions: new Float64Array(this.#config.action.joints.length).fill(NaN) };
     }
-    const newest = this.#joints.history.newest;
-    if (newest === undefined || newest.stamp < now - this.#joints.maxAge) return undefined;
-    return { stamp: newest.stamp, positions: newest.measured };
+    return this.#joints.tracker.measured(now);
   }
 
   get isPromptEmpty(): boolean {
@@ -208,28 +209,46 @@ export class Observer {
   }
 
   /** @throws Refusal TIME_BACKWARDS, CAMERA_FROZEN. */
-  #accept<T extends Item>(stream: Stream<T>, item: T, now: bigint): OfferResult {
-    const { topic, maxAge, history, stampChecker } = stream;
-    if (stampChecker.isDuplicate(item, history.items, now)) return IGNORED;
-    const age = now - item.stamp;
+  #acceptFrame(stream: CameraStream, frame: CameraFrame, now: bigint): OfferResult {
+    const { history, stampChecker } = stream;
+    const { topic, maxAge } = stream.camera;
+    if (stampChecker.isDuplicate(frame, history.items, now)) return IGNORED;
+    const age = now - frame.stamp;
     if (age > maxAge || -age > maxAge + this.#maxLead) {
-      return {
-        accepted: false,
-        refusals: this.#condition(stream.staleCode, topic, true, now, () => badStamp(stream, item, now)),
-      };
+      const sentence = (): string => badStamp(topic, maxAge, frame.stamp, now);
+      return { accepted: false, refusals: this.#condition('CAMERA_STALE', topic, true, now, sentence) };
     }
-    stampChecker.accept(item, now);
-    history.add(item, 'data' in item ? item.data.byteLength : 1);
+    stampChecker.accept(frame, now);
+    history.add(frame, frame.data.byteLength);
     const latest = now + this.#maxLead;
-    const dataTime = item.stamp < latest ? item.stamp : latest;
+    const dataTime = frame.stamp < latest ? frame.stamp : latest;
     if (dataTime > stream.lastData) stream.lastData = dataTime;
     return ACCEPTED;
   }
 
+  /** @throws Refusal as `JointTracker.update`. */
+  #acceptJoints({ tracker, history }: JointStream, reading: JointReading, topic: string, now: bigint): OfferResult {
+    const update = tracker.update(reading, topic, now);
+    if (update.outcome === 'ignored') return IGNORED;
+    if (update.outcome === 'outdated') {
+      const sentence = (): string => badStamp(topic, update.maxAge, reading.stamp, now);
+      return { accepted: false, refusals: this.#condition('STATE_STALE', topic, true, now, sentence) };
+    }
+    if (update.sample !== undefined) history.add(update.sample, 1);
+    return ACCEPTED;
+  }
+
+  /** The recent items of the cameras in the order of the configuration, then of the joints. */
+  get #histories(): readonly History<Item>[] {
+    const cameras = [...this.#cameras.values()].map(({ history }) => history);
+    return this.#joints === undefined ? cameras : [...cameras, this.#joints.history];
+  }
+
   #newestSet(now: bigint): Item[] | undefined {
-    for (const { history, maxAge } of this.#streams) history.removeBefore(now - maxAge);
-    return approximateTimeSync(
-      this.#streams.map(({ history }) => history.items),
+    for (const { history, camera } of this.#cameras.values()) history.removeBefore(now - camera.maxAge);
+    this.#joints?.history.removeWhile(({ expires }) => expires < now);
+    return approximateTimeSync<Item>(
+      this.#histories.map(({ items }) => items),
       this.#config.sync.maxSkew,
     );
   }
@@ -252,21 +271,26 @@ export class Observer {
     const duplicates = sameFrames ? previous.duplicates : findDuplicates(views);
     this.#checked = { stamp, views, duplicates };
     this.#throttle.clear('CAMERA_SKEW');
-    const topics = (duplicates ?? []).map(({ camera }) => this.#camera(camera).topic);
+    const topics = (duplicates ?? []).map(({ camera }) => this.#camera(camera).camera.topic);
     return this.#condition('CAMERA_DUPLICATE', topics.at(-1) ?? '', duplicates !== undefined, now, () => {
       const slots = duplicates!.map(({ slot }) => slot).join(' and ');
       return `Expected different views for ${slots}, received identical pixels from ${topics.join(' and ')}`;
     });
   }
 
-  #checkAge(stream: Stream<Item>, now: bigint): Refusal[] {
-    const { topic, maxAge, received } = stream;
-    const age = now - stream.lastData;
-    const code = received ? stream.staleCode : stream.missingCode;
-    return this.#condition(code, topic, age > maxAge, now, () =>
+  #checkCameraAge({ camera: { topic, maxAge }, received, lastData }: CameraStream, now: bigint): Refusal[] {
+    const age = now - lastData;
+    return this.#condition(received ? 'CAMERA_STALE' : 'CAMERA_MISSING', topic, age > maxAge, now, () =>
       received
         ? `Expected valid data at most ${formatSeconds(maxAge)} s old on ${topic}, received the last ${formatSeconds(age)} s ago`
         : `Expected messages on ${topic}, received none in ${formatSeconds(age)} s`,
+    );
+  }
+
+  #checkJoints(now: bigint): Refusal[] {
+    const conditions = this.#joints?.tracker.conditions(now) ?? [];
+    return conditions.flatMap(({ code, topic, sentence }) =>
+      this.#condition(code, topic, sentence !== undefined, now, () => sentence!),
     );
   }
 
@@ -287,18 +311,25 @@ export class Observer {
     const isNew = (stamp: bigint): boolean => checkedStamp === undefined || stamp > checkedStamp;
     const set = this.#newestSet(now);
     if (set !== undefined && isNew(newestStamp(set))) return this.#checkDuplicates(set, now);
-    const newest = this.#streams.map(({ history }) => history.newest?.stamp);
-    return newest.every((stamp) => stamp !== undefined && isNew(stamp)) ? this.#checkSkew(now) : [];
+    const newest = this.#histories.map((history) => history.newest);
+    return newest.every((item) => item !== undefined && isNew(item.stamp)) ? this.#checkSkew(now) : [];
   }
 
   /** Call this only where every stream has an item. */
   #checkSkew(now: bigint): Refusal[] {
-    const stampOf = ({ history }: Stream<Item>): bigint => history.newest!.stamp;
-    const byStamp = this.#streams.toSorted((a, b) => Number(stampOf(a) - stampOf(b)));
-    const oldest = byStamp[0]!;
-    const newest = byStamp.at(-1)!;
+    const times = [...this.#cameras.values()].map(({ camera: { topic }, history }) => {
+      return { topic, stamp: history.newest!.stamp };
+    });
+    const joints = this.#joints?.history.newest;
+    if (joints !== undefined) {
+      times.push({ topic: joints.topics.oldest, stamp: joints.oldest });
+      times.push({ topic: joints.topics.newest, stamp: joints.stamp });
+    }
+    times.sort((a, b) => Number(a.stamp - b.stamp));
+    const oldest = times[0]!;
+    const newest = times.at(-1)!;
     return this.#condition('CAMERA_SKEW', oldest.topic, true, now, () => {
-      const skew = formatSeconds(stampOf(newest) - stampOf(oldest));
+      const skew = formatSeconds(newest.stamp - oldest.stamp);
       const received = `${skew} s between ${newest.topic} and ${oldest.topic}`;
       return `Expected stamps within ${formatSeconds(this.#config.sync.maxSkew)} s of each other, received ${received}`;
     });
@@ -313,26 +344,6 @@ export class Observer {
   }
 }
 
-function createStream<T extends Item>(
-  { topic, maxAge }: { readonly topic: string; readonly maxAge: bigint },
-  missingCode: RefusalCode,
-  staleCode: RefusalCode,
-  capacity: number,
-  period: bigint,
-): Stream<T> {
-  const stampChecker = new StampChecker(topic, maxAge, period);
-  return {
-    topic,
-    maxAge,
-    history: new History(capacity),
-    stampChecker,
-    missingCode,
-    staleCode,
-    received: false,
-    lastData: 0n,
-  };
-}
-
 function catchRefusal(accept: () => OfferResult): OfferResult {
   try {
     return accept();
@@ -343,7 +354,7 @@ function catchRefusal(accept: () => OfferResult): OfferResult {
 }
 
 /** The error sentence for an item whose stamp is too far from the clock. */
-function badStamp({ topic, maxAge }: Stream<Item>, { stamp }: Item, now: bigint): string {
+function badStamp(topic: string, maxAge: bigint, stamp: bigint, now: bigint): string {
   const age = now - stamp;
   const distance = age < 0n ? -age : age;
   const received = `${formatSeconds(distance)} s ${age < 0n ? 'ahead of' : 'behind'} the clock`;

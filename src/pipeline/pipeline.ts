@@ -132,13 +132,16 @@ export class Pipeline {
     this.#handleFrame(camera, frame, now);
   }
 
-  offerJoints(reading: JointReading, now: bigint): void {
-    if (this.#advanceTime(now)) this.#handleOffer(this.#observer.offerJoints(reading, now), now);
+  /** @param topic full name; absent = `state.topic`. */
+  offerJoints(reading: JointReading, now: bigint, topic?: string): void {
+    if (this.#advanceTime(now)) this.#handleOffer(this.#observer.offerJoints(reading, now, topic), now);
   }
 
-  /** Reports a message that could not be read. */
+  /** Reports a message that could not be decoded. Its `source` is the topic. */
   refuse(refusal: Refusal, now: bigint): void {
-    if (this.#advanceTime(now)) this.#reporter.refusal(refusal);
+    if (!this.#advanceTime(now)) return;
+    if (refusal.source !== undefined) this.#observer.announceUnread(refusal.source);
+    this.#reporter.refusal(refusal);
   }
 
   /** A new prompt ends the execution of the old one: the robot holds until a chunk for the new prompt arrives. */

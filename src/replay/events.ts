@@ -22,7 +22,7 @@ export type ReplayEvent = {
       /** A buffer of the pool, to be released after the event. */
       readonly borrowed?: Uint8Array;
     }
-  | { readonly kind: 'joint_state'; readonly reading: JointReading }
+  | { readonly kind: 'joint_state'; readonly topic: string; readonly reading: JointReading }
   | { readonly kind: 'prompt'; readonly text: string }
   | { readonly kind: 'clock'; readonly time: bigint }
   | { readonly kind: 'action'; readonly action: JointCommand }

@@ -206,7 +206,7 @@ class Replay {
         return pipeline.offerFrame(event.camera, event.frame, now);
       case 'joint_state':
         for (const listener of listeners) listener.joints?.(event.reading, now);
-        return pipeline.offerJoints(event.reading, now);
+        return pipeline.offerJoints(event.reading, now, event.topic);
       case 'action':
         for (const listener of listeners) listener.action?.({ ...event.action, time: now }, now);
         return;

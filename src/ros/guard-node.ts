@@ -8,9 +8,9 @@ import { policyInputs } from '../messages/inputs.js';
 import { policyOutputs } from '../messages/outputs.js';
 import { withResolvedTopics } from '../messages/topics.js';
 import { ROS_TYPE } from '../messages/types.js';
-import { JointReader, type JointSample } from '../observation/joints.js';
+import { JointTracker } from '../observation/joint-tracker.js';
 import type { RobotModel } from '../robot/urdf.js';
-import { toRosTime } from '../time.js';
+import { CLOCK_JUMP, toRosTime } from '../time.js';
 import type { DiagnosticStatus } from './diagnostic-status.js';
 import { guardArguments, policyTopic } from './guard-arguments.js';
 import { Log } from './log.js';
@@ -51,8 +51,8 @@ export class GuardNode {
   readonly #safety: Publisher;
   readonly #diagnostics: Publisher;
   readonly #onError: (error: unknown) => void;
-  /** The newest accepted joint states, and when they arrived, ns. */
-  #sample: { readonly joints: JointSample; readonly steady: bigint } | undefined;
+  /** The newest accepted joint states. */
+  readonly #joints: JointTracker;
   /** The newest time of `/clock`, ns. */
   #clockTime = 0n;
 
@@ -74,6 +74,7 @@ export class GuardNode {
     const { config, simulated } = configFromOverrides(this.policy, given, argv);
     this.simulated = simulated;
     this.config = withResolvedTopics(config, (topic) => node.resolveTopicName(policyTopic(topic, policyName)));
+    this.#joints = new JointTracker(this.config);
     this.#outputs = policyOutputs(this.config).commands.map(({ topic, type, build }) => {
       const publisher = node.createPublisher(type, topic);
       return { publisher, publish: (command) => publisher.publish(build(command)) };
@@ -97,13 +98,15 @@ export class GuardNode {
 
   /** @param ros @param steady now, ns. @returns the newest joint positions; undefined before the first. */
   measured(ros: bigint, steady: bigint): Measured | undefined {
-    if (this.#sample === undefined) return undefined;
-    const { joints, steady: arrived } = this.#sample;
-    const byStamp = ros - joints.stamp;
-    // With use_sim_time the time on the wall says nothing about the age.
-    const byArrival = this.simulated ? 0n : steady - arrived;
-    const age = byStamp > byArrival ? byStamp : byArrival;
-    return { positions: joints.measured, age: age > 0n ? age : 0n };
+    const ages = this.#joints.ages((stamp, arrived) => {
+      const byStamp = ros - stamp;
+      // With use_sim_time the time on the wall says nothing about the age.
+      const byArrival = this.simulated ? 0n : steady - arrived;
+      const age = byStamp > byArrival ? byStamp : byArrival;
+      return age > 0n ? age : 0n;
+    });
+    const positions = this.#joints.newestMeasured()?.positions;
+    return ages === undefined || positions === undefined ? undefined : { positions, ...ages };
   }
 
   /** Publishes on every output whose values are known. An output that fails does not keep the others from it. */
@@ -148,13 +151,12 @@ export class GuardNode {
         }
       });
     };
-    const reader = new JointReader(config);
     for (const { kind, type, topic, delivery, decode } of policyInputs(config)) {
       if (kind !== 'joint_state') continue;
       subscribe(type, topic, qosFor(rcl, delivery, lockstep), (cdr) => {
         const message = decode(cdr);
         if (message.kind !== 'joint_state') return;
-        this.#sample = { joints: reader.read(message.reading), steady: process.hrtime.bigint() };
+        this.#joints.update(message.reading, message.topic, this.rosTime, process.hrtime.bigint());
       });
     }
     // A reliable subscription does not receive from a best-effort publisher, and a best-effort one may lose messages.
@@ -175,6 +177,7 @@ export class GuardNode {
     }
     if (!this.simulated) return;
     const onTime = (now: bigint): void => {
+      if (now < this.#clockTime - CLOCK_JUMP) this.#joints.reset(now);
       this.#clockTime = now;
       handlers.onClock();
     };

@@ -259,7 +259,7 @@ export class PolicyRuntime {
       case 'compressed_image':
         return this.#frames.offer(message.camera, message.image);
       case 'joint_state':
-        return this.#pipeline.offerJoints(message.reading, this.#time.now());
+        return this.#pipeline.offerJoints(message.reading, this.#time.now(), message.topic);
       case 'prompt':
         return this.#handlers.onPrompt(message.text);
     }

@@ -9,7 +9,7 @@ import pytest
 from harness import JOINTS, REST, Robot, encoded_image, random_image
 from PIL import Image as PillowImage
 from rclpy.serialization import serialize_message
-from refusal_checks import EXTERIOR, WRIST, refusal_count, check_refusals
+from refusal_checks import EXTERIOR, WRIST, RefusalCheck, refusal_count, check_refusals
 from sensor_msgs.msg import Image, JointState
 
 
@@ -115,9 +115,32 @@ def test_compressed_images(compressed_node):
     check_refusals(node, robot, "CAMERA_FROZEN", topic, case(encoded_image(random_image(8)), "the same again"))
 
 
-def test_joint_missing(assert_refused, robot):
-    bad = lambda: robot.send_joints(REST[:7], names=JOINTS[:7])
-    assert_refused("JOINT_MISSING", "joint_states", (bad, ("8 values", "received 7", "missing: panda_finger_joint1")))
+def test_joints_may_come_in_messages_of_their_own_and_one_that_never_comes_or_stops_is_named(sim_node, robot):
+    sim_node(schedule__replan_steps=1)
+
+    def send(*parts):
+        robot.advance()
+        for camera in ("exterior", "wrist"):
+            robot.send_image(camera, random_image(len(camera)))
+        for first, end in parts:
+            robot.send_joints(REST[first:end], names=JOINTS[first:end])
+        robot.wait_until_processed()
+
+    arm, finger = (0, 7), (7, 8)
+    check = RefusalCheck(robot, "JOINT_MISSING")
+    for _ in range(3):
+        send(arm)
+    robot.advance()
+    check.wait("joint_states", "8 values", "received 7", "missing: panda_finger_joint1")
+    robot.wait_until(lambda: robot.chunks, "a chunk", repeat=lambda: send(arm, finger))
+    # Joints that the policy does not know are ignored.
+    robot.send_joints([1.0, 2.0], names=["wheel_left", "wheel_right"])
+    check = RefusalCheck(robot, "STATE_STALE")
+    for _ in range(3):
+        send(arm)
+    check.wait("joint_states", "0.100 s old for panda_finger_joint1")
+    counts = robot.values(f"{robot.namespace}/policy_node")
+    assert not {f"refused.{code}" for code in ("JOINT_COUNT", "JOINT_NOT_FINITE", "TIME_BACKWARDS")} & counts.keys()
 
 
 def test_joint_count(assert_refused, robot):

@@ -1,5 +1,7 @@
 """The output of `pi05 replay`, on bags of the simulated arm written with the independent `rosbags` package."""
 
+import math
+
 import numpy as np
 import pytest
 from harness import ARM, FINGER, JOINTS, PERIOD, nanoseconds
@@ -200,14 +202,14 @@ class TestRefusals:
             if len(seen) != 10:
                 return message
             joints = STORE.deserialize_cdr(message.data, message.kind)
-            joints.name[0] = "elbow"
+            joints.position[0] = math.nan
             return message._replace(data=bytes(STORE.serialize_cdr(joints, message.kind)))
 
         return edit(bags(), tmp_path / "faulty", change)
 
     def test_are_counted(self, faulty, summary):
         counts = summary(faulty)
-        assert counts["refusals"] == {"JOINT_MISSING": 1}
+        assert counts["refusals"] == {"JOINT_NOT_FINITE": 1}
         assert counts["chunks"] > 4
 
     def test_end_a_strict_replay_with_status_1_after_the_end(self, faulty, replay, tmp_path):
@@ -216,7 +218,7 @@ class TestRefusals:
         assert outcome.status == 1
         assert len(read(out, CHUNK)) > 4
         (line,) = errors(outcome)
-        assert line.startswith("INPUT_REFUSED: Expected no refusal, received JOINT_MISSING 1 time, the first at 0.0")
+        assert line.startswith("INPUT_REFUSED: Expected no refusal, received JOINT_NOT_FINITE 1 time, the first at 0.0")
         assert "panda_joint1" in line
 
     def test_of_messages_that_cannot_be_read_and_of_images_that_cannot_be_decoded(self, bags, summary, tmp_path):

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { PolicyConfig } from '../../../src/config/config.js';
 import { actionJoint, MS, SECOND, stateJoint } from '../pipeline/robot.js';
-import { config, moving, PERIOD, Run, STOP } from './harness.js';
+import { config, measured, moving, PERIOD, Run, STOP } from './harness.js';
 
 const LOST = { code: 'POLICY_LOST', message: 'lost' };
 const lockstep: PolicyConfig = config({}, { schedule: { ...config().schedule, lockstep: true } });
@@ -104,10 +104,10 @@ describe('silence', () => {
 describe('measured positions', () => {
   test('that_are_too_old_stop_the_robot_and_are_needed_to_move_again', () => {
     const run = moving();
-    run.measured = { positions: Float64Array.of(0.5, 0), age: 200n * MS };
+    run.measured = measured([0.5, 0], 200n * MS);
     run.check();
     expect(run.guard.state).toBe('moving');
-    run.measured = { positions: Float64Array.of(0.5, 0), age: 200n * MS + 1n };
+    run.measured = measured([0.5, 0], 200n * MS + 1n);
     run.check();
     expect([run.last, run.guard.cause?.code]).toEqual([STOP, 'STATE_LOST']);
     run.advance(PERIOD);
@@ -147,7 +147,7 @@ describe('limits', () => {
 
   test('that_the_joint_passes_between_commands_stop', () => {
     const run = moving(limited);
-    run.measured = { positions: Float64Array.of(0.5, 1.2), age: 0n };
+    run.measured = measured([0.5, 1.2]);
     run.check();
     expect([run.last, run.guard.cause?.code]).toEqual([STOP, 'COMMAND_LIMIT']);
   });
@@ -184,7 +184,7 @@ describe('the stop action', () => {
   test('is_repeated_each_control_period_for_two_seconds', () => {
     const run = moving();
     run.receive({ type: 'stop', code: 'ENGINE_FAILED', message: 'm' });
-    run.measured = { positions: Float64Array.of(9, 0), age: 0n };
+    run.measured = measured([9, 0]);
     for (let i = 0; i < 300; i++) {
       run.advance(10n * MS);
       run.check();
@@ -212,7 +212,7 @@ describe('the stop action', () => {
       [201n * MS, '0.5'],
     ] as const) {
       const run = moving();
-      run.measured = { positions: Float64Array.of(0.7, 0), age };
+      run.measured = measured([0.7, 0], age);
       run.receive({ type: 'deactivate' });
       expect(run.last).toBe(`stop ${expected} 0`);
     }
@@ -221,7 +221,7 @@ describe('the stop action', () => {
   test('keeps_the_last_command_of_a_gripper_also_in_a_later_stop', () => {
     const joints = [actionJoint('a', { gripper: true }), actionJoint('b', { kind: 'velocity' })];
     const run = moving(config({}, { action: { joints, bound: 'none' } }));
-    run.measured = { positions: Float64Array.of(0.9, 0), age: 0n };
+    run.measured = measured([0.9, 0]);
     run.receive({ type: 'deactivate' });
     expect(run.last).toBe(STOP);
     run.take(run.guard.emergencyStop('~/stop', run.time, run.measured));
@@ -432,7 +432,7 @@ describe('lock-step', () => {
       [{ ...lockstep, action }, 'moving'] as const,
     ]) {
       const run = new Run(parameters, true);
-      run.measured = { positions: Float64Array.of(0.5, 1.1), age: 0n };
+      run.measured = measured([0.5, 1.1]);
       run.receive({ type: 'activate' });
       run.tick();
       run.command([0.5, 0.1]);

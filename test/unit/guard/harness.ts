@@ -13,11 +13,16 @@ export function config(safety: Partial<SafetyConfig> = {}, changes: Partial<Poli
 
 export const PERIOD = 100n * MS;
 
+/** Positions of this age, where the maximum age is that of `robot`. */
+export function measured(positions: readonly number[], age = 0n): Measured {
+  return { positions: Float64Array.from(positions), age, overdue: age - robot().state.maxAge };
+}
+
 /** A guard with its clocks. Every call is one event at the present time; `advance` and `tick` move the time. */
 export class Run {
   readonly guard: Guard;
   readonly now: { steady: bigint; ros: bigint } = { steady: 5n * SECOND, ros: T0 };
-  measured: Measured | undefined = { positions: Float64Array.of(0.5, 0), age: 10n * MS };
+  measured: Measured | undefined = measured([0.5, 0], 10n * MS);
   /** All commands that were published, oldest first. */
   readonly published: Command[] = [];
   readonly messages: GuardMessage[] = [];

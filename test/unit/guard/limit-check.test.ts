@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { ActionJoint, PolicyConfig } from '../../../src/config/config.js';
 import { LimitCheck, type Measured } from '../../../src/guard/limit-check.js';
 import { actionJoint, MS, robot, SECOND } from '../pipeline/robot.js';
+import { measured } from './harness.js';
 
 const LIMITS = { lower: -1, upper: 1, maxVelocity: 2, maxAcceleration: 5 };
 const PERIOD = 100n * MS;
@@ -23,7 +24,7 @@ class Single {
   }
 
   get reading(): Measured | undefined {
-    return Number.isNaN(this.measured) ? undefined : { positions: Float64Array.of(this.measured), age: this.age };
+    return Number.isNaN(this.measured) ? undefined : measured([this.measured], this.age);
   }
 
   problem(value: number): string | undefined {

@@ -4,7 +4,7 @@ import type { Command } from '../../../src/frame/frame.js';
 import { Guard, type GuardActions } from '../../../src/guard/guard.js';
 import type { Measured } from '../../../src/guard/limit-check.js';
 import { actionJoint, MS, random, SECOND, T0 } from '../pipeline/robot.js';
-import { config } from './harness.js';
+import { config, measured } from './harness.js';
 
 const LIMITS = { lower: -1, upper: 1, maxVelocity: 2, maxAcceleration: 8 };
 const JOINTS: readonly ActionJoint[] = [
@@ -145,7 +145,7 @@ class World {
     if (this.#random() < 0.02) return undefined;
     const index = Math.floor(this.#random() * this.#history.length);
     const entry = this.#history[index];
-    return entry && { positions: entry.positions, age: this.steady - entry.steady };
+    return entry && measured([...entry.positions], this.steady - entry.steady);
   }
 
   #advance(duration: bigint): void {

@@ -9,7 +9,7 @@ import type { Bag } from '../../../src/replay/bag/bag.js';
 import { replayInputs } from '../../../src/replay/inputs.js';
 import type { LifecycleNode, Rcl } from '../../../src/ros/rcl.js';
 import { subscribe } from '../../../src/ros/subscriptions.js';
-import { exterior, robot, wrist } from '../pipeline/robot.js';
+import { actionJoint, exterior, robot, stateJoint, wrist } from '../pipeline/robot.js';
 import { fixture, packageRoot } from '../root.js';
 
 const MESSAGES: Readonly<Record<string, Uint8Array>> = {
@@ -126,6 +126,23 @@ describe.each(CASES)('%s', (_, config) => {
   test('a_replay_reads_exactly_the_table_and_decodes_with_it', () => {
     expect(replayed(config)).toEqual(expected);
   });
+});
+
+test('each_topic_of_a_joint_is_one_input_however_it_is_written', () => {
+  const topics = [undefined, 'hand', '/left/joint_states', 'hand', '/left/hand', '/lift'];
+  const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+  const state = { ...robot().state, joints: names.map((name, i) => stateJoint(name, { topic: topics[i] })) };
+  const inputs = policyInputs(robot({ cameras: [], state }), resolve).filter(({ kind }) => kind === 'joint_state');
+  expect(inputs.map(({ resolvedTopic }) => resolvedTopic)).toEqual(['/left/joint_states', '/left/hand', '/lift']);
+});
+
+test('without_a_joint_on_it_state_topic_is_no_input', () => {
+  const joints = [stateJoint('a', { topic: 'hand' }), stateJoint('b', { topic: 'hand' })];
+  const topicsOf = (config: PolicyConfig): string[] => policyInputs(config).map(({ topic }) => topic);
+  const config = robot({ cameras: [], state: { ...robot().state, joints } });
+  expect(topicsOf(config)).toEqual(['hand', 'prompt']);
+  const action = { ...config.action, joints: [...config.action.joints, actionJoint('c')] };
+  expect(topicsOf({ ...config, action })).toEqual(['hand', 'joint_states', 'prompt']);
 });
 
 describe('delivery', () => {

@@ -35,8 +35,8 @@ export class Harness {
     return this.#collect(this.observer.offerFrame(camera, frame, now));
   }
 
-  offerJoints(reading: JointReading, now: bigint): boolean {
-    return this.#collect(this.observer.offerJoints(reading, now));
+  offerJoints(reading: JointReading, now: bigint, topic?: string): boolean {
+    return this.#collect(this.observer.offerJoints(reading, now, topic));
   }
 
   takeObservation(now: bigint): Observation | undefined {

@@ -91,7 +91,6 @@ describe('a bad message', () => {
       'IMAGE_DATA',
       'wrist/image_raw',
     ],
-    ['joint', (harness) => harness.offerJoints(joints(T0 + 1n, { a: 1 }), T0 + 1n), 'JOINT_MISSING', 'joint_states'],
     [
       'range',
       (harness) => harness.offerJoints(joints(T0 + 1n, { a: 1, b: 4 }), T0 + 1n),

@@ -277,10 +277,10 @@ test('statistics_count_what_happened', async () => {
     harness.pipeline.tick(now, (i + 1n) * MS);
     await harness.engine.answer(Number(i));
   }
-  harness.pipeline.offerJoints(joints(T0 + SECOND, { a: 1 }), T0 + 300n * MS);
+  harness.pipeline.offerJoints(joints(T0 + SECOND, { a: NaN, b: 0 }), T0 + 300n * MS);
   harness.pipeline.deactivate(T0 + 300n * MS);
   const { lastRefusal, cameras, ...counted } = harness.pipeline.statistics;
-  expect(lastRefusal?.code).toBe('JOINT_MISSING');
+  expect(lastRefusal?.code).toBe('JOINT_NOT_FINITE');
   const used = { offered: 3, dropped: 0, accepted: 3, used: 3 };
   expect(cameras).toEqual({ exterior: used, wrist: used });
   expect(counted).toEqual({
@@ -289,7 +289,7 @@ test('statistics_count_what_happened', async () => {
     chunks: 3,
     outdated: 0,
     commands: { step: 2, hold: 1, stop: 1 },
-    refusals: { JOINT_MISSING: 1 },
+    refusals: { JOINT_NOT_FINITE: 1 },
     faults: {},
     lastFault: undefined,
     inferenceMs: { p50: 12, p95: 12, p99: 12 },

@@ -35,6 +35,8 @@ export function actionJoint(name: string, changes: Partial<ActionJoint> = {}): A
 export function stateJoint(name: string, changes: Partial<StateJoint> = {}): StateJoint {
   return {
     name,
+    topic: undefined,
+    maxAge: undefined,
     source: 'position',
     transform: 'none',
     scale: 1,

@@ -6,8 +6,14 @@ import type { PolicyConfig } from '../../../src/config/config.js';
 import { configFromFile } from '../../../src/config/file.js';
 import { Problems } from '../../../src/config/problems.js';
 import { resizePillow } from '../../../src/engine/native.js';
-import { type ImageSlot, IMAGE_SLOTS, type Observation, type View } from '../../../src/frame/frame.js';
-import { JointReader } from '../../../src/observation/joints.js';
+import {
+  type ImageSlot,
+  IMAGE_SLOTS,
+  type JointReading,
+  type Observation,
+  type View,
+} from '../../../src/frame/frame.js';
+import { JointTracker } from '../../../src/observation/joint-tracker.js';
 import type { PolicyModel } from '../../../src/policy/model.js';
 import { loadNormalizers, type Normalizers } from '../../../src/policy/normalizers.js';
 import { Policy } from '../../../src/policy/policy.js';
@@ -105,19 +111,25 @@ async function loaded(
   }
 }
 
+function stateOf(config: PolicyConfig, reading: JointReading): Float64Array {
+  const update = new JointTracker(config).update(reading, config.state.topic, reading.stamp);
+  if (update.outcome !== 'accepted' || update.sample === undefined) throw new Error('a joint is missing');
+  return update.sample.state;
+}
+
 function observe(given: Case, config: PolicyConfig): Observation {
   const { joints, prompt } = given;
   const none = new Float64Array(0);
   const state =
     joints === undefined
       ? none
-      : new JointReader(config).read({
+      : stateOf(config, {
           stamp: 1n,
           name: joints.name,
           position: Float64Array.from(joints.position),
           velocity: none,
           effort: none,
-        }).state;
+        });
   const views = config.cameras.map(({ name, slot }): View => {
     const size = given.cameras[name];
     if (size === undefined) throw new Error(`no image for ${name}`);

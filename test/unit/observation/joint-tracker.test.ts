@@ -1,0 +1,237 @@
+import { describe, expect, test } from '@jest/globals';
+import type { PolicyConfig } from '../../../src/config/config.js';
+import { JointTracker } from '../../../src/observation/joint-tracker.js';
+import { actionJoint, image, joints, MS, robot, stateJoint, T0 } from '../pipeline/robot.js';
+import { Harness } from './harness.js';
+
+const base = robot();
+/** An arm of two joints and a gripper g. */
+const ARM = { a: 1, b: 2 };
+const threeJoints = (gripper = stateJoint('g')): PolicyConfig =>
+  robot({
+    state: { ...base.state, joints: [stateJoint('a'), stateJoint('b'), gripper] },
+    action: {
+      joints: [actionJoint('a'), actionJoint('b'), actionJoint('g', { gripper: true })],
+      bound: 'none',
+    },
+  });
+
+/** Offers one image of each camera. */
+function offerImages(harness: Harness, stamp: bigint): void {
+  harness.offerImage('exterior', image(stamp, 1), stamp);
+  harness.offerImage('wrist', image(stamp, 2), stamp);
+}
+
+const stateAt = (harness: Harness, now: bigint): number[] => [...(harness.takeObservation(now)?.state ?? [])];
+
+describe('messages with some of the joints', () => {
+  test('give_an_observation_of_the_newest_value_of_each_joint', () => {
+    const harness = new Harness(threeJoints());
+    offerImages(harness, T0);
+    harness.offerJoints(joints(T0, ARM), T0);
+    expect(harness.takeObservation(T0)).toBeUndefined();
+    harness.offerJoints(joints(T0 + MS, { g: 3 }), T0 + MS);
+    expect(stateAt(harness, T0 + MS)).toEqual([1, 2, 3]);
+    harness.offerJoints(joints(T0 + 20n * MS, { a: 4, b: 5 }), T0 + 20n * MS);
+    expect(stateAt(harness, T0 + 20n * MS)).toEqual([4, 5, 3]);
+    harness.offerJoints(joints(T0 + 21n * MS, { g: 6 }), T0 + 21n * MS);
+    expect(stateAt(harness, T0 + 21n * MS)).toEqual([4, 5, 6]);
+    harness.checkConditions(T0 + 21n * MS);
+    expect(harness.takeCodes()).toEqual([]);
+  });
+
+  test('of_one_stamp_give_the_observations_of_complete_messages', () => {
+    const observe = (offer: (harness: Harness, t: bigint, i: number) => void): unknown[] => {
+      const harness = new Harness(threeJoints());
+      const taken: unknown[] = [];
+      for (let i = 0; i < 20; i++) {
+        const t = T0 + BigInt(i) * 20n * MS;
+        if (i % 3 === 0) offerImages(harness, t);
+        offer(harness, t, i);
+        const observation = harness.takeObservation(t + MS);
+        if (observation !== undefined) taken.push([observation.stamp, ...observation.state]);
+      }
+      expect(harness.takeCodes()).toEqual([]);
+      return taken;
+    };
+    const complete = observe((harness, t, i) => harness.offerJoints(joints(t, { a: i, b: -i, g: i / 2 }), t + MS));
+    const halves = observe((harness, t, i) => {
+      harness.offerJoints(joints(t, { a: i, b: -i }), t);
+      // The other part is expected.
+      if (i % 3 !== 0) expect(harness.takeObservation(t)).toBeUndefined();
+      harness.offerJoints(joints(t, { g: i / 2 }), t + MS);
+    });
+    expect(complete).toHaveLength(20);
+    expect(halves).toEqual(complete);
+  });
+
+  test('a_part_that_no_longer_comes_is_expected_once', () => {
+    const harness = new Harness(threeJoints());
+    offerImages(harness, T0);
+    harness.offerJoints(joints(T0, ARM), T0);
+    harness.offerJoints(joints(T0, { g: 3 }), T0);
+    harness.offerJoints(joints(T0 + 10n * MS, { a: 4, b: 2 }), T0 + 10n * MS);
+    expect(stateAt(harness, T0 + 10n * MS)).toEqual([1, 2, 3]);
+    harness.offerJoints(joints(T0 + 20n * MS, { a: 5, b: 2 }), T0 + 20n * MS);
+    expect(stateAt(harness, T0 + 20n * MS)).toEqual([5, 2, 3]);
+  });
+
+  test('a_message_without_any_of_the_joints_is_ignored_whatever_it_has', () => {
+    const harness = new Harness();
+    const wheels = { ...joints(T0 - 1000n * MS, { wheel_left: NaN, wheel_right: 1 }), position: new Float64Array(1) };
+    expect(harness.offerJoints(wheels, T0)).toBe(false);
+    expect(harness.offerJoints(joints(T0, {}), T0)).toBe(false);
+    expect(harness.takeCodes()).toEqual([]);
+  });
+
+  test('stamps_of_two_publishers_do_not_have_to_advance_together_but_those_of_a_joint_do', () => {
+    const harness = new Harness(threeJoints());
+    harness.offerJoints(joints(T0 + 20n * MS, ARM), T0 + 20n * MS);
+    harness.offerJoints(joints(T0 + 5n * MS, { g: 3 }), T0 + 21n * MS);
+    expect(harness.takeCodes()).toEqual([]);
+    harness.offerJoints(joints(T0 + 4n * MS, { g: 3 }), T0 + 22n * MS);
+    expect(harness.takeCodes()).toEqual(['TIME_BACKWARDS']);
+  });
+});
+
+describe('a joint that', () => {
+  test('never_comes_is_missing_by_name', () => {
+    const harness = new Harness(threeJoints());
+    for (let t = T0; t <= T0 + 300n * MS; t += 20n * MS) {
+      offerImages(harness, t);
+      harness.offerJoints(joints(t, ARM), t);
+      harness.checkConditions(t);
+    }
+    expect(harness.refusals.map(String)).toEqual([
+      'JOINT_MISSING: Expected 3 values for state, received 2 from joint_states (missing: g)',
+    ]);
+    expect(harness.observer.measuredPositions(T0 + 300n * MS)).toBeUndefined();
+  });
+
+  test('never_comes_while_others_do_is_missing_and_does_not_count_as_silence', () => {
+    const harness = new Harness();
+    harness.offerJoints(joints(T0, { wheel: 1 }), T0);
+    offerImages(harness, T0 + 90n * MS);
+    harness.checkConditions(T0 + 101n * MS);
+    expect(harness.refusals.map(String)).toEqual([
+      'JOINT_MISSING: Expected 2 values for state, received 0 from joint_states (missing: a, b)',
+    ]);
+  });
+
+  test('stops_is_stale_by_name_after_its_age_and_gives_no_observation_and_no_measured_positions', () => {
+    const harness = new Harness(threeJoints());
+    harness.offerJoints(joints(T0, { ...ARM, g: 3 }), T0);
+    for (let t = T0 + 20n * MS; t <= T0 + 100n * MS; t += 20n * MS) harness.offerJoints(joints(t, ARM), t);
+    harness.checkConditions(T0 + 100n * MS);
+    expect(harness.takeCodes()).toEqual([]);
+    expect(harness.observer.measuredPositions(T0 + 100n * MS)).toBeDefined();
+    offerImages(harness, T0 + 101n * MS);
+    harness.offerJoints(joints(T0 + 101n * MS, ARM), T0 + 101n * MS);
+    harness.checkConditions(T0 + 101n * MS);
+    expect(harness.refusals.map(String)).toEqual([
+      'STATE_STALE: Expected valid data at most 0.100 s old for g on joint_states, received the last 0.101 s ago',
+    ]);
+    expect(harness.takeObservation(T0 + 101n * MS)).toBeUndefined();
+    expect(harness.observer.measuredPositions(T0 + 101n * MS)).toBeUndefined();
+  });
+
+  test('was_never_decoded_is_stale_and_not_reported_as_silent', () => {
+    const harness = new Harness();
+    offerImages(harness, T0 + 50n * MS);
+    harness.observer.announceUnread('joint_states');
+    harness.checkConditions(T0 + 101n * MS);
+    expect(harness.refusals.map(String)).toEqual([
+      'STATE_STALE: Expected valid data at most 0.100 s old on joint_states, received the last 0.101 s ago',
+    ]);
+  });
+});
+
+describe('the stamps of an observation', () => {
+  test('agree_with_the_oldest_joint_within_the_largest_skew', () => {
+    const harness = new Harness(threeJoints());
+    harness.offerJoints(joints(T0, { g: 3 }), T0);
+    harness.offerJoints(joints(T0 + 10n * MS, ARM), T0 + 10n * MS);
+    offerImages(harness, T0 + 10n * MS);
+    harness.offerJoints(joints(T0 + 60n * MS, { a: 9, b: 9 }), T0 + 60n * MS);
+    offerImages(harness, T0 + 60n * MS);
+    // g is 60 ms older than the newest arm and images, so the ones before are used.
+    const observation = harness.takeObservation(T0 + 60n * MS)!;
+    expect([observation.stamp, ...observation.state]).toEqual([T0 + 10n * MS, 1, 2, 3]);
+  });
+
+  test('a_joint_with_a_maximum_age_of_its_own_may_be_older_by_it', () => {
+    const harness = new Harness(threeJoints(stateJoint('g', { maxAge: 500n * MS })));
+    harness.offerJoints(joints(T0, { g: 3 }), T0);
+    for (const t of [T0 + 450n * MS, T0 + 500n * MS]) {
+      offerImages(harness, t);
+      harness.offerJoints(joints(t, ARM), t);
+      expect(stateAt(harness, t)).toEqual([1, 2, 3]);
+    }
+    offerImages(harness, T0 + 501n * MS);
+    harness.offerJoints(joints(T0 + 501n * MS, ARM), T0 + 501n * MS);
+    expect(harness.takeObservation(T0 + 501n * MS)).toBeUndefined();
+    harness.checkConditions(T0 + 501n * MS);
+    expect(harness.refusals.map(String)).toEqual([
+      'STATE_STALE: Expected valid data at most 0.500 s old for g on joint_states, received the last 0.501 s ago',
+    ]);
+  });
+
+  test('a_set_is_complete_when_every_part_of_its_time_is_there', () => {
+    const harness = new Harness(threeJoints());
+    harness.offerJoints(joints(T0, { ...ARM, g: 3 }), T0);
+    const t = T0 + 10n * MS;
+    offerImages(harness, t);
+    harness.offerJoints(joints(t, ARM), t);
+    expect(harness.observer.isComplete(t, t)).toBe(false);
+    harness.offerJoints(joints(t, { g: 3 }), t);
+    expect(harness.observer.isComplete(t, t)).toBe(true);
+  });
+});
+
+describe('several topics', () => {
+  const config = threeJoints(stateJoint('g', { topic: 'gripper/joint_states' }));
+
+  test('a_joint_is_read_from_its_own_topic_only', () => {
+    const tracker = new JointTracker(config);
+    expect(tracker.update(joints(T0, { ...ARM, g: 9 }), 'joint_states', T0)).toEqual({
+      outcome: 'accepted',
+      sample: undefined,
+    });
+    expect(tracker.update(joints(T0, { a: 9 }), 'gripper/joint_states', T0)).toEqual({ outcome: 'ignored' });
+    expect(tracker.update(joints(T0, { g: 3 }), 'gripper/joint_states', T0)).toMatchObject({
+      outcome: 'accepted',
+      sample: { state: Float64Array.of(1, 2, 3) },
+    });
+    expect([...tracker.measured(T0)!.positions]).toEqual([1, 2, 3]);
+  });
+
+  test('each_that_is_silent_is_reported_with_its_name', () => {
+    const harness = new Harness(config);
+    offerImages(harness, T0 + 50n * MS);
+    harness.offerJoints(joints(T0 + 50n * MS, ARM), T0 + 50n * MS);
+    harness.checkConditions(T0 + 101n * MS);
+    expect(harness.refusals.map(String)).toEqual([
+      'STATE_STALE: Expected messages on gripper/joint_states, received none in 0.101 s',
+    ]);
+  });
+
+  test('a_refused_message_names_its_topic', () => {
+    const harness = new Harness(config);
+    harness.offerJoints(joints(T0, { g: NaN }), T0, 'gripper/joint_states');
+    expect(harness.refusals.map(({ code, source }) => [code, source])).toEqual([
+      ['JOINT_NOT_FINITE', 'gripper/joint_states'],
+    ]);
+  });
+});
+
+describe('ages', () => {
+  test('are_those_of_the_oldest_arm_joint_and_of_the_joint_that_is_next_to_be_too_old', () => {
+    const tracker = new JointTracker(threeJoints(stateJoint('g', { maxAge: 500n * MS })));
+    expect(tracker.ages((stamp) => T0 - stamp)).toBeUndefined();
+    tracker.update(joints(T0 - 450n * MS, { g: 3 }), 'joint_states', T0 - 450n * MS);
+    tracker.update(joints(T0 - 30n * MS, { a: 1 }), 'joint_states', T0 - 30n * MS);
+    tracker.update(joints(T0 - 20n * MS, { b: 2 }), 'joint_states', T0 - 20n * MS);
+    expect(tracker.ages((stamp) => T0 - stamp)).toEqual({ age: 30n * MS, overdue: -50n * MS });
+    expect(tracker.measured(T0)?.stamp).toBe(T0 - 30n * MS);
+  });
+});
