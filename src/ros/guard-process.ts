@@ -14,6 +14,7 @@ import { loadRcl } from './environment.js';
 import { guardArguments } from './guard-arguments.js';
 import { GuardNode } from './guard-node.js';
 import { safetyStatus } from './guard-status.js';
+import { avoidSharedMemory } from './guard-transport.js';
 import type { Rcl } from './rcl.js';
 import type { NativeRcl } from './rclnodejs-internals.js';
 import { ENDING_SIGNALS, initFailure } from './run.js';
@@ -38,6 +39,7 @@ const CONFIRM_TIMEOUT = 30_000_000n;
 export async function runGuard(argv: readonly string[]): Promise<number> {
   preferThisProcess();
   dropOutputWhenTerminalBlocks();
+  avoidSharedMemory(process.env);
   const { rcl, native } = await loadRcl(process.env);
   // rcl writes its log below HOME and fails without it.
   process.env['HOME'] ??= homedir();
