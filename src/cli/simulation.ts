@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { Pi05Error } from '../errors.js';
@@ -55,6 +56,8 @@ export async function freeDomain(): Promise<Reservation> {
 /** The processes of one simulation in one ROS domain, on this machine only. */
 export class SimulationProcesses {
   readonly #children: Child[] = [];
+  /** Of the guard's socket and its latch, so that no earlier simulation in the same domain has left one. */
+  readonly #runtimeDirectory = mkdtempSync(join(tmpdir(), 'pi05-'));
 
   /** @param purpose what the processes run for, for error messages: "the demo". */
   constructor(
@@ -88,7 +91,12 @@ export class SimulationProcesses {
   }
 
   get #environment(): NodeJS.ProcessEnv {
-    return { ...process.env, ROS_DOMAIN_ID: String(this.domain), ROS_AUTOMATIC_DISCOVERY_RANGE: 'LOCALHOST' };
+    return {
+      ...process.env,
+      ROS_DOMAIN_ID: String(this.domain),
+      ROS_AUTOMATIC_DISCOVERY_RANGE: 'LOCALHOST',
+      XDG_RUNTIME_DIR: this.#runtimeDirectory,
+    };
   }
 
   /** Rejects when the process ends. @throws Pi05Error INTERNAL. */
@@ -108,5 +116,6 @@ export class SimulationProcesses {
   /** Ends all processes, the last one that was started first. Start the node last: the others then receive its stop action. */
   async end(): Promise<void> {
     for (const child of this.#children) await child.end();
+    rmSync(this.#runtimeDirectory, { recursive: true, force: true });
   }
 }

@@ -89,7 +89,8 @@ export class Guard {
   /** The newest ROS time. */
   #rosTime: bigint;
 
-  constructor(config: PolicyConfig, simulated: boolean, now: GuardTime) {
+  /** @param latch with which it begins. */
+  constructor(config: PolicyConfig, simulated: boolean, now: GuardTime, latch?: Cause) {
     this.#config = config;
     this.#simulated = simulated;
     this.#lockstep = config.schedule.lockstep;
@@ -99,6 +100,7 @@ export class Guard {
     this.#needsState = measuredJoints(config).length > 0;
     this.#checkedAt = this.#clockChangedAt = now.steady;
     this.#rosTime = now.ros;
+    this.#latch = latch;
   }
 
   /**

@@ -35,6 +35,7 @@ const FAULT_LEVEL: Readonly<Record<FaultCode, Level>> = {
   GUARD_LINK: LEVEL.error,
   GUARD_LOST: LEVEL.error,
   GUARD_CONFIG: LEVEL.error,
+  LATCH_FILE: LEVEL.error,
   EMERGENCY_STOP: LEVEL.error,
   HEARTBEAT_LOST: LEVEL.error,
   LIMITS_NONE: LEVEL.warn,

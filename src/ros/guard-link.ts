@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { errorMessage, FAULT_CODES, type FaultCode, Pi05Error } from '../errors.js';
 import type { Command } from '../frame/frame.js';
+import { LatchFile } from '../guard/latch-file.js';
 import {
   type Cause,
   encodeMessage,
@@ -315,7 +316,17 @@ export class GuardLink {
     this.#lost = fault;
     if (!this.#active) return;
     this.#latch = { code: fault.code, message: fault.message };
+    this.#storeLatch(this.#latch);
     this.#handlers.onLost(fault);
+  }
+
+  /** If both processes are killed before a guard knows of the latch, the next one finds it. */
+  #storeLatch(latch: Cause): void {
+    try {
+      new LatchFile(this.#options.path).write(latch);
+    } catch (error) {
+      this.#handlers.onError(new Error(`Expected to keep the latch in a file, but ${errorMessage(error)}`));
+    }
   }
 
   async #reconnect(): Promise<void> {

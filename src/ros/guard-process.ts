@@ -1,6 +1,7 @@
 import { constants, homedir, setPriority } from 'node:os';
-import { errorMessage } from '../errors.js';
+import { errorMessage, Pi05Error } from '../errors.js';
 import { Guard, type GuardActions, type GuardTime } from '../guard/guard.js';
+import { LatchFile } from '../guard/latch-file.js';
 import type { Measured } from '../guard/limit-check.js';
 import { type Cause, configHash, PROTOCOL_VERSION } from '../guard/protocol.js';
 import { GuardServer, type ServerHandlers } from '../guard/server.js';
@@ -81,6 +82,10 @@ class GuardProcess implements ServerHandlers {
   readonly #guard: Guard;
   readonly #server = new GuardServer(this);
   readonly #hash: string;
+  readonly #socketPath: string;
+  readonly #latchFile: LatchFile;
+  /** What `#latchFile` contains. */
+  #storedLatch: Cause | undefined;
   #resolveEnded: () => void = () => {};
   #rejectEnded: (error: unknown) => void = () => {};
   #timers: NodeJS.Timeout[] = [];
@@ -110,13 +115,16 @@ class GuardProcess implements ServerHandlers {
     });
     const { config, simulated } = this.#node;
     this.#hash = configHash(config, simulated);
-    this.#guard = new Guard(config, simulated, this.#now());
+    this.#socketPath = guardSocketPath(this.#node.policy, process.env);
+    this.#latchFile = new LatchFile(this.#socketPath);
+    this.#storedLatch = this.#latchFile.read();
+    this.#guard = new Guard(config, simulated, this.#now(), this.#storedLatch);
     if (config.robotDescription.file !== '') this.#useModel(readUrdfFile(config.robotDescription.file));
   }
 
   /** @throws Pi05Error GUARD_RUNNING, ENVIRONMENT. */
   async start(): Promise<void> {
-    await this.#server.listen(guardSocketPath(this.#node.policy, process.env));
+    await this.#server.listen(this.#socketPath);
     this.#node.spin();
     const { controlRate, safety } = this.#node.config;
     const period = Math.min(toMilliseconds(tickPeriod(controlRate)), MAX_CHECK_MS);
@@ -134,6 +142,8 @@ class GuardProcess implements ServerHandlers {
     ];
     this.#publishStatus();
     this.#node.log.info(`guard of ${this.#node.policy}: control period ${period.toFixed(1)} ms`);
+    const { latch } = this.#guard;
+    if (latch !== undefined) this.#node.log.error(`still latched: ${latch.code}: ${latch.message}`);
   }
 
   /** Publishes the stop action once more where the robot was moved in the last two seconds. Nothing follows it. */
@@ -230,8 +240,23 @@ class GuardProcess implements ServerHandlers {
         else if ('code' in message) this.#node.log.error(`${message.type}: ${message.code}: ${message.message}`);
       }
       this.#publishStatus();
+      this.#storeLatch();
     } catch (error) {
       this.#rejectEnded(error);
+    }
+  }
+
+  /** The file follows the latch, after the stop action was published. Where that fails, the latch ends with this process. */
+  #storeLatch(): void {
+    const { latch } = this.#guard;
+    if (latch === this.#storedLatch) return;
+    this.#storedLatch = latch;
+    try {
+      if (latch === undefined) this.#latchFile.remove();
+      else this.#latchFile.write(latch);
+    } catch (error) {
+      const sentence = `Expected to keep the latch in ${this.#latchFile.path}, but ${errorMessage(error)}`;
+      this.#node.log.error(new Pi05Error('LATCH_FILE', sentence).toString());
     }
   }
 

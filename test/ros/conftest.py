@@ -4,11 +4,15 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 # rcl reads these at its start: this machine only, a separate domain, the Fast DDS profile of the node.
 os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+# The directory of the sockets and latches of the guards. A latch of an earlier run must not stop the robot.
+RUNTIME = tempfile.TemporaryDirectory(prefix="pi05-")
+os.environ["XDG_RUNTIME_DIR"] = RUNTIME.name
 sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest

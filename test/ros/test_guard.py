@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -301,11 +302,53 @@ def test_a_paused_clock_stops_and_commands_pass_again_when_time_goes_on(guard, r
     robot.wait_until(lambda: list(robot.arm[-1].data) == SPEED, "a command when time goes on", advance)
 
 
+def test_a_latch_outlives_the_guard_and_a_file_that_is_not_one_is_a_latch(moving, guard, robot, safety, namespace):
+    process, policy = moving()
+    assert call(robot, "stop").success
+    robot.wait_until(lambda: state(safety)["state"] == "latched", "the latch")
+    file = socket_path(namespace).replace(".sock", ".latch")
+
+    def restarted():
+        process.process.kill()
+        process.process.wait(DEADLINE)
+        os.unlink(socket_path(namespace))
+        return guard(safety__command_timeout=0.3, safety__latch_after=1.0, state__max_age=0.5)
+
+    def latch():
+        policy = Policy(process, namespace)
+        robot.wait_until(lambda: policy.messages, "the answer")
+        return policy, (policy.messages[0]["latched"] or {}).get("code")
+
+    process = restarted()
+    policy, code = latch()
+    assert code == "EMERGENCY_STOP"
+    policy.send("activate")
+    count = len(robot.arm)
+    for _ in range(5):
+        policy.command()
+    assert call(robot, "resume").success
+    assert all(list(m.data) == ZEROS for m in robot.arm[count:])
+    assert not os.path.exists(file)
+    process = restarted()
+    assert latch()[1] is None
+    with open(file, "w") as latch_file:
+        latch_file.write("{}")
+    process = restarted()
+    assert latch()[1] == "LATCH_FILE"
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU], ids=lambda s: s.name)
 def test_a_signal_ends_the_guard_after_the_stop_action(signum, moving, robot):
     process, _ = moving()
     assert process.stop(signum) == 0
     robot.wait_until(lambda: stopped(robot), "the stop action")
+
+
+def test_the_guard_does_not_use_shared_memory_where_its_publishers_would_wait_for_other_processes(guard):
+    tasks = Path(f"/proc/{guard().process.pid}/task")
+    threads = [(task / "comm").read_text() for task in tasks.iterdir()]
+    assert any(name.startswith("dds.udp.") for name in threads)
+    assert not any(name.startswith("dds.shm.") for name in threads)
 
 
 def test_detach_ends_the_guard_after_the_stop_action(moving, robot):

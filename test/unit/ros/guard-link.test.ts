@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { LatchFile } from '../../../src/guard/latch-file.js';
 import { encodeMessage, LineReader, parsePolicyMessage } from '../../../src/guard/protocol.js';
 import { GuardLink } from '../../../src/ros/guard-link.js';
 
@@ -67,11 +68,12 @@ test('a_guard_that_accepts_a_connection_and_does_not_answer_does_not_keep_the_po
   await Promise.all([policy.close(), expect(opened).rejects.toMatchObject({ code: 'GUARD_LOST' })]);
 });
 
-test('a_guard_that_is_silent_still_learns_that_the_policy_is_inactive', async () => {
+test('a_guard_that_is_silent_still_learns_that_the_policy_is_inactive_and_the_latch_outlives_the_policy', async () => {
   await serve(true);
   const lost = new Promise<void>((resolve) => {
     const policy = link(() => {
       expect(policy.latch?.code).toBe('GUARD_LOST');
+      expect(new LatchFile(path).read()).toEqual(policy.latch);
       void policy.deactivate().then(async (acknowledged) => {
         expect(acknowledged).toBeUndefined();
         await receivedUntil('deactivate');

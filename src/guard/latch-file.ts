@@ -1,0 +1,67 @@
+import { closeSync, constants, fstatSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { errorMessage } from '../errors.js';
+import { excerpt } from '../format.js';
+import type { Cause } from './protocol.js';
+
+/** Longest file that is read, bytes. */
+const MAX_SIZE = 65_536;
+
+/**
+ * The latch of one policy, kept in a file next to the guard's socket, so that it outlives both processes. It does not outlive
+ * the directory, which is removed when the computer starts, and with XDG_RUNTIME_DIR when the user logs out.
+ */
+export class LatchFile {
+  readonly path: string;
+
+  /** @param socketPath of the guard, see `guardSocketPath`. */
+  constructor(socketPath: string) {
+    this.path = socketPath.replace(/(\.sock)?$/, '.latch');
+  }
+
+  /** @returns undefined where there is no file. A file that cannot be read or has other contents is a latch: LATCH_FILE. */
+  read(): Cause | undefined {
+    try {
+      return parse(readFile(this.path));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      const message = `Expected a latch in ${this.path}, but ${errorMessage(error)}`;
+      return { code: 'LATCH_FILE', message };
+    }
+  }
+
+  /** Replaces the file at once, so that no reader finds half of it. @throws Error of the file system. */
+  write({ code, message }: Cause): void {
+    const temporary = `${this.path}.${process.pid}`;
+    writeFileSync(temporary, JSON.stringify({ code, message }), { mode: 0o600 });
+    renameSync(temporary, this.path);
+  }
+
+  /** @throws Error of the file system. */
+  remove(): void {
+    rmSync(this.path, { force: true });
+  }
+}
+
+/** Does not wait for the writer of a named pipe. */
+function readFile(path: string): string {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+  try {
+    const status = fstatSync(file);
+    if (!status.isFile() || status.size > MAX_SIZE) throw new Error(`it is not a file of at most ${MAX_SIZE} bytes`);
+    return readFileSync(file, 'utf8');
+  } finally {
+    closeSync(file);
+  }
+}
+
+function parse(text: string): Cause {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    json = undefined;
+  }
+  const { code, message } = (json ?? {}) as Partial<Record<string, unknown>>;
+  if (typeof code === 'string' && typeof message === 'string') return { code, message };
+  throw new Error(`it contains ${excerpt(JSON.stringify(text))}`);
+}
