@@ -55,7 +55,8 @@ function recordedAction(action: JointCommand | undefined): ReplayMessage | undef
 /**
  * The topics of a bag that a replay reads.
  * @param config with resolved topics. @param simulated whether time comes from `/clock`.
- * @throws Pi05Error BAG_TOPIC with all missing topics in one sentence that lists those of the bag.
+ * @throws Pi05Error BAG_TOPIC with all missing topics in one sentence that lists those of the bag; BAG_DATA where one of
+ * them has messages of several types.
  */
 export function replayInputs(
   config: PolicyConfig,
@@ -66,7 +67,8 @@ export function replayInputs(
   const inputs = new Map<string, ReplayInput>();
   const missing: Candidate[] = [];
   for (const candidate of candidates(config, simulated)) {
-    const type = bag.topics.get(candidate.topic)?.type;
+    const { type, conflict } = bag.topics.get(candidate.topic) ?? {};
+    if (conflict !== undefined) throw new Pi05Error('BAG_DATA', conflict, candidate.topic);
     const { required } = candidate;
     if (type === candidate.type) inputs.set(candidate.topic, candidate);
     else if (required === 'always' || (required === 'if present' && type !== undefined)) missing.push(candidate);

@@ -1,6 +1,7 @@
 import { loadDecompressHandlers } from '@mcap/support';
 import { errorMessage, Pi05Error } from '../../errors.js';
-import { openFiles } from './open.js';
+import type { TopicTypes } from './metadata.js';
+import { openFiles, type OpenFiles } from './open.js';
 import { mergeByTime } from './merge-by-time.js';
 import { addTopic, type BagFile, type BagMessage, type FileTopic } from './storage.js';
 import { decompressMessage, isZstandard } from './zstd.js';
@@ -11,6 +12,8 @@ export interface BagTopic {
   readonly type: string;
   /** Number of messages; undefined where the bag has no index. */
   readonly count: number | undefined;
+  /** One sentence where the topic has messages of several types, which cannot be read. */
+  readonly conflict?: string;
 }
 
 /** A recorded bag, read in the order of recording and in bounded memory. */
@@ -35,11 +38,11 @@ export interface Bag {
  */
 export async function openBag(path: string): Promise<Bag> {
   const decompressors = await loadDecompressHandlers();
-  const { files, damage, notes } = await openFiles(path, decompressors);
+  const opened = await openFiles(path, decompressors);
   try {
-    return new OpenBag(path, files, damage, notes, decompressors.zstd!);
+    return new OpenBag(path, opened, decompressors.zstd!);
   } catch (error) {
-    await Promise.all(files.map((file) => file.close()));
+    await Promise.all(opened.files.map((file) => file.close()));
     throw error;
   }
 }
@@ -50,26 +53,28 @@ class OpenBag implements Bag {
   readonly #zstd: (bytes: Uint8Array, size: bigint) => Uint8Array;
   readonly startTime: bigint | undefined;
   readonly endTime: bigint | undefined;
-  readonly damage: string | undefined;
-  readonly notes: readonly string[];
+  readonly #damages: string[];
+  readonly notes: string[];
 
   constructor(
     path: string,
-    files: readonly BagFile[],
-    damage: string | undefined,
-    notes: readonly string[],
+    { files, damage, notes, types }: OpenFiles,
     zstd: (bytes: Uint8Array, size: bigint) => Uint8Array,
   ) {
     this.#files = files;
     this.#zstd = zstd;
-    this.#topics = mergeTopics(files, path);
+    const merged = mergeTopics(files, path);
+    const { topics: typed, added } = withTypes(merged, types);
+    this.#topics = typed;
     for (const { startTime, endTime } of files) {
       if (startTime !== undefined && !(this.startTime! <= startTime)) this.startTime = startTime;
       if (endTime !== undefined && !(this.endTime! >= endTime)) this.endTime = endTime;
     }
-    const damages = [damage, ...files.map((file) => file.damage)].filter((sentence) => sentence !== undefined);
-    if (damages.length > 0) this.damage = damages.join('; ');
+    this.#damages = [damage, ...files.map((file) => file.damage)].filter((sentence) => sentence !== undefined);
     this.notes = [...notes, ...files.flatMap((file) => file.notes)];
+    if (added.length > 0) {
+      this.notes.push(`the files of ${path} have no type of ${added.sort().join(', ')}; that of metadata.yaml is used`);
+    }
     const topics = [...this.#topics.values()];
     if (!topics.some(({ count }) => count > 0)) {
       throw new Pi05Error('BAG_FILE', this.damage ?? `Expected messages in ${path}, received a bag without any`, path);
@@ -84,18 +89,28 @@ class OpenBag implements Bag {
     return this.#topics;
   }
 
+  get damage(): string | undefined {
+    return this.#damages.length === 0 ? undefined : this.#damages.join('; ');
+  }
+
   async *messages(topics: ReadonlySet<string>): AsyncGenerator<BagMessage, void, void> {
     for (const topic of topics) {
-      const encoding = this.#topics.get(topic)?.encoding ?? 'cdr';
+      const { encoding = 'cdr', conflict } = this.#topics.get(topic) ?? {};
+      if (conflict !== undefined) throw new Pi05Error('BAG_DATA', conflict, topic);
       if (encoding !== 'cdr') {
         throw new Pi05Error('BAG_DATA', `Expected messages in cdr on ${topic}, received ${encoding}`, topic);
       }
     }
     let read = 0;
     try {
-      const sources = this.#files.map((file) => ({ startTime: file.startTime, messages: () => file.messages(topics) }));
+      const isOnly = this.#files.length === 1;
+      const sources = this.#files.map((file) => ({
+        startTime: file.startTime,
+        messages: () => (isOnly ? file.messages(topics) : this.#readable(file.messages(topics))),
+      }));
       for await (const message of mergeByTime(sources)) {
-        yield isZstandard(message.data) ? this.#decompress(message) : message;
+        const type = message.type === '' ? this.#topics.get(message.topic)!.type : message.type;
+        yield { ...(isZstandard(message.data) ? this.#decompress(message) : message), type };
         read++;
       }
     } catch (error) {
@@ -106,6 +121,16 @@ class OpenBag implements Bag {
 
   async close(): Promise<void> {
     await Promise.all(this.#files.map((file) => file.close()));
+  }
+
+  /** The messages before the first damage of one of several files. */
+  async *#readable(messages: AsyncGenerator<BagMessage, void, void>): AsyncGenerator<BagMessage, void, void> {
+    try {
+      yield* messages;
+    } catch (error) {
+      if (!(error instanceof Pi05Error) || error.code !== 'BAG_DATA') throw error;
+      this.#damages.push(`${error.message}: the rest of that file is not read`);
+    }
   }
 
   /** For a message that was compressed by itself. CDR begins with 0, so it cannot be mistaken for Zstandard. */
@@ -120,11 +145,26 @@ class OpenBag implements Bag {
   }
 }
 
-/** The topics of all files. @throws Pi05Error BAG_DATA where a topic has different types. */
+/** The topics of all files. */
 function mergeTopics(files: readonly BagFile[], path: string): Map<string, FileTopic> {
   const topics = new Map<string, FileTopic>();
   for (const file of files) {
     for (const [topic, about] of file.topics) addTopic(topics, topic, about, path);
   }
   return topics;
+}
+
+/** The topics with the types of metadata.yaml where the files have none. @returns the names of those topics too. */
+function withTypes(
+  topics: ReadonlyMap<string, FileTopic>,
+  types: TopicTypes,
+): { topics: Map<string, FileTopic>; added: string[] } {
+  const added: string[] = [];
+  const typed = [...topics].map(([topic, about]): [string, FileTopic] => {
+    const known = about.type === '' ? types.get(topic) : undefined;
+    if (known === undefined) return [topic, about];
+    added.push(topic);
+    return [topic, { ...about, type: known.type, encoding: about.encoding === '' ? known.encoding : about.encoding }];
+  });
+  return { topics: new Map(typed), added };
 }

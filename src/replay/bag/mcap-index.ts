@@ -50,6 +50,8 @@ export interface McapIndex {
   readonly counts: ReadonlyMap<number, number>;
   readonly startTime: bigint | undefined;
   readonly endTime: bigint | undefined;
+  /** Chunks that have a message before the time at which they state to begin, as some writers leave them. */
+  readonly lateStarts: number;
   /** Where the last complete record ends in a file without a footer. */
   readonly cutAt: number | undefined;
   /** Why the scan ended early. */
@@ -87,27 +89,66 @@ export async function readIndex(handle: FileHandle, size: number): Promise<McapI
     for (const id of messageIndexOffsets.keys()) if (!isDeclared(id, channelsById, schemasById)) return undefined;
   }
   if (indexed !== statistics.messageCount) return undefined;
-  const sections = chunkIndexes.map((chunk): Section => ({
-    kind: 'chunk',
-    offset: Number(chunk.chunkStartOffset) + RECORD_HEADER,
-    length: Number(chunk.chunkLength) - RECORD_HEADER,
-    startTime: chunk.messageStartTime,
-    channels: new Set(chunk.messageIndexOffsets.keys()),
-    isCut: false,
-  }));
-  const isIn = ({ offset, length }: Section) => length > 0 && offset + length <= size;
-  if (!sections.every(isIn)) return undefined;
+  const window = new FileWindow(handle);
+  const sections: Section[] = [];
+  const times: TimeRange[] = [];
+  let lateStarts = 0;
+  for (const chunk of chunkIndexes) {
+    const offset = Number(chunk.chunkStartOffset) + RECORD_HEADER;
+    const length = Number(chunk.chunkLength) - RECORD_HEADER;
+    if (!(length > 0 && offset + length <= size)) return undefined;
+    if (chunk.messageIndexOffsets.size === 0) continue;
+    const indexLength = Number(chunk.messageIndexLength);
+    if (indexLength > MAX_INDEX_BYTES) return undefined;
+    const range = indexedTimes(await window.read(offset + length, indexLength));
+    if (range === undefined) return undefined;
+    times.push(range);
+    if (range.first < chunk.messageStartTime) lateStarts++;
+    const channels = new Set(chunk.messageIndexOffsets.keys());
+    sections.push({ kind: 'chunk', offset, length, startTime: range.first, channels, isCut: false });
+  }
   const counts = new Map([...statistics.channelMessageCounts].map(([id, count]) => [id, Number(count)]));
-  const isEmpty = statistics.messageCount === 0n;
+  const range = times.length === 0 ? undefined : times.reduce(widest);
   return {
     channels: describe(channelsById, schemasById),
     sections,
     counts,
-    startTime: isEmpty ? undefined : statistics.messageStartTime,
-    endTime: isEmpty ? undefined : statistics.messageEndTime,
+    startTime: range?.first,
+    endTime: range?.last,
+    lateStarts,
     cutAt: undefined,
     damage: undefined,
   };
+}
+
+interface TimeRange {
+  /** Log times, ns. */
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+function widest(a: TimeRange, b: TimeRange): TimeRange {
+  return { first: b.first < a.first ? b.first : a.first, last: b.last > a.last ? b.last : a.last };
+}
+
+/** The times in the message indexes that follow a chunk; undefined where they list no message. */
+function indexedTimes(indexes: Uint8Array): TimeRange | undefined {
+  const view = viewOf(indexes);
+  let range: TimeRange | undefined;
+  for (const { opcode, start, end } of recordsIn(indexes)) {
+    if (opcode !== Opcode.MESSAGE_INDEX) continue;
+    for (const time of timesOf(view, start, end)) {
+      range = range === undefined ? { first: time, last: time } : widest(range, { first: time, last: time });
+    }
+  }
+  return range;
+}
+
+/** The log times in a message index record, whose content is `[start, end)`: a channel, then pairs of a time and an offset. */
+function* timesOf(view: DataView, start: number, end: number): Generator<bigint, void, void> {
+  if (end - start < 6) return;
+  const entries = Math.floor(Math.min(view.getUint32(start + 2, true), end - start - 6) / 16);
+  for (let entry = 0; entry < entries; entry++) yield view.getBigUint64(start + 6 + entry * 16, true);
 }
 
 /**
@@ -129,7 +170,10 @@ interface OpenSection {
   kind: Section['kind'];
   offset: number;
   length: number;
+  /** As the chunk states it, until its messages are known. */
   startTime: bigint;
+  /** Log time of its first message, ns. */
+  firstTime?: bigint;
   channels: Set<number>;
   isCut: boolean;
 }
@@ -171,9 +215,13 @@ class Scan {
       if (!(error instanceof Pi05Error) || !known) throw error;
       damage = error.message;
     }
+    const lateStarts = this.#sections.filter(({ startTime, firstTime = startTime }) => firstTime < startTime).length;
     return {
       channels: describe(this.#channels, this.#schemas),
-      sections: this.#sections,
+      sections: this.#sections.map(({ startTime, firstTime = startTime, ...section }): Section => {
+        return { ...section, startTime: firstTime };
+      }),
+      lateStarts,
       counts: this.#counts,
       startTime: this.#startTime,
       endTime: this.#endTime,
@@ -236,7 +284,7 @@ class Scan {
     const view = viewOf(content);
     const channel = view.getUint16(0, true);
     const logTime = view.getBigUint64(6, true);
-    this.#count(channel, 1, logTime, logTime);
+    this.#count(channel, logTime);
     const last = this.#sections.at(-1);
     const extendsLast =
       last?.kind === 'records' && last.offset + last.length === offset && last.length < RECORDS_SECTION_BYTES;
@@ -257,25 +305,24 @@ class Scan {
     if (logTime < last.startTime) last.startTime = logTime;
   }
 
-  /** A message index record: channel id, then pairs of a log time and an offset in the chunk. */
   async #messageIndex(start: number, end: number): Promise<void> {
     const content = await this.#window.read(start, end - start);
     if (content.byteLength < 6) return;
     const view = viewOf(content);
     const channel = view.getUint16(0, true);
-    const entries = Math.min(view.getUint32(2, true), content.byteLength - 6) / 16;
-    for (let entry = 0; entry + 1 <= entries; entry++) {
-      const logTime = view.getBigUint64(6 + entry * 16, true);
-      this.#count(channel, 1, logTime, logTime);
-    }
-    if (entries >= 1) this.#sections.at(-1)?.channels.add(channel);
+    const section = this.#sections.at(-1);
+    for (const logTime of timesOf(view, 0, content.byteLength)) this.#count(channel, logTime, section);
     this.#chunkWithoutIndex = undefined;
   }
 
-  #count(channel: number, messages: number, first: bigint, last: bigint): void {
-    this.#counts.set(channel, (this.#counts.get(channel) ?? 0) + messages);
-    if (this.#startTime === undefined || first < this.#startTime) this.#startTime = first;
-    if (this.#endTime === undefined || last > this.#endTime) this.#endTime = last;
+  /** Counts a message. @param section of a chunk's messages. */
+  #count(channel: number, logTime: bigint, section?: OpenSection): void {
+    this.#counts.set(channel, (this.#counts.get(channel) ?? 0) + 1);
+    if (this.#startTime === undefined || logTime < this.#startTime) this.#startTime = logTime;
+    if (this.#endTime === undefined || logTime > this.#endTime) this.#endTime = logTime;
+    if (section === undefined) return;
+    section.channels.add(channel);
+    if (section.firstTime === undefined || logTime < section.firstTime) section.firstTime = logTime;
   }
 
   #declare(record: Uint8Array): void {
@@ -298,8 +345,7 @@ class Scan {
       if (opcode === Opcode.MESSAGE && end - start >= MESSAGE_HEADER) {
         const channel = view.getUint16(start, true);
         const logTime = view.getBigUint64(start + 6, true);
-        this.#count(channel, 1, logTime, logTime);
-        section.channels.add(channel);
+        this.#count(channel, logTime, section);
       } else if (opcode === Opcode.SCHEMA || opcode === Opcode.CHANNEL) {
         this.#declare(records.subarray(start - RECORD_HEADER, end));
       }

@@ -37,8 +37,16 @@ export class McapFile implements BagFile {
     } else if (index.damage !== undefined) {
       this.damage = `${index.damage}, and the ${count} messages that precede it are read`;
     }
-    const wasScanned = this.damage === undefined && !isIndexed;
-    this.notes = wasScanned ? [`${path} has no index; its ${count} messages were found by a scan of the file`] : [];
+    const notes: string[] = [];
+    if (this.damage === undefined && !isIndexed) {
+      notes.push(`${path} has no index; its ${count} messages were found by a scan of the file`);
+    }
+    const { lateStarts } = index;
+    if (lateStarts > 0) {
+      const chunks = lateStarts === 1 ? 'a chunk begins' : `${lateStarts} chunks begin`;
+      notes.push(`${path}: ${chunks} before the stated time; the times of the messages are used`);
+    }
+    this.notes = notes;
   }
 
   /** @param name of the file for error sentences. @throws Pi05Error BAG_DATA for damage before the first message. */
@@ -104,7 +112,6 @@ export class McapFile implements BagFile {
   }
 }
 
-/** @throws Pi05Error BAG_DATA where a topic has messages of two types. */
 function topicsOf({ channels, counts }: McapIndex, path: string): Map<string, FileTopic> {
   const topics = new Map<string, FileTopic>();
   for (const [id, { topic, type, encoding }] of channels) {

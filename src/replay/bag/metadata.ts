@@ -1,5 +1,5 @@
 import { access, readdir, readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { Pi05Error } from '../../errors.js';
 
@@ -13,7 +13,11 @@ export interface BagDirectory {
   /** One sentence about files that metadata.yaml lists and that are missing. */
   readonly damage: string | undefined;
   readonly notes: readonly string[];
+  readonly types: TopicTypes;
 }
+
+/** Types by topic according to metadata.yaml. */
+export type TopicTypes = ReadonlyMap<string, { readonly type: string; readonly encoding: string }>;
 
 const BAG_NAME = /\.(mcap|db3)(\.zstd)?$/;
 
@@ -33,9 +37,9 @@ export async function readBagDirectory(directory: string): Promise<BagDirectory>
   if (metadata === undefined) {
     const reason = text === undefined ? 'has no metadata.yaml' : 'has a metadata.yaml that cannot be read';
     const note = `${directory} ${reason}; its ${present.length} .mcap and .db3 files are read`;
-    return { files: present, messages: undefined, damage: undefined, notes: [note] };
+    return { files: present, messages: undefined, damage: undefined, notes: [note], types: new Map() };
   }
-  const { compression, listed, messages, storage } = metadata;
+  const { compression, listed, messages, storage, types } = metadata;
   if (compression !== '' && compression !== 'zstd') {
     throw new Pi05Error('BAG_FILE', `Expected no compression or zstd in ${path}, received ${compression}`, path);
   }
@@ -61,12 +65,19 @@ export async function readBagDirectory(directory: string): Promise<BagDirectory>
       );
     }
     notes.push(`${path} lists only missing files; ${unlisted.join(', ')} is read instead`);
-    return { files: unlisted, messages: undefined, damage: undefined, notes };
+    return { files: unlisted, messages: undefined, damage: undefined, notes, types };
   }
   if (unlisted.length > 0) notes.push(`${path} does not list ${unlisted.join(', ')}, which is not read`);
   const damage =
     missing.length === 0 ? undefined : `Expected the files that ${path} lists, missing: ${missing.join(', ')}`;
-  return { files, messages, damage, notes };
+  return { files, messages, damage, notes, types };
+}
+
+/** The types in the metadata.yaml next to a file, if it lists that file. */
+export async function typesBeside(path: string): Promise<TopicTypes> {
+  const text = await readFile(join(dirname(path), 'metadata.yaml'), 'utf8').catch(() => '');
+  const metadata = readMetadata(text);
+  return metadata?.listed.includes(basename(path)) === true ? metadata.types : new Map();
 }
 
 interface Metadata {
@@ -75,6 +86,7 @@ interface Metadata {
   /** File names, each once, without directories: early releases wrote paths relative to where they were started. */
   readonly listed: readonly string[];
   readonly messages: number | undefined;
+  readonly types: TopicTypes;
 }
 
 /** @returns undefined where the text is not the metadata of a bag. */
@@ -90,10 +102,22 @@ function readMetadata(text: string): Metadata | undefined {
       compression: typeof compression === 'string' ? compression.toLowerCase() : '',
       listed: [...new Set(paths.map((path) => basename(String(path))))],
       messages: typeof messages === 'number' ? messages : undefined,
+      types: readTypes(information.topics_with_message_count),
     };
   } catch {
     return undefined;
   }
+}
+
+function readTypes(topics: unknown): TopicTypes {
+  const types = new Map<string, { type: string; encoding: string }>();
+  for (const entry of Array.isArray(topics) ? (topics as unknown[]) : []) {
+    const about = (entry as { topic_metadata?: Record<string, unknown> } | null)?.topic_metadata;
+    const { name, type, serialization_format: encoding } = about ?? {};
+    if (typeof name !== 'string' || typeof type !== 'string') continue;
+    types.set(name, { type, encoding: typeof encoding === 'string' && encoding !== '' ? encoding : 'cdr' });
+  }
+  return types;
 }
 
 /** The file with the listed name, or the same file compressed or decompressed later. */

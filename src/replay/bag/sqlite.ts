@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import sqlite from 'node-sqlite3-wasm';
 import { Pi05Error } from '../../errors.js';
-import { addTopic, type BagFile, type BagMessage, type FileTopic } from './storage.js';
+import { addTopic, type BagFile, type BagMessage, type FileTopic, UnreadableFile } from './storage.js';
 
 type Row = Record<string, unknown>;
 
@@ -18,7 +18,7 @@ type Topics = ReadonlyMap<number, { readonly topic: string; readonly type: strin
  * Opens one SQLite file of a bag. A damaged one is returned too, without topics and with `damage` set, so that the other
  * files of its bag can be read.
  * @param path of the bytes. @param name of the file for error sentences.
- * @throws Pi05Error BAG_FILE for the database of something else, BAG_DATA where a topic has messages of two types.
+ * @throws Pi05Error BAG_FILE for the database of something else.
  */
 export async function openSqlite(path: string, name: string): Promise<BagFile> {
   let database: sqlite.Database | undefined;
@@ -31,7 +31,7 @@ export async function openSqlite(path: string, name: string): Promise<BagFile> {
     // An error of the file system, such as a full disk for temporary files, says nothing about the file.
     if ('syscall' in (error as Error)) throw error;
     const { message } = error as Error;
-    if (!/^no such (table|column)/.test(message)) return new DamagedFile(name, message);
+    if (!/^no such (table|column)/.test(message)) return damagedFile(name, message);
     throw new Pi05Error('BAG_FILE', `Expected the tables of a ROS 2 bag in ${name}, received none: ${message}`, name);
   }
 }
@@ -131,25 +131,12 @@ class SqliteFile implements BagFile {
   }
 }
 
-/** A file that SQLite cannot read. It has no messages. */
-class DamagedFile implements BagFile {
-  readonly topics: ReadonlyMap<string, FileTopic> = new Map();
-  readonly startTime = undefined;
-  readonly endTime = undefined;
-  readonly damage: string;
-  readonly notes: readonly string[] = [];
-
-  constructor(name: string, reason: string) {
-    this.damage =
-      `Expected a complete SQLite database in ${name}, received a damaged one (${reason}): none of its messages is read; ` +
-      '`sqlite3 FILE .recover | sqlite3 NEW.db3` writes what can be recovered to a new file';
-  }
-
-  async *messages(): AsyncGenerator<BagMessage, void, void> {}
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
+/** A file that SQLite cannot read. */
+function damagedFile(name: string, reason: string): BagFile {
+  return new UnreadableFile(
+    `Expected a complete SQLite database in ${name}, received a damaged one (${reason}): none of its messages is read; ` +
+      '`sqlite3 FILE .recover | sqlite3 NEW.db3` writes what can be recovered to a new file',
+  );
 }
 
 /** Ignores errors: `finalize` throws the error of a failed statement a second time. */

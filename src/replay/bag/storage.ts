@@ -1,5 +1,3 @@
-import { Pi05Error } from '../../errors.js';
-
 /** One serialised message of a bag. */
 export interface BagMessage {
   readonly topic: string;
@@ -17,6 +15,8 @@ export interface FileTopic {
   /** Serialisation of its messages: `cdr` in ROS 2. */
   readonly encoding: string;
   readonly count: number;
+  /** One sentence where the topic has messages of several types, which cannot be read. */
+  readonly conflict?: string;
 }
 
 /** One file of a bag, in either storage format. */
@@ -33,13 +33,46 @@ export interface BagFile {
   close(): Promise<void>;
 }
 
-/** Adds a topic, or adds to its number of messages. @param path of the bag. @throws Pi05Error BAG_DATA where the types differ. */
+/**
+ * Adds a topic, or adds to its number of messages. Different types are a conflict, which is an error only where the topic is
+ * read. An empty type is not known.
+ * @param path of the bag.
+ */
 export function addTopic(topics: Map<string, FileTopic>, topic: string, added: FileTopic, path: string): void {
-  const { type, encoding, count } = added;
   const known = topics.get(topic);
-  if (known !== undefined && (known.type !== type || known.encoding !== encoding)) {
-    const types = `${known.type} (${known.encoding}) and ${type} (${encoding})`;
-    throw new Pi05Error('BAG_DATA', `Expected messages of one type on ${topic} in ${path}, received ${types}`, topic);
+  if (known === undefined) {
+    topics.set(topic, added);
+    return;
   }
-  topics.set(topic, { type, encoding, count: (known?.count ?? 0) + count });
+  const count = known.count + added.count;
+  const [first, second] = [known, added].filter(({ type }) => type !== '');
+  const isSame = first?.type === second?.type && first?.encoding === second?.encoding;
+  const conflict =
+    known.conflict ??
+    added.conflict ??
+    (first === undefined || second === undefined || isSame
+      ? undefined
+      : `Expected messages of one type on ${topic} in ${path}, received ${named(first)} and ${named(second)}`);
+  topics.set(topic, { ...(first ?? known), count, ...(conflict === undefined ? {} : { conflict }) });
+}
+
+function named({ type, encoding }: FileTopic): string {
+  return `${type} (${encoding})`;
+}
+
+/** A file of a split bag that cannot be read. It has no messages. */
+export class UnreadableFile implements BagFile {
+  readonly topics: ReadonlyMap<string, FileTopic> = new Map();
+  readonly startTime = undefined;
+  readonly endTime = undefined;
+  readonly notes: readonly string[] = [];
+
+  /** @param damage one sentence. */
+  constructor(readonly damage: string) {}
+
+  async *messages(): AsyncGenerator<BagMessage, void, void> {}
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
 }

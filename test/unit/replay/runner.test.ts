@@ -221,6 +221,16 @@ describe('replay', () => {
     expect(double.outcome.failure).toBeUndefined();
   });
 
+  test.each(['/wrist', '/prompt'])('two_types_on_%s_which_it_reads_are_refused_and_on_another_topic_not', (topic) => {
+    const conflict = `Expected messages of one type on ${topic}`;
+    const withConflict = (name: string): Bag => {
+      const bag = bagOf(recording(1));
+      return { ...bag, topics: new Map([...bag.topics, [name, { type: 'a/msg/B', count: 1, conflict }]]) };
+    };
+    expect(() => replayInputs(config, false, withConflict(topic), 'the bag')).toThrow(conflict);
+    expect(replayInputs(config, false, withConflict('/tf'), 'the bag').size).toBe(3);
+  });
+
   test('an_empty_bag_gives_nothing', async () => {
     const bag: Bag = { ...bagOf([]), topics: bagOf(recording(1)).topics };
     const { inputs, outcome } = await emptied(bag);

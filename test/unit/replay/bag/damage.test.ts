@@ -92,6 +92,69 @@ test('a_damaged_database_of_a_split_bag_is_named_and_skipped', async () => {
   expect(damage).toBe(`${sentence('split_1.db3')}; ${sentence('split_2.db3')}`);
 });
 
+const MAGIC = Buffer.from([0x89, 0x4d, 0x43, 0x41, 0x50, 0x30, 0x0d, 0x0a]);
+
+test.each<[string, (good: Buffer) => Uint8Array]>([
+  ['zeros', () => new Uint8Array(4096)],
+  ['nothing', () => new Uint8Array(0)],
+  ['a start only', () => MAGIC],
+  ['a start and zeros', () => Buffer.concat([MAGIC, new Uint8Array(4096)])],
+  ['some first bytes', (good) => good.subarray(0, 30)],
+  ['its middle only', (good) => good.subarray(1000)],
+  ['noise', () => Uint8Array.from({ length: 5000 }, (_, i) => (i * 7919) % 251)],
+])('a_file_of_a_split_bag_that_has_%s_is_named_and_the_others_are_read', async (name, content) => {
+  for (const [suffix, source, bad] of [
+    ['mcap', 'mcap_none/mcap_none.mcap', 'split_1.mcap'],
+    ['db3', 'sqlite3_none/sqlite3_none.db3', 'split_1.db3'],
+    ['mcap', 'mcap_none/mcap_none.mcap', 'split_0.mcap'],
+  ] as const) {
+    const directory = bags.path(`split_${name}_${bad}`.replaceAll(' ', '_'));
+    mkdirSync(directory);
+    const bytes = readFileSync(bags.path(source));
+    const good = bad === 'split_0.mcap' ? 'split_1' : 'split_0';
+    writeFileSync(join(directory, `${good}.${suffix}`), bytes);
+    writeFileSync(join(directory, bad), content(bytes));
+    const { messages, damage, error } = await readBag(directory);
+    expect(error).toBeUndefined();
+    expect(messages).toEqual(bags.expected);
+    expect(damage).toContain(join(directory, bad));
+    expect(damage).not.toContain(good);
+  }
+});
+
+test('damage_that_is_found_while_a_split_bag_is_read_does_not_stop_its_other_files', async () => {
+  const directory = bags.path('split_later');
+  mkdirSync(directory);
+  const parts = [0, 1, 2].map((part) => join(directory, `split_${part}.mcap`));
+  for (const [part, path] of parts.entries()) {
+    const writer = await BagWriter.create(path);
+    for (let i = 0; i < 40; i++) {
+      await writer.write('a', 'std_msgs/msg/String', BigInt(100 * part + i), Buffer.alloc(100_000, i));
+    }
+    await writer.close();
+  }
+  const bytes = readFileSync(parts[1]!);
+  bytes[Math.floor(bytes.length / 2)]! ^= 1;
+  writeFileSync(parts[1]!, bytes);
+  const { messages, damage, error } = await readBag(directory);
+  expect(error).toBeUndefined();
+  const times = messages.map(([, , time]) => Number(time));
+  expect(times).toEqual([...times].sort((a, b) => a - b));
+  expect([times.filter((time) => time < 100).length, times.filter((time) => time >= 200).length]).toEqual([40, 40]);
+  expect(damage).toMatch(
+    /^Expected checksum \d+ for the chunk at byte \d+ of \S*split_1\.mcap, .*: the rest of that file is not read$/,
+  );
+});
+
+test('a_split_bag_without_a_readable_file_is_refused', async () => {
+  const directory = bags.path('split_zeros');
+  mkdirSync(directory);
+  for (const part of [0, 1]) writeFileSync(join(directory, `split_${part}.mcap`), new Uint8Array(100));
+  await expect(readBag(directory)).rejects.toThrow(
+    /^Expected an MCAP or SQLite file of ROS 2 in \S*split_0\.mcap, received/,
+  );
+});
+
 test('a_write_ahead_log_that_cannot_be_copied_is_rejected_and_does_not_make_the_database_damaged', async () => {
   const directory = bags.path('split_log');
   mkdirSync(directory);

@@ -53,6 +53,47 @@ test.each(['scan_plain.mcap', 'scan_lz4.mcap', 'scan_zstd.mcap'])(
   },
 );
 
+test.each(['late_starts.mcap', 'late_starts_scan.mcap'])(
+  '%s has chunks that begin before their stated time, and gives every message in its order with a note',
+  async (name) => {
+    const { messages, damage, notes, error } = await readBag(bags.path(name));
+    expect(messages).toEqual(bags.expected);
+    expect({ damage, error }).toEqual({ damage: undefined, error: undefined });
+    expect(notes.at(-1)).toMatch(
+      /^\S+: (a chunk begins|\d+ chunks begin) before the stated time; the times of the messages are used$/,
+    );
+  },
+);
+
+test.each(['no_schemas', 'no_schemas/mcap_none.mcap'])(
+  '%s has channels without a schema, whose types come from metadata.yaml',
+  async (name) => {
+    const { messages, damage, notes, error } = await readBag(bags.path(name));
+    expect(messages).toEqual(bags.expected);
+    expect({ damage, error }).toEqual({ damage: undefined, error: undefined });
+    expect(notes).toContain(
+      `the files of ${bags.path(name)} have no type of joint_states, prompt, wrist_camera/image_raw; that of metadata.yaml is used`,
+    );
+    const bag = await openBag(bags.path(name));
+    expect(bag.topics.get('prompt')?.type).toBe('std_msgs/msg/String');
+    await bag.close();
+  },
+);
+
+test.each(['two_types_mcap', 'two_types_sqlite3'])(
+  '%s has a topic of two types, which is refused where it is read',
+  async (name) => {
+    const { messages, error } = await readBag(bags.path(name), ['wrist_camera/image_raw', 'joint_states', 'prompt']);
+    expect(messages).toEqual(bags.expected);
+    expect(error).toBeUndefined();
+    const refused = await readBag(bags.path(name), ['joint_states', 'tf']);
+    expect(refused.messages).toEqual([]);
+    expect(String(refused.error)).toMatch(
+      /^BAG_DATA: Expected messages of one type on tf in \S+, received \S+ \(cdr\) and/,
+    );
+  },
+);
+
 test.each(['mcap_none', 'scan_zstd.mcap', 'sqlite3_none', 'split_mcap'])(
   '%s gives only the wanted topics',
   async (name) => {

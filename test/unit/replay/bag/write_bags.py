@@ -140,6 +140,56 @@ def compressed(name, compress):
     return chunk
 
 
+def with_late_starts(source, target):
+    """Each chunk and its index entry say that the chunk begins 50 ms later."""
+    data = bytearray(source.read_bytes())
+    offset = 8
+    while offset < len(data) - 8:
+        opcode, length = struct.unpack_from('<BQ', data, offset)
+        if opcode in (0x06, 0x08):
+            (start,) = struct.unpack_from('<Q', data, offset + 9)
+            struct.pack_into('<Q', data, offset + 9, start + 50_000_000)
+        offset += 9 + length
+    target.write_bytes(data)
+
+
+def without_schemas(_, content):
+    """The records of a chunk whose channels have schema 0."""
+    output = []
+    for opcode, fields in records(content):
+        if opcode == 0x04:
+            fields = fields[:2] + struct.pack('<H', 0) + fields[4:]
+        if opcode != 0x03:
+            output.append(record(opcode, fields))
+    return b''.join(output)
+
+
+def untyped_bag(root, source):
+    """A bag of rosbag2 whose types only metadata.yaml has."""
+    folder = root / 'no_schemas'
+    folder.mkdir()
+    shutil.copy(source.parent / 'metadata.yaml', folder)
+    without_index(source, folder / source.name, lambda head, content: plain_chunk(head, without_schemas(head, content)))
+
+
+def plain_chunk(head, content):
+    head = head[:16] + struct.pack('<QI', len(content), 0)
+    return record(0x06, head + struct.pack('<I', 0) + struct.pack('<Q', len(content)) + content)
+
+
+def two_types(root):
+    """A topic with messages of two types, and the rest of the messages, in either storage format."""
+    found = messages()
+    text = found[0][3]
+    for plugin in StoragePlugin:
+        with Writer(root / f'two_types_{plugin.name.lower()}', version=9, storage_plugin=plugin) as writer:
+            connections = {}
+            for topic, kind, time, data in [*found, ('tf', STRING, START, text), ('tf', JOINTS, START + 9, text)]:
+                if (topic, kind) not in connections:
+                    connections[topic, kind] = writer.add_connection(topic, kind, typestore=STORE)
+                writer.write(connections[topic, kind], time, data)
+
+
 def sqlite_variants(root, source):
     """Databases of earlier releases, without an index, in another serialisation, and with a log that was left behind."""
     for name, script in {
@@ -191,6 +241,10 @@ def main(root):
     without_index(plain, root / 'scan_zstd.mcap', compressed(b'zstd', zstd.compress))
     without_index(plain, root / 'scan_lzma.mcap', compressed(b'lzma', lambda content: content))
     without_index(plain, root / 'scan_empty.mcap', lambda _, __: b'')
+    with_late_starts(plain, root / 'late_starts.mcap')
+    without_index(root / 'late_starts.mcap', root / 'late_starts_scan.mcap', plain_chunk)
+    untyped_bag(root, plain)
+    two_types(root)
     content = plain.read_bytes()
     halves = [content[: len(content) // 2], content[len(content) // 2 :]]
     (root / 'two_frames.mcap.zstd').write_bytes(b''.join(map(zstd.compress, halves)))
