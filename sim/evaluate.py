@@ -89,7 +89,7 @@ def run_episode(robot, renderer, policy, control, options, stop, topics) -> dict
     timing = {"change_s": change_s, "run_s": executed - started, "render_s": render_s, "physics_s": physics_s}
     timing = {key: round(value, 3) for key, value in timing.items()}
     record = run.record(control.prompt, robot.chunk_count)
-    return {"control": control.name, **record, "node": counters, "timing": timing}
+    return {"control": control.name, **record, "node": counters, "seams": robot.seams, "timing": timing}
 
 
 def main(argv: list[str]) -> None:

@@ -9,6 +9,7 @@ from sim.cameras import HEIGHT, WIDTH, Cameras
 from sim.control import FINGER_OPEN
 from sim.episode import EpisodeRun
 from sim.evaluation.controls import Control
+from sim.execution import Chunk, Continuation
 from sim.scene import Scene
 
 CAMERAS = ("exterior", "wrist")
@@ -17,8 +18,11 @@ CAMERAS = ("exterior", "wrist")
 class Observation:
     """What a policy receives at a control tick. Images are rendered when they are read for the first time."""
 
-    def __init__(self, scene: Scene, cameras: Cameras, control: Control, stamp: int) -> None:
+    def __init__(
+        self, scene: Scene, cameras: Cameras, control: Control, stamp: int, continuation: Continuation | None = None
+    ) -> None:
         self.stamp = stamp  # ns
+        self.continuation = continuation
         self.prompt = control.prompt
         self._readings = control.change_readings(scene.read())
         self._scene, self._cameras, self._control = scene, cameras, control
@@ -48,7 +52,12 @@ class Execution(Protocol):
         """Whether a chunk should be inferred from the observation of this tick."""
         ...
 
-    def submit(self, chunk: np.ndarray) -> None:
+    @property
+    def continuation(self) -> Continuation | None:
+        """What that chunk is to agree with."""
+        ...
+
+    def submit(self, chunk: np.ndarray | Chunk) -> None:
         """`chunk` [horizon, 8]: actions in model units."""
         ...
 
@@ -61,7 +70,7 @@ def run_episode(
     scene: Scene,
     cameras: Cameras,
     control: Control,
-    policy: Callable[[Observation], np.ndarray],
+    policy: Callable[[Observation], np.ndarray | Chunk],
     execution: Execution,
 ) -> dict:
     """Runs the episode of `control` and returns its record, with the fields of docs/evaluation.md that do not depend on
@@ -74,7 +83,8 @@ def run_episode(
     ended = False
     while not ended:
         if execution.wants_observation:
-            execution.submit(policy(Observation(scene, cameras, control, run.next_tick)))
+            observation = Observation(scene, cameras, control, run.next_tick, execution.continuation)
+            execution.submit(policy(observation))
             chunks += 1
         velocities, finger = execution.command()
         run.velocities.append(np.array(velocities, dtype=float))

@@ -88,7 +88,14 @@ export const FAULT_CODES = [
 export const USAGE_CODES = ['USAGE', 'ENVIRONMENT', 'INVALID_ARGUMENT', 'GUARD_RUNNING', 'INTERNAL'] as const;
 
 /** Errors of a replay: the bag cannot be used, or the results are not the expected ones. */
-export const REPLAY_CODES = ['BAG_FILE', 'BAG_DATA', 'BAG_TOPIC', 'CHUNKS_DIFFER', 'INPUT_REFUSED'] as const;
+export const REPLAY_CODES = [
+  'BAG_FILE',
+  'BAG_DATA',
+  'BAG_TOPIC',
+  'CHUNKS_DIFFER',
+  'INPUT_REFUSED',
+  'SEAM_JUMP',
+] as const;
 
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 export type ProblemCode = (typeof PROBLEM_CODES)[number];

@@ -1,7 +1,7 @@
 """Runs the episodes of `npm run eval` with a checkpoint but without the node: PyTorch, or the native engine.
 
     python -m training.evaluate --checkpoint DIR --episodes N [--seed S] [--tasks T …]
-        [--inference torch|cpu|cuda|cuda-fp32] [--mode async|sync …] [--delay MS …] [--control C] [--jobs N] [--json FILE]
+        [--inference torch|cpu|cuda|cuda-fp32] [--mode M …] [--delay MS …] [--control C] [--jobs N] [--json FILE]
         [--table PAGE.md] [--observations DIR --record N]
 
 Layouts, prompts and noise are those of the node. `python -m sim.compare` lists the episodes with different outcomes. With
@@ -26,7 +26,7 @@ from sim.evaluation.modes_table import write_table
 from sim.evaluation.report import FORMAT, versions
 from sim.evaluation.results import PLAIN, summarise
 from sim.evaluation.tables import closing_line, condition_text, success_table
-from sim.execution import Execution
+from sim.execution import MODES, Execution
 from sim.rollout import run_episode
 from sim.scene import Scene
 from sim.tasks import TASKS
@@ -37,6 +37,12 @@ from training.observation_recorder import ObservationRecorder
 from training.policy import CheckpointPolicy, TorchInference
 
 
+def trained_max_delay(checkpoint: str) -> int:
+    """The largest delay that the checkpoint was trained with for mode rtc_trained, steps; 0 = none."""
+    model = json.loads((pathlib.Path(checkpoint) / "pi05_model.json").read_text())
+    return model.get("rtc", {}).get("trained_max_delay", 0)
+
+
 def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", required=True, metavar="DIR")
@@ -45,7 +51,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS, help="dealt in turn (all)")
     parser.add_argument("--inference", choices=("torch", *CANDIDATES), default="torch")
     parser.add_argument("--device", default="cpu", help="of PyTorch (cpu)")
-    parser.add_argument("--mode", nargs="+", choices=("async", "sync"), default=["async"])
+    parser.add_argument("--mode", nargs="+", choices=MODES, default=["async"])
     parser.add_argument("--delay", nargs="+", type=int, default=[0], metavar="MS", help="from an observation to its chunk (0)")
     parser.add_argument("--control", choices=CONTROLS, default="none", help="what the policy is given wrongly (none)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes with one thread each (1)")
@@ -56,6 +62,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if options.table and options.control != PLAIN:
         parser.error("--table shows episodes without a control")
+    if "rtc_trained" in options.mode and not trained_max_delay(options.checkpoint):
+        parser.error(f"expected a checkpoint that was trained for mode rtc_trained, received {options.checkpoint}")
     return options
 
 
@@ -75,6 +83,7 @@ class Runner:
             path = options.observations / f"{os.getpid()}.npz"
             inference = self._recorder = ObservationRecorder(inference, path, -(-options.record // options.jobs))
         self._policy = CheckpointPolicy(options.checkpoint, inference)
+        self._trained_max_delay = trained_max_delay(options.checkpoint)
         self._scene = Scene()
         self._cameras = Cameras(self._scene.model)
 
@@ -83,7 +92,8 @@ class Runner:
         options = self._options
         control = CONTROLS[options.control](deal(tuple(options.tasks), options.seed, index))
         delay_ticks = -(-delay_ms * 1_000_000 // PERIOD)  # a chunk arrives at the first tick at or after the delay
-        record = run_episode(self._scene, self._cameras, control, self._policy, Execution(delay_ticks, mode))
+        execution = Execution(delay_ticks, mode, trained_max_delay=self._trained_max_delay)
+        record = run_episode(self._scene, self._cameras, control, self._policy, execution)
         if self._recorder:
             self._recorder.save()
         return {"mode": mode, "delay_ms": delay_ms, **record}

@@ -15,10 +15,10 @@ class ObservationRecorder:
         self._rows: list[tuple[np.ndarray, list[int], np.ndarray]] = []
         self._saved = 0
 
-    def infer(self, images: list[np.ndarray], tokens: list[int], noise: np.ndarray) -> np.ndarray:
+    def infer(self, images: list[np.ndarray], tokens: list[int], noise: np.ndarray, prefix=None) -> np.ndarray:
         if len(self._rows) < self._limit:
             self._rows.append((np.stack(images), tokens, noise))
-        return self._inference.infer(images, tokens, noise)
+        return self._inference.infer(images, tokens, noise, prefix)
 
     def save(self) -> None:
         """Writes what is new since the last time, in the format of training.compare_backends."""

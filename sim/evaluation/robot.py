@@ -22,6 +22,7 @@ STOP_ACTION_WAIT = 5.0  # s of wall time; a node that has stopped by itself befo
 
 DIAGNOSTICS_WAIT = 5.0  # s of wall time
 COUNTERS = ("commands.", "refused.", "fault.")
+SEAMS = ("seams", "seam_jump_max", "seam_disagreement_rms", "jerk_rms", "jerk_max", "idle_steps")
 
 
 class EvaluatedRobot(RobotNode):
@@ -37,6 +38,8 @@ class EvaluatedRobot(RobotNode):
         self._policy = self.resolve_topic_name(policy)
         self._diagnosed = threading.Condition()
         self._diagnostics: dict[str, str] = {}  # of the policy node, by key
+        self.seams: dict[str, float] = {}
+        """Those of the last episode (`motion` in /diagnostics), by key; set by `await_counters`."""
         self._counters: dict[str, int] = {}  # of the policy node, at the end of the previous episode
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, COMMAND_QOS)
         self.create_subscription(JointTrajectory, f"{policy}/chunk", self._on_chunk, COMMAND_QOS)
@@ -71,6 +74,7 @@ class EvaluatedRobot(RobotNode):
             if not self._diagnosed.wait_for(lambda: self._diagnostics.get("state") == "inactive", DIAGNOSTICS_WAIT):
                 return None
             counters = {key: int(value) for key, value in self._diagnostics.items() if key.startswith(COUNTERS)}
+            self.seams = {key: float(value) for key, value in self._diagnostics.items() if key in SEAMS}
         changes = {key: value - self._counters.get(key, 0) for key, value in counters.items()}
         self._counters = counters
 

@@ -31,6 +31,7 @@ export function describe(
     `  observations ${observations}, chunks ${chunks} (${summary.outdated} too late), on ${backend}`,
     `  commands: ${commands.step} from chunks, ${commands.hold} hold, ${commands.stop} stop`,
     `  inference ${milliseconds(summary.inference_ms)}; latency ${milliseconds(summary.latency_ms)}`,
+    `  ${seamText(summary.seams)}`,
     ...issues('refused', refusals),
     ...issues('fault', faults),
     ...evaluation.groups.flatMap(({ group, overall: { count, mae, rmse, max } }) =>
@@ -82,10 +83,28 @@ export function failuresOf(
   return failures;
 }
 
+/** Why a replay has failed `--max-seam`. @param limit of a jump. @param above the number of seams beyond it. */
+export function seamFailures({ seams, bag }: ReplaySummary, limit: number, above: number): Pi05Error[] {
+  const { count, jump, largest } = seams;
+  // A test without a single seam tests nothing.
+  if (count === 0)
+    return [new Pi05Error('SEAM_JUMP', `Expected at least one seam between chunks in ${bag}, received none`)];
+  if (above === 0 || jump.max === null || largest === null) return [];
+  const where = `${precise(jump.max)} for ${largest.joint} at ${largest.seconds.toFixed(3)} s`;
+  const sentence = `Expected no seam with a jump above ${limit}, received ${above} of ${count}, the largest ${where}`;
+  return [new Pi05Error('SEAM_JUMP', sentence)];
+}
+
 function issues(word: string, list: readonly Issue[]): string[] {
   return list.map(({ code, count, seconds, message }) => {
     return `  ${word} ${count} × ${code}, the first at ${seconds.toFixed(3)} s: ${message}`;
   });
+}
+
+function seamText({ count, jump, jerk, idle_steps }: ReplaySummary['seams']): string {
+  const jumps =
+    jump.p95 === null || jump.max === null ? '' : `, jump p95 ${precise(jump.p95)}, largest ${precise(jump.max)}`;
+  return `seams ${count}${jumps}; jerk RMS ${precise(jerk.rms)}, largest ${precise(jerk.max)}; idle steps ${idle_steps}`;
 }
 
 function milliseconds({ p50, p95, p99 }: ReplaySummary['latency_ms']): string {

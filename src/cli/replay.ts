@@ -7,6 +7,7 @@ import { resolveTopic, withResolvedTopics } from '../messages/topics.js';
 import { openBag } from '../replay/bag/bag.js';
 import { IssueSummary } from '../replay/issue-summary.js';
 import { Comparison, type ComparisonResult } from '../replay/comparison.js';
+import { SeamSummary } from '../replay/seam-summary.js';
 import { OpenLoopEvaluation } from '../replay/evaluation.js';
 import { replayInputs } from '../replay/inputs.js';
 import { discardUnfinished, AtomicFile } from '../replay/atomic-file.js';
@@ -23,7 +24,7 @@ import { parse, required, usage, warn } from './arguments.js';
 import { givenParameters } from './parameter-overrides.js';
 import { Progress } from './progress.js';
 import { checkFiles, discardOnSignal } from './replay-files.js';
-import { describe, failuresOf, progressLine } from './replay-output.js';
+import { describe, failuresOf, progressLine, seamFailures } from './replay-output.js';
 
 export const DEFAULT_LATENCY_MS = 0;
 export const DEFAULT_TOLERANCE = 0;
@@ -44,6 +45,8 @@ chunks, on a slow machine too: the replay waits for the engine and the image dec
   --report FILE.html  write a page with charts of the same
   --expect BAG.mcap   compare the chunks with those of an earlier --out, and fail where they differ
   --tolerance X       the largest difference that --expect allows, in the joint's unit; ${DEFAULT_TOLERANCE} by default
+  --max-seam X        fail if a seam between two chunks is larger: the jump from the last command to the
+                      next step, relative to what one control period allows (1)
   --strict            fail if a message was refused, part of the bag was not readable, or no chunk was made
 
 Time: the current time is the time at which each message was recorded, and control ticks follow at
@@ -52,8 +55,8 @@ in the node, and messages before the first /clock are ignored. With schedule.loc
 on /clock is one tick, which waits for the messages with that stamp.
 
 Recorded actions are the bag's messages on the policy's output topics; the evaluation compares each
-chunk with them. Exit status: 0 done; 1 a difference from --expect, a failure of --strict, or a failed
-engine; 2 wrong usage, configuration, checkpoint or bag.
+chunk with them. Exit status: 0 done; 1 a difference from --expect, a failure of --strict or --max-seam,
+or a failed engine; 2 wrong usage, configuration, checkpoint or bag.
 `;
 
 export async function run(argv: string[]): Promise<number> {
@@ -80,6 +83,7 @@ async function runReplay(argv: string[]): Promise<number> {
       report: { type: 'string' },
       expect: { type: 'string' },
       tolerance: { type: 'string' },
+      'max-seam': { type: 'string' },
       strict: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
     },
@@ -100,6 +104,7 @@ async function runReplay(argv: string[]): Promise<number> {
     throw usage('replay', 'Expected --tolerance together with --expect, received it alone');
   }
   const tolerance = nonNegative('tolerance', values.tolerance ?? String(DEFAULT_TOLERANCE));
+  const maxSeam = values['max-seam'] === undefined ? undefined : nonNegative('max-seam', values['max-seam']);
   const { expect, out, report, json, strict } = values;
   const file = json === '-' ? undefined : json;
   checkFiles([bagPath, params, expect], { '--out': out, '--json': file, '--report': report });
@@ -117,8 +122,11 @@ async function runReplay(argv: string[]): Promise<number> {
   const { engine, policy } = await loadPolicy(config, false);
   const issues = new IssueSummary();
   const evaluation = new OpenLoopEvaluation(config);
+  const seams = new SeamSummary();
   const collector = report === undefined ? undefined : new ReportCollector(config);
-  const listeners = [issues, evaluation, collector, output, expected].filter((listener) => listener !== undefined);
+  const listeners = [issues, evaluation, seams, collector, output, expected].filter(
+    (listener) => listener !== undefined,
+  );
   const progress = new Progress(process.stderr);
   const show = (state: ReplayProgress): void => progress.show(progressLine(state));
   let outcome: ReplayOutcome;
@@ -138,13 +146,14 @@ async function runReplay(argv: string[]): Promise<number> {
   }
 
   const result = evaluation.result();
-  const summary = replaySummary({ bag: bagPath, params }, engine.info, bag, outcome, result, comparison);
+  const quality = seams.result(outcome.statistics.motion);
+  const summary = replaySummary({ bag: bagPath, params }, engine.info, bag, outcome, quality, result, comparison);
   if (collector !== undefined && reportFile !== undefined) {
     const { damage } = outcome;
     const { notes } = bag;
     const checkpoint = `${config.checkpoint}, on ${engine.info.backend}`;
     const about = { bag: bagPath, params, checkpoint, observations: summary.observations, damage, notes };
-    await reportFile.write(renderReport(config, await collector.data(), result, about));
+    await reportFile.write(renderReport(config, await collector.data(), result, quality, about));
     await reportFile.finish();
   }
   await jsonFile?.write(`${JSON.stringify(summary, undefined, 2)}\n`);
@@ -154,6 +163,7 @@ async function runReplay(argv: string[]): Promise<number> {
   else process.stdout.write(describe(summary, refusals, faults, [out, json, report]));
   if (outcome.failure !== undefined) throw outcome.failure;
   const failures = failuresOf(summary, refusals, faults, strict);
+  if (maxSeam !== undefined) failures.push(...seamFailures(summary, maxSeam, seams.countAbove(maxSeam)));
   for (const failure of failures) process.stderr.write(`${failure.toString()}\n`);
   return failures.length > 0 ? 1 : 0;
 }

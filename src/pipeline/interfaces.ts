@@ -1,6 +1,7 @@
 import type { InferRequest } from '../engine/engine.js';
 import type { FaultCode, Pi05Error, Refusal } from '../errors.js';
 import type { ActionChunk, Command, Observation } from '../frame/frame.js';
+import type { Seam } from '../schedule/seam.js';
 
 /** The part of a policy that the pipeline needs. */
 export interface PolicyLike {
@@ -23,6 +24,8 @@ export interface PipelineSink {
   chunk(chunk: ActionChunk, timing: ChunkTiming): void;
   /** @param cause why the robot is stopped; undefined for other commands and at a deactivation. */
   command(command: Command, cause?: Pi05Error<FaultCode>): void;
+  /** The newest command was the first step of a new plan. */
+  seam?(seam: Seam): void;
   /** Each refused message. A condition that lasts: on onset, then at most once per second until cleared. */
   refusal(refusal: Refusal): void;
   /** As for `refusal`. */

@@ -91,8 +91,7 @@ export class Pipeline {
   }
 
   get statistics(): PipelineStatistics {
-    const fixed = this.#config.schedule.delay !== undefined;
-    return this.#counters.snapshot(this.#active, { ms: toMilliseconds(this.#schedule.delay), fixed });
+    return this.#counters.snapshot(this.#active, this.#schedule.delay, this.#schedule.quality);
   }
 
   /** Changes whenever the inputs are forgotten: at activation and when the clock jumps back. */
@@ -196,7 +195,7 @@ export class Pipeline {
     if (fault === undefined && !this.#schedule.isUsable(time)) return undefined;
     this.#tool?.reset();
     const stopAction = this.#schedule.stop(time, this.#observer.measuredPositions(time));
-    if (fault !== undefined) this.#reporter.fault(fault);
+    this.#reporter.fault(fault);
     return stopAction;
   }
 
@@ -369,8 +368,7 @@ export class Pipeline {
     else {
       this.#promptChanges = 0;
       this.#reporter.chunk(executed, { inferenceMs, latencyMs: toMilliseconds(now - chunk.stamp) });
-      const ageLimit = this.#schedule.checkAgeLimit();
-      if (ageLimit !== undefined) this.#reporter.fault(ageLimit);
+      this.#reporter.fault(this.#schedule.checkAgeLimit());
     }
   }
 
@@ -386,17 +384,18 @@ export class Pipeline {
       this.#pendingTick = undefined;
       this.#reporter.command(stopAction, fault);
     }
-    if (fault !== undefined) this.#reporter.fault(fault);
+    this.#reporter.fault(fault);
   }
 
   #sendCommand(now: bigint, latenessNs: bigint): void {
     this.#pendingTick = undefined;
     const measured = this.#observer.measuredPositions(now);
-    const { command, fault } = this.#schedule.tick(now, measured, latenessNs);
+    const { command, fault, seam } = this.#schedule.tick(now, measured, latenessNs);
     const outside = command && this.#tool?.checkCommand(command, measured?.positions);
     if (outside !== undefined) return this.stop(now, outside);
     if (command?.reason === 'stop') return this.#sendStop(command, fault);
     if (command !== undefined) this.#reporter.command(command);
+    if (seam !== undefined) this.#reporter.seam(seam);
     const lasting = command?.reason === 'hold' ? LASTING.find((code) => code === fault?.code) : undefined;
     for (const code of LASTING) this.#reporter.condition(code, code === lasting ? fault : undefined, now);
     if (fault !== undefined && lasting === undefined) this.#reporter.fault(fault);

@@ -1,6 +1,7 @@
 import type { FaultCode, Pi05Error, Refusal } from '../errors.js';
 import type { ActionChunk, Command } from '../frame/frame.js';
 import { ReportThrottle } from '../report-throttle.js';
+import type { Seam } from '../schedule/seam.js';
 import type { ChunkTiming, PipelineSink } from './interfaces.js';
 import type { Counters } from './statistics.js';
 
@@ -34,13 +35,18 @@ export class Reporter {
     else this.sink.command(command, cause);
   }
 
+  seam(seam: Seam): void {
+    this.sink.seam?.(seam);
+  }
+
   refusal(refusal: Refusal): void {
     this.counters.countRefusal(refusal);
     this.sink.refusal(refusal);
     this.reported();
   }
 
-  fault(fault: Pi05Error<FaultCode>): void {
+  fault(fault: Pi05Error<FaultCode> | undefined): void {
+    if (fault === undefined) return;
     this.counters.countFault(fault);
     this.sink.fault(fault);
     this.reported();

@@ -1,6 +1,8 @@
 import type { Pi05Error, Refusal, RefusalCode, FaultCode } from '../errors.js';
 import type { CommandReason } from '../frame/frame.js';
 import { percentilesOfSorted } from '../statistics.js';
+import type { Delay } from '../schedule/schedule.js';
+import type { MotionQuality } from '../schedule/seam.js';
 import type { Percentiles } from '../statistics.js';
 
 /** Camera messages while the pipeline was active. */
@@ -13,14 +15,6 @@ export interface CameraCounts {
   accepted: number;
   /** Frames in an observation for which an inference was started. A frame may be used more than once. */
   used: number;
-}
-
-/** The time from an observation to its chunk that the schedule counts with. */
-export interface Delay {
-  /** 0 = not known yet. */
-  readonly ms: number;
-  /** Whether it is `schedule.delay`; else it is estimated. */
-  readonly fixed: boolean;
 }
 
 export interface PipelineStatistics {
@@ -43,6 +37,7 @@ export interface PipelineStatistics {
   /** From an observation's stamp to the acceptance of its chunk. */
   readonly latencyMs: Percentiles;
   readonly delay: Delay;
+  readonly motion: MotionQuality;
   readonly tickLatenessMs: Percentiles;
   /** Of the same ticks; undefined before the first. */
   readonly maxTickLatenessMs: number | undefined;
@@ -127,7 +122,7 @@ export class Counters {
     this.#lastFault = fault;
   }
 
-  snapshot(active: boolean, delay: Delay): PipelineStatistics {
+  snapshot(active: boolean, delay: Delay, motion: MotionQuality): PipelineStatistics {
     return {
       active,
       cameras: Object.fromEntries([...this.#cameras].map(([name, counts]) => [name, { ...counts }])),
@@ -142,6 +137,7 @@ export class Counters {
       inferenceMs: this.inferenceMs.percentiles,
       latencyMs: this.latencyMs.percentiles,
       delay,
+      motion,
       tickLatenessMs: this.tickLatenessMs.percentiles,
       maxTickLatenessMs: this.tickLatenessMs.max,
     };

@@ -2,6 +2,7 @@ import type { Pi05Error, Refusal, FaultCode } from '../errors.js';
 import type { ActionChunk, Command, CompressedImage, JointReading, RawImage } from '../frame/frame.js';
 import type { JointCommand } from '../messages/outputs.js';
 import type { ChunkTiming } from '../pipeline/interfaces.js';
+import type { Seam } from '../schedule/seam.js';
 
 /** An action recorded on one of the policy's output topics. */
 export interface RecordedAction extends JointCommand {
@@ -19,6 +20,7 @@ export interface ReplayListener {
   action?(action: RecordedAction, now: bigint): void;
   chunk?(chunk: ActionChunk, timing: ChunkTiming, now: bigint): void;
   command?(command: Command, now: bigint): void;
+  seam?(seam: Seam, now: bigint): void;
   refusal?(refusal: Refusal, now: bigint): void;
   fault?(fault: Pi05Error<FaultCode>, now: bigint): void;
   /** Work to finish before the replay continues, such as writing; called after each event. */

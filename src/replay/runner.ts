@@ -237,6 +237,9 @@ class Replay {
       command: (command) => {
         for (const listener of listeners) listener.command?.(command, this.#now);
       },
+      seam: (seam) => {
+        for (const listener of listeners) listener.seam?.(seam, this.#now);
+      },
       refusal: (refusal) => {
         this.#refusals++;
         for (const listener of listeners) listener.refusal?.(refusal, this.#now);

@@ -1,5 +1,5 @@
 import type { ModelInfo } from '../engine/engine.js';
-import type { Evaluation } from '../report/data.js';
+import type { Evaluation, SeamResult } from '../report/data.js';
 import type { Percentiles } from '../statistics.js';
 import type { Bag } from './bag/bag.js';
 import type { ComparisonResult } from './comparison.js';
@@ -33,6 +33,7 @@ export interface ReplaySummary {
   readonly failure: string | null;
   readonly inference_ms: JsonPercentiles;
   readonly latency_ms: JsonPercentiles;
+  readonly seams: SeamResult;
   readonly evaluation: Evaluation;
   /** The result of `--expect`. */
   readonly expect?: ComparisonResult;
@@ -43,6 +44,7 @@ export function replaySummary(
   { backend }: ModelInfo,
   { notes }: Bag,
   outcome: ReplayOutcome,
+  seams: SeamResult,
   evaluation: Evaluation,
   expect: ComparisonResult | undefined,
 ): ReplaySummary {
@@ -63,6 +65,7 @@ export function replaySummary(
     failure: outcome.failure?.toString() ?? null,
     inference_ms: json(outcome.inferenceMs),
     latency_ms: json(outcome.latencyMs),
+    seams,
     evaluation,
     ...(expect === undefined ? {} : { expect }),
   };

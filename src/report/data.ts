@@ -80,6 +80,28 @@ export type PageData = Pick<ReportData, 'duration' | 'cameras' | 'joints' | 'eve
   })[];
 };
 
+interface SeamValues {
+  readonly p50: number | null;
+  readonly p95: number | null;
+  readonly p99: number | null;
+  readonly max: number | null;
+}
+
+/** The seams between chunks and the smoothness of the commands, as `--json` and the report contain them (`schedule/seam.ts`). */
+export interface SeamResult {
+  readonly count: number;
+  /** 1 = what one control period allows. */
+  readonly jump: SeamValues;
+  /** Of the largest jump: time since the first message, s; null where there is no seam. */
+  readonly largest: { readonly seconds: number; readonly joint: string } | null;
+  /** Relative to the same. */
+  readonly disagreement: SeamValues;
+  /** In the robot's units per s³. */
+  readonly jerk: { readonly rms: number; readonly max: number };
+  /** Control ticks with nothing new. */
+  readonly idle_steps: number;
+}
+
 /** Errors predicted − recorded; null where nothing was compared. */
 export interface ErrorSummary {
   readonly count: number;

@@ -1,11 +1,11 @@
 import type { PolicyConfig } from '../config/config.js';
 import { percentile } from '../statistics.js';
 import { formatTime, formatNumber } from './format.js';
-import type { Evaluation, Histogram, PageData, ReportData } from './data.js';
+import type { Evaluation, Histogram, PageData, ReportData, SeamResult } from './data.js';
 import { histogram } from './histogram.js';
 import { Html, html, json } from './html.js';
 import { pageScript, pageStyle } from './page-assets.js';
-import { eventTable, evaluationSection } from './tables.js';
+import { eventTable, evaluationSection, seamTable } from './tables.js';
 
 /** Facts for the head of the report that the collector does not have. */
 export interface ReportSummary {
@@ -32,6 +32,7 @@ export function renderReport(
   config: PolicyConfig,
   data: ReportData,
   evaluation: Evaluation,
+  seams: SeamResult,
   summary: ReportSummary,
 ): string {
   const { duration, cameras, joints, chunks, events, inferenceMs, latencyMs } = data;
@@ -59,7 +60,7 @@ export function renderReport(
         <header>
           <h1>Replay of ${summary.bag}</h1>
           ${summary.damage === undefined ? '' : html`<p class="banner">${summary.damage}</p>`}
-          ${facts(config, data, summary)} ${cards(data, evaluation, summary)}
+          ${facts(config, data, summary)} ${cards(data, evaluation, seams, summary)}
         </header>
         <main>
           <h2>Over time</h2>
@@ -71,6 +72,8 @@ export function renderReport(
             ${histogramFigure('Inference', inferenceMs, histograms[0])}
             ${histogramFigure('From stamp to chunk, in the time of the bag', latencyMs, histograms[1])}
           </div>
+          <h2>Seams between chunks</h2>
+          ${seamTable(seams)}
           <h2>Predicted against recorded actions (open loop)</h2>
           ${evaluationSection(evaluation)}
           <div class="tip" hidden></div>
@@ -108,7 +111,12 @@ function facts(config: PolicyConfig, { start, duration, cameras }: ReportData, s
   </dl>`;
 }
 
-function cards(data: ReportData, { groups }: Evaluation, { observations }: ReportSummary): Html {
+function cards(
+  data: ReportData,
+  { groups }: Evaluation,
+  { jump, idle_steps }: SeamResult,
+  { observations }: ReportSummary,
+): Html {
   const { chunkCount, commands, events, inferenceMs, latencyMs } = data;
   const count = (kind: string): number => events.reduce((sum, row) => sum + (row.kind === kind ? row.count : 0), 0);
   const times = (sorted: readonly number[]): string =>
@@ -121,6 +129,8 @@ function cards(data: ReportData, { groups }: Evaluation, { observations }: Repor
     ['faults', count('fault')],
     ['inference p50 / p95 / p99, ms', times(inferenceMs)],
     ['latency p50 / p95 / p99, ms', times(latencyMs)],
+    ['largest jump at a seam', jump.max === null ? '–' : formatNumber(jump.max)],
+    ['idle steps', idle_steps],
     ...groups.flatMap(({ group, overall }): [string, string][] =>
       overall.mae === null ? [] : [[`${group} error, mean absolute`, formatNumber(overall.mae)]],
     ),

@@ -1,5 +1,5 @@
 import { formatTime, formatNumber } from './format.js';
-import type { ErrorSummary, Evaluation, EventRow, JointEvaluation } from './data.js';
+import type { ErrorSummary, Evaluation, EventRow, JointEvaluation, SeamResult } from './data.js';
 import { Html, html, type Part } from './html.js';
 
 /** Heat maps of longer chunks have no space for numbers. */
@@ -27,6 +27,31 @@ export function eventTable(events: readonly EventRow[]): Html {
     <th class="n">last</th>
     <th>first sentence</th>`;
   return table(head, rows);
+}
+
+/** The seams between chunks, and the jerk of the commands. */
+export function seamTable({ count, jump, largest, disagreement, jerk, idle_steps }: SeamResult): Html {
+  if (count === 0) return html`<p>No chunk continued another.</p>`;
+  const rows = Object.entries({ jump, disagreement }).map(
+    ([name, { p50, p95, p99, max }]) =>
+      html`<tr>
+        <th scope="row">${name}</th>
+        ${[p50, p95, p99, max].map((value) => html`<td class="n">${number(value)}</td>`)}
+      </tr>`,
+  );
+  const head = html`<th>${count} seams</th>
+    <th class="n">p50</th>
+    <th class="n">p95</th>
+    <th class="n">p99</th>
+    <th class="n">max</th>`;
+  return html`${table(head, rows)}
+    <p class="note">
+      Jump: from the last command to the first step of the new chunk, before the limits; 1 is what one control period
+      allows. Largest: ${largest?.joint ?? '–'} at ${largest === null ? '–' : formatTime(largest.seconds, 0.01)}.
+      Disagreement: of the new chunk with the one before about the same instants, in the same unit, root mean square.
+      Jerk of the commands: root mean square ${number(jerk.rms)}, largest ${number(jerk.max)} (units of the robot per
+      s³). Steps with nothing new: ${idle_steps}.
+    </p>`;
 }
 
 /** A table that scrolls where it is too wide. @param head its th elements. @param rows its tr elements. */

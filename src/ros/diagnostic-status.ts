@@ -89,7 +89,7 @@ export interface DiagnosticStatus {
 }
 
 /**
- * One status each for the node, its latch, its inputs, the engine and the control loop; only the first two while no
+ * One status each for the node, its latch, its inputs, the engine, the control loop and the motion; only the first two while no
  * checkpoint is loaded. Levels and messages come from `recent` and from the faults that hold now, values from the counters.
  * @param name the node's fully qualified name.
  */
@@ -154,8 +154,6 @@ export function statuses(name: string, report: NodeReport, recent: Recent): Diag
     value('chunks_outdated', statistics.outdated),
     ...percentiles('inference_ms', statistics.inferenceMs),
     ...percentiles('latency_ms', statistics.latencyMs),
-    value('delay_ms', statistics.delay.ms.toFixed(3)),
-    value('delay', statistics.delay.fixed ? 'fixed' : 'estimated'),
     ...counts('engine'),
   ]);
   const control = status('control', ...worstFault('control'), [
@@ -166,7 +164,36 @@ export function statuses(name: string, report: NodeReport, recent: Recent): Diag
       : [value('tick_lateness_ms_max', statistics.maxTickLatenessMs.toFixed(3))]),
     ...counts('control'),
   ]);
-  return [node, safety, inputs, engine, control];
+  return [node, safety, inputs, engine, control, motionStatus(name, statistics)];
+}
+
+/**
+ * How smooth the motion is: the delay that the schedule counts with, the seams between chunks and the jerk of the commands.
+ * @param name the node's fully qualified name.
+ */
+export function motionStatus(name: string, { delay, motion }: PipelineStatistics): DiagnosticStatus {
+  const { seams, lastJump, maxJump, maxJumpJoint, disagreement, jerkRms, jerkMax, idleSteps } = motion;
+  const number = (key: string, content: number | undefined): KeyValue[] =>
+    content === undefined ? [] : [value(key, content.toFixed(3))];
+  const largest = maxJump === undefined ? '' : `, the largest jump ${maxJump.toFixed(2)} times what one period allows`;
+  return {
+    level: LEVEL.ok,
+    name: `${name}: motion`,
+    message: `${seams} seams${largest}`,
+    hardware_id: '',
+    values: [
+      value('delay_ms', delay.ms.toFixed(3)),
+      value('delay', delay.fixed ? 'fixed' : 'estimated'),
+      value('seams', seams),
+      ...number('seam_jump_last', lastJump),
+      ...number('seam_jump_max', maxJump),
+      ...(maxJumpJoint === '' ? [] : [value('seam_jump_max_joint', maxJumpJoint)]),
+      ...number('seam_disagreement_rms', disagreement),
+      ...number('jerk_rms', jerkRms),
+      ...number('jerk_max', jerkMax),
+      value('idle_steps', idleSteps),
+    ],
+  };
 }
 
 /** The highest level and the newest fault of that level. */

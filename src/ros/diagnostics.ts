@@ -1,7 +1,7 @@
 import type { Pi05Error, Refusal, FaultCode } from '../errors.js';
 import { ROS_TYPE } from '../messages/types.js';
 import { toRosTime } from '../time.js';
-import { mergeRecent, RecentEvents, type NodeReport, statuses } from './diagnostic-status.js';
+import { mergeRecent, motionStatus, RecentEvents, type NodeReport, statuses } from './diagnostic-status.js';
 import type { NodeTime } from './node-time.js';
 import type { LifecycleNode, Publisher } from './rcl.js';
 
@@ -9,11 +9,12 @@ import type { LifecycleNode, Publisher } from './rcl.js';
 const PERIOD_MS = 1000;
 
 /**
- * Publishes `/diagnostics` once per second, and at once when something changes, but at most once per control tick: a
+ * Publishes `/diagnostics`, and of it the motion on `~/status`, once per second, and at once when something changes, but at most once per control tick: a
  * change within a tick is published at its end.
  */
 export class Diagnostics {
   readonly #publisher: Publisher;
+  readonly #motion: Publisher;
   readonly #interval: NodeJS.Timeout;
   /** Runs for one tick after a change was published. */
   #pause: NodeJS.Timeout | undefined;
@@ -32,6 +33,7 @@ export class Diagnostics {
     private readonly report: () => NodeReport,
   ) {
     this.#publisher = node.createPublisher(ROS_TYPE.DiagnosticArray, '/diagnostics');
+    this.#motion = node.createPublisher(ROS_TYPE.DiagnosticStatus, '~/status');
     this.#interval = setInterval(() => {
       this.publish();
       this.#previous = this.#current;
@@ -41,10 +43,13 @@ export class Diagnostics {
 
   publish(): void {
     const recent = mergeRecent(this.#previous, this.#current);
+    const report = this.report();
+    const name = this.node.getFullyQualifiedName();
     this.#publisher.publish({
       header: { stamp: toRosTime(this.time.now()), frame_id: '' },
-      status: statuses(this.node.getFullyQualifiedName(), this.report(), recent),
+      status: statuses(name, report, recent),
     });
+    if (report.statistics !== undefined) this.#motion.publish(motionStatus(name, report.statistics));
   }
 
   addRefusal(refusal: Refusal): void {

@@ -11,7 +11,7 @@ import { PositionBounds } from './position-bounds.js';
 const COMPLIANCE = 0.5;
 
 /** [action joints] the last commanded positions (NaN where velocities are sent) and velocities. */
-interface LastCommand {
+export interface LastCommand {
   readonly positions: Float64Array;
   readonly velocities: Float64Array;
 }
@@ -55,6 +55,11 @@ export class Motion {
   /** Whether a command was sent that no stop action has ended. */
   get isCommanding(): boolean {
     return this.#last !== undefined;
+  }
+
+  /** The last command; undefined where nothing was sent since the last stop. */
+  get last(): LastCommand | undefined {
+    return this.#last;
   }
 
   /** Call this when the clock went back. */

@@ -146,7 +146,10 @@ export class Planner {
   }
 }
 
+/** Stamps are rounded to ns, so a time that is longer than some steps by less than this part of one is as long as they are. */
+const ROUNDING = 1e-3;
+
 /** The number of steps of a chunk that a time, ns, covers. */
 function steps(time: bigint, { period }: ActionChunk): number {
-  return Math.ceil(toSeconds(time) / period);
+  return Math.max(0, Math.ceil(toSeconds(time) / period - ROUNDING));
 }

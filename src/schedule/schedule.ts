@@ -2,10 +2,12 @@ import type { ActionJoint, PolicyConfig } from '../config/config.js';
 import { Pi05Error } from '../errors.js';
 import type { FaultCode } from '../errors.js';
 import type { ActionChunk, Command, MeasuredPositions } from '../frame/frame.js';
-import { formatSeconds, toNanoseconds, toSeconds } from '../time.js';
+import { formatSeconds, toMilliseconds, toNanoseconds, toSeconds } from '../time.js';
+import { chunkAgeLimit, untrainedDelay } from './faults.js';
 import type { Plan } from './modes/mode.js';
 import { Motion } from './motion.js';
 import { type Continuation, Planner } from './planner.js';
+import { type MotionQuality, type Seam, SeamMeter } from './seam.js';
 
 /** Identifies one inference; returned with its chunk. */
 export interface InferenceTicket {
@@ -13,11 +15,21 @@ export interface InferenceTicket {
   readonly requestedAt: bigint;
 }
 
+/** The time from an observation to its chunk that the schedule counts with. */
+export interface Delay {
+  /** 0 = not known yet. */
+  readonly ms: number;
+  /** Whether it is `schedule.delay`; else it is estimated. */
+  readonly fixed: boolean;
+}
+
 /** The result of one control tick. There is no command before a safe one is known, nor after the robot was stopped. */
 export interface TickResult {
   readonly command?: Command;
   /** COMMAND_STARVED and CHUNK_STALE last while the command is a hold; every other fault is new. */
   readonly fault?: Pi05Error<FaultCode>;
+  /** The command is the first step of a new plan. */
+  readonly seam?: Seam;
 }
 
 /**
@@ -40,6 +52,7 @@ export class Schedule {
   readonly #period: number;
   readonly #planner: Planner;
   readonly #motion: Motion;
+  readonly #seams: SeamMeter;
   #active = false;
   /** The inference in flight; undefined also where its chunk is not wanted any more. */
   #ticket: InferenceTicket | undefined;
@@ -73,6 +86,7 @@ export class Schedule {
     this.#period = 1 / config.controlRate;
     this.#planner = new Planner(config, trainedMaxDelay);
     this.#motion = new Motion(config);
+    this.#seams = new SeamMeter(config);
   }
 
   activate(): void {
@@ -80,6 +94,7 @@ export class Schedule {
     this.#planner.forgetLatency();
     this.reset();
     this.#motion.reset();
+    this.#seams.reset();
     this.#stopped = false;
     this.#started = false;
     this.#stoppedAt = undefined;
@@ -147,7 +162,9 @@ export class Schedule {
     const plan = this.#planner.merge(chunk, now, maxChunkAge);
     const reviewed = review?.(plan) ?? plan.chunk;
     if (reviewed.rows < plan.chunk.rows && reviewed.rows <= plan.nextRow) return 'refused';
-    this.#planner.use({ ...plan, chunk: reviewed }, chunk);
+    const next = { ...plan, chunk: reviewed };
+    this.#seams.merge(this.#planner.plan, next);
+    this.#planner.use(next, chunk);
     this.#maxChunkAge = maxChunkAge;
     this.#stale = false;
     this.#planned = true;
@@ -179,25 +196,22 @@ export class Schedule {
     const allowed = this.#maxChunkAge;
     if (steps + latency <= allowed) return undefined;
     this.#ageLimitReported = true;
-    const sentence =
-      `Expected schedule.replan_steps (${formatSeconds(steps)} s) and the latency (${formatSeconds(latency)} s) to take at most ` +
-      `schedule.max_chunk_age (${formatSeconds(allowed)} s), received ${formatSeconds(steps + latency)} s; older steps are not executed`;
-    return new Pi05Error('CHUNK_AGE_LIMIT', sentence, 'engine');
+    return chunkAgeLimit(steps, latency, allowed);
   }
 
-  /** The time from an observation to its chunk that is counted with, ns; 0 = not known yet. */
-  get delay(): bigint {
-    return this.#planner.delay;
+  get delay(): Delay {
+    return { ms: toMilliseconds(this.#planner.delay), fixed: this.#config.schedule.delay !== undefined };
+  }
+
+  /** Of what was commanded since the activation. */
+  get quality(): MotionQuality {
+    return this.#seams.quality;
   }
 
   /** RTC_DELAY while, in mode `rtc_trained`, the delay is longer than the checkpoint was trained with. */
   checkDelay(): Pi05Error<FaultCode> | undefined {
     const { untrainedSteps, delay } = this.#planner;
-    if (untrainedSteps === 0) return undefined;
-    const sentence =
-      `Expected a delay of at most ${this.trainedMaxDelay} steps, which the checkpoint was trained with, received ` +
-      `${formatSeconds(delay)} s, which is ${this.trainedMaxDelay + untrainedSteps}; the steps from there may not agree with the plan`;
-    return new Pi05Error('RTC_DELAY', sentence, 'engine');
+    return untrainedSteps === 0 ? undefined : untrainedDelay(this.trainedMaxDelay, untrainedSteps, delay);
   }
 
   /**
@@ -233,6 +247,7 @@ export class Schedule {
   stop(now: bigint, measured: MeasuredPositions | undefined): Command | undefined {
     const alreadySent = this.#stopped;
     const command = this.#motion.stop(now, measured);
+    this.#seams.rest();
     this.reset();
     this.#stopped = true;
     this.#stoppedAt = now;
@@ -281,7 +296,10 @@ export class Schedule {
     this.#started = true;
     this.#holdingSince = undefined;
     this.#planner.countStep(now);
-    return { command: this.#motion.step(now, row, this.#planner.plan!.chunk.stamp, measured) };
+    const seam = this.#seams.step(now, row, this.#motion.last);
+    const command = this.#motion.step(now, row, this.#planner.plan!.chunk.stamp, measured);
+    this.#seams.command(this.#motion.last!.velocities, false);
+    return seam ? { command, seam } : { command };
   }
 
   #hold(now: bigint, measured: MeasuredPositions): TickResult {
@@ -297,6 +315,7 @@ export class Schedule {
     }
     const fault = this.#underrun(now);
     const command = this.#motion.hold(now, measured);
+    this.#seams.command(this.#motion.last!.velocities, this.#planned);
     return fault ? { command, fault } : { command };
   }
 

@@ -96,6 +96,10 @@ class EveryEighthTick:
         self.tick = 0
 
     @property
+    def continuation(self):
+        return None
+
+    @property
     def wants_observation(self):
         return self.tick % 8 == 0
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sim.execution import MAX_VELOCITY, REPLAN, Execution
+from sim.execution import MAX_VELOCITY, MODES, REPLAN, Execution
 
 HORIZON = 15
 HOLD = None
@@ -23,7 +23,7 @@ def executed(execution: Execution, ticks: int) -> list[tuple[int, int] | None]:
         if execution.wants_observation:
             execution.submit(numbered(chunks))
             chunks += 1
-            assert not execution.wants_observation or execution._delay == 0
+            assert not execution.wants_observation or execution._delay() == 0
         velocities, _ = execution.command()
         assert (velocities == velocities[0]).all()
         number = round(velocities[0] / 3.0 * 1000)
@@ -39,19 +39,85 @@ def rows(chunk: int, first: int, end: int) -> list[tuple[int, int]]:
 def test_async_skips_the_rows_whose_time_has_passed_but_none_of_the_first_chunk(delay):
     end = REPLAN + delay
     expected = [HOLD] * delay + rows(0, 0, end) + rows(1, delay, end) + rows(2, delay, end)
-    assert executed(Execution(delay), len(expected)) == expected
+    assert executed(Execution(delay, max_age=9.0), len(expected)) == expected
 
 
 def test_async_holds_when_a_chunk_ends_and_skips_only_as_many_rows_as_were_executed():
     ran = HORIZON - REPLAN  # rows that are executed while the next chunk is computed
     expected = [HOLD] * 10 + rows(0, 0, 15) + [HOLD] * (10 - ran) + rows(1, ran, 15) + [HOLD] * (10 - ran) + rows(2, ran, 15)
-    assert executed(Execution(10), len(expected)) == expected
+    assert executed(Execution(10, max_age=9.0), len(expected)) == expected
 
 
 @pytest.mark.parametrize("delay", [0, 1, 3, 10])
 def test_sync_holds_until_the_next_chunk_arrives_and_skips_nothing(delay):
     expected = sum(([HOLD] * delay + rows(chunk, 0, REPLAN) for chunk in range(3)), [])
-    assert executed(Execution(delay, "sync"), len(expected)) == expected
+    assert executed(Execution(delay, "sync", max_age=9.0), len(expected)) == expected
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_no_row_is_executed_whose_observation_is_older_than_the_chunk_is_long(mode):
+    execution = Execution(10, mode)
+    execution.submit(numbered(0))
+    numbers = [round(execution.command()[0][0] / 3.0 * 1000) for _ in range(25)]
+    assert numbers == [0] * 10 + [1, 2, 3, 4, 5] + [0] * 10  # ages of 10 to 14 of 15 periods
+
+
+@pytest.mark.parametrize("mode", ["rtc", "rtc_trained"])
+@pytest.mark.parametrize("assumed", [None, 0, 1, 3, 6, 9])
+def test_rtc_executes_no_row_twice_and_leaves_none_out_however_wrong_the_delay_is(mode, assumed):
+    delays = iter([3, 0, 5, 1, 4, 2, 6, 3, 0, 5] * 9)
+    execution = Execution(lambda: next(delays), mode, assumed_delay=assumed)
+    steps = []
+    for _ in range(150):
+        if execution.wants_observation:
+            chunk = np.zeros((HORIZON, 8))
+            chunk[:, :7] = (1 + len(steps) + np.arange(HORIZON))[:, None] / 1000
+            execution.submit(chunk)
+        number = round(execution.command()[0][0] / 3.0 * 1000)
+        steps += [number] if number else []
+    assert len(steps) > 120
+    assert steps == list(range(1, len(steps) + 1))
+
+
+@pytest.mark.parametrize("assumed", [None, 2])
+def test_async_drops_no_more_rows_than_the_delay_covers(assumed):
+    delays = iter([2] * 40 + [4] * 2)
+    execution = Execution(lambda: next(delays), "async", assumed_delay=assumed)
+    ticks = executed(execution, 2 + 40 * 8 + 2 * 2 + 4)
+    last = max(chunk for chunk, _ in filter(None, ticks))
+    assert next(row for chunk, row in filter(None, ticks) if chunk == last) == 2
+
+
+def test_the_continuation_is_what_is_left_of_the_chunk_and_the_expected_delay():
+    for mode, assumed, delay in [("rtc", None, 3), ("rtc", 5, 5), ("rtc", 9, 7), ("rtc_trained", None, 3), ("rtc_trained", 9, 4)]:
+        execution = Execution(3, mode, assumed_delay=assumed, trained_max_delay=4)
+        assert execution.continuation is None
+        execution.submit(numbered(0))
+        for _ in range(3 + REPLAN):
+            execution.command()
+        continuation = execution.continuation
+        assert (continuation.mode, continuation.delay) == (mode, delay)
+        assert np.array_equal(continuation.previous, numbered(0)[REPLAN:])
+        assert continuation.execution_horizon == HORIZON - REPLAN
+
+
+@pytest.mark.parametrize("mode", ["sync", "async", "ensemble"])
+def test_other_modes_compute_a_chunk_without_regard_to_the_plan(mode):
+    execution = Execution(0, mode)
+    execution.submit(numbered(0))
+    for _ in range(REPLAN):
+        execution.command()
+    assert execution.wants_observation and execution.continuation is None
+
+
+def test_ensemble_commands_the_weighted_mean_of_all_chunks_that_predict_a_row():
+    execution = Execution(0, "ensemble")
+    for value in (0.01, 0.03):
+        execution.submit(np.full((HORIZON, 8), value))
+        velocities = [execution.command()[0][0] for _ in range(REPLAN)]
+    old, new = 1.0, np.exp(-0.01)
+    mean = (old * 0.01 + new * 0.03) / (old + new) * 3.0
+    assert np.allclose(velocities, [mean] * (HORIZON - REPLAN) + [0.03 * 3.0])
 
 
 def test_it_holds_until_the_first_observation():
@@ -122,5 +188,5 @@ def test_a_gripper_action_means_open_or_closed(action, closes):
 
 
 def test_another_mode_is_an_error():
-    with pytest.raises(ValueError, match="Expected mode async or sync, received blend"):
+    with pytest.raises(ValueError, match="Expected mode sync, async, ensemble, rtc or rtc_trained, received blend"):
         Execution(0, "blend")

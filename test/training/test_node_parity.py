@@ -31,7 +31,10 @@ def outcomes(results):
     return [{field: record[field] for field in FIELDS} for record in results["episodes"]]
 
 
-@pytest.mark.parametrize(("mode", "delay_ms"), [("async", 0), ("async", 200), ("sync", 200)])
+CONDITIONS = [("async", 0), ("async", 200), ("async", 400), ("sync", 200), ("ensemble", 200), ("rtc", 0), ("rtc", 200), ("rtc_trained", 200)]
+
+
+@pytest.mark.parametrize(("mode", "delay_ms"), CONDITIONS)
 def test_the_node_executes_the_same_episodes(mode, delay_ms, tmp_path):
     common = ["--episodes", "4", "--seed", "5", "--mode", mode, "--delay", str(delay_ms)]
     process = results_of([*IN_PROCESS, *common], tmp_path / "process.json")

@@ -79,7 +79,7 @@ def test_a_chunk_is_that_of_the_node(checkpoint, observation, tmp_path):
     expected = node_chunk(checkpoint, observation, tmp_path)
     with Engine(checkpoint, "cpu", threads=1) as engine:
         for inference in (TorchInference(checkpoint), engine):
-            chunk = CheckpointPolicy(checkpoint, inference, SEED)(observation)
+            chunk = CheckpointPolicy(checkpoint, inference, SEED)(observation).values
             arm = np.clip(chunk[:, :7], -1, 1)  # the node has applied `bound: clip`
             error = np.abs(arm - expected[:, :7]).max()
             print(f"error {error:.1e}, tolerance {TOLERANCE:.0e}")

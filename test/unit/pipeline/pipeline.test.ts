@@ -295,6 +295,16 @@ test('statistics_count_what_happened', async () => {
     inferenceMs: { p50: 12, p95: 12, p99: 12 },
     latencyMs: { p50: 0, p95: 0, p99: 0 },
     delay: { ms: 0, fixed: false },
+    motion: {
+      seams: 2,
+      lastJump: 0,
+      maxJump: 0,
+      maxJumpJoint: '',
+      disagreement: 0,
+      jerkRms: expect.closeTo(577.35, 2),
+      jerkMax: expect.closeTo(1000, 6),
+      idleSteps: 0,
+    },
     tickLatenessMs: { p50: 2, p95: 3, p99: 3 },
     maxTickLatenessMs: 3,
   });

@@ -5,7 +5,7 @@ import { Refusal } from '../../../src/errors.js';
 import { OpenLoopEvaluation } from '../../../src/replay/evaluation.js';
 import { formatNumber, formatTime } from '../../../src/report/format.js';
 import { ReportCollector } from '../../../src/report/collector.js';
-import type { PageData } from '../../../src/report/data.js';
+import type { PageData, SeamResult } from '../../../src/report/data.js';
 import { histogram } from '../../../src/report/histogram.js';
 import { renderReport, type ReportSummary } from '../../../src/report/report.js';
 import { percentile } from '../../../src/statistics.js';
@@ -45,9 +45,20 @@ async function report(
     listener.joints(joints(T0 + SECOND, { a: 0, b: 2 }), T0 + SECOND);
   }
   collector.refusal(new Refusal('IMAGE_DATA', sentence, 'camera'), T0 + 300n * MS);
-  const text = renderReport(config, await collector.data(), evaluation.result(), { ...SUMMARY, ...summary });
+  const text = renderReport(config, await collector.data(), evaluation.result(), SEAMS, { ...SUMMARY, ...summary });
   return { text, data: JSON.parse(embedded(text)) as PageData, collector };
 }
+
+const SEAMS: SeamResult = {
+  count: 7,
+  jump: { p50: 0.5, p95: 1.1, p99: 1.5, max: 1.5 },
+  largest: { seconds: 3.25, joint: 'elbow' },
+  disagreement: { p50: 0.1, p95: 0.2, p99: 0.3, max: 0.3 },
+  jerk: { rms: 12.5, max: 70 },
+  idle_steps: 2,
+};
+const NOTHING = { p50: null, p95: null, p99: null, max: null };
+const NO_SEAMS: SeamResult = { ...SEAMS, count: 0, jump: NOTHING, largest: null, disagreement: NOTHING };
 
 function embedded(text: string): string {
   return /<script type="application\/json" id="data">([^]*?)<\/script>/.exec(text)![1]!;
@@ -145,12 +156,24 @@ describe('the page', () => {
     const config = robot({ cameras: [exterior] });
     const collector = new ReportCollector(config);
     const evaluation = new OpenLoopEvaluation(config).result();
-    const empty = renderReport(config, await collector.data(), evaluation, SUMMARY);
+    const empty = renderReport(config, await collector.data(), evaluation, NO_SEAMS, SUMMARY);
     expect(empty).toContain('Expected recorded actions on no output (a), no output (b), received none');
     expect(empty).toContain('No refusals and no faults.');
     expect(empty).toContain('recorded action (none in the bag)');
     expect(text).not.toContain('(none in the bag)');
     expect((JSON.parse(embedded(empty)) as PageData).duration).toBe(0);
+  });
+
+  test('shows_the_seams', async () => {
+    const text = (await report()).text.replaceAll(/\s+/g, ' ');
+    expect(text).toContain(`<th scope="row">jump</th> <td class="n">0.5</td><td class="n">1.1</td>`);
+    expect(text).toContain('Largest: elbow at 3.25 s.');
+    expect(text).toContain('root mean square 12.5, largest 70');
+    expect(text).toContain('<li><b>1.5</b><span>largest jump at a seam</span></li>');
+    const config = robot({ cameras: [exterior] });
+    const evaluation = new OpenLoopEvaluation(config).result();
+    const empty = renderReport(config, await new ReportCollector(config).data(), evaluation, NO_SEAMS, SUMMARY);
+    expect(empty).toContain('No chunk continued another.');
   });
 
   test('lists_refusals_with_their_sentences', async () => {
@@ -181,7 +204,7 @@ describe('a histogram', () => {
     const { collector } = await report();
     const data = { ...(await collector.data()), inferenceMs: sorted, latencyMs: [] };
     const evaluation = new OpenLoopEvaluation(collector.config).result();
-    const text = renderReport(collector.config, data, evaluation, SUMMARY).replaceAll(/\s+/g, ' ');
+    const text = renderReport(collector.config, data, evaluation, SEAMS, SUMMARY).replaceAll(/\s+/g, ' ');
     expect(text).toContain('<b>Inference</b> ms, 1000 chunks, up to 5000 ms in the last bar');
     expect(text).toContain('<b>From stamp to chunk, in the time of the bag</b> no chunks');
   });

@@ -33,6 +33,16 @@ const REPORT: NodeReport = {
     inferenceMs: { p50: 12.34567, p95: 13, p99: 20 },
     latencyMs: none,
     delay: { ms: 123.4567, fixed: false },
+    motion: {
+      seams: 3,
+      lastJump: 0.5,
+      maxJump: 1.25,
+      maxJumpJoint: 'elbow',
+      disagreement: 0.3456,
+      jerkRms: 12,
+      jerkMax: 70.5,
+      idleSteps: 4,
+    },
     tickLatenessMs: none,
     maxTickLatenessMs: undefined,
   },
@@ -46,7 +56,7 @@ function status(component: string, recent: Recent = QUIET, report = REPORT) {
 
 describe('statuses', () => {
   test('a_node_without_recent_events_is_ok_in_every_status', () => {
-    expect(statuses('/policy_node', REPORT, QUIET).map(({ level }) => level)).toEqual([0, 0, 0, 0, 0]);
+    expect(statuses('/policy_node', REPORT, QUIET).map(({ level }) => level)).toEqual([0, 0, 0, 0, 0, 0]);
   });
 
   test('a_latch_is_an_error_with_its_code_and_the_remedy', () => {
@@ -57,11 +67,26 @@ describe('statuses', () => {
   });
 
   test('the_delay_that_the_schedule_counts_with_is_shown_and_whether_it_is_fixed', () => {
-    expect(status('engine').values).toMatchObject({ delay_ms: '123.457', delay: 'estimated' });
+    expect(status('motion').values).toMatchObject({ delay_ms: '123.457', delay: 'estimated' });
     const statistics = { ...REPORT.statistics!, delay: { ms: 80, fixed: true } };
-    expect(status('engine', QUIET, { ...REPORT, statistics }).values).toMatchObject({
+    expect(status('motion', QUIET, { ...REPORT, statistics }).values).toMatchObject({
       delay_ms: '80.000',
       delay: 'fixed',
+    });
+  });
+
+  test('the_seams_and_the_jerk_are_shown', () => {
+    const { message, values } = status('motion');
+    expect(message).toBe('3 seams, the largest jump 1.25 times what one period allows');
+    expect(values).toMatchObject({
+      seams: '3',
+      seam_jump_last: '0.500',
+      seam_jump_max: '1.250',
+      seam_jump_max_joint: 'elbow',
+      seam_disagreement_rms: '0.346',
+      jerk_rms: '12.000',
+      jerk_max: '70.500',
+      idle_steps: '4',
     });
   });
 

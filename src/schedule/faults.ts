@@ -1,0 +1,20 @@
+import { type FaultCode, Pi05Error } from '../errors.js';
+import { formatSeconds } from '../time.js';
+
+type Fault = Pi05Error<FaultCode>;
+
+/** @param steps time of the steps up to the next request, ns. @param latency of the inference, ns. @param allowed age, ns. */
+export function chunkAgeLimit(steps: bigint, latency: bigint, allowed: bigint): Fault {
+  const sentence =
+    `Expected schedule.replan_steps (${formatSeconds(steps)} s) and the latency (${formatSeconds(latency)} s) to take at most ` +
+    `schedule.max_chunk_age (${formatSeconds(allowed)} s), received ${formatSeconds(steps + latency)} s; older steps are not executed`;
+  return new Pi05Error('CHUNK_AGE_LIMIT', sentence, 'engine');
+}
+
+/** @param trained the largest delay that the checkpoint was trained with, steps. @param beyond so many more. @param delay ns. */
+export function untrainedDelay(trained: number, beyond: number, delay: bigint): Fault {
+  const sentence =
+    `Expected a delay of at most ${trained} steps, which the checkpoint was trained with, received ` +
+    `${formatSeconds(delay)} s, which is ${trained + beyond}; the steps from there may not agree with the plan`;
+  return new Pi05Error('RTC_DELAY', sentence, 'engine');
+}
