@@ -16,6 +16,7 @@ const DECODE_IMPORTS = { 'image-file': 'src/engine/image-file.ts' };
 /** Single files of these modules that the guard imports. */
 const GUARD_IMPORTS = {
   limits: 'src/schedule/limits.ts',
+  trajectory: 'src/schedule/trajectory.ts',
   'tool-guard': 'src/schedule/tool-guard.ts',
 };
 export const DEPENDENCY_RULES = {

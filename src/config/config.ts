@@ -204,8 +204,11 @@ export function commandQuantity({ kind, integrated }: ActionJoint): 'position' |
 export interface OutputConfig {
   readonly name: string;
   readonly topic: string;
-  /** trajectory_msgs/JointTrajectory of positions, or std_msgs/Float64MultiArray of the joints' own kinds. */
-  readonly type: 'joint_trajectory' | 'float64_multi_array';
+  /**
+   * trajectory_msgs/JointTrajectory of positions, with one point per control tick or with all that follow when they change, or
+   * std_msgs/Float64MultiArray of the joints' own kinds.
+   */
+  readonly type: 'joint_trajectory' | 'joint_trajectory_chunk' | 'float64_multi_array';
   /** Where the time of a message with a header begins: when the controller receives it, at the control tick, or at the observation. */
   readonly stamp: 'zero' | 'now' | 'observation';
   readonly joints: readonly string[];

@@ -282,6 +282,22 @@ function checkOutputs(config: PolicyConfig, report: Report): void {
     report('CONFIG_RANGE', message, parameter, parameterName('outputs.<output>.type', name));
   }
 
+  for (const { name, type, joints: members } of config.outputs) {
+    if (type !== 'joint_trajectory_chunk') continue;
+    const velocities = config.action.joints.filter(
+      (joint) => joint.kind === 'velocity' && members.includes(joint.name),
+    );
+    if (velocities.length === 0) continue;
+    report(
+      'CONFIG_RANGE',
+      `Expected joints of kind position or delta in outputs.${name} of type joint_trajectory_chunk, because where velocities ` +
+        `lead is measured at each control tick, received ${names(velocities)}: use joint_trajectory`,
+      parameterName('outputs.<output>.type', name),
+      parameterName('outputs.<output>.joints', name),
+      ...velocities.map((joint) => parameterName('action.<joint>.kind', joint.name)),
+    );
+  }
+
   const sent = counts(config.outputs.flatMap((output) => output.joints));
   for (const [name, count] of sent) {
     if (count > 1)

@@ -543,8 +543,8 @@ export const SCHEMA = {
   'outputs.<output>.topic': { type: 'string', nonEmpty: true, doc: 'Command topic.' },
   'outputs.<output>.type': {
     type: 'string',
-    choices: ['joint_trajectory', 'float64_multi_array'],
-    doc: "joint_trajectory = trajectory_msgs/JointTrajectory with positions, velocities are integrated; float64_multi_array = std_msgs/Float64MultiArray with each joint's own kind.",
+    choices: ['joint_trajectory', 'joint_trajectory_chunk', 'float64_multi_array'],
+    doc: "joint_trajectory = trajectory_msgs/JointTrajectory with positions, velocities are integrated; joint_trajectory_chunk = the same with all positions that follow, sent once for each accepted chunk; float64_multi_array = std_msgs/Float64MultiArray with each joint's own kind.",
   },
   'outputs.<output>.stamp': {
     type: 'string',

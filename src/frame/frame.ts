@@ -143,4 +143,9 @@ export interface Command {
   readonly values: Float64Array;
   /** Stamp of the observation of the chunk that a step comes from, ns; a hold and a stop have none. */
   readonly observation?: bigint;
+  /**
+   * The commands of the ticks that follow, as `values`, until they come to rest. Present where outputs of type
+   * `joint_trajectory_chunk` get a new trajectory. Joints that are not sent as trajectories keep their value of this tick.
+   */
+  readonly following?: readonly Float64Array[];
 }

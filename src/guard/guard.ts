@@ -4,8 +4,10 @@ import { hasRobotDescription } from '../config/limits.js';
 import type { Command } from '../frame/frame.js';
 import type { ToolGuard } from '../schedule/tool-guard.js';
 import { CLOCK_TIMEOUT, formatSeconds, SECOND, tickPeriod } from '../time.js';
+import { type GuardActions, merge, NOTHING } from './actions.js';
 import { LimitCheck, type Measured } from './limit-check.js';
-import type { Cause, GuardMessage, PolicyMessage } from './protocol.js';
+import { type Cause, type CommandMessage, commandOf, type GuardMessage, type PolicyMessage } from './protocol.js';
+import { TrajectoryCheck } from './trajectory-check.js';
 
 /**
  * `inactive`: the policy sends no commands. `moving`: commands pass. `stopped`: a command passes when its observation is
@@ -19,14 +21,6 @@ export interface GuardTime {
   readonly steady: bigint;
   /** ROS time; with `use_sim_time` the newest time of `/clock`, 0 before the first. */
   readonly ros: bigint;
-}
-
-/** What the process does after an event, in this order. */
-export interface GuardActions {
-  /** The command to publish on all outputs. A value of a stop action is NaN where no position is known. */
-  readonly command?: Command;
-  /** Messages to the policy process. */
-  readonly messages: readonly GuardMessage[];
 }
 
 type PolicyEvent = Exclude<PolicyMessage, { type: 'attach' | 'detach' }>;
@@ -63,6 +57,7 @@ export class Guard {
   /** Limits come from a robot description that has not arrived yet: no command passes. */
   #waitsForLimits: boolean;
   #tool: ToolGuard | undefined;
+  readonly #trajectory: TrajectoryCheck;
   /** Whether measured positions are needed to move. */
   readonly #needsState: boolean;
 
@@ -96,6 +91,7 @@ export class Guard {
     this.#lockstep = config.schedule.lockstep;
     this.#period = tickPeriod(config.controlRate);
     this.#limits = new LimitCheck(config);
+    this.#trajectory = new TrajectoryCheck(config);
     this.#waitsForLimits = hasRobotDescription(config);
     this.#needsState = measuredJoints(config).length > 0;
     this.#checkedAt = this.#clockChangedAt = now.steady;
@@ -254,11 +250,8 @@ export class Guard {
     return problem === undefined ? NOTHING : this.#stop(problem, now, measured);
   }
 
-  #command(
-    { time, reason, values, observation }: Extract<PolicyEvent, { type: 'command' }>,
-    now: GuardTime,
-    measured: Measured | undefined,
-  ): GuardActions {
+  #command(message: CommandMessage, now: GuardTime, measured: Measured | undefined): GuardActions {
+    const { time, reason, values, observation, following } = message;
     if (!this.#active) return NOTHING;
     const isNew = observation !== null && observation > this.#stoppedAt;
     // It was sent before this process paused.
@@ -273,14 +266,15 @@ export class Guard {
       this.#stateProblem(measured) ??
       this.#limitProblem(this.#waitsForLimits ? WITHOUT_LIMITS : undefined) ??
       this.#limitProblem(this.#limits.checkCommand(values, this.#controlTime(now), positions)) ??
-      this.#tool?.checkCommand({ time, reason, values }, usable?.positions);
+      this.#tool?.checkCommand({ time, reason, values }, usable?.positions) ??
+      this.#trajectory.check(values, following, this.#limits, this.#tool, usable?.positions);
     if (problem !== undefined) return this.#stop(problem, now, measured);
     this.#moving = true;
     this.#cause = undefined;
     this.#repeated = undefined;
     this.#sent = values;
     this.#commandAt = this.#controlTime(now);
-    return { command: { time, reason, values, ...(observation !== null && { observation }) }, messages: [] };
+    return { command: commandOf(message), messages: [] };
   }
 
   #latchWith(cause: Cause, now: GuardTime, measured: Measured | undefined): GuardActions {
@@ -330,6 +324,7 @@ export class Guard {
     });
     this.#limits.reset();
     this.#tool?.reset();
+    this.#trajectory.reset();
     this.#sent = values;
     if (!this.#lockstep) this.#repeated = { values, until: now.steady + REPEAT_FOR, sentAt: now.steady };
     return { time: now.ros, reason: 'stop', values };
@@ -386,12 +381,4 @@ export class Guard {
     const message = `Expected a message on ${heartbeatTopic} every ${formatSeconds(heartbeatMaxAge)} s, received none`;
     return { code: 'HEARTBEAT_LOST', message };
   }
-}
-
-const NOTHING: GuardActions = { messages: [] };
-
-/** What was due, and then what an event caused; only one of them has a command, or both have the stop action. */
-function merge(due: GuardActions, actions: GuardActions): GuardActions {
-  const command = actions.command ?? due.command;
-  return { ...(command && { command }), messages: [...due.messages, ...actions.messages] };
 }

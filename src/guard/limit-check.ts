@@ -89,6 +89,27 @@ export class LimitCheck {
     return problem;
   }
 
+  /**
+   * As `checkCommand`, for the positions that a controller reaches by itself after the last command. Nothing is remembered.
+   * @param rows [periods][action joints]. @param columns the joints that are checked.
+   */
+  checkFollowing(rows: readonly Float64Array[], columns: readonly number[]): string | undefined {
+    const motions = [...(this.#last ?? [])];
+    for (const [index, values] of rows.entries()) {
+      if (values.length !== this.#joints.length) {
+        return `Expected ${this.#joints.length} values in row ${index + 1} of a trajectory, received ${values.length}`;
+      }
+      for (const j of columns) {
+        const [joint, value, last] = [this.#joints[j]!, values[j]!, motions[j]];
+        if (!Number.isFinite(value)) return `Expected a finite position for ${joint.name}, received ${value}`;
+        const problem = this.#checkPosition(value, joint, last, NaN);
+        if (problem !== undefined) return `${problem} in row ${index + 1} of a trajectory`;
+        motions[j] = this.#motion(value, last);
+      }
+    }
+    return undefined;
+  }
+
   /** Whether the robot may move on at the last command: as `checkCommand` for the velocities that were sent. */
   checkMotion(measured: Measured | undefined): string | undefined {
     for (const [j, joint] of this.#joints.entries()) {

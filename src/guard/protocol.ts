@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { PolicyConfig } from '../config/config.js';
 import { Pi05Error } from '../errors.js';
 import { excerpt } from '../format.js';
+import type { Command } from '../frame/frame.js';
 
 /**
  * The messages between the policy process and the guard: one JSON object per line, in both directions, over the socket of
@@ -10,10 +11,10 @@ import { excerpt } from '../format.js';
  */
 
 /** Changes with every change of the messages or of their meaning. Both sides must have the same. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
-/** Longest line in bytes, without its newline. */
-export const MAX_LINE = 65_536;
+/** Longest line in bytes, without its newline: a trajectory of 1000 rows of 50 joints. */
+export const MAX_LINE = 1_048_576;
 
 /** Why the robot is stopped: a code of `errors.ts` and one sentence. */
 export interface Cause {
@@ -47,6 +48,10 @@ const numbers: Field<Float64Array> = (json) =>
   Array.isArray(json) && json.every((item) => typeof item === 'number' || item === null)
     ? Float64Array.from(json as (number | null)[], (item) => item ?? NaN)
     : undefined;
+const rows: Field<readonly Float64Array[]> = (json) => {
+  const parsed = Array.isArray(json) ? json.map(numbers) : [undefined];
+  return parsed.every((row) => row !== undefined) ? parsed : undefined;
+};
 
 /** Sent by the policy process. */
 const POLICY_FIELDS = {
@@ -60,9 +65,15 @@ const POLICY_FIELDS = {
   tick: {},
   /**
    * The command of a control tick. `values`: [action joints], see `Command`. `observation`: stamp of the observation that
-   * the executed chunk came from; null where no chunk is executed.
+   * the executed chunk came from; null where no chunk is executed. `following`: see `Command`; null where there is none.
    */
-  command: { time, reason: oneOf('step', 'hold'), values: numbers, observation: orNull(time) },
+  command: {
+    time,
+    reason: oneOf('step', 'hold'),
+    values: numbers,
+    observation: orNull(time),
+    following: orNull(rows),
+  },
   /** The guard sends the stop action, and latches where `safety.latch` lists the code. */
   stop: { code: text, message: text },
   /** Lock-step only: the robot is stopped, and the simulation waits for a command. The guard sends the stop action again. */
@@ -101,6 +112,24 @@ type Message<Table extends Fields> = {
 
 export type PolicyMessage = Message<typeof POLICY_FIELDS>;
 export type GuardMessage = Message<typeof GUARD_FIELDS>;
+export type CommandMessage = Extract<PolicyMessage, { type: 'command' }>;
+
+/** The message of a step or a hold. */
+export function commandMessage(command: Command & { readonly reason: CommandMessage['reason'] }): CommandMessage {
+  const { time, reason, values, observation = null, following = null } = command;
+  return { type: 'command', time, reason, values, observation, following };
+}
+
+/** The command in a message. */
+export function commandOf({ time, reason, values, observation, following }: CommandMessage): Command {
+  return {
+    time,
+    reason,
+    values,
+    ...(observation !== null && { observation }),
+    ...(following !== null && { following }),
+  };
+}
 
 /** The line of a message, with its newline. */
 export function encodeMessage(message: PolicyMessage | GuardMessage): string {

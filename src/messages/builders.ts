@@ -46,17 +46,20 @@ export function trajectoryStart(
 }
 
 /**
- * A command of one point.
- * @param positions one per joint. @param timeToReach how long the robot may take from the control tick on, ns.
+ * Commands as a trajectory of positions without velocities.
+ * @param rows at least one, each with one position per joint. @param period ns between rows, and from the control tick to the
+ * first one.
  */
 export function commandTrajectory(
   { stamp, elapsed }: TrajectoryStart,
   joints: readonly string[],
-  positions: Float64Array,
-  timeToReach: bigint,
+  rows: readonly Float64Array[],
+  period: bigint,
 ): JointTrajectory {
-  const point = trajectoryPoint(toRosTime(elapsed + timeToReach), positions, new Float64Array(0));
-  return trajectory(toRosTime(stamp), joints, [point]);
+  const points = rows.map((positions, row) =>
+    trajectoryPoint(toRosTime(elapsed + BigInt(row + 1) * period), positions, new Float64Array(0)),
+  );
+  return trajectory(toRosTime(stamp), joints, points);
 }
 
 /** A command without joint names or time. */

@@ -25,10 +25,16 @@ export interface JointCommand {
 }
 
 /** One command topic. */
-export interface CommandOutput extends PolicyOutput<Command, JointTrajectory | Float64MultiArray> {
+export interface CommandOutput {
+  readonly topic: string;
+  readonly type: string;
+  /** Undefined for a command that needs no message, because the trajectory that was sent before contains it. */
+  readonly build: (command: Command) => JointTrajectory | Float64MultiArray | undefined;
+  readonly encode: (command: Command) => Uint8Array | undefined;
   /**
    * Reads a command from a bag, whichever node published it: the values of an array in the output's joint order, or the
-   * positions of a trajectory's first point by joint name, copied. Undefined where the message has no such values.
+   * positions of a trajectory's first point by joint name, copied. Undefined where the message has no such values, and for a
+   * trajectory of many points, which is no command of one time.
    * @throws Refusal MESSAGE_DATA.
    */
   readonly decode: (cdr: Uint8Array) => JointCommand | undefined;
@@ -37,7 +43,7 @@ export interface CommandOutput extends PolicyOutput<Command, JointTrajectory | F
 export interface PolicyOutputs {
   /** Each accepted chunk, once. */
   readonly chunk: PolicyOutput<ActionChunk, JointTrajectory>;
-  /** At each control tick, one message on each. */
+  /** At each control tick, at most one message on each. */
   readonly commands: readonly CommandOutput[];
 }
 
@@ -56,24 +62,33 @@ export function policyOutputs(config: PolicyConfig): PolicyOutputs {
       encode: (chunk) => encodeJointTrajectory(buildChunk(chunk)),
     },
     commands: outputs.map((output) =>
-      output.type === 'joint_trajectory' ? trajectoryOutput(output, names, period) : arrayOutput(output, names),
+      output.type === 'float64_multi_array' ? arrayOutput(output, names) : trajectoryOutput(output, names, period),
     ),
   };
 }
 
-/** @param names the action joints, in the order of a command's values. @param period ns in which a position is to be reached. */
+/** @param names the action joints, in the order of a command's values. @param period ns between positions. */
 function trajectoryOutput(output: OutputConfig, names: readonly string[], period: bigint): CommandOutput {
   const { topic, joints, stamp } = output;
+  const isChunk = output.type === 'joint_trajectory_chunk';
   const select = selection(names, joints);
-  const build = (command: Command): JointTrajectory =>
-    commandTrajectory(trajectoryStart(command, stamp), joints, select(command.values), period);
+  const build = (command: Command): JointTrajectory | undefined => {
+    const { reason, values, following } = command;
+    if (isChunk && reason !== 'stop' && following === undefined) return undefined;
+    const rows = isChunk ? [values, ...(following ?? [])] : [values];
+    return commandTrajectory(trajectoryStart(command, stamp), joints, rows.map(select), period);
+  };
   return {
     topic,
     type: ROS_TYPE.JointTrajectory,
     build,
-    encode: (command) => encodeJointTrajectory(build(command)),
+    encode: (command) => {
+      const message = build(command);
+      return message && encodeJointTrajectory(message);
+    },
     decode: (cdr) => {
       const { joint_names, points } = decodeJointTrajectory(cdr, topic);
+      if (isChunk && points.length > 1) return undefined;
       const values = points[0]?.positions;
       return values?.length === joint_names.length ? { joints: joint_names, values: values.slice() } : undefined;
     },

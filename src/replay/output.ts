@@ -37,7 +37,10 @@ export class BagOutput implements ReplayListener {
   }
 
   command(command: Command): void {
-    for (const { topic, type, encode } of this.#outputs.commands) this.#add(topic, type, encode(command));
+    for (const { topic, type, encode } of this.#outputs.commands) {
+      const data = encode(command);
+      if (data !== undefined) this.#add(topic, type, data);
+    }
   }
 
   drain(): Promise<void> | undefined {

@@ -4,6 +4,7 @@ import type { Command } from '../frame/frame.js';
 import { LatchFile } from '../guard/latch-file.js';
 import {
   type Cause,
+  commandMessage,
   encodeMessage,
   type GuardMessage,
   LineReader,
@@ -172,9 +173,10 @@ export class GuardLink {
   }
 
   /** @param command a step or a hold. */
-  command({ time, reason, values, observation }: Command): void {
+  command(command: Command): void {
+    const { reason } = command;
     if (reason === 'stop' || this.#latch !== undefined) return;
-    this.#send({ type: 'command', time, reason, values, observation: observation ?? null });
+    this.#send(commandMessage({ ...command, reason }));
   }
 
   /** Lets the guard stop the robot. @returns false where the guard is lost: then the caller must do it. */

@@ -77,7 +77,11 @@ export class GuardNode {
     this.#joints = new JointTracker(this.config);
     this.#outputs = policyOutputs(this.config).commands.map(({ topic, type, build }) => {
       const publisher = node.createPublisher(type, topic);
-      return { publisher, publish: (command) => publisher.publish(build(command)) };
+      const publish = (command: Command): void => {
+        const message = build(command);
+        if (message !== undefined) publisher.publish(message);
+      };
+      return { publisher, publish };
     });
     const latest = { qos: transientLocal(rcl) };
     this.#safety = node.createPublisher(ROS_TYPE.DiagnosticStatus, `${this.policy}/safety`, latest);

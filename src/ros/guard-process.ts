@@ -1,6 +1,7 @@
 import { constants, homedir, setPriority } from 'node:os';
 import { errorMessage, Pi05Error } from '../errors.js';
-import { Guard, type GuardActions, type GuardTime } from '../guard/guard.js';
+import type { GuardActions } from '../guard/actions.js';
+import { Guard, type GuardTime } from '../guard/guard.js';
 import { LatchFile } from '../guard/latch-file.js';
 import type { Measured } from '../guard/limit-check.js';
 import { type Cause, configHash, PROTOCOL_VERSION } from '../guard/protocol.js';

@@ -3,10 +3,10 @@ import type { ActionChunk, Command } from '../frame/frame.js';
 import { policyOutputs } from '../messages/outputs.js';
 import type { LifecycleNode, LifecyclePublisher, Publisher } from './rcl.js';
 
-/** A publisher and the function that makes its messages. */
-interface OutputPublisher<Kind extends Publisher, Value> {
+/** A publisher and the function that makes its messages; undefined where none is needed. */
+interface OutputPublisher<Kind extends Publisher, Value, Message> {
   readonly publisher: Kind;
-  readonly build: (value: Value) => object;
+  readonly build: (value: Value) => Message;
 }
 
 /**
@@ -15,8 +15,8 @@ interface OutputPublisher<Kind extends Publisher, Value> {
  */
 export class Publishers {
   readonly #node: LifecycleNode;
-  readonly #chunk: OutputPublisher<LifecyclePublisher, ActionChunk>;
-  readonly #commands: readonly OutputPublisher<Publisher, Command>[];
+  readonly #chunk: OutputPublisher<LifecyclePublisher, ActionChunk, object>;
+  readonly #commands: readonly OutputPublisher<Publisher, Command, object | undefined>[];
 
   /** @param config with topics as configured: rcl applies namespace and remapping. */
   constructor(node: LifecycleNode, config: PolicyConfig) {
@@ -42,7 +42,10 @@ export class Publishers {
   }
 
   command(command: Command): void {
-    for (const { publisher, build } of this.#commands) publisher.publish(build(command));
+    for (const { publisher, build } of this.#commands) {
+      const message = build(command);
+      if (message !== undefined) publisher.publish(message);
+    }
   }
 
   destroy(): void {

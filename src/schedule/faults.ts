@@ -1,7 +1,16 @@
 import { type FaultCode, Pi05Error } from '../errors.js';
+import type { ActionChunk } from '../frame/frame.js';
 import { formatSeconds } from '../time.js';
 
 type Fault = Pi05Error<FaultCode>;
+
+/** @returns undefined where every action is finite. */
+export function chunkNotFinite({ joints, values }: ActionChunk): Fault | undefined {
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad < 0) return undefined;
+  const where = `${joints[bad % joints.length]} in step ${Math.floor(bad / joints.length)}`;
+  return new Pi05Error('CHUNK_NOT_FINITE', `Expected finite actions, received ${values[bad]} for ${where}`, 'engine');
+}
 
 /** @param steps time of the steps up to the next request, ns. @param latency of the inference, ns. @param allowed age, ns. */
 export function chunkAgeLimit(steps: bigint, latency: bigint, allowed: bigint): Fault {

@@ -10,6 +10,9 @@ import { PositionBounds } from './position-bounds.js';
 /** A compliant hold follows the arm from this part of the largest following error on. */
 const COMPLIANCE = 0.5;
 
+/** Control periods after which a robot that brakes is taken to be at rest. */
+const MAX_BRAKING_ROWS = 500;
+
 /** [action joints] the last commanded positions (NaN where velocities are sent) and velocities. */
 export interface LastCommand {
   readonly positions: Float64Array;
@@ -91,6 +94,32 @@ export class Motion {
       return Number.isNaN(target) ? 0 : (target - last![j]!) / this.#period;
     });
     return { time, reason: 'hold', values: this.#send(time, wanted, measured) };
+  }
+
+  /**
+   * What `step` will return after the last command if it is called with `rows`, and then `hold` until the robot is at rest.
+   * @param values the last command. @param columns the joints that are computed, whose commands are positions and not
+   * integrated; the others keep their value. @returns [ticks][action joints].
+   */
+  preview(values: Float64Array, rows: readonly Float64Array[], columns: readonly number[]): Float64Array[] {
+    const result: Float64Array[] = [];
+    const velocities = this.#last!.velocities.slice();
+    let last = values;
+    let atRest = false;
+    for (let i = 0; i < rows.length || (!atRest && i < rows.length + MAX_BRAKING_ROWS); i++) {
+      const row = last.slice();
+      for (const j of columns) {
+        const target = this.#holdTargets?.[j] ?? NaN;
+        const wanted = rows[i]?.[j] ?? (Number.isNaN(target) ? last[j]! : target);
+        const motion = { position: last[j]!, velocity: velocities[j]! };
+        row[j] = limitPosition(wanted, this.#joints[j]!, motion, this.#period);
+        velocities[j] = (row[j] - last[j]!) / this.#period;
+      }
+      atRest = i >= rows.length && columns.every((j) => velocities[j] === 0);
+      if (!atRest) result.push(row);
+      last = row;
+    }
+    return result;
   }
 
   /**

@@ -3,11 +3,12 @@ import { Pi05Error } from '../errors.js';
 import type { FaultCode } from '../errors.js';
 import type { ActionChunk, Command, MeasuredPositions } from '../frame/frame.js';
 import { formatSeconds, toMilliseconds, toNanoseconds, toSeconds } from '../time.js';
-import { chunkAgeLimit, untrainedDelay } from './faults.js';
+import { chunkAgeLimit, chunkNotFinite, untrainedDelay } from './faults.js';
 import type { Plan } from './modes/mode.js';
 import { Motion } from './motion.js';
 import { type Continuation, Planner } from './planner.js';
 import { type MotionQuality, type Seam, SeamMeter } from './seam.js';
+import { TrajectoryCommands } from './trajectory-commands.js';
 
 /** Identifies one inference; returned with its chunk. */
 export interface InferenceTicket {
@@ -53,6 +54,7 @@ export class Schedule {
   readonly #planner: Planner;
   readonly #motion: Motion;
   readonly #seams: SeamMeter;
+  readonly #trajectories: TrajectoryCommands;
   #active = false;
   /** The inference in flight; undefined also where its chunk is not wanted any more. */
   #ticket: InferenceTicket | undefined;
@@ -87,6 +89,7 @@ export class Schedule {
     this.#planner = new Planner(config, trainedMaxDelay);
     this.#motion = new Motion(config);
     this.#seams = new SeamMeter(config);
+    this.#trajectories = new TrajectoryCommands(config, this.#planner, this.#motion);
   }
 
   activate(): void {
@@ -95,6 +98,7 @@ export class Schedule {
     this.reset();
     this.#motion.reset();
     this.#seams.reset();
+    this.#trajectories.end();
     this.#stopped = false;
     this.#started = false;
     this.#stoppedAt = undefined;
@@ -148,16 +152,8 @@ export class Schedule {
     if (ticket !== this.#ticket) return 'outdated';
     this.#ticket = undefined;
     if (late || !this.isUsable(chunk.stamp)) return 'outdated';
-    const bad = chunk.values.findIndex((value) => !Number.isFinite(value));
-    if (bad >= 0) {
-      const columns = chunk.joints.length;
-      const where = `${chunk.joints[bad % columns]} in step ${Math.floor(bad / columns)}`;
-      return new Pi05Error(
-        'CHUNK_NOT_FINITE',
-        `Expected finite actions, received ${chunk.values[bad]} for ${where}`,
-        'engine',
-      );
-    }
+    const notFinite = chunkNotFinite(chunk);
+    if (notFinite !== undefined) return notFinite;
     const maxChunkAge = this.#config.schedule.maxChunkAge ?? toNanoseconds(chunk.rows * chunk.period);
     const plan = this.#planner.merge(chunk, now, maxChunkAge);
     const reviewed = review?.(plan) ?? plan.chunk;
@@ -236,7 +232,9 @@ export class Schedule {
     }
     if (measured === undefined) return {};
     const row = this.#nextRow(now);
-    return row === undefined ? this.#hold(now, measured) : this.#step(now, row, measured);
+    const result = row === undefined ? this.#hold(now, measured) : this.#step(now, row, measured);
+    if (result.command === undefined) return result;
+    return { ...result, command: this.#trajectories.complete(result.command, this.#maxChunkAge) };
   }
 
   /**
@@ -248,6 +246,7 @@ export class Schedule {
     const alreadySent = this.#stopped;
     const command = this.#motion.stop(now, measured);
     this.#seams.rest();
+    this.#trajectories.end();
     this.reset();
     this.#stopped = true;
     this.#stoppedAt = now;

@@ -75,18 +75,25 @@ export class ToolGuard {
       return undefined;
     }
     const before = this.#start(measured);
-    const next = before.map((last, j): JointMotion => {
-      const value = values[j]!;
-      if (commandQuantity(this.#joints[j]!) === 'velocity') {
-        return { position: last.position + value * this.#period, velocity: value };
-      }
-      const velocity = Number.isNaN(last.position) ? 0 : (value - last.position) / this.#period;
-      return { position: value, velocity };
-    });
+    const next = this.#execute(values, before);
     const problem = this.#problem(before, next);
     this.#last = problem === undefined ? next : undefined;
     if (problem === undefined) return undefined;
     return new Pi05Error('WORKSPACE', `Expected ${problem}; stopped`, 'safety.tool_link');
+  }
+
+  /** Checks the commands that follow the one that was checked last, without remembering them. @param rows as `Command.following`. */
+  checkFollowing(rows: readonly Float64Array[], measured: Float64Array | undefined): Pi05Error<FaultCode> | undefined {
+    let motion = this.#start(measured);
+    for (const values of rows) {
+      const next = this.#execute(values, motion);
+      const problem = this.#problem(motion, next);
+      if (problem !== undefined) {
+        return new Pi05Error('WORKSPACE', `Expected ${problem}, in a trajectory; stopped`, 'safety.tool_link');
+      }
+      motion = next;
+    }
+    return undefined;
   }
 
   /** Call this when the robot is stopped: the next motion starts where it is measured. */
@@ -101,6 +108,18 @@ export class ToolGuard {
       const position = measured?.[j] ?? NaN;
       if (last === undefined) return { position, velocity: 0 };
       return commandQuantity(joint) === 'velocity' ? { position, velocity: last.velocity } : last;
+    });
+  }
+
+  /** The motion after a command, whose values are within the limits of the joints. */
+  #execute(values: Float64Array, before: readonly JointMotion[]): JointMotion[] {
+    return before.map((last, j) => {
+      const value = values[j]!;
+      if (commandQuantity(this.#joints[j]!) === 'velocity') {
+        return { position: last.position + value * this.#period, velocity: value };
+      }
+      const velocity = Number.isNaN(last.position) ? 0 : (value - last.position) / this.#period;
+      return { position: value, velocity };
     });
   }
 

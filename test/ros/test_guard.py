@@ -77,7 +77,7 @@ class Policy:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(socket_path(namespace))
         threading.Thread(target=self._read, daemon=True).start()
-        self.send("attach", protocol=1, node=f"{namespace}/policy_node", config=config, pid=os.getpid())
+        self.send("attach", protocol=2, node=f"{namespace}/policy_node", config=config, pid=os.getpid())
 
     def _read(self):
         for line in self.socket.makefile():
@@ -93,7 +93,7 @@ class Policy:
         now = now or time.time_ns()
         self.send("tick")
         values = [*SPEED, REST[7]]
-        self.send("command", time=str(now), reason="step", values=values, observation=str(now))
+        self.send("command", time=str(now), reason="step", values=values, observation=str(now), following=None)
 
     def close(self):
         self.socket.shutdown(socket.SHUT_RDWR)

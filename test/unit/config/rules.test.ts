@@ -169,6 +169,13 @@ describe('rejects', () => {
       ],
     ],
     [
+      'velocities_in_an_output_of_whole_trajectories',
+      { 'outputs.arm.type': 'joint_trajectory_chunk' },
+      [
+        'CONFIG_RANGE: Expected joints of kind position or delta in outputs.arm of type joint_trajectory_chunk, because where velocities lead is measured at each control tick, received j1: use joint_trajectory',
+      ],
+    ],
+    [
       'two_outputs_on_one_topic',
       { 'outputs.hand.topic': 'arm/commands' },
       ['CONFIG_RANGE: Expected different topics for all outputs and chunk_topic, received arm/commands 2 times'],

@@ -166,7 +166,8 @@ describe('a guard that did not run for latch_after', () => {
     run.advance(900n * MS);
     run.receive({ type: 'activate' });
     const time = run.now.ros - 251n * MS;
-    run.receive({ type: 'command', time, reason: 'step', values: Float64Array.of(0.5, 1), observation: time });
+    const values = Float64Array.of(0.5, 1);
+    run.receive({ type: 'command', time, reason: 'step', values, observation: time, following: null });
     expect([run.last, run.guard.state]).toEqual(['nothing', 'stopped']);
     run.command([0.5, 1]);
     expect(run.last).toBe('step 0.5 1');

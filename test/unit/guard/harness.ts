@@ -1,6 +1,7 @@
 import type { PolicyConfig, SafetyConfig } from '../../../src/config/config.js';
 import type { Command } from '../../../src/frame/frame.js';
-import { Guard, type GuardActions, type GuardTime } from '../../../src/guard/guard.js';
+import type { GuardActions } from '../../../src/guard/actions.js';
+import { Guard, type GuardTime } from '../../../src/guard/guard.js';
 import type { Measured } from '../../../src/guard/limit-check.js';
 import type { GuardMessage, PolicyMessage } from '../../../src/guard/protocol.js';
 import { actionJoint, MS, robot, SECOND, T0 } from '../pipeline/robot.js';
@@ -55,13 +56,14 @@ export class Run {
       reason,
       values: Float64Array.from(values),
       observation: ros - age,
+      following: null,
     });
   }
 
   /** A hold without an observation. */
   hold(values: readonly number[]): GuardActions {
-    const hold = { type: 'command', reason: 'hold', values: Float64Array.from(values), observation: null } as const;
-    return this.receive({ ...hold, time: this.now.ros });
+    const hold = { type: 'command', reason: 'hold', values: Float64Array.from(values) } as const;
+    return this.receive({ ...hold, time: this.now.ros, observation: null, following: null });
   }
 
   check(): GuardActions {

@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals';
 import type { ActionJoint, PolicyConfig } from '../../../src/config/config.js';
 import type { Command } from '../../../src/frame/frame.js';
-import { Guard, type GuardActions } from '../../../src/guard/guard.js';
+import type { GuardActions } from '../../../src/guard/actions.js';
+import { Guard } from '../../../src/guard/guard.js';
 import type { Measured } from '../../../src/guard/limit-check.js';
 import { actionJoint, MS, random, SECOND, T0 } from '../pipeline/robot.js';
 import { config, measured } from './harness.js';
@@ -133,7 +134,7 @@ class World {
     if (wrong && this.#random() < 0.2) values[Math.floor(this.#random() * 3)] = NaN;
     const observation = this.#random() < 0.05 ? null : this.#observation;
     const reason = this.#random() < 0.1 ? 'hold' : 'step';
-    const message = { type: 'command', time: this.ros, reason, values, observation } as const;
+    const message = { type: 'command', time: this.ros, reason, values, observation, following: null } as const;
     this.#apply('command', () => this.guard.receive(message, this.#now, this.#measured()), observation);
   }
 

@@ -23,8 +23,9 @@ const POLICY_MESSAGES: readonly PolicyMessage[] = [
     reason: 'step',
     values: Float64Array.of(0.1, -2),
     observation: 5n,
+    following: [Float64Array.of(0.2, -2), Float64Array.of(0.3, -2)],
   },
-  { type: 'command', time: 0n, reason: 'hold', values: Float64Array.of(1), observation: null },
+  { type: 'command', time: 0n, reason: 'hold', values: Float64Array.of(1), observation: null, following: null },
   { type: 'stop', code: 'ENGINE_FAILED', message: 'line one\nline two' },
   { type: 'detach' },
 ];
@@ -61,7 +62,7 @@ describe('a message', () => {
 
   test('keeps_every_bit_of_its_numbers_and_turns_infinities_into_nan', () => {
     const values = Float64Array.of(0.1 + 0.2, -5e-324, Number.MAX_VALUE, NaN, Infinity, -Infinity);
-    const message = { type: 'command', time: 1n, reason: 'step', values, observation: null } as const;
+    const message = { type: 'command', time: 1n, reason: 'step', values, observation: null, following: null } as const;
     const parsed = parsePolicyMessage(encodeMessage(message).trimEnd());
     expect(parsed.type === 'command' && [...parsed.values]).toEqual([...values.subarray(0, 3), NaN, NaN, NaN]);
   });
@@ -92,9 +93,12 @@ describe('a message', () => {
       ['"5"', '"step"', '["0"]', 'null'],
       ['"5"', '"step"', '{"0":0}', 'null'],
       ['"5"', '"step"', '[0]', '5'],
+      ['"5"', '"step"', '[0]', 'null', '[0]'],
+      ['"5"', '"step"', '[0]', 'null', '[["0"]]'],
+      ['"5"', '"step"', '[0]', 'null', '{}'],
     ].map(
-      ([time, reason, values, observation]) =>
-        `{"type":"command","time":${time},"reason":${reason},"values":${values},"observation":${observation}}`,
+      ([time, reason, values, observation, following = 'null']) =>
+        `{"type":"command","time":${time},"reason":${reason},"values":${values},"observation":${observation},"following":${following}}`,
     ),
   ])('of_another_form_is_refused: %s', (line) => {
     expect(codeOf(() => parsePolicyMessage(line))).toBe('GUARD_LINK');

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { encodeMessage, LineReader, type PolicyMessage } from '../../../src/guard/protocol.js';
+import { encodeMessage, LineReader, MAX_LINE, type PolicyMessage } from '../../../src/guard/protocol.js';
 import { GuardServer } from '../../../src/guard/server.js';
 
 const ATTACH: PolicyMessage = { type: 'attach', protocol: 1, node: '/policy_node', config: 'a', pid: 41 };
@@ -120,7 +120,7 @@ describe('a policy', () => {
     expect([events, server.attached]).toEqual([['attach b'], false]);
   });
 
-  test.each(['{"type":"fly"}\n', 'x'.repeat(70_000)])('whose_bytes_are_no_message_is_lost: %#', async (bytes) => {
+  test.each(['{"type":"fly"}\n', 'x'.repeat(MAX_LINE + 1)])('whose_bytes_are_no_message_is_lost: %#', async (bytes) => {
     const { socket } = await client(ATTACH);
     await eventsUntil(1);
     socket.write(bytes);

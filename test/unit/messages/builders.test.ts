@@ -14,7 +14,7 @@ describe('commandTrajectory', () => {
     observation: 1_699_999_999_800n * MS,
   } as const;
   const build = (command: Command, stamp: 'zero' | 'now' | 'observation') => {
-    const { header, points } = commandTrajectory(trajectoryStart(command, stamp), ['a'], command.values, 100n * MS);
+    const { header, points } = commandTrajectory(trajectoryStart(command, stamp), ['a'], [command.values], 100n * MS);
     return [fromRosTime(header.stamp), ...points.map(({ time_from_start }) => fromRosTime(time_from_start))];
   };
 

@@ -9,6 +9,7 @@ import type { ActionChunk, Command } from '../../../src/frame/frame.js';
 import { decodeFloat64MultiArray, decodeJointTrajectory } from '../../../src/messages/decode.js';
 import { encodeFloat64MultiArray, encodeJointTrajectory } from '../../../src/messages/encode.js';
 import { policyOutputs } from '../../../src/messages/outputs.js';
+import type { JointTrajectory } from '../../../src/messages/types.js';
 import { type Bag, openBag } from '../../../src/replay/bag/bag.js';
 import { replayInputs } from '../../../src/replay/inputs.js';
 import { BagOutput } from '../../../src/replay/output.js';
@@ -101,7 +102,7 @@ describe.each(presets)('%s', (preset) => {
         (joint) => command.values[config.action.joints.findIndex(({ name }) => name === joint)]!,
       );
       const action = { joints, values: Float64Array.from(values) };
-      expect(actions[index]!.decode(commands[index]!.encode(command))).toEqual({ kind: 'action', action });
+      expect(actions[index]!.decode(commands[index]!.encode(command)!)).toEqual({ kind: 'action', action });
     }
   });
 });
@@ -122,6 +123,43 @@ function replayTopics(
     { topic: promptTopic, type: 'std_msgs/msg/String' },
   ];
 }
+
+describe('an output of type joint_trajectory_chunk', () => {
+  const joints = [actionJoint('arm'), actionJoint('gripper')];
+  const base = { name: 'all', topic: 'a', type: 'joint_trajectory_chunk', joints: ['gripper', 'arm'] } as const;
+  const output = (stamp: 'zero' | 'observation') =>
+    policyOutputs(robot({ action: { joints, bound: 'none' }, outputs: [{ ...base, stamp }] })).commands[0]!;
+  const time = 1_700_000_000_000_000_000n;
+  const step: Command = { time, reason: 'step', values: Float64Array.of(1, 2), observation: time - 250_000_000n };
+  const following = [Float64Array.of(3, 4), Float64Array.of(5, 6)];
+  const points = (command: Command, stamp: 'zero' | 'observation' = 'zero') => {
+    const message = output(stamp).build(command) as JointTrajectory | undefined;
+    return message?.points.map(({ positions, time_from_start: { nanosec } }) => [nanosec / 1e6, ...positions]);
+  };
+
+  test('sends_a_command_with_all_that_follow_one_control_period_apart', () => {
+    expect(points({ ...step, following })).toEqual([
+      [100, 2, 1],
+      [200, 4, 3],
+      [300, 6, 5],
+    ]);
+    expect(points({ ...step, following }, 'observation')?.map(([ms]) => ms)).toEqual([350, 450, 550]);
+  });
+
+  test('sends_nothing_for_a_command_that_the_trajectory_before_contains', () => {
+    expect([points(step), output('zero').encode(step)]).toEqual([undefined, undefined]);
+  });
+
+  test('sends_the_stop_action_as_one_point', () => {
+    expect(points({ time, reason: 'stop', values: Float64Array.of(1, 2) })).toEqual([[100, 2, 1]]);
+  });
+
+  test('reads_a_recorded_command_of_one_point_and_no_trajectory', () => {
+    const { encode, decode } = output('zero');
+    expect(decode(encode({ ...step, following: [] })!)?.values).toEqual(Float64Array.of(2, 1));
+    expect(decode(encode({ ...step, following })!)).toBeUndefined();
+  });
+});
 
 describe('a recorded command', () => {
   const joints = [actionJoint('arm'), actionJoint('gripper')];

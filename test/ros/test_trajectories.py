@@ -1,0 +1,39 @@
+"""Outputs that get whole chunks as trajectories, which a controller executes by itself."""
+
+import os
+import signal
+
+import numpy as np
+from harness import ARM, PERIOD, REST, nanoseconds
+
+TRAJECTORY = {
+    "outputs__arm__topic": "arm_controller/joint_trajectory",
+    "outputs__arm__type": "joint_trajectory_chunk",
+    **{f"action__{joint}__kind": "position" for joint in ARM},
+}
+
+
+def test_a_chunk_is_one_trajectory_and_the_stop_action_of_a_policy_that_is_killed_is_one_point(sim_node, robot):
+    node = sim_node(schedule__replan_steps=12, schedule__max_chunk_age=5.0, **TRAJECTORY)
+    robot.wait_until(lambda: robot.chunks, "a chunk", repeat=robot.send_next_set)
+    robot.wait_until_processed()
+    before = len(robot.gripper)
+    for tick in range(1, 6):
+        robot.advance()
+        robot.send_joints(REST)
+        robot.wait_until_processed()
+        robot.wait_until(lambda: len(robot.gripper) >= before + tick, f"tick {tick}")
+    (chunk,) = robot.chunks
+    (trajectory,) = robot.trajectories
+    assert trajectory.joint_names == ARM and nanoseconds(trajectory.header.stamp) == 0
+    positions = np.array([point.positions for point in trajectory.points])
+    assert np.array_equal(positions, np.array([point.positions for point in chunk.points])[:, :7])
+    starts = [nanoseconds(point.time_from_start) for point in trajectory.points]
+    assert starts == [PERIOD * (i + 1) for i in range(len(positions))]
+    assert not any(len(point.velocities) for point in trajectory.points)
+
+    os.kill(node.process.pid, signal.SIGKILL)
+    robot.wait_until(lambda: len(robot.trajectories) > 1, "the stop action")
+    for stop in robot.trajectories[1:]:
+        (point,) = stop.points
+        assert nanoseconds(stop.header.stamp) == 0 and list(point.positions) == REST[:7]
