@@ -9,7 +9,7 @@ import { IssueSummary } from '../replay/issue-summary.js';
 import { Comparison, type ComparisonResult } from '../replay/comparison.js';
 import { SeamSummary } from '../replay/seam-summary.js';
 import { OpenLoopEvaluation } from '../replay/evaluation.js';
-import { replayInputs } from '../replay/inputs.js';
+import { type ReplayInput, replayInputs } from '../replay/inputs.js';
 import { discardUnfinished, AtomicFile } from '../replay/atomic-file.js';
 import { BagOutput } from '../replay/output.js';
 import { ReportCollector } from '../report/collector.js';
@@ -19,6 +19,7 @@ import { createToolGuard } from '../schedule/tool-guard.js';
 import { replay, type ReplayOutcome, type ReplayProgress } from '../replay/runner.js';
 import { replaySummary } from '../replay/summary.js';
 import { renderReport } from '../report/report.js';
+import { parseOffset, withOffsets } from '../replay/stamps.js';
 import { toSeconds } from '../time.js';
 import { parse, required, usage, warn } from './arguments.js';
 import { givenParameters } from './parameter-overrides.js';
@@ -47,12 +48,18 @@ chunks, on a slow machine too: the replay waits for the engine and the image dec
   --tolerance X       the largest difference that --expect allows, in the joint's unit; ${DEFAULT_TOLERANCE} by default
   --max-seam X        fail if a seam between two chunks is larger: the jump from the last command to the
                       next step, relative to what one control period allows (1)
+  --by-stamps         the time of a message is its header stamp instead of the time of recording
+  --stamp-offset T:=S add S seconds to the header stamps of topic T; may be repeated
   --strict            fail if a message was refused, part of the bag was not readable, or no chunk was made
 
 Time: the current time is the time at which each message was recorded, and control ticks follow at
 control_rate from the first message. With use_sim_time it is the newest time on the bag's /clock, as
 in the node, and messages before the first /clock are ignored. With schedule.lockstep each new time
 on /clock is one tick, which waits for the messages with that stamp.
+
+Stamps: where the stamps of a topic are too far from the time of recording, the run says so at its
+end. --by-stamps replays a bag that was played and recorded again; --stamp-offset one whose computers
+had different clocks. Messages recorded at time 0 are left out.
 
 Recorded actions are the bag's messages on the policy's output topics; the evaluation compares each
 chunk with them. Exit status: 0 done; 1 a difference from --expect, a failure of --strict or --max-seam,
@@ -84,6 +91,8 @@ async function runReplay(argv: string[]): Promise<number> {
       expect: { type: 'string' },
       tolerance: { type: 'string' },
       'max-seam': { type: 'string' },
+      'by-stamps': { type: 'boolean', default: false },
+      'stamp-offset': { type: 'string', multiple: true, default: [] },
       strict: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
     },
@@ -114,7 +123,15 @@ async function runReplay(argv: string[]): Promise<number> {
   const { config, disagreement } = withRobotLimits(given, model);
   if (disagreement !== undefined) warn(disagreement);
   const tool = createToolGuard(config, model);
-  const inputs = replayInputs(config, simulated, bag, bagPath);
+  const byStamps = values['by-stamps'];
+  if (byStamps && simulated) {
+    throw usage(
+      'replay',
+      'Expected --by-stamps or use_sim_time, received both: with use_sim_time the time is that of /clock',
+    );
+  }
+  const plain = replayInputs(config, simulated, bag, bagPath);
+  const inputs = withOffsets(plain, stampOffsets(values['stamp-offset'], values.namespace, plain));
   const expected = expect === undefined ? undefined : await Comparison.open(expect, config, tolerance);
   const output = out === undefined ? undefined : await BagOutput.create(out, config);
   const jsonFile = file === undefined ? undefined : await AtomicFile.create(file);
@@ -133,7 +150,7 @@ async function runReplay(argv: string[]): Promise<number> {
   let comparison: ComparisonResult | undefined;
   try {
     outcome = await replay({
-      ...{ bag, inputs, config, simulated, engine, policy, tool, listeners, progress: show },
+      ...{ bag, inputs, config, simulated, byStamps, engine, policy, tool, listeners, progress: show },
       latency: config.schedule.lockstep ? 0n : latency,
     });
     if (outcome.failure === undefined) comparison = await expected?.finish();
@@ -150,7 +167,7 @@ async function runReplay(argv: string[]): Promise<number> {
   const summary = replaySummary({ bag: bagPath, params }, engine.info, bag, outcome, quality, result, comparison);
   if (collector !== undefined && reportFile !== undefined) {
     const { damage } = outcome;
-    const { notes } = bag;
+    const { notes } = summary;
     const checkpoint = `${config.checkpoint}, on ${engine.info.backend}`;
     const about = { bag: bagPath, params, checkpoint, observations: summary.observations, damage, notes };
     await reportFile.write(renderReport(config, await collector.data(), result, quality, about));
@@ -197,6 +214,29 @@ function withoutFollowingErrors(config: PolicyConfig): PolicyConfig {
   const joints = config.action.joints.map((joint) => ({ ...joint, maxFollowingError: Infinity }));
   return { ...config, action: { ...config.action, joints } };
 }
+
+/** @param inputs the topics that are read. @throws Pi05Error USAGE for a topic without stamps among them. */
+function stampOffsets(
+  texts: readonly string[],
+  namespace: string,
+  inputs: ReadonlyMap<string, ReplayInput>,
+): Map<string, bigint> {
+  const stamped = [...inputs.values()].filter(({ kind }) => STAMPED.has(kind)).map(({ topic }) => topic);
+  const offsets = new Map<string, bigint>();
+  for (const text of texts) {
+    const parsed = parseOffset(text);
+    if (parsed === undefined) throw usage('replay', `Expected --stamp-offset TOPIC:=SECONDS, received ${text}`);
+    const topic = resolveTopic(parsed.topic, namespace);
+    if (!stamped.includes(topic)) {
+      throw usage('replay', `Expected --stamp-offset for one of ${stamped.join(', ')}, received ${topic}`);
+    }
+    offsets.set(topic, parsed.offset);
+  }
+  return offsets;
+}
+
+/** The kinds of messages whose header stamps are used. */
+const STAMPED: ReadonlySet<ReplayInput['kind']> = new Set(['image', 'compressed_image', 'joint_state']);
 
 function nonNegative(flag: string, value: string): number {
   const number = value.trim() === '' ? NaN : Number(value);

@@ -15,6 +15,7 @@ export type ReplayEvent = {
 } & (
   | {
       readonly kind: 'frame';
+      readonly topic: string;
       readonly camera: string;
       /** As recorded. */
       readonly image: RawImage | CompressedImage;
@@ -58,7 +59,7 @@ function decodeMessage(
         const image = { ...message.image, data: pool.borrowCopy(message.image.data) };
         const { camera } = message;
         return withFingerprint(decodeRawFrame(image, topic, limits)).then((frame) => {
-          return { logTime, kind: 'frame', camera, image, frame, borrowed: image.data };
+          return { logTime, kind: 'frame', topic, camera, image, frame, borrowed: image.data };
         });
       }
       case 'compressed_image': {
@@ -67,7 +68,7 @@ function decodeMessage(
         return decodeCompressedFrame(image, topic, limits)
           .then(withFingerprint)
           .then((frame) => {
-            return { logTime, kind: 'frame', camera, image, frame };
+            return { logTime, kind: 'frame', topic, camera, image, frame };
           });
       }
       case 'joint_state':

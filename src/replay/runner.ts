@@ -1,6 +1,7 @@
 import type { PolicyConfig } from '../config/config.js';
 import type { Engine } from '../engine/engine.js';
 import { Pi05Error, type FaultCode } from '../errors.js';
+import { policyInputs } from '../messages/inputs.js';
 import { Pipeline } from '../pipeline/pipeline.js';
 import type { PipelineSink, PolicyLike } from '../pipeline/interfaces.js';
 import type { PipelineStatistics } from '../pipeline/statistics.js';
@@ -15,6 +16,7 @@ import { type ReplayEvent, replayEvents } from './events.js';
 import type { ReplayInput } from './inputs.js';
 import type { ReplayListener } from './listener.js';
 import { PixelBufferPool } from './pixel-buffer-pool.js';
+import { isUntimed, messagesByStamp, StampDistances, stampNotes } from './stamps.js';
 
 export interface ReplayOptions {
   readonly bag: Bag;
@@ -24,6 +26,8 @@ export interface ReplayOptions {
   readonly config: PolicyConfig;
   /** Whether time is that of the bag's `/clock`; else it is the time of recording. */
   readonly simulated: boolean;
+  /** Whether time is that of the header stamps; not together with `simulated`. */
+  readonly byStamps?: boolean;
   readonly policy: PolicyLike;
   readonly engine: Engine;
   /** Undefined where the tool is not limited. */
@@ -60,6 +64,8 @@ export interface ReplayOutcome {
   readonly engineSeconds: number;
   /** Why the bag could not be read to its end: one sentence. */
   readonly damage: string | undefined;
+  /** One sentence each: messages that were left out, stamps that are far from the times of recording, a replay without chunks. */
+  readonly notes: readonly string[];
   /** The engine failure that ended the replay. */
   readonly failure: Pi05Error<FaultCode> | undefined;
 }
@@ -89,12 +95,19 @@ class Replay {
   #timeKnown = false;
   /** When the next control tick is due, where time is the time of recording, ns. */
   #nextTick = 0n;
+  /** Of the stamps from the times of recording. */
+  readonly #distances = new StampDistances();
+  /** Messages that were used, by topic. */
+  readonly #received: Map<string, number>;
+  /** Messages that were recorded at time 0. */
+  #untimed = 0;
   #refusals = 0;
   #damage: string | undefined;
   #failure: Pi05Error<FaultCode> | undefined;
 
   constructor(options: ReplayOptions) {
     this.#options = options;
+    this.#received = new Map([...options.inputs.keys()].map((topic) => [topic, 0]));
     const { config, policy, engine, latency, tool } = options;
     this.#period = tickPeriod(config.controlRate);
     this.#engine = new BagTimeEngine(engine, latency, () => this.#now);
@@ -106,14 +119,20 @@ class Replay {
   }
 
   async run(): Promise<ReplayOutcome> {
-    const { bag, inputs, simulated } = this.#options;
+    const { bag, inputs, simulated, byStamps = false } = this.#options;
     const started = performance.now();
-    const messages = this.#readable(bag.messages(new Set(inputs.keys())));
+    const messages = this.#readable(
+      byStamps ? messagesByStamp(bag, inputs, this.#distances) : bag.messages(new Set(inputs.keys())),
+    );
     let first: bigint | undefined;
     let last = 0n;
     let lastProgress = started;
     for await (const event of replayEvents(messages, inputs, this.#pipeline.imageLimits, this.#pool)) {
-      first ??= event.logTime;
+      if (event.kind === 'prompt' && !simulated && isUntimed(event, bag)) {
+        this.#pipeline.setPrompt(event.text, this.#now);
+        continue;
+      }
+      if (!isUntimed(event, bag)) first ??= event.logTime;
       last = event.logTime;
       if (simulated) this.#setLogTime(last);
       else await this.#advanceTo(last);
@@ -125,13 +144,13 @@ class Replay {
       const now = performance.now();
       if (now - lastProgress < PROGRESS_INTERVAL_MS) continue;
       lastProgress = now;
-      this.#reportProgress(bag.startTime ?? first, last, now - started);
+      this.#reportProgress(first ?? last, last, now - started);
     }
     // A tick that is due at the very end comes after the last message.
     if (!simulated && this.#timeKnown && this.#failure === undefined) await this.#advanceTo(last + 1n);
     await this.#drainListeners();
     const now = performance.now();
-    if (first !== undefined) this.#reportProgress(bag.startTime ?? first, last, now - started);
+    if (first !== undefined) this.#reportProgress(first, last, now - started);
     return {
       statistics: this.#pipeline.statistics,
       inferenceMs: percentiles(this.#inferenceMs),
@@ -140,14 +159,25 @@ class Replay {
       wallSeconds: (now - started) / 1e3,
       engineSeconds: this.#engine.waitedMs / 1e3,
       damage: bag.damage ?? this.#damage,
+      notes: this.#notes(),
       failure: this.#failure,
     };
   }
 
-  /** The messages before the first damage of the bag. */
+  /** The messages before the first damage of the bag, without those that have no time of recording. */
   async *#readable(messages: AsyncIterable<BagMessage>): AsyncGenerator<BagMessage, void, void> {
+    const { bag, inputs, simulated } = this.#options;
     try {
-      for await (const message of messages) yield message;
+      for await (const message of messages) {
+        const { topic } = message;
+        if (!simulated && isUntimed(message, bag)) {
+          this.#untimed++;
+          // A prompt that was published once before the first /clock counts from the start.
+          if (inputs.get(topic)?.kind !== 'prompt') continue;
+        }
+        this.#received.set(topic, (this.#received.get(topic) ?? 0) + 1);
+        yield message;
+      }
     } catch (error) {
       if (!(error instanceof Pi05Error) || error.code !== 'BAG_DATA') throw error;
       this.#damage = error.message;
@@ -202,9 +232,11 @@ class Replay {
     if (!this.#timeKnown) return;
     switch (event.kind) {
       case 'frame':
+        this.#addDistance(event.topic, event.image.stamp, event.logTime);
         for (const listener of listeners) listener.image?.(event.camera, event.image, now);
         return pipeline.offerFrame(event.camera, event.frame, now);
       case 'joint_state':
+        this.#addDistance(event.topic, event.reading.stamp, event.logTime);
         for (const listener of listeners) listener.joints?.(event.reading, now);
         return pipeline.offerJoints(event.reading, now, event.topic);
       case 'action':
@@ -213,6 +245,34 @@ class Replay {
       case 'refusal':
         return pipeline.refuse(event.refusal, now);
     }
+  }
+
+  #addDistance(topic: string, stamp: bigint, logTime: bigint): void {
+    const { simulated, byStamps } = this.#options;
+    if (!simulated && byStamps !== true && stamp !== 0n) this.#distances.add(topic, stamp - logTime);
+  }
+
+  #notes(): string[] {
+    const { config, byStamps = false } = this.#options;
+    const hasChunks = this.#inferenceMs.length > 0;
+    const limits = [
+      ...config.cameras,
+      ...policyInputs(config).flatMap(({ kind, resolvedTopic: topic }) => {
+        return kind === 'joint_state' ? { topic, maxAge: config.state.maxAge } : [];
+      }),
+    ];
+    const notes = stampNotes(this.#distances, limits, config.sync.maxSkew, byStamps, hasChunks);
+    if (this.#untimed > 0) {
+      const count = this.#untimed === 1 ? 'a message' : `${this.#untimed} messages`;
+      notes.unshift(
+        `${count} recorded at time 0 left out, before the first /clock of the recorder; a prompt counts from the start`,
+      );
+    }
+    if (!hasChunks) {
+      const received = [...this.#received].map(([topic, count]) => `${count} on ${topic}`).join(', ');
+      notes.push(`no chunk was made of the messages that were read: ${received}`);
+    }
+    return notes;
   }
 
   /** Handles a message of `/clock`, with control ticks as in the node. */
@@ -257,6 +317,7 @@ class Replay {
   }
 
   #setLogTime(logTime: bigint): void {
+    if (isUntimed({ logTime }, this.#options.bag)) return;
     for (const listener of this.#options.listeners) listener.setLogTime?.(logTime);
   }
 

@@ -54,7 +54,7 @@ export function replaySummary(
     backend,
     seconds: { bag: outcome.seconds, wall: outcome.wallSeconds, engine: outcome.engineSeconds },
     damage: outcome.damage ?? null,
-    notes,
+    notes: [...notes, ...outcome.notes],
     cameras,
     observations,
     chunks,

@@ -26,7 +26,7 @@ export interface Bag {
   readonly damage: string | undefined;
   /** One sentence each about what is unusual but does no harm: a missing index, a metadata.yaml that does not match the files. */
   readonly notes: readonly string[];
-  /** Messages of these topics in the order of `logTime`. @throws Pi05Error BAG_DATA. */
+  /** Messages of these topics in the order of `logTime`. Several may be read at a time. @throws Pi05Error BAG_DATA. */
   messages(topics: ReadonlySet<string>): AsyncIterable<BagMessage>;
   close(): Promise<void>;
 }
@@ -129,7 +129,8 @@ class OpenBag implements Bag {
       yield* messages;
     } catch (error) {
       if (!(error instanceof Pi05Error) || error.code !== 'BAG_DATA') throw error;
-      this.#damages.push(`${error.message}: the rest of that file is not read`);
+      const damage = `${error.message}: the rest of that file is not read`;
+      if (!this.#damages.includes(damage)) this.#damages.push(damage);
     }
   }
 
