@@ -1,10 +1,8 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { errorMessage } from '../errors.js';
 import { excerpt } from '../format.js';
 import type { Cause } from './protocol.js';
-
-/** Longest file that is read, bytes. */
-const MAX_SIZE = 65_536;
+import { readStateFile, replaceStateFile } from './state-file.js';
 
 /**
  * The latch of one policy, kept in a file next to the guard's socket, so that it outlives both processes. It does not outlive
@@ -21,7 +19,7 @@ export class LatchFile {
   /** @returns undefined where there is no file. A file that cannot be read or has other contents is a latch: LATCH_FILE. */
   read(): Cause | undefined {
     try {
-      return parse(readFile(this.path));
+      return parse(readStateFile(this.path));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       const message = `Expected a latch in ${this.path}, but ${errorMessage(error)}`;
@@ -29,28 +27,14 @@ export class LatchFile {
     }
   }
 
-  /** Replaces the file at once, so that no reader finds half of it. @throws Error of the file system. */
+  /** @throws Error of the file system. */
   write({ code, message }: Cause): void {
-    const temporary = `${this.path}.${process.pid}`;
-    writeFileSync(temporary, JSON.stringify({ code, message }), { mode: 0o600 });
-    renameSync(temporary, this.path);
+    replaceStateFile(this.path, JSON.stringify({ code, message }));
   }
 
   /** @throws Error of the file system. */
   remove(): void {
     rmSync(this.path, { force: true });
-  }
-}
-
-/** Does not wait for the writer of a named pipe. */
-function readFile(path: string): string {
-  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
-  try {
-    const status = fstatSync(file);
-    if (!status.isFile() || status.size > MAX_SIZE) throw new Error(`it is not a file of at most ${MAX_SIZE} bytes`);
-    return readFileSync(file, 'utf8');
-  } finally {
-    closeSync(file);
   }
 }
 

@@ -45,18 +45,22 @@ export class FaultMonitor {
 
   /**
    * Searches for other commanders now and then every `COMMANDERS_PERIOD_MS` until `ignoreCommanders`.
-   * @param onChange called when they appear, with the fault, and when they have gone, with undefined.
+   * @param isOwn see `sharedOutputs`. @param onChange called when they appear, with the fault, and when they have gone, with undefined.
    * @returns the faults at present; if there are any, nothing is watched.
    */
-  watchCommanders(resolved: PolicyConfig, onChange: (fault: Pi05Error<FaultCode> | undefined) => void): Faults {
+  watchCommanders(
+    resolved: PolicyConfig,
+    isOwn: (prefix: string) => boolean,
+    onChange: (fault: Pi05Error<FaultCode> | undefined) => void,
+  ): Faults {
     this.ignoreCommanders();
     if (resolved.safety.allowSharedOutputs) return [];
-    const present = sharedOutputs(this.node, resolved);
+    const present = sharedOutputs(this.node, resolved, isOwn);
     if (present.length > 0) return present;
     this.#watch = setInterval(() => {
       try {
         const before = this.#shared;
-        this.#shared = sharedOutputs(this.node, resolved);
+        this.#shared = sharedOutputs(this.node, resolved, isOwn);
         if (before.length > 0 !== this.#shared.length > 0) onChange(this.#shared[0]);
       } catch (error) {
         this.onError(error);

@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import type { PolicyConfig } from '../config/config.js';
 import { Pi05Error, type FaultCode } from '../errors.js';
 import { policyInputs } from '../messages/inputs.js';
-import type { LifecycleNode } from './rcl.js';
+import { ROS_TYPE } from '../messages/types.js';
+import type { EndpointInfo, LifecycleNode } from './rcl.js';
 
 type Graph = Pick<LifecycleNode, 'getFullyQualifiedName' | 'getNodeNamesAndNamespaces' | 'getPublishersInfoByTopic'>;
 
@@ -24,24 +26,53 @@ function duplicateNames(node: Graph): Pi05Error<FaultCode>[] {
   return [new Pi05Error('NODE_DUPLICATE', sentence, own)];
 }
 
-/** The name that rmw gives to a publisher's node until the node itself is discovered. */
+/** The name that rmw gives to a publisher's node until the node itself is discovered, and for ever where it has none. */
 const UNNAMED = '_NODE_NAME_UNKNOWN_';
 
+/** Bytes of a GID that all endpoints of one DDS participant, of one process here, share: the GUID prefix of RTPS. */
+const PREFIX_BYTES = 12;
+
 /**
- * OUTPUT_SHARED for each command topic on which another node publishes than the policy and its guard, which are one
- * commander. Inactive lifecycle publishers count too: their node may activate them at any time. A second policy of the same
- * name is NODE_DUPLICATE; one that was killed stays in the ROS graph until its DDS lease ends.
- * @param resolved with resolved topics.
+ * What the GIDs of all publishers of this process begin with, as hex: that of a publisher on a topic that nobody else has.
+ * @throws Pi05Error INTERNAL where the ROS graph does not show a new publisher of its own process at once.
  */
-export function sharedOutputs(node: Graph, { outputs }: PolicyConfig): Pi05Error<FaultCode>[] {
+export function ownGidPrefix(
+  node: Pick<
+    LifecycleNode,
+    'getFullyQualifiedName' | 'getPublishersInfoByTopic' | 'createPublisher' | 'destroyPublisher'
+  >,
+): string {
+  const topic = `${node.getFullyQualifiedName()}/_${randomUUID().replaceAll('-', '')}`;
+  const publisher = node.createPublisher(ROS_TYPE.Empty, topic);
+  const [own] = node.getPublishersInfoByTopic(topic);
+  node.destroyPublisher(publisher);
+  if (own === undefined)
+    throw new Pi05Error('INTERNAL', `Expected a publisher on ${topic}, found none in the ROS graph`);
+  return prefixOf(own);
+}
+
+/**
+ * OUTPUT_SHARED for each command topic with another publisher than those of the policy and its guard, which are one commander,
+ * whatever the name of its node: a policy of the same name may run in another container. Inactive lifecycle publishers count
+ * too: their node may activate them at any time. Those of a process that was killed stay until its DDS lease ends.
+ * @param resolved with resolved topics. @param isOwn whether the GIDs of the policy or its guard begin with this, see `ownGidPrefix`.
+ */
+export function sharedOutputs(
+  node: Graph,
+  { outputs }: PolicyConfig,
+  isOwn: (prefix: string) => boolean,
+): Pi05Error<FaultCode>[] {
   const own = node.getFullyQualifiedName();
-  const guard = guardName(own);
+  const describe = ({ node_namespace, node_name }: EndpointInfo): string => {
+    if (node_name === UNNAMED) return 'a publisher whose node is not known';
+    const name = fullName(node_namespace, node_name);
+    return name === own || name === guardName(own) ? `another ${name}` : name;
+  };
   return outputs.flatMap(({ topic }) => {
     const others = node
       .getPublishersInfoByTopic(topic)
-      .filter(({ node_name }) => node_name !== UNNAMED)
-      .map(({ node_namespace, node_name }) => fullName(node_namespace, node_name))
-      .filter((name) => name !== own && name !== guard);
+      .filter((publisher) => !isOwn(prefixOf(publisher)))
+      .map(describe);
     if (others.length === 0) return [];
     const names = [...new Set(others)].toSorted().join(', ');
     const remedy = 'end the other node, or set safety.allow_shared_outputs';
@@ -67,6 +98,10 @@ function differentTypes(node: Graph, resolved: PolicyConfig): Pi05Error<FaultCod
 /** The full name of the guard of the policy node with the full name `policy`. */
 export function guardName(policy: string): string {
   return `${policy}_guard`;
+}
+
+function prefixOf({ endpoint_gid }: EndpointInfo): string {
+  return Buffer.from(endpoint_gid.slice(0, PREFIX_BYTES)).toString('hex');
 }
 
 function fullName(namespace: string, name: string): string {

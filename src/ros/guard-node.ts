@@ -12,6 +12,7 @@ import { JointTracker } from '../observation/joint-tracker.js';
 import type { RobotModel } from '../robot/urdf.js';
 import { CLOCK_JUMP, toRosTime } from '../time.js';
 import type { DiagnosticStatus } from './diagnostic-status.js';
+import { ownGidPrefix } from './graph.js';
 import { guardArguments, policyTopic } from './guard-arguments.js';
 import { Log } from './log.js';
 import { configFromOverrides } from './parameters.js';
@@ -45,6 +46,8 @@ export class GuardNode {
   /** The policy's full name. */
   readonly policy: string;
   readonly name: string;
+  /** See `ownGidPrefix`. */
+  readonly gidPrefix: string;
   readonly log: Log;
   readonly #node: PlainNode;
   readonly #outputs: readonly { readonly publisher: Publisher; readonly publish: (command: Command) => void }[];
@@ -83,6 +86,7 @@ export class GuardNode {
       };
       return { publisher, publish };
     });
+    this.gidPrefix = ownGidPrefix(node);
     const latest = { qos: transientLocal(rcl) };
     this.#safety = node.createPublisher(ROS_TYPE.DiagnosticStatus, `${this.policy}/safety`, latest);
     this.#diagnostics = node.createPublisher(ROS_TYPE.DiagnosticArray, '/diagnostics');

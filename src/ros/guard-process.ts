@@ -4,6 +4,7 @@ import type { GuardActions } from '../guard/actions.js';
 import { Guard, type GuardTime } from '../guard/guard.js';
 import { LatchFile } from '../guard/latch-file.js';
 import type { Measured } from '../guard/limit-check.js';
+import { OwnPublishers } from '../guard/own-publishers.js';
 import { type Cause, configHash, PROTOCOL_VERSION } from '../guard/protocol.js';
 import { GuardServer, type ServerHandlers } from '../guard/server.js';
 import { guardSocketPath } from '../guard/socket.js';
@@ -117,6 +118,7 @@ class GuardProcess implements ServerHandlers {
     const { config, simulated } = this.#node;
     this.#hash = configHash(config, simulated);
     this.#socketPath = guardSocketPath(this.#node.policy, process.env);
+    new OwnPublishers(this.#socketPath).add(this.#node.gidPrefix);
     this.#latchFile = new LatchFile(this.#socketPath);
     this.#storedLatch = this.#latchFile.read();
     this.#guard = new Guard(config, simulated, this.#now(), this.#storedLatch);

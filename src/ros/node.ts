@@ -3,6 +3,7 @@ import { NODE_NAME } from '../config/file.js';
 import type { ModelInfo } from '../engine/engine.js';
 import { errorMessage, Pi05Error, Refusal, type FaultCode } from '../errors.js';
 import { configHash } from '../guard/protocol.js';
+import { OwnPublishers } from '../guard/own-publishers.js';
 import { guardSocketPath } from '../guard/socket.js';
 import { withResolvedTopics } from '../messages/topics.js';
 import { loadPolicy } from '../pipeline/load.js';
@@ -14,6 +15,7 @@ import { Diagnostics } from './diagnostics.js';
 import { withRobotLimits } from '../robot/limits.js';
 import { createToolGuard } from '../schedule/tool-guard.js';
 import { FaultMonitor } from './fault-monitor.js';
+import { ownGidPrefix } from './graph.js';
 import { GuardLink } from './guard-link.js';
 import { createLifecycleNode, runTransition, type Transitions } from './lifecycle-node.js';
 import { Log } from './log.js';
@@ -26,6 +28,9 @@ import type { NativeRcl } from './rclnodejs-internals.js';
 import { NodeServices } from './services/node-services.js';
 import { SteadyTicker } from './steady-ticker.js';
 import { subscribeClock } from './subscriptions.js';
+
+/** Time between two attempts to activate a node with `autostart`, ms. */
+const RETRY_ACTIVATION_MS = 2000;
 
 /** A checkpoint that is being loaded. */
 interface Loading {
@@ -53,12 +58,17 @@ export class PolicyNode implements Transitions {
   /** Resolves when the guard has accepted this policy; rejects with the reason where it does not. */
   readonly #guardReady: Promise<void>;
   readonly #services: NodeServices;
+  readonly #ownPublishers: OwnPublishers;
   #loading: Loading | undefined;
   #runtime: PolicyRuntime | undefined;
   /** Why the last loading failed. */
   #failure: Pi05Error | undefined;
   /** Whether `start` is waiting for the loading. */
   #starting = false;
+  /** After `stop` was called, rclnodejs may be shut down. */
+  #ending = false;
+  /** Whether the last activation was refused because another node publishes on the command topics. */
+  #outputsShared = false;
   /** Resolves when the stop action of the last deactivation was sent. */
   #stopping: Promise<void> = Promise.resolve();
   /** Resolves when the engine of the last runtime is closed. */
@@ -85,7 +95,10 @@ export class PolicyNode implements Transitions {
       const prompt = parameters.find(({ name }) => name === 'prompt')?.value;
       if (typeof prompt === 'string') this.#guard(() => this.#runtime?.setPrompt(prompt));
     });
-    this.#link = this.#createLink(argv);
+    const socketPath = guardSocketPath(node.getFullyQualifiedName(), process.env);
+    this.#ownPublishers = new OwnPublishers(socketPath);
+    this.#ownPublishers.add(ownGidPrefix(node));
+    this.#link = this.#createLink(argv, socketPath);
     this.#guardReady = this.#link?.open() ?? Promise.resolve();
     this.#guardReady.catch(() => undefined); // `#load` reports it
     register(this, () => this.#diagnostics.publishChange());
@@ -93,21 +106,28 @@ export class PolicyNode implements Transitions {
     node.spin();
   }
 
-  /** With `autostart`, configures and activates the node. @throws Pi05Error if loading fails. */
+  /**
+   * With `autostart`, configures and activates the node; tries again while another node publishes on the command topics, because one
+   * that was killed stays in the ROS graph for a while. @throws Pi05Error if loading fails.
+   */
   async start(): Promise<void> {
     if (!this.#config.autostart) return;
     this.#starting = true;
     const configured = runTransition(this.#rcl, (result) => this.#node.configure(result)) && (await this.configured());
     this.#starting = false;
     if (this.#failure !== undefined) throw this.#failure;
-    // A lifecycle manager may already have changed the state.
-    if (configured && this.#node.currentState.label === 'inactive') {
+    if (!configured) return;
+    // A lifecycle manager may have changed the state.
+    while (!this.#ending && this.#node.currentState.label === 'inactive') {
       runTransition(this.#rcl, (result) => this.#node.activate(result));
+      if (!this.#outputsShared) return;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_ACTIVATION_MS).unref());
     }
   }
 
   /** Shuts the node down from any state. Resolves when the stop action was sent, the guard has ended and the engine is closed. */
   async stop(): Promise<void> {
+    this.#ending = true;
     if (this.#node.currentState.label !== 'finalized') this.#node.shutdown();
     await this.#stopping;
     await this.#link?.close();
@@ -139,8 +159,10 @@ export class PolicyNode implements Transitions {
       return false;
     }
     const runtime = this.#runtime;
-    const shared = this.#monitor.watchCommanders(runtime.resolved, (fault) => runtime.shareOutputs(fault));
-    if (shared.length > 0) {
+    const isOwn = (prefix: string): boolean => this.#ownPublishers.has(prefix);
+    const shared = this.#monitor.watchCommanders(runtime.resolved, isOwn, (fault) => runtime.shareOutputs(fault));
+    this.#outputsShared = shared.length > 0;
+    if (this.#outputsShared) {
       for (const fault of shared) this.#log.error(`${fault.toString()}, then activate again`);
       return false;
     }
@@ -230,7 +252,7 @@ export class PolicyNode implements Transitions {
     });
   }
 
-  #createLink(argv: readonly string[]): GuardLink | undefined {
+  #createLink(argv: readonly string[], path: string): GuardLink | undefined {
     let resolved: PolicyConfig;
     try {
       resolved = withResolvedTopics(this.#config, (topic) => this.#node.resolveTopicName(topic));
@@ -241,7 +263,7 @@ export class PolicyNode implements Transitions {
     const options = {
       node,
       argv,
-      path: guardSocketPath(node, process.env),
+      path,
       config: configHash(resolved, this.#time.simulated),
       timeout: resolved.schedule.lockstep ? undefined : resolved.safety.commandTimeout,
     };

@@ -88,6 +88,8 @@ export interface EndpointInfo {
   readonly node_name: string;
   readonly node_namespace: string;
   readonly topic_type: string;
+  /** Bytes; different for every publisher on the network. */
+  readonly endpoint_gid: readonly number[];
 }
 
 export interface LifecycleNode {
@@ -150,6 +152,8 @@ export type PlainNode = Pick<
   | 'resolveTopicName'
   | 'spin'
   | 'createPublisher'
+  | 'destroyPublisher'
+  | 'getPublishersInfoByTopic'
   | 'createSubscription'
 > & {
   createService(

@@ -55,6 +55,18 @@ def test_another_publisher_of_commands_is_allowed_by_a_parameter(sim_node, robot
     assert "OUTPUT_SHARED" not in node.log
 
 
+def test_a_second_policy_with_the_same_name_and_another_guard_is_another_commander(start, robot, tmp_path, monkeypatch):
+    node = start()
+    node.wait_for_log("active: control ticks")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    other = start()
+    sentence = f"OUTPUT_SHARED: Expected {node.node} as the only commander on {robot.namespace}/arm_velocity_controller/commands, "
+    node.wait_for_log(sentence)
+    other.wait_for_log(sentence)
+    assert other.stop() == 0
+    robot.wait_until(lambda: newest(robot, node.node, "control")[1] == "no fault", "the end of the fault")
+
+
 def test_another_message_type_is_reported_until_it_is_gone(start, robot):
     node = start(cameras__wrist__transport="compressed")
     node.wait_for_log("TOPIC_TYPE: Expected sensor_msgs/msg/CompressedImage on ")

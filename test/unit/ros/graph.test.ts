@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { graphFaults, sharedOutputs } from '../../../src/ros/graph.js';
+import { graphFaults, ownGidPrefix, sharedOutputs } from '../../../src/ros/graph.js';
+import type { Publisher as RosPublisher } from '../../../src/ros/rcl.js';
 import { robot } from '../pipeline/robot.js';
 
 const OUTPUTS = [
@@ -8,8 +9,11 @@ const OUTPUTS = [
 const COMMANDS = 'std_msgs/msg/Float64MultiArray';
 const STATE = 'sensor_msgs/msg/JointState';
 
-/** All faults of /left/policy_node in a graph with these publishers, each `[topic, type, node]`, and nodes. */
-function faults(publishers: readonly (readonly [string, string, string])[], nodes = ['/left/policy_node', '/camera']) {
+/** Topic, type, node, and the last byte of the prefix of its GID: 1 for those of the policy and its guard. */
+type Publisher = readonly [string, string, string, number?];
+
+/** All faults of /left/policy_node in a graph with these publishers and nodes. */
+function faults(publishers: readonly Publisher[], nodes = ['/left/policy_node', '/camera']) {
   const split = (path: string) => ({
     namespace: path.slice(0, Math.max(1, path.lastIndexOf('/'))),
     name: path.slice(path.lastIndexOf('/') + 1),
@@ -20,17 +24,21 @@ function faults(publishers: readonly (readonly [string, string, string])[], node
     getPublishersInfoByTopic: (topic: string) =>
       publishers
         .filter(([publishedTopic]) => publishedTopic === topic)
-        .map(([, topic_type, publisher]) => ({
+        .map(([, topic_type, publisher, gid = 2]) => ({
           topic_type,
+          endpoint_gid: [0, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, gid, 7, 7, 7, 7],
           node_name: split(publisher).name,
           node_namespace: split(publisher).namespace,
         })),
   };
   const resolved = robot({ outputs: OUTPUTS });
-  return [...sharedOutputs(graph, resolved), ...graphFaults(graph, resolved)].map(String);
+  return [
+    ...sharedOutputs(graph, resolved, (prefix) => prefix === '00ff00000000000000000001'),
+    ...graphFaults(graph, resolved),
+  ].map(String);
 }
 
-const OWN = ['/arm/commands', COMMANDS, '/left/policy_node'] as const;
+const OWN = ['/arm/commands', COMMANDS, '/left/policy_node', 1] as const;
 
 describe('graphFaults', () => {
   test('a_node_with_a_unique_name_and_its_own_command_topics_has_no_faults', () => {
@@ -50,16 +58,28 @@ describe('graphFaults', () => {
   });
 
   test('the_policy_and_its_guard_are_one_commander_and_the_guard_of_another_policy_is_another', () => {
-    const guard = ['/arm/commands', COMMANDS, '/left/policy_node_guard'] as const;
+    const guard = ['/arm/commands', COMMANDS, '/left/policy_node_guard', 1] as const;
     expect(faults([OWN, guard])).toEqual([]);
     expect(faults([OWN, guard, ['/arm/commands', COMMANDS, '/right/policy_node_guard']])).toEqual([
       expect.stringContaining('received /right/policy_node_guard: '),
     ]);
   });
 
-  test('a_publisher_is_ignored_until_its_node_has_a_name', () => {
+  test('a_policy_of_the_same_name_and_its_guard_are_other_commanders_than_this_one', () => {
+    const others = ['/left/policy_node', '/left/policy_node_guard'].map(
+      (name) => ['/arm/commands', COMMANDS, name] as const,
+    );
+    expect(faults([OWN, ...others])).toEqual([
+      expect.stringContaining('received another /left/policy_node, another /left/policy_node_guard: '),
+    ]);
+  });
+
+  test('the_node_of_a_publisher_may_be_unknown', () => {
     const unknown = '_NODE_NAMESPACE_UNKNOWN_/_NODE_NAME_UNKNOWN_';
-    expect(faults([OWN, ['/arm/commands', COMMANDS, unknown]])).toEqual([]);
+    expect(faults([OWN, ['/arm/commands', COMMANDS, unknown, 1]])).toEqual([]);
+    expect(faults([OWN, ['/arm/commands', COMMANDS, unknown]])).toEqual([
+      expect.stringContaining('received a publisher whose node is not known: '),
+    ]);
   });
 
   test('a_second_node_with_the_same_name_is_counted', () => {
@@ -75,4 +95,19 @@ describe('graphFaults', () => {
       `TOPIC_TYPE: Expected std_msgs/msg/String on prompt, received publishers of ${STATE}`,
     ]);
   });
+});
+
+test('the_prefix_of_the_own_gids_is_that_of_a_publisher_that_exists_only_for_this', () => {
+  const topics: string[] = [];
+  const graph = {
+    getFullyQualifiedName: () => '/left/policy_node',
+    createPublisher: (_: string, topic: string) => ({ topic: (topics.push(topic), topic) }) as unknown as RosPublisher,
+    destroyPublisher: ({ topic }: { topic: string }) => void topics.splice(topics.indexOf(topic), 1),
+    getPublishersInfoByTopic: (topic: string) =>
+      topics.includes(topic)
+        ? [{ node_name: '', node_namespace: '', topic_type: '', endpoint_gid: Array.from({ length: 16 }, (_, i) => i) }]
+        : [],
+  };
+  expect(ownGidPrefix(graph)).toBe('000102030405060708090a0b');
+  expect(topics).toEqual([]);
 });
