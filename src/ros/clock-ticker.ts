@@ -7,6 +7,8 @@ import type { NodeTime } from './node-time.js';
 
 /** Time between two checks, ms. */
 const CHECK_MS = 100;
+/** After `/clock` has jumped back, the robot stays stopped until it has not done so for this long, ns on the steady clock. */
+const SETTLE_TIME = SECOND;
 /** Ticks that are faster than the control rate by more than this factor are a fault. */
 const RATE_TOLERANCE = 1.2;
 
@@ -23,6 +25,8 @@ export interface ClockTickerHandlers {
   readonly onFault: (fault: Pi05Error<FaultCode>) => void;
   /** `/clock` has brought no new time for `CLOCK_TIMEOUT`; once until it continues. Not in lock-step. */
   readonly onStill: (fault: Pi05Error<FaultCode>) => void;
+  /** False when `/clock` has jumped back, true when it has not done so again for `SETTLE_TIME`. Not in lock-step. */
+  readonly onSettled: (settled: boolean) => void;
 }
 
 /** Control ticks on the time of `/clock`. The wall clock is used only to notice that `/clock` stands still or is too fast. */
@@ -31,6 +35,8 @@ export class ClockTicker implements Ticker {
   readonly #throttle = new ReportThrottle();
   #interval: NodeJS.Timeout | undefined;
   #still = false;
+  /** When `/clock` jumped back last, ns on the steady clock; undefined where it has settled. */
+  #jumpedAt: bigint | undefined;
   /** Ticks since `#countedFrom`, ns on the steady clock. */
   #ticks = 0;
   #countedFrom = 0n;
@@ -64,6 +70,10 @@ export class ClockTicker implements Ticker {
   /** Call this with each time from `/clock`, ns, after it was given to `NodeTime`. @param step what `NodeTime.set` returned. */
   receive(now: bigint, step: ClockStep): void {
     if (step === 'older') this.#reportOlder(now);
+    if (step === 'reset' && !this.lockstep) {
+      this.#jumpedAt = this.time.steady();
+      this.handlers.onSettled(false);
+    }
     this.#ticker.advance(now);
   }
 
@@ -74,6 +84,10 @@ export class ClockTicker implements Ticker {
     if (still && !this.#still) this.handlers.onStill(clockStill(unchangedFor));
     this.#still = still;
     const steady = this.time.steady();
+    if (this.#jumpedAt !== undefined && steady - this.#jumpedAt > SETTLE_TIME) {
+      this.#jumpedAt = undefined;
+      this.handlers.onSettled(true);
+    }
     const elapsed = steady - this.#countedFrom;
     if (elapsed < SECOND) return;
     const rate = this.#ticks / toSeconds(elapsed);

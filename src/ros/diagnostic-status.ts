@@ -40,6 +40,7 @@ const FAULT_LEVEL: Readonly<Record<FaultCode, Level>> = {
   HEARTBEAT_LOST: LEVEL.error,
   LIMITS_NONE: LEVEL.warn,
   OUTPUT_SHARED: LEVEL.error,
+  CLOCK_SHARED: LEVEL.warn,
   NODE_DUPLICATE: LEVEL.warn,
   TOPIC_TYPE: LEVEL.warn,
 };

@@ -111,7 +111,7 @@ export class FaultMonitor {
     if (this.#graph === undefined || now - this.#graph.checkedAt >= GRAPH_PERIOD_MS) {
       this.#graph = { checkedAt: now, faults: [] };
       try {
-        this.#graph = { checkedAt: now, faults: graphFaults(this.node, resolved) };
+        this.#graph = { checkedAt: now, faults: graphFaults(this.node, resolved, this.time.simulated) };
       } catch (error) {
         this.onError(error);
       }

@@ -8,12 +8,20 @@ import type { EndpointInfo, LifecycleNode } from './rcl.js';
 type Graph = Pick<LifecycleNode, 'getFullyQualifiedName' | 'getNodeNamesAndNamespaces' | 'getPublishersInfoByTopic'>;
 
 /**
- * Conflicts with other nodes in the ROS graph that do not stop the robot: the same full name, or input topics of another
- * type. Only nodes that discovery has found are seen.
- * @param resolved with resolved topics.
+ * Conflicts with other nodes in the ROS graph that do not stop the robot: the same full name, input topics of another type, or
+ * two publishers of simulated time. Only nodes that discovery has found are seen.
+ * @param resolved with resolved topics. @param simulated whether `use_sim_time` is set.
  */
-export function graphFaults(node: Graph, resolved: PolicyConfig): Pi05Error<FaultCode>[] {
-  return [...duplicateNames(node), ...differentTypes(node, resolved)];
+export function graphFaults(node: Graph, resolved: PolicyConfig, simulated: boolean): Pi05Error<FaultCode>[] {
+  return [...duplicateNames(node), ...differentTypes(node, resolved), ...(simulated ? sharedClock(node) : [])];
+}
+
+function sharedClock(node: Graph): Pi05Error<FaultCode>[] {
+  const publishers = node.getPublishersInfoByTopic('/clock');
+  if (publishers.length < 2) return [];
+  const names = publishers.map(({ node_namespace, node_name }) => fullName(node_namespace, node_name)).toSorted();
+  const sentence = `Expected one publisher on /clock, received ${publishers.length} (${names.join(', ')}): end the others`;
+  return [new Pi05Error('CLOCK_SHARED', sentence, '/clock')];
 }
 
 function duplicateNames(node: Graph): Pi05Error<FaultCode>[] {

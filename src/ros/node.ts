@@ -297,6 +297,7 @@ export class PolicyNode implements Transitions {
       onTick,
       onFault: (fault) => this.#onFault(fault),
       onStill: (fault) => this.#guard(() => this.#runtime?.stop(fault)),
+      onSettled: (settled) => this.#guard(() => this.#runtime?.settleClock(settled)),
     });
     const onTime = (now: bigint): void => {
       const step = this.#time.set(now);

@@ -55,6 +55,8 @@ export class PolicyRuntime {
   #active = false;
   /** Another node publishes on the command topics. */
   #outputsShared = false;
+  /** `/clock` has jumped back, and may do so again. */
+  #clockJumps = false;
   /** The stop action, from the time when the robot was stopped until it moves again. */
   #stopAction: Command | undefined;
   #repetition: NodeJS.Timeout | undefined;
@@ -133,6 +135,7 @@ export class PolicyRuntime {
     this.#cameras?.poll();
     this.#active = true;
     this.#outputsShared = false;
+    this.#clockJumps = false;
     this.#stopAction = undefined;
     this.#endRepetition();
     this.#updateBlocked();
@@ -176,6 +179,12 @@ export class PolicyRuntime {
     if (fault !== undefined) this.#pipeline.stop(this.#time.now(), fault);
   }
 
+  /** The robot stays stopped from a jump of `/clock` until it has settled: a second publisher would move it in jerks. */
+  settleClock(settled: boolean): void {
+    this.#clockJumps = !settled;
+    this.#updateBlocked();
+  }
+
   /** As `Pipeline.stop`, at the present time. */
   stop(fault: Pi05Error<FaultCode>): void {
     this.#pipeline.stop(this.#time.now(), fault);
@@ -208,7 +217,7 @@ export class PolicyRuntime {
   }
 
   #updateBlocked(): void {
-    this.#pipeline.blocked = this.#outputsShared || this.#link.latch !== undefined;
+    this.#pipeline.blocked = this.#outputsShared || this.#clockJumps || this.#link.latch !== undefined;
   }
 
   #command(command: Command, cause: Pi05Error<FaultCode> | undefined): void {

@@ -1,9 +1,11 @@
 """The stop action: the last message when the node is deactivated, shut down or ended by a signal. The guard repeats it."""
 
 import signal
+import time
 
 import pytest
-from harness import ARM, PERIOD, REST
+from harness import ARM, PERIOD, RELIABLE, REST
+from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
@@ -140,3 +142,27 @@ def test_in_lock_step_a_stopped_robot_gets_the_stop_action_at_each_tick(moving, 
         robot.send_set()
         robot.wait_until(lambda: len(robot.arm) > count, "the command of the tick")
         assert list(robot.arm[-1].data) == ZEROS
+
+
+def test_two_clocks_stop_the_robot_until_one_is_left(moving, robot):
+    node = moving()
+    other = robot.ros.create_publisher(Clock, "/clock", RELIABLE)
+    robot.wait_until(lambda: other.get_subscription_count() >= 2, "the subscriptions of the node and the guard")
+
+    def advance():
+        robot.advance()
+        robot.send_set()
+        robot.wait_until_processed()
+
+    for _ in range(4):
+        began, count = time.monotonic(), len(robot.arm)
+        other.publish(Clock(clock=robot.stamp(-200_000_000)))
+        robot.wait_until_processed()
+        while time.monotonic() - began < 0.5:
+            advance()
+        # After a second without a jump the robot may move again.
+        if time.monotonic() - began < 0.9:
+            assert all(list(m.data) == ZEROS for m in robot.arm[count:])
+    node.wait_for_log("CLOCK_SHARED: ")
+    robot.ros.destroy_publisher(other)
+    robot.wait_until(lambda: list(robot.arm[-1].data) != ZEROS, "motion", repeat=advance)

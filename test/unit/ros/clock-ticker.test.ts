@@ -15,6 +15,7 @@ class Harness {
       onTick: (now) => this.log.push(`tick ${now / MS}`),
       onFault: (fault) => this.log.push(fault.toString()),
       onStill: (fault) => this.log.push(fault.code),
+      onSettled: (settled) => this.log.push(settled ? 'settled' : 'jumped'),
     });
     this.ticker.start();
   }
@@ -55,6 +56,33 @@ describe('ClockTicker', () => {
     harness.ticker.check();
     expect(harness.takeLog()).toEqual(['CLOCK_STILL']);
     harness.ticker.stop();
+  });
+
+  test('a_clock_that_jumps_back_has_settled_when_it_has_not_done_so_for_a_second', () => {
+    const harness = new Harness();
+    harness.clock(10n * SECOND);
+    harness.takeLog();
+    harness.clock(5n * SECOND);
+    expect(harness.takeLog()).toEqual(['jumped', 'tick 5000']);
+    harness.steady += 900n * MS;
+    harness.clock(11n * SECOND);
+    harness.clock(5n * SECOND);
+    harness.takeLog();
+    harness.steady += SECOND;
+    harness.ticker.check();
+    expect(harness.takeLog()).not.toContain('settled');
+    harness.steady += 1n;
+    harness.ticker.check();
+    harness.ticker.check();
+    expect(harness.takeLog().filter((line) => line === 'settled')).toHaveLength(1);
+    harness.ticker.stop();
+  });
+
+  test('in_lock_step_a_clock_that_jumps_back_is_a_reset_of_the_simulation', () => {
+    const harness = new Harness(true);
+    harness.clock(10n * SECOND);
+    harness.clock(5n * SECOND);
+    expect(harness.takeLog()).toEqual(['tick 10000', 'tick 5000']);
   });
 
   test('an_older_time_is_reported_at_most_once_per_second_and_is_no_tick', () => {

@@ -34,7 +34,7 @@ function faults(publishers: readonly Publisher[], nodes = ['/left/policy_node', 
   const resolved = robot({ outputs: OUTPUTS });
   return [
     ...sharedOutputs(graph, resolved, (prefix) => prefix === '00ff00000000000000000001'),
-    ...graphFaults(graph, resolved),
+    ...graphFaults(graph, resolved, true),
   ].map(String);
 }
 
@@ -79,6 +79,14 @@ describe('graphFaults', () => {
     expect(faults([OWN, ['/arm/commands', COMMANDS, unknown, 1]])).toEqual([]);
     expect(faults([OWN, ['/arm/commands', COMMANDS, unknown]])).toEqual([
       expect.stringContaining('received a publisher whose node is not known: '),
+    ]);
+  });
+
+  test('two_publishers_of_simulated_time_are_named', () => {
+    const clock = ['/clock', 'rosgraph_msgs/msg/Clock', '/gazebo'] as const;
+    expect(faults([OWN, clock])).toEqual([]);
+    expect(faults([OWN, clock, ['/clock', 'rosgraph_msgs/msg/Clock', '/bag']])).toEqual([
+      'CLOCK_SHARED: Expected one publisher on /clock, received 2 (/bag, /gazebo): end the others',
     ]);
   });
 
