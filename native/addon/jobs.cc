@@ -11,10 +11,13 @@ Napi::Object InfoObject(Napi::Env env, const pi05_info& info) {
   Napi::Object object = Napi::Object::New(env);
   object["family"] = info.family == PI05_FAMILY_LEROBOT ? "lerobot" : "openpi";
   object["familyReason"] = info.family_reason;
-  object["resize"] = info.resize == PI05_RESIZE_LEROBOT ? "lerobot" : "pillow";
+  object["resize"] = info.resize == PI05_RESIZE_PILLOW    ? "pillow"
+                     : info.resize == PI05_RESIZE_LEROBOT ? "lerobot"
+                                                          : "lerobot_before_0.5";
   object["backend"] = info.backend == PI05_BACKEND_CUDA ? "cuda" : "cpu";
   object["backendReason"] = info.backend_reason;
   object["stateInPrompt"] = info.state_in_prompt != 0;
+  object["paddedState"] = info.padded_state;
   object["slots"] = info.slots;
   object["imageSize"] = info.image_size;
   object["actionDim"] = info.action_dim;

@@ -9,6 +9,9 @@
 
 namespace pi05 {
 
+// LeRobot's padding before values are scaled from 0..1 to -1..1. Before 0.5 it was the value of black after scaling.
+inline float lerobot_border(pi05_resize resize) { return resize == PI05_RESIZE_LEROBOT_BEFORE_0_5 ? -1.0f : 0.0f; }
+
 // Size and position of an image resized into a square with padding: openpi's and LeRobot's formula. A very thin image
 // gets width or height 0 and cannot be resized.
 struct Fit {

@@ -9,8 +9,10 @@
 #include <map>
 #include <set>
 
+#include "checkpoint/directory.h"
 #include "checkpoint/json.h"
 #include "checkpoint/model_file.h"
+#include "checkpoint/other_model.h"
 #include "checkpoint/tensor_spec.h"
 #include "error.h"
 
@@ -39,16 +41,17 @@ void check_directory(const std::string& directory) {
   struct stat status{};
   const bool found = stat(directory.c_str(), &status) == 0;
   if (!found || !S_ISDIR(status.st_mode))
-    throw Error(PI05_CHECKPOINT_MISSING, "Expected a checkpoint directory, received " + directory +
-                                             (found ? ": not a directory" : std::string(": ") + std::strerror(errno)));
+    throw Error(PI05_CHECKPOINT_MISSING,
+                "Expected a checkpoint directory, received " + directory +
+                    (found ? ": not a directory, but a file in it" : std::string(": ") + std::strerror(errno)));
 }
 
 std::vector<std::string> weight_files(const std::string& directory) {
   const std::string single = directory + "/model.safetensors", index = single + ".index.json";
   if (access(single.c_str(), F_OK) == 0) return {single};
   if (access(index.c_str(), F_OK) != 0)
-    throw Error(PI05_CHECKPOINT_MISSING,
-                "Expected model.safetensors or model.safetensors.index.json in " + directory + ", found neither");
+    throw Error(PI05_CHECKPOINT_MISSING, "Expected model.safetensors or model.safetensors.index.json in " + directory +
+                                             ", found neither" + missing_weights_explanation(directory));
 
   const MappedFile file(index);
   std::set<std::string> names;
@@ -74,6 +77,23 @@ std::vector<std::string> weight_files(const std::string& directory) {
     throw Error(PI05_CHECKPOINT_MISSING, "Expected the " + std::to_string(paths.size()) + " shards that " + index +
                                              " names, missing: " + missing);
   return paths;
+}
+
+// The weights have the same shapes for every horizon, so it has to be stated.
+std::string unknown_horizon(const std::string& directory) {
+  return "Expected the action horizon (steps per chunk) that the checkpoint was trained with, received nothing in " +
+         directory +
+         ": state it in its pi05_model.json, for example {\"format\": \"pi05-model/1\", \"action\": {\"horizon\": 15}} "
+         "for openpi's pi05_droid";
+}
+
+std::string unknown_lerobot(const std::string& directory, int64_t max_state_dim) {
+  return "Expected the version of LeRobot that the checkpoint was trained with, received nothing that tells it in " +
+         directory + ": up to 0.4.4 the state in the prompt may have been padded with zeros to " +
+         std::to_string(max_state_dim) +
+         " numbers and borders of images were -3, since 0.5.0 neither. State it in pi05_model.json as "
+         "\"lerobot_version\": "
+         "\"before_0.5\" (padded) or \"from_0.5\" (not padded), next to \"format\": \"pi05-model/1\"";
 }
 
 // Identifies the files and their versions: device, inode, size, modification time.
@@ -145,8 +165,11 @@ void detect_family(Checkpoint& checkpoint, const ModelFile& model, bool lerobot_
     checkpoint.family = *model.family;
     checkpoint.family_reason = "set in pi05_model.json";
   }
-  checkpoint.resize =
-      model.resize.value_or(checkpoint.family == PI05_FAMILY_LEROBOT ? PI05_RESIZE_LEROBOT : PI05_RESIZE_PILLOW);
+  const bool lerobot = checkpoint.family == PI05_FAMILY_LEROBOT;
+  checkpoint.resize = model.resize.value_or(lerobot ? PI05_RESIZE_LEROBOT : PI05_RESIZE_PILLOW);
+  if (!lerobot || model.lerobot_version != LerobotVersion::Before_0_5) return;
+  if (checkpoint.resize == PI05_RESIZE_LEROBOT) checkpoint.resize = PI05_RESIZE_LEROBOT_BEFORE_0_5;
+  checkpoint.padded_state = model.max_state_dim;
 }
 
 // Checks a stored tensor against its specification, and sets the tensor of Weights if inference uses it.
@@ -181,6 +204,7 @@ Checkpoint read_checkpoint(const std::string& directory, bool load, std::vector<
   Checkpoint checkpoint;
   std::vector<std::string> paths;
   ModelFile model;
+  model.dims.horizon = 0;
   collect(all_problems, [&] { paths = weight_files(directory); });
   collect(all_problems, [&] { model = read_model_file(directory); });
   for (const std::string& path : paths)
@@ -189,6 +213,10 @@ Checkpoint read_checkpoint(const std::string& directory, bool load, std::vector<
       checkpoint.files.push_back(open_safetensors(path, problems));
       if (!problems.empty()) all_problems.push_back({PI05_CHECKPOINT_TENSORS, problems});
     });
+  const std::string other = other_model(model.config_type, checkpoint.files);
+  if (!other.empty())
+    all_problems.push_back(
+        {PI05_CHECKPOINT_TENSORS, "Expected a Pi0.5 checkpoint in " + directory + ", received " + other});
   const bool intact = all_problems.empty();
   checkpoint.dims = model.dims;
   checkpoint.state_in_prompt = model.state_in_prompt;
@@ -219,7 +247,7 @@ Checkpoint read_checkpoint(const std::string& directory, bool load, std::vector<
     if (!known.count(name))
       problems.push_back(tensor->name + ": unknown (" + tensor->dtype + " " + to_string(tensor->shape) + ")");
 
-  // Tensors missing from a damaged file are not reported in addition to the damage.
+  // Tensors missing from a damaged file, or from another model, are not reported in addition to that.
   if (intact && !problems.empty()) {
     std::string text = "Expected the " + std::to_string(specs.size()) + " tensors of a Pi0.5 checkpoint in " +
                        directory +
@@ -229,6 +257,10 @@ Checkpoint read_checkpoint(const std::string& directory, bool load, std::vector<
     for (const std::string& problem : problems) text += "\n  " + problem;
     all_problems.push_back({PI05_CHECKPOINT_TENSORS, text});
   }
+  if (intact && model.dims.horizon == 0)
+    all_problems.push_back({PI05_CHECKPOINT_AMBIGUOUS, unknown_horizon(directory)});
+  if (intact && checkpoint.family == PI05_FAMILY_LEROBOT && !model.lerobot_version)
+    all_problems.push_back({PI05_CHECKPOINT_AMBIGUOUS, unknown_lerobot(directory, model.max_state_dim)});
   return checkpoint;
 }
 

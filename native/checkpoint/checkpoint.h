@@ -19,6 +19,7 @@ struct Checkpoint {
   const char* family_reason = "";  // how it was detected, one clause; static
   pi05_resize resize = PI05_RESIZE_PILLOW;
   bool state_in_prompt = true;
+  int64_t padded_state = 0;  // as in pi05_info
   int64_t rtc_trained_max_delay = 0;
   int64_t parameters = 0;    // stored values, including those of unused tensors
   int64_t weight_bytes = 0;  // size of those values
@@ -30,7 +31,8 @@ struct Checkpoint {
 };
 
 // Throws Error with all problems, one per line: PI05_CHECKPOINT_MISSING for a directory, weights file or shard;
-// PI05_CHECKPOINT_TENSORS for missing or unknown tensors, wrong shapes and types, and damaged headers.
+// PI05_CHECKPOINT_TENSORS for missing or unknown tensors, wrong shapes and types, and damaged headers;
+// PI05_CHECKPOINT_AMBIGUOUS where the files do not state the horizon or the version of LeRobot.
 Checkpoint open_checkpoint(const std::string& directory);
 
 // One problem of a checkpoint; the text may have details, one per line.

@@ -131,6 +131,9 @@ void read_model_json(MemberReader& reader, const Json& json, ModelFile& model) {
                                                 model.family)},
           {"resize", reader.choice<pi05_resize>({{"pillow", PI05_RESIZE_PILLOW}, {"lerobot", PI05_RESIZE_LEROBOT}},
                                                 model.resize)},
+          {"lerobot_version", reader.choice<LerobotVersion>(
+                                  {{"before_0.5", LerobotVersion::Before_0_5}, {"from_0.5", LerobotVersion::From_0_5}},
+                                  model.lerobot_version)},
           {"state_in_prompt",
            [&](const std::string& key, const Json& value) {
              if (value.is(Json::Type::Boolean))
@@ -156,9 +159,35 @@ void read_lerobot(MemberReader& reader, const Json& json, ModelFile& model) {
   };
   read_member("chunk_size", 1, 4096, model.dims.horizon);
   read_member("max_action_dim", 1, 4096, model.dims.action_dim);
+  read_member("max_state_dim", 1, 4096, model.max_state_dim);
   read_member("num_inference_steps", 1, kMaxSteps, model.dims.steps);
   read_member("tokenizer_max_length", 1, 1 << 14, model.dims.max_tokens);
   read_member("rtc_training_max_delay", 0, 4096, model.rtc_trained_max_delay);
+}
+
+// Whether a file of LeRobot's processors has one of the steps that came with 0.5.1.
+bool has_relative_actions(const std::string& path) {
+  std::optional<Json> processor;
+  try {
+    processor = read_json(path);
+  } catch (const Error&) {
+    return false;  // a damaged file is reported where the statistics are read
+  }
+  const Json* steps = processor ? processor->find("steps") : nullptr;
+  if (!steps || !steps->is(Json::Type::Array)) return false;
+  for (const Json& step : steps->array()) {
+    const Json* name = step.find("registry_name");
+    if (!name || !name->is(Json::Type::String)) continue;
+    if (name->string() == "relative_actions_processor" || name->string() == "absolute_actions_processor") return true;
+  }
+  return false;
+}
+
+// Whether the files have what LeRobot writes since 0.5.1. A checkpoint of 0.5.0 has none of it.
+bool is_from_lerobot_0_5(const std::string& directory, const std::optional<Json>& config) {
+  return (config && config->find("use_relative_actions")) ||
+         has_relative_actions(directory + "/policy_preprocessor.json") ||
+         has_relative_actions(directory + "/policy_postprocessor.json");
 }
 
 // The config.json of openpi's converter.
@@ -192,7 +221,7 @@ void check_sizes(MemberReader& reader, const ModelFile& model) {
          "equal expert.kv_heads and prefix.kv_heads" + received_both(d.expert.kv_heads, d.prefix.kv_heads));
   expect(d.expert.head_dim == d.prefix.head_dim,
          "equal expert.head_dim and prefix.head_dim" + received_both(d.expert.head_dim, d.prefix.head_dim));
-  expect(model.rtc_trained_max_delay <= d.horizon,
+  expect(d.horizon == 0 || model.rtc_trained_max_delay <= d.horizon,
          "rtc.trained_max_delay of at most the horizon" + received_both(model.rtc_trained_max_delay, d.horizon));
 }
 
@@ -200,26 +229,34 @@ void check_sizes(MemberReader& reader, const ModelFile& model) {
 
 ModelFile read_model_file(const std::string& directory) {
   ModelFile model;
+  model.dims.horizon = 0;
   std::string path = directory + "/config.json";
   MemberReader reader;
+  const auto throw_problems = [&] {
+    if (!reader.problems.empty())
+      throw Error(PI05_CHECKPOINT_TENSORS,
+                  "Expected a Pi0.5 model in " + path + ", received problems:" + reader.problems);
+  };
   const std::optional<Json> config = read_json(path);
   if (config) {
     const Json* type = config->find("type");
-    model.is_lerobot_config = type && type->is(Json::Type::String) && type->string() == "pi05";
+    if (type && type->is(Json::Type::String)) model.config_type = type->string();
+    model.is_lerobot_config = model.config_type == "pi05";
+    if (model.is_lerobot_config)
+      read_lerobot(reader, *config, model);
+    else if (!type)
+      read_openpi(reader, *config, model);
+    throw_problems();
   }
   if (const std::optional<Json> model_json = read_json(directory + "/pi05_model.json")) {
     path = directory + "/pi05_model.json";
     model.has_model_file = true;
     read_model_json(reader, *model_json, model);
-  } else if (model.is_lerobot_config) {
-    read_lerobot(reader, *config, model);
-  } else if (config && !config->find("type")) {
-    read_openpi(reader, *config, model);
   }
   if (reader.problems.empty()) check_sizes(reader, model);
-  if (!reader.problems.empty())
-    throw Error(PI05_CHECKPOINT_TENSORS,
-                "Expected a Pi0.5 model in " + path + ", received problems:" + reader.problems);
+  throw_problems();
+  if (!model.lerobot_version && is_from_lerobot_0_5(directory, config))
+    model.lerobot_version = LerobotVersion::From_0_5;
   return model;
 }
 

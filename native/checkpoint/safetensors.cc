@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <string_view>
 
 #include "checkpoint/json.h"
 #include "error.h"
@@ -76,6 +77,15 @@ MappedFile::MappedFile(const std::string& path) {
     data_ = static_cast<const char*>(data);
   }
   close(file);
+  const std::string_view content(data_, static_cast<size_t>(size_));
+  for (const std::string_view start :
+       {"version https://git-lfs.github.com/spec/", "version https://hawser.github.com/"})
+    if (content.substr(0, start.size()) == start) {
+      munmap(const_cast<char*>(data_), static_cast<size_t>(size_));
+      throw Error(PI05_CHECKPOINT_MISSING, "Expected the contents of " + path +
+                                               ", received a Git LFS pointer: fetch the file itself with `git lfs "
+                                               "pull`");
+    }
 }
 
 MappedFile::~MappedFile() {

@@ -11,7 +11,7 @@ namespace pi05 {
 // A read-only memory map of a file.
 class MappedFile {
  public:
-  // Throws Error(PI05_CHECKPOINT_MISSING) if the file cannot be read.
+  // Throws Error(PI05_CHECKPOINT_MISSING) if the file cannot be read, or is a Git LFS pointer to its contents.
   explicit MappedFile(const std::string& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;

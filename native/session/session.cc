@@ -76,6 +76,7 @@ pi05_info info_of(const Checkpoint& checkpoint) {
   info.resize = checkpoint.resize;
   info.backend_reason = "";
   info.state_in_prompt = checkpoint.state_in_prompt;
+  info.padded_state = static_cast<int32_t>(checkpoint.padded_state);
   info.slots = static_cast<int32_t>(d.slots);
   info.image_size = static_cast<int32_t>(d.vision.image_size);
   info.action_dim = static_cast<int32_t>(d.action_dim);
@@ -149,6 +150,8 @@ const char* pi05_status_name(pi05_status status) {
       return "DRIVER_TOO_OLD";
     case PI05_DEVICE_LOST:
       return "DEVICE_LOST";
+    case PI05_CHECKPOINT_AMBIGUOUS:
+      return "CHECKPOINT_AMBIGUOUS";
   }
   return "UNKNOWN";
 }
@@ -235,7 +238,7 @@ pi05_status pi05_resize_lerobot(const pi05_image* image, int32_t size, float* ou
     require_range("a size", 1, 4096, size);
     pi05::check_image(*image, size, "the image");
     pi05::ThreadPool pool(1, false);
-    pi05::resize_lerobot(pool, *image, size, out);
+    pi05::resize_lerobot(pool, *image, size, 0.0f, out);
   });
 }
 

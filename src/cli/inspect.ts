@@ -1,13 +1,13 @@
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { configFromFile, parametersFromFile } from '../config/file.js';
-import { type Problem, Problems } from '../config/problems.js';
+import { Problems } from '../config/problems.js';
 import type { CheckpointDescription, ModelInfo } from '../engine/engine.js';
 import { describeCheckpoint } from '../engine/inspect.js';
 import { IMAGE_SLOTS } from '../frame/frame.js';
 import { packageRoot } from '../package-root.js';
-import { incompatibilities } from '../policy/preset-compatibility.js';
-import { inspectStatistics, inspectTokenizer, type StatisticsReport } from '../policy/inspect.js';
+import { checkCompatibility } from '../policy/compatibility.js';
+import { inspectStatistics, inspectTokenizer } from '../policy/inspect.js';
 import { parse, usage, warn } from './arguments.js';
 import type { Fit, Inspection, Joints, ProblemReport } from './inspection.js';
 import { inspectionOutput } from './inspection-output.js';
@@ -53,8 +53,11 @@ async function inspect(directory: string, files: readonly string[]): Promise<Ins
   const { info, dtypes } = description;
   const problems = new Problems();
   const statistics = inspectStatistics(directory, info, problems);
-  const tokenizer = await inspectTokenizer(directory, info, problems);
-  const reports = [...description.problems, ...problems.list].map(problemReport);
+  const tokenizerProblems = new Problems();
+  const tokenizer = await inspectTokenizer(directory, info, tokenizerProblems);
+  const reports = [...description.problems, ...problems.list, ...tokenizerProblems.list].map(problemReport);
+  // With these, loading fails whatever the parameters are.
+  const fatal = [...description.problems, ...tokenizerProblems.list].map(problemReport);
   return {
     directory,
     ok: reports.length === 0,
@@ -73,13 +76,14 @@ async function inspect(directory: string, files: readonly string[]): Promise<Ins
       maxTokens: info.maxTokens,
       vocab: info.vocab,
       stateInPrompt: info.stateInPrompt,
+      paddedState: info.paddedState,
     },
     rtc: { trainedMaxDelay: info.rtcTrainedMaxDelay },
     weights: { parameters: info.parameters, bytes: info.weightBytes, dtypes },
     memory: expectedMemory(description),
     statistics,
     tokenizer: tokenizer ?? null,
-    presets: files.map((path) => fit(directory, info, statistics, path)),
+    presets: files.map((path) => fit(directory, info, fatal, path)),
     problems: reports,
   };
 }
@@ -109,25 +113,19 @@ function presets(): string[] {
     });
 }
 
-function fit(directory: string, model: ModelInfo, statistics: readonly StatisticsReport[], path: string): Fit {
+/** @param fatal problems of the checkpoint that no parameter file changes. */
+function fit(directory: string, model: ModelInfo, fatal: readonly ProblemReport[], path: string): Fit {
   const problems = new Problems();
-  let reasons: readonly Problem[];
   let joints: Joints | undefined;
   try {
     const config = configFromFile(path, warn);
-    reasons = incompatibilities(directory, model, statistics, config);
+    checkCompatibility(directory, model, config, problems);
     joints = { assetId: config.assetId, state: names(config.state.joints), actions: names(config.action.joints) };
   } catch (error) {
     problems.addError(error);
-    reasons = problems.list;
   }
-  return {
-    name: basename(path, '.yaml'),
-    path,
-    fits: reasons.length === 0,
-    reasons: reasons.map(problemReport),
-    joints,
-  };
+  const reasons = [...problems.list.map(problemReport), ...fatal];
+  return { name: basename(path, '.yaml'), path, fits: reasons.length === 0, reasons, joints };
 }
 
 function names(joints: readonly { readonly name: string }[]): string[] {

@@ -3,6 +3,8 @@ import type { Fit, Inspection, ProblemReport } from './inspection.js';
 
 const MAX_DETAILS = 12;
 
+const RESIZE_NAMES = { pillow: 'Pillow', lerobot: 'LeRobot', 'lerobot_before_0.5': 'LeRobot before 0.5' } as const;
+
 /** An inspection as text. */
 export function inspectionOutput(inspection: Inspection): string {
   const { family, model, rtc, weights, memory, tokenizer, statistics } = inspection;
@@ -12,10 +14,10 @@ export function inspectionOutput(inspection: Inspection): string {
       'Model',
       [
         `SigLIP ${tower(model.vision)}, prefix ${tower(model.prefix)}, action expert ${tower(model.expert)}`,
-        `images ${model.imageSize} px in patches of ${model.patch}, resized as ${model.resize === 'pillow' ? 'Pillow' : 'LeRobot'} does`,
+        `images ${model.imageSize} px in patches of ${model.patch}, resized as ${RESIZE_NAMES[model.resize]} does`,
         `slots ${model.slots.join(', ')}`,
-        `${model.actionDim} actions, ${model.horizon} steps a chunk, ${model.flowSteps} flow steps`,
-        `prompts of up to ${model.maxTokens} tokens, ${model.stateInPrompt ? 'with the state in them' : 'without the state'}`,
+        `${model.actionDim} actions, ${model.horizon > 0 ? `${model.horizon} steps a chunk` : 'an unknown number of steps a chunk'}, ${model.flowSteps} flow steps`,
+        `prompts of up to ${model.maxTokens} tokens, ${stateText(model)}`,
       ],
     ],
     [
@@ -49,6 +51,11 @@ export function inspectionOutput(inspection: Inspection): string {
     ],
   ];
   return sections.map(([title, lines]) => section(title, lines)).join('');
+}
+
+function stateText({ stateInPrompt, paddedState }: Inspection['model']): string {
+  if (!stateInPrompt) return 'without the state';
+  return paddedState > 0 ? `with the state in them, padded to ${paddedState} numbers` : 'with the state in them';
 }
 
 function section(title: string, lines: readonly string[]): string {

@@ -15,11 +15,14 @@ export interface Inspection {
     readonly prefix: CheckpointDescription['prefix'];
     readonly expert: CheckpointDescription['expert'];
     readonly actionDim: number;
+    /** Steps per chunk; 0 = unknown. */
     readonly horizon: number;
     readonly flowSteps: number;
     readonly maxTokens: number;
     readonly vocab: number;
     readonly stateInPrompt: boolean;
+    /** Numbers that the state in the prompt is padded to; 0 = it is not padded. */
+    readonly paddedState: number;
   };
   /** Training-time real-time chunking; 0 = not trained for it. */
   readonly rtc: { readonly trainedMaxDelay: number };

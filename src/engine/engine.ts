@@ -5,11 +5,13 @@ export interface ModelInfo {
   readonly family: 'openpi' | 'lerobot';
   /** How the family was recognised, one clause. */
   readonly familyReason: string;
-  readonly resize: 'pillow' | 'lerobot';
+  readonly resize: 'pillow' | 'lerobot' | 'lerobot_before_0.5';
   readonly backend: 'cpu' | 'cuda';
   /** Why `auto` did not choose the GPU, one sentence; otherwise empty. */
   readonly backendReason: string;
   readonly stateInPrompt: boolean;
+  /** Numbers that the normalised state is padded to with zeros before it is discretised; 0 = it is not padded. */
+  readonly paddedState: number;
   /** Number of image slots. */
   readonly slots: number;
   /**
@@ -18,6 +20,7 @@ export interface ModelInfo {
    */
   readonly imageSize: number;
   readonly actionDim: number;
+  /** 0 = no file states it; only in the description of a checkpoint. */
   readonly horizon: number;
   readonly flowSteps: number;
   readonly maxTokens: number;

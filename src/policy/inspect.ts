@@ -1,13 +1,14 @@
 import { join } from 'node:path';
 import type { Problems } from '../config/problems.js';
+import { checkCameraCount, checkFeatureSize } from './lerobot-features.js';
 import type { PolicyModel } from './model.js';
 import { checkColumns } from './normalizers.js';
-import { lerobotFeatures, lerobotRows, readLerobotStatistics } from './statistics/lerobot.js';
+import { lerobotRows, readLerobotStatistics } from './statistics/lerobot.js';
 import { assetIds, OPENPI_FILE, readJson, readOpenpiStatistics } from './statistics/openpi.js';
 import { finiteRow } from './statistics/row.js';
 import { loadTokenizer } from './tokenizer/load.js';
 import { Tokenizer } from './tokenizer/tokenizer.js';
-import { dimensions, type Statistics } from './transforms/normalize.js';
+import type { Statistics } from './transforms/normalize.js';
 
 const ROWS = ['q01', 'q99', 'mean', 'std'] as const;
 
@@ -37,7 +38,10 @@ export interface TokenizerReport {
   readonly bos: number;
 }
 
-/** All statistics of a checkpoint. Adds every problem with them, including those that no configuration would use. */
+/**
+ * All statistics of a checkpoint. Adds every problem with them, including those that no configuration would use, and with what
+ * LeRobot's config.json declares.
+ */
 export function inspectStatistics(directory: string, model: PolicyModel, problems: Problems): StatisticsReport[] {
   if (model.family === 'lerobot') return [inspectLerobot(directory, model, problems)];
   const ids = assetIds(join(directory, 'assets'));
@@ -73,20 +77,11 @@ function inspectOpenpi(directory: string, id: string, model: PolicyModel, proble
 }
 
 function inspectLerobot(directory: string, model: PolicyModel, problems: Problems): StatisticsReport {
-  const features = lerobotFeatures(directory);
+  checkCameraCount(directory, model.slots, problems);
   const report = (vector: 'state' | 'actions'): VectorReport | undefined => {
     const read = readLerobotStatistics(directory, vector, problems);
     if (read === undefined) return undefined;
-    const path = join(directory, 'config.json');
-    const length = dimensions(read.statistics);
-    const declared = features[vector];
-    if (declared !== undefined && length !== Infinity && declared !== length) {
-      problems.add(
-        'CHECKPOINT_STATS',
-        `Expected statistics for the ${String(declared)} numbers of the ${vector} in ${path}, received ${String(length)}`,
-        directory,
-      );
-    }
+    checkFeatureSize(directory, vector, read.statistics, problems);
     if (vector === 'actions') checkColumns(read.statistics, model, problems);
     return vectorReport(read.statistics.kind, lerobotRows(directory, vector));
   };

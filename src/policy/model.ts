@@ -7,8 +7,11 @@ export interface PolicyModel {
   readonly family: 'openpi' | 'lerobot';
   /** Whether the state is part of the prompt. */
   readonly stateInPrompt: boolean;
+  /** Numbers that the normalised state is padded to with zeros before it is discretised; 0 = it is not padded. */
+  readonly paddedState: number;
   readonly slots: number;
   readonly actionDim: number;
+  /** 0 = no file states it, which the engine reports. */
   readonly horizon: number;
   readonly maxTokens: number;
   readonly vocab: number;
@@ -36,7 +39,7 @@ export function checkModel(config: PolicyConfig, model: PolicyModel, problems: P
       'action.joints',
     );
   }
-  if (schedule.replanSteps > model.horizon) {
+  if (model.horizon > 0 && schedule.replanSteps > model.horizon) {
     problems.add(
       'CONFIG_RANGE',
       `Expected schedule.replan_steps up to the checkpoint's horizon of ${String(model.horizon)}, ` +

@@ -1,7 +1,8 @@
 import type { PolicyConfig } from '../config/config.js';
 import type { Problems } from '../config/problems.js';
 import type { PolicyModel } from './model.js';
-import { hasRelativeActions, readLerobotStatistics } from './statistics/lerobot.js';
+import { checkFeatureSize } from './lerobot-features.js';
+import { readLerobotStatistics } from './statistics/lerobot.js';
 import { readOpenpiStatistics } from './statistics/openpi.js';
 import {
   dimensions,
@@ -36,9 +37,13 @@ export function loadNormalizers(
     const vectors = model.stateInPrompt ? (['state', 'actions'] as const) : (['actions'] as const);
     const read = readOpenpiStatistics(directory, config.assetId, vectors, problems);
     const [state, actions] = [read.get('state'), read.get('actions')];
-    if (state !== undefined) checkLength('state.joints', config.state.joints.length, 'up to', state, problems);
+    if (state !== undefined) {
+      checkLength('state.joints', config.state.joints.length, 'up to', state, problems);
+      checkEachIsUsed('state.joints', config.state.joints.length, state, problems);
+    }
     if (actions !== undefined) {
       checkLength('action.joints', joints.length, 'up to', actions, problems);
+      checkEachIsUsed('action.joints', joints.length, actions, problems);
       checkColumns(actions, model, problems);
     }
     if (actions === undefined) return undefined;
@@ -61,14 +66,8 @@ export function loadNormalizers(
   if (state !== undefined && config.state.mode === 'joints') {
     checkLength('state.joints', config.state.joints.length, 'exactly', state.statistics, problems);
   }
-  if (hasRelativeActions(directory) && !joints.some(({ kind }) => kind === 'delta')) {
-    const kinds = [...new Set(joints.map(({ kind }) => kind))].join(' and ');
-    problems.add(
-      'CONFIG_RANGE',
-      `Expected action joints of kind delta, since the checkpoint's actions are relative to the state, received ${kinds}`,
-      'action.joints',
-    );
-  }
+  if (state !== undefined) checkFeatureSize(directory, 'state', state.statistics, problems);
+  if (actions !== undefined) checkFeatureSize(directory, 'actions', actions.statistics, problems);
   if (actions === undefined) return undefined;
   checkLength('action.joints', joints.length, 'exactly', actions.statistics, problems);
   return {
@@ -94,6 +93,28 @@ function checkLength(
     `Expected ${expected} names in ${parameter}, as many as the checkpoint has statistics for, received ${String(received)}`,
     parameter,
   );
+}
+
+/** Adds a problem where a robot has fewer joints than the checkpoint was trained with. */
+function checkEachIsUsed(parameter: string, received: number, statistics: Statistics, problems: Problems): void {
+  const expected = usedDimensions(statistics);
+  if (received >= expected || problems.concerns([parameter])) return;
+  problems.add(
+    'CHECKPOINT_STATS',
+    `Expected ${String(expected)} names in ${parameter}, one for each number that the checkpoint was trained with, ` +
+      `received ${String(received)}`,
+    parameter,
+  );
+}
+
+/** Dimensions without the padding at the end: constants, and the range −1 … 1 of statistics that were made up. */
+function usedDimensions(statistics: Statistics): number {
+  if (statistics.kind !== 'quantile') return 0;
+  const { q01, q99 } = statistics;
+  const isPadding = (i: number): boolean => q01[i] === q99[i] || (q01[i] === -1 && q99[i] === 1);
+  let length = q01.length;
+  while (length > 0 && isPadding(length - 1)) length -= 1;
+  return length;
 }
 
 /** Adds a problem where there are statistics for more actions than the model has. */

@@ -3,14 +3,22 @@ import { Problems } from '../config/problems.js';
 import { toRobot } from '../config/units.js';
 import { Pi05Error, Refusal } from '../errors.js';
 import { type ActionChunk, IMAGE_SLOTS, type Observation, type Pixels } from '../frame/frame.js';
-import { checkModel, type PolicyModel } from './model.js';
+import { checkCompatibility } from './compatibility.js';
+import type { PolicyModel } from './model.js';
 import { noise } from './noise.js';
-import { loadNormalizers, type Normalizers } from './normalizers.js';
+import type { Normalizers } from './normalizers.js';
 import { TokenizerWorkerClient } from './tokenizer/tokenizer-thread.js';
 import { loadTokenizer } from './tokenizer/load.js';
 import { binarize, bound, toAbsolute } from './transforms/actions.js';
 import { rotated } from './transforms/images.js';
-import { cleanPrompt, promptWithoutState, promptWithState, pythonStrip, stateBins } from './transforms/prompt.js';
+import {
+  cleanPrompt,
+  padded,
+  promptWithoutState,
+  promptWithState,
+  pythonStrip,
+  stateBins,
+} from './transforms/prompt.js';
 
 /** The engine's inputs for one inference. */
 export interface PolicyInputs {
@@ -47,8 +55,7 @@ export class Policy {
    */
   static async load(directory: string, model: PolicyModel, config: PolicyConfig): Promise<Policy> {
     const problems = new Problems();
-    checkModel(config, model, problems);
-    const normalizers = loadNormalizers(directory, model, config, problems);
+    const normalizers = checkCompatibility(directory, model, config, problems);
     const load = TokenizerWorkerClient.load.bind(TokenizerWorkerClient);
     const tokenizer = await loadTokenizer(load, directory, model, problems);
     try {
@@ -157,10 +164,11 @@ export class Policy {
     const texts =
       normalizer === undefined
         ? promptWithoutState(cleaned)
-        : [promptWithState(cleaned, stateBins(normalizer.normalize(state)))];
+        : [promptWithState(cleaned, stateBins(padded(normalizer.normalize(state), this.#model.paddedState)))];
     const { maxTokens } = this.#model;
     const tooLong = (received: string): Refusal => {
-      const numbers = normalizer === undefined ? '' : ` and ${String(stateConfig.joints.length)} state numbers`;
+      const count = Math.max(stateConfig.joints.length, this.#model.paddedState);
+      const numbers = normalizer === undefined ? '' : ` and ${String(count)} state numbers`;
       const from = `a prompt of ${String(prompt.length)} characters${numbers} (${promptTopic})`;
       return new Refusal(
         'PROMPT_TOO_LONG',

@@ -66,6 +66,9 @@ void check_equal(pi05_resize resize, double tolerance) {
 }  // namespace
 
 TEST(pillows_filter_is_bit_identical) { check_equal(PI05_RESIZE_PILLOW, 0); }
-TEST(lerobots_filter_is_equal_within_rounding) { check_equal(PI05_RESIZE_LEROBOT, 5e-7); }
+TEST(lerobots_filter_is_equal_within_rounding) {
+  check_equal(PI05_RESIZE_LEROBOT, 5e-7);
+  check_equal(PI05_RESIZE_LEROBOT_BEFORE_0_5, 5e-7);
+}
 
 RUN_GPU_TESTS()

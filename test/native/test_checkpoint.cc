@@ -352,7 +352,147 @@ TEST(without_a_model_file_horizon_and_action_dim_come_from_openpi_s_config) {
   const pi05::ModelFile model = pi05::read_model_file(directory.path);
   CHECK(!model.is_lerobot_config && model.dims.horizon == 15 && model.dims.action_dim == 24);
   directory.write("config.json", R"({"type": "act", "action_horizon": 15})");
-  CHECK(pi05::read_model_file(directory.path).dims.horizon == 50);
+  CHECK(pi05::read_model_file(directory.path).dims.horizon == 0);
+}
+
+TEST(what_a_model_file_leaves_out_comes_from_config_json) {
+  const Directory directory;
+  directory.write("config.json", R"({"type": "pi05", "chunk_size": 25, "tokenizer_max_length": 150})");
+  directory.write("pi05_model.json", R"({"format": "pi05-model/1", "max_token_len": 180})");
+  const pi05::ModelFile model = pi05::read_model_file(directory.path);
+  CHECK(model.dims.horizon == 25 && model.dims.max_tokens == 180 && model.has_model_file);
+}
+
+TEST(a_horizon_that_no_file_states_is_refused) {
+  const Directory directory;
+  scratch::write_model(directory, [](std::vector<Entry>&) {});
+  std::string text = scratch::text_of(fixtures::path("tiny-openpi/pi05_model.json"));
+  const size_t at = text.find("\"horizon\"");
+  text.replace(text.rfind(',', at), text.find('}', at) - text.rfind(',', at), "");
+  directory.write("pi05_model.json", text);
+  check_outcome(scratch::open(directory.path), PI05_CHECKPOINT_AMBIGUOUS,
+                {"action horizon", "pi05_model.json", R"("action": {"horizon": 15})"});
+  pi05_description description = {};
+  const auto ignore = [](void*, pi05_status, const char*) {};
+  CHECK(pi05_inspect(directory.path.c_str(), &description, ignore, nullptr) == PI05_OK &&
+        description.info.horizon == 0);
+  directory.write("config.json", R"({"action_horizon": 12})");
+  CHECK(Session(directory.path).info.horizon == 12);
+}
+
+TEST(the_version_of_lerobot_is_recognised_or_stated_or_refused) {
+  const auto describe = [](const std::string& model_member, const std::string& config, const std::string& steps) {
+    const Directory directory;
+    scratch::write_model(directory, [](std::vector<Entry>&) {}, "tiny-lerobot");
+    std::string text = scratch::text_of(fixtures::path("tiny-lerobot/pi05_model.json"));
+    if (!model_member.empty()) directory.write("pi05_model.json", text.insert(1, model_member + ","));
+    if (!config.empty()) directory.write("config.json", config);
+    directory.write("policy_preprocessor.json", R"({"steps": [{}, {"registry_name": ")" + steps + R"("}]})");
+    const Outcome outcome = scratch::open(directory.path);
+    pi05_description description = {};
+    const auto ignore = [](void*, pi05_status, const char*) {};
+    CHECK(pi05_inspect(directory.path.c_str(), &description, ignore, nullptr) == PI05_OK);
+    return std::pair(outcome, description.info);
+  };
+  const std::string old_config = R"({"type": "pi05", "max_state_dim": 24})";
+  const auto [unknown, unused] = describe("", old_config, "normalizer_processor");
+  check_outcome(unknown, PI05_CHECKPOINT_AMBIGUOUS,
+                {"may have been padded", "24 numbers", R"("lerobot_version": "before_0.5")", R"("from_0.5")"});
+  check_outcome(describe("", "", "").first, PI05_CHECKPOINT_AMBIGUOUS, {"32 numbers"});
+
+  const auto [stated, before] = describe(R"("lerobot_version": "before_0.5")", old_config, "normalizer_processor");
+  CHECK(stated.status == PI05_OK && before.padded_state == 24 && before.resize == PI05_RESIZE_LEROBOT_BEFORE_0_5);
+  for (const auto& [member, config, step] : {std::tuple(R"("lerobot_version": "from_0.5")", R"({"type": "pi05"})", ""),
+                                             std::tuple("", R"({"type": "pi05", "use_relative_actions": false})", ""),
+                                             std::tuple("", R"({"type": "pi05"})", "relative_actions_processor")}) {
+    const auto [outcome, info] = describe(member, config, step);
+    CHECK(outcome.status == PI05_OK && info.padded_state == 0 && info.resize == PI05_RESIZE_LEROBOT);
+  }
+  // A statement is believed: the newer marks come with any file that a newer LeRobot has saved again.
+  const auto [again, saved_again] =
+      describe(R"("lerobot_version": "before_0.5")", R"({"type": "pi05", "use_relative_actions": false})", "");
+  CHECK(again.status == PI05_OK && saved_again.padded_state == 32);
+}
+
+TEST(other_models_are_named) {
+  const auto renamed = [](const std::string& from, const std::string& to, const std::string& config) {
+    const Directory directory;
+    scratch::write_model(directory, [&](std::vector<Entry>& entries) {
+      for (Entry& e : entries)
+        if (e.name.find(from) == 0) e.name.replace(0, from.size(), to);
+    });
+    directory.write("config.json", config);
+    return scratch::open(directory.path);
+  };
+  for (const char* name : {"state_proj.", "action_time_mlp_in.", "model.action_time_mlp_out."}) {
+    const Outcome outcome = renamed("time_mlp_in.", name, R"({"action_horizon": 50})");
+    check_outcome(outcome, PI05_CHECKPOINT_TENSORS, {"a Pi0 checkpoint; this runs Pi0.5", name});
+    CHECK(outcome.message.find('\n') == std::string::npos);  // and no list of tensors
+  }
+  check_outcome(renamed("", "", R"({"type": "pi0"})"), PI05_CHECKPOINT_TENSORS, {"a Pi0 checkpoint; this runs Pi0.5"});
+  check_outcome(renamed("", "", R"({"type": "pi0_fast"})"), PI05_CHECKPOINT_TENSORS, {"a Pi0-FAST checkpoint"});
+  check_outcome(renamed("", "", R"({"type": "act"})"), PI05_CHECKPOINT_TENSORS, {"another policy", "type \"act\""});
+  check_outcome(renamed("time_mlp_in.", "time_mlp_in.lora_A.", "{}"), PI05_CHECKPOINT_TENSORS,
+                {"LoRA adapter", "time_mlp_in.lora_A.", "merge"});
+}
+
+namespace {
+
+void touch(const Directory& directory, const std::string& name, const std::string& text = "{}") {
+  std::filesystem::create_directories(std::filesystem::path(directory.path + "/" + name).parent_path());
+  directory.write(name, text);
+}
+
+void check_missing(const std::string& path, const std::vector<std::string>& parts) {
+  check_outcome(scratch::open(path), PI05_CHECKPOINT_MISSING, parts);
+}
+
+}  // namespace
+
+TEST(directories_without_weights_are_explained) {
+  const std::string convert = "examples/convert_jax_model_to_pytorch.py";
+  for (const char* name : {"params/_METADATA", "params/manifest.ocdbt", "_CHECKPOINT_METADATA", "_sharding"}) {
+    const Directory jax;
+    touch(jax, std::string("29999/") + name);
+    check_missing(jax.path + "/29999", {"JAX", "Orbax", convert});
+    check_missing(jax.path, {jax.path + "/29999", "JAX", convert});
+  }
+
+  const Directory lerobot;
+  touch(lerobot, "checkpoints/005000/pretrained_model/model.safetensors");
+  touch(lerobot, "checkpoints/005000/training_state/training_step.json");
+  const std::string step = lerobot.path + "/checkpoints/005000";
+  for (const std::string& path :
+       {lerobot.path, lerobot.path + "/checkpoints", step, step + "/", step + "/training_state"})
+    check_missing(path, {"use the directory ", step + "/pretrained_model, which has them"});
+  touch(lerobot, "checkpoints/010000/pretrained_model/model.safetensors.index.json");
+  check_missing(lerobot.path, {"one of the directories", step + "/pretrained_model", "/010000/pretrained_model"});
+
+  const Directory adapter;
+  touch(adapter, "lora/adapter_config.json", R"({"base_model_name_or_path": "lerobot/pi05_base"})");
+  touch(adapter, "lora/adapter_model.safetensors");
+  check_missing(adapter.path + "/lora", {"LoRA adapter", "merge", "lerobot/pi05_base"});
+  check_missing(adapter.path, {adapter.path + "/lora", "LoRA adapter"});
+
+  const Directory other;
+  touch(other, "pytorch_model.bin");
+  check_missing(other.path, {"found neither; there is pytorch_model.bin"});
+}
+
+TEST(git_lfs_pointers_are_named) {
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n";
+  for (const std::string name : {"model.safetensors", "pi05_model.json", "config.json"}) {
+    const Directory directory;
+    scratch::write_model(directory, [](std::vector<Entry>&) {});
+    directory.write(name, pointer);
+    check_missing(directory.path, {name + ", received a Git LFS pointer", "git lfs pull"});
+  }
+  const Directory sharded;
+  sharded.write("model.safetensors.index.json", R"({"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}})");
+  sharded.write("1.safetensors", pointer);
+  sharded.write("2.safetensors", pointer);
+  check_missing(sharded.path,
+                {"1.safetensors, received a Git LFS pointer", "2.safetensors, received a Git LFS pointer"});
 }
 
 TEST(inspection_reads_only_headers_and_reports_every_problem) {

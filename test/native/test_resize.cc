@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "backend/cpu/cpu_ops.h"
 #include "backend/resample.h"
 #include "check.h"
 #include "checkpoint/json.h"
@@ -192,6 +193,23 @@ TEST(lerobot_does_not_change_the_model_s_size_and_pads_with_black) {
   for (size_t i = 0; i < padded.size(); i++) {
     const size_t y = i / (224 * 3);
     CHECK(padded[i] == (y >= 56 && y < 168 ? 1.0f : 0.0f));
+  }
+}
+
+TEST(borders_of_lerobot_before_0_5_are_minus_3) {
+  const std::vector<uint8_t> white(100 * 50 * 3, 255);
+  pi05::CpuOps ops(pi05::Dimensions(), 1, false);
+  const int64_t side = ops.dims.vision.side(), patch = ops.dims.vision.patch;
+  const pi05::Matrix out = ops.allocate(side * side, ops.dims.vision.patch_values(), pi05::DType::F32);
+  std::vector<float> values(static_cast<size_t>(out.rows * out.cols));
+  for (const auto& [resize, border] :
+       {std::pair(PI05_RESIZE_LEROBOT, -1.0f), std::pair(PI05_RESIZE_LEROBOT_BEFORE_0_5, -3.0f)}) {
+    ops.patches({rgb(white, 100, 50)}, resize, out);
+    ops.download(out, values.data());
+    for (size_t i = 0; i < values.size(); i++) {
+      const int64_t top = static_cast<int64_t>(i) / out.cols / side * patch;  // of the patch; no patch is partly border
+      CHECK(values[i] == (top >= 56 && top < 168 ? 1.0f : border));
+    }
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "backend/cpu/resize.h"
 #include "backend/cpu/vecmath.h"
+#include "backend/resample.h"
 
 namespace pi05 {
 
@@ -96,7 +97,7 @@ void CpuOps::patches(const std::vector<pi05_image>& images, pi05_resize resize, 
       resize_pillow(pool_, images[camera], size, bytes.data());
       for (size_t i = 0; i < bytes.size(); i++) pixels[i] = static_cast<float>(bytes[i]) / 255.0f * 2.0f - 1.0f;
     } else {
-      resize_lerobot(pool_, images[camera], size, pixels.data());
+      resize_lerobot(pool_, images[camera], size, lerobot_border(resize), pixels.data());
       for (float& value : pixels) value = value * 2.0f - 1.0f;
     }
     const int64_t first_row = static_cast<int64_t>(camera) * side * side;

@@ -60,10 +60,10 @@ void resize_pillow(ThreadPool& pool, const pi05_image& image, int64_t size, uint
   });
 }
 
-void resize_lerobot(ThreadPool& pool, const pi05_image& image, int64_t size, float* out) {
+void resize_lerobot(ThreadPool& pool, const pi05_image& image, int64_t size, float border, float* out) {
   const Fit fit = fit_with_padding(image.width, image.height, size);
   const PixelLayout layout = layout_of(image.pixels);
-  std::fill(out, out + size * size * 3, 0.0f);
+  std::fill(out, out + size * size * 3, border);
   const LinearTaps horizontal = linear_taps(image.width, fit.width);
   const LinearTaps vertical = linear_taps(image.height, fit.height);
 

@@ -215,7 +215,8 @@ void CudaOps::patches(const std::vector<pi05_image>& images, pi05_resize resize,
       check(kernels::resize_pillow(image, across.pillow, down.pillow, place, staging_.resize_scratch(i), to, stream_),
             "kernel resize_pillow");
     else
-      check(kernels::resize_lerobot(image, across.linear, down.linear, place, to, stream_), "kernel resize_lerobot");
+      check(kernels::resize_lerobot(image, across.linear, down.linear, place, lerobot_border(resize), to, stream_),
+            "kernel resize_lerobot");
   }
   mark(static_cast<int>(Stage::Resize));
 }

@@ -32,8 +32,9 @@ typedef enum pi05_status {
   PI05_BACKEND_UNAVAILABLE = 4,
   PI05_OUT_OF_MEMORY = 5,
   PI05_ENGINE_FAILED = 6,
-  PI05_DRIVER_TOO_OLD = 7, /* the GPU driver does not support the CUDA version of this build */
-  PI05_DEVICE_LOST = 8     /* every further CUDA call of this process fails */
+  PI05_DRIVER_TOO_OLD = 7,      /* the GPU driver does not support the CUDA version of this build */
+  PI05_DEVICE_LOST = 8,         /* every further CUDA call of this process fails */
+  PI05_CHECKPOINT_AMBIGUOUS = 9 /* the files do not say what the results depend on, such as the horizon */
 } pi05_status;
 
 /* "CHECKPOINT_TENSORS" for PI05_CHECKPOINT_TENSORS, and so on. Static storage. */
@@ -54,7 +55,11 @@ PI05_API pi05_limits pi05_get_limits(void);
 
 typedef enum pi05_backend { PI05_BACKEND_AUTO = 0, PI05_BACKEND_CPU = 1, PI05_BACKEND_CUDA = 2 } pi05_backend;
 typedef enum pi05_family { PI05_FAMILY_OPENPI = 0, PI05_FAMILY_LEROBOT = 1 } pi05_family;
-typedef enum pi05_resize { PI05_RESIZE_PILLOW = 0, PI05_RESIZE_LEROBOT = 1 } pi05_resize;
+typedef enum pi05_resize {
+  PI05_RESIZE_PILLOW = 0,
+  PI05_RESIZE_LEROBOT = 1,
+  PI05_RESIZE_LEROBOT_BEFORE_0_5 = 2 /* borders of images that are not square are -3 after scaling, not -1 */
+} pi05_resize;
 
 typedef struct pi05_options {
   const char* checkpoint; /* directory */
@@ -74,10 +79,12 @@ typedef struct pi05_info {
   pi05_backend backend;       /* CPU or CUDA */
   const char* backend_reason; /* why AUTO chose the CPU, one sentence, otherwise empty; valid until pi05_close() */
   int32_t state_in_prompt;    /* 1 = the prompt contains the discretised robot state */
+  int32_t padded_state;       /* numbers of the state in the prompt: the normalised state is padded with zeros up to
+                                 this many before it is discretised; 0 = it is not padded */
   int32_t slots;              /* camera images per request */
   int32_t image_size; /* pixels a side of the square that images are resized to; also their largest aspect ratio */
   int32_t action_dim; /* values per action */
-  int32_t horizon;    /* actions per chunk */
+  int32_t horizon;    /* actions per chunk; 0 = no file states it (pi05_inspect only) */
   int32_t flow_steps; /* number of flow-matching steps of the checkpoint */
   int32_t max_tokens; /* prompt tokens */
   int32_t vocab;      /* token ids are 0 to vocab - 1 */
@@ -89,7 +96,8 @@ typedef struct pi05_info {
 typedef struct pi05_session pi05_session;
 
 /* Loads a checkpoint. The error text has all problems of its files, one per line. On failure *out is NULL:
- * PI05_CHECKPOINT_MISSING, _CHECKPOINT_TENSORS, _BACKEND_UNAVAILABLE, _DRIVER_TOO_OLD, _OUT_OF_MEMORY, _DEVICE_LOST. */
+ * PI05_CHECKPOINT_MISSING, _CHECKPOINT_TENSORS, _CHECKPOINT_AMBIGUOUS, _BACKEND_UNAVAILABLE, _DRIVER_TOO_OLD,
+ * _OUT_OF_MEMORY, _DEVICE_LOST. */
 PI05_API pi05_status pi05_open(const pi05_options* options, pi05_session** out);
 
 /* Frees a session; NULL is ignored. No other call may use the session at the same time. */

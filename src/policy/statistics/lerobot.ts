@@ -4,6 +4,7 @@ import type { Problems } from '../../config/problems.js';
 import { errorMessage, Pi05Error } from '../../errors.js';
 import { oneLine } from '../../format.js';
 import { readSafetensors, type SafetensorsFile } from '../../safetensors.js';
+import { lfsPointerError } from '../lfs-pointer.js';
 import type { Statistics } from '../transforms/normalize.js';
 import { checkQuantiles, finiteRow } from './row.js';
 
@@ -16,7 +17,8 @@ export interface LerobotStatistics {
   readonly epsilon: number;
 }
 
-interface Step {
+/** A step of one of LeRobot's processors. */
+export interface Step {
   readonly registry_name?: string;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly state_file?: string;
@@ -67,6 +69,11 @@ export function readLerobotStatistics(
 
   if (step.state_file === undefined) return addProblem(`a state_file in the step ${stepName}`, 'none');
   const statePath = join(directory, step.state_file);
+  const pointer = lfsPointerError(statePath);
+  if (pointer !== undefined) {
+    problems.addError(pointer);
+    return undefined;
+  }
   let file: SafetensorsFile;
   try {
     file = readSafetensors(statePath);
@@ -98,8 +105,7 @@ export function readLerobotStatistics(
 export function lerobotRows(directory: string, vector: keyof typeof VECTORS): Map<string, Float64Array> {
   const { json, step: stepName, feature } = VECTORS[vector];
   const rows = new Map<string, Float64Array>();
-  const steps = readSteps(join(directory, json), undefined) ?? [];
-  const { state_file: file } = steps.find(({ registry_name: name }) => name === stepName) ?? {};
+  const { state_file: file } = processorStep(directory, json, stepName) ?? {};
   if (file === undefined || !existsSync(join(directory, file))) return rows;
   try {
     for (const [name, tensor] of readSafetensors(join(directory, file)).tensors) {
@@ -112,45 +118,14 @@ export function lerobotRows(directory: string, vector: keyof typeof VECTORS): Ma
   return rows;
 }
 
-/** The model's inputs and outputs in LeRobot's config.json; members are undefined where it does not state them. */
-export interface LerobotFeatures {
-  /** Names of the camera images in slot order, without empty cameras. */
-  readonly cameras: readonly string[] | undefined;
-  readonly state: number | undefined;
-  readonly actions: number | undefined;
-}
-
-export function lerobotFeatures(directory: string): LerobotFeatures {
-  type Features = Readonly<Record<string, { readonly type?: unknown; readonly shape?: readonly unknown[] }>>;
-  let config: { readonly input_features?: Features; readonly output_features?: Features } = {};
-  try {
-    config = JSON.parse(readFileSync(join(directory, 'config.json'), 'utf8')) as typeof config;
-  } catch {
-    // The engine reports a missing or invalid config.json.
-  }
-  const { input_features: inputs, output_features: outputs } = config;
-  const size = (features: Features | undefined, name: string): number | undefined => {
-    const length = features?.[name]?.shape?.[0];
-    return typeof length === 'number' ? length : undefined;
-  };
-  const cameras = inputs && Object.keys(inputs).filter((name) => inputs[name]?.type === 'VISUAL');
-  return {
-    cameras: cameras?.filter((name) => !name.includes('empty_camera')),
-    state: size(inputs, VECTORS.state.feature),
-    actions: size(outputs, VECTORS.actions.feature),
-  };
-}
-
-/** Whether LeRobot's post-processor adds the state to the actions: then the model's actions are deltas. */
-export function hasRelativeActions(directory: string): boolean {
-  const steps = readSteps(join(directory, VECTORS.actions.json), undefined) ?? [];
-  return steps.some((step) => step.registry_name === 'absolute_actions_processor' && step.config?.['enabled'] === true);
+/** The first step with this name in a processor file; undefined where there is none. */
+export function processorStep(directory: string, json: string, name: string): Step | undefined {
+  return readSteps(join(directory, json), undefined)?.find(({ registry_name: registered }) => registered === name);
 }
 
 /** The tokenizer that LeRobot's preprocessor names: a directory in the checkpoint, or a name on the Hugging Face hub. */
 export function lerobotTokenizer(directory: string): string | undefined {
-  const steps = readSteps(join(directory, VECTORS.state.json), undefined) ?? [];
-  const step = steps.find(({ registry_name: name }) => name === 'tokenizer_processor');
+  const step = processorStep(directory, VECTORS.state.json, 'tokenizer_processor');
   const name = step?.artifacts?.['tokenizer_name'] ?? step?.config?.['tokenizer_name'];
   return typeof name === 'string' ? name : undefined;
 }
@@ -165,7 +140,8 @@ function readSteps(path: string, problems: Problems | undefined): readonly Step[
   } catch (error) {
     const reason = oneLine(errorMessage(error));
     problems?.addError(
-      new Pi05Error('CHECKPOINT_STATS', `Expected LeRobot's processor steps in ${path}, received: ${reason}`, path),
+      lfsPointerError(path) ??
+        new Pi05Error('CHECKPOINT_STATS', `Expected LeRobot's processor steps in ${path}, received: ${reason}`, path),
     );
     return undefined;
   }

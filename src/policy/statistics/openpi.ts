@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Problems } from '../../config/problems.js';
 import { errorMessage, Pi05Error } from '../../errors.js';
 import { oneLine } from '../../format.js';
+import { lfsPointerError } from '../lfs-pointer.js';
 import type { Statistics } from '../transforms/normalize.js';
 import { checkQuantiles, finiteRow } from './row.js';
 
@@ -80,7 +81,9 @@ export function readJson(path: string, problems: Problems | undefined): unknown 
     return (JSON.parse(text) as { norm_stats?: unknown }).norm_stats ?? {};
   } catch (error) {
     const reason = oneLine(errorMessage(error));
-    problems?.addError(new Pi05Error('CHECKPOINT_STATS', `Expected JSON in ${path}, received: ${reason}`, path));
+    problems?.addError(
+      lfsPointerError(path) ?? new Pi05Error('CHECKPOINT_STATS', `Expected JSON in ${path}, received: ${reason}`, path),
+    );
     return undefined;
   }
 }

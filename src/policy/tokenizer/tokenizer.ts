@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as huggingFace from '@huggingface/tokenizers';
 import { errorMessage, Pi05Error } from '../../errors.js';
 import { oneLine } from '../../format.js';
+import { lfsPointerError } from '../lfs-pointer.js';
 
 /** The part of the library that is used. Its own declarations do not resolve: they import without file extensions. */
 interface HuggingFaceTokenizer {
@@ -65,6 +66,8 @@ export class Tokenizer {
   static async load(directory: string, subdirectory = 'tokenizer', hint = ''): Promise<Tokenizer> {
     const paths = [...new Set(['.', 'tokenizer', subdirectory])].map((part) => join(directory, part, 'tokenizer.json'));
     for (const path of paths) {
+      const pointer = lfsPointerError(path);
+      if (pointer !== undefined) throw pointer;
       let text: string;
       try {
         text = await readFile(path, 'utf8');
@@ -73,9 +76,12 @@ export class Tokenizer {
       }
       return Tokenizer.#parse(text, path);
     }
+    const models = paths.map((path) => join(dirname(path), 'tokenizer.model'));
+    const [pointer] = models.filter((path) => lfsPointerError(path) !== undefined);
+    const remark = pointer === undefined ? '' : `; ${pointer} is a Git LFS pointer, which \`git lfs pull\` replaces`;
     throw new Pi05Error(
       'CHECKPOINT_TOKENIZER',
-      `Expected tokenizer.json or tokenizer/tokenizer.json in ${directory}, received neither${hint}`,
+      `Expected tokenizer.json or tokenizer/tokenizer.json in ${directory}, received neither${hint}${remark}`,
       directory,
     );
   }

@@ -33,7 +33,15 @@ export function stateBins(normalized: Float64Array): Int32Array {
   });
 }
 
-/** The prompt of a checkpoint with the state in its prompt. @param bins one per state dimension, not padded. */
+/** The values with zeros at the end up to a length (LeRobot before 0.5, `pad_vector`). More values than that are kept. */
+export function padded(values: Float64Array, length: number): Float64Array {
+  if (values.length >= length) return values;
+  const result = new Float64Array(length);
+  result.set(values);
+  return result;
+}
+
+/** The prompt of a checkpoint with the state in its prompt. @param bins one per number of the state. */
 export function promptWithState(cleaned: string, bins: Int32Array): string {
   return `Task: ${cleaned}, State: ${bins.join(' ')};\nAction: `;
 }

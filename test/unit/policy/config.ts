@@ -4,6 +4,7 @@ import type { PolicyModel } from '../../../src/policy/model.js';
 export const TINY_MODEL: PolicyModel = {
   family: 'lerobot',
   stateInPrompt: true,
+  paddedState: 0,
   slots: 3,
   actionDim: 32,
   horizon: 10,

@@ -146,7 +146,9 @@ describe('an openpi checkpoint', () => {
   const ACTIONS = Float32Array.from({ length: 10 * 32 }, (_, index) => Math.sin(index));
 
   test('uses_the_first_of_longer_statistics_as_openpi_does', async () => {
-    writeStatistics({ state: range(32), actions: range(32, 0, 2) }, 'physical/arm');
+    const padding = row(29, 0);
+    const actions = { q01: [...row(3, 0), ...padding], q99: [...row(3, 2), ...padding] };
+    writeStatistics({ state: range(32), actions }, 'physical/arm');
     const policy = await Policy.load(directory, OPENPI_MODEL, policyConfig(3));
     const given = observation({ state: Float64Array.of(0, 2, -2) });
     expect(policy.prepare(given).tokens.length).toBeGreaterThan(0);
@@ -154,6 +156,14 @@ describe('an openpi checkpoint', () => {
     expect(values.length).toBe(30);
     // (x + 1) / 2 × (2 − 0 + 1e-6) + 0, the sum in float32
     expect(values[4]).toBe((Math.fround((ACTIONS[33] ?? NaN) + 1) / 2) * 2.000001);
+  });
+
+  test('with_statistics_of_more_joints_than_the_robot_has_is_rejected', async () => {
+    writeStatistics({ state: range(8, 0, 2), actions: range(9, 0, 2) });
+    expect(await problemsOf(directory, OPENPI_MODEL, policyConfig(7))).toEqual([
+      'CHECKPOINT_STATS: Expected 8 names in state.joints, one for each number that the checkpoint was trained with, received 7',
+      'CHECKPOINT_STATS: Expected 9 names in action.joints, one for each number that the checkpoint was trained with, received 7',
+    ]);
   });
 
   test('needs_no_state_statistics_where_the_prompt_holds_no_state', async () => {
@@ -343,12 +353,14 @@ describe('a LeRobot checkpoint', () => {
   });
 
   test('with_relative_actions_requires_deltas', async () => {
+    change('policy_preprocessor.json', 'relative_actions_processor', (step) => {
+      step.config['enabled'] = true;
+    });
     change('policy_postprocessor.json', 'absolute_actions_processor', (step) => {
       step.config['enabled'] = true;
     });
     expect(await problemsOf(directory, TINY_MODEL, policyConfig(7))).toEqual([
-      "CONFIG_RANGE: Expected action joints of kind delta, since the checkpoint's actions are relative to the state, " +
-        'received velocity',
+      expect.stringMatching(/^CONFIG_RANGE: Expected kind delta for action joints .* received velocity for joint1, /),
     ]);
   });
 

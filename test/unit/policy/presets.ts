@@ -60,6 +60,7 @@ export async function outcomes(directory: string, preset: string): Promise<Outco
   const model: PolicyModel = {
     family: 'openpi',
     stateInPrompt: golden.cases.some(({ joints }) => joints !== undefined),
+    paddedState: 0,
     slots: IMAGE_SLOTS.length,
     actionDim: 32,
     horizon: golden.horizon,

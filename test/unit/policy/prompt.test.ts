@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import {
   cleanPrompt,
+  padded,
   promptWithoutState,
   promptWithState,
   pythonStrip,
@@ -33,6 +34,13 @@ describe('state numbers are those of openpi', () => {
     expect([...bins(state)]).toEqual(values);
     expect(bins(state).join(' ')).toBe(text);
   });
+});
+
+test('a_padded_state_ends_in_zeros_which_are_bin_128', () => {
+  const text = (length: number): string => promptWithState('x', stateBins(padded(Float64Array.of(0, 1, -1), length)));
+  expect(text(0)).toBe('Task: x, State: 128 255 0;\nAction: ');
+  expect(text(5)).toBe('Task: x, State: 128 255 0 128 128;\nAction: ');
+  expect(text(2)).toBe(text(0));
 });
 
 describe('prompts are those of openpi', () => {

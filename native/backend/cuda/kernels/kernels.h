@@ -150,7 +150,8 @@ struct Placement {
 // Ops::patches.
 cudaError_t resize_pillow(const pi05_image& image, const PillowAxis& across, const PillowAxis& down,
                           const Placement& place, uint8_t* scratch, const Matrix& out, cudaStream_t stream);
+// border: the value of the padding before it is scaled, see lerobot_border.
 cudaError_t resize_lerobot(const pi05_image& image, const LinearAxis& across, const LinearAxis& down,
-                           const Placement& place, const Matrix& out, cudaStream_t stream);
+                           const Placement& place, float border, const Matrix& out, cudaStream_t stream);
 
 }  // namespace pi05::kernels

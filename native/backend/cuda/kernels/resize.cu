@@ -81,8 +81,8 @@ __device__ __forceinline__ float lerp(float weight, float low, float high) {
 // LeRobot's resize: PyTorch's bilinear interpolation, padding, scaling to [-1, 1]. One block per row of the square.
 template <typename Value>
 __global__ void __launch_bounds__(kThreads)
-    lerobot_kernel(const uint8_t* image, int64_t step, LinearAxis across, LinearAxis down, Placement place, Value* out,
-                   int64_t stride) {
+    lerobot_kernel(const uint8_t* image, int64_t step, LinearAxis across, LinearAxis down, Placement place,
+                   float border, Value* out, int64_t stride) {
   const int row = static_cast<int>(blockIdx.x), y = row - place.top;
   for (int column = static_cast<int>(threadIdx.x); column < place.size; column += kThreads) {
     const int x = column - place.left;
@@ -90,7 +90,7 @@ __global__ void __launch_bounds__(kThreads)
     const int channel[3] = {place.red, place.green, place.blue};
     Value* patch = patch_address(out, stride, column, row, place);
     for (int c = 0; c < 3; c++) {
-      float value = 0;
+      float value = border;
       if (inside) {
         const uint8_t* top = image + down.low[y] * step + channel[c];
         const uint8_t* bottom = image + down.high[y] * step + channel[c];
@@ -128,11 +128,11 @@ cudaError_t resize_pillow(const pi05_image& image, const PillowAxis& across, con
 }
 
 cudaError_t resize_lerobot(const pi05_image& image, const LinearAxis& across, const LinearAxis& down,
-                           const Placement& place, const Matrix& out, cudaStream_t stream) {
+                           const Placement& place, float border, const Matrix& out, cudaStream_t stream) {
   if (!fits(place, out)) return cudaErrorInvalidValue;
   return by_type(out.dtype, [&](auto* type) {
     lerobot_kernel<<<static_cast<unsigned>(place.size), kThreads, 0, stream>>>(
-        image.data, image.step, across, down, place, static_cast<decltype(type)>(out.data), out.stride);
+        image.data, image.step, across, down, place, border, static_cast<decltype(type)>(out.data), out.stride);
     return cudaGetLastError();
   });
 }
