@@ -84,6 +84,9 @@ export const FAULT_CODES = [
   'OUTPUT_SHARED',
   'NODE_DUPLICATE',
   'TOPIC_TYPE',
+  'OUTPUT_UNHEARD',
+  'QOS_INCOMPATIBLE',
+  'INPUT_SILENT',
 ] as const;
 
 /** Errors of the command line and of the setup. */

@@ -7,6 +7,8 @@ const WAITING_MS = 4;
 export interface CameraPollerHandlers {
   /** While false, messages are dropped before they are decoded. */
   readonly active: () => boolean;
+  /** Called with the resolved topic of each message that is read. */
+  readonly onArrival: (topic: string) => void;
   /** Whether an inference waits for an observation. */
   readonly wanted: () => boolean;
   readonly onMessage: (message: InputMessage) => void;
@@ -36,10 +38,12 @@ export class CameraPoller {
 
   poll(): void {
     clearTimeout(this.#next);
-    const { active, wanted, onError } = this.handlers;
+    const { active, onArrival, wanted, onError } = this.handlers;
     try {
       for (const [index, cdr] of this.reader.take().entries()) {
-        if (cdr !== undefined && active()) this.#offer(this.cameras[index]!, cdr);
+        if (cdr === undefined) continue;
+        onArrival(this.cameras[index]!.resolvedTopic);
+        if (active()) this.#offer(this.cameras[index]!, cdr);
       }
     } catch (error) {
       onError(error);

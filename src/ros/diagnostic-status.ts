@@ -43,6 +43,9 @@ const FAULT_LEVEL: Readonly<Record<FaultCode, Level>> = {
   CLOCK_SHARED: LEVEL.warn,
   NODE_DUPLICATE: LEVEL.warn,
   TOPIC_TYPE: LEVEL.warn,
+  OUTPUT_UNHEARD: LEVEL.warn,
+  QOS_INCOMPATIBLE: LEVEL.warn,
+  INPUT_SILENT: LEVEL.warn,
 };
 /** The status that reports a fault; `control` reports all others. */
 const STATUS_OF: Readonly<Partial<Record<string, 'engine' | 'inputs'>>> = {
@@ -51,6 +54,8 @@ const STATUS_OF: Readonly<Partial<Record<string, 'engine' | 'inputs'>>> = {
   DEVICE_LOST: 'engine',
   CHUNK_NOT_FINITE: 'engine',
   TOPIC_TYPE: 'inputs',
+  QOS_INCOMPATIBLE: 'inputs',
+  INPUT_SILENT: 'inputs',
 };
 
 /** The state of the node and its counters since activation. */
@@ -131,10 +136,12 @@ export function statuses(name: string, report: NodeReport, recent: Recent): Diag
 
   const last = statistics.lastRefusal;
   const [inputsLevel, inputsSentence] = worstFault('inputs');
-  const inputsMessage: [Level, string] =
-    recent.refusal !== undefined
-      ? [LEVEL.warn, recent.refusal.toString()]
-      : [inputsLevel, inputsLevel === LEVEL.ok ? 'no refusal' : inputsSentence];
+  // A fault of the graph is often the reason for the refusal.
+  const inputsReasons = [recent.refusal?.toString(), inputsLevel === LEVEL.ok ? undefined : inputsSentence];
+  const inputsMessage: [Level, string] = [
+    recent.refusal === undefined ? inputsLevel : LEVEL.warn,
+    inputsReasons.filter((reason) => reason !== undefined).join('; ') || 'no refusal',
+  ];
   const inputs = status('inputs', ...inputsMessage, [
     value('observations', statistics.observations),
     ...Object.entries(statistics.cameras).flatMap(([camera, counts]) =>

@@ -5,6 +5,7 @@ import { CLOCK_TIMEOUT } from '../time.js';
 import { clockStill } from './clock-ticker.js';
 import type { NodeTime } from './node-time.js';
 import { graphFaults, sharedOutputs } from './graph.js';
+import { incompatibleInputs, silentInputs, unheardOutputs } from './graph-endpoints.js';
 import type { Log } from './log.js';
 import type { LifecycleNode } from './rcl.js';
 
@@ -12,6 +13,8 @@ import type { LifecycleNode } from './rcl.js';
 const LIMITS_NONE_PERIOD_MS = 30_000;
 /** Time between two checks of the ROS graph, ms. */
 const GRAPH_PERIOD_MS = 1000;
+/** Inputs from which nothing has come are reported this long after the activation, ms. */
+const SILENT_AFTER_MS = 3000;
 
 type Faults = readonly Pi05Error<FaultCode>[];
 
@@ -28,6 +31,9 @@ export class FaultMonitor {
   #limitsLoggedAt = -Infinity;
   #graph: { readonly checkedAt: number; readonly faults: Faults } | undefined;
   #shared: Faults = [];
+  /** Command topics without a listener in the last check. */
+  #unheard: Faults = [];
+  #activeSince = 0;
   #watch: NodeJS.Timeout | undefined;
 
   constructor(
@@ -41,6 +47,8 @@ export class FaultMonitor {
   /** Makes the next check query the ROS graph, even if the last query was less than `GRAPH_PERIOD_MS` ago. */
   reset(): void {
     this.#graph = undefined;
+    this.#unheard = [];
+    this.#activeSince = performance.now();
   }
 
   /**
@@ -77,12 +85,13 @@ export class FaultMonitor {
   /**
    * The faults that hold now; each is logged on its onset.
    * @param resolved the configuration of an active node, with resolved topics; undefined while the node is inactive.
+   * @param heard topics from which a message has come.
    */
-  check(resolved: PolicyConfig | undefined): Faults {
+  check(resolved: PolicyConfig | undefined, heard: ReadonlySet<string> = new Set()): Faults {
     const faults =
       resolved === undefined
         ? []
-        : [...this.#clockFaults(), ...this.#graphFaults(resolved), ...this.#shared, ...limitFaults(resolved)];
+        : [...this.#clockFaults(), ...this.#graphFaults(resolved, heard), ...this.#shared, ...limitFaults(resolved)];
     const previous = this.#faults;
     for (const fault of faults) {
       const begins = !previous.some(({ code, source }) => code === fault.code && source === fault.source);
@@ -106,17 +115,32 @@ export class FaultMonitor {
     return [clockStill(unchangedFor)];
   }
 
-  #graphFaults(resolved: PolicyConfig): Faults {
+  #graphFaults(resolved: PolicyConfig, heard: ReadonlySet<string>): Faults {
     const now = performance.now();
     if (this.#graph === undefined || now - this.#graph.checkedAt >= GRAPH_PERIOD_MS) {
       this.#graph = { checkedAt: now, faults: [] };
       try {
-        this.#graph = { checkedAt: now, faults: graphFaults(this.node, resolved, this.time.simulated) };
+        const faults = [
+          ...graphFaults(this.node, resolved, this.time.simulated),
+          ...this.#endpointFaults(resolved, heard, now),
+        ];
+        this.#graph = { checkedAt: now, faults };
       } catch (error) {
         this.onError(error);
       }
     }
     return this.#graph.faults;
+  }
+
+  /** Discovery takes time: a command topic without a listener is reported in the second check that finds none. */
+  #endpointFaults(resolved: PolicyConfig, heard: ReadonlySet<string>, now: number): Faults {
+    const before = this.#unheard;
+    this.#unheard = unheardOutputs(this.node, resolved);
+    return [
+      ...this.#unheard.filter(({ source }) => before.some((fault) => fault.source === source)),
+      ...incompatibleInputs(this.node, resolved),
+      ...(now - this.#activeSince < SILENT_AFTER_MS ? [] : silentInputs(this.node, resolved, heard)),
+    ];
   }
 }
 

@@ -312,7 +312,10 @@ export class PolicyNode implements Transitions {
   #report(): NodeReport {
     const runtime = this.#runtime;
     return {
-      present: this.#monitor.check(runtime?.active === true ? runtime.resolved : undefined),
+      present:
+        runtime?.active === true
+          ? this.#monitor.check(runtime.resolved, runtime.heard)
+          : this.#monitor.check(undefined),
       state: this.#loading === undefined ? this.#node.currentState.label : 'loading',
       failure: this.#failure?.toString(),
       checkpoint: this.#config.checkpoint,

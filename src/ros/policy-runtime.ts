@@ -41,6 +41,8 @@ export interface RuntimeHandlers {
 export class PolicyRuntime {
   /** With resolved topics. */
   readonly resolved: PolicyConfig;
+  /** Resolved topics from which a message has arrived. */
+  readonly heard: ReadonlySet<string>;
   readonly #node: LifecycleNode;
   readonly #loaded: LoadedPolicy;
   readonly #time: NodeTime;
@@ -98,8 +100,11 @@ export class PolicyRuntime {
     );
     this.#pipeline.setPrompt(String(node.getParameter('prompt').value), time.now());
     this.#frames = new LiveFrames(this.#pipeline, resolved, { now: () => time.now(), inOrder: time.simulated });
+    const heard = new Set<string>();
+    this.heard = heard;
     const input = {
       active: () => this.#active,
+      onArrival: (topic: string) => heard.add(topic),
       onMessage: (message: InputMessage) => this.#offer(message),
       onError,
     };

@@ -83,13 +83,22 @@ export interface ServiceResponse {
   send(response: object): void;
 }
 
-/** A publisher in the ROS graph. */
+/** The QoS of a publisher or a subscription, with the numbers of rmw's enumerations. */
+export interface EndpointQos {
+  readonly reliability: number;
+  readonly durability: number;
+  readonly deadline: { readonly seconds: bigint; readonly nanoseconds: number };
+  readonly liveliness: number;
+}
+
+/** A publisher or a subscription in the ROS graph. */
 export interface EndpointInfo {
   readonly node_name: string;
   readonly node_namespace: string;
   readonly topic_type: string;
   /** Bytes; different for every publisher on the network. */
   readonly endpoint_gid: readonly number[];
+  readonly qos_profile: EndpointQos;
 }
 
 export interface LifecycleNode {
@@ -104,6 +113,7 @@ export interface LifecycleNode {
   resolveTopicName(topic: string): string;
   getNodeNamesAndNamespaces(): readonly { readonly name: string; readonly namespace: string }[];
   getPublishersInfoByTopic(topic: string): readonly EndpointInfo[];
+  getSubscriptionsInfoByTopic(topic: string): readonly EndpointInfo[];
   spin(timeoutMs?: number): void;
 
   createPublisher(type: string, topic: string, options?: { qos?: Qos }): Publisher;

@@ -1,6 +1,7 @@
 import { decodeClock } from '../messages/decode.js';
 import type { Delivery, InputMessage, PolicyInput } from '../messages/inputs.js';
 import { ROS_TYPE } from '../messages/types.js';
+import { DuplicateDeliveries } from './duplicate-deliveries.js';
 import type { LifecycleNode, Qos, Rcl, Subscription } from './rcl.js';
 
 /** Messages that a subscription holds until the main thread takes them. */
@@ -8,7 +9,7 @@ const DEPTH: Readonly<Record<Delivery, number>> = {
   sensor_data: 5,
   // Joint states may arrive faster than a busy main thread takes them.
   joint_state: 50,
-  reliable: 5,
+  reliable: 50,
 };
 /** In lock-step no message may be lost. */
 const LOCKSTEP_DEPTH = 100;
@@ -25,11 +26,11 @@ export function qos(rcl: Rcl, depth: number, reliable: boolean): Qos {
   );
 }
 
-/** Keep last 1, reliable, transient local: a new subscriber receives the newest message. */
-export function transientLocal({ QoS }: Rcl): Qos {
+/** Keep last, reliable, transient local: a new subscriber receives the newest messages. */
+export function transientLocal({ QoS }: Rcl, depth = 1): Qos {
   return new QoS(
     QoS.HistoryPolicy.RMW_QOS_POLICY_HISTORY_KEEP_LAST,
-    1,
+    depth,
     QoS.ReliabilityPolicy.RMW_QOS_POLICY_RELIABILITY_RELIABLE,
     QoS.DurabilityPolicy.RMW_QOS_POLICY_DURABILITY_TRANSIENT_LOCAL,
   );
@@ -43,6 +44,8 @@ export function qosFor(rcl: Rcl, delivery: Delivery, lockstep: boolean): Qos {
 export interface InputHandlers {
   /** While false, images and joint states are dropped before they are decoded; prompts are not. */
   readonly active: () => boolean;
+  /** Called with the resolved topic of each message that arrives, also of one that is dropped. */
+  readonly onArrival: (topic: string) => void;
   /** Called with each decoded message. Arrays may be views on bytes that belong to the message alone. */
   readonly onMessage: (message: InputMessage) => void;
   /** Called with anything that decoding or `onMessage` throws: a Refusal or an internal error. */
@@ -58,18 +61,30 @@ export function subscribe(
   node: LifecycleNode,
   inputs: readonly PolicyInput[],
   lockstep: boolean,
-  { active, onMessage, onError }: InputHandlers,
+  { active, onArrival, onMessage, onError }: InputHandlers,
 ): Subscription[] {
-  return inputs.map(({ kind, type, topic, delivery, decode }) =>
-    node.createSubscription(type, topic, { qos: qosFor(rcl, delivery, lockstep), isRaw: true }, (cdr) => {
+  return inputs.flatMap(({ kind, type, topic, resolvedTopic, delivery, decode }) => {
+    const receive = (cdr: Buffer): void => {
+      onArrival(resolvedTopic);
       if (kind !== 'prompt' && !active()) return;
       try {
         onMessage(decode(cdr));
       } catch (error) {
         onError(error);
       }
-    }),
-  );
+    };
+    const subscribeWith = (profile: Qos, callback: (cdr: Buffer) => void): Subscription =>
+      node.createSubscription(type, topic, { qos: profile, isRaw: true }, callback);
+    const profile = qosFor(rcl, delivery, lockstep);
+    if (kind !== 'prompt') return [subscribeWith(profile, receive)];
+    // A latched prompt reaches only a transient local subscription, which in turn gets nothing from volatile publishers.
+    const deliveries = new DuplicateDeliveries();
+    return ([profile, transientLocal(rcl, DEPTH.reliable)] as const).map((one, index) =>
+      subscribeWith(one, (cdr) => {
+        if (!deliveries.isSecond(index as 0 | 1, cdr, performance.now())) receive(cdr);
+      }),
+    );
+  });
 }
 
 /**

@@ -56,7 +56,10 @@ const RCL = {
       RMW_QOS_POLICY_RELIABILITY_RELIABLE: 'reliable',
       RMW_QOS_POLICY_RELIABILITY_BEST_EFFORT: 'best effort',
     },
-    DurabilityPolicy: { RMW_QOS_POLICY_DURABILITY_VOLATILE: 'volatile' },
+    DurabilityPolicy: {
+      RMW_QOS_POLICY_DURABILITY_VOLATILE: 'volatile',
+      RMW_QOS_POLICY_DURABILITY_TRANSIENT_LOCAL: 'transient local',
+    },
   }),
 } as unknown as Rcl;
 
@@ -75,6 +78,7 @@ function live(config: PolicyConfig, received: unknown[] = [], active = true): Su
   const { lockstep } = config.schedule;
   subscribe(RCL, node as unknown as LifecycleNode, policyInputs(config, resolve), lockstep, {
     active: () => active,
+    onArrival: () => {},
     onMessage: (message) => received.push(message),
     onError: (error) => received.push(String(error)),
   });
@@ -116,10 +120,13 @@ describe.each(CASES)('%s', (_, config) => {
     const received: unknown[] = [];
     const subscribed = live(config, received);
     // rcl applies namespace and remapping to the configured name.
-    expect(subscribed.map(({ topic }) => topic)).toEqual(table.map(({ topic }) => topic));
+    expect(subscribed.map(({ topic }) => topic)).toEqual([...table.map(({ topic }) => topic), config.promptTopic]);
     expect(subscribed.every(({ raw }) => raw)).toBe(true);
     for (const { type, receive } of subscribed) receive(MESSAGES[type]!);
-    const decoded = subscribed.map(({ type, topic }, index): DecodedInput => [resolve(topic), type, received[index]]);
+    // The two subscriptions to the prompt deliver a message once.
+    const once = subscribed.slice(0, -1);
+    expect(received).toHaveLength(once.length);
+    const decoded = once.map(({ type, topic }, index): DecodedInput => [resolve(topic), type, received[index]]);
     expect(decoded).toEqual(expected);
   });
 
@@ -147,14 +154,18 @@ test('without_a_joint_on_it_state_topic_is_no_input', () => {
 
 describe('delivery', () => {
   const delivered = (lockstep: boolean) =>
-    live(robot({}, { lockstep })).map(({ topic, qos }) => [topic, (qos as Qos).depth, (qos as Qos).reliability]);
+    live(robot({}, { lockstep })).map(({ topic, qos }) => {
+      const { depth, reliability, durability } = qos as Qos;
+      return [topic, depth, durability === 'volatile' ? reliability : `${reliability}, ${durability}`];
+    });
 
   test('is_best_effort_with_a_deep_queue_for_joint_states_and_reliable_for_prompts', () => {
     expect(delivered(false)).toEqual([
       ['exterior/image_raw', 5, 'best effort'],
       ['wrist/image_raw', 5, 'best effort'],
       ['joint_states', 50, 'best effort'],
-      ['prompt', 5, 'reliable'],
+      ['prompt', 50, 'reliable'],
+      ['prompt', 50, 'reliable, transient local'],
     ]);
   });
 
@@ -163,7 +174,8 @@ describe('delivery', () => {
       ['exterior/image_raw', 100, 'reliable'],
       ['wrist/image_raw', 100, 'reliable'],
       ['joint_states', 100, 'reliable'],
-      ['prompt', 5, 'reliable'],
+      ['prompt', 50, 'reliable'],
+      ['prompt', 50, 'reliable, transient local'],
     ]);
   });
 });

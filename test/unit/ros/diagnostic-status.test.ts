@@ -141,7 +141,9 @@ describe('statuses', () => {
       message: 'TOPIC_TYPE: Expected another type',
       values: { 'present.TOPIC_TYPE': 'Expected another type' },
     });
-    expect(status('inputs', { ...QUIET, refusal }, report).message).toBe('IMAGE_SIZE: Expected more from /camera');
+    expect(status('inputs', { ...QUIET, refusal }, report).message).toBe(
+      'IMAGE_SIZE: Expected more from /camera; TOPIC_TYPE: Expected another type',
+    );
     expect(status('engine', QUIET, report).message).toBe('no fault');
   });
 

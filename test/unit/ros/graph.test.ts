@@ -8,6 +8,7 @@ const OUTPUTS = [
 ] as const;
 const COMMANDS = 'std_msgs/msg/Float64MultiArray';
 const STATE = 'sensor_msgs/msg/JointState';
+const QOS = { reliability: 1, durability: 2, deadline: { seconds: 0n, nanoseconds: 0 }, liveliness: 1 };
 
 /** Topic, type, node, and the last byte of the prefix of its GID: 1 for those of the policy and its guard. */
 type Publisher = readonly [string, string, string, number?];
@@ -27,6 +28,7 @@ function faults(publishers: readonly Publisher[], nodes = ['/left/policy_node', 
         .map(([, topic_type, publisher, gid = 2]) => ({
           topic_type,
           endpoint_gid: [0, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, gid, 7, 7, 7, 7],
+          qos_profile: QOS,
           node_name: split(publisher).name,
           node_namespace: split(publisher).namespace,
         })),
@@ -113,7 +115,15 @@ test('the_prefix_of_the_own_gids_is_that_of_a_publisher_that_exists_only_for_thi
     destroyPublisher: ({ topic }: { topic: string }) => void topics.splice(topics.indexOf(topic), 1),
     getPublishersInfoByTopic: (topic: string) =>
       topics.includes(topic)
-        ? [{ node_name: '', node_namespace: '', topic_type: '', endpoint_gid: Array.from({ length: 16 }, (_, i) => i) }]
+        ? [
+            {
+              node_name: '',
+              node_namespace: '',
+              topic_type: '',
+              qos_profile: QOS,
+              endpoint_gid: Array.from({ length: 16 }, (_, i) => i),
+            },
+          ]
         : [],
   };
   expect(ownGidPrefix(graph)).toBe('000102030405060708090a0b');
