@@ -44,6 +44,8 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
       maxTickLateness: toNanoseconds(read('schedule.max_tick_lateness')),
       lockstep: read('schedule.lockstep'),
       injectedDelay: toNanoseconds(read('schedule.injected_delay')),
+      injectedJitter: toNanoseconds(read('schedule.injected_jitter')),
+      blendIn: toNanoseconds(read('schedule.blend_in')),
       maxChunkAge: optionalNanoseconds(read('schedule.max_chunk_age')),
     },
     safety: {

@@ -58,6 +58,10 @@ export interface ScheduleConfig {
   readonly lockstep: boolean;
   /** Shortest time from an observation's stamp to the arrival of its chunk, which then waits for a control tick, ns; 0 = none. */
   readonly injectedDelay: bigint;
+  /** The injected delay is longer by up to this, ns. */
+  readonly injectedJitter: bigint;
+  /** Duration of the ramp after an activation or a stop, ns; 0 = none. */
+  readonly blendIn: bigint;
   /** No step is executed when its chunk's observation is older, ns; undefined = the time that the chunk covers. */
   readonly maxChunkAge: bigint | undefined;
 }

@@ -47,12 +47,14 @@ function checkNames(config: PolicyConfig, report: Report): void {
   }
 }
 
-function checkSchedule({ schedule: { injectedDelay, engineTimeout } }: PolicyConfig, report: Report): void {
-  if (injectedDelay < engineTimeout) return;
+function checkSchedule({ schedule }: PolicyConfig, report: Report): void {
+  const { injectedDelay, injectedJitter, engineTimeout } = schedule;
+  if (injectedDelay + injectedJitter < engineTimeout) return;
+  const jitter = injectedJitter > 0n ? ` + ${toSeconds(injectedJitter)} of schedule.injected_jitter` : '';
   report(
     'CONFIG_RANGE',
     'Expected schedule.injected_delay below schedule.engine_timeout, after which a chunk is not used, received ' +
-      `${toSeconds(injectedDelay)} and ${toSeconds(engineTimeout)} s`,
+      `${toSeconds(injectedDelay)}${jitter} and ${toSeconds(engineTimeout)} s`,
     'schedule.injected_delay',
     'schedule.engine_timeout',
   );

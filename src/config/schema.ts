@@ -179,6 +179,22 @@ export const SCHEMA = {
     max: 3600,
     doc: 'A chunk arrives at the first control tick at least this long after the stamp of its observation, or later if the inference takes longer; for evaluation.',
   },
+  'schedule.injected_jitter': {
+    type: 'double',
+    default: 0,
+    unit: 's',
+    min: 0,
+    max: 3600,
+    doc: 'schedule.injected_delay is longer by up to this, by a part that follows from the stamp of the observation; for evaluation.',
+  },
+  'schedule.blend_in': {
+    type: 'double',
+    default: 0,
+    unit: 's',
+    min: 0,
+    max: 60,
+    doc: 'After an activation or a stop the motion rises linearly to that of the policy in this time: velocities by a factor, positions from where the robot is; 0 = at once, within the limits. Not for grippers.',
+  },
   'schedule.max_chunk_age': {
     type: 'double',
     optional: true,

@@ -8,6 +8,7 @@ import { type InferenceTicket, Schedule } from '../schedule/schedule.js';
 import { firstRows, type ToolGuard } from '../schedule/tool-guard.js';
 import { CLOCK_JUMP, SECOND, toMilliseconds } from '../time.js';
 import { clockBackwards, engineFailed, promptChanging, tickLate } from './faults.js';
+import { earliestArrival } from './injected-delay.js';
 import type { Inference, PipelineSink, PolicyLike } from './interfaces.js';
 import { Reporter } from './reporter.js';
 import { inferRequest } from './request.js';
@@ -314,9 +315,8 @@ export class Pipeline {
     for (const { camera } of observation.views) this.#counters.countFrame(camera, 'used');
     this.#reporter.condition('RTC_DELAY', this.#schedule.checkDelay(), now);
     const ticket = this.#schedule.requestInference(now);
-    const { injectedDelay } = this.#config.schedule;
     const inference: Inference = {
-      arrivesAt: injectedDelay > 0n ? observation.stamp + injectedDelay : 0n,
+      arrivesAt: earliestArrival(observation.stamp, this.#config.schedule),
       computed: this.#infer(request, observation, ticket)
         .then((handleResult) => {
           inference.handleResult = handleResult;

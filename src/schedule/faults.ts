@@ -27,3 +27,16 @@ export function untrainedDelay(trained: number, beyond: number, delay: bigint): 
     `${formatSeconds(delay)} s, which is ${trained + beyond}; the steps from there may not agree with the plan`;
   return new Pi05Error('RTC_DELAY', sentence, 'engine');
 }
+
+/** @param age of the observation, ns. @param allowed ns. */
+export function chunkStale(age: bigint, allowed: bigint): Fault {
+  const received = `received one ${formatSeconds(age)} s old; holding`;
+  const sentence = `Expected steps of an observation at most ${formatSeconds(allowed)} s old, ${received}`;
+  return new Pi05Error('CHUNK_STALE', sentence, 'engine');
+}
+
+/** @param steps of the plan, all of which were executed. */
+export function commandStarved(steps: number): Fault {
+  const sentence = `Expected a chunk before the last one's ${steps} steps ran out, received none; holding`;
+  return new Pi05Error('COMMAND_STARVED', sentence, 'engine');
+}

@@ -3,7 +3,8 @@ import { Pi05Error } from '../errors.js';
 import type { FaultCode } from '../errors.js';
 import type { ActionChunk, Command, MeasuredPositions } from '../frame/frame.js';
 import { formatSeconds, toMilliseconds, toNanoseconds, toSeconds } from '../time.js';
-import { chunkAgeLimit, chunkNotFinite, untrainedDelay } from './faults.js';
+import { BlendIn } from './blend-in.js';
+import { chunkAgeLimit, chunkNotFinite, chunkStale, commandStarved, untrainedDelay } from './faults.js';
 import type { Plan } from './modes/mode.js';
 import { Motion } from './motion.js';
 import { type Continuation, Planner } from './planner.js';
@@ -55,6 +56,7 @@ export class Schedule {
   readonly #motion: Motion;
   readonly #seams: SeamMeter;
   readonly #trajectories: TrajectoryCommands;
+  readonly #blendIn: BlendIn;
   #active = false;
   /** The inference in flight; undefined also where its chunk is not wanted any more. */
   #ticket: InferenceTicket | undefined;
@@ -89,7 +91,8 @@ export class Schedule {
     this.#planner = new Planner(config, trainedMaxDelay);
     this.#motion = new Motion(config);
     this.#seams = new SeamMeter(config);
-    this.#trajectories = new TrajectoryCommands(config, this.#planner, this.#motion);
+    this.#blendIn = new BlendIn(config);
+    this.#trajectories = new TrajectoryCommands(config, this.#planner, this.#motion, this.#blendIn);
   }
 
   activate(): void {
@@ -292,11 +295,13 @@ export class Schedule {
       const { command } = this.#hold(now, measured);
       return command === undefined ? { fault: jump } : { command, fault: jump };
     }
+    if (!this.#started) this.#blendIn.start(now, this.#motion.last?.positions ?? measured.positions);
     this.#started = true;
     this.#holdingSince = undefined;
     this.#planner.countStep(now);
-    const seam = this.#seams.step(now, row, this.#motion.last);
-    const command = this.#motion.step(now, row, this.#planner.plan!.chunk.stamp, measured);
+    const wanted = this.#blendIn.apply(now, row);
+    const seam = this.#seams.step(now, wanted, this.#motion.last);
+    const command = this.#motion.step(now, wanted, this.#planner.plan!.chunk.stamp, measured);
     this.#seams.command(this.#motion.last!.velocities, false);
     return seam ? { command, seam } : { command };
   }
@@ -383,15 +388,9 @@ export class Schedule {
     const { plan, executesDuringInference } = this.#planner;
     if (plan === undefined) return undefined;
     if (this.#stale) {
-      const [age, allowed] = [now - plan.chunk.stamp, this.#maxChunkAge].map(formatSeconds);
-      const sentence = `Expected steps of an observation at most ${allowed} s old, received one ${age} s old; holding`;
-      return new Pi05Error('CHUNK_STALE', sentence, 'engine');
+      return chunkStale(now - plan.chunk.stamp, this.#maxChunkAge);
     }
     if (!executesDuringInference && this.#ticket !== undefined && !this.#engineLate) return undefined;
-    return new Pi05Error(
-      'COMMAND_STARVED',
-      `Expected a chunk before the last one's ${plan.nextRow} steps ran out, received none; holding`,
-      'engine',
-    );
+    return commandStarved(plan.nextRow);
   }
 }

@@ -49,6 +49,8 @@ export class SeamMeter {
   readonly #period: number;
   /** The disagreement of a plan none of whose steps was executed yet. */
   #merged: { readonly disagreement: number | undefined } | undefined;
+  /** A step was commanded since the robot was at rest; before that there is nothing to continue. */
+  #moving = false;
   #last: Seam | undefined;
   #largest: Seam | undefined;
   #seams = 0;
@@ -91,6 +93,7 @@ export class SeamMeter {
   rest(): void {
     this.#velocities = [];
     this.#merged = undefined;
+    this.#moving = false;
   }
 
   /** `next` replaces `previous`, of which nothing may be left. */
@@ -105,7 +108,9 @@ export class SeamMeter {
   step(time: bigint, row: Float64Array, last: LastCommand | undefined): Seam | undefined {
     const merged = this.#merged;
     this.#merged = undefined;
-    if (merged === undefined || last === undefined) return undefined;
+    const continues = this.#moving;
+    this.#moving = true;
+    if (merged === undefined || last === undefined || !continues) return undefined;
     let jump = 0;
     let joint = '';
     for (const j of this.#measured) {

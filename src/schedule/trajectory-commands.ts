@@ -1,6 +1,7 @@
 import type { PolicyConfig } from '../config/config.js';
 import type { Command } from '../frame/frame.js';
 import { toNanoseconds } from '../time.js';
+import type { BlendIn } from './blend-in.js';
 import type { Plan } from './modes/mode.js';
 import type { Motion } from './motion.js';
 import type { Planner } from './planner.js';
@@ -23,6 +24,7 @@ export class TrajectoryCommands {
     config: PolicyConfig,
     private readonly planner: Planner,
     private readonly motion: Motion,
+    private readonly blendIn: BlendIn,
   ) {
     this.#joints = trajectoryJoints(config);
     this.#running = new RunningTrajectory(this.#joints);
@@ -55,8 +57,9 @@ export class TrajectoryCommands {
     const allowed = Number((chunk.stamp + maxChunkAge - now) / this.#period);
     const rows = Math.max(0, Math.min(this.planner.endRow(plan) - nextRow, allowed));
     const columns = chunk.joints.length;
-    return Array.from({ length: rows }, (_, i) =>
-      chunk.values.subarray((nextRow + i) * columns, (nextRow + i + 1) * columns),
-    );
+    return Array.from({ length: rows }, (_, i) => {
+      const row = chunk.values.subarray((nextRow + i) * columns, (nextRow + i + 1) * columns);
+      return this.blendIn.apply(now + BigInt(i + 1) * this.#period, row);
+    });
   }
 }

@@ -43,6 +43,8 @@ describe('a configuration', () => {
         maxTickLateness: 20_000_000n,
         lockstep: false,
         injectedDelay: 0n,
+        injectedJitter: 0n,
+        blendIn: 0n,
         maxChunkAge: undefined,
       },
       safety: {

@@ -43,6 +43,13 @@ describe('rejects', () => {
       ],
     ],
     [
+      'a_jitter_with_which_chunks_may_be_late',
+      { 'schedule.injected_delay': 0.5, 'schedule.injected_jitter': 1.75, 'schedule.engine_timeout': 2 },
+      [
+        'CONFIG_RANGE: Expected schedule.injected_delay below schedule.engine_timeout, after which a chunk is not used, received 0.5 + 1.75 of schedule.injected_jitter and 2 s',
+      ],
+    ],
+    [
       'two_cameras_on_one_topic',
       { 'cameras.wrist.topic': 'front/image' },
       ['CAMERA_DUPLICATE: Expected a different topic for each camera, received front/image for front and wrist'],

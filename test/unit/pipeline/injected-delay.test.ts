@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ScheduleConfig } from '../../../src/config/config.js';
+import { earliestArrival } from '../../../src/pipeline/injected-delay.js';
 import { Harness, TICK, watchRejections } from './harness.js';
 import { MS, robot, SECOND, T0 } from './robot.js';
 
@@ -184,5 +185,34 @@ describe('in real time, with an injected delay', () => {
     await it.engine.answer(10);
     expect(it.takeLog()).toEqual(['chunk']);
     expect(it.chunks[0]?.latencyMs).toBe(157);
+  });
+});
+
+describe('the jitter of an injected delay', () => {
+  const arrivals = (injectedDelay: bigint, injectedJitter: bigint): bigint[] => {
+    const { schedule } = robot({}, { injectedDelay, injectedJitter });
+    return Array.from({ length: 1000 }, (_, i) => {
+      const stamp = T0 + BigInt(i) * 66_666_667n;
+      return earliestArrival(stamp, schedule) - stamp;
+    });
+  };
+
+  test('lengthens_it_by_up_to_the_jitter_evenly_and_depends_on_the_stamp_alone', () => {
+    const delays = arrivals(100n * MS, 300n * MS);
+    expect(delays.every((delay) => delay >= 100n * MS && delay < 400n * MS)).toBe(true);
+    const quarters = [0, 1, 2, 3].map((part) => delays.filter((d) => Number(d - 100n * MS) / 75e6 >= part).length);
+    expect(quarters[1]! / 1000).toBeCloseTo(0.75, 1);
+    expect(quarters[3]! / 1000).toBeCloseTo(0.25, 1);
+    expect(arrivals(100n * MS, 300n * MS)).toEqual(delays);
+  });
+
+  test('is_none_where_it_is_0', () => {
+    expect(new Set(arrivals(100n * MS, 0n))).toEqual(new Set([100n * MS]));
+    expect(earliestArrival(T0, robot().schedule)).toBe(0n);
+  });
+
+  test('is_that_of_the_simulation_without_the_node', () => {
+    // As sim/seams/conditions.py computes it, which test/sim/test_sim_seams.py compares with the same numbers.
+    expect(arrivals(0n, 300n * MS).slice(0, 3)).toEqual([284920885n, 235009477n, 80871311n]);
   });
 });

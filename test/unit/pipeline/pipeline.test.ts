@@ -296,7 +296,7 @@ test('statistics_count_what_happened', async () => {
     latencyMs: { p50: 0, p95: 0, p99: 0 },
     delay: { ms: 0, fixed: false },
     motion: {
-      seams: 2,
+      seams: 1,
       lastJump: 0,
       maxJump: 0,
       maxJumpJoint: '',

@@ -75,6 +75,8 @@ export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<Sch
       maxTickLateness: 20n * MS,
       lockstep: false,
       injectedDelay: 0n,
+      injectedJitter: 0n,
+      blendIn: 0n,
       maxChunkAge: undefined,
       ...schedule,
     },

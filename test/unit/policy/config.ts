@@ -75,6 +75,8 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
       lockstep: false,
       delay: undefined,
       injectedDelay: 0n,
+      injectedJitter: 0n,
+      blendIn: 0n,
       maxChunkAge: undefined,
     },
     safety: {

@@ -65,6 +65,18 @@ describe.each(names)('%s', (mode) => {
     }
   });
 
+  test('while_the_engine_is_late_the_plan_runs_to_max_chunk_age_and_never_longer', () => {
+    const harness = start({ replanSteps: 2, maxChunkAge: 450_000_000n, engineTimeout: 300_000_000n });
+    harness.executeChunk({ ...counting(T0, 0, 30), values: new Float64Array(60) });
+    harness.ticks(2);
+    harness.schedule.requestInference(harness.now);
+    const log = harness.ticks(4);
+    const executed = MODES[mode].executesDuringInference ? 3 : 0;
+    expect(log.slice(0, executed)).toEqual(Array.from({ length: executed }, () => 'step 0'));
+    expect(log.slice(executed).every((line) => /^(hold|stop)/.test(line))).toBe(true);
+    expect(harness.schedule.checkEngine(harness.now)).toMatchObject({ code: 'ENGINE_LATE' });
+  });
+
   test('no_step_is_executed_beyond_max_chunk_age', () => {
     const harness = start({ replanSteps: 30, maxChunkAge: 250_000_000n });
     harness.executeChunk({ ...counting(T0, 0, 30), values: new Float64Array(60) });

@@ -74,7 +74,13 @@ class Round {
     ];
     const base = robot(
       { controlRate: rate, action: { joints: this.#joints, bound: 'none' } },
-      { mode, replanSteps: 1 + Math.floor(next() * 6), ensembleDecay: next() },
+      {
+        mode,
+        replanSteps: 1 + Math.floor(next() * 6),
+        ensembleDecay: next(),
+        delay: next() < 0.5 ? undefined : toNanoseconds(next()),
+        blendIn: next() < 0.5 ? 0n : toNanoseconds(next()),
+      },
     );
     this.#config = {
       ...base,

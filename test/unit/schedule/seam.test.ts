@@ -108,6 +108,14 @@ describe('a seam', () => {
     ).toBeUndefined();
   });
 
+  test('is_not_measured_from_the_holds_before_the_first_plan', () => {
+    const harness = new Harness(config([POSITION], { replanSteps: 1 }, { holdBeforePlan: true }));
+    expect(harness.tick().command?.reason).toBe('hold');
+    harness.executeChunk(chunk(harness.now, [[0.1], [0.1]], ['position']));
+    expect(harness.tick()).toMatchObject({ command: { reason: 'step' } });
+    expect(harness.schedule.quality.seams).toBe(0);
+  });
+
   test('is_not_measured_across_a_stop', () => {
     const { harness } = execute([POSITION], [[[0], [0.1]]]);
     harness.stop();
