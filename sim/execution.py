@@ -86,6 +86,8 @@ class Execution:
         self._executed = 0
         self._velocity = np.zeros(7)
         self._finger = FINGER_OPEN
+        self.merges = 0
+        """Chunks that have arrived."""
         self.idle = 0
         """Ticks without a row to execute since the first one was executed."""
 
@@ -168,6 +170,7 @@ class Execution:
             return
         _, stamp, executed_before, (values, actions) = self._pending
         self._pending = None
+        self.merges += 1
         self._latencies.append(self._tick - stamp)
         executed = self._executed - executed_before
         if self._mode == "sync":
