@@ -103,6 +103,8 @@ function describe({ reliability, durability }: EndpointQos): string {
   return `${reliability === BEST_EFFORT ? 'best effort' : 'reliable'} and ${durability === TRANSIENT_LOCAL ? 'transient local' : 'volatile'}`;
 }
 
+/** The name of an endpoint's node, which rmw knows only once messages of that process arrive. */
 function name({ node_namespace, node_name }: EndpointInfo): string {
+  if (node_name === '_NODE_NAME_UNKNOWN_') return 'a node whose name has not arrived';
   return `${node_namespace.replace(/\/$/, '')}/${node_name}`;
 }

@@ -96,6 +96,10 @@ describe('an input', () => {
     expect(silentInputs(graph(publishers), RESOLVED, new Set()).map(String)).toEqual([
       expect.stringMatching(/^INPUT_SILENT: .* received none although \/camera publishes there: .*\/dev\/shm/),
     ]);
+    const unnamed: Endpoint[] = [[topic, IMAGE, '_NODE_NAME_UNKNOWN_', DEFAULT]];
+    expect(String(silentInputs(graph(unnamed), RESOLVED, new Set())[0])).toMatch(
+      /although a node whose name has not arrived publishes there/,
+    );
     expect(silentInputs(graph(publishers), RESOLVED, new Set([topic]))).toEqual([]);
     expect(silentInputs(graph([]), RESOLVED, new Set())).toEqual([]);
     expect(silentInputs(graph([[topic, 'other/msg/Type', 'camera', DEFAULT]]), RESOLVED, new Set())).toEqual([]);
