@@ -69,12 +69,14 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
         slot: read('cameras.<camera>.slot', name),
         rotate: read('cameras.<camera>.rotate', name) === 180n ? 180 : 0,
         maxAge: toNanoseconds(read('cameras.<camera>.max_age', name)),
+        zeroStamp: read('cameras.<camera>.zero_stamp', name),
       }))
       .sort((a, b) => slotOrder(a.slot) - slotOrder(b.slot)),
     state: {
       mode: read('state.mode'),
       topic: read('state.topic'),
       maxAge: toNanoseconds(read('state.max_age')),
+      zeroStamp: read('state.zero_stamp'),
       joints: read('state.joints').map((name): StateJoint => ({
         name,
         topic: read('state.<joint>.topic', name),

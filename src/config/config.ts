@@ -107,7 +107,11 @@ export interface CameraConfig {
   readonly rotate: 0 | 180;
   /** The stream is stale when its newest message is older, ns. */
   readonly maxAge: bigint;
+  readonly zeroStamp: ZeroStamp;
 }
+
+/** What a stamp of 0 means: a stamp as any other, which is too old, or that the time of arrival takes its place. */
+export type ZeroStamp = 'refuse' | 'arrival';
 
 /** The state vector; its joints are in the model's order. */
 export interface StateConfig {
@@ -117,6 +121,7 @@ export interface StateConfig {
   readonly topic: string;
   /** Of all joints that have none of their own, ns. */
   readonly maxAge: bigint;
+  readonly zeroStamp: ZeroStamp;
   readonly joints: readonly StateJoint[];
 }
 
@@ -127,8 +132,8 @@ export interface StateJoint extends Units {
   readonly topic: string | undefined;
   /** The value is stale when it is older, ns; undefined = that of the state. With one of its own it may be older than the other inputs of an observation by that. */
   readonly maxAge: bigint | undefined;
-  /** The field of the `sensor_msgs/JointState`. */
-  readonly source: 'position' | 'velocity' | 'effort';
+  /** The field of the `sensor_msgs/JointState`; 'data': the value of a `std_msgs/Float64`, a position. */
+  readonly source: 'position' | 'velocity' | 'effort' | 'data';
   /** Range of valid readings in the message's units; −Infinity and Infinity = no limit. */
   readonly lower: number;
   readonly upper: number;
@@ -210,9 +215,9 @@ export interface OutputConfig {
   readonly topic: string;
   /**
    * trajectory_msgs/JointTrajectory of positions, with one point per control tick or with all that follow when they change, or
-   * std_msgs/Float64MultiArray of the joints' own kinds.
+   * std_msgs/Float64MultiArray or Float64 of the joints' own kinds.
    */
-  readonly type: 'joint_trajectory' | 'joint_trajectory_chunk' | 'float64_multi_array';
+  readonly type: 'joint_trajectory' | 'joint_trajectory_chunk' | 'float64_multi_array' | 'float64';
   /** Where the time of a message with a header begins: when the controller receives it, at the control tick, or at the observation. */
   readonly stamp: 'zero' | 'now' | 'observation';
   readonly joints: readonly string[];

@@ -1,5 +1,5 @@
 import { hasRobotDescription } from './limits.js';
-import type { PolicyConfig } from './config.js';
+import type { PolicyConfig, StateJoint } from './config.js';
 
 /** A field of `sensor_msgs/JointState`. */
 export type JointField = 'position' | 'velocity' | 'effort';
@@ -10,12 +10,23 @@ export interface NeededJoint {
   readonly topic: string;
   /** The fields of its message that are read. */
   readonly fields: readonly JointField[];
+  /** The topic has `std_msgs/Float64`, its position, instead of `sensor_msgs/JointState`. */
+  readonly isNumber: boolean;
   /** Its value is stale when it is older, ns. */
   readonly maxAge: bigint;
   /** Whether it has a maximum age of its own: then its value may be that old in an observation, whatever `sync.max_skew` is. */
   readonly held: boolean;
   /** Whether its measured position is needed (`measuredJoints`). */
   readonly measured: boolean;
+}
+
+/** The field that a source of a state joint is read from. */
+export function fieldOf(source: StateJoint['source']): JointField {
+  return source === 'data' ? 'position' : source;
+}
+
+export function isPosition(source: StateJoint['source']): boolean {
+  return fieldOf(source) === 'position';
 }
 
 /** The joints of the state, and those whose measured position the schedule needs, each once. */
@@ -26,13 +37,14 @@ export function neededJoints(config: PolicyConfig): NeededJoint[] {
   const names = new Set([...state.joints.map(({ name }) => name), ...measured]);
   return [...names].map((name) => {
     const entries = state.joints.filter((joint) => joint.name === name);
-    const fields = new Set(entries.map(({ source }) => source));
+    const fields = new Set(entries.map(({ source }) => fieldOf(source)));
     if (measured.has(name)) fields.add('position');
     const maxAge = entries[0]?.maxAge;
     return {
       name,
       topic: entries[0]?.topic ?? state.topic,
       fields: [...fields],
+      isNumber: entries.some(({ source }) => source === 'data'),
       maxAge: maxAge ?? state.maxAge,
       held: maxAge !== undefined,
       measured: measured.has(name),
@@ -58,7 +70,7 @@ export function measuredJoints(config: PolicyConfig): string[] {
           described ||
           Number.isFinite(lower) ||
           Number.isFinite(upper) ||
-          config.state.joints.some((joint) => joint.name === name && joint.source === 'position')),
+          config.state.joints.some((joint) => joint.name === name && isPosition(joint.source))),
     )
     .map(({ name }) => name);
 }

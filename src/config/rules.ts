@@ -3,6 +3,7 @@ import { toSeconds } from '../time.js';
 import type { ActionJoint, PolicyConfig } from './config.js';
 import type { Problems } from './problems.js';
 import { checkLimits, hasRobotDescription } from './limits.js';
+import { isPosition } from './needed-joints.js';
 import { type Pattern, parameterName } from './schema.js';
 import { sameUnits, type Units } from './units.js';
 
@@ -117,6 +118,19 @@ function checkState({ state }: PolicyConfig, report: Report): void {
       'state.joints',
     );
   }
+  for (const { name, topic, source } of state.joints) {
+    if (source !== 'data') continue;
+    const parameter = parameterName('state.<joint>.topic', name);
+    const others = state.joints.filter((other) => other.name !== name && (other.topic ?? state.topic) === topic);
+    if (topic !== undefined && topic !== state.topic && others.length === 0) continue;
+    const received = topic === undefined ? 'none' : `${topic} of ${others.length > 0 ? names(others) : 'state.topic'}`;
+    report(
+      'CONFIG_RANGE',
+      `Expected a topic of its own for ${parameter} with source data, received ${received}`,
+      parameter,
+      parameterName('state.<joint>.source', name),
+    );
+  }
   for (const { name, lower, upper } of state.joints) {
     if (lower < upper) continue;
     report(
@@ -187,7 +201,7 @@ function checkActionJoint(joint: ActionJoint, config: PolicyConfig, report: Repo
   const parameter = (pattern: Pattern): string => parameterName(pattern, joint.name);
   const kind = parameter('action.<joint>.kind');
   const state = config.state.joints.find(({ name }) => name === joint.name);
-  const measured = state?.source === 'position';
+  const measured = state !== undefined && isPosition(state.source);
   const needsState = (reason: string, ...about: readonly string[]): void => {
     const received = state === undefined ? 'none' : `its ${state.source}`;
     report(
@@ -271,6 +285,11 @@ function checkOutputs(config: PolicyConfig, report: Report): void {
     const list = lists[index] ?? '';
     if (output.joints.length === 0)
       report('CONFIG_RANGE', `Expected one or more names in ${list}, received none`, list);
+    if (output.type === 'float64' && output.joints.length > 1) {
+      const type = parameterName('outputs.<output>.type', output.name);
+      const received = output.joints.join(', ');
+      report('CONFIG_RANGE', `Expected one name in ${list} with type float64, received ${received}`, list, type);
+    }
     for (const name of output.joints) {
       if (!joints.has(name))
         report('CONFIG_RANGE', `Expected names of action.joints in ${list}, received ${name}`, list, 'action.joints');
@@ -278,9 +297,9 @@ function checkOutputs(config: PolicyConfig, report: Report): void {
   });
 
   for (const { name, type, stamp } of config.outputs) {
-    if (stamp === 'zero' || type !== 'float64_multi_array') continue;
+    if (stamp === 'zero' || (type !== 'float64_multi_array' && type !== 'float64')) continue;
     const parameter = parameterName('outputs.<output>.stamp', name);
-    const message = `Expected zero for ${parameter}, because std_msgs/Float64MultiArray has no header, received ${stamp}`;
+    const message = `Expected zero for ${parameter}, because std_msgs/${type === 'float64' ? 'Float64' : 'Float64MultiArray'} has no header, received ${stamp}`;
     report('CONFIG_RANGE', message, parameter, parameterName('outputs.<output>.type', name));
   }
 

@@ -366,6 +366,12 @@ export const SCHEMA = {
     max: 3600,
     doc: 'Age of the newest message above which the stream is stale and not used.',
   },
+  'cameras.<camera>.zero_stamp': {
+    type: 'string',
+    default: 'refuse',
+    choices: ['refuse', 'arrival'],
+    doc: 'For drivers that never set the stamp: refuse = a stamp of 0 is too old; arrival = the time of arrival takes its place, in a bag the time of recording. In real time an image is read, and so arrives, up to one control period after it was published. Its age and skew are then larger than they look, and CAMERA_FROZEN cannot be detected.',
+  },
   'state.mode': {
     type: 'string',
     default: 'joints',
@@ -385,6 +391,12 @@ export const SCHEMA = {
     above: 0,
     max: 3600,
     doc: 'Age above which the newest value of a joint is stale and not used.',
+  },
+  'state.zero_stamp': {
+    type: 'string',
+    default: 'refuse',
+    choices: ['refuse', 'arrival'],
+    doc: 'As cameras.<camera>.zero_stamp, for joint states.',
   },
   'state.joints': {
     type: 'string_array',
@@ -409,8 +421,8 @@ export const SCHEMA = {
   'state.<joint>.source': {
     type: 'string',
     default: 'position',
-    choices: ['position', 'velocity', 'effort'],
-    doc: 'Field of the message that is read.',
+    choices: ['position', 'velocity', 'effort', 'data'],
+    doc: 'Field of the JointState that is read; data = state.<joint>.topic is a std_msgs/Float64 with the position of this joint, such as the width of a gripper. It has no stamp: the time of arrival counts, in a bag the time of recording.',
   },
   'state.<joint>.transform': {
     type: 'string',
@@ -559,8 +571,8 @@ export const SCHEMA = {
   'outputs.<output>.topic': { type: 'string', nonEmpty: true, doc: 'Command topic.' },
   'outputs.<output>.type': {
     type: 'string',
-    choices: ['joint_trajectory', 'joint_trajectory_chunk', 'float64_multi_array'],
-    doc: "joint_trajectory = trajectory_msgs/JointTrajectory with positions, velocities are integrated; joint_trajectory_chunk = the same with all positions that follow, sent once for each accepted chunk; float64_multi_array = std_msgs/Float64MultiArray with each joint's own kind.",
+    choices: ['joint_trajectory', 'joint_trajectory_chunk', 'float64_multi_array', 'float64'],
+    doc: "joint_trajectory = trajectory_msgs/JointTrajectory with positions, velocities are integrated; joint_trajectory_chunk = the same with all positions that follow, sent once for each accepted chunk; float64_multi_array = std_msgs/Float64MultiArray with each joint's own kind; float64 = std_msgs/Float64 of one joint, such as a gripper.",
   },
   'outputs.<output>.stamp': {
     type: 'string',

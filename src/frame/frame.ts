@@ -74,6 +74,7 @@ export interface CompressedImage {
 
 /** `sensor_msgs/JointState`: values by joint name, in the message's units (rad, m, rad/s, N m …). */
 export interface JointReading {
+  /** 0 where the message has none. */
   readonly stamp: bigint;
   readonly name: readonly string[];
   readonly position: Float64Array;

@@ -37,8 +37,8 @@ export class BoundedReader {
   }
 
   /** A refusal of this message. The topic is appended to `sentence`. */
-  refusal(sentence: string): Refusal {
-    return new Refusal(this.code, `${sentence} from ${this.topic}`, this.topic);
+  refusal(sentence: string, code = this.code): Refusal {
+    return new Refusal(code, `${sentence} from ${this.topic}`, this.topic);
   }
 
   uint8(field: string): number {
@@ -54,6 +54,11 @@ export class BoundedReader {
   uint32(field: string): number {
     this.#require(4, 4, field);
     return this.#reader.uint32();
+  }
+
+  float64(field: string): number {
+    this.#require(8, 8, field);
+    return this.#reader.float64();
   }
 
   /** Bytes that are not UTF-8 become U+FFFD, or are refused if `strict`. */

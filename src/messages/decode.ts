@@ -9,7 +9,7 @@ import { type Header, type JointTrajectory, ROS_TYPE } from './types.js';
  * `topic` is the full name, for refusals.
  */
 
-/** @returns `sensor_msgs/msg/Image`; `data` is a view on `cdr`. @throws Refusal IMAGE_DATA. */
+/** @returns `sensor_msgs/msg/Image`; `data` is a view on `cdr`. @throws Refusal IMAGE_DATA, MESSAGE_DATA for its stamp. */
 export function decodeImage(cdr: Uint8Array, topic: string): RawImage {
   const reader = new BoundedReader(cdr, ROS_TYPE.Image, topic, 'IMAGE_DATA');
   const { stamp } = readHeader(reader);
@@ -23,7 +23,7 @@ export function decodeImage(cdr: Uint8Array, topic: string): RawImage {
   return { stamp: fromRosTime(stamp), width, height, step, encoding, data };
 }
 
-/** @returns `sensor_msgs/msg/CompressedImage`; `data` is a view on `cdr`. @throws Refusal IMAGE_DATA. */
+/** @returns `sensor_msgs/msg/CompressedImage`; `data` is a view on `cdr`. @throws Refusal IMAGE_DATA, MESSAGE_DATA for its stamp. */
 export function decodeCompressedImage(cdr: Uint8Array, topic: string): CompressedImage {
   const reader = new BoundedReader(cdr, ROS_TYPE.CompressedImage, topic, 'IMAGE_DATA');
   const { stamp } = readHeader(reader);
@@ -75,6 +75,11 @@ export function decodeClock(cdr: Uint8Array, topic: string): bigint {
   return fromRosTime(readStamp(reader, 'clock'));
 }
 
+/** @returns the value of a `std_msgs/msg/Float64`, unchecked: it may be NaN. @throws Refusal MESSAGE_DATA. */
+export function decodeFloat64(cdr: Uint8Array, topic: string): number {
+  return new BoundedReader(cdr, ROS_TYPE.Float64, topic, 'MESSAGE_DATA').float64('data');
+}
+
 /** @returns `std_msgs/msg/Float64MultiArray` without its layout. @throws Refusal MESSAGE_DATA. */
 export function decodeFloat64MultiArray(cdr: Uint8Array, topic: string): { data: Float64Array } {
   const reader = new BoundedReader(cdr, ROS_TYPE.Float64MultiArray, topic, 'MESSAGE_DATA');
@@ -106,19 +111,19 @@ function readHeader(reader: BoundedReader): Header {
   return { stamp: readStamp(reader, 'header.stamp'), frame_id: reader.string('header.frame_id') };
 }
 
-/** A point in time: not before 1970, since nothing that is stamped so can be compared with a clock. */
+/**
+ * A point in time: not before 1970, since nothing that is stamped so can be compared with a clock.
+ * @throws Refusal MESSAGE_DATA, for images too.
+ */
 function readStamp(reader: BoundedReader, field: string): RosTime {
   const time = readTime(reader, field);
-  if (time.sec < 0) throw reader.refusal(`Expected ${field}.sec from 0 on, received ${time.sec}`);
-  return time;
+  if (time.sec >= 0 && time.sec < 2 ** 31) return time;
+  throw reader.refusal(`Expected ${field}.sec from 0 to 2147483647, received ${time.sec}`, 'MESSAGE_DATA');
 }
 
-/** `builtin_interfaces/Time` or `builtin_interfaces/Duration`. */
+/** `builtin_interfaces/Time` or `builtin_interfaces/Duration`. Some drivers add to `nanosec` without carrying into `sec`. */
 function readTime(reader: BoundedReader, field: string): RosTime {
   const sec = reader.int32(`${field}.sec`);
   const nanosec = reader.uint32(`${field}.nanosec`);
-  if (nanosec >= 1_000_000_000) {
-    throw reader.refusal(`Expected ${field}.nanosec below 1000000000, received ${nanosec}`);
-  }
-  return { sec, nanosec };
+  return { sec: sec + Math.floor(nanosec / 1e9), nanosec: nanosec % 1e9 };
 }

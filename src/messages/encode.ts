@@ -1,6 +1,6 @@
 import { CdrWriter, EncapsulationKind } from '@foxglove/cdr';
 import type { RosTime } from '../time.js';
-import type { Float64MultiArray, JointTrajectory } from './types.js';
+import type { Float64, Float64MultiArray, JointTrajectory } from './types.js';
 
 /** Encoders of the messages that the policy publishes: little-endian CDR with its encapsulation header. */
 
@@ -15,6 +15,12 @@ export function encodeJointTrajectory({ header, joint_names, points }: JointTraj
     for (const values of [positions, velocities, accelerations, effort]) writer.float64Array(values, true);
     writeTime(writer, time_from_start);
   }
+  return writer.data;
+}
+
+export function encodeFloat64({ data }: Float64): Uint8Array {
+  const writer = new CdrWriter({ kind: EncapsulationKind.CDR_LE });
+  writer.float64(data);
   return writer.data;
 }
 

@@ -1,7 +1,7 @@
 import type { CameraConfig, PolicyConfig } from '../config/config.js';
 import { neededJoints } from '../config/needed-joints.js';
 import type { CompressedImage, JointReading, RawImage } from '../frame/frame.js';
-import { decodeCompressedImage, decodeImage, decodeJointState, decodeString } from './decode.js';
+import { decodeCompressedImage, decodeFloat64, decodeImage, decodeJointState, decodeString } from './decode.js';
 import { ROS_TYPE } from './types.js';
 
 /** One decoded message for the policy. `topic` is a full name. Arrays may be views on the CDR bytes that they were decoded from. */
@@ -50,8 +50,10 @@ export function policyInputs(
 
 /** One for each topic of a joint; names that resolve to the same topic are one. */
 function jointStateInputs(config: PolicyConfig, resolve: (topic: string) => string): PolicyInput[] {
-  const topics = new Map(neededJoints(config).map(({ topic }) => [resolve(topic), topic]));
-  return [...topics].map(([resolved, topic]) => jointStateInput(topic, resolved));
+  const byTopic = new Map(neededJoints(config).map((joint) => [resolve(joint.topic), joint]));
+  return [...byTopic].map(([resolved, { topic, name, isNumber }]) =>
+    isNumber ? numberInput(topic, resolved, name) : jointStateInput(topic, resolved),
+  );
 }
 
 function imageInput(camera: CameraConfig, resolvedTopic: string): PolicyInput {
@@ -86,6 +88,18 @@ function jointStateInput(topic: string, resolvedTopic: string): PolicyInput {
       reading: decodeJointState(cdr, resolvedTopic),
     }),
   };
+}
+
+/** The position of one joint as `std_msgs/Float64`. */
+function numberInput(topic: string, resolvedTopic: string, joint: string): PolicyInput {
+  const none = new Float64Array(0);
+  const decode = (cdr: Uint8Array): InputMessage => {
+    const position = Float64Array.of(decodeFloat64(cdr, resolvedTopic));
+    const reading = { stamp: 0n, name: [joint], position, velocity: none, effort: none };
+    return { kind: 'joint_state', topic: resolvedTopic, reading };
+  };
+  const common = { kind: 'joint_state', delivery: 'joint_state', camera: undefined } as const;
+  return { ...common, topic, resolvedTopic, type: ROS_TYPE.Float64, decode };
 }
 
 function promptInput(topic: string, resolvedTopic: string): PolicyInput {

@@ -2,9 +2,9 @@ import type { OutputConfig, PolicyConfig } from '../config/config.js';
 import type { ActionChunk, Command } from '../frame/frame.js';
 import { tickPeriod } from '../time.js';
 import { chunkTrajectory, commandArray, commandTrajectory, trajectoryStart } from './builders.js';
-import { decodeFloat64MultiArray, decodeJointTrajectory } from './decode.js';
-import { encodeFloat64MultiArray, encodeJointTrajectory } from './encode.js';
-import { type Float64MultiArray, type JointTrajectory, ROS_TYPE } from './types.js';
+import { decodeFloat64, decodeFloat64MultiArray, decodeJointTrajectory } from './decode.js';
+import { encodeFloat64, encodeFloat64MultiArray, encodeJointTrajectory } from './encode.js';
+import { type Float64, type Float64MultiArray, type JointTrajectory, ROS_TYPE } from './types.js';
 
 /** One topic that the policy publishes on, and how a value becomes a message on it. */
 export interface PolicyOutput<Value, Message> {
@@ -29,10 +29,10 @@ export interface CommandOutput {
   readonly topic: string;
   readonly type: string;
   /** Undefined for a command that needs no message, because the trajectory that was sent before contains it. */
-  readonly build: (command: Command) => JointTrajectory | Float64MultiArray | undefined;
+  readonly build: (command: Command) => JointTrajectory | Float64MultiArray | Float64 | undefined;
   readonly encode: (command: Command) => Uint8Array | undefined;
   /**
-   * Reads a command from a bag, whichever node published it: the values of an array in the output's joint order, or the
+   * Reads a command from a bag, whichever node published it: the values of an array or number in the output's joint order, or the
    * positions of a trajectory's first point by joint name, copied. Undefined where the message has no such values, and for a
    * trajectory of many points, which is no command of one time.
    * @throws Refusal MESSAGE_DATA.
@@ -61,9 +61,17 @@ export function policyOutputs(config: PolicyConfig): PolicyOutputs {
       build: buildChunk,
       encode: (chunk) => encodeJointTrajectory(buildChunk(chunk)),
     },
-    commands: outputs.map((output) =>
-      output.type === 'float64_multi_array' ? arrayOutput(output, names) : trajectoryOutput(output, names, period),
-    ),
+    commands: outputs.map((output) => {
+      switch (output.type) {
+        case 'joint_trajectory':
+        case 'joint_trajectory_chunk':
+          return trajectoryOutput(output, names, period);
+        case 'float64_multi_array':
+          return arrayOutput(output, names);
+        case 'float64':
+          return numberOutput(output, names);
+      }
+    }),
   };
 }
 
@@ -107,6 +115,19 @@ function arrayOutput({ topic, joints }: OutputConfig, names: readonly string[]):
       const { data } = decodeFloat64MultiArray(cdr, topic);
       return data.length === joints.length ? { joints, values: data.slice() } : undefined;
     },
+  };
+}
+
+/** The output has one joint. */
+function numberOutput({ topic, joints }: OutputConfig, names: readonly string[]): CommandOutput {
+  const select = selection(names, joints);
+  const build = (command: Command): Float64 => ({ data: select(command.values)[0]! });
+  return {
+    topic,
+    type: ROS_TYPE.Float64,
+    build,
+    encode: (command) => encodeFloat64(build(command)),
+    decode: (cdr) => ({ joints, values: Float64Array.of(decodeFloat64(cdr, topic)) }),
   };
 }
 

@@ -8,6 +8,7 @@ export const ROS_TYPE = {
   String: 'std_msgs/msg/String',
   Clock: 'rosgraph_msgs/msg/Clock',
   JointTrajectory: 'trajectory_msgs/msg/JointTrajectory',
+  Float64: 'std_msgs/msg/Float64',
   Float64MultiArray: 'std_msgs/msg/Float64MultiArray',
   Bool: 'std_msgs/msg/Bool',
   Empty: 'std_msgs/msg/Empty',
@@ -37,6 +38,11 @@ export interface JointTrajectory {
   readonly header: Header;
   readonly joint_names: readonly string[];
   readonly points: readonly JointTrajectoryPoint[];
+}
+
+/** `std_msgs/msg/Float64`. */
+export interface Float64 {
+  readonly data: number;
 }
 
 /** `std_msgs/msg/Float64MultiArray` without dimensions. */

@@ -1,10 +1,11 @@
 import type { PolicyConfig } from '../config/config.js';
-import { type NeededJoint, neededJoints } from '../config/needed-joints.js';
+import { fieldOf, type NeededJoint, neededJoints } from '../config/needed-joints.js';
 import { toModel } from '../config/units.js';
-import type { RefusalCode } from '../errors.js';
+import { Refusal, type RefusalCode } from '../errors.js';
 import type { JointReading, MeasuredPositions } from '../frame/frame.js';
 import { formatSeconds, tickPeriod } from '../time.js';
 import { JointReader, type JointValue, type JointValues } from './joints.js';
+import { AGREEMENT_TIME, type Jump, JumpCheck, STAMP_JITTER } from './jump-check.js';
 import { StampChecker } from './stamp-checker.js';
 
 /** The newest values of all joints at one time, in the order of the configuration. */
@@ -23,7 +24,7 @@ export interface JointSample {
 
 /** What a message led to. */
 export type JointUpdate =
-  /** It has none of the needed joints. */
+  /** It has none of the needed joints, or only such that are in doubt. */
   | { readonly outcome: 'ignored' }
   /** Its stamp is further from the clock than any of its joints allows. */
   | { readonly outcome: 'outdated'; readonly maxAge: bigint }
@@ -32,7 +33,7 @@ export type JointUpdate =
 
 /** Something that is or is not wrong with the joints of a topic at present. */
 export interface JointCondition {
-  readonly code: Extract<RefusalCode, 'JOINT_MISSING' | 'STATE_STALE'>;
+  readonly code: Extract<RefusalCode, 'JOINT_MISSING' | 'JOINT_JUMP' | 'STATE_STALE'>;
   readonly topic: string;
   /** Undefined where nothing is wrong. */
   readonly sentence: string | undefined;
@@ -56,6 +57,7 @@ export interface JointAges {
 interface TrackedJoint {
   readonly joint: NeededJoint;
   readonly stampChecker: StampChecker;
+  readonly jumpCheck: JumpCheck;
   newest: Newest | undefined;
   /** The stamp before the newest one. */
   previousStamp: bigint | undefined;
@@ -93,8 +95,10 @@ export class JointTracker {
     this.#config = config;
     this.#reader = new JointReader(config, needed);
     this.#maxLead = config.schedule.lockstep ? period : 0n;
+    const grippers = new Set(config.action.joints.filter(({ gripper }) => gripper).map(({ name }) => name));
     this.#joints = needed.map((joint) => ({
       joint,
+      jumpCheck: new JumpCheck(grippers.has(joint.name)),
       stampChecker: new StampChecker(joint.topic, joint.maxAge, period),
       newest: undefined,
       previousStamp: undefined,
@@ -103,10 +107,23 @@ export class JointTracker {
     }));
     this.#byName = new Map(this.#joints.map((tracked) => [tracked.joint.name, tracked]));
     const measured = this.#joints.filter(({ joint }) => joint.measured);
-    const grippers = new Set(config.action.joints.filter(({ gripper }) => gripper).map(({ name }) => name));
     const arm = measured.filter(({ joint }) => !grippers.has(joint.name));
     this.#arm = [arm, measured].find((some) => some.length > 0) ?? this.#joints;
     this.#topics = new Map(needed.map(({ topic }) => [topic, 'silent']));
+    this.setLimits(config);
+  }
+
+  /** @param config with the largest velocities of the joints: those of the robot description may come later. */
+  setLimits({ action }: PolicyConfig): void {
+    for (const { name, isJoint, maxVelocity } of action.joints) {
+      const tracked = this.#byName.get(name);
+      if (isJoint && tracked?.joint.measured === true) tracked.jumpCheck.maxVelocity = maxVelocity;
+    }
+  }
+
+  /** Whether values of a joint contradict each other (JOINT_JUMP): then no sample is to be used, not even an earlier one. */
+  get inDoubt(): boolean {
+    return this.#joints.some(({ jumpCheck }) => jumpCheck.inDoubt);
   }
 
   /** Forgets all values; ages count from `now`. */
@@ -114,6 +131,7 @@ export class JointTracker {
     for (const topic of this.#topics.keys()) this.#topics.set(topic, 'silent');
     for (const tracked of this.#joints) {
       tracked.stampChecker.reset();
+      tracked.jumpCheck.reset();
       tracked.newest = undefined;
       tracked.previousStamp = undefined;
       tracked.lastData = now;
@@ -128,7 +146,8 @@ export class JointTracker {
 
   /**
    * @param topic full name. @param now ROS time, ns. @param arrival the present time on a clock that the caller chooses, for `ages`, ns.
-   * @throws Refusal TIME_BACKWARDS and those of `JointReader.read`. A refused message changes no value.
+   * @throws Refusal TIME_BACKWARDS, JOINT_JUMP and those of `JointReader.read`. A refused message changes no value, but after a jump
+   * the values of its joint are not known.
    */
   update(reading: JointReading, topic: string, now: bigint, arrival = now): JointUpdate {
     this.#topics.set(topic, 'read');
@@ -136,7 +155,8 @@ export class JointTracker {
     for (const { name } of present) this.#byName.get(name)!.seen = true;
     const values = this.#reader.read(reading, topic);
     if (values === undefined) return { outcome: 'ignored' };
-    const { stamp } = reading;
+    const isStampedOnArrival = this.#isStampedOnArrival(reading, topic);
+    const stamp = isStampedOnArrival ? now : reading.stamp;
     const named = this.#joints.filter((_, n) => values[n] !== undefined);
     checkOrder(named, stamp, now);
     const usable = named.filter(
@@ -146,8 +166,11 @@ export class JointTracker {
       const ages = named.map(({ joint }) => joint.maxAge);
       return { outcome: 'outdated', maxAge: highest(ages) };
     }
-    this.#accept(usable, stamp, values, now, arrival);
-    return { outcome: 'accepted', sample: this.#isPartExpected(usable, stamp) ? undefined : this.#sample() };
+    this.#checkJumps(usable, stamp, values, topic, isStampedOnArrival);
+    const trusted = usable.filter(({ jumpCheck }) => !jumpCheck.inDoubt);
+    if (trusted.length === 0) return { outcome: 'ignored' };
+    this.#accept(trusted, stamp, values, now, arrival);
+    return { outcome: 'accepted', sample: this.#isPartExpected(trusted, stamp) ? undefined : this.#sample() };
   }
 
   /** The newest measured positions; undefined where a needed joint is unknown or stale. */
@@ -191,9 +214,38 @@ export class JointTracker {
       const stale = late.filter((tracked) => !absent.includes(tracked));
       return [
         { code: 'JOINT_MISSING', topic, sentence: missingSentence(absent, joints, topic) },
+        { code: 'JOINT_JUMP', topic, sentence: doubtSentence(joints, topic) },
         { code: 'STATE_STALE', topic, sentence: staleSentence(stale, joints, topic, state, now) },
       ];
     });
+  }
+
+  /** @throws Refusal JOINT_JUMP. Each joint has then been checked, and those that jumped are in doubt. */
+  #checkJumps(
+    joints: readonly TrackedJoint[],
+    stamp: bigint,
+    values: JointValues,
+    topic: string,
+    isStampedOnArrival: boolean,
+  ): void {
+    const jumps: string[] = [];
+    for (const tracked of joints) {
+      const { joint, jumpCheck } = tracked;
+      if (!joint.measured) continue;
+      // Messages that wait for a busy thread arrive together.
+      const jitter = isStampedOnArrival && joint.maxAge > STAMP_JITTER ? joint.maxAge : STAMP_JITTER;
+      const jump = jumpCheck.update(values[this.#joints.indexOf(tracked)]!.position, stamp, jitter);
+      if (jump !== undefined) jumps.push(jumpText(joint.name, jump));
+      if (jumpCheck.inDoubt) tracked.newest = undefined;
+    }
+    if (jumps.length === 0) return;
+    const sentence = `Expected steps that the joints can make, received ${jumps.join(', ')} from ${topic}; not used`;
+    throw new Refusal('JOINT_JUMP', sentence, topic);
+  }
+
+  #isStampedOnArrival({ stamp }: JointReading, topic: string): boolean {
+    if (stamp === 0n && this.#config.state.zeroStamp === 'arrival') return true;
+    return this.#joints.some(({ joint }) => joint.topic === topic && joint.isNumber);
   }
 
   #accept(joints: readonly TrackedJoint[], stamp: bigint, values: JointValues, now: bigint, arrival: bigint): void {
@@ -234,7 +286,7 @@ export class JointTracker {
       topics: { newest: newest.joint.topic, oldest: oldest.joint.topic },
       expires,
       state: Float64Array.from(this.#config.state.joints, (joint) => {
-        return toModel(this.#byName.get(joint.name)!.newest!.value[joint.source], joint);
+        return toModel(this.#byName.get(joint.name)!.newest!.value[fieldOf(joint.source)], joint);
       }),
     };
   }
@@ -251,6 +303,20 @@ function checkOrder(joints: readonly TrackedJoint[], stamp: bigint, now: bigint)
     }
   }
   if (errors.length > 0) throw errors[0];
+}
+
+function jumpText(name: string, { step, allowed, time }: Jump): string {
+  return `${step.toPrecision(3)} in ${formatSeconds(time)} s (at most ${allowed.toPrecision(3)}) of ${name}`;
+}
+
+function doubtSentence(joints: readonly TrackedJoint[], topic: string): string | undefined {
+  const doubtful = joints.filter(({ jumpCheck }) => jumpCheck.inDoubt);
+  if (doubtful.length === 0) return undefined;
+  const agreement = formatSeconds(
+    doubtful.map(({ jumpCheck }) => jumpCheck.agreement).reduce((low, one) => (one < low ? one : low)),
+  );
+  const expected = `Expected values of ${names(doubtful)} that agree for ${formatSeconds(AGREEMENT_TIME)} s after a jump`;
+  return `${expected}, received ${agreement} s of them from ${topic}; not used`;
 }
 
 function missingSentence(

@@ -1,5 +1,5 @@
 import type { PolicyConfig, StateJoint } from '../config/config.js';
-import type { JointField, NeededJoint } from '../config/needed-joints.js';
+import { fieldOf, type JointField, type NeededJoint } from '../config/needed-joints.js';
 import { Refusal } from '../errors.js';
 import { excerpt } from '../format.js';
 import type { JointReading } from '../frame/frame.js';
@@ -71,7 +71,7 @@ export class JointReader {
 
   #checkRanges(values: JointValues, topic: string): void {
     const outOfRange = this.#limited.filter(({ joint, index }) => {
-      const value = values[index]?.[joint.source];
+      const value = values[index]?.[fieldOf(joint.source)];
       return value !== undefined && (value < joint.lower || value > joint.upper);
     });
     if (outOfRange.length === 0) return;
@@ -79,7 +79,7 @@ export class JointReader {
       .map(({ joint: { name, lower, upper } }) => `${name} from ${lower} to ${upper}`)
       .join(', ');
     const received = outOfRange
-      .map(({ joint: { name, source }, index }) => `${values[index]![source]} for ${name}`)
+      .map(({ joint: { name, source }, index }) => `${values[index]![fieldOf(source)]} for ${name}`)
       .join(', ');
     throw new Refusal('JOINT_RANGE', `Expected ${limits}, received ${received} from ${topic}`, topic);
   }

@@ -215,7 +215,8 @@ export class Observer {
     if (stampChecker.isDuplicate(frame, history.items, now)) return IGNORED;
     const age = now - frame.stamp;
     if (age > maxAge || -age > maxAge + this.#maxLead) {
-      const sentence = (): string => badStamp(topic, maxAge, frame.stamp, now);
+      const sentence = (): string =>
+        badStamp(topic, maxAge, frame.stamp, now, `cameras.${stream.camera.name}.zero_stamp`);
       return { accepted: false, refusals: this.#condition('CAMERA_STALE', topic, true, now, sentence) };
     }
     stampChecker.accept(frame, now);
@@ -231,7 +232,7 @@ export class Observer {
     const update = tracker.update(reading, topic, now);
     if (update.outcome === 'ignored') return IGNORED;
     if (update.outcome === 'outdated') {
-      const sentence = (): string => badStamp(topic, update.maxAge, reading.stamp, now);
+      const sentence = (): string => badStamp(topic, update.maxAge, reading.stamp, now, 'state.zero_stamp');
       return { accepted: false, refusals: this.#condition('STATE_STALE', topic, true, now, sentence) };
     }
     if (update.sample !== undefined) history.add(update.sample, 1);
@@ -246,7 +247,7 @@ export class Observer {
 
   #newestSet(now: bigint): Item[] | undefined {
     for (const { history, camera } of this.#cameras.values()) history.removeBefore(now - camera.maxAge);
-    this.#joints?.history.removeWhile(({ expires }) => expires < now);
+    this.#joints?.history.removeWhile(({ expires }) => expires < now || this.#joints!.tracker.inDoubt);
     return approximateTimeSync<Item>(
       this.#histories.map(({ items }) => items),
       this.#config.sync.maxSkew,
@@ -353,14 +354,14 @@ function catchRefusal(accept: () => OfferResult): OfferResult {
   }
 }
 
-/** The error sentence for an item whose stamp is too far from the clock. */
-function badStamp(topic: string, maxAge: bigint, stamp: bigint, now: bigint): string {
+/** The error sentence for an item whose stamp is too far from the clock. @param zeroStamp the parameter for stamps of 0. */
+function badStamp(topic: string, maxAge: bigint, stamp: bigint, now: bigint, zeroStamp: string): string {
   const age = now - stamp;
   const distance = age < 0n ? -age : age;
   const received = `${formatSeconds(distance)} s ${age < 0n ? 'ahead of' : 'behind'} the clock`;
   // Wall time and simulated time are years apart.
   const clockHint = distance > DAY ? ' (does use_sim_time agree with the publisher?)' : '';
-  const hint = stamp === 0n ? ' (its stamp is 0)' : clockHint;
+  const hint = stamp === 0n ? ` (its stamp is 0; ${zeroStamp}: arrival takes the time of arrival instead)` : clockHint;
   return `Expected a stamp within ${formatSeconds(maxAge)} s, received one ${received} from ${topic}${hint}`;
 }
 

@@ -1,13 +1,14 @@
-import type { PolicyConfig } from '../config/config.js';
+import type { CameraConfig, PolicyConfig } from '../config/config.js';
 import { decodeCompressedFrame, decodeRawFrame, type SizeLimits } from '../decode/image.js';
 import { LatestFrameDecoder } from '../decode/latest-frame-decoder.js';
 import { withFingerprint, withFingerprintSync } from '../engine/fingerprint.js';
 import type { Refusal } from '../errors.js';
 import type { CameraFrame, CompressedImage, RawImage } from '../frame/frame.js';
+import { stampOnArrival } from './arrival-stamp.js';
 import type { Pipeline } from './pipeline.js';
 
 interface LiveCamera {
-  readonly topic: string;
+  readonly config: CameraConfig;
   readonly decoder: LatestFrameDecoder;
 }
 
@@ -35,7 +36,8 @@ export class LiveFrames {
     this.#pipeline = pipeline;
     this.#options = options;
     this.#cameras = new Map(
-      config.cameras.map(({ name, topic }) => {
+      config.cameras.map((camera) => {
+        const { name, topic } = camera;
         const decoder = new LatestFrameDecoder({
           decode: (image) => decodeFrame(image, topic, pipeline.imageLimits),
           keepAll: config.schedule.lockstep,
@@ -43,20 +45,22 @@ export class LiveFrames {
           onDrop: () => pipeline.dropFrame(name),
           deliver: (frame) => pipeline.offerAnnouncedFrame(name, frame),
         });
-        return [name, { topic, decoder }];
+        return [name, { config: camera, decoder }];
       }),
     );
   }
 
-  /** @param image its data is kept, not copied. */
-  offer(camera: string, image: RawImage | CompressedImage): void {
+  /** @param received its data is kept, not copied. */
+  offer(camera: string, received: RawImage | CompressedImage): void {
     const live = this.#cameras.get(camera);
     if (live === undefined) throw new RangeError(`No camera ${camera} is configured`);
-    const { now, inOrder } = this.#options;
+    const { inOrder } = this.#options;
+    const now = this.#options.now();
+    const image = stampOnArrival(received, live.config, now);
     if (inOrder && !('format' in image)) {
-      const decoded = decodeRawFrame(image, live.topic, this.#pipeline.imageLimits);
-      this.#pipeline.offerFrame(camera, withFingerprintSync(decoded), now());
-    } else if (this.#pipeline.announceFrame(camera, now())) live.decoder.offer(image);
+      const decoded = decodeRawFrame(image, live.config.topic, this.#pipeline.imageLimits);
+      this.#pipeline.offerFrame(camera, withFingerprintSync(decoded), now);
+    } else if (this.#pipeline.announceFrame(camera, now)) live.decoder.offer(image);
   }
 }
 

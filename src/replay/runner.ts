@@ -1,7 +1,9 @@
 import type { PolicyConfig } from '../config/config.js';
 import type { Engine } from '../engine/engine.js';
-import { Pi05Error, type FaultCode } from '../errors.js';
+import { Pi05Error, type FaultCode, Refusal } from '../errors.js';
+import type { CameraFrame, CompressedImage, RawImage } from '../frame/frame.js';
 import { policyInputs } from '../messages/inputs.js';
+import { stampOnArrival } from '../pipeline/arrival-stamp.js';
 import { Pipeline } from '../pipeline/pipeline.js';
 import type { PipelineSink, PolicyLike } from '../pipeline/interfaces.js';
 import type { PipelineStatistics } from '../pipeline/statistics.js';
@@ -233,8 +235,7 @@ class Replay {
     switch (event.kind) {
       case 'frame':
         this.#addDistance(event.topic, event.image.stamp, event.logTime);
-        for (const listener of listeners) listener.image?.(event.camera, event.image, now);
-        return pipeline.offerFrame(event.camera, event.frame, now);
+        return this.#offerFrame(event.camera, event.image, event.frame);
       case 'joint_state':
         this.#addDistance(event.topic, event.reading.stamp, event.logTime);
         for (const listener of listeners) listener.joints?.(event.reading, now);
@@ -273,6 +274,15 @@ class Replay {
       notes.push(`no chunk was made of the messages that were read: ${received}`);
     }
     return notes;
+  }
+
+  #offerFrame(name: string, image: RawImage | CompressedImage, frame: CameraFrame | Refusal): void {
+    const { config, listeners } = this.#options;
+    const camera = config.cameras.find((one) => one.name === name)!;
+    const stamped = stampOnArrival(image, camera, this.#now);
+    for (const listener of listeners) listener.image?.(name, stamped, this.#now);
+    const offered = frame instanceof Refusal ? frame : stampOnArrival(frame, camera, this.#now);
+    this.#pipeline.offerFrame(name, offered, this.#now);
   }
 
   /** Handles a message of `/clock`, with control ticks as in the node. */

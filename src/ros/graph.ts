@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { PolicyConfig } from '../config/config.js';
-import { Pi05Error, type FaultCode } from '../errors.js';
+import { Pi05Error, type FaultCode, Refusal } from '../errors.js';
 import { policyInputs } from '../messages/inputs.js';
 import { ROS_TYPE } from '../messages/types.js';
 import type { EndpointInfo, LifecycleNode } from './rcl.js';
@@ -92,6 +92,41 @@ export function sharedOutputs(
       ),
     ];
   });
+}
+
+/** Time for which the publishers of a topic are remembered, ms: refusals may come faster than the graph can be asked. */
+const NAMES_PERIOD_MS = 1000;
+
+/** The full names of the nodes that publish on topics, at most `NAMES_PERIOD_MS` old. */
+export class PublisherNames {
+  readonly #node: Graph;
+  readonly #known = new Map<string, { readonly at: number; readonly names: readonly string[] }>();
+
+  constructor(node: Graph) {
+    this.#node = node;
+  }
+
+  /** Sorted, each once. @param topic full name. */
+  of(topic: string): readonly string[] {
+    const now = performance.now();
+    const known = this.#known.get(topic);
+    if (known !== undefined && now - known.at < NAMES_PERIOD_MS) return known.names;
+    const found = this.#node.getPublishersInfoByTopic(topic).filter(({ node_name }) => node_name !== UNNAMED);
+    const names = [...new Set(found.map(({ node_namespace, node_name }) => fullName(node_namespace, node_name)))];
+    this.#known.set(topic, { at: now, names: names.toSorted() });
+    return names.toSorted();
+  }
+}
+
+/** JOINT_JUMP with the publishers of its topic, which may contradict each other; other refusals as they are. */
+export function withPublishers(refusal: Refusal, publishers: PublisherNames): Refusal {
+  if (refusal.code !== 'JOINT_JUMP' || refusal.source === undefined) return refusal;
+  const names = publishers.of(refusal.source);
+  return new Refusal(
+    refusal.code,
+    `${refusal.message}; published by ${names.join(' and ') || 'no known node'}`,
+    refusal.source,
+  );
 }
 
 function differentTypes(node: Graph, resolved: PolicyConfig): Pi05Error<FaultCode>[] {

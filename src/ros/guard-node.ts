@@ -104,6 +104,11 @@ export class GuardNode {
     return this.simulated ? this.#clockTime : this.#node.getClock().now().nanoseconds;
   }
 
+  /** @param config with the limits of the robot description. */
+  setLimits(config: PolicyConfig): void {
+    this.#joints.setLimits(config);
+  }
+
   /** @param ros @param steady now, ns. @returns the newest joint positions; undefined before the first. */
   measured(ros: bigint, steady: bigint): Measured | undefined {
     const ages = this.#joints.ages((stamp, arrived) => {

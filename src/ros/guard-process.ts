@@ -206,6 +206,7 @@ class GuardProcess implements ServerHandlers {
     this.#joints = joints;
     try {
       const { config } = withRobotLimits(this.#node.config, model);
+      this.#node.setLimits(config);
       this.#guard.setLimits(config, createToolGuard(config, model, TOOL_TOLERANCE));
     } catch (error) {
       this.#node.log.error(String(error));

@@ -15,7 +15,7 @@ import { Diagnostics } from './diagnostics.js';
 import { withRobotLimits } from '../robot/limits.js';
 import { createToolGuard } from '../schedule/tool-guard.js';
 import { FaultMonitor } from './fault-monitor.js';
-import { ownGidPrefix } from './graph.js';
+import { ownGidPrefix, PublisherNames, withPublishers } from './graph.js';
 import { GuardLink } from './guard-link.js';
 import { createLifecycleNode, runTransition, type Transitions } from './lifecycle-node.js';
 import { Log } from './log.js';
@@ -53,6 +53,7 @@ export class PolicyNode implements Transitions {
   readonly #ticker: Ticker;
   readonly #monitor: FaultMonitor;
   readonly #diagnostics: Diagnostics;
+  readonly #publisherNames: PublisherNames;
   /** Undefined where the topics are wrong, which `configure` reports. */
   readonly #link: GuardLink | undefined;
   /** Resolves when the guard has accepted this policy; rejects with the reason where it does not. */
@@ -90,6 +91,7 @@ export class PolicyNode implements Transitions {
     this.#time = new NodeTime(node, node.getParameter('use_sim_time').value === true);
     this.#ticker = this.#createTicker();
     this.#monitor = new FaultMonitor(node, this.#time, schedule.lockstep, this.#log, onError);
+    this.#publisherNames = new PublisherNames(node);
     this.#diagnostics = new Diagnostics(node, this.#time, 1000 / controlRate, () => this.#report());
     node.addPostSetParametersCallback((parameters) => {
       const prompt = parameters.find(({ name }) => name === 'prompt')?.value;
@@ -329,7 +331,8 @@ export class PolicyNode implements Transitions {
     guarded(action, (error) => this.#onError(error))(undefined);
   }
 
-  #onRefusal(refusal: Refusal): void {
+  #onRefusal(received: Refusal): void {
+    const refusal = withPublishers(received, this.#publisherNames);
     this.#log.throttled('warn', refusal.code, refusal.message);
     this.#diagnostics.addRefusal(refusal);
   }

@@ -67,6 +67,7 @@ describe('a configuration', () => {
         mode: 'joints',
         topic: 'joint_states',
         maxAge: 100_000_000n,
+        zeroStamp: 'refuse',
         joints: ['j1', 'j2'].map((name) => ({
           name,
           source: 'position',
@@ -283,7 +284,7 @@ describe('a single parameter', () => {
     expect(String(error).split('\n')).toEqual([
       'CONFIG_TYPE: Expected a string for checkpoint, received nothing',
       'CONFIG_RANGE: Expected one of auto, cpu, cuda for backend, received "gpu"',
-      'CONFIG_RANGE: Expected one of position, velocity, effort for state.j1.source, received "speed"',
+      'CONFIG_RANGE: Expected one of position, velocity, effort, data for state.j1.source, received "speed"',
       'CONFIG_UNKNOWN_KEY: Expected a known parameter, received promt (nearest: prompt)',
     ]);
   });

@@ -92,6 +92,21 @@ describe('rejects', () => {
       ['CONFIG_RANGE: Expected one or more names in state.joints with state.mode joints, received none'],
     ],
     [
+      'a_number_without_a_topic_of_its_own',
+      { 'state.grip.source': 'data' },
+      ['CONFIG_RANGE: Expected a topic of its own for state.grip.topic with source data, received none'],
+    ],
+    [
+      'a_number_on_the_topic_of_another_joint',
+      { 'state.grip.source': 'data', 'state.grip.topic': 'width', 'state.j1.topic': 'width' },
+      ['CONFIG_RANGE: Expected a topic of its own for state.grip.topic with source data, received width of j1'],
+    ],
+    [
+      'a_number_for_several_joints',
+      { 'outputs.arm.type': 'float64' },
+      ['CONFIG_RANGE: Expected one name in outputs.arm.joints with type float64, received j1, j2'],
+    ],
+    [
       'state_limits_in_the_wrong_order',
       { 'state.j1.lower': 1, 'state.j1.upper': -1 },
       ['CONFIG_RANGE: Expected state.j1.lower below its upper, received 1 and -1'],

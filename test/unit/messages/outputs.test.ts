@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { PolicyConfig } from '../../../src/config/config.js';
 import { configFromFile } from '../../../src/config/file.js';
 import type { ActionChunk, Command } from '../../../src/frame/frame.js';
-import { decodeFloat64MultiArray, decodeJointTrajectory } from '../../../src/messages/decode.js';
+import { decodeFloat64, decodeFloat64MultiArray, decodeJointTrajectory } from '../../../src/messages/decode.js';
 import { encodeFloat64MultiArray, encodeJointTrajectory } from '../../../src/messages/encode.js';
 import { policyOutputs } from '../../../src/messages/outputs.js';
 import type { JointTrajectory } from '../../../src/messages/types.js';
@@ -26,6 +26,7 @@ afterAll(() => rm(directory, { recursive: true }));
 
 const DECODERS: Readonly<Record<string, (cdr: Uint8Array, topic: string) => unknown>> = {
   'trajectory_msgs/msg/JointTrajectory': decodeJointTrajectory,
+  'std_msgs/msg/Float64': (cdr, topic) => ({ data: decodeFloat64(cdr, topic) }),
   'std_msgs/msg/Float64MultiArray': (cdr, topic) => decodeFloat64MultiArray(cdr, topic).data,
 };
 
@@ -74,8 +75,13 @@ async function written(config: PolicyConfig, path: string): Promise<Sent[]> {
 
 const presets = readdirSync(join(packageRoot, 'configs')).filter((name) => /^pi05_.*\.yaml$/.test(name));
 
-describe.each(presets)('%s', (preset) => {
-  const config = configFromFile(join(packageRoot, 'configs', preset));
+const configs = presets.map((preset) => [preset, configFromFile(join(packageRoot, 'configs', preset))] as const);
+const droid = new Map(configs).get('pi05_droid.yaml')!;
+const outputs = droid.outputs.map((output) =>
+  output.name === 'gripper' ? { ...output, type: 'float64' as const } : output,
+);
+
+describe.each([...configs, ['a gripper as a number', { ...droid, outputs }] as const])('%s', (name, config) => {
   const { chunk, commands } = policyOutputs(config);
   const table = [chunk, ...commands].map(({ topic, type }) => [topic, type]);
 
@@ -85,7 +91,7 @@ describe.each(presets)('%s', (preset) => {
   });
 
   test('a_replay_writes_what_the_live_node_publishes', async () => {
-    expect(await written(config, join(directory, `${preset}.mcap`))).toEqual(published(config));
+    expect(await written(config, join(directory, `${name}.mcap`))).toEqual(published(config));
   });
 
   test('a_replay_reads_recorded_commands_from_exactly_the_tables_command_topics', () => {

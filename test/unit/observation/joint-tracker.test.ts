@@ -235,3 +235,113 @@ describe('ages', () => {
     expect(tracker.measured(T0)?.stamp).toBe(T0 - 30n * MS);
   });
 });
+
+describe('a message without a stamp', () => {
+  test('has_the_time_of_its_arrival_where_zero_stamp_is_arrival_and_is_refused_with_the_parameters_name_otherwise', () => {
+    const refusing = new Harness();
+    refusing.offerJoints(joints(0n), T0);
+    expect(refusing.refusals[0]?.message).toContain('(its stamp is 0; state.zero_stamp: arrival takes');
+    const harness = new Harness(robot({ state: { ...base.state, zeroStamp: 'arrival' } }));
+    harness.offerJoints(joints(0n), T0);
+    harness.offerJoints(joints(0n, { a: 1, b: 2 }), T0 + 20n * MS);
+    expect(harness.observer.measuredPositions(T0 + 20n * MS)).toMatchObject({ stamp: T0 + 20n * MS });
+    expect(harness.takeCodes()).toEqual([]);
+  });
+
+  test('of_a_number_has_the_time_of_its_arrival', () => {
+    const tracker = new JointTracker(threeJoints(stateJoint('g', { source: 'data', topic: 'width' })));
+    tracker.update(joints(T0, ARM), 'joint_states', T0);
+    const update = tracker.update(joints(0n, { g: 3 }), 'width', T0 + 5n * MS);
+    expect(update).toMatchObject({ sample: { stamp: T0 + 5n * MS, state: Float64Array.of(1, 2, 3) } });
+  });
+});
+
+describe('a step that no joint can make', () => {
+  /** Joints a and b with 2 rad/s, at rest at 1 and -1. */
+  const REST = { a: 1, b: -1 };
+  const limited = robot({
+    action: { joints: [actionJoint('a', { maxVelocity: 2 }), actionJoint('b', { maxVelocity: 2 })], bound: 'none' },
+  });
+
+  test('is_withheld_and_neither_value_is_used_until_they_have_agreed_for_a_second', () => {
+    const harness = new Harness(limited);
+    harness.offerJoints(joints(T0, REST), T0);
+    offerImages(harness, T0 + MS);
+    harness.offerJoints(joints(T0 + MS, { a: 0, b: 0 }), T0 + MS);
+    expect(harness.refusals.map(String)).toEqual([
+      'JOINT_JUMP: Expected steps that the joints can make, received 1.00 in 0.001 s (at most 0.153) of a, ' +
+        '1.00 in 0.001 s (at most 0.153) of b from joint_states; not used',
+    ]);
+    harness.takeCodes();
+    expect(harness.observer.measuredPositions(T0 + MS)).toBeUndefined();
+    expect(harness.takeObservation(T0 + MS)).toBeUndefined();
+    let t = T0 + MS;
+    for (; t < T0 + 1001n * MS; t += 50n * MS) {
+      harness.offerJoints(joints(t, { a: 0, b: 0 }), t);
+      expect(harness.observer.measuredPositions(t)).toBeUndefined();
+    }
+    harness.checkConditions(t);
+    expect(harness.refusals.filter(({ code }) => code === 'JOINT_JUMP').map(({ message }) => message)).toEqual([
+      'Expected values of a, b that agree for 1.000 s after a jump, received 0.950 s of them from joint_states; not used',
+    ]);
+    harness.offerJoints(joints(t, { a: 0, b: 0 }), t);
+    expect([...harness.observer.measuredPositions(t)!.positions]).toEqual([0, 0]);
+  });
+
+  test('of_two_publishers_in_turn_leaves_no_value_however_long_it_lasts', () => {
+    const harness = new Harness(limited);
+    harness.offerJoints(joints(T0, REST), T0);
+    for (let i = 1n; i < 200n; i++) {
+      const t = T0 + i * 20n * MS;
+      // One at 50 Hz, the other at 10 Hz.
+      harness.offerJoints(joints(t, REST), t);
+      if (i % 5n !== 0n) continue;
+      harness.offerJoints(joints(t + MS, { a: 0, b: 0 }), t + MS);
+      expect(harness.observer.measuredPositions(t + MS)).toBeUndefined();
+      offerImages(harness, t + MS);
+      expect(harness.takeObservation(t + MS)).toBeUndefined();
+    }
+    expect(new Set(harness.takeCodes())).toEqual(new Set(['JOINT_JUMP']));
+  });
+
+  test('is_none_for_an_arm_at_full_speed_whose_stamps_jitter', () => {
+    const harness = new Harness(limited);
+    let seed = 7;
+    const random = (): number => (seed = (seed * 16807) % 2147483647) / 2147483647;
+    for (let i = 0; i < 500; i++) {
+      const measuredAt = T0 + BigInt(i) * 10n * MS;
+      const stamp = measuredAt + BigInt(Math.floor(random() * 9e6));
+      const position = 2 * (i / 100);
+      harness.offerJoints(joints(stamp, { a: position, b: -position }), stamp);
+    }
+    expect(harness.takeCodes()).toEqual([]);
+  });
+
+  test('is_none_where_the_joint_had_the_time_because_messages_were_lost', () => {
+    const harness = new Harness(limited);
+    harness.offerJoints(joints(T0, REST), T0);
+    harness.offerJoints(joints(T0 + 500n * MS, { a: 2, b: -2 }), T0 + 500n * MS);
+    expect(harness.takeCodes()).toEqual([]);
+    expect([...harness.observer.measuredPositions(T0 + 500n * MS)!.positions]).toEqual([2, -2]);
+  });
+
+  test('is_forgotten_by_a_reset', () => {
+    const harness = new Harness(limited);
+    harness.offerJoints(joints(T0, REST), T0);
+    harness.offerJoints(joints(T0 + MS, { a: 0, b: 0 }), T0 + MS);
+    harness.observer.reset(T0 + 2n * MS);
+    harness.offerJoints(joints(T0 + 3n * MS, REST), T0 + 3n * MS);
+    expect(harness.observer.measuredPositions(T0 + 3n * MS)).toBeDefined();
+  });
+
+  test('is_judged_with_the_limits_of_a_robot_description_that_comes_later', () => {
+    const tracker = new JointTracker(robot());
+    tracker.update(joints(T0, REST), 'joint_states', T0);
+    tracker.update(joints(T0 + MS, { a: 0, b: 0 }), 'joint_states', T0 + MS);
+    expect(tracker.inDoubt).toBe(false);
+    tracker.setLimits(limited);
+    expect(() => tracker.update(joints(T0 + 2n * MS, REST), 'joint_states', T0 + 2n * MS)).toThrow('steps');
+    expect(tracker.inDoubt).toBe(true);
+    expect(tracker.newestMeasured()).toBeUndefined();
+  });
+});

@@ -51,7 +51,9 @@ describe('building an observation', () => {
   });
 
   test('without_joint_space_state_the_cameras_alone_are_a_set', () => {
-    const harness = new Harness(robot({ state: { mode: 'none', topic: '', maxAge: 0n, joints: [] } }));
+    const harness = new Harness(
+      robot({ state: { mode: 'none', topic: '', maxAge: 0n, zeroStamp: 'refuse', joints: [] } }),
+    );
     harness.offerImage('exterior', image(T0, 1), T0);
     harness.offerImage('wrist', image(T0, 2), T0);
     expect(harness.takeObservation(T0)?.state).toEqual(new Float64Array(0));
@@ -165,7 +167,8 @@ test('a_stamp_of_0_is_named_as_such', () => {
   const harness = new Harness();
   harness.offerImage('wrist', image(0n), T0);
   expect(harness.refusals[0]?.message).toBe(
-    'Expected a stamp within 0.200 s, received one 1000.000 s behind the clock from wrist/image_raw (its stamp is 0)',
+    'Expected a stamp within 0.200 s, received one 1000.000 s behind the clock from wrist/image_raw ' +
+      '(its stamp is 0; cameras.wrist.zero_stamp: arrival takes the time of arrival instead)',
   );
 });
 

@@ -21,6 +21,7 @@ export const exterior: CameraConfig = {
   slot: 'base_0_rgb',
   rotate: 0,
   maxAge: 200n * MS,
+  zeroStamp: 'refuse',
 };
 export const wrist: CameraConfig = {
   name: 'wrist',
@@ -29,6 +30,7 @@ export const wrist: CameraConfig = {
   slot: 'left_wrist_0_rgb',
   rotate: 0,
   maxAge: 200n * MS,
+  zeroStamp: 'refuse',
 };
 
 export { stateJoint };
@@ -84,7 +86,13 @@ export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<Sch
     sync: { maxSkew: 50n * MS },
     image: { minSize: 4, maxSize: 64 },
     cameras: [exterior, wrist],
-    state: { mode: 'joints', topic: 'joint_states', maxAge: 100n * MS, joints: [stateJoint('a'), stateJoint('b')] },
+    state: {
+      mode: 'joints',
+      topic: 'joint_states',
+      maxAge: 100n * MS,
+      zeroStamp: 'refuse',
+      joints: [stateJoint('a'), stateJoint('b')],
+    },
     action: { joints: [actionJoint('a'), actionJoint('b')], bound: 'none' },
     limits: 'finite',
     robotDescription: { topic: '', file: '', timeout: 10n * SECOND },

@@ -93,7 +93,15 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
     sync: { maxSkew: 50_000_000n },
     image: { minSize: 32, maxSize: 8192 },
     cameras: [
-      { name: 'front', topic: 'front/image', transport: 'raw', slot: 'base_0_rgb', rotate: 0, maxAge: 200_000_000n },
+      {
+        name: 'front',
+        topic: 'front/image',
+        transport: 'raw',
+        slot: 'base_0_rgb',
+        rotate: 0,
+        maxAge: 200_000_000n,
+        zeroStamp: 'refuse',
+      },
       {
         name: 'wrist',
         topic: 'wrist/image',
@@ -101,12 +109,14 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
         slot: 'left_wrist_0_rgb',
         rotate: 0,
         maxAge: 200_000_000n,
+        zeroStamp: 'refuse',
       },
     ],
     state: {
       mode: 'joints',
       topic: 'joint_states',
       maxAge: 100_000_000n,
+      zeroStamp: 'refuse',
       joints: jointNames(joints).map((name) => stateJoint(name)),
     },
     action: { joints: jointNames(joints).map((name) => actionJoint(name)), bound: 'none' },

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { graphFaults, ownGidPrefix, sharedOutputs } from '../../../src/ros/graph.js';
+import { Refusal } from '../../../src/errors.js';
+import { graphFaults, ownGidPrefix, PublisherNames, sharedOutputs, withPublishers } from '../../../src/ros/graph.js';
 import type { Publisher as RosPublisher } from '../../../src/ros/rcl.js';
 import { robot } from '../pipeline/robot.js';
 
@@ -41,6 +42,31 @@ function faults(publishers: readonly Publisher[], nodes = ['/left/policy_node', 
 }
 
 const OWN = ['/arm/commands', COMMANDS, '/left/policy_node', 1] as const;
+
+test('a_jump_names_the_publishers_of_its_topic_and_other_refusals_do_not', () => {
+  let asked = 0;
+  const common = { node_namespace: '/', topic_type: STATE, endpoint_gid: [] };
+  const publisher = (node_name: string) => ({ ...common, node_name });
+  const names = new PublisherNames({
+    getFullyQualifiedName: () => '/policy_node',
+    getNodeNamesAndNamespaces: () => [],
+    getPublishersInfoByTopic: () => {
+      asked++;
+      return ['joint_state_publisher', '_NODE_NAME_UNKNOWN_', 'broadcaster', 'broadcaster'].map((name) =>
+        publisher(name),
+      );
+    },
+  });
+  const jump = new Refusal('JOINT_JUMP', 'Expected steps, received a jump', '/joint_states');
+  for (let i = 0; i < 3; i++) {
+    expect(withPublishers(jump, names).message).toBe(
+      'Expected steps, received a jump; published by /broadcaster and /joint_state_publisher',
+    );
+  }
+  expect(asked).toBe(1);
+  const other = new Refusal('JOINT_RANGE', 'Expected a, received b', '/joint_states');
+  expect(withPublishers(other, names)).toBe(other);
+});
 
 describe('graphFaults', () => {
   test('a_node_with_a_unique_name_and_its_own_command_topics_has_no_faults', () => {
