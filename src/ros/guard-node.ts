@@ -104,6 +104,11 @@ export class GuardNode {
     return this.simulated ? this.#clockTime : this.#node.getClock().now().nanoseconds;
   }
 
+  /** The next joint states are the first. */
+  forgetJoints(): void {
+    this.#joints.reset(this.rosTime);
+  }
+
   /** @param config with the limits of the robot description. */
   setLimits(config: PolicyConfig): void {
     this.#joints.setLimits(config);

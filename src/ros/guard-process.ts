@@ -176,6 +176,8 @@ class GuardProcess implements ServerHandlers {
 
   receive(message: Parameters<ServerHandlers['receive']>[0]): void {
     if (message.type === 'command') this.#commandTimer?.refresh();
+    // As the policy does: the robot may have been moved while it was inactive.
+    if (message.type === 'activate') this.#node.forgetJoints();
     this.#handle((now, measured) => this.#guard.receive(message, now, measured));
     if (message.type === 'deactivate') {
       this.#server.send({ type: 'deactivated', acknowledged: this.#node.flush(CONFIRM_TIMEOUT) });

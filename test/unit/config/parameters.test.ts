@@ -61,7 +61,15 @@ describe('a configuration', () => {
       sync: { maxSkew: 50_000_000n },
       image: { minSize: 32, maxSize: 8192 },
       cameras: [
-        { name: 'front', topic: 'front/image', transport: 'raw', slot: 'base_0_rgb', rotate: 0, maxAge: 200_000_000n },
+        {
+          name: 'front',
+          topic: 'front/image',
+          transport: 'raw',
+          slot: 'base_0_rgb',
+          rotate: 0,
+          maxAge: 200_000_000n,
+          zeroStamp: 'refuse',
+        },
       ],
       state: {
         mode: 'joints',
