@@ -97,12 +97,16 @@ export function sharedOutputs(
 /** Time for which the publishers of a topic are remembered, ms: refusals may come faster than the graph can be asked. */
 const NAMES_PERIOD_MS = 1000;
 
+interface PublisherList {
+  getPublishersInfoByTopic(topic: string): readonly { readonly node_name: string; readonly node_namespace: string }[];
+}
+
 /** The full names of the nodes that publish on topics, at most `NAMES_PERIOD_MS` old. */
 export class PublisherNames {
-  readonly #node: Graph;
+  readonly #node: PublisherList;
   readonly #known = new Map<string, { readonly at: number; readonly names: readonly string[] }>();
 
-  constructor(node: Graph) {
+  constructor(node: PublisherList) {
     this.#node = node;
   }
 

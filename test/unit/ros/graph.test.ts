@@ -45,16 +45,11 @@ const OWN = ['/arm/commands', COMMANDS, '/left/policy_node', 1] as const;
 
 test('a_jump_names_the_publishers_of_its_topic_and_other_refusals_do_not', () => {
   let asked = 0;
-  const common = { node_namespace: '/', topic_type: STATE, endpoint_gid: [] };
-  const publisher = (node_name: string) => ({ ...common, node_name });
   const names = new PublisherNames({
-    getFullyQualifiedName: () => '/policy_node',
-    getNodeNamesAndNamespaces: () => [],
     getPublishersInfoByTopic: () => {
       asked++;
-      return ['joint_state_publisher', '_NODE_NAME_UNKNOWN_', 'broadcaster', 'broadcaster'].map((name) =>
-        publisher(name),
-      );
+      const nodes = ['joint_state_publisher', '_NODE_NAME_UNKNOWN_', 'broadcaster', 'broadcaster'];
+      return nodes.map((node_name) => ({ node_name, node_namespace: '/' }));
     },
   });
   const jump = new Refusal('JOINT_JUMP', 'Expected steps, received a jump', '/joint_states');
