@@ -4,8 +4,12 @@ import { join } from 'node:path';
 import { errorMessage, Pi05Error } from '../errors.js';
 import { packageRoot } from '../package-root.js';
 
+/** The environment variable with the process id of the policy that has started the guard. */
+export const STARTED_BY = 'PI05_GUARD_STARTED_BY';
 /** How long a guard may take from its start until it accepts a connection, ms. A busy machine takes seconds to load ROS. */
 const START_TIMEOUT_MS = 30_000;
+/** How often a guard that ends before it accepts a connection is started again. */
+const RESTARTS = 2;
 /** Time between two attempts to connect, ms. */
 const RETRY_MS = 50;
 
@@ -23,11 +27,16 @@ export async function connectToGuard(
 ): Promise<Socket | undefined> {
   const deadline = performance.now() + START_TIMEOUT_MS;
   let ending: string | undefined;
+  let restarts = RESTARTS;
   let started: ChildProcess | undefined;
   while (!cancelled()) {
     const result = await tryConnect(path);
     if (typeof result !== 'string') return result;
-    started ??= startGuard(argv, (how) => (ending = how));
+    const crashed = ending !== undefined && !ending.endsWith('status 2');
+    if (started === undefined || (crashed && restarts-- > 0)) {
+      ending = undefined;
+      started = startGuard(argv, (how) => (ending = how));
+    }
     if (performance.now() > deadline) {
       started.kill('SIGTERM');
       const how = ending ?? `does not accept a connection within ${START_TIMEOUT_MS / 1000} s (${result})`;
@@ -51,7 +60,8 @@ function tryConnect(path: string): Promise<Socket | string> {
 /** @param onEnd called where the process could not be started or has ended, with how. */
 function startGuard(argv: readonly string[], onEnd: (how: string) => void): ChildProcess {
   const main = join(packageRoot, 'dist', 'cli', 'main.js');
-  const child = spawn(process.execPath, [main, 'guard', ...argv], { detached: true, stdio: 'inherit' });
+  const env = { ...process.env, [STARTED_BY]: String(process.pid) };
+  const child = spawn(process.execPath, [main, 'guard', ...argv], { detached: true, stdio: 'inherit', env });
   child.once('error', (error) => onEnd(`could not be started: ${errorMessage(error)}`));
   child.once('exit', (status, signal) => onEnd(`ended with ${signal ?? `status ${status}`}`));
   child.unref();

@@ -181,7 +181,9 @@ export class GuardNode {
     const stop = `${this.policy}/stop`;
     for (const delivery of ['reliable', 'sensor_data'] as const) {
       subscribe(ROS_TYPE.Bool, stop, qosFor(rcl, delivery, false), (cdr) => {
-        if (decodeBool(cdr, stop)) handlers.onStop(`Expected no emergency stop, received true on the topic ${stop}`);
+        const received = readStop(cdr, stop);
+        if (received !== undefined)
+          handlers.onStop(`Expected no emergency stop, received ${received} on the topic ${stop}`);
       });
     }
     const description = config.robotDescription.topic;
@@ -211,5 +213,14 @@ export class GuardNode {
     this.#node.createService(ROS_TYPE.Trigger, `${this.policy}/resume`, {}, (_, response) => {
       response.send({ ...response.template, ...onResume() });
     });
+  }
+}
+
+/** @returns what stops the robot: true, and a message that cannot be read, since it may have been true; undefined for false. */
+function readStop(cdr: Buffer, topic: string): string | undefined {
+  try {
+    return decodeBool(cdr, topic) ? 'true' : undefined;
+  } catch {
+    return `${cdr.length} bytes that are no std_msgs/Bool`;
   }
 }

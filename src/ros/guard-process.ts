@@ -15,6 +15,7 @@ import { createToolGuard } from '../schedule/tool-guard.js';
 import { tickPeriod, toMilliseconds } from '../time.js';
 import { loadRcl } from './environment.js';
 import { guardArguments } from './guard-arguments.js';
+import { STARTED_BY } from './guard-connection.js';
 import { GuardNode } from './guard-node.js';
 import { safetyStatus } from './guard-status.js';
 import { avoidSharedMemory } from './guard-transport.js';
@@ -95,6 +96,7 @@ class GuardProcess implements ServerHandlers {
   #commandTimer: NodeJS.Timeout | undefined;
   /** Whether the last policy has detached: the guard ends when it is not needed any more. */
   #detached = false;
+  #attachedOnce = false;
   /** The joints of the robot description that applies. */
   #joints = '';
   /** What was published on `~/safety` last. */
@@ -141,7 +143,10 @@ class GuardProcess implements ServerHandlers {
     this.#timers = [
       this.#commandTimer,
       setInterval(onTimer, period),
-      setInterval(() => this.#node.publishDiagnostics(this.#safetyStatus()), DIAGNOSTICS_MS),
+      setInterval(() => {
+        this.#node.publishDiagnostics(this.#safetyStatus());
+        this.#endWhenAbandoned();
+      }, DIAGNOSTICS_MS),
     ];
     this.#publishStatus();
     this.#node.log.info(`guard of ${this.#node.policy}: control period ${period.toFixed(1)} ms`);
@@ -169,6 +174,7 @@ class GuardProcess implements ServerHandlers {
       return { type: 'refused', code: 'GUARD_CONFIG', message };
     }
     this.#detached = false;
+    this.#attachedOnce = true;
     this.#node.log.info(`policy process ${pid} is connected`);
     setImmediate(() => this.#publishStatus());
     return { type: 'attached', pid: process.pid, latched: this.#guard.latch ?? null };
@@ -279,6 +285,17 @@ class GuardProcess implements ServerHandlers {
     if (text === this.#status) return;
     this.#status = text;
     this.#node.publishSafety(status);
+  }
+
+  /** The policy that has started this guard has died before it connected, and no other one has. A latch is kept in its file. */
+  #endWhenAbandoned(): void {
+    const starter = Number(process.env[STARTED_BY]);
+    if (this.#attachedOnce || !(starter > 0)) return;
+    try {
+      process.kill(starter, 0);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') this.#resolveEnded();
+    }
   }
 
   /** A latch must survive the restart of the policy, and the stop action is repeated first. */

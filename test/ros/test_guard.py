@@ -200,7 +200,7 @@ def test_a_guard_that_continues_after_sigstop_is_latched(moving, robot, safety):
     robot.wait_until(lambda: stopped(robot), "the stop action")
 
 
-@pytest.mark.parametrize("way", ["service", "topic"])
+@pytest.mark.parametrize("way", ["service", "topic", "malformed message"])
 def test_the_emergency_stop_latches_until_resume(way, moving, robot, safety):
     _, policy = moving()
     if way == "service":
@@ -208,7 +208,7 @@ def test_the_emergency_stop_latches_until_resume(way, moving, robot, safety):
     else:
         publisher = robot.ros.create_publisher(Bool, "policy_node/stop", 10)
         robot.wait_until(lambda: publisher.get_subscription_count() > 0, "the guard's subscription")
-        publisher.publish(Bool(data=True))
+        publisher.publish(Bool(data=True) if way == "topic" else b"\x00\x01\x00\x00")
     robot.wait_until(lambda: state(safety)["code"] == "EMERGENCY_STOP", "the latch")
     robot.wait_until(lambda: stopped(robot), "the stop action")
     assert call(robot, "resume").success
@@ -356,6 +356,16 @@ def test_detach_ends_the_guard_after_the_stop_action(moving, robot):
     policy.send("detach")
     assert process.process.wait(DEADLINE) == 0
     robot.wait_until(lambda: stopped(robot), "the stop action")
+
+
+def test_a_guard_ends_when_the_policy_that_has_started_it_dies_before_it_connects(guard, monkeypatch):
+    policy = subprocess.Popen(["sleep", "60"])
+    monkeypatch.setenv("PI05_GUARD_STARTED_BY", str(policy.pid))
+    process = guard()
+    assert process.process.poll() is None
+    policy.kill()
+    policy.wait()
+    assert process.process.wait(DEADLINE) == 0
 
 
 def test_a_second_guard_of_the_name_exits_with_a_code(guard, tmp_path, checkpoint, namespace):
