@@ -64,6 +64,10 @@ export class Pipeline {
   #wantedAtLastTick = false;
   /** Lock-step: time of the tick whose command is withheld. */
   #pendingTick: bigint | undefined;
+  /** Time of the last tick, ns. */
+  #lastTick = 0n;
+  /** Lock-step: an input of the next tick was refused, so that tick must not wait for it. */
+  #isNextTickRefused = false;
   /** Inferences in a row whose prompt changed before their chunk arrived. */
   #promptChanges = 0;
 
@@ -134,14 +138,14 @@ export class Pipeline {
 
   /** @param topic full name; absent = `state.topic`. */
   offerJoints(reading: JointReading, now: bigint, topic?: string): void {
-    if (this.#advanceTime(now)) this.#handleOffer(this.#observer.offerJoints(reading, now, topic), now);
+    if (this.#advanceTime(now)) this.#handleOffer(this.#observer.offerJoints(reading, now, topic), now, reading.stamp);
   }
 
   /** Reports a message that could not be decoded. Its `source` is the topic. */
   refuse(refusal: Refusal, now: bigint): void {
     if (!this.#advanceTime(now)) return;
     if (refusal.source !== undefined) this.#observer.announceUnread(refusal.source);
-    this.#reporter.refusal(refusal);
+    this.#refuseInput([refusal]);
   }
 
   /** A new prompt ends the execution of the old one: the robot holds until a chunk for the new prompt arrives. */
@@ -215,12 +219,15 @@ export class Pipeline {
     // Before the arrival of a delayed chunk, so that it does not matter when the engine was done.
     const engineLate = this.#schedule.checkEngine(now);
     if (lockstep) this.#pendingTick = now;
+    this.#lastTick = now;
     this.#handleArrival(now);
     if (!lockstep && !this.#blocked) this.#sendCommand(now, latenessNs);
     for (const refusal of this.#observer.checkConditions(now)) this.#reporter.refusal(refusal);
     this.#reporter.condition('ENGINE_LATE', engineLate, now);
     this.#reporter.condition('PROMPT_CHANGING', promptChanging(this.#promptChanges), now);
     this.#startInferenceIfReady(now, !this.#wantedAtLastTick);
+    if (this.#isNextTickRefused) this.#releaseTick();
+    this.#isNextTickRefused = false;
     this.#wantedAtLastTick = this.#inference === undefined && this.#schedule.wantsInference;
   }
 
@@ -262,6 +269,8 @@ export class Pipeline {
   #resetInputs(now: bigint): void {
     this.#generation++;
     this.#latestTime = now;
+    this.#lastTick = 0n;
+    this.#isNextTickRefused = false;
     this.#retryAt = now;
     // Its chunk is not used, so it delays nothing.
     if (this.#inference !== undefined) this.#inference.arrivesAt = 0n;
@@ -272,12 +281,20 @@ export class Pipeline {
   #handleFrame(camera: string, frame: CameraFrame | Refusal, now: bigint): void {
     const result = this.#observer.offerFrame(camera, frame, now);
     if (result.accepted) this.#counters.countFrame(camera, 'accepted');
-    this.#handleOffer(result, now);
+    this.#handleOffer(result, now, frame instanceof Refusal ? undefined : frame.stamp);
   }
 
-  #handleOffer({ accepted, refusals }: OfferResult, now: bigint): void {
-    for (const refusal of refusals) this.#reporter.refusal(refusal);
+  #handleOffer({ accepted, refusals }: OfferResult, now: bigint, stamp: bigint | undefined): void {
+    this.#refuseInput(refusals, stamp);
     if (accepted) this.#startInferenceIfReady(now);
+  }
+
+  /** @param stamp of the input; where it is not known, an input after a tick's command belongs to the next tick. */
+  #refuseInput(refusals: readonly Refusal[], stamp?: bigint): void {
+    if (refusals.length === 0) return;
+    const isOfNextTick = stamp === undefined ? this.#pendingTick === undefined : stamp > this.#lastTick;
+    this.#isNextTickRefused ||= isOfNextTick;
+    for (const refusal of refusals) this.#reporter.refusal(refusal);
   }
 
   /**

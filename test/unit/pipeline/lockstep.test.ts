@@ -109,6 +109,27 @@ describe('lock-step', () => {
     expect(harness.takeLog()).toEqual(['JOINT_NOT_FINITE', 'step 11']);
   });
 
+  test.each(['before', 'after'])(
+    'a_refusal_that_comes_before_the_clock_of_its_tick_releases_it: %s the last command',
+    async (order) => {
+      const harness = new Harness(config);
+      harness.offer(T0);
+      harness.tick(T0);
+      const refused = joints(T0 + TICK, { a: NaN, b: 0 });
+      if (order === 'before') harness.pipeline.offerJoints(refused, T0);
+      await harness.engine.answer(10);
+      harness.takeLog();
+      if (order === 'after') harness.pipeline.offerJoints(refused, T0);
+      harness.offerImage('exterior', image(T0 + TICK, 1), T0);
+      harness.takeLog();
+      const [command] = harness.tick(T0 + TICK);
+      expect(command).toMatch(/^(step|hold)/);
+      // The tick after it waits for its inputs again.
+      harness.pipeline.offerJoints(joints(T0 + 2n * TICK), T0 + TICK);
+      expect(harness.tick(T0 + 2n * TICK)).toEqual([]);
+    },
+  );
+
   test('the_next_tick_releases_a_tick_whose_inputs_never_arrived', async () => {
     const harness = new Harness(config);
     harness.offer(T0);
