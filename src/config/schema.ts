@@ -117,6 +117,7 @@ export const SCHEMA = {
   'schedule.ensemble.decay': {
     type: 'double',
     default: 0.01,
+    unit: 'per chunk',
     min: 0,
     max: 100,
     doc: 'Mode ensemble: the i-th oldest of the chunks that predict a step has the weight exp(−decay · i), i = 0 for the oldest; 0 = equal weights.',
@@ -138,6 +139,7 @@ export const SCHEMA = {
   'schedule.rtc.max_weight': {
     type: 'double',
     default: 10,
+    unit: 'factor',
     above: 0,
     max: 1e6,
     doc: 'Mode rtc: largest weight of the guidance in a flow step.',
