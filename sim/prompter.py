@@ -18,7 +18,7 @@ from sim.policy_control import PolicyControl
 from sim.tasks import CONTROL_RATE, TIME_LIMITS, Task, task_of_prompt
 from sim.topics import EPISODE, EPISODE_QOS
 
-SETTLE = SECOND // 2  # ns between a new layout and its prompt: the node's images are of the new layout then
+SETTLE = SECOND // 2  # ns between a new layout and the activation: the node's inputs are of the new layout then
 COMMON_TASK = Task("bowl", 0)  # whose layouts are used where there is not one task: they have a bowl
 UNKNOWN_DURATION = 10.0  # s, for such a prompt
 
@@ -61,7 +61,6 @@ class Prompter:
             if index == 0 or rearrange:
                 self._robot.accepts_commands = False
                 self._reset(layout_seed, task if rearrange and task else COMMON_TASK)
-                self._advance(SETTLE)
             self._call(lambda: self._policy.set_prompt(prompt))  # noqa: B023, called before the next turn
             if self._stop.is_set():
                 return
@@ -88,11 +87,17 @@ class Prompter:
         return replace(report, end=self._robot.now, success=judge.outcome == "success", reason=reason)
 
     def _reset(self, seed: int, task: Task) -> None:
-        """Arranges the objects as in the layout of `seed`; everything looks as in arm.xml."""
+        """Arranges the objects and the arm as in the layout of `seed`; everything looks as in arm.xml.
+
+        The policy node is inactive meanwhile: the arm jumps to its start, which no joint can do (JOINT_JUMP).
+        """
         layout = replace(sample_layout(seed, task), look=DEFAULT_LOOK)
+        self._call(self._policy.deactivate)
         self._renderer.wait()
         with self._robot.arm_lock:
             self._robot.arm.reset(layout)
+        self._advance(SETTLE)
+        self._call(self._policy.activate)
 
     def _publish(self, report: EpisodeReport) -> None:
         if not self._stop.is_set():

@@ -98,7 +98,7 @@ export class JointTracker {
     const grippers = new Set(config.action.joints.filter(({ gripper }) => gripper).map(({ name }) => name));
     this.#joints = needed.map((joint) => ({
       joint,
-      jumpCheck: new JumpCheck(grippers.has(joint.name)),
+      jumpCheck: new JumpCheck(),
       stampChecker: new StampChecker(joint.topic, joint.maxAge, period),
       newest: undefined,
       previousStamp: undefined,
@@ -113,11 +113,14 @@ export class JointTracker {
     this.setLimits(config);
   }
 
-  /** @param config with the largest velocities of the joints: those of the robot description may come later. */
+  /**
+   * Grippers are not checked for jumps: their fingers snap to when what they hold slips.
+   * @param config with the largest velocities of the joints: those of the robot description may come later.
+   */
   setLimits({ action }: PolicyConfig): void {
-    for (const { name, isJoint, maxVelocity } of action.joints) {
+    for (const { name, isJoint, gripper, maxVelocity } of action.joints) {
       const tracked = this.#byName.get(name);
-      if (isJoint && tracked?.joint.measured === true) tracked.jumpCheck.maxVelocity = maxVelocity;
+      if (isJoint && !gripper && tracked?.joint.measured === true) tracked.jumpCheck.maxVelocity = maxVelocity;
     }
   }
 

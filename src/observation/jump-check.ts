@@ -2,8 +2,6 @@
 export const STAMP_JITTER = 50_000_000n;
 /** A measured joint may be this much faster than its commands may be: it overshoots, and people push it. */
 const SPEED_MARGIN = 1.5;
-/** The same for a gripper, whose fingers move at a speed of their own. */
-const GRIPPER_SPEED_MARGIN = 3;
 /** After a jump the values must agree for this long before they are used again, ns. */
 export const AGREEMENT_TIME = 1_000_000_000n;
 
@@ -16,7 +14,7 @@ export interface Jump {
 }
 
 /**
- * Compares each position of a joint with the one before it, used or not. The joint can move `maxVelocity` × margin × (time between
+ * Compares each position of a joint with the one before it, used or not. The joint can move `maxVelocity` × `SPEED_MARGIN` × (time between
  * the stamps + jitter). After a larger step it is not known which of the two values is right, so both are in doubt. The joint is in
  * doubt until all its values have agreed for `AGREEMENT_TIME`: not while two publishers contradict each other, but again after
  * one of them has stopped. A joint that moved while no messages came has had the time for it.
@@ -24,14 +22,9 @@ export interface Jump {
 export class JumpCheck {
   /** In the robot's units per second; Infinity = not checked. */
   maxVelocity = Infinity;
-  readonly #margin: number;
   #previous: { readonly stamp: bigint; readonly position: number } | undefined;
   /** Stamp of the first value of those that agree since the last jump; undefined where the joint is not in doubt. */
   #agreesSince: bigint | undefined;
-
-  constructor(isGripper: boolean) {
-    this.#margin = isGripper ? GRIPPER_SPEED_MARGIN : SPEED_MARGIN;
-  }
 
   reset(): void {
     this.#previous = undefined;
@@ -55,7 +48,7 @@ export class JumpCheck {
     if (previous === undefined) return undefined;
     const time = stamp > previous.stamp ? stamp - previous.stamp : 0n;
     const step = Math.abs(position - previous.position);
-    const allowed = (this.maxVelocity * this.#margin * Number(time + jitter)) / 1e9;
+    const allowed = (this.maxVelocity * SPEED_MARGIN * Number(time + jitter)) / 1e9;
     if (step > allowed) {
       this.#agreesSince = stamp;
       return { step, allowed, time };

@@ -192,7 +192,7 @@ class TestExpectations:
 class TestRefusals:
     @pytest.fixture
     def faulty(self, bags, tmp_path):
-        """A bag in which the tenth joint state lacks a joint."""
+        """A bag in which a joint of the tenth joint state is not a number."""
         seen = []
 
         def change(message):
@@ -202,6 +202,7 @@ class TestRefusals:
             if len(seen) != 10:
                 return message
             joints = STORE.deserialize_cdr(message.data, message.kind)
+            joints.position = joints.position.copy()
             joints.position[0] = math.nan
             return message._replace(data=bytes(STORE.serialize_cdr(joints, message.kind)))
 

@@ -325,6 +325,17 @@ describe('a step that no joint can make', () => {
     expect([...harness.observer.measuredPositions(T0 + 500n * MS)!.positions]).toEqual([2, -2]);
   });
 
+  test('is_none_for_a_gripper_whose_fingers_snap_to', () => {
+    const gripper = actionJoint('b', { maxVelocity: 2, gripper: true });
+    const harness = new Harness(
+      robot({ action: { joints: [actionJoint('a', { maxVelocity: 2 }), gripper], bound: 'none' } }),
+    );
+    harness.offerJoints(joints(T0, REST), T0);
+    harness.offerJoints(joints(T0 + MS, { a: 1, b: 0 }), T0 + MS);
+    expect(harness.takeCodes()).toEqual([]);
+    expect([...harness.observer.measuredPositions(T0 + MS)!.positions]).toEqual([1, 0]);
+  });
+
   test('is_forgotten_by_a_reset', () => {
     const harness = new Harness(limited);
     harness.offerJoints(joints(T0, REST), T0);
