@@ -10,9 +10,6 @@ from pathlib import Path
 # rcl reads these at its start: this machine only, a separate domain, the Fast DDS profile of the node.
 os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-# The directory of the sockets and latches of the guards. A latch of an earlier run must not stop the robot.
-RUNTIME = tempfile.TemporaryDirectory(prefix="pi05-")
-os.environ["XDG_RUNTIME_DIR"] = RUNTIME.name
 sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest
@@ -22,6 +19,14 @@ from replay_runs import bags, params, replay, summary  # fixtures
 from refusal_checks import check_refusals
 
 os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(ROOT / "configs" / "fastdds.xml"))
+
+
+@pytest.fixture(autouse=True)
+def runtime_directory(monkeypatch):
+    """The directory of the sockets and latches of the guards. A latch of an earlier test must not stop the robot."""
+    with tempfile.TemporaryDirectory(prefix="pi05-", ignore_cleanup_errors=True) as directory:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", directory)
+        yield directory
 
 
 @pytest.fixture(scope="session")

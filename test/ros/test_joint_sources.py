@@ -63,6 +63,6 @@ def test_two_publishers_that_contradict_each_other_are_named_and_nothing_moves_u
         send()
     robot.wait_until_processed()
     assert len(robot.chunks) == count
-    assert refusal_count(robot, "JOINT_JUMP") > 5
+    robot.wait_until(lambda: refusal_count(robot, "JOINT_JUMP") > 5, "the count of the refused joint states")
     stray.destroy_node()
     robot.next_chunk()

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 from inverse_kinematics import pointing_down
-from lifecycle_msgs.msg import State
+from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters
@@ -31,12 +31,13 @@ class TouchingPolicy(ArmClient):
         super().__init__(namespace)
         self._layout_task = layout_task
         self.prompts: list[str] = []
+        self.transitions: list[int] = []
         self.reports: list[EpisodeReport] = []
         self.joints: dict[int, np.ndarray] = {}  # by stamp in ns, [7] rad
         self._goal: np.ndarray | None = None
         for kind, name, answer in (
             (GetState, "get_state", self._get_state),
-            (ChangeState, "change_state", lambda _, response: response),
+            (ChangeState, "change_state", self._change_state),
             (SetParameters, "set_parameters", self._set_parameters),
         ):
             self.node.create_service(kind, f"policy_node/{name}", answer)
@@ -44,6 +45,12 @@ class TouchingPolicy(ArmClient):
 
     def _get_state(self, _, response):
         response.current_state = State(id=State.PRIMARY_STATE_ACTIVE, label="active")
+        return response
+
+    def _change_state(self, request, response):
+        if request.transition.id in (Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_DEACTIVATE):
+            self.transitions.append(request.transition.id)
+        response.success = True
         return response
 
     def _set_parameters(self, request, response):
@@ -92,6 +99,8 @@ def test_gives_each_prompt_with_a_new_layout_and_reports_what_happened():
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     assert policy.prompts == PROMPTS
+    # The node is inactive while the arm jumps to the start of a layout.
+    assert policy.transitions == [Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE] * len(PROMPTS)
     begins, ends = policy.reports[::2], policy.reports[1::2]
     assert [(report.index, report.prompt, report.task, report.end) for report in begins] == [
         (0, PROMPTS[0], "touch", None),
