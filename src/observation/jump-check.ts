@@ -1,7 +1,7 @@
 /** Stamps may be this far from the times of the measurements, ns. */
 export const STAMP_JITTER = 50_000_000n;
-/** A measured joint may be this much faster than its commands may be: it overshoots, and people push it. */
-const SPEED_MARGIN = 1.5;
+/** A measured joint may be this much faster than its commands may be: it overshoots, collides, and people push it. */
+const SPEED_MARGIN = 2;
 /** After a jump the values must agree for this long before they are used again, ns. */
 export const AGREEMENT_TIME = 1_000_000_000n;
 

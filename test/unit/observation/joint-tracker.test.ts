@@ -269,8 +269,8 @@ describe('a step that no joint can make', () => {
     offerImages(harness, T0 + MS);
     harness.offerJoints(joints(T0 + MS, { a: 0, b: 0 }), T0 + MS);
     expect(harness.refusals.map(String)).toEqual([
-      'JOINT_JUMP: Expected steps that the joints can make, received 1.00 in 0.001 s (at most 0.153) of a, ' +
-        '1.00 in 0.001 s (at most 0.153) of b from joint_states; not used',
+      'JOINT_JUMP: Expected steps that the joints can make, received 1.00 in 0.001 s (at most 0.204) of a, ' +
+        '1.00 in 0.001 s (at most 0.204) of b from joint_states; not used',
     ]);
     harness.takeCodes();
     expect(harness.observer.measuredPositions(T0 + MS)).toBeUndefined();
