@@ -61,6 +61,10 @@ class Guidance:
     max_weight: float = 10.0
 
 
+# How real-time chunking makes a new chunk agree with the previous one.
+Prefix = TrainedPrefix | Guidance
+
+
 @dataclasses.dataclass(frozen=True)
 class EngineInfo:
     """What the checkpoint and the backend are; as in `pi05_info`."""
@@ -125,7 +129,7 @@ class Engine:
         images: Sequence[np.ndarray | None],
         tokens: Sequence[int] | np.ndarray,
         noise: np.ndarray,
-        prefix: TrainedPrefix | Guidance | None = None,
+        prefix: Prefix | None = None,
         steps: int = 0,
     ) -> np.ndarray:
         """One inference: normalised actions, float32 [horizon, action_dim].
@@ -241,7 +245,7 @@ def _text(shape: Sequence) -> str:
     return "[" + ", ".join(map(str, shape)) + "]"
 
 
-def _rtc_members(prefix: TrainedPrefix | Guidance, rows: int) -> tuple[int, int, int, int, int, float]:
+def _rtc_members(prefix: Prefix, rows: int) -> tuple[int, int, int, int, int, float]:
     """Those of the request header: mode, schedule, rows of the previous chunk, delay, horizon, largest weight."""
     if isinstance(prefix, TrainedPrefix):
         return _TRAINED, 0, rows, prefix.delay, 0, 0.0

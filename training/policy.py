@@ -26,7 +26,7 @@ class Inference(Protocol):
         images: list[np.ndarray],
         tokens: list[int],
         noise: np.ndarray,
-        prefix: engine.TrainedPrefix | engine.Guidance | None = None,
+        prefix: engine.Prefix | None = None,
     ) -> np.ndarray:
         """Normalised actions [horizon, action_dim] of uint8 images [height, width, 3], token ids and noise."""
         ...
@@ -48,7 +48,7 @@ class TorchInference:
         images: list[np.ndarray],
         tokens: list[int],
         noise: np.ndarray,
-        prefix: engine.TrainedPrefix | engine.Guidance | None = None,
+        prefix: engine.Prefix | None = None,
     ) -> np.ndarray:
         size = self.model.dims.vision.image_size
         pixels = torch.from_numpy(np.stack(images)).to(self._device)
@@ -59,9 +59,7 @@ class TorchInference:
         start = torch.from_numpy(noise).to(self._device)[None]
         return flow.sample(self.model, cache, start, rtc=rtc)[0].cpu().numpy()
 
-    def _known(
-        self, prefix: engine.TrainedPrefix | engine.Guidance, horizon: int
-    ) -> flow.TrainedPrefix | flow.Guidance:
+    def _known(self, prefix: engine.Prefix, horizon: int) -> flow.TrainedPrefix | flow.Guidance:
         """What the flow of `horizon` rows is made to agree with."""
         previous = torch.from_numpy(prefix.previous).to(self._device)[None]
         if isinstance(prefix, engine.TrainedPrefix):
@@ -93,7 +91,7 @@ class CheckpointPolicy:
         return Chunk(unnormalize(actions[:, :ACTIONS], self._statistics["actions"]), actions)
 
 
-def prefix_of(continuation: Continuation | None) -> engine.TrainedPrefix | engine.Guidance | None:
+def prefix_of(continuation: Continuation | None) -> engine.Prefix | None:
     """What the engine is given in modes rtc and rtc_trained; None in other modes."""
     if continuation is None:
         return None

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { errorMessage } from '../errors.js';
 import { excerpt } from '../format.js';
 import type { Cause } from './protocol.js';
-import { readStateFile, replaceStateFile } from './state-file.js';
+import { readStateFile, replaceStateFile, stateFilePath } from './state-file.js';
 
 /**
  * The latch of one policy, kept in a file next to the guard's socket, so that it outlives both processes. It does not outlive
@@ -13,7 +13,7 @@ export class LatchFile {
 
   /** @param socketPath of the guard, see `guardSocketPath`. */
   constructor(socketPath: string) {
-    this.path = socketPath.replace(/(\.sock)?$/, '.latch');
+    this.path = stateFilePath(socketPath, 'latch');
   }
 
   /** @returns undefined where there is no file. A file that cannot be read or has other contents is a latch: LATCH_FILE. */

@@ -1,5 +1,5 @@
 import { appendFileSync, statSync } from 'node:fs';
-import { readStateFile, replaceStateFile } from './state-file.js';
+import { readStateFile, replaceStateFile, stateFilePath } from './state-file.js';
 
 /** A file of more bytes is shortened to its newest lines. */
 const LONG = 32_768;
@@ -16,7 +16,7 @@ export class OwnPublishers {
 
   /** @param socketPath of the guard, see `guardSocketPath`. */
   constructor(socketPath: string) {
-    this.#path = socketPath.replace(/(\.sock)?$/, '.publishers');
+    this.#path = stateFilePath(socketPath, 'publishers');
   }
 
   /** @throws Error of the file system. */

@@ -3,6 +3,11 @@ import { closeSync, constants, fstatSync, openSync, readFileSync, renameSync, wr
 /** Longest file that is read, bytes. */
 const MAX_SIZE = 65_536;
 
+/** The path of a file next to the guard's socket, which has another extension. @param socketPath see `guardSocketPath`. */
+export function stateFilePath(socketPath: string, extension: string): string {
+  return socketPath.replace(/(\.sock)?$/, `.${extension}`);
+}
+
 /** Reads a file next to the guard's socket. Does not wait for the writer of a named pipe. @throws Error of the file system. */
 export function readStateFile(path: string): string {
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);

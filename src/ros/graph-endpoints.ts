@@ -2,6 +2,7 @@ import type { PolicyConfig } from '../config/config.js';
 import { Pi05Error, type FaultCode } from '../errors.js';
 import { policyInputs, type PolicyInput } from '../messages/inputs.js';
 import { policyOutputs } from '../messages/outputs.js';
+import { fullName, UNNAMED } from './graph.js';
 import type { EndpointInfo, EndpointQos, LifecycleNode } from './rcl.js';
 
 type Graph = Pick<LifecycleNode, 'getPublishersInfoByTopic' | 'getSubscriptionsInfoByTopic'>;
@@ -105,6 +106,5 @@ function describe({ reliability, durability }: EndpointQos): string {
 
 /** The name of an endpoint's node, which rmw knows only once messages of that process arrive. */
 function name({ node_namespace, node_name }: EndpointInfo): string {
-  if (node_name === '_NODE_NAME_UNKNOWN_') return 'a node whose name has not arrived';
-  return `${node_namespace.replace(/\/$/, '')}/${node_name}`;
+  return node_name === UNNAMED ? 'a node whose name has not arrived' : fullName(node_namespace, node_name);
 }

@@ -35,7 +35,7 @@ function duplicateNames(node: Graph): Pi05Error<FaultCode>[] {
 }
 
 /** The name that rmw gives to a publisher's node until the node itself is discovered, and for ever where it has none. */
-const UNNAMED = '_NODE_NAME_UNKNOWN_';
+export const UNNAMED = '_NODE_NAME_UNKNOWN_';
 
 /** Bytes of a GID that all endpoints of one DDS participant, of one process here, share: the GUID prefix of RTPS. */
 const PREFIX_BYTES = 12;
@@ -116,9 +116,10 @@ export class PublisherNames {
     const known = this.#known.get(topic);
     if (known !== undefined && now - known.at < NAMES_PERIOD_MS) return known.names;
     const found = this.#node.getPublishersInfoByTopic(topic).filter(({ node_name }) => node_name !== UNNAMED);
-    const names = [...new Set(found.map(({ node_namespace, node_name }) => fullName(node_namespace, node_name)))];
-    this.#known.set(topic, { at: now, names: names.toSorted() });
-    return names.toSorted();
+    const all = found.map(({ node_namespace, node_name }) => fullName(node_namespace, node_name));
+    const names = [...new Set(all)].toSorted();
+    this.#known.set(topic, { at: now, names });
+    return names;
   }
 }
 
@@ -151,6 +152,7 @@ function prefixOf({ endpoint_gid }: EndpointInfo): string {
   return Buffer.from(endpoint_gid.slice(0, PREFIX_BYTES)).toString('hex');
 }
 
-function fullName(namespace: string, name: string): string {
+/** The full name of the node `name` in `namespace`, which may be `/`. */
+export function fullName(namespace: string, name: string): string {
   return `${namespace.replace(/\/$/, '')}/${name}`;
 }

@@ -12,7 +12,7 @@ import { JointTracker } from '../observation/joint-tracker.js';
 import type { RobotModel } from '../robot/urdf.js';
 import { CLOCK_JUMP, toRosTime } from '../time.js';
 import type { DiagnosticStatus } from './diagnostic-status.js';
-import { ownGidPrefix } from './graph.js';
+import { fullName, ownGidPrefix } from './graph.js';
 import { guardArguments, policyTopic } from './guard-arguments.js';
 import { Log } from './log.js';
 import { configFromOverrides } from './parameters.js';
@@ -73,7 +73,7 @@ export class GuardNode {
     this.#node = node;
     this.log = new Log(node.getLogger());
     this.name = node.getFullyQualifiedName();
-    this.policy = `${node.namespace().replace(/\/$/, '')}/${policyName}`;
+    this.policy = fullName(node.namespace(), policyName);
     const { config, simulated } = configFromOverrides(this.policy, given, argv);
     this.simulated = simulated;
     this.config = withResolvedTopics(config, (topic) => node.resolveTopicName(policyTopic(topic, policyName)));

@@ -1,5 +1,6 @@
 import type { ActionJoint, PolicyConfig } from '../config/config.js';
 import { toSeconds } from '../time.js';
+import { clamp } from './limits.js';
 
 /**
  * The ramp after an activation or a stop (`schedule.blend_in`): velocities are scaled by a factor that rises from 0 to 1, positions
@@ -39,8 +40,4 @@ export class BlendIn {
       return Number.isNaN(from) ? value : from + factor * (clamp(value, lower, upper) - from);
     });
   }
-}
-
-function clamp(value: number, low: number, high: number): number {
-  return Math.min(Math.max(value, low), high);
 }

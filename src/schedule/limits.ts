@@ -92,6 +92,7 @@ function distanceToLimit(distance: number): number {
   return distance > 0 ? distance : 0;
 }
 
-function clamp(value: number, low: number, high: number): number {
+/** The nearest value to `value` that is not below `low` or above `high`. */
+export function clamp(value: number, low: number, high: number): number {
   return Math.min(Math.max(value, low), high);
 }

@@ -1,5 +1,6 @@
 import type { MeasuredPositions } from '../frame/frame.js';
 import type { CommandHistory } from './command-history.js';
+import { clamp } from './limits.js';
 
 /** Where a joint is at least and at most. */
 export interface Bounds {
@@ -35,12 +36,14 @@ export class PositionBounds {
       const highest = executed + delayed.highest;
       const previous = this.#bounds.get(j);
       const moved = previous === undefined ? 0 : history.distance(j, this.#updatedAt, now);
-      const clamp = (value: number): number => Math.min(Math.max(value, lowest), highest);
       this.#bounds.set(
         j,
         previous === undefined
           ? { lowest, highest }
-          : { lowest: clamp(previous.lowest + moved), highest: clamp(previous.highest + moved) },
+          : {
+              lowest: clamp(previous.lowest + moved, lowest, highest),
+              highest: clamp(previous.highest + moved, lowest, highest),
+            },
       );
     }
     this.#updatedAt = now;

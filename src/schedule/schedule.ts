@@ -1,10 +1,10 @@
 import type { ActionJoint, PolicyConfig } from '../config/config.js';
-import { Pi05Error } from '../errors.js';
-import type { FaultCode } from '../errors.js';
+import { type FaultCode, Pi05Error } from '../errors.js';
 import type { ActionChunk, Command, MeasuredPositions } from '../frame/frame.js';
 import { formatSeconds, toMilliseconds, toNanoseconds, toSeconds } from '../time.js';
 import { BlendIn } from './blend-in.js';
 import { chunkAgeLimit, chunkNotFinite, chunkStale, commandStarved, untrainedDelay } from './faults.js';
+import { clamp } from './limits.js';
 import type { Plan } from './modes/mode.js';
 import { Motion } from './motion.js';
 import { type Continuation, Planner } from './planner.js';
@@ -373,7 +373,7 @@ export class Schedule {
   #checkJump(row: Float64Array, measured: Float64Array): Pi05Error<FaultCode> | undefined {
     for (const [j, { name, kind, gripper, lower, upper, maxVelocity }] of this.#joints.entries()) {
       if (kind === 'velocity' || gripper) continue;
-      const target = Math.min(Math.max(row[j]!, lower), upper);
+      const target = clamp(row[j]!, lower, upper);
       const reach = maxVelocity * this.#period;
       if (Math.abs(target - measured[j]!) > reach * (1 + 1e-9)) {
         const sentence = `Expected a first command within ${reach} of ${measured[j]} for ${name}, received ${target}; not executed`;

@@ -1,4 +1,5 @@
 import type { ActionJoint, PolicyConfig } from '../config/config.js';
+import { clamp } from './limits.js';
 import type { Plan } from './modes/mode.js';
 import type { LastCommand } from './motion.js';
 
@@ -118,7 +119,7 @@ export class SeamMeter {
       const { kind, lower, upper, maxVelocity } = config;
       const from = kind === 'velocity' ? last.velocities[j]! : last.positions[j]!;
       const [low, high] = kind === 'velocity' ? [-maxVelocity, maxVelocity] : [lower, upper];
-      const relative = Math.abs(Math.min(Math.max(row[j]!, low), high) - from) / this.#allowed(config);
+      const relative = Math.abs(clamp(row[j]!, low, high) - from) / this.#allowed(config);
       if (relative > jump) [jump, joint] = [relative, config.name];
     }
     this.#last = { time, jump, joint, disagreement: merged.disagreement };

@@ -1,6 +1,6 @@
 import type { PolicyConfig } from '../config/config.js';
 import type { Command } from '../frame/frame.js';
-import { toNanoseconds } from '../time.js';
+import { tickPeriod } from '../time.js';
 import type { BlendIn } from './blend-in.js';
 import type { Plan } from './modes/mode.js';
 import type { Motion } from './motion.js';
@@ -28,7 +28,7 @@ export class TrajectoryCommands {
   ) {
     this.#joints = trajectoryJoints(config);
     this.#running = new RunningTrajectory(this.#joints);
-    this.#period = toNanoseconds(1 / config.controlRate);
+    this.#period = tickPeriod(config.controlRate);
     this.#lockstep = config.schedule.lockstep;
   }
 

@@ -51,7 +51,7 @@ def observation():
     state = np.append(rng.uniform(-1, 1, 7), 0.25)
     images = {camera: rng.integers(0, 256, (480, 640, 3), dtype=np.uint8) for camera in ("exterior", "wrist")}
     return types.SimpleNamespace(
-        stamp=STAMP, prompt="Put the red block on the blue one, please.", state=state, images=images
+        stamp=STAMP, prompt="Put the red block on the blue one, please.", state=state, images=images, continuation=None
     )
 
 
