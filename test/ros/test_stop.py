@@ -14,15 +14,20 @@ ZEROS = [0.0] * 7
 
 @pytest.fixture
 def moving(sim_node, robot):
-    """Starts a node that has published some commands. Its clock does not advance, so it has no further control ticks."""
+    """Starts a node that has published some commands. Its clock does not advance, so it has no further control ticks.
+
+    Joint states may be 4 ticks old, since a message can arrive after its tick when the machine is busy.
+    """
 
     def moving(**changes):
-        node = sim_node(schedule__replan_steps=2, **changes)
+        node = sim_node(schedule__replan_steps=2, state__max_age=0.3, **changes)
         robot.first_chunk()
         for _ in range(4):
+            published = len(robot.arm)
             robot.advance()
             robot.send_set()
             robot.wait_until_processed()
+            robot.wait_until(lambda: len(robot.arm) > published, "the command of this tick")
         return node
 
     return moving
