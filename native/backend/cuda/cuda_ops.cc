@@ -63,7 +63,7 @@ void CudaOps::load(const Weights& host) {
 
 // Matrix products may read the zeros between a row's end and the next row.
 Matrix CudaOps::allocate(int64_t rows, int64_t cols, DType dtype) {
-  const int64_t stride = padded_stride(cols);
+  const int64_t stride = padded_stride(cols, dtype == DType::E4M3 ? 16 : 8);
   memory_.emplace_back(rows * stride * bytes_of(dtype));
   return {memory_.back().as<void>(), dtype, rows, cols, stride};
 }

@@ -8,8 +8,11 @@
 
 namespace pi05 {
 
-// Row stride, in elements, of a matrix on the GPU: rows of 16-bit values start at multiples of 16 bytes.
-constexpr int64_t padded_stride(int64_t cols) { return (cols + 7) / 8 * 8; }
+// Row stride, in elements, of a matrix on the GPU: rows of 16-bit values start at multiples of 16 bytes, and so do rows
+// of 8-bit values with `multiple` 16.
+constexpr int64_t padded_stride(int64_t cols, int64_t multiple = 8) {
+  return (cols + multiple - 1) / multiple * multiple;
+}
 
 // GPU memory, zeroed. Throws Error(PI05_OUT_OF_MEMORY) with the bytes wanted and the bytes free.
 class DeviceMemory {

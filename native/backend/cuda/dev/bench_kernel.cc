@@ -16,16 +16,15 @@
 #include "backend/cuda/launch_log.h"
 #include "backend/cuda/memory.h"
 #include "both_backends.h"
+#include "fp8_operands.h"
 
 namespace {
 
 using pi05::check;
 using pi05::LaunchLog;
-namespace kernels = pi05::kernels;
-
 constexpr const char* kUsage = R"(Usage: bench_kernel [options]
 
-  --kernel NAME[,NAME…]  siglip_gemm, geglu_gemm, attention, skinny_gemm, expert, cublaslt, norm (all)
+  --kernel NAME[,NAME…]  siglip_gemm, geglu_gemm, fp8, attention, skinny_gemm, expert, cublaslt, norm (all)
   --cameras N            for SigLIP and the length of the prefix (2)
   --tokens N             prompt tokens, for the length of the prefix (60)
   --rows N               action rows (15)
@@ -243,14 +242,7 @@ void bench_geglu(KernelBench& bench, const Options& options) {
     return;
   }
   const auto reference = [&] {  // the CPU operation takes gate and up as two matrices
-    std::vector<float> values(static_cast<size_t>(2 * n * k)), parts[2];
-    harness.cpu->download(operands.weight.cpu, values.data());
-    for (int64_t row = 0; row < 2 * n; row++) {
-      std::vector<float>& part = parts[row / kernels::kInterleave % 2];
-      part.insert(part.end(), values.begin() + row * k, values.begin() + (row + 1) * k);
-    }
-    const Matrix gate = harness.cpu->allocate(n, k, DType::F32), up = harness.cpu->allocate(n, k, DType::F32);
-    harness.cpu->upload(gate, parts[0].data()), harness.cpu->upload(up, parts[1].data());
+    const auto [gate, up] = split_interleaved(harness, operands.weight.cpu);
     harness.cpu->gated_linear(operands.x.cpu, tensor(gate), tensor(up), out.cpu);
   };
   bench.measure(harness, {"geglu_gemm" + sizes(m, k, 2 * n),
@@ -263,6 +255,88 @@ void bench_geglu(KernelBench& bench, const Options& options) {
                           },
                           reference,
                           {{out, 2 * kBf16}}});
+}
+
+// Copies of an operand as e4m3; the first is the operand.
+std::vector<kernels::Fp8Matrix> copies(Harness& harness, const kernels::Fp8Matrix& matrix, int64_t count) {
+  std::vector<kernels::Fp8Matrix> all{matrix};
+  const Matrix& from = matrix.values;
+  while (static_cast<int64_t>(all.size()) < count) {
+    const kernels::Fp8Matrix to = allocate_fp8(harness, from.rows, from.cols);
+    check(cudaMemcpy(to.values.data, from.data, static_cast<size_t>(from.rows * from.stride), cudaMemcpyDeviceToDevice),
+          "cudaMemcpy");
+    check(cudaMemcpy(to.scale, matrix.scale, static_cast<size_t>(from.rows) * 4, cudaMemcpyDeviceToDevice),
+          "cudaMemcpy");
+    all.push_back(to);
+  }
+  check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+  return all;
+}
+
+// The prefix's products of e4m3 operands, and what quantises their operands. Tolerances: of the rounding to e4m3.
+void bench_fp8(KernelBench& bench, const Options& options) {
+  if (!kernels::fp8_gemm_supported()) {
+    std::printf("fp8: not supported here\n");
+    return;
+  }
+  constexpr double kE4M3 = 6e-2;
+  const int64_t m = options.prefix();
+  struct Shape {
+    const char* name;
+    int64_t k, n;
+    enum { Plain, SplitK, Gated } kind;
+  };
+  for (const Shape& s : {Shape{"qkv", 2048, 2560, Shape::Plain}, Shape{"out", 2048, 2048, Shape::SplitK},
+                         Shape{"gate and up", 2048, 32768, Shape::Gated}, Shape{"down", 16384, 2048, Shape::SplitK}}) {
+    Harness harness(DType::BF16);
+    const Both xs = harness.make(m, s.k, DType::BF16), ws = harness.make(s.n, s.k, DType::BF16, scale_of(s.k));
+    const Fp8Operand x(harness, xs), weight(harness, ws);
+    const double bytes = size_of(x.gpu.values) + size_of(weight.gpu.values);
+    const int64_t sets = sets_for(bytes),
+                  splits = s.kind == Shape::SplitK ? kernels::fp8_gemm_splits(x.gpu, tensor(weight.gpu)) : 1;
+    const auto x_sets = copies(harness, x.gpu, sets), weights = copies(harness, weight.gpu, sets);
+    const Matrix partials = harness.gpu->allocate(splits * m, s.n, DType::F32);
+    const Both out =
+        harness.make(m, s.kind == Shape::Gated ? s.n / 2 : s.n, s.kind == Shape::SplitK ? DType::F32 : DType::BF16);
+    bench.measure(harness, {std::string("fp8 ") + s.name + sizes(m, s.k, s.n) +
+                                (splits > 1 ? " in " + std::to_string(splits) + " splits" : ""),
+                            2.0 * static_cast<double>(m * s.k * s.n),
+                            bytes + size_of(s.kind == Shape::SplitK ? partials : out.gpu),
+                            sets,
+                            [&](int64_t set, cudaStream_t stream) {
+                              const auto i = static_cast<size_t>(set);
+                              check(s.kind == Shape::Plain
+                                        ? kernels::fp8_gemm(x_sets[i], tensor(weights[i]), out.gpu, stream)
+                                    : s.kind == Shape::Gated
+                                        ? kernels::geglu_gemm(x_sets[i], tensor(weights[i]), out.gpu, stream)
+                                        : kernels::fp8_gemm_split_k(x_sets[i], tensor(weights[i]), partials, stream),
+                                    "kernel fp8");
+                            },
+                            [&] {
+                              if (s.kind == Shape::Gated) {
+                                const auto [gate, up] = split_interleaved(harness, weight.exact);
+                                harness.cpu->gated_linear(x.exact, tensor(gate), tensor(up), out.cpu);
+                              } else {
+                                harness.cpu->linear(x.exact, tensor(weight.exact), nullptr, out.cpu);
+                                if (s.kind == Shape::SplitK) sum_partials(harness, partials, splits, out);
+                              }
+                            },
+                            {{out, kE4M3}}});
+  }
+  for (const int64_t cols : {2048, 16384}) {
+    Harness harness(DType::BF16);
+    const Both from = harness.make(m, cols, DType::BF16);
+    const kernels::Fp8Matrix to = allocate_fp8(harness, m, cols);
+    bench.measure(harness, {"quantize_rows (" + std::to_string(m) + ", " + std::to_string(cols) + "), warm",
+                            0,
+                            1.5 * size_of(from.gpu),
+                            17,
+                            [&](int64_t, cudaStream_t stream) {
+                              check(kernels::quantize_rows(from.gpu, to, {}, stream), "kernel quantize_rows");
+                            },
+                            [] {},
+                            {}});
+  }
 }
 
 void bench_attention(KernelBench& bench, const Options& options) {
@@ -502,9 +576,16 @@ void bench_expert(KernelBench& bench, const Options& options) {
   device.noise = static_cast<const float*>(noise.gpu.data), device.times = device_times.as<float>();
   device.prev_chunk = device.prefix_weights = device.frozen_mask = device.guidance_weights = device_zeros.as<float>();
   const auto floats = [](const Both& both) { return static_cast<const float*>(both.gpu.data); };
-  const kernels::ExpertFlow flow{
-      packed.as<void>(),  exchange.as<void>(),    e.layers, steps, prefix, floats(action_in), floats(action_in_bias),
-      floats(action_out), floats(action_out_bias)};
+  const kernels::ExpertFlow flow{packed.as<void>(),
+                                 exchange.as<void>(),
+                                 e.layers,
+                                 steps,
+                                 prefix,
+                                 false,
+                                 floats(action_in),
+                                 floats(action_in_bias),
+                                 floats(action_out),
+                                 floats(action_out_bias)};
   check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   const auto step_count = static_cast<double>(steps);
   bench.measure(harness,
@@ -544,8 +625,8 @@ bool parse(int count, char** arguments, Options& options) {
       if (name == option) *value = std::atoll(arguments[i + 1]), known = true;
     if (!known) return false;
   }
-  const std::vector<std::string> names{"siglip_gemm", "geglu_gemm", "attention", "skinny_gemm",
-                                       "expert",      "cublaslt",   "norm"};
+  const std::vector<std::string> names{"siglip_gemm", "geglu_gemm", "fp8",      "attention",
+                                       "skinny_gemm", "expert",     "cublaslt", "norm"};
   return options.cameras >= 1 && options.cameras <= 3 && options.tokens >= 1 && options.tokens <= 200 &&
          options.rows >= 1 && options.rows <= kernels::kMaxSkinnyRows && options.repeats >= 1 &&
          std::all_of(options.kernel.begin(), options.kernel.end(), [&](const std::string& kernel) {
@@ -568,9 +649,9 @@ int main(int count, char** arguments) {
   try {
     KernelBench bench(options);
     const std::pair<const char*, void (*)(KernelBench&, const Options&)> all[] = {
-        {"siglip_gemm", bench_siglip}, {"geglu_gemm", bench_geglu}, {"attention", bench_attention},
-        {"skinny_gemm", bench_skinny}, {"expert", bench_expert},    {"cublaslt", bench_cublaslt},
-        {"norm", bench_norm}};
+        {"siglip_gemm", bench_siglip},  {"geglu_gemm", bench_geglu},   {"fp8", bench_fp8},
+        {"attention", bench_attention}, {"skinny_gemm", bench_skinny}, {"expert", bench_expert},
+        {"cublaslt", bench_cublaslt},   {"norm", bench_norm}};
     std::printf("%s\n", pi05::cuda_device_name().c_str());
     for (const auto& [name, run] : all)
       if (options.wants(name)) run(bench, options);

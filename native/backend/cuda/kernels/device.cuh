@@ -12,6 +12,8 @@ namespace pi05::kernels {
 
 using bf16 = __nv_bfloat16;
 using fp16 = __half;
+using fp8 = __nv_fp8_e4m3;
+constexpr float kMaxE4M3 = 448;
 
 __device__ __forceinline__ float widen(float x) { return x; }
 __device__ __forceinline__ float widen(bf16 x) { return __bfloat162float(x); }
@@ -63,6 +65,12 @@ __device__ __forceinline__ void store4(Value* p, float4 v) {
   *reinterpret_cast<uint2*>(p) = make_uint2(packed<Value>(v.x, v.y), packed<Value>(v.z, v.w));
 }
 
+__device__ __forceinline__ void store4(fp8* p, float4 v) {
+  const uint32_t low = __nv_cvt_float2_to_fp8x2(make_float2(v.x, v.y), __NV_SATFINITE, __NV_E4M3),
+                 high = __nv_cvt_float2_to_fp8x2(make_float2(v.z, v.w), __NV_SATFINITE, __NV_E4M3);
+  *reinterpret_cast<uint32_t*>(p) = low | high << 16;
+}
+
 constexpr float kLog2E = 1.4426950408889634f;  // log2(e): exp(x) = exp2(kLog2E * x)
 
 // GELU with the tanh approximation, x * (1 + tanh(u)) / 2 with u = sqrt(2 / pi) * (x + 0.044715 x³). Three forms,
@@ -94,6 +102,32 @@ __device__ __forceinline__ float block_sum(float x) {
   return sum;
 }
 
+// The largest of non-negative values over all threads of a block (at most 1024), returned to each of them; NaN if one
+// is NaN.
+__device__ __forceinline__ float block_max(float x) {
+  __shared__ unsigned largest[32];  // of each warp: such values have the order of their bits
+  unsigned bits = __reduce_max_sync(~0u, __float_as_uint(x));
+  const int warps = static_cast<int>(blockDim.x) / 32;
+  __syncthreads();  // the previous maximum has been read
+  if (threadIdx.x % 32 == 0) largest[threadIdx.x / 32] = bits;
+  __syncthreads();
+  for (int i = 0; i < warps; i++) bits = max(bits, largest[i]);
+  return __uint_as_float(bits);
+}
+
+// max(largest, |x|), or NaN where x is NaN.
+__device__ __forceinline__ float max_magnitude(float largest, float x) {
+  return __uint_as_float(max(__float_as_uint(largest), __float_as_uint(fabsf(x))));
+}
+
+// The scale of a row of e4m3 values whose largest magnitude is `largest`, and what the row is multiplied by before it
+// is rounded. Rows of zeros (below 1e-30) stay zeros.
+struct RowScale {
+  float scale, inverse;
+  __device__ explicit RowScale(float largest)
+      : scale(largest * (1.0f / kMaxE4M3)), inverse(largest < 1e-30f ? 0.0f : kMaxE4M3 / largest) {}
+};
+
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Number of blocks for `items` items, of which a block processes `block_items`.
@@ -104,6 +138,10 @@ constexpr unsigned blocks_for(int64_t items, int64_t block_items) {
 // Whether every row of 16-bit elements begins at a multiple of 16 bytes, as cp.async and TMA require.
 inline bool rows_aligned(const void* data, int64_t stride) {
   return reinterpret_cast<uintptr_t>(data) % 16 == 0 && stride % 8 == 0;
+}
+// The same for e4m3.
+inline bool rows_aligned_e4m3(const void* data, int64_t stride) {
+  return reinterpret_cast<uintptr_t>(data) % 16 == 0 && stride % 16 == 0;
 }
 
 // Calls body with a null pointer to the C++ type of `type`.

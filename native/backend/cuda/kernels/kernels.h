@@ -18,6 +18,23 @@ constexpr int64_t kMaxHeadDim = 256;     // attention: a multiple of 8
 // cudaErrorNoKernelImageForDevice.
 cudaError_t check_kernel_image();
 
+// ---- fp8: e4m3 values with an fp32 scale per row; element (r, c) is values(r, c) * scale[r] ----
+struct Fp8Matrix {
+  Matrix values;           // (rows, cols) E4M3
+  float* scale = nullptr;  // (rows)
+
+  Fp8Matrix rows_from(int64_t first, int64_t count) const { return {values.rows_from(first, count), scale + first}; }
+};
+struct Fp8Tensor {
+  Tensor values;                 // (n, k) E4M3
+  const float* scale = nullptr;  // (n)
+
+  Fp8Tensor rows_from(int64_t first, int64_t count) const {
+    return {{static_cast<const char*>(values.data) + first * values.cols, values.dtype, count, values.cols},
+            scale + first};
+  }
+};
+
 // ---- norm.cu: x (rows, width) F32, width a multiple of 4 and at most kMaxNormWidth ----
 
 // The output of a split-K GEMM: `splits` partial products whose sum, plus `bias`, is the result. The norms add them to
@@ -37,6 +54,9 @@ inline SplitKPartials split_k_partials(const Matrix& partials, int64_t splits, c
 cudaError_t layer_norm(const Matrix& x, const Affine& norm, const Matrix& out, const SplitKPartials& partials,
                        cudaStream_t stream);
 cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, const SplitKPartials& partials,
+                     cudaStream_t stream);
+// The same with each row quantised: its scale is its largest magnitude / 448.
+cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Fp8Matrix& out, const SplitKPartials& partials,
                      cudaStream_t stream);
 // x[r] += gate[time_row[r]] * sum of partials[r], then out = adaptive RMSNorm of x (see ReferenceOps). gate (times,
 // width) F32 with the row stride of `modulation`; null without partials. No bias.
@@ -60,6 +80,18 @@ cudaError_t interleave(const Tensor& a, const Tensor& b, int64_t group, const Ma
 cudaError_t embed(const int32_t* tokens, const Tensor& table, float scale, const Matrix& out, cudaStream_t stream);
 // Converts from (rows, cols), contiguous, to the type of `to` (rows, at least cols); further columns become zero.
 cudaError_t pad(const void* from, DType type, int64_t rows, int64_t cols, const Matrix& to, cudaStream_t stream);
+
+// ---- quantize.cu ----
+
+// The row of `to` that receives row r of `from`: first + r, or with `group`, where two matrices alternate in groups of
+// so many rows, the corresponding row of matrix `part` (0 or 1).
+struct QuantizePlacement {
+  int64_t first = 0, group = 0, part = 0;
+};
+constexpr int64_t kMaxQuantizedCols = 16384;  // a multiple of 8
+// Each row with a scale of its own, its largest magnitude / 448: to = from / scale, rounded to nearest even.
+cudaError_t quantize_rows(const Matrix& from, const Fp8Matrix& to, const QuantizePlacement& placement,
+                          cudaStream_t stream);
 
 // ---- rope.cu: cos_sin (positions, head_dim / 2) is the table of cosines and sines ----
 
@@ -110,6 +142,19 @@ cudaError_t skinny_gemm_qkv_rope(const Matrix& x, const Tensor& weight, int64_t 
 constexpr int64_t kInterleave = 8;
 bool geglu_gemm_supported(const Matrix& x, const Tensor& weight, const Matrix& out);
 cudaError_t geglu_gemm(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream);
+// The same with e4m3 operands.
+bool geglu_gemm_supported(const Fp8Matrix& x, const Fp8Tensor& weight, const Matrix& out);
+cudaError_t geglu_gemm(const Fp8Matrix& x, const Fp8Tensor& weight, const Matrix& out, cudaStream_t stream);
+
+// ---- fp8_gemm.cu: wgmma of e4m3, compute capability 9.0. x (m, k), weight (n, k), k a multiple of 16, n of 8 ----
+
+// Whether this GPU runs the kernels of e4m3 operands: this file's and geglu_gemm.
+bool fp8_gemm_supported();
+// out (m, n) bf16 = x · weightᵀ
+cudaError_t fp8_gemm(const Fp8Matrix& x, const Fp8Tensor& weight, const Matrix& out, cudaStream_t stream);
+// Split-K: partials (splits * m, n) F32 with contiguous rows. The number of splits, at most 4, is fixed by the shapes.
+int64_t fp8_gemm_splits(const Fp8Matrix& x, const Fp8Tensor& weight);
+cudaError_t fp8_gemm_split_k(const Fp8Matrix& x, const Fp8Tensor& weight, const Matrix& partials, cudaStream_t stream);
 
 // ---- siglip_gemm.cu: wgmma, compute capability 9.0, a single wave of thread blocks; all bf16 or all fp16 ----
 

@@ -136,6 +136,30 @@ __global__ void __launch_bounds__(kMaxThreads)
         [&](float v, float w, float) { return v * scale * (1.0f + w); });
 }
 
+template <int kSplits>
+__global__ void __launch_bounds__(kMaxThreads)
+    rms_norm_fp8_kernel(float* x, int64_t x_stride, SplitKPartials partials, const float* weight, fp8* out,
+                        int64_t out_stride, float* out_scale, int width) {
+  pdl_trigger();
+  RowSlice weights;
+  weights.read(weight, width);
+  pdl_wait();
+  RowSlice row = add_partials<kSplits>(x + blockIdx.x * x_stride, partials, width);
+  const float scale = inverse_rms(row, width);
+  float largest = 0;
+  RowSlice::each(width, [&](int, int i) {
+    float4& v = row.quad[i];
+    const float4 w = weights.quad[i];
+    v = make_float4(v.x * scale * (1.0f + w.x), v.y * scale * (1.0f + w.y), v.z * scale * (1.0f + w.z),
+                    v.w * scale * (1.0f + w.w));
+    largest = max_magnitude(max_magnitude(max_magnitude(max_magnitude(largest, v.x), v.y), v.z), v.w);
+  });
+  const RowScale quantized(block_max(largest));
+  if (threadIdx.x == 0) out_scale[blockIdx.x] = quantized.scale;
+  write(row, row, row, out + blockIdx.x * out_stride, width,
+        [&](float v, float, float) { return v * quantized.inverse; });
+}
+
 template <typename Value, int kSplits>
 __global__ void __launch_bounds__(kMaxThreads)
     adaptive_rms_norm_kernel(float* x, int64_t x_stride, SplitKPartials partials, const float* gate,
@@ -195,6 +219,17 @@ cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Matrix& out, c
                         static_cast<unsigned>(x.rows), threads_for(x.cols), 0, stream, x.data, x.stride, partials,
                         weight.data, out.data, out.stride, x.cols);
     });
+  });
+}
+
+cudaError_t rms_norm(const Matrix& x, const Tensor& weight, const Fp8Matrix& out, const SplitKPartials& partials,
+                     cudaStream_t stream) {
+  if (!fits(x, out.values) || weight.dtype != DType::F32 || out.values.dtype != DType::E4M3)
+    return cudaErrorInvalidValue;
+  return by_splits(partials, [&](auto splits) {
+    return launch_pdl(rms_norm_fp8_kernel<decltype(splits)::value>, static_cast<unsigned>(x.rows), threads_for(x.cols),
+                      0, stream, x.data, x.stride, partials, weight.data, out.values.data, out.values.stride, out.scale,
+                      x.cols);
   });
 }
 

@@ -44,4 +44,19 @@ cudaError_t launch_pdl(void (*kernel)(Parameters...), dim3 grid, dim3 block, int
   return cudaLaunchKernelEx(&launch, kernel, (Parameters)(arguments)...);
 }
 
+// The same for a kernel of compute capability 9.0 whose grid consists of clusters of `cluster` blocks along x.
+template <typename... Parameters, typename... Arguments>
+cudaError_t launch_pdl_clusters(void (*kernel)(Parameters...), unsigned cluster, dim3 grid, dim3 block, int64_t shared,
+                                cudaStream_t stream, Arguments... arguments) {
+  cudaLaunchAttribute attributes[2]{};
+  attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attributes[0].val.programmaticStreamSerializationAllowed = 1;
+  attributes[1].id = cudaLaunchAttributeClusterDimension;
+  attributes[1].val.clusterDim.x = cluster, attributes[1].val.clusterDim.y = attributes[1].val.clusterDim.z = 1;
+  cudaLaunchConfig_t launch{};
+  launch.gridDim = grid, launch.blockDim = block, launch.dynamicSmemBytes = static_cast<size_t>(shared);
+  launch.stream = stream, launch.attrs = attributes, launch.numAttrs = 2;
+  return cudaLaunchKernelEx(&launch, kernel, (Parameters)(arguments)...);
+}
+
 }  // namespace pi05::kernels

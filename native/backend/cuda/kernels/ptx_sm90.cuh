@@ -182,6 +182,13 @@ __device__ __forceinline__ void tma_store_2d(const CUtensorMap* map, int c0, int
   cp_async_bulk_commit_group();
 }
 
+__device__ __forceinline__ void tma_store_3d(const CUtensorMap* map, int c0, int c1, int c2, uint32_t from) {
+  asm volatile("cp.async.bulk.tensor.3d.global.shared::cta.tile.bulk_group [%0, {%1, %2, %3}], [%4];" ::"l"(map),
+               "r"(c0), "r"(c1), "r"(c2), "r"(from)
+               : "memory");
+  cp_async_bulk_commit_group();
+}
+
 // ---- stmatrix: 8 x 8 matrices of 16-bit values, of which a thread holds row lane / 4, columns lane % 4 * 2 + {0, 1};
 // lanes 8 i to 8 i + 7 give the row addresses of matrix i ----
 __device__ __forceinline__ void stmatrix(uint32_t row, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
@@ -212,8 +219,8 @@ __device__ __forceinline__ void setmaxnreg_dec() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegisters));
 }
 
-// Matrix descriptors of tiles as TMA writes them. With CU_TENSOR_MAP_SWIZZLE_128B: rows of 64 values (128 bytes);
-// `tile` is aligned to 1024 bytes (8 rows), plus 32 bytes for each 16 columns.
+// Matrix descriptors of tiles as TMA writes them. With CU_TENSOR_MAP_SWIZZLE_128B: rows of 128 bytes (64 values of 16
+// bits, 128 of e4m3); `tile` is aligned to 1024 bytes (8 rows), plus 32 bytes for each 16 columns (32 of e4m3).
 __device__ __forceinline__ uint64_t wgmma_descriptor_128b(uint32_t tile) {
   return static_cast<uint64_t>(tile >> 4 & 0x3fff) | uint64_t{1} << 16 | uint64_t{64} << 32 | uint64_t{1} << 62;
 }
@@ -278,19 +285,22 @@ __device__ __forceinline__ void wgmma_fence_operand(float (&d)[kCount]) {
 #define PI05_O92(d) PI05_O88(d), PI05_O4(d, 88)
 // clang-format on
 // a_is, b_is, acc_is: operand numbers of a, b and accumulate.
-#define PI05_WGMMA_OF(type, n, half, a_is, b_is, acc_is)                                                 \
-  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #acc_is ", 0;\nwgmma.mma_async.sync.aligned.m64n" #n \
-               "k16.f32." type " {" PI05_D##half "}, %" #a_is ", %" #b_is ", p, 1, 1, 0, 0;\n}"          \
-               : PI05_O##half(d)                                                                         \
+#define PI05_WGMMA_OF(type, n, half, a_is, b_is, acc_is, flags)                                                   \
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #acc_is ", 0;\nwgmma.mma_async.sync.aligned.m64n" #n "k" type \
+               " {" PI05_D##half "}, %" #a_is ", %" #b_is ", p, 1, 1" flags ";\n}"                                \
+               : PI05_O##half(d)                                                                                  \
                : "l"(a), "l"(b), "r"(static_cast<int>(accumulate)))
-#define PI05_WGMMA(n, half, a_is, b_is, acc_is)            \
-  if constexpr (N == n && std::is_same_v<Value, __half>)   \
-    PI05_WGMMA_OF("f16.f16", n, half, a_is, b_is, acc_is); \
-  else if constexpr (N == n)                               \
-  PI05_WGMMA_OF("bf16.bf16", n, half, a_is, b_is, acc_is)
+#define PI05_WGMMA(n, half, a_is, b_is, acc_is)                             \
+  if constexpr (N == n && std::is_same_v<Value, __half>)                    \
+    PI05_WGMMA_OF("16.f32.f16.f16", n, half, a_is, b_is, acc_is, ", 0, 0"); \
+  else if constexpr (N == n && std::is_same_v<Value, __nv_fp8_e4m3>)        \
+    PI05_WGMMA_OF("32.f32.e4m3.e4m3", n, half, a_is, b_is, acc_is, "");     \
+  else if constexpr (N == n)                                                \
+  PI05_WGMMA_OF("16.f32.bf16.bf16", n, half, a_is, b_is, acc_is, ", 0, 0")
 
-// d (64, N) = a (64, 16) · b (N, 16)ᵀ, plus d with `accumulate`. a, b: matrix descriptors; Value: __nv_bfloat16 or
-// __half. A thread holds the rows warp * 16 + lane / 4 + {0, 8} and the columns 8 j + lane % 4 * 2 + {0, 1}, as
+// d (64, N) = a (64, k) · b (N, k)ᵀ, plus d with `accumulate`. a, b: matrix descriptors; Value: __nv_bfloat16 or
+// __half with k = 16, __nv_fp8_e4m3 with k = 32 (its sums keep about 14 bits). A thread holds the rows
+// warp * 16 + lane / 4 + {0, 8} and the columns 8 j + lane % 4 * 2 + {0, 1}, as
 // d[4 j + 2 * (row is the second) + (column is the second)].
 template <typename Value, int N>
 __device__ __forceinline__ void wgmma(float (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate) {
@@ -298,6 +308,7 @@ __device__ __forceinline__ void wgmma(float (&d)[N / 2], uint64_t a, uint64_t b,
   PI05_WGMMA(32, 16, 16, 17, 18);
   PI05_WGMMA(64, 32, 32, 33, 34);
   PI05_WGMMA(80, 40, 40, 41, 42);
+  PI05_WGMMA(96, 48, 48, 49, 50);
   PI05_WGMMA(112, 56, 56, 57, 58);
   PI05_WGMMA(128, 64, 64, 65, 66);
   PI05_WGMMA(144, 72, 72, 73, 74);
