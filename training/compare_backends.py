@@ -36,11 +36,12 @@ CLOSED = 0.5  # the gripper is closed above this value
 QUANTILES = ("p50", "p99", "max")
 
 CANDIDATES = {
-    "cpu": ("cpu", {}),
-    "cuda": ("cuda", {"PI05_CUDA_PRECISION": "bf16"}),
-    "cuda-fp32": ("cuda", {"PI05_CUDA_PRECISION": "fp32"}),
+    "cpu": {"backend": "cpu"},
+    "cuda": {"backend": "cuda", "environment": {"PI05_CUDA_PRECISION": "bf16"}},
+    "cuda-fp32": {"backend": "cuda", "environment": {"PI05_CUDA_PRECISION": "fp32"}},
+    "cuda-fp8": {"backend": "cuda", "precision": "fp8", "environment": {"PI05_CUDA_PRECISION": "bf16"}},
 }
-"""Backend and environment of each candidate."""
+"""Arguments of Engine for each candidate."""
 
 
 class RobotUnits:
@@ -178,8 +179,7 @@ def main(argv: Sequence[str]) -> None:
     with contextlib.ExitStack() as stack:
 
         def opened(name: str) -> Engine:
-            backend, environment = CANDIDATES[name]
-            engine = Engine(options.checkpoint, backend, options.threads, environment=environment)
+            engine = Engine(options.checkpoint, threads=options.threads, **CANDIDATES[name])
             return stack.enter_context(engine)
 
         engines = {name: opened(name) for name in options.candidates}

@@ -84,6 +84,7 @@ class Engine:
     """One checkpoint in a process of its own. A context manager; not for several threads at once.
 
     `checkpoint`: directory. `backend`: "cpu", "cuda" or "auto". `threads`: of the CPU backend, 0 = one per core.
+    `precision`: "bf16" or "fp8", of the CUDA backend.
     `executable`: `pi05_stream`; None searches EXECUTABLES. `environment`: added to the process's environment, such as
     {"PI05_CUDA_PRECISION": "fp32"}.
 
@@ -98,11 +99,12 @@ class Engine:
         threads: int = 0,
         executable: str | os.PathLike | None = None,
         environment: Mapping[str, str] | None = None,
+        precision: str = "bf16",
     ) -> None:
         self.milliseconds = float("nan")
         """Duration of the last inference in the process, ms."""
         command = [str(executable or _find_executable()), "--checkpoint", str(checkpoint)]
-        command += ["--backend", backend, "--threads", str(threads)]
+        command += ["--backend", backend, "--precision", precision, "--threads", str(threads)]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close())
         try:
             self._process = subprocess.Popen(

@@ -76,8 +76,7 @@ class Runner:
         if options.inference == "torch":
             inference = TorchInference(options.checkpoint, options.device, threads)
         else:
-            backend, environment = CANDIDATES[options.inference]
-            inference = Engine(options.checkpoint, backend, threads, environment=environment)
+            inference = Engine(options.checkpoint, threads=threads, **CANDIDATES[options.inference])
         self._recorder = None
         if options.observations:
             path = options.observations / f"{os.getpid()}.npz"

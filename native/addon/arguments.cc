@@ -138,6 +138,12 @@ pi05_backend ToBackend(Napi::Value value) {
   return ToEnum(value, kBackends, "backend");
 }
 
+pi05_precision ToPrecision(Napi::Value value) {
+  static constexpr std::pair<const char*, pi05_precision> kPrecisions[] = {{"bf16", PI05_PRECISION_BF16},
+                                                                           {"fp8", PI05_PRECISION_FP8}};
+  return ToEnum(value, kPrecisions, "precision");
+}
+
 pi05_size ToSize(Napi::Value value) {
   static constexpr std::pair<const char*, pi05_size> kSizes[] = {
       {"tiny", PI05_SIZE_TINY}, {"demo", PI05_SIZE_DEMO}, {"full", PI05_SIZE_FULL}};

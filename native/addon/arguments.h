@@ -31,6 +31,7 @@ struct Bytes {
 Bytes ToBytes(Napi::Value value, const char* what, Napi::Array borrowed);
 
 pi05_backend ToBackend(Napi::Value value);
+pi05_precision ToPrecision(Napi::Value value);
 pi05_size ToSize(Napi::Value value);
 
 // The image borrows the pixels of a typed array, which is appended to `borrowed`.

@@ -22,12 +22,13 @@ std::shared_ptr<Session> ToSession(Napi::Value value) {
   return *value.As<SessionHandle>().Data();
 }
 
-// open({checkpoint, backend, threads, lowPriority})
+// open({checkpoint, backend, precision, threads, lowPriority})
 Napi::Value Open(const Napi::CallbackInfo& call) {
   const Napi::Env env = call.Env();
   const Napi::Object object = ToObject(call[0], "options");
   pi05_options options = {};
   options.backend = ToBackend(object.Get("backend"));
+  options.precision = ToPrecision(object.Get("precision"));
   options.threads = ToInt32(object.Get("threads"), "threads");
   options.low_priority = object.Get("lowPriority").ToBoolean() ? 1 : 0;
   std::string checkpoint = ToString(object.Get("checkpoint"), "checkpoint");

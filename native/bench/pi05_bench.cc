@@ -32,6 +32,7 @@ Runs on the GPU with 640x480 rgb8 cameras. Lists are measured in every combinati
   --tokens N[,N…]   prompt tokens (60)
   --horizon N[,N…]  action rows (the checkpoint's)
   --steps N         flow steps (the checkpoint's)
+  --precision P[,…] bf16 and fp8 in this order, also more than once; --json takes one (bf16)
   --rtc MODE[,…]    none, guided or trained real-time chunking, with a delay of 3 rows (none)
   --warmup N        least number of inferences before the timed ones (100)
   --settle S        least seconds of warm-up, so that a GPU at its power limit reaches a steady clock (5)
@@ -45,7 +46,7 @@ Runs on the GPU with 640x480 rgb8 cameras. Lists are measured in every combinati
 using Numbers = std::vector<int64_t>;
 
 struct Options {
-  std::string checkpoint, random, json, commit, rtc = "none";
+  std::string checkpoint, random, json, commit, rtc = "none", precision = "bf16";
   Numbers cameras{2}, tokens{60}, horizon{0}, steps{0}, warmup{100}, settle{5}, requests{500}, stages{100}, ceilings{1};
 };
 
@@ -65,6 +66,7 @@ bool parse(int count, char** arguments, Options& options) {
                                                           {"--random", &options.random},
                                                           {"--json", &options.json},
                                                           {"--rtc", &options.rtc},
+                                                          {"--precision", &options.precision},
                                                           {"--commit", &options.commit}};
     const std::pair<const char*, Numbers*> numbers[] = {
         {"--cameras", &options.cameras},   {"--tokens", &options.tokens},     {"--horizon", &options.horizon},
@@ -84,7 +86,8 @@ bool parse(int count, char** arguments, Options& options) {
   const auto all_at_least = [](const Numbers& list, int64_t least) {
     return !list.empty() && std::all_of(list.begin(), list.end(), [=](int64_t value) { return value >= least; });
   };
-  return options.checkpoint.empty() != options.random.empty() && all_at_least(options.cameras, 1) &&
+  const bool one_run = options.json.empty() || items_of(options.precision).size() == 1;
+  return options.checkpoint.empty() != options.random.empty() && one_run && all_at_least(options.cameras, 1) &&
          all_at_least(options.tokens, 1) && all_at_least(options.horizon, 0) && all_at_least(options.requests, 1) &&
          all_at_least(options.warmup, 0) && all_at_least(options.settle, 0) && all_at_least(options.stages, 0);
 }
@@ -136,12 +139,12 @@ struct CheckpointDirectory {
 
 // A model on the GPU, its load time and its memory.
 struct Engine {
-  Engine(const std::string& directory, int64_t horizon) {
+  Engine(const std::string& directory, int64_t horizon, pi05_precision precision) {
     const int64_t used_before = pi05::cuda_memory().used;
     const Clock::time_point begin = Clock::now();
     checkpoint = pi05::open_checkpoint(directory);
     if (horizon) checkpoint.dims.horizon = horizon;
-    ops = pi05::make_cuda_ops(checkpoint.dims, pi05::cuda_precision());
+    ops = pi05::make_cuda_ops(checkpoint.dims, pi05::cuda_precision(precision));
     model = std::make_unique<pi05::Model>(*ops, checkpoint.weights, checkpoint.family, checkpoint.resize);
     load = milliseconds_since(begin);
     memory = pi05::cuda_memory().used - used_before;
@@ -203,6 +206,12 @@ pi05_rtc_mode rtc_named(const std::string& name) {
   return name == "none" ? PI05_RTC_NONE : name == "guided" ? PI05_RTC_GUIDED : PI05_RTC_TRAINED;
 }
 
+pi05_precision precision_named(const std::string& name) {
+  if (name != "bf16" && name != "fp8")
+    throw std::runtime_error("Expected bf16 or fp8 for --precision, received " + name);
+  return name == "fp8" ? PI05_PRECISION_FP8 : PI05_PRECISION_BF16;
+}
+
 Figures measure(Engine& engine, int64_t cameras, int64_t tokens, const std::string& rtc, const Options& options) {
   const pi05::Dimensions& dims = engine.checkpoint.dims;
   RandomInputs inputs(dims, cameras, tokens, options.steps[0], rtc_named(rtc));
@@ -247,11 +256,11 @@ void measure_stages(Engine& engine, Figures& figures, const Options& options) {
   for (size_t s = 0; s < samples.size(); s++) figures.stages[s] = statistics_of(samples[s]);
 }
 
-void print(const Figures& f, bool stages) {
+void print(const std::string& precision, const Figures& f, bool stages) {
   const Statistics& t = f.inference;
-  std::printf("%lld cameras, %lld tokens, horizon %lld, %lld steps, RTC %s\n", static_cast<long long>(f.cameras),
-              static_cast<long long>(f.tokens), static_cast<long long>(f.horizon), static_cast<long long>(f.steps),
-              f.rtc.c_str());
+  std::printf("%s, %lld cameras, %lld tokens, horizon %lld, %lld steps, RTC %s\n", precision.c_str(),
+              static_cast<long long>(f.cameras), static_cast<long long>(f.tokens), static_cast<long long>(f.horizon),
+              static_cast<long long>(f.steps), f.rtc.c_str());
   std::printf("  inference  mean %.3f  p50 %.3f  p95 %.3f  p99 %.3f  min %.3f  max %.3f ms\n", t.mean, t.p50, t.p95,
               t.p99, t.min, t.max);
   for (size_t s = 0; s < f.stages.size() && stages; s++)
@@ -269,7 +278,7 @@ void write(FILE* file, const char* name, const Statistics& s) {
 void write(FILE* file, const Figures& f, bool stages) {
   std::fprintf(file, "{\"cameras\":%lld,\"tokens\":%lld,\"horizon\":%lld,\"steps\":%lld,\"rtc\":\"%s\",",
                static_cast<long long>(f.cameras), static_cast<long long>(f.tokens), static_cast<long long>(f.horizon),
-               static_cast<long long>(f.steps));
+               static_cast<long long>(f.steps), f.rtc.c_str());
   write(file, "inference_ms", f.inference);
   std::fprintf(file, ",\"stages_ms\":{");
   for (size_t s = 0; s < f.stages.size() && stages; s++) {
@@ -281,6 +290,7 @@ void write(FILE* file, const Figures& f, bool stages) {
 }
 
 struct Run {
+  std::string precision;
   double load = 0, prepare = 0;
   int64_t memory = 0, prepared_memory = 0;
   pi05::Ceilings ceilings{};
@@ -290,9 +300,10 @@ struct Run {
 void write(const Options& options, const std::string& device, const Run& run) {
   FILE* file = std::fopen(options.json.c_str(), "w");
   if (!file) throw std::runtime_error("fopen (" + options.json + ") failed: " + std::strerror(errno));
-  std::fprintf(file, "{\"device\":\"%s\",\"commit\":\"%s\",\"warmup\":%lld,\"settle_s\":%lld,\"requests\":%lld,\n",
-               device.c_str(), options.commit.c_str(), static_cast<long long>(options.warmup[0]),
-               static_cast<long long>(options.settle[0]), static_cast<long long>(options.requests[0]));
+  std::fprintf(file, "{\"device\":\"%s\",\"commit\":\"%s\",\"precision\":\"%s\",\"warmup\":%lld,\"settle_s\":%lld,",
+               device.c_str(), options.commit.c_str(), run.precision.c_str(), static_cast<long long>(options.warmup[0]),
+               static_cast<long long>(options.settle[0]));
+  std::fprintf(file, "\"requests\":%lld,\n", static_cast<long long>(options.requests[0]));
   std::fprintf(file, "\"ceilings\":{\"bf16_tflops\":%.1f,\"copy_tb_per_s\":%.3f},\n", run.ceilings.bf16_tflops,
                run.ceilings.copy_tb_per_s);
   std::fprintf(file, "\"load_ms\":%.0f,\"gpu_bytes\":%lld,\"prepare_ms\":%.0f,\"prepare_gpu_bytes\":%lld,\n\"cases\":[",
@@ -305,15 +316,12 @@ void write(const Options& options, const std::string& device, const Run& run) {
   if (std::fclose(file) != 0) throw std::runtime_error("fclose (" + options.json + ") failed: " + std::strerror(errno));
 }
 
-void run(const Options& options) {
-  const CheckpointDirectory checkpoint(options);
-  const std::string device = pi05::cuda_device_name();
-  std::printf("%s, %lld inferences after a warm-up of at least %lld inferences and %lld s\n", device.c_str(),
-              static_cast<long long>(options.requests[0]), static_cast<long long>(options.warmup[0]),
-              static_cast<long long>(options.settle[0]));
+void run(const Options& options, const std::string& checkpoint, const std::string& device,
+         const std::string& precision) {
   Run run;
+  run.precision = precision;
   for (const int64_t horizon : options.horizon) {
-    Engine engine(checkpoint.path, horizon);
+    Engine engine(checkpoint, horizon, precision_named(precision));
     std::vector<Figures> figures;
     for (const int64_t cameras : options.cameras)
       for (const int64_t tokens : options.tokens)
@@ -331,17 +339,27 @@ void run(const Options& options) {
       pi05::measure_stages(*engine.ops);
       for (Figures& each : figures) measure_stages(engine, each, options);
     }
-    for (const Figures& each : figures) print(each, options.stages[0] > 0);
+    for (const Figures& each : figures) print(precision, each, options.stages[0] > 0);
     run.figures.insert(run.figures.end(), figures.begin(), figures.end());
   }
-  if (options.ceilings[0]) run.ceilings = pi05::measure_ceilings();
-  std::printf("load %.0f ms, %.2f GB of GPU memory; ready for every prompt length after %.0f ms and %.2f GB more\n",
-              run.load, static_cast<double>(run.memory) / 1e9, run.prepare,
+  std::printf("%s: load %.0f ms, %.2f GB of GPU memory; ready for every prompt length after %.0f ms and %.2f GB more\n",
+              precision.c_str(), run.load, static_cast<double>(run.memory) / 1e9, run.prepare,
               static_cast<double>(run.prepared_memory) / 1e9);
-  if (options.ceilings[0])
+  if (options.ceilings[0]) {
+    run.ceilings = pi05::measure_ceilings();
     std::printf("ceilings: %.0f TFLOP/s (bf16 8192^3), %.2f TB/s (copy)\n", run.ceilings.bf16_tflops,
                 run.ceilings.copy_tb_per_s);
+  }
   if (!options.json.empty()) write(options, device, run);
+}
+
+void run(const Options& options) {
+  const CheckpointDirectory checkpoint(options);
+  const std::string device = pi05::cuda_device_name();
+  std::printf("%s, %lld inferences after a warm-up of at least %lld inferences and %lld s\n", device.c_str(),
+              static_cast<long long>(options.requests[0]), static_cast<long long>(options.warmup[0]),
+              static_cast<long long>(options.settle[0]));
+  for (const std::string& precision : items_of(options.precision)) run(options, checkpoint.path, device, precision);
 }
 
 }  // namespace

@@ -44,25 +44,33 @@ class BusyGuard {
   std::atomic<bool>& flag_;
 };
 
-// `reason`: out, why AUTO chose the CPU. Throws if CUDA is requested and not available.
-pi05_backend choose_backend(pi05_backend requested, const Dimensions& dims, std::string& reason) {
+// `reason`: out, why AUTO chose the CPU. Throws if CUDA is requested, or needed for the precision, and not available.
+pi05_backend choose_backend(const pi05_options& options, const Dimensions& dims, std::string& reason) {
+  const pi05_backend requested = options.backend;
+  const bool fp8 = options.precision == PI05_PRECISION_FP8;
+  require(requested != PI05_BACKEND_CPU || !fp8, "Expected backend cuda or auto for precision fp8, received cpu");
   if (requested == PI05_BACKEND_CPU) return requested;
 #ifdef PI05_CUDA
   std::optional<Error> unavailable = cuda_unavailable_reason();
   if (!unavailable) unavailable = unsupported_model_reason(dims);
+  if (!unavailable && fp8) unavailable = fp8_unavailable_reason();
+  if (!unavailable && fp8) unavailable = unsupported_fp8_model_reason(dims);
 #else
   (void)dims;
   const std::optional<Error> unavailable(
       {PI05_BACKEND_UNAVAILABLE, "Expected the cuda backend, received a build without it (use auto or cpu)"});
 #endif
   if (requested == PI05_BACKEND_CUDA && unavailable) throw *unavailable;
+  if (fp8 && unavailable)
+    throw Error(unavailable->status(),
+                std::string(unavailable->what()) + "; precision fp8 is not available on the CPU");
   if (unavailable) reason = unavailable->what();
   return unavailable ? PI05_BACKEND_CPU : PI05_BACKEND_CUDA;
 }
 
 std::unique_ptr<Ops> make_ops(const pi05_options& options, const Dimensions& dims, pi05_backend backend) {
 #ifdef PI05_CUDA
-  if (backend == PI05_BACKEND_CUDA) return make_cuda_ops(dims, cuda_precision());
+  if (backend == PI05_BACKEND_CUDA) return make_cuda_ops(dims, cuda_precision(options.precision));
 #endif
   (void)backend;
   return std::make_unique<CpuOps>(dims, options.threads, options.low_priority != 0);
@@ -167,10 +175,11 @@ pi05_status pi05_open(const pi05_options* options, pi05_session** out) {
     *out = nullptr;
     require_range("threads", 0, pi05::kMaxThreads, options->threads);
     require_range("backend", PI05_BACKEND_AUTO, PI05_BACKEND_CUDA, options->backend);
+    require_range("precision", PI05_PRECISION_BF16, PI05_PRECISION_FP8, options->precision);
     auto session = std::make_unique<pi05_session>();
     session->checkpoint = pi05::open_checkpoint(options->checkpoint);
     const pi05::Checkpoint& checkpoint = session->checkpoint;
-    session->backend = pi05::choose_backend(options->backend, checkpoint.dims, session->backend_reason);
+    session->backend = pi05::choose_backend(*options, checkpoint.dims, session->backend_reason);
     session->ops = pi05::make_ops(*options, checkpoint.dims, session->backend);
     session->model =
         std::make_unique<pi05::Model>(*session->ops, checkpoint.weights, checkpoint.family, checkpoint.resize);

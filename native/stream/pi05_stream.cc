@@ -25,8 +25,9 @@ constexpr const char* kUsage = R"(Usage: pi05_stream --checkpoint DIR [options]
 
 Reads requests from stdin and writes their actions to stdout, until the input ends. The format is binary; training/engine.py
 is a client for it.
-  --backend NAME  auto (default), cpu, cuda
-  --threads N     threads of the CPU backend; 0 = one per core (default)
+  --backend NAME    auto (default), cpu, cuda
+  --precision NAME  bf16 (default), fp8: of the CUDA backend
+  --threads N       threads of the CPU backend; 0 = one per core (default)
 Errors go to stderr as CODE: sentence. Exit status: 0 the input ended, 1 a damaged request or a failed inference,
 2 wrong usage or a checkpoint or backend that cannot be used.
 )";
@@ -58,6 +59,7 @@ std::string number(int64_t value) { return std::to_string(value); }
 struct Options {
   std::string checkpoint;
   pi05_backend backend = PI05_BACKEND_AUTO;
+  pi05_precision precision = PI05_PRECISION_BF16;
   int32_t threads = 0;
 };
 
@@ -66,6 +68,12 @@ pi05_backend backend_named(const std::string& name) {
   if (name == "cpu") return PI05_BACKEND_CPU;
   if (name == "cuda") return PI05_BACKEND_CUDA;
   throw usage("Expected --backend auto|cpu|cuda, received " + name);
+}
+
+pi05_precision precision_named(const std::string& name) {
+  if (name == "bf16") return PI05_PRECISION_BF16;
+  if (name == "fp8") return PI05_PRECISION_FP8;
+  throw usage("Expected --precision bf16|fp8, received " + name);
 }
 
 int32_t thread_count(const std::string& text) {
@@ -81,12 +89,13 @@ Options parse(const std::vector<std::string>& arguments) {
   Options options;
   for (size_t i = 0; i < arguments.size(); i += 2) {
     const std::string& name = arguments[i];
-    const bool known = name == "--checkpoint" || name == "--backend" || name == "--threads";
-    if (!known) throw usage("Expected --checkpoint, --backend or --threads, received " + name);
+    const bool known = name == "--checkpoint" || name == "--backend" || name == "--precision" || name == "--threads";
+    if (!known) throw usage("Expected --checkpoint, --backend, --precision or --threads, received " + name);
     if (i + 1 == arguments.size()) throw usage("Expected a value after " + name + ", received none");
     const std::string& value = arguments[i + 1];
     if (name == "--checkpoint") options.checkpoint = value;
     if (name == "--backend") options.backend = backend_named(value);
+    if (name == "--precision") options.precision = precision_named(value);
     if (name == "--threads") options.threads = thread_count(value);
   }
   if (options.checkpoint.empty()) throw usage("Expected --checkpoint, received none");
@@ -123,7 +132,7 @@ struct CloseSession {
 class Stream {
  public:
   explicit Stream(const Options& options) {
-    const pi05_options open{options.checkpoint.c_str(), options.backend, options.threads, 0};
+    const pi05_options open{options.checkpoint.c_str(), options.backend, options.threads, 0, options.precision};
     pi05_session* session = nullptr;
     require_ok(pi05_open(&open, &session), kWrongUsage);
     session_.reset(session);

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Engine, InferRequest, ModelInfo } from '../engine/engine.js';
-import { openEngine, writeRandomWeights } from '../engine/native.js';
+import { type EngineOptions, openEngine, writeRandomWeights } from '../engine/native.js';
 import { percentile } from '../statistics.js';
 import { oneOf, parse, usage, integer } from './arguments.js';
 
@@ -15,6 +15,7 @@ CPU inference runs at low priority.
 
   --checkpoint DIR  by default a random checkpoint of size demo
   --backend NAME    auto (default), cpu, cuda
+  --precision NAME  bf16 (default), fp8: of the matrix products on a GPU
   --threads N       CPU threads; 0 (default) = one per core
   --cameras N       images per request; 2 by default
   --tokens N        prompt tokens per request; 60 by default, at most the checkpoint's limit
@@ -38,6 +39,7 @@ export async function run(argv: string[]): Promise<number> {
   const { values } = parse('bench', argv, {
     checkpoint: { type: 'string' },
     backend: { type: 'string', default: 'auto' },
+    precision: { type: 'string', default: 'bf16' },
     threads: { type: 'string', default: '0' },
     cameras: { type: 'string', default: '2' },
     tokens: { type: 'string', default: '60' },
@@ -52,6 +54,7 @@ export async function run(argv: string[]): Promise<number> {
     return 0;
   }
   const backend = oneOf('bench', 'backend', values.backend, ['auto', 'cpu', 'cuda']);
+  const precision = oneOf('bench', 'precision', values.precision, ['bf16', 'fp8']);
   const threads = integer('bench', 'threads', values.threads, 0);
   const steps = values.steps === undefined ? undefined : integer('bench', 'steps', values.steps, 1);
   const cameras = integer('bench', 'cameras', values.cameras, 1);
@@ -60,7 +63,7 @@ export async function run(argv: string[]): Promise<number> {
   const requests = integer('bench', 'requests', values.requests, 1);
 
   const started = performance.now();
-  const engine = await open(values.checkpoint, backend, threads);
+  const engine = await open(values.checkpoint, { backend, precision, threads });
   const loadMs = performance.now() - started;
   try {
     const { info } = engine;
@@ -73,6 +76,7 @@ export async function run(argv: string[]): Promise<number> {
     const report = {
       checkpoint: values.checkpoint ?? 'random, demo size',
       backend: info.backend,
+      precision: info.backend === 'cuda' ? precision : undefined,
       threads: info.backend === 'cpu' ? threads || availableParallelism() : undefined,
       cpu: cpus()[0]?.model,
       load_average: load,
@@ -94,17 +98,13 @@ export async function run(argv: string[]): Promise<number> {
   return 0;
 }
 
-async function open(
-  checkpoint: string | undefined,
-  backend: 'auto' | 'cpu' | 'cuda',
-  threads: number,
-): Promise<Engine> {
-  if (checkpoint !== undefined) return openEngine({ checkpoint, backend, threads });
+async function open(checkpoint: string | undefined, options: Omit<EngineOptions, 'checkpoint'>): Promise<Engine> {
+  if (checkpoint !== undefined) return openEngine({ checkpoint, ...options });
   const directory = join(mkdtempSync(join(tmpdir(), 'pi05-bench-')), 'demo');
   try {
     mkdirSync(directory);
     await writeRandomWeights(directory, 'demo', 0n);
-    return await openEngine({ checkpoint: directory, backend, threads });
+    return await openEngine({ checkpoint: directory, ...options });
   } finally {
     rmSync(join(directory, '..'), { recursive: true });
   }

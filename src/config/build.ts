@@ -23,6 +23,7 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
     checkpoint: checkpointDirectory(read('checkpoint')),
     assetId: read('asset_id'),
     backend: read('backend'),
+    precision: read('precision'),
     threads: Number(read('threads')),
     flowSteps: Number(read('flow_steps')),
     seed: read('seed'),

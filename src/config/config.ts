@@ -11,6 +11,8 @@ export interface PolicyConfig {
   /** Selects assets/<asset_id>/norm_stats.json of an openpi checkpoint; '' = the only one. */
   readonly assetId: string;
   readonly backend: 'auto' | 'cpu' | 'cuda';
+  /** Of the matrix products on a GPU. */
+  readonly precision: 'bf16' | 'fp8';
   /** CPU inference threads; 0 = one per core. */
   readonly threads: number;
   /** Flow steps; 0 = the checkpoint's own number. */

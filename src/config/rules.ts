@@ -16,6 +16,7 @@ export function checkRules(config: PolicyConfig, problems: Problems): void {
     if (!problems.concerns(about)) problems.add(code, message, ...about);
   };
   checkNames(config, report);
+  checkPrecision(config, report);
   checkSchedule(config, report);
   checkSafety(config, report);
   checkCameras(config, report);
@@ -46,6 +47,11 @@ function checkNames(config: PolicyConfig, report: Report): void {
     const members = list === 'cameras.names' ? config.cameras : config.action.joints;
     if (members.length === 0) report('CONFIG_RANGE', `Expected one or more names in ${list}, received none`, list);
   }
+}
+
+function checkPrecision({ backend, precision }: PolicyConfig, report: Report): void {
+  if (backend !== 'cpu' || precision === 'bf16') return;
+  report('CONFIG_RANGE', `Expected backend auto or cuda for precision ${precision}, received cpu`, 'backend', 'precision');
 }
 
 function checkSchedule({ schedule }: PolicyConfig, report: Report): void {

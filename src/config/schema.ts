@@ -57,6 +57,12 @@ export const SCHEMA = {
     choices: ['auto', 'cpu', 'cuda'],
     doc: 'Where the model runs; auto = on a GPU if one can be used, otherwise on the CPU.',
   },
+  precision: {
+    type: 'string',
+    default: 'bf16',
+    choices: ['bf16', 'fp8'],
+    doc: 'Of the matrix products on a GPU: bf16, or fp8 for those of the prefix, which is faster and less exact and needs compute capability 9.0. With fp8 the model does not run on the CPU.',
+  },
   threads: {
     type: 'integer',
     default: 0n,

@@ -13,6 +13,7 @@ export interface Addon {
   open(options: {
     readonly checkpoint: string;
     readonly backend: 'auto' | 'cpu' | 'cuda';
+    readonly precision: 'bf16' | 'fp8';
     readonly threads: number;
     readonly lowPriority: boolean;
   }): Promise<{ session: NativeSession; info: ModelInfo }>;

@@ -6,6 +6,8 @@ export interface EngineOptions {
   /** Checkpoint directory. */
   readonly checkpoint: string;
   readonly backend: 'auto' | 'cpu' | 'cuda';
+  /** Of the matrix products on a GPU, bf16 by default. fp8: only there, so that `auto` does not choose the CPU. */
+  readonly precision?: 'bf16' | 'fp8';
   /** CPU inference threads; 0 = one per core. */
   readonly threads: number;
   /**
@@ -21,15 +23,16 @@ export interface EngineOptions {
 
 /**
  * Loads a checkpoint without blocking the event loop.
- * @throws Pi05Error INVALID_ARGUMENT (threads), CHECKPOINT_MISSING, CHECKPOINT_TENSORS (every problem with the tensors, one per line),
+ * @throws Pi05Error INVALID_ARGUMENT (threads, precision fp8 with backend cpu), CHECKPOINT_MISSING, CHECKPOINT_TENSORS (every problem with the tensors, one per line),
  * BACKEND_UNAVAILABLE, DRIVER_TOO_OLD, OUT_OF_MEMORY, DEVICE_LOST (in an earlier session of this process), ENVIRONMENT (the
  * addon is not built).
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  const { checkpoint, backend, threads, prepare = false, knownSteps = false, lowPriority = true } = options;
+  const { checkpoint, backend, precision = 'bf16', threads } = options;
+  const { prepare = false, knownSteps = false, lowPriority = true } = options;
   const native = addon();
   try {
-    const { session, info } = await native.open({ checkpoint, backend, threads, lowPriority });
+    const { session, info } = await native.open({ checkpoint, backend, precision, threads, lowPriority });
     return new NativeEngine(session, info, prepare, knownSteps);
   } catch (error) {
     throw nativeError(error, checkpoint);

@@ -10,11 +10,12 @@ import { Policy } from '../policy/policy.js';
  * @throws Pi05Error CHECKPOINT_*, CONFIG_* and those of `openEngine`.
  */
 export async function loadPolicy(config: PolicyConfig, realTime = true): Promise<{ engine: Engine; policy: Policy }> {
-  const { checkpoint, backend, threads } = config;
+  const { checkpoint, backend, precision, threads } = config;
   const knownSteps = config.schedule.mode === 'rtc_trained';
   const engine = await openEngine({
     checkpoint,
     backend,
+    precision,
     threads,
     prepare: realTime,
     knownSteps,

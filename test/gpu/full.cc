@@ -12,8 +12,9 @@ namespace {
 
 constexpr double kMinCosine = 0.9995;
 
-fixtures::Tensors infer(const std::string& checkpoint, pi05_backend backend) {
-  const fixtures::Session session(checkpoint, 0, backend);
+fixtures::Tensors infer(const std::string& checkpoint, pi05_backend backend,
+                        pi05_precision precision = PI05_PRECISION_BF16) {
+  const fixtures::Session session(checkpoint, 0, backend, precision);
   const pi05_info& info = session.info;
   const RandomCase inputs(info, 2, static_cast<size_t>(std::min(60, info.max_tokens)));
   pi05_request request = inputs.request();

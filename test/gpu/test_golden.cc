@@ -2,6 +2,7 @@
 // close to fp32 as the reference's bf16, in fp32 within rounding, and the same bits in every run.
 #include <cstdlib>
 
+#include "backend/cuda/kernels/kernels.h"
 #include "fixtures.h"
 #include "gpu.h"
 
@@ -38,9 +39,10 @@ Difference difference(const std::vector<float>& actual, const std::vector<float>
 }
 
 struct Engine {
-  Engine(const char* directory, const char* precision)
-      : environment(setenv("PI05_CUDA_PRECISION", precision, 1)),
-        session(fixtures::path(directory), 0, PI05_BACKEND_CUDA) {
+  Engine(const char* directory, const std::string& precision)
+      : environment(setenv("PI05_CUDA_PRECISION", precision == "fp8" ? "bf16" : precision.c_str(), 1)),
+        session(fixtures::path(directory), 0, PI05_BACKEND_CUDA,
+                precision == "fp8" ? PI05_PRECISION_FP8 : PI05_PRECISION_BF16) {
     CHECK(environment == 0 && session.info.backend == PI05_BACKEND_CUDA);
   }
   int environment;
@@ -85,6 +87,29 @@ TEST(bf16_intermediates_stay_near_fp32) {
   }
 }
 
+// The bounds are about twice the largest errors measured. Rounding to e4m3 changes a value by up to 1/16 of it, to bf16
+// by up to 1/512.
+TEST(fp8_actions_and_intermediates_stay_near_fp32) {
+  if (!pi05::kernels::fp8_gemm_supported()) {
+    std::printf("  not run: this GPU does not support precision fp8\n");
+    return;
+  }
+  for (const Golden& golden : kCases) {
+    const Engine engine(golden.directory, "fp8");
+    Case inputs(std::string(golden.directory) + "/" + golden.name + ".safetensors");
+    const std::vector<float> exact = inputs.golden.floats("actions");
+    const Difference actual = difference(fixtures::infer(engine.session, inputs.request()), exact);
+    std::printf("  %s/%s: mean %.2e max %.2e\n", golden.directory, golden.name, actual.mean, actual.largest);
+    CHECK(actual.mean <= 3.5e-2 && actual.largest <= 2e-1);
+    for (const auto& [tensor, values] : fixtures::infer_traced(engine.session, inputs.request())) {
+      if (!inputs.golden.has(tensor)) continue;
+      const double error = fixtures::relative_error(values, inputs.golden.floats(tensor));
+      std::printf("  %s/%s %s %.1e (at most 2e-1)\n", golden.directory, golden.name, tensor.c_str(), error);
+      CHECK(error <= 2e-1);
+    }
+  }
+}
+
 TEST(fp32_intermediates_equal_the_references_within_rounding) {
   for (const Golden& golden : kCases) {
     const Engine engine(golden.directory, "fp32");
@@ -102,7 +127,8 @@ TEST(fp32_intermediates_equal_the_references_within_rounding) {
 }
 
 TEST(every_run_gives_the_same_bits) {
-  for (const char* precision : {"bf16", "fp32"}) {
+  for (const std::string precision : {"bf16", "fp32", "fp8"}) {
+    if (precision == "fp8" && !pi05::kernels::fp8_gemm_supported()) continue;
     Case two("tiny-openpi/case_two_cameras_short_prompt.safetensors"), one("tiny-openpi/case_one_camera.safetensors");
     const Engine engine("tiny-openpi", precision);
     const Tensors traced = fixtures::infer_traced(engine.session, two.request());

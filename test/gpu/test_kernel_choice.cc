@@ -1,6 +1,7 @@
 // Which kernels an inference runs on, by GPU and shapes. Results differ between kernels only within rounding, so no
 // other test fails when a faster kernel is no longer chosen.
 #include "backend/cuda/kernels/gpu.h"
+#include "backend/cuda/kernels/kernels.h"
 #include "backend/cuda/launch_log.h"
 #include "checkpoint/make_checkpoint.h"
 #include "gpu.h"
@@ -94,6 +95,23 @@ TEST(long_chunks_run_layer_by_layer) {
   LaunchLog log;
   fixtures::infer(session, inputs.request());
   check_kernels(log, {4, false});
+}
+
+TEST(fp8_runs_on_the_e4m3_kernels) {
+  if (!pi05::kernels::fp8_gemm_supported()) {
+    std::printf("  not run: this GPU does not support precision fp8\n");
+    return;
+  }
+  const scratch::Directory made;
+  pi05::make_checkpoint(made.path, standard_layers(15), 1);
+  const Session session(made.path, 1, PI05_BACKEND_CUDA, PI05_PRECISION_FP8);
+  const RandomCase inputs(session.info, 2, 60);
+  LaunchLog log;
+  fixtures::infer(session, inputs.request());
+  std::printf("  %s\n", log.names().c_str());
+  CHECK(log.count("geglu_gemm_fp8") == kLayers - 1);
+  CHECK(log.count("fp8_gemm") == kLayers + kLayers - 1);  // q, k and v of every layer, down of all but the last
+  CHECK(log.count("geglu_gemm") == 0);
 }
 
 TEST(a_captured_inference_chooses_no_kernels_again) {

@@ -34,4 +34,16 @@ TEST(unsupported_sizes_are_refused_by_name) {
   CHECK(refused([](Dimensions& d) { d.expert.heads = 31; }, "in expert"));
 }
 
+TEST(sizes_that_fp8_does_not_support_are_refused_by_name) {
+  for (const pi05_size size : {PI05_SIZE_TINY, PI05_SIZE_DEMO, PI05_SIZE_FULL})
+    CHECK(!pi05::unsupported_fp8_model_reason(pi05::dimensions_of(size)));
+  Dimensions narrow, long_rows;
+  narrow.prefix.width = 2040, long_rows.prefix.mlp = 16400;
+  const auto width = pi05::unsupported_fp8_model_reason(narrow), mlp = pi05::unsupported_fp8_model_reason(long_rows);
+  CHECK(width && width->what() == std::string("Expected prefix.width a multiple of 16 and at most 16384 for precision "
+                                              "fp8, received 2040 (use bf16)"));
+  CHECK(mlp && mlp->what() == std::string("Expected prefix.mlp a multiple of 16 and at most 16384 for precision fp8, "
+                                          "received 16400 (use bf16)"));
+}
+
 RUN_TESTS()

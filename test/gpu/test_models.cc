@@ -1,6 +1,7 @@
 // Whole models of other sizes than the golden ones, on the GPU against the CPU engine: widths that are multiples of 4
 // but not of 8, and the standard action expert, whose flow is one kernel on compute capability 9.0 for at most 16
 // action rows; and a small model.
+#include "backend/cuda/kernels/kernels.h"
 #include "checkpoint/make_checkpoint.h"
 #include "gpu.h"
 #include "random_case.h"
@@ -11,7 +12,7 @@ using pi05::Dimensions;
 
 namespace {
 
-constexpr double kMinCosine = 0.9995;
+constexpr double kMinCosine = 0.9995, kMinFp8Cosine = 0.999;
 
 // The GPU against the CPU engine, for every number of cameras and several prompt lengths.
 void compare(const Dimensions& dims, const char* precision) {
@@ -62,6 +63,36 @@ TEST(the_standard_expert_follows_the_cpu_at_every_horizon) {
     dims.horizon = horizon;
     compare(dims, "bf16");
   }
+}
+
+// The standard prefix and expert with two layers: the shapes of the e4m3 kernels of a full-size model. Its bf16 error
+// is printed for comparison.
+TEST(the_standard_prefix_in_fp8_follows_the_cpu) {
+  if (!pi05::kernels::fp8_gemm_supported()) {
+    std::printf("  not run: this GPU does not support precision fp8\n");
+    return;
+  }
+  Dimensions dims;
+  dims.vision.layers = dims.prefix.layers = dims.expert.layers = 2;
+  dims.prefix.vocab = 512, dims.horizon = 15;
+  const scratch::Directory made;
+  pi05::make_checkpoint(made.path, dims, 1);
+  CHECK(setenv("PI05_CUDA_PRECISION", "bf16", 1) == 0);
+  const Session fp8(made.path, 1, PI05_BACKEND_CUDA, PI05_PRECISION_FP8), bf16(made.path, 1, PI05_BACKEND_CUDA),
+      cpu(made.path, 0);
+  for (const size_t cameras : {1, 2, 3})
+    for (const size_t tokens : {1, 60, 200}) {
+      const RandomCase inputs(cpu.info, cameras, tokens);
+      const std::vector<float> expected = fixtures::infer(cpu, inputs.request());
+      for (const Session* session : {&bf16, &fp8}) {
+        const std::vector<float> actual = fixtures::infer(*session, inputs.request());
+        const double cosine = smallest_cosine(actual, expected, static_cast<size_t>(dims.action_dim));
+        std::printf("  %s, %zu cameras, %zu tokens: smallest cosine of a row %.6f, error %.1e\n",
+                    session == &fp8 ? "fp8" : "bf16", cameras, tokens, cosine,
+                    fixtures::relative_error(actual, expected));
+        CHECK(cosine >= (session == &fp8 ? kMinFp8Cosine : kMinCosine));
+      }
+    }
 }
 
 // Layer by layer on every GPU, with skinny_gemm up to 64 rows.

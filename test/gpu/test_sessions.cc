@@ -28,7 +28,7 @@ std::vector<float> infer_golden(const Session& session) {
 }
 
 pi05_status try_open(pi05_session** session) {
-  const pi05_options options{kTiny.c_str(), PI05_BACKEND_CUDA, 1, 0};
+  const pi05_options options{kTiny.c_str(), PI05_BACKEND_CUDA, 1, 0, PI05_PRECISION_BF16};
   return pi05_open(&options, session);
 }
 

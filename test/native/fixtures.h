@@ -67,8 +67,9 @@ inline void require_ok(pi05_status status) {
 
 class Session {
  public:
-  explicit Session(const std::string& directory, int threads = 1, pi05_backend backend = PI05_BACKEND_CPU) {
-    const pi05_options options{directory.c_str(), backend, threads, 0};
+  explicit Session(const std::string& directory, int threads = 1, pi05_backend backend = PI05_BACKEND_CPU,
+                   pi05_precision precision = PI05_PRECISION_BF16) {
+    const pi05_options options{directory.c_str(), backend, threads, 0, precision};
     require_ok(pi05_open(&options, &session_));
     require_ok(pi05_get_info(session_, &info));
   }

@@ -97,7 +97,7 @@ struct Outcome {
 };
 
 inline Outcome open(const std::string& directory) {
-  const pi05_options options{directory.c_str(), PI05_BACKEND_CPU, 1, 0};
+  const pi05_options options{directory.c_str(), PI05_BACKEND_CPU, 1, 0, PI05_PRECISION_BF16};
   pi05_session* session = nullptr;
   const pi05_status status = pi05_open(&options, &session);
   const Outcome outcome{status, pi05_last_error()};

@@ -106,7 +106,7 @@ TEST(reports_the_limits_that_it_applies) {
   CHECK(std::string(pi05_last_error()).find("1 to " + std::to_string(limits.max_image_side)) != std::string::npos);
 
   const std::string directory = fixtures::path("tiny-openpi");
-  const pi05_options options{directory.c_str(), PI05_BACKEND_CPU, limits.max_threads + 1, 0};
+  const pi05_options options{directory.c_str(), PI05_BACKEND_CPU, limits.max_threads + 1, 0, PI05_PRECISION_BF16};
   pi05_session* rejected = nullptr;
   CHECK(pi05_open(&options, &rejected) == PI05_INVALID_ARGUMENT);
   CHECK(std::string(pi05_last_error()).find("to " + std::to_string(limits.max_threads) + ",") != std::string::npos);
@@ -146,7 +146,7 @@ TEST(rejects_a_second_inference_while_one_runs) {
 TEST(names_an_unavailable_backend) {
   const std::string directory = fixtures::path("tiny-openpi");
   pi05_session* session = nullptr;
-  pi05_options options{directory.c_str(), PI05_BACKEND_AUTO, 1, 0};
+  pi05_options options{directory.c_str(), PI05_BACKEND_AUTO, 1, 0, PI05_PRECISION_BF16};
   fixtures::require_ok(pi05_open(&options, &session));
   pi05_info info{};
   fixtures::require_ok(pi05_get_info(session, &info));
@@ -164,6 +164,23 @@ TEST(names_an_unavailable_backend) {
   CHECK(status == PI05_OK ? session != nullptr : status == PI05_BACKEND_UNAVAILABLE && session == nullptr);
   CHECK(status == PI05_OK || std::string(pi05_last_error()).find("cuda backend") != std::string::npos);
   pi05_close(session);
+}
+
+TEST(fp8_never_runs_on_the_cpu) {
+  const std::string directory = fixtures::path("tiny-openpi");
+  pi05_session* session = nullptr;
+  pi05_options options{directory.c_str(), PI05_BACKEND_CPU, 1, 0, PI05_PRECISION_FP8};
+  CHECK(pi05_open(&options, &session) == PI05_INVALID_ARGUMENT && session == nullptr);
+  CHECK(pi05_last_error() == std::string("Expected backend cuda or auto for precision fp8, received cpu"));
+  options.backend = PI05_BACKEND_AUTO;  // fails where `auto` chooses the CPU for bf16
+  const pi05_status status = pi05_open(&options, &session);
+  CHECK(status == PI05_OK || (status == PI05_BACKEND_UNAVAILABLE && session == nullptr));
+  pi05_info info{};
+  if (session) fixtures::require_ok(pi05_get_info(session, &info));
+  CHECK(!session || info.backend == PI05_BACKEND_CUDA);
+  pi05_close(session);
+  options.precision = static_cast<pi05_precision>(2);
+  CHECK(pi05_open(&options, &session) == PI05_INVALID_ARGUMENT && session == nullptr);
 }
 
 TEST(rejects_null_pointers) {

@@ -89,17 +89,53 @@ std::optional<Error> unsupported_model_reason(const Dimensions& d) {
   return std::nullopt;
 }
 
-CudaPrecision cuda_precision() {
+namespace {
+
+Error fp8_unavailable(const std::string& expected, const std::string& received) {
+  return Error(PI05_BACKEND_UNAVAILABLE,
+               "Expected " + expected + " for precision fp8, received " + received + " (use bf16)");
+}
+
+}  // namespace
+
+std::optional<Error> fp8_unavailable_reason() {
+  const kernels::Gpu& gpu = kernels::gpu();
+  if (!gpu.is_sm90())
+    return fp8_unavailable("a GPU of compute capability 9.0",
+                           std::to_string(gpu.major) + "." + std::to_string(gpu.minor));
+  if (!kernels::fp8_gemm_supported())
+    return fp8_unavailable("a GPU with room for clusters of two thread blocks", "a smaller part of one");
+  return std::nullopt;
+}
+
+std::optional<Error> unsupported_fp8_model_reason(const Dimensions& d) {
+  using Size = std::pair<const char*, int64_t>;
+  for (const auto& [name, cols] : {Size("prefix.width", d.prefix.width), Size("prefix.mlp", d.prefix.mlp)})
+    if (cols % 16 != 0 || cols > kernels::kMaxQuantizedCols)
+      return fp8_unavailable(
+          std::string(name) + " a multiple of 16 and at most " + std::to_string(kernels::kMaxQuantizedCols),
+          std::to_string(cols));
+  return std::nullopt;
+}
+
+CudaPrecision cuda_precision(pi05_precision requested) {
   const char* const value = std::getenv("PI05_CUDA_PRECISION");
   const std::string name = value ? value : "";
-  if (name.empty() || name == "bf16") return CudaPrecision::BF16;
-  if (name == "fp32") return CudaPrecision::F32;
-  throw Error(PI05_INVALID_ARGUMENT, "Expected bf16 or fp32 in PI05_CUDA_PRECISION, received " + name);
+  const bool fp8 = requested == PI05_PRECISION_FP8;
+  if (name.empty() || name == "bf16") return fp8 ? CudaPrecision::FP8 : CudaPrecision::BF16;
+  if (name == "fp32" && !fp8) return CudaPrecision::F32;
+  throw Error(PI05_INVALID_ARGUMENT, std::string(fp8 ? "Expected bf16" : "Expected bf16 or fp32") +
+                                         " in PI05_CUDA_PRECISION" + (fp8 ? " with precision fp8" : "") +
+                                         ", received " + name);
 }
 
 std::unique_ptr<Ops> make_cuda_ops(const Dimensions& dimensions, CudaPrecision precision) {
   if (const std::optional<Error> reason = cuda_unavailable_reason()) throw *reason;
   if (const std::optional<Error> reason = unsupported_model_reason(dimensions)) throw *reason;
+  if (precision == CudaPrecision::FP8) {
+    if (const std::optional<Error> reason = fp8_unavailable_reason()) throw *reason;
+    if (const std::optional<Error> reason = unsupported_fp8_model_reason(dimensions)) throw *reason;
+  }
   return std::make_unique<CudaOps>(dimensions, precision);
 }
 

@@ -15,6 +15,7 @@ namespace pi05 {
 enum class CudaPrecision {
   BF16,  // products of bf16 values, SigLIP's of fp16 ones, summed in fp32
   F32,   // fp32 throughout, no TF32: to tell rounding errors from mistakes
+  FP8,   // as BF16, with e4m3 operands in the prefix's products
 };
 
 // Empty if this machine's GPU can run inferences, otherwise the reason: PI05_BACKEND_UNAVAILABLE or
@@ -23,11 +24,15 @@ std::optional<Error> cuda_unavailable_reason();
 // Empty if the kernels support a model of these sizes, otherwise the reason: PI05_BACKEND_UNAVAILABLE. Needs no GPU.
 std::optional<Error> unsupported_model_reason(const Dimensions& dimensions);
 
-// From the environment variable PI05_CUDA_PRECISION: bf16 (the default) or fp32. Throws Error for other values.
-CudaPrecision cuda_precision();
+// The same for PI05_PRECISION_FP8, on a GPU and for a model that the two functions above accept.
+std::optional<Error> fp8_unavailable_reason();
+std::optional<Error> unsupported_fp8_model_reason(const Dimensions& dimensions);
 
-// Throws Error: cuda_unavailable_reason(), unsupported_model_reason(), PI05_OUT_OF_MEMORY with the bytes wanted and
-// free.
+// `requested`, unless the environment variable PI05_CUDA_PRECISION is fp32. Throws Error(PI05_INVALID_ARGUMENT) if that
+// variable is neither bf16 nor fp32, or fp32 where PI05_PRECISION_FP8 is requested.
+CudaPrecision cuda_precision(pi05_precision requested);
+
+// Throws Error: the reasons of the functions above, PI05_OUT_OF_MEMORY with the bytes wanted and free.
 std::unique_ptr<Ops> make_cuda_ops(const Dimensions& dimensions, CudaPrecision precision);
 
 // The stages of an inference, for timing.

@@ -33,6 +33,7 @@ float widened(uint16_t bits, DType from) {
 CudaOps::CudaOps(const Dimensions& dimensions, CudaPrecision precision)
     : Ops(dimensions),
       type_(precision == CudaPrecision::F32 ? DType::F32 : DType::BF16),
+      fp8_(precision == CudaPrecision::FP8),
       attention_workspace_(kAttentionWorkspaceBytes),
       staging_(dimensions),
       graphs_(stream_) {
@@ -56,7 +57,7 @@ CudaOps::~CudaOps() {
 }
 
 void CudaOps::load(const Weights& host) {
-  loaded_ = CudaWeights::load(host, dims, type_, vision_type(), stream_);
+  loaded_ = CudaWeights::load(host, dims, {type_, vision_type(), fp8_}, stream_);
   weights_ = loaded_->placed();
   if (loaded_->packed_expert().bytes() > 0) expert_exchange_ = DeviceMemory(kernels::expert_exchange_bytes());
 }
@@ -80,6 +81,10 @@ void CudaOps::reserve() {
   prefix_.norm = allocate(max_prefix, p.width, type_);
   prefix_.att = allocate(max_prefix, p.heads * p.head_dim, type_);
   prefix_.mid = allocate(max_prefix, p.mlp, type_);
+  if (fp8_) {
+    prefix_fp8_.norm = allocate_fp8(max_prefix, p.width);
+    prefix_fp8_.mid = allocate_fp8(max_prefix, p.mlp);
+  }
   expert_.h = allocate(dims.horizon, e.width, DType::F32);
   expert_.norm = allocate(dims.horizon, e.width, type_);
   expert_.att = allocate(dims.horizon, e.heads * e.head_dim, type_);

@@ -100,12 +100,17 @@ class CudaOps final : public Ops {
   kernels::SplitKPartials siglip_add_split_k(const Matrix& x, const Affine& layer, const Matrix& stream);
   kernels::SplitKPartials prefix_layer(int64_t layer, const Matrix& x, const Cache& cache,
                                        const kernels::SplitKPartials& before);
+  // prefix_fp8.cc: the same with e4m3 products.
+  kernels::SplitKPartials prefix_layer_fp8(int64_t layer, const Matrix& x, const Cache& cache,
+                                           const kernels::SplitKPartials& before);
+  kernels::Fp8Matrix allocate_fp8(int64_t rows, int64_t cols);
   void flow_step(const Inputs& in, int64_t step, int64_t steps, int64_t prefix_tokens, const Cache& cache,
                  const Matrix& modulation, const Matrix& x, const Matrix& velocity);
   PendingResidual expert_layer(int64_t layer, const int32_t* time_row, int64_t prefix_tokens, const Cache& cache,
                                const Matrix& modulation, const Matrix& h, const PendingResidual& before);
 
   DType type_;
+  bool fp8_;  // the prefix's products but o's have e4m3 operands
   Stream stream_;
   Gemm gemm_;
   std::vector<DeviceMemory> memory_;
@@ -127,6 +132,9 @@ class CudaOps final : public Ops {
     Matrix att;   // (max_prefix, heads * head_dim)
     Matrix mid;   // (max_prefix, mlp)
   } prefix_;
+  struct {
+    kernels::Fp8Matrix norm, mid;  // as in prefix_
+  } prefix_fp8_;                   // empty without fp8_
   struct {
     Matrix h;     // (horizon, width) F32
     Matrix norm;  // (horizon, width)

@@ -58,7 +58,8 @@ kernels::SplitKPartials CudaOps::siglip_add_split_k(const Matrix& x, const Affin
 
 void CudaOps::prefix(const Matrix& x, const Cache& cache) {
   kernels::SplitKPartials partials;
-  for (int64_t layer = 0; layer < dims.prefix.layers; layer++) partials = prefix_layer(layer, x, cache, partials);
+  for (int64_t layer = 0; layer < dims.prefix.layers; layer++)
+    partials = fp8_ ? prefix_layer_fp8(layer, x, cache, partials) : prefix_layer(layer, x, cache, partials);
   mark(static_cast<int>(Stage::Prefix));
 }
 

@@ -1,6 +1,6 @@
 // Copies weights to the GPU. Matrices have the type of the activations they multiply. A layer's q, k and v are stacked
-// into one matrix; so are gate and up in the expert, while the prefix interleaves them. Norms, the time MLP, modulation
-// and action projections are fp32.
+// into one matrix; so are gate and up in the expert, while the prefix interleaves them. The prefix's matrices may be
+// e4m3 with a scale for each row, all but o. Norms, the time MLP, modulation and action projections are fp32.
 #include "backend/cuda/weights.h"
 
 #include <algorithm>
@@ -22,8 +22,13 @@ constexpr int64_t kStagingBytes = 64 << 20;
 // Fills a CudaWeights.
 class CudaWeights::Loader {
  public:
-  Loader(CudaWeights& into, const Dimensions& dims, DType type, DType vision_type, cudaStream_t stream)
-      : into_(into), dims_(dims), type_(type), vision_type_(vision_type), stream_(stream) {}
+  Loader(CudaWeights& into, const Dimensions& dims, const Types& types, cudaStream_t stream)
+      : into_(into),
+        dims_(dims),
+        type_(types.matrices),
+        vision_type_(types.vision),
+        fp8_prefix_(types.fp8_prefix),
+        stream_(stream) {}
   void load(const Weights& host);
 
  private:
@@ -34,11 +39,14 @@ class CudaWeights::Loader {
   Tensor place(const Tensor& host, DType type, const Matrix* to = nullptr);
   Fused fuse(std::vector<const Affine*> parts, DType type);
   void interleave(Tensor& gate, Tensor& up);
+  kernels::Fp8Tensor quantize(const std::vector<Tensor>& parts, int64_t interleave = 0);
+  void quantize_prefix(const Weights& host);
   void pack_expert();
 
   CudaWeights& into_;
   const Dimensions& dims_;
   const DType type_, vision_type_;
+  const bool fp8_prefix_;
   const cudaStream_t stream_;
   DeviceMemory staging_, stacked_;
 };
@@ -109,6 +117,49 @@ void CudaWeights::Loader::interleave(Tensor& gate, Tensor& up) {
   gate = up = {interleaved.data, type_, gate.rows, stride};
 }
 
+// The rows of all parts, one part below the other, or of two parts alternating in groups of `interleave` rows. A block
+// of rows at a time is on the GPU in the type of the checkpoint.
+kernels::Fp8Tensor CudaWeights::Loader::quantize(const std::vector<Tensor>& parts, int64_t interleave) {
+  int64_t rows = 0;
+  for (const Tensor& part : parts) rows += part.rows;
+  const int64_t cols = parts[0].cols;
+  const kernels::Fp8Matrix to{{memory(rows * cols), DType::E4M3, rows, cols, cols},
+                              static_cast<float*>(memory(rows * static_cast<int64_t>(sizeof(float))))};
+  if (staging_.bytes() < kStagingBytes) staging_ = DeviceMemory(kStagingBytes);
+  int64_t first = 0;
+  for (size_t i = 0; i < parts.size(); i++) {
+    const Tensor& part = parts[i];
+    const int64_t row_bytes = cols * bytes_of(part.dtype), block = kStagingBytes / row_bytes;
+    for (int64_t row = 0; row < part.rows; row += block) {
+      const Matrix from{staging_.as<void>(), part.dtype, std::min(block, part.rows - row), cols, cols};
+      check(cudaMemcpyAsync(from.data, static_cast<const char*>(part.data) + row * row_bytes,
+                            static_cast<size_t>(from.rows * row_bytes), cudaMemcpyHostToDevice, stream_),
+            "cudaMemcpyAsync (weights)");
+      check(kernels::quantize_rows(from, to, {first + row, interleave, static_cast<int64_t>(i)}, stream_),
+            "kernel quantize_rows (weights)");
+    }
+    if (interleave == 0) first += part.rows;
+  }
+  return {{to.values.data, DType::E4M3, rows, cols}, to.scale};
+}
+
+void CudaWeights::Loader::quantize_prefix(const Weights& host) {
+  for (size_t i = 0; i < host.prefix.size(); i++) {
+    const PrefixLayer& from = host.prefix[i];
+    Fp8PrefixLayer to;
+    to.qkv = quantize({from.q, from.k, from.v});
+    PrefixLayer& placed = into_.placed_.prefix[i];
+    placed = PrefixLayer();
+    placed.input_norm = place(from.input_norm, DType::F32), placed.post_norm = place(from.post_norm, DType::F32);
+    if (i + 1 < host.prefix.size()) {
+      placed.o = place(from.o, type_);
+      to.gate_up = quantize({from.gate, from.up}, kernels::kInterleave);
+      to.down = quantize({from.down});
+    }
+    into_.fp8_prefix_.push_back(to);
+  }
+}
+
 void CudaWeights::Loader::load(const Weights& host) {
   into_.placed_ = host;
   Weights& w = into_.placed_;
@@ -157,7 +208,9 @@ void CudaWeights::Loader::load(const Weights& host) {
     const Fused both = fuse({&first, &second}, type_);
     gate = part(both, 0, gate.rows).weight, up = part(both, gate.rows, up.rows).weight;
   };
+  if (fp8_prefix_) quantize_prefix(host);
   for (PrefixLayer& layer : w.prefix) {
+    if (fp8_prefix_) break;
     place_f32(layer.input_norm), place_f32(layer.post_norm);
     place_gemma(layer, into_.prefix_qkv_);
     if (layer.gate.rows % kernels::kInterleave == 0)
@@ -187,16 +240,17 @@ void CudaWeights::Loader::pack_expert() {
   }
 }
 
-std::shared_ptr<const CudaWeights> CudaWeights::load(const Weights& host, const Dimensions& dims, DType type,
-                                                     DType vision_type, cudaStream_t stream) {
+std::shared_ptr<const CudaWeights> CudaWeights::load(const Weights& host, const Dimensions& dims, const Types& types,
+                                                     cudaStream_t stream) {
   static std::mutex loading;
   static std::map<std::string, std::weak_ptr<const CudaWeights>> in_use;
   const std::lock_guard<std::mutex> lock(loading);
-  const std::string key = host.source + name_of(type) + std::string(reinterpret_cast<const char*>(&dims), sizeof dims);
+  const std::string key = host.source + name_of(types.matrices) + (types.fp8_prefix ? "+E4M3" : "") +
+                          std::string(reinterpret_cast<const char*>(&dims), sizeof dims);
   if (!host.source.empty())
     if (std::shared_ptr<const CudaWeights> loaded = in_use[key].lock()) return loaded;
   const auto weights = std::make_shared<CudaWeights>();
-  Loader(*weights, dims, type, vision_type, stream).load(host);
+  Loader(*weights, dims, types, stream).load(host);
   if (!host.source.empty()) in_use[key] = weights;
   return weights;
 }

@@ -54,6 +54,10 @@ typedef struct pi05_limits {
 PI05_API pi05_limits pi05_get_limits(void);
 
 typedef enum pi05_backend { PI05_BACKEND_AUTO = 0, PI05_BACKEND_CPU = 1, PI05_BACKEND_CUDA = 2 } pi05_backend;
+/* Of the matrix products of the CUDA backend. BF16: 16 bits. FP8: e4m3 for q, k, v, gate, up and down of the prefix
+ * (Gemma 2B), with scales computed from the weights at load and from the activations of each inference, and 16 bits
+ * elsewhere; needs a GPU of compute capability 9.0. */
+typedef enum pi05_precision { PI05_PRECISION_BF16 = 0, PI05_PRECISION_FP8 = 1 } pi05_precision;
 typedef enum pi05_family { PI05_FAMILY_OPENPI = 0, PI05_FAMILY_LEROBOT = 1 } pi05_family;
 typedef enum pi05_resize {
   PI05_RESIZE_PILLOW = 0,
@@ -62,10 +66,11 @@ typedef enum pi05_resize {
 } pi05_resize;
 
 typedef struct pi05_options {
-  const char* checkpoint; /* directory */
-  pi05_backend backend;   /* AUTO: CUDA if it is available and supports the model, otherwise CPU */
-  int32_t threads;        /* CPU backend; 0 = one per core */
-  int32_t low_priority;   /* CPU backend; 1 = worker threads run as after pi05_lower_thread_priority() */
+  const char* checkpoint;   /* directory */
+  pi05_backend backend;     /* AUTO: CUDA if it is available and supports the model, otherwise CPU */
+  int32_t threads;          /* CPU backend; 0 = one per core */
+  int32_t low_priority;     /* CPU backend; 1 = worker threads run as after pi05_lower_thread_priority() */
+  pi05_precision precision; /* FP8: for the CUDA backend only; AUTO does not choose the CPU then */
 } pi05_options;
 
 /* Lowers the priority of the calling thread to SCHED_IDLE, or to nice 10 where the system does not permit that. For a

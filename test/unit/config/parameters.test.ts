@@ -27,6 +27,7 @@ describe('a configuration', () => {
       checkpoint: '/checkpoint',
       assetId: '',
       backend: 'auto',
+      precision: 'bf16',
       threads: 0,
       flowSteps: 0,
       seed: 0n,
@@ -200,6 +201,16 @@ describe('a single parameter', () => {
       'an_unknown_choice',
       { backend: 'gpu' },
       'CONFIG_RANGE: Expected one of auto, cpu, cuda for backend, received "gpu"',
+    ],
+    [
+      'an_unknown_precision',
+      { precision: 'fp16' },
+      'CONFIG_RANGE: Expected one of bf16, fp8 for precision, received "fp16"',
+    ],
+    [
+      'fp8_on_the_cpu',
+      { backend: 'cpu', precision: 'fp8' },
+      'CONFIG_RANGE: Expected backend auto or cuda for precision fp8, received cpu',
     ],
     [
       'an_unknown_slot',

@@ -60,6 +60,7 @@ export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<Sch
     checkpoint: '',
     assetId: '',
     backend: 'cpu',
+    precision: 'bf16',
     threads: 1,
     flowSteps: 0,
     seed: 0n,

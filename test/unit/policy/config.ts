@@ -58,6 +58,7 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
     checkpoint: '/nowhere',
     assetId: '',
     backend: 'cpu',
+    precision: 'bf16',
     threads: 0,
     flowSteps: 0,
     seed: 0n,
