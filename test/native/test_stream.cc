@@ -207,8 +207,9 @@ TEST(wrong_usage_and_a_checkpoint_that_cannot_be_opened_end_with_status_2) {
   };
   CHECK(wrong("", "USAGE: Expected --checkpoint, received none"));
   CHECK(wrong("--checkpoint", "USAGE: Expected a value after --checkpoint"));
-  CHECK(wrong("--model x", "USAGE: Expected --checkpoint, --backend or --threads, received --model"));
+  CHECK(wrong("--model x", "USAGE: Expected --checkpoint, --backend, --precision or --threads, received --model"));
   CHECK(wrong("--checkpoint x --backend gpu", "USAGE: Expected --backend auto|cpu|cuda, received gpu"));
+  CHECK(wrong("--checkpoint x --precision int8", "USAGE: Expected --precision bf16|fp8, received int8"));
   CHECK(wrong("--checkpoint x --threads 2x", "USAGE: Expected --threads as an integer"));
   CHECK(wrong("--checkpoint /nowhere", "CHECKPOINT_MISSING: Expected a checkpoint directory"));
 }
