@@ -4,8 +4,7 @@
 // Launch: persistent, at most one block per SM; blocks loop over tiles of kWeights = 256 rows of weight by kRows rows
 // of x. Two consumer warpgroups of 128 rows of weight, one producer warpgroup (TMA, mbarrier pipeline), which loads the
 // next tile while the consumers finish one. Tiles are ordered so that concurrent blocks share rows of weight, which are
-// then read from DRAM once. With e4m3, which needs twice the bytes per second, the two blocks of a cluster have the
-// same rows of x: each loads a half and multicasts it.
+// then read from DRAM once.
 #include <algorithm>
 #include <iterator>
 
@@ -23,13 +22,11 @@ template <typename Value_, int kRows_>
 struct GegluGemmTile {
   using Value = Value_;
   static constexpr bool kScaled = std::is_same_v<Value, fp8>;
-  static constexpr int kBlocks = kScaled ? 2 : 1;         // per cluster
   static constexpr int kRows = kRows_;                    // of x
   static constexpr int kConsumerGroups = 2, kHalves = 2;  // a warpgroup accumulates kHalves * 64 rows of weight
   static constexpr int kWeights = 64 * kConsumerGroups * kHalves;  // rows of weight
   static constexpr int kThreads = 128 * (kConsumerGroups + 1);     // the last warpgroup is the producer
   static constexpr int kStep = 128 / sizeof(Value);                // columns (K) per stage: 128 bytes
-  static constexpr int kPiece = kRows / kBlocks;                   // rows of x that a block loads for its cluster
   static constexpr int kWeightBytes = kWeights * 128, kStageBytes = kWeightBytes + kRows * 128;
   static constexpr int kOutCols = 32 * kHalves;  // of a warpgroup
   static constexpr int kOutBytes = kOutCols * kRows * 2;
@@ -38,7 +35,7 @@ struct GegluGemmTile {
   static constexpr int kFixed = 1024 + kConsumerGroups * (kOutBytes + kScaleBytes) + 64;
   static constexpr int kStages = (kSm90SharedMemory - kFixed) / kStageBytes;
   static constexpr int kBytes = kFixed + kStages * kStageBytes;
-  static_assert(kStages >= 3 && kStages <= 4 && kPiece % 8 == 0);  // 4: room for 8 mbarriers
+  static_assert(kStages >= 3 && kStages <= 4 && kRows % 8 == 0);  // 4: room for 8 mbarriers
 };
 
 // gelu(gate) * up for one column and two rows of out. sums: gate of both rows, up of both rows.
@@ -49,10 +46,10 @@ __device__ __forceinline__ uint32_t geglu_pair(const float* sums) {
 }
 
 // The same with sums of e4m3 products: x holds the scales of both rows of x, weights those of the rows of gate and up.
+// gelu_tanh_approx is exact enough for a result that is rounded to e4m3 next.
 __device__ __forceinline__ uint32_t geglu_pair(const float* sums, float2 x, float2 weights) {
-  const float scaled[4] = {sums[0] * (x.x * weights.x), sums[1] * (x.y * weights.x), sums[2] * (x.x * weights.y),
-                           sums[3] * (x.y * weights.y)};
-  return geglu_pair(scaled);
+  return packed<bf16>(gelu_tanh_approx(sums[0] * (x.x * weights.x)) * (sums[2] * (x.x * weights.y)),
+                      gelu_tanh_approx(sums[1] * (x.y * weights.x)) * (sums[3] * (x.y * weights.y)));
 }
 
 // Registers per thread: what the producer's warpgroup gives up, the consumers use.
@@ -70,17 +67,14 @@ __global__ void __launch_bounds__(T::kThreads, 1)
   const uint32_t results = stages + T::kStages * T::kStageBytes;
   const uint32_t full = results + T::kConsumerGroups * T::kOutBytes, empty = full + 8 * T::kStages;
   const int warpgroup = __shfl_sync(~0u, threadIdx.x / 128, 0), lane = threadIdx.x % 32;
-  // The tiles of a cluster are `tile / row_tiles * kBlocks + rank` of the weight and `tile % row_tiles` of x.
-  const int rank = static_cast<int>(blockIdx.x) % T::kBlocks;
-  const int first_tile = static_cast<int>(blockIdx.x) / T::kBlocks, blocks = static_cast<int>(gridDim.x) / T::kBlocks;
+  const int first_tile = static_cast<int>(blockIdx.x), blocks = static_cast<int>(gridDim.x);
 
   if (threadIdx.x == 0) {
     for (int i = 0; i < T::kStages; i++)
-      ptx::mbarrier_init(full + 8 * i, 1), ptx::mbarrier_init(empty + 8 * i, 4 * T::kConsumerGroups * T::kBlocks);
+      ptx::mbarrier_init(full + 8 * i, 1), ptx::mbarrier_init(empty + 8 * i, 4 * T::kConsumerGroups);
     ptx::fence_mbarrier_init(), ptx::fence_proxy_async();
   }
   __syncthreads();
-  if constexpr (T::kBlocks > 1) ptx::barrier_cluster_arrive_relaxed(), ptx::barrier_cluster_wait();
 
   if (warpgroup == T::kConsumerGroups) {
     ptx::setmaxnreg_dec<kProducerRegisters>();
@@ -90,56 +84,34 @@ __global__ void __launch_bounds__(T::kThreads, 1)
       ptx::mbarrier_arrive_expect_tx(full + 8 * stage, T::kStageBytes);
       ptx::tma_load_2d(stages + stage * T::kStageBytes, &weight, step * T::kStep, weight_row, full + 8 * stage);
     };
-    const auto load_x = [&](int stage, int step, int row) {
-      const uint32_t to = stages + stage * T::kStageBytes + T::kWeightBytes;
-      if constexpr (T::kBlocks == 1)
-        ptx::tma_load_2d(to, &x, step * T::kStep, row, full + 8 * stage);
-      else
-        ptx::tma_load_2d_multicast(to + rank * T::kPiece * 128, &x, step * T::kStep, row + rank * T::kPiece,
-                                   full + 8 * stage, (1 << T::kBlocks) - 1);
-    };
-    const auto weight_row_of = [&](int tile) { return (tile / row_tiles * T::kBlocks + rank) * T::kWeights; };
     const int ahead = min(T::kStages, steps);  // weights do not depend on the predecessor kernel
-    for (int step = 0; step < ahead; step++) load_weight(step, step, weight_row_of(first_tile));
+    for (int step = 0; step < ahead; step++) load_weight(step, step, first_tile / row_tiles * T::kWeights);
     pdl_wait();
     int stage = 0, parity = 1;
     for (int tile = first_tile; tile < tiles; tile += blocks) {
-      const int weight_row = weight_row_of(tile), row = tile % row_tiles * T::kRows;
+      const int weight_row = tile / row_tiles * T::kWeights, row = tile % row_tiles * T::kRows;
 #pragma unroll 1
       for (int step = 0; step < steps; step++) {
         if (tile > first_tile || step >= ahead) {
           ptx::mbarrier_wait(empty + 8 * stage, parity);
           load_weight(stage, step, weight_row);
         }
-        load_x(stage, step, row);
+        ptx::tma_load_2d(stages + stage * T::kStageBytes + T::kWeightBytes, &x, step * T::kStep, row, full + 8 * stage);
         if (++stage == T::kStages) stage = 0, parity ^= 1;
       }
     }
-    if constexpr (T::kBlocks > 1)  // after this no block of the cluster accesses this one's shared memory
-      for (int i = 0; i < T::kStages; i++) {
-        ptx::mbarrier_wait(empty + 8 * stage, parity);
-        if (++stage == T::kStages) stage = 0, parity ^= 1;
-      }
     return;
   }
 
   ptx::setmaxnreg_inc<kConsumerRegisters>();
   const bool leader = threadIdx.x % 128 == 0;
   const uint32_t result = results + warpgroup * T::kOutBytes;
-  const uint32_t scales = empty + 8 * T::kStages + warpgroup * T::kScaleBytes;                // of the tile's rows of x
-  const uint32_t release_to = T::kBlocks == 1 ? empty : ptx::mapa(empty, lane % T::kBlocks);  // a block for each lane
-  const auto release = [&](int released) {
-    if constexpr (T::kBlocks == 1) {
-      if (lane == 0) ptx::mbarrier_arrive(release_to + 8 * released);
-    } else if (lane < T::kBlocks) {
-      ptx::mbarrier_arrive_remote(release_to + 8 * released);
-    }
-  };
+  const uint32_t scales = empty + 8 * T::kStages + warpgroup * T::kScaleBytes;  // of the tile's rows of x
   if constexpr (T::kScaled) pdl_wait();
   float sums[T::kHalves][T::kRows / 2];
   int stage = 0, parity = 0;
   for (int tile = first_tile; tile < tiles; tile += blocks) {
-    const int weight_tile = tile / row_tiles * T::kBlocks + rank, row = tile % row_tiles * T::kRows;
+    const int weight_tile = tile / row_tiles, row = tile % row_tiles * T::kRows;
     float2 weight_scales[T::kHalves];  // of gate and up
     if constexpr (T::kScaled) {
       for (int i = static_cast<int>(threadIdx.x) % 128; i < T::kRows; i += 128)
@@ -168,14 +140,14 @@ __global__ void __launch_bounds__(T::kThreads, 1)
                                                   step > 0 || k > 0);
       ptx::wgmma_commit_group();
       ptx::wgmma_wait_group<1>();
-      if (step > 0) release(last);
+      if (step > 0 && lane == 0) ptx::mbarrier_arrive(empty + 8 * last);
       last = stage;
       if (++stage == T::kStages) stage = 0, parity ^= 1;
     }
     ptx::wgmma_wait_group<0>();
 #pragma unroll
     for (auto& half : sums) ptx::wgmma_fence_operand(half);
-    release(last);
+    if (lane == 0) ptx::mbarrier_arrive(empty + 8 * last);
 
     if (leader) ptx::cp_async_bulk_wait_group_read<0>();
     ptx::bar_sync(1 + warpgroup, 128);
@@ -222,19 +194,13 @@ cudaError_t launch(const GegluGemmOperands& operands, cudaStream_t stream) {
       cudaFuncSetAttribute(geglu_gemm_kernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, T::kBytes);
   CUtensorMap weight_map, x_map, out_map;
   if (result == cudaSuccess) result = tensor_map(weight, T::kWeights, &weight_map);
-  if (result == cudaSuccess) result = tensor_map(x, T::kPiece, &x_map);
+  if (result == cudaSuccess) result = tensor_map(x, kRows, &x_map);
   if (result == cudaSuccess) result = tensor_map(out, kRows, &out_map);
   if (result != cudaSuccess) return result;
-  const int64_t row_tiles = ceil_div(x.rows, kRows),
-                tiles = row_tiles * ceil_div(weight.rows, T::kBlocks * T::kWeights);  // of a cluster
-  const auto blocks = static_cast<unsigned>(std::min<int64_t>(tiles, gpu().multiprocessors / T::kBlocks) * T::kBlocks);
-  const int64_t steps = ceil_div(x.cols, T::kStep);
-  if constexpr (T::kBlocks == 1)
-    return launch_pdl(geglu_gemm_kernel<T>, blocks, T::kThreads, T::kBytes, stream, weight_map, x_map, out_map,
-                      weight_scale, x_scale, weight.rows, x.rows, row_tiles, tiles, steps);
-  else
-    return launch_pdl_clusters(geglu_gemm_kernel<T>, T::kBlocks, blocks, T::kThreads, T::kBytes, stream, weight_map,
-                               x_map, out_map, weight_scale, x_scale, weight.rows, x.rows, row_tiles, tiles, steps);
+  const int64_t row_tiles = ceil_div(x.rows, kRows), tiles = row_tiles * ceil_div(weight.rows, T::kWeights);
+  const auto blocks = static_cast<unsigned>(std::min<int64_t>(tiles, gpu().multiprocessors));
+  return launch_pdl(geglu_gemm_kernel<T>, blocks, T::kThreads, T::kBytes, stream, weight_map, x_map, out_map,
+                    weight_scale, x_scale, weight.rows, x.rows, row_tiles, tiles, ceil_div(x.cols, T::kStep));
 }
 
 // Launches the tile with the lowest cost: waves of tiles times cost of a tile.
@@ -242,18 +208,20 @@ struct GegluGemmVariant {
   int rows;
   cudaError_t (*launch)(const GegluGemmOperands&, cudaStream_t);
 };
-template <size_t kCount>
-cudaError_t launch_best(const GegluGemmVariant (&variants)[kCount], const char* name, const GegluGemmOperands& operands,
-                        cudaStream_t stream) {
+template <typename Value>
+cudaError_t launch_best(const char* name, const GegluGemmOperands& operands, cudaStream_t stream) {
+  static constexpr GegluGemmVariant kVariants[] = {
+      {128, launch<Value, 128>}, {144, launch<Value, 144>}, {152, launch<Value, 152>}, {160, launch<Value, 160>},
+      {168, launch<Value, 168>}, {176, launch<Value, 176>}, {184, launch<Value, 184>}, {192, launch<Value, 192>}};
   const Matrix &x = operands.x, &weight = operands.weight, &out = operands.out;
   if (weight.rows != 2 * out.cols || out.rows != x.rows || x.rows <= 0) return cudaErrorInvalidValue;
   constexpr int64_t kOverhead = 8;  // fixed cost of a tile, in rows (measured)
   const auto cost = [&](const GegluGemmVariant& variant) {
-    return ceil_div(ceil_div(x.rows, variant.rows) * ceil_div(weight.rows, GegluGemmTile<bf16, 128>::kWeights),
+    return ceil_div(ceil_div(x.rows, variant.rows) * ceil_div(weight.rows, GegluGemmTile<Value, 128>::kWeights),
                     gpu().multiprocessors) *
            (variant.rows + kOverhead);
   };
-  const GegluGemmVariant* best = std::min_element(std::begin(variants), std::end(variants),
+  const GegluGemmVariant* best = std::min_element(std::begin(kVariants), std::end(kVariants),
                                                   [&](const auto& a, const auto& b) { return cost(a) < cost(b); });
   return launched(name, best->launch(operands, stream));
 }
@@ -273,10 +241,7 @@ bool geglu_gemm_supported(const Matrix& x, const Tensor& weight, const Matrix& o
 
 cudaError_t geglu_gemm(const Matrix& x, const Tensor& weight, const Matrix& out, cudaStream_t stream) {
   if (!geglu_gemm_supported(x, weight, out) || weight.cols < x.cols) return cudaErrorInvalidValue;
-  static constexpr GegluGemmVariant kVariants[] = {
-      {128, launch<bf16, 128>}, {144, launch<bf16, 144>}, {152, launch<bf16, 152>}, {160, launch<bf16, 160>},
-      {168, launch<bf16, 168>}, {176, launch<bf16, 176>}, {184, launch<bf16, 184>}, {192, launch<bf16, 192>}};
-  return launch_best(kVariants, "geglu_gemm", {x, view(weight, x), out, nullptr, nullptr}, stream);
+  return launch_best<bf16>("geglu_gemm", {x, view(weight, x), out, nullptr, nullptr}, stream);
 }
 
 bool geglu_gemm_supported(const Fp8Matrix& x, const Fp8Tensor& weight, const Matrix& out) {
@@ -288,13 +253,8 @@ bool geglu_gemm_supported(const Fp8Matrix& x, const Fp8Tensor& weight, const Mat
 
 cudaError_t geglu_gemm(const Fp8Matrix& x, const Fp8Tensor& weight, const Matrix& out, cudaStream_t stream) {
   if (!geglu_gemm_supported(x, weight, out) || weight.values.cols < x.values.cols) return cudaErrorInvalidValue;
-  static constexpr GegluGemmVariant kVariants[] = {{128, launch<fp8, 128>},
-                                                   {144, launch<fp8, 144>},
-                                                   {160, launch<fp8, 160>},
-                                                   {176, launch<fp8, 176>},
-                                                   {192, launch<fp8, 192>}};
-  return launch_best(kVariants, "geglu_gemm_fp8", {x.values, view(weight.values, x.values), out, x.scale, weight.scale},
-                     stream);
+  return launch_best<fp8>("geglu_gemm_fp8", {x.values, view(weight.values, x.values), out, x.scale, weight.scale},
+                          stream);
 }
 
 }  // namespace pi05::kernels
