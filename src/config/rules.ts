@@ -51,7 +51,12 @@ function checkNames(config: PolicyConfig, report: Report): void {
 
 function checkPrecision({ backend, precision }: PolicyConfig, report: Report): void {
   if (backend !== 'cpu' || precision === 'bf16') return;
-  report('CONFIG_RANGE', `Expected backend auto or cuda for precision ${precision}, received cpu`, 'backend', 'precision');
+  report(
+    'CONFIG_RANGE',
+    `Expected backend auto or cuda for precision ${precision}, received cpu`,
+    'backend',
+    'precision',
+  );
 }
 
 function checkSchedule({ schedule }: PolicyConfig, report: Report): void {

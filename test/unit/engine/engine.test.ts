@@ -156,7 +156,7 @@ test('keeps_the_buffers_of_a_request_that_has_no_other_reference', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const native = addon();
-  const { session } = await native.open({ ...tiny, lowPriority: true });
+  const { session } = await native.open({ ...tiny, precision: 'bf16', lowPriority: true });
   // Not async, so that no async function keeps a reference to the request.
   const infer = (given: InferRequest): Promise<Float32Array> => {
     const actions = new Float32Array(320);
@@ -251,6 +251,17 @@ describe('opening', () => {
     await expect(openEngine({ ...tiny, backend: 'tpu' as 'cpu' })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: 'Expected backend of auto, cpu, cuda, received tpu',
+    });
+  });
+
+  test('rejects_fp8_on_the_cpu_and_an_unknown_precision', async () => {
+    await expect(openEngine({ ...tiny, precision: 'fp8' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: 'Expected backend cuda or auto for precision fp8, received cpu',
+    });
+    await expect(openEngine({ ...tiny, precision: 'int8' as 'fp8' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: 'Expected precision of bf16, fp8, received int8',
     });
   });
 });
