@@ -168,6 +168,34 @@ pi05_image ToImage(Napi::Value value, Napi::Array borrowed) {
   return image;
 }
 
+pi05_camera_image ToCameraImage(Napi::Value value, Napi::Array borrowed) {
+  static constexpr std::pair<const char*, pi05_layout> kLayouts[] = {{"uyvy", PI05_LAYOUT_UYVY},
+                                                                     {"yuv422", PI05_LAYOUT_UYVY},
+                                                                     {"yuyv", PI05_LAYOUT_YUYV},
+                                                                     {"yuv422_yuy2", PI05_LAYOUT_YUYV},
+                                                                     {"nv12", PI05_LAYOUT_NV12},
+                                                                     {"nv21", PI05_LAYOUT_NV21},
+                                                                     {"bayer_rggb8", PI05_LAYOUT_BAYER_RGGB8},
+                                                                     {"bayer_bggr8", PI05_LAYOUT_BAYER_BGGR8},
+                                                                     {"bayer_gbrg8", PI05_LAYOUT_BAYER_GBRG8},
+                                                                     {"bayer_grbg8", PI05_LAYOUT_BAYER_GRBG8},
+                                                                     {"rgb16", PI05_LAYOUT_RGB16},
+                                                                     {"bgr16", PI05_LAYOUT_BGR16},
+                                                                     {"rgba16", PI05_LAYOUT_RGBA16},
+                                                                     {"bgra16", PI05_LAYOUT_BGRA16}};
+  const Napi::Object object = ToObject(value, "an image");
+  pi05_camera_image image = {};
+  image.width = ToInt32(object.Get("width"), "an image's width");
+  image.height = ToInt32(object.Get("height"), "an image's height");
+  image.step = ToInt32(object.Get("step"), "an image's step");
+  image.layout = ToEnum(object.Get("encoding"), kLayouts, "an image's encoding");
+  image.big_endian = object.Get("bigEndian").ToBoolean() ? 1 : 0;
+  const Bytes bytes = ToBytes(object.Get("data"), "an image's data", borrowed);
+  image.data = bytes.data;
+  image.bytes = bytes.count;
+  return image;
+}
+
 InferArguments::InferArguments(Napi::Object object, Napi::Value out, const pi05_info& info) {
   const Napi::Env env = object.Env();
   Napi::Array borrowed = Napi::Array::New(env);

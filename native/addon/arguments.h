@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "pi05/camera_image.h"
 #include "pi05/make_checkpoint.h"
 #include "pi05/pi05.h"
 
@@ -36,6 +37,9 @@ pi05_size ToSize(Napi::Value value);
 
 // The image borrows the pixels of a typed array, which is appended to `borrowed`.
 pi05_image ToImage(Napi::Value value, Napi::Array borrowed);
+
+// The same for an image of a camera's layout.
+pi05_camera_image ToCameraImage(Napi::Value value, Napi::Array borrowed);
 
 // The arguments of one inference. All buffers are borrowed from JS and kept alive by `references`, which must be
 // released on the JS thread. `request` points into this object, so it cannot be copied or moved.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "arguments.h"
+#include "camera_image.h"
 #include "completion_queue.h"
 #include "fingerprint.h"
 #include "image_file.h"
@@ -137,6 +138,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["makeCheckpoint"] = Napi::Function::New<MakeCheckpoint>(env, "makeCheckpoint");
   exports["fingerprint"] = Napi::Function::New<Fingerprint>(env, "fingerprint");
   exports["fingerprintSync"] = Napi::Function::New<FingerprintSync>(env, "fingerprintSync");
+  exports["convertToRgb8"] = Napi::Function::New<ConvertToRgb8>(env, "convertToRgb8");
+  exports["convertToRgb8Sync"] = Napi::Function::New<ConvertToRgb8Sync>(env, "convertToRgb8Sync");
   exports["checkImageFile"] = Napi::Function::New<CheckImageFile>(env, "checkImageFile");
   exports["resizePillow"] = Napi::Function::New<ResizePillow>(env, "resizePillow");
   exports["resizeLerobot"] = Napi::Function::New<ResizeLerobot>(env, "resizeLerobot");

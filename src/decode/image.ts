@@ -1,8 +1,16 @@
 import { checkImageFile, type ImageFile } from '../engine/image-file.js';
 import { errorMessage, Refusal } from '../errors.js';
 import { excerpt } from '../format.js';
-import { BYTES_PER_PIXEL } from '../frame/frame.js';
-import type { CompressedImage, DecodedImage, PixelEncoding, RawImage } from '../frame/frame.js';
+import { BYTES_PER_PIXEL, CONVERTED_ENCODINGS } from '../frame/frame.js';
+import type {
+  CompressedImage,
+  ConvertedEncoding,
+  DecodedImage,
+  EncodingLayout,
+  PixelEncoding,
+  RawImage,
+  UnconvertedImage,
+} from '../frame/frame.js';
 
 /** Limits of an image's width and height, all inclusive. */
 export interface SizeLimits {
@@ -14,6 +22,12 @@ export interface SizeLimits {
 }
 
 const ENCODINGS = Object.keys(BYTES_PER_PIXEL) as PixelEncoding[];
+const CONVERTED = Object.keys(CONVERTED_ENCODINGS) as ConvertedEncoding[];
+const LAYOUTS = Object.fromEntries(
+  ENCODINGS.map((encoding) => [encoding, { rowBytes: BYTES_PER_PIXEL[encoding], rows: 1, sides: 'any' }]),
+) as unknown as Readonly<Record<PixelEncoding, EncodingLayout>>;
+/** Interpolation needs neighbours. */
+const MIN_BAYER_SIDE = 3;
 /** The start marker. Stray bytes may follow it. */
 const JPEG_MAGIC = [0xff, 0xd8];
 const PNG_MAGIC = [0x89, 0x50, 0x4e, 0x47];
@@ -21,36 +35,63 @@ const PNG_MAGIC = [0x89, 0x50, 0x4e, 0x47];
 /**
  * Checks a raw image without reading its pixels. The result shares the image's pixels.
  * @param topic where the image comes from, for the refusal.
- * @returns Refusal IMAGE_ENCODING, IMAGE_SIZE or IMAGE_DATA where a check fails.
+ * @returns an image for the engine, or one to convert; Refusal IMAGE_ENCODING, IMAGE_SIZE or IMAGE_DATA where a check fails.
  */
-export function decodeRawFrame(image: RawImage, topic: string, limits: SizeLimits): DecodedImage | Refusal {
-  const { stamp, width, height, step, data } = image;
+export function decodeRawFrame(
+  image: RawImage,
+  topic: string,
+  limits: SizeLimits,
+): DecodedImage | UnconvertedImage | Refusal {
+  const { stamp, width, height, step, data, bigEndian = false } = image;
   const encoding = ENCODINGS.find((known) => known === image.encoding);
-  if (encoding === undefined) {
-    return new Refusal(
-      'IMAGE_ENCODING',
-      `Expected ${ENCODINGS.join(', ')}, received ${excerpt(image.encoding) || 'no encoding'} from ${topic}`,
-      topic,
-    );
-  }
+  const converted = CONVERTED.find((known) => known === image.encoding);
+  if (encoding === undefined && converted === undefined) return unknownEncoding(image.encoding, topic);
   const badSize = checkSize(width, height, topic, limits);
   if (badSize !== undefined) return badSize;
-  const rowBytes = width * BYTES_PER_PIXEL[encoding];
+  const layout = encoding === undefined ? CONVERTED_ENCODINGS[converted!] : LAYOUTS[encoding];
+  const badData = checkLayout(image, layout, topic);
+  if (badData !== undefined) return badData;
+  return encoding === undefined
+    ? { stamp, width, height, step, encoding: converted!, bigEndian, data }
+    : { stamp, width, height, step, encoding, data };
+}
+
+/** The refusal of an encoding, with the reason where it has a name in sensor_msgs. */
+function unknownEncoding(encoding: string, topic: string): Refusal {
+  let reason = '';
+  if (/^(16[US]|32[SF]|64F)C\d?$|^mono16$/.test(encoding)) reason = ': depth and other measurements are no colour image';
+  if (/^bayer_....16$/.test(encoding)) reason = ': Bayer images need 8 bits per pixel';
+  const known = [...ENCODINGS, ...CONVERTED].join(', ');
+  const received = excerpt(encoding) || 'no encoding';
+  return new Refusal('IMAGE_ENCODING', `Expected ${known}, received ${received} from ${topic}${reason}`, topic);
+}
+
+/** Checks step, bytes and even sides. */
+function checkLayout(
+  { width, height, step, encoding, data }: RawImage,
+  layout: EncodingLayout,
+  topic: string,
+): Refusal | undefined {
+  const { sides } = layout;
+  if ((sides !== 'any' && width % 2 !== 0) || (sides === 'even' && height % 2 !== 0)) {
+    const expected = sides === 'even' ? 'an even width and height' : 'an even width';
+    return new Refusal('IMAGE_SIZE', `Expected ${expected} for ${encoding}, received ${width}x${height} from ${topic}`, topic);
+  }
+  if (encoding.startsWith('bayer') && Math.min(width, height) < MIN_BAYER_SIDE) {
+    const expected = `${MIN_BAYER_SIDE} pixels a side or more for ${encoding}`;
+    return new Refusal('IMAGE_SIZE', `Expected ${expected}, received ${width}x${height} from ${topic}`, topic);
+  }
+  const rowBytes = width * layout.rowBytes;
+  const rows = height * layout.rows;
+  let problem: string | undefined;
   if (step < rowBytes) {
-    return new Refusal(
-      'IMAGE_DATA',
-      `Expected a step of at least ${rowBytes} bytes for ${width} ${encoding} pixels, received ${step} from ${topic}`,
-      topic,
-    );
+    problem = `Expected a step of at least ${rowBytes} bytes for ${width} ${encoding} pixels, received ${step}`;
+  } else if (encoding === 'mono8' && step === 3 * width && width > 1) {
+    problem = `Expected a step of about ${width} bytes for ${width} mono8 pixels, received ${step}, that of three channels,`;
+  } else if (data.byteLength !== step * rows) {
+    problem = `Expected ${step * rows} bytes for ${rows} rows of ${step}, received ${data.byteLength}`;
   }
-  if (data.byteLength !== step * height) {
-    return new Refusal(
-      'IMAGE_DATA',
-      `Expected ${step * height} bytes for ${height} rows of ${step}, received ${data.byteLength} from ${topic}`,
-      topic,
-    );
-  }
-  return { stamp, width, height, step, encoding, data };
+  return problem === undefined ? undefined : new Refusal('IMAGE_DATA', `${problem} from ${topic}`, topic);
 }
 
 /** The first bytes of a file that `checkImageFile` reads. */

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { EngineLimits } from '../config/engine-limits.js';
 import { PROBLEM_CODES, Pi05Error, FAULT_CODES, USAGE_CODES, type ErrorCode } from '../errors.js';
-import type { Fingerprint, Pixels } from '../frame/frame.js';
+import type { Fingerprint, Pixels, UnconvertedImage } from '../frame/frame.js';
 import { packageRoot, setupCommand } from '../package-root.js';
 import type { CheckpointDescription, InferRequest, ModelInfo } from './engine.js';
 
@@ -29,6 +29,9 @@ export interface Addon {
   /** Computed on a thread of libuv's pool. Borrows the pixels until the promise settles. */
   fingerprint(image: Pixels): Promise<Fingerprint>;
   fingerprintSync(image: Pixels): Fingerprint;
+  /** The pixels of an image as rgb8, [height, width, 3]. Computed on a thread of libuv's pool; borrows the pixels meanwhile. */
+  convertToRgb8(image: UnconvertedImage): Promise<Uint8Array>;
+  convertToRgb8Sync(image: UnconvertedImage): Uint8Array;
   /** What a JPEG or PNG file lacks, found on a thread of libuv's pool. Borrows the bytes until the promise settles. */
   checkImageFile(data: Uint8Array): Promise<ImageFile>;
   /** @param out [size, size, 3]. */

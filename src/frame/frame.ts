@@ -11,6 +11,34 @@ export const BYTES_PER_PIXEL: Readonly<Record<PixelEncoding, number>> = {
   mono8: 1,
 };
 
+/** Encodings that are converted to rgb8 before the engine, named as in sensor_msgs/image_encodings, and their layouts. */
+export const CONVERTED_ENCODINGS = {
+  uyvy: { rowBytes: 2, rows: 1, sides: 'even width' },
+  yuv422: { rowBytes: 2, rows: 1, sides: 'even width' },
+  yuyv: { rowBytes: 2, rows: 1, sides: 'even width' },
+  yuv422_yuy2: { rowBytes: 2, rows: 1, sides: 'even width' },
+  nv12: { rowBytes: 1, rows: 1.5, sides: 'even' },
+  nv21: { rowBytes: 1, rows: 1.5, sides: 'even' },
+  bayer_rggb8: { rowBytes: 1, rows: 1, sides: 'any' },
+  bayer_bggr8: { rowBytes: 1, rows: 1, sides: 'any' },
+  bayer_gbrg8: { rowBytes: 1, rows: 1, sides: 'any' },
+  bayer_grbg8: { rowBytes: 1, rows: 1, sides: 'any' },
+  rgb16: { rowBytes: 6, rows: 1, sides: 'any' },
+  bgr16: { rowBytes: 6, rows: 1, sides: 'any' },
+  rgba16: { rowBytes: 8, rows: 1, sides: 'any' },
+  bgra16: { rowBytes: 8, rows: 1, sides: 'any' },
+} as const satisfies Record<string, EncodingLayout>;
+export type ConvertedEncoding = keyof typeof CONVERTED_ENCODINGS;
+
+export interface EncodingLayout {
+  /** Bytes of a row for each pixel. */
+  readonly rowBytes: number;
+  /** Rows of data for each row of pixels: chroma may have rows of its own. */
+  readonly rows: number;
+  /** Which sides must be even. */
+  readonly sides: 'any' | 'even' | 'even width';
+}
+
 /** Offsets of red, green and blue in a pixel, bytes. */
 export const CHANNEL_OFFSETS: Readonly<Record<PixelEncoding, readonly [number, number, number]>> = {
   rgb8: [0, 1, 2],
@@ -50,6 +78,20 @@ export interface DecodedImage extends Pixels {
   readonly stamp: bigint;
 }
 
+/** A checked camera image in an encoding that is converted to rgb8. */
+export interface UnconvertedImage {
+  /** Capture time from the message header, ns. */
+  readonly stamp: bigint;
+  readonly width: number;
+  readonly height: number;
+  readonly step: number;
+  readonly encoding: ConvertedEncoding;
+  /** Byte order of 16-bit channels. */
+  readonly bigEndian: boolean;
+  /** Rows of `step` bytes: `height` of them, or half as many again. */
+  readonly data: Uint8Array;
+}
+
 /** A decoded camera image that the pipeline can use. Its pixels are read by the engine only. */
 export interface CameraFrame extends DecodedImage {
   readonly fingerprint: Fingerprint;
@@ -62,6 +104,8 @@ export interface RawImage {
   readonly height: number;
   readonly step: number;
   readonly encoding: string;
+  /** Byte order of channels of more than one byte. */
+  readonly bigEndian?: boolean;
   readonly data: Uint8Array;
 }
 

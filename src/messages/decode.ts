@@ -16,11 +16,10 @@ export function decodeImage(cdr: Uint8Array, topic: string): RawImage {
   const height = reader.uint32('height');
   const width = reader.uint32('width');
   const encoding = reader.string('encoding');
-  // No accepted encoding has channels of more than one byte.
-  reader.uint8('is_bigendian');
+  const bigEndian = reader.uint8('is_bigendian') !== 0;
   const step = reader.uint32('step');
   const data = reader.bytes('data');
-  return { stamp: fromRosTime(stamp), width, height, step, encoding, data };
+  return { stamp: fromRosTime(stamp), width, height, step, encoding, ...(bigEndian ? { bigEndian } : {}), data };
 }
 
 /** @returns `sensor_msgs/msg/CompressedImage`; `data` is a view on `cdr`. @throws Refusal IMAGE_DATA, MESSAGE_DATA for its stamp. */

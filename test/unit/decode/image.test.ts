@@ -10,7 +10,7 @@ import { image, random } from '../pipeline/robot.js';
 const LIMITS = { minSize: 4, maxSize: 64, maxAspectRatio: 8 };
 const ENCODINGS = Object.keys(BYTES_PER_PIXEL) as PixelEncoding[];
 
-function accepted(result: DecodedImage | Refusal): DecodedImage {
+function accepted<T extends object>(result: T | Refusal): T {
   if (result instanceof Refusal) throw result;
   return result;
 }
@@ -27,9 +27,9 @@ describe('raw images', () => {
   test.each<[string, Partial<RawImage>, string, string]>([
     [
       'an unknown encoding',
-      { encoding: 'yuv422' },
+      { encoding: 'yuv444' },
       'IMAGE_ENCODING',
-      'Expected rgb8, bgr8, rgba8, bgra8, mono8, received yuv422 from camera',
+      'bgra16, received yuv444 from camera',
     ],
     [
       'an encoding that is a property of every object',
@@ -38,6 +38,9 @@ describe('raw images', () => {
       'received constructor',
     ],
     ['no encoding', { encoding: '' }, 'IMAGE_ENCODING', 'received no encoding from camera'],
+    ['depth', { encoding: '16UC1' }, 'IMAGE_ENCODING', 'received 16UC1 from camera: depth and other measurements'],
+    ['floating point', { encoding: '32FC1' }, 'IMAGE_ENCODING', 'received 32FC1 from camera: depth and other'],
+    ['bayer of 16 bits', { encoding: 'bayer_rggb16' }, 'IMAGE_ENCODING', 'Bayer images need 8 bits per pixel'],
     ['16 bits', { encoding: 'mono16' }, 'IMAGE_ENCODING', 'received mono16'],
     ['a width below the limit', { width: 3 }, 'IMAGE_SIZE', 'Expected 4 to 64 pixels a side, received 3x4 from camera'],
     ['no rows', { height: 0 }, 'IMAGE_SIZE', 'received 4x0'],
@@ -53,6 +56,27 @@ describe('raw images', () => {
       { step: 11 },
       'IMAGE_DATA',
       'Expected a step of at least 12 bytes for 4 rgb8 pixels, received 11',
+    ],
+    [
+      'grey pixels in rows of three channels',
+      { encoding: 'mono8' },
+      'IMAGE_DATA',
+      'Expected a step of about 4 bytes for 4 mono8 pixels, received 12, that of three channels, from camera',
+    ],
+    ['an odd width of 4:2:2', { encoding: 'uyvy', width: 5 }, 'IMAGE_SIZE', 'Expected an even width for uyvy, received 5x4'],
+    [
+      'an odd height of 4:2:0',
+      { encoding: 'nv12', height: 5 },
+      'IMAGE_SIZE',
+      'Expected an even width and height for nv12, received 4x5',
+    ],
+    ['short rows of 4:2:2', { encoding: 'yuv422_yuy2', step: 7 }, 'IMAGE_DATA', 'Expected a step of at least 8 bytes'],
+    ['short rows of 16 bits', { encoding: 'rgb16', step: 23 }, 'IMAGE_DATA', 'Expected a step of at least 24 bytes'],
+    [
+      'chroma that is missing',
+      { encoding: 'nv21', step: 4, data: new Uint8Array(16) },
+      'IMAGE_DATA',
+      'Expected 24 bytes for 6 rows of 4, received 16',
     ],
     ['missing bytes', { data: new Uint8Array(47) }, 'IMAGE_DATA', 'Expected 48 bytes for 4 rows of 12, received 47'],
     ['too many bytes', { data: new Uint8Array(49) }, 'IMAGE_DATA', 'received 49'],
