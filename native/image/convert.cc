@@ -8,8 +8,8 @@ namespace {
 
 uint8_t clip8(int32_t value) { return static_cast<uint8_t>(std::clamp(value, 0, 255)); }
 
-// ITU-R BT.601 in 20-bit fixed point, with OpenCV's rounded constants (modules/imgproc/src/color_yuv): the factors of Y,
-// of V in red, of U and V in green, and of U in blue.
+// ITU-R BT.601 in 20-bit fixed point, with OpenCV's rounded constants (modules/imgproc/src/color_yuv): the factors of
+// Y, of V in red, of U and V in green, and of U in blue.
 constexpr int32_t kBits = 20, kY = 1220542, kRedV = 1673527, kGreenU = -409993, kGreenV = -852492, kBlueU = 2116026;
 
 // The parts of red, green and blue that a pair of pixels has in common.

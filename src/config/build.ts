@@ -71,6 +71,7 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
         rotate: read('cameras.<camera>.rotate', name) === 180n ? 180 : 0,
         maxAge: toNanoseconds(read('cameras.<camera>.max_age', name)),
         zeroStamp: read('cameras.<camera>.zero_stamp', name),
+        maxStill: toNanoseconds(read('cameras.<camera>.max_still', name)),
       }))
       .sort((a, b) => slotOrder(a.slot) - slotOrder(b.slot)),
     state: {

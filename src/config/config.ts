@@ -110,6 +110,8 @@ export interface CameraConfig {
   /** The stream is stale when its newest message is older, ns. */
   readonly maxAge: bigint;
   readonly zeroStamp: ZeroStamp;
+  /** Time for which all pixels may stay the same under new stamps, ns; 0 = not checked. */
+  readonly maxStill: bigint;
 }
 
 /** What a stamp of 0 means: a stamp as any other, which is too old, or that the time of arrival takes its place. */

@@ -380,6 +380,14 @@ export const SCHEMA = {
     choices: ['refuse', 'arrival'],
     doc: 'For drivers that never set the stamp: refuse = a stamp of 0 is too old; arrival = the time of arrival takes its place, in a bag the time of recording. In real time an image is read, and so arrives, up to one control period after it was published. Its age and skew are then larger than they look, and CAMERA_FROZEN cannot be detected.',
   },
+  'cameras.<camera>.max_still': {
+    type: 'double',
+    default: 0,
+    unit: 's',
+    min: 0,
+    max: 3600,
+    doc: 'Time for which all pixels may stay exactly the same under new stamps; longer means that the camera hangs (CAMERA_STILL). 0 = not checked. Not for rendered images, which have no noise.',
+  },
   'state.mode': {
     type: 'string',
     default: 'joints',

@@ -59,7 +59,8 @@ export function decodeRawFrame(
 /** The refusal of an encoding, with the reason where it has a name in sensor_msgs. */
 function unknownEncoding(encoding: string, topic: string): Refusal {
   let reason = '';
-  if (/^(16[US]|32[SF]|64F)C\d?$|^mono16$/.test(encoding)) reason = ': depth and other measurements are no colour image';
+  if (/^(16[US]|32[SF]|64F)C\d?$|^mono16$/.test(encoding))
+    reason = ': depth and other measurements are no colour image';
   if (/^bayer_....16$/.test(encoding)) reason = ': Bayer images need 8 bits per pixel';
   const known = [...ENCODINGS, ...CONVERTED].join(', ');
   const received = excerpt(encoding) || 'no encoding';
@@ -75,7 +76,11 @@ function checkLayout(
   const { sides } = layout;
   if ((sides !== 'any' && width % 2 !== 0) || (sides === 'even' && height % 2 !== 0)) {
     const expected = sides === 'even' ? 'an even width and height' : 'an even width';
-    return new Refusal('IMAGE_SIZE', `Expected ${expected} for ${encoding}, received ${width}x${height} from ${topic}`, topic);
+    return new Refusal(
+      'IMAGE_SIZE',
+      `Expected ${expected} for ${encoding}, received ${width}x${height} from ${topic}`,
+      topic,
+    );
   }
   if (encoding.startsWith('bayer') && Math.min(width, height) < MIN_BAYER_SIDE) {
     const expected = `${MIN_BAYER_SIDE} pixels a side or more for ${encoding}`;

@@ -39,6 +39,8 @@ type Item = CameraFrame | JointSample;
 /** One camera and its state. */
 interface CameraStream {
   readonly camera: CameraConfig;
+  /** The content of the newest frame, and the stamp of the first of the consecutive frames that have it, ns. */
+  content: { readonly hash: bigint; readonly since: bigint } | undefined;
   readonly history: History<CameraFrame>;
   readonly stampChecker: StampChecker;
   /** Whether any message arrived since the reset. */
@@ -91,6 +93,7 @@ export class Observer {
       stampChecker: new StampChecker(camera.topic, camera.maxAge, period),
       received: false,
       lastData: 0n,
+      content: undefined,
     }));
     this.#cameras = new Map(cameras.map((stream) => [stream.camera.name, stream]));
     this.#joints =
@@ -118,6 +121,7 @@ export class Observer {
       stream.history.clear();
       stream.received = false;
       stream.lastData = now;
+      stream.content = undefined;
       stream.stampChecker.reset();
     }
     this.#joints?.history.clear();
@@ -220,11 +224,30 @@ export class Observer {
       return { accepted: false, refusals: this.#condition('CAMERA_STALE', topic, true, now, sentence) };
     }
     stampChecker.accept(frame, now);
+    const still = this.#checkContent(stream, frame, now);
+    if (still !== undefined) return { accepted: false, refusals: still };
     history.add(frame, frame.data.byteLength);
     const latest = now + this.#maxLead;
     const dataTime = frame.stamp < latest ? frame.stamp : latest;
     if (dataTime > stream.lastData) stream.lastData = dataTime;
     return ACCEPTED;
+  }
+
+  /** The refusals of a frame whose pixels have been the same for too long (none if they were reported lately); else undefined. */
+  #checkContent(
+    stream: CameraStream,
+    { fingerprint: { hash }, stamp }: CameraFrame,
+    now: bigint,
+  ): Refusal[] | undefined {
+    const { topic, maxStill } = stream.camera;
+    if (stream.content?.hash !== hash) stream.content = { hash, since: stamp };
+    const duration = stamp - stream.content.since;
+    const isStill = maxStill > 0n && duration > maxStill;
+    const refusals = this.#condition('CAMERA_STILL', topic, isStill, now, () => {
+      const received = `the same pixels for ${formatSeconds(duration)} s`;
+      return `Expected images that differ within ${formatSeconds(maxStill)} s, received ${received} from ${topic}`;
+    });
+    return isStill ? refusals : undefined;
   }
 
   /** @throws Refusal as `JointTracker.update`. */

@@ -11,10 +11,10 @@ extern "C" {
 /* Layouts, named as in sensor_msgs/image_encodings. The letters of a Bayer layout are the colours of the first four
  * pixels: two of the first row, two of the second. */
 typedef enum pi05_layout {
-  PI05_LAYOUT_UYVY = 0, /* 4:2:2, U Y V Y for two pixels; even width */
-  PI05_LAYOUT_YUYV = 1, /* 4:2:2, Y U Y V */
-  PI05_LAYOUT_NV12 = 2, /* 4:2:0, a plane of Y, then one of U V; even width and height */
-  PI05_LAYOUT_NV21 = 3, /* the same with V U */
+  PI05_LAYOUT_UYVY = 0,        /* 4:2:2, U Y V Y for two pixels; even width */
+  PI05_LAYOUT_YUYV = 1,        /* 4:2:2, Y U Y V */
+  PI05_LAYOUT_NV12 = 2,        /* 4:2:0, a plane of Y, then one of U V; even width and height */
+  PI05_LAYOUT_NV21 = 3,        /* the same with V U */
   PI05_LAYOUT_BAYER_RGGB8 = 4, /* at least 3x3 pixels */
   PI05_LAYOUT_BAYER_BGGR8 = 5,
   PI05_LAYOUT_BAYER_GBRG8 = 6,
@@ -35,9 +35,9 @@ typedef struct pi05_camera_image {
   int64_t bytes;      /* size of data */
 } pi05_camera_image;
 
-/* Converts an image as OpenCV's cvtColor does, bit for bit: YUV by ITU-R BT.601 with 16 to 235 for Y, Bayer bilinear with
- * the first and last rows and columns copied from their neighbours. 16-bit channels are divided by 257 and rounded, as
- * cv_bridge does. rgb: out, (height, width, 3). */
+/* Converts an image as OpenCV's cvtColor does, bit for bit: YUV by ITU-R BT.601 with 16 to 235 for Y, Bayer bilinear
+ * with the first and last rows and columns copied from their neighbours. 16-bit channels are divided by 257 and
+ * rounded, as cv_bridge does. rgb: out, (height, width, 3). */
 PI05_API pi05_status pi05_convert_to_rgb8(const pi05_camera_image* image, uint8_t* rgb);
 
 #ifdef __cplusplus

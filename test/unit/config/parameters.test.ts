@@ -70,6 +70,7 @@ describe('a configuration', () => {
           rotate: 0,
           maxAge: 200_000_000n,
           zeroStamp: 'refuse',
+          maxStill: 0n,
         },
       ],
       state: {

@@ -25,12 +25,7 @@ describe('raw images', () => {
   });
 
   test.each<[string, Partial<RawImage>, string, string]>([
-    [
-      'an unknown encoding',
-      { encoding: 'yuv444' },
-      'IMAGE_ENCODING',
-      'bgra16, received yuv444 from camera',
-    ],
+    ['an unknown encoding', { encoding: 'yuv444' }, 'IMAGE_ENCODING', 'bgra16, received yuv444 from camera'],
     [
       'an encoding that is a property of every object',
       { encoding: 'constructor' },
@@ -63,7 +58,12 @@ describe('raw images', () => {
       'IMAGE_DATA',
       'Expected a step of about 4 bytes for 4 mono8 pixels, received 12, that of three channels, from camera',
     ],
-    ['an odd width of 4:2:2', { encoding: 'uyvy', width: 5 }, 'IMAGE_SIZE', 'Expected an even width for uyvy, received 5x4'],
+    [
+      'an odd width of 4:2:2',
+      { encoding: 'uyvy', width: 5 },
+      'IMAGE_SIZE',
+      'Expected an even width for uyvy, received 5x4',
+    ],
     [
       'an odd height of 4:2:0',
       { encoding: 'nv12', height: 5 },

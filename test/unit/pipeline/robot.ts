@@ -22,6 +22,7 @@ export const exterior: CameraConfig = {
   rotate: 0,
   maxAge: 200n * MS,
   zeroStamp: 'refuse',
+  maxStill: 0n,
 };
 export const wrist: CameraConfig = {
   name: 'wrist',
@@ -31,6 +32,7 @@ export const wrist: CameraConfig = {
   rotate: 0,
   maxAge: 200n * MS,
   zeroStamp: 'refuse',
+  maxStill: 0n,
 };
 
 export { stateJoint };

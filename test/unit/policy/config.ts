@@ -102,6 +102,7 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
         rotate: 0,
         maxAge: 200_000_000n,
         zeroStamp: 'refuse',
+        maxStill: 0n,
       },
       {
         name: 'wrist',
@@ -111,6 +112,7 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
         rotate: 0,
         maxAge: 200_000_000n,
         zeroStamp: 'refuse',
+        maxStill: 0n,
       },
     ],
     state: {
