@@ -9,7 +9,7 @@ import { type Declaration, SCHEMA } from '../../../src/config/schema.js';
 import type { ModelInfo } from '../../../src/engine/engine.js';
 import { describeCheckpoint } from '../../../src/engine/inspect.js';
 import { writeRandomWeights } from '../../../src/engine/native.js';
-import { BYTES_PER_PIXEL, IMAGE_SLOTS } from '../../../src/frame/frame.js';
+import { BYTES_PER_PIXEL, CONVERTED_ENCODINGS, IMAGE_SLOTS } from '../../../src/frame/frame.js';
 import { toSeconds } from '../../../src/time.js';
 import { fixture, packageRoot } from '../root.js';
 
@@ -120,7 +120,9 @@ describe('models', () => {
 
   test('the_README_lists_the_image_slots_and_encodings', () => {
     expect(read('README.md')).toContain(`(${IMAGE_SLOTS.map((slot) => `\`${slot}\``).join(', ')})`);
-    expect(read('README.md')).toContain(`(${Object.keys(BYTES_PER_PIXEL).join(', ')})`);
+    for (const encodings of [BYTES_PER_PIXEL, CONVERTED_ENCODINGS]) {
+      expect(read('README.md')).toContain(`(${Object.keys(encodings).join(', ')})`);
+    }
   });
 });
 

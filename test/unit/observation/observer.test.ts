@@ -77,7 +77,7 @@ describe('a bad message', () => {
   test.each<[string, (harness: Harness) => void, string, string]>([
     [
       'image',
-      (harness) => harness.offerImage('wrist', image(T0 + 1n, 1, { encoding: 'nv12' }), T0 + 1n),
+      (harness) => harness.offerImage('wrist', image(T0 + 1n, 1, { encoding: '16UC1' }), T0 + 1n),
       'IMAGE_ENCODING',
       'wrist/image_raw',
     ],
@@ -196,7 +196,7 @@ describe('conditions', () => {
 
   test('a_camera_whose_images_are_all_refused_is_stale_not_missing', () => {
     const harness = new Harness();
-    harness.offerImage('wrist', image(T0, 1, { encoding: 'nv12' }), T0);
+    harness.offerImage('wrist', image(T0, 1, { encoding: '16UC1' }), T0);
     harness.checkConditions(T0 + 300n * MS);
     expect(harness.refusals.map(({ code, source }) => [code, source])).toEqual([
       ['IMAGE_ENCODING', 'wrist/image_raw'],

@@ -112,7 +112,7 @@ describe('from messages to commands', () => {
     harness.pipeline.deactivate(T0);
     harness.takeLog();
     harness.offer(T0 + 1n);
-    harness.offerImage('wrist', image(T0, 1, { encoding: 'nv12' }), T0);
+    harness.offerImage('wrist', image(T0, 1, { encoding: '16UC1' }), T0);
     harness.pipeline.tick(T0 + SECOND, 0n);
     harness.pipeline.setPrompt('go', T0 + SECOND);
     expect([harness.takeLog(), harness.engine.busy]).toEqual([[], false]);
