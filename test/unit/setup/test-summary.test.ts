@@ -1,7 +1,7 @@
 /** The summary of `npm test` reports what was not done, and its last line has only the totals. */
 import { spawnSync } from 'node:child_process';
 
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 
 import { packageRoot } from '../root.js';
 
@@ -10,6 +10,7 @@ interface Result {
   readonly failed: number;
   readonly skips: readonly { readonly name: string; readonly reason: string }[];
   readonly omissions?: readonly string[];
+  readonly unstable?: readonly string[];
   readonly problem?: string;
 }
 
@@ -108,6 +109,46 @@ test('the_summary_lists_what_was_not_done_and_then_the_totals', () => {
     '',
     '15 passed, 1 failed, 2 skipped',
   ]);
+});
+
+describe('a_suite_whose_failed_tests_were_run_again', () => {
+  const first: Result = { passed: 8, failed: 2, skips: [] };
+  const failed = ['test/ros/a.py::test_one', 'test/ros/b.py::TestB::test_two[x]'];
+  const result = (second: Result, of = first) => call<Result>('suites.mjs', 'withSecondAttempt', of, failed, second);
+
+  test('knows_them_from_the_report', () => {
+    const text = `<testsuite errors="1" failures="1" skipped="0" tests="3">
+      <testcase classname="test.ros.a" name="test_one" time="0.1"><failure message="x">text</failure></testcase>
+      <testcase classname="test.ros.a" name="test_three" time="0.1" />
+      <testcase classname="test.ros.b.TestB" name="test_two[x]" time="0.1"><error message="x">text</error></testcase>
+    </testsuite>`;
+    expect(call<string[]>('suites.mjs', 'failedTests', text)).toEqual(failed);
+  });
+
+  test('names_them_if_they_pass', () => {
+    const merged = result({ passed: 2, failed: 0, skips: [] });
+    expect(merged).toEqual({ passed: 10, failed: 0, skips: [], unstable: failed });
+    expect(call<string>('summary.mjs', 'suiteLine', 'ros', merged, 1)).toBe(
+      'ros: 10 ok, 2 of them only when run again, 0 failed, 0 skipped in 1.0 s',
+    );
+    expect(call<string[]>('summary.mjs', 'closingLines', { ros: merged })).toEqual([
+      'Failed, and passed when run again alone:',
+      ...failed.map((id) => `  ${id}`),
+      '',
+      '10 passed, 0 failed',
+    ]);
+  });
+
+  test('has_failed_if_one_fails_again_is_skipped_or_was_not_run', () => {
+    for (const second of [
+      { passed: 1, failed: 1, skips: [] },
+      { passed: 1, failed: 0, skips: [{ name: 'test_two', reason: 'x' }] },
+      { passed: 0, failed: 1, skips: [], problem: 'ran no test' },
+    ]) {
+      expect(result(second)).toEqual(first);
+    }
+    expect(result({ passed: 2, failed: 0, skips: [] }, { ...first, failed: 3 })).toEqual({ ...first, failed: 3 });
+  });
 });
 
 test('where_everything_was_done_the_summary_is_only_the_totals', () => {
