@@ -3,6 +3,9 @@
 /** One second, ns. */
 export const SECOND = 1_000_000_000n;
 
+/** `builtin_interfaces/Time` ends here, ns: its seconds are an int32. */
+export const END_OF_ROS_TIME = 2n ** 31n * SECOND;
+
 /** A clock that goes back by more than this has jumped, ns; by less it was corrected. */
 export const CLOCK_JUMP = 50_000_000n;
 /** Simulated time that stands still for longer on the steady clock stops the robot and is a fault, ns. */

@@ -3,7 +3,7 @@ import { measuredJoints } from '../config/needed-joints.js';
 import { hasRobotDescription } from '../config/limits.js';
 import type { Command } from '../frame/frame.js';
 import type { ToolGuard } from '../schedule/tool-guard.js';
-import { CLOCK_TIMEOUT, formatSeconds, SECOND, tickPeriod } from '../time.js';
+import { CLOCK_JUMP, CLOCK_TIMEOUT, formatSeconds, SECOND, tickPeriod } from '../time.js';
 import { type GuardActions, merge, NOTHING } from './actions.js';
 import { LimitCheck, type Measured } from './limit-check.js';
 import { type Cause, type CommandMessage, commandOf, type GuardMessage, type PolicyMessage } from './protocol.js';
@@ -37,10 +37,10 @@ const CALLS_OF_PAUSE = SECOND;
  *
  * The rules:
  * 1. A command passes if the policy is active, the guard is not latched, no limit is broken, and its observation is newer
- *    than the last stop, and it is not older than `safety.command_timeout`. A hold also passes while the robot moves, and after an activation.
+ *    than the last stop, and its time is within `safety.command_timeout` of this process's. A hold also passes while the robot moves, and after an activation.
  * 2. Nothing follows a stop except the stop action, until such a command comes.
  * 3. These stop: a command that breaks a limit, no command for `safety.command_timeout`, no measured joint positions, `stop` and
- *    `deactivate` of the policy, a simulated clock that stands still. Codes of `safety.latch` latch.
+ *    `deactivate` of the policy, a clock that jumps back, a simulated clock that stands still. Codes of `safety.latch` latch.
  * 4. These latch: an active policy that is silent for `safety.latch_after`, a connection that closes without `detach`, this
  *    guard not running for `safety.latch_after` or missed by the policy (GUARD_LOST), no heartbeat, the emergency stop. Only
  *    `resume` ends it, called after the guard continued.
@@ -163,7 +163,7 @@ export class Guard {
       case 'stop':
         return merge(due, this.#answer(this.#stop(message, now, measured), now, measured));
       case 'command':
-        return stopped ? due : merge(due, this.#command(message, now, measured));
+        return stopped ? due : merge(due, this.#answer(this.#command(message, now, measured), now, measured));
     }
   }
 
@@ -219,7 +219,7 @@ export class Guard {
   #advance(now: GuardTime, measured: Measured | undefined): GuardActions {
     const pausedFor = now.steady - this.#checkedAt;
     this.#checkedAt = now.steady;
-    this.#followClock(now);
+    const stepBack = this.#followClock(now);
     const { commandTimeout, latchAfter } = this.#config.safety;
     const silentFor = this.#controlTime(now) - this.#heardAt;
     const withoutCommand = this.#controlTime(now) - this.#commandAt;
@@ -240,6 +240,10 @@ export class Guard {
       const message = `Expected a command each control period, received none for ${formatSeconds(withoutCommand)} s`;
       return this.#stop({ code: 'COMMAND_TIMEOUT', message }, now, measured);
     }
+    if (stepBack > CLOCK_JUMP) {
+      const message = `Expected the time to increase, received one ${formatSeconds(stepBack)} s before the last`;
+      return this.#stop({ code: 'CLOCK_BACKWARDS', message }, now, measured);
+    }
     const still = now.steady - this.#clockChangedAt;
     if (this.#simulated && still > CLOCK_TIMEOUT) {
       const message = `Expected /clock to advance, received no new time for ${formatSeconds(still)} s`;
@@ -254,10 +258,11 @@ export class Guard {
     const { time, reason, values, observation, following } = message;
     if (!this.#active) return NOTHING;
     const isNew = observation !== null && observation > this.#stoppedAt;
-    // It was sent before this process paused.
-    const isLate = !this.#lockstep && now.ros - time > this.#config.safety.commandTimeout;
+    // It was sent before this process paused, or before the clock jumped.
+    const { commandTimeout } = this.#config.safety;
+    const isOfOtherTime = !this.#lockstep && (now.ros - time > commandTimeout || time - now.ros > commandTimeout);
     const mayHold = reason === 'hold' && (this.#moving || this.#cause === undefined);
-    if (this.#latch !== undefined || isLate || (!isNew && !mayHold)) return this.#answer(NOTHING, now, measured);
+    if (this.#latch !== undefined || isOfOtherTime || (!isNew && !mayHold)) return NOTHING;
     const usable = this.#usable(measured);
     // In lock-step the policy may have computed it from joint states that have not arrived here yet.
     const positions = this.#lockstep ? undefined : usable;
@@ -339,8 +344,8 @@ export class Guard {
   #stateProblem(measured: Measured | undefined): Cause | undefined {
     if (!this.#needsState || this.#lockstep || this.#usable(measured) !== undefined) return undefined;
     const { topic } = this.#config.state;
-    const received = measured === undefined ? 'none' : `one ${formatSeconds(measured.overdue)} s older`;
-    const message = `Expected all joint states (${topic}) at most their maximum age old, received ${received}`;
+    const received = measured ? `one that is ${formatSeconds(measured.overdue)} s too old` : 'none that can be used';
+    const message = `Expected a value of each joint (${topic}) within its maximum age, received ${received}`;
     return { code: 'STATE_LOST', message };
   }
 
@@ -356,10 +361,11 @@ export class Guard {
   /**
    * Follows ROS time. After a step back no stop lies in the future. A step of simulated time, back or beyond
    * `safety.command_timeout`, is not time in which the policy was silent.
+   * @returns how far it went back, ns; 0 or less where it did not.
    */
-  #followClock({ steady, ros }: GuardTime): void {
+  #followClock({ steady, ros }: GuardTime): bigint {
     const step = ros - this.#rosTime;
-    if (step === 0n) return;
+    if (step === 0n) return 0n;
     this.#rosTime = ros;
     this.#clockChangedAt = steady;
     if (ros < this.#stoppedAt) this.#stoppedAt = ros;
@@ -368,6 +374,7 @@ export class Guard {
       this.#commandAt += step;
       this.#heardAt += step;
     }
+    return -step;
   }
 
   #heartbeatLost({ steady }: GuardTime): boolean {

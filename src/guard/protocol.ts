@@ -3,6 +3,7 @@ import type { PolicyConfig } from '../config/config.js';
 import { Pi05Error } from '../errors.js';
 import { excerpt } from '../format.js';
 import type { Command } from '../frame/frame.js';
+import { END_OF_ROS_TIME } from '../time.js';
 
 /**
  * The messages between the policy process and the guard: one JSON object per line, in both directions, over the socket of
@@ -28,8 +29,10 @@ type Field<T> = (json: unknown) => T | undefined;
 const text: Field<string> = (json) => (typeof json === 'string' ? json : undefined);
 const count: Field<number> = (json) => (Number.isSafeInteger(json) && Number(json) >= 0 ? Number(json) : undefined);
 const flag: Field<boolean> = (json) => (typeof json === 'boolean' ? json : undefined);
-const time: Field<bigint> = (json) =>
-  typeof json === 'string' && /^(0|[1-9]\d{0,18})$/.test(json) ? BigInt(json) : undefined;
+const time: Field<bigint> = (json) => {
+  const value = typeof json === 'string' && /^(0|[1-9]\d{0,18})$/.test(json) ? BigInt(json) : undefined;
+  return value === undefined || value >= END_OF_ROS_TIME ? undefined : value;
+};
 const cause: Field<Cause> = (json) => {
   if (typeof json !== 'object' || json === null || Object.keys(json).length !== 2) return undefined;
   const { code, message } = json as Record<string, unknown>;

@@ -24,8 +24,10 @@ export interface JointSample {
 
 /** What a message led to. */
 export type JointUpdate =
-  /** It has none of the needed joints, or only such that are in doubt. */
+  /** It has none of the needed joints. */
   | { readonly outcome: 'ignored' }
+  /** Joints of it are in doubt after a jump. The values of the others are the newest. */
+  | { readonly outcome: 'in_doubt' }
   /** Its stamp is further from the clock than any of its joints allows. */
   | { readonly outcome: 'outdated'; readonly maxAge: bigint }
   /** Its values are the newest. Without a sample, a joint is not known yet or the rest of the same time is expected. */
@@ -161,18 +163,20 @@ export class JointTracker {
     const isStampedOnArrival = this.#isStampedOnArrival(reading, topic);
     const stamp = isStampedOnArrival ? now : reading.stamp;
     const named = this.#joints.filter((_, n) => values[n] !== undefined);
-    checkOrder(named, stamp, now);
     const usable = named.filter(
       ({ joint: { maxAge } }) => now - stamp <= maxAge && stamp - now <= maxAge + this.#maxLead,
     );
+    const backwards = checkOrder(named, stamp, now);
+    // Also values whose stamp is refused: of two publishers that contradict each other, one may have a clock that is behind.
+    this.#checkJumps(usable, stamp, values, topic, isStampedOnArrival);
+    if (backwards !== undefined) throw backwards;
     if (usable.length === 0) {
       const ages = named.map(({ joint }) => joint.maxAge);
       return { outcome: 'outdated', maxAge: highest(ages) };
     }
-    this.#checkJumps(usable, stamp, values, topic, isStampedOnArrival);
     const trusted = usable.filter(({ jumpCheck }) => !jumpCheck.inDoubt);
-    if (trusted.length === 0) return { outcome: 'ignored' };
     this.#accept(trusted, stamp, values, now, arrival);
+    if (trusted.length < usable.length) return { outcome: 'in_doubt' };
     return { outcome: 'accepted', sample: this.#isPartExpected(trusted, stamp) ? undefined : this.#sample() };
   }
 
@@ -295,17 +299,18 @@ export class JointTracker {
   }
 }
 
-/** @throws Refusal TIME_BACKWARDS of the first joint whose stamp does not advance. Each joint's checker has then seen the stamp. */
-function checkOrder(joints: readonly TrackedJoint[], stamp: bigint, now: bigint): void {
-  const errors: unknown[] = [];
+/** @returns TIME_BACKWARDS of the first joint whose stamp does not advance. Each joint's checker has seen the stamp. */
+function checkOrder(joints: readonly TrackedJoint[], stamp: bigint, now: bigint): Refusal | undefined {
+  const refusals: Refusal[] = [];
   for (const { stampChecker } of joints) {
     try {
       stampChecker.isDuplicate({ stamp }, [], now);
     } catch (error) {
-      errors.push(error);
+      if (!(error instanceof Refusal)) throw error;
+      refusals.push(error);
     }
   }
-  if (errors.length > 0) throw errors[0];
+  return refusals[0];
 }
 
 function jumpText(name: string, { step, allowed, time }: Jump): string {

@@ -14,7 +14,7 @@ export interface Jump {
 }
 
 /**
- * Compares each position of a joint with the one before it, used or not. The joint can move `maxVelocity` × `SPEED_MARGIN` × (time between
+ * Compares each position of a joint with the one that arrived before it, used or not. The joint can move `maxVelocity` × `SPEED_MARGIN` × (time between
  * the stamps + jitter). After a larger step it is not known which of the two values is right, so both are in doubt. The joint is in
  * doubt until all its values have agreed for `AGREEMENT_TIME`: not while two publishers contradict each other, but again after
  * one of them has stopped. A joint that moved while no messages came has had the time for it.
@@ -46,7 +46,7 @@ export class JumpCheck {
     const previous = this.#previous;
     this.#previous = { stamp, position };
     if (previous === undefined) return undefined;
-    const time = stamp > previous.stamp ? stamp - previous.stamp : 0n;
+    const time = stamp > previous.stamp ? stamp - previous.stamp : previous.stamp - stamp;
     const step = Math.abs(position - previous.position);
     const allowed = (this.maxVelocity * SPEED_MARGIN * Number(time + jitter)) / 1e9;
     if (step > allowed) {

@@ -18,9 +18,11 @@ const DAY = 86_400n * SECOND;
 /** Any character but white space, control and format characters. */
 const VISIBLE = /[^\s\p{C}]/u;
 
-/** The result of offering an input. Not accepted and without refusals: it was ignored, or its refusal was reported recently. */
+/** The result of offering an input. */
 export interface OfferResult {
-  readonly accepted: boolean;
+  /** `ignored`: it was received before, or it has nothing that is needed. */
+  readonly outcome: 'accepted' | 'ignored' | 'refused';
+  /** Those to report. A condition that was reported recently is not reported again. */
   readonly refusals: readonly Refusal[];
 }
 
@@ -30,8 +32,8 @@ export interface ObservationResult {
   readonly refusals: readonly Refusal[];
 }
 
-const IGNORED: OfferResult = { accepted: false, refusals: [] };
-const ACCEPTED: OfferResult = { accepted: true, refusals: [] };
+const IGNORED: OfferResult = { outcome: 'ignored', refusals: [] };
+const ACCEPTED: OfferResult = { outcome: 'accepted', refusals: [] };
 const NO_OBSERVATION: ObservationResult = { observation: undefined, refusals: [] };
 
 type Item = CameraFrame | JointSample;
@@ -143,7 +145,7 @@ export class Observer {
   offerFrame(camera: string, frame: CameraFrame | Refusal, now: bigint): OfferResult {
     const stream = this.#camera(camera);
     stream.received = true;
-    if (frame instanceof Refusal) return { accepted: false, refusals: [frame] };
+    if (frame instanceof Refusal) return refused([frame]);
     return catchRefusal(() => this.#acceptFrame(stream, frame, now));
   }
 
@@ -221,11 +223,11 @@ export class Observer {
     if (age > maxAge || -age > maxAge + this.#maxLead) {
       const sentence = (): string =>
         badStamp(topic, maxAge, frame.stamp, now, `cameras.${stream.camera.name}.zero_stamp`);
-      return { accepted: false, refusals: this.#condition('CAMERA_STALE', topic, true, now, sentence) };
+      return refused(this.#condition('CAMERA_STALE', topic, true, now, sentence));
     }
     stampChecker.accept(frame, now);
     const still = this.#checkContent(stream, frame, now);
-    if (still !== undefined) return { accepted: false, refusals: still };
+    if (still !== undefined) return refused(still);
     history.add(frame, frame.data.byteLength);
     const latest = now + this.#maxLead;
     const dataTime = frame.stamp < latest ? frame.stamp : latest;
@@ -254,9 +256,11 @@ export class Observer {
   #acceptJoints({ tracker, history }: JointStream, reading: JointReading, topic: string, now: bigint): OfferResult {
     const update = tracker.update(reading, topic, now);
     if (update.outcome === 'ignored') return IGNORED;
+    // `checkConditions` reports it.
+    if (update.outcome === 'in_doubt') return refused([]);
     if (update.outcome === 'outdated') {
       const sentence = (): string => badStamp(topic, update.maxAge, reading.stamp, now, 'state.zero_stamp');
-      return { accepted: false, refusals: this.#condition('STATE_STALE', topic, true, now, sentence) };
+      return refused(this.#condition('STATE_STALE', topic, true, now, sentence));
     }
     if (update.sample !== undefined) history.add(update.sample, 1);
     return ACCEPTED;
@@ -368,12 +372,16 @@ export class Observer {
   }
 }
 
+function refused(refusals: readonly Refusal[]): OfferResult {
+  return { outcome: 'refused', refusals };
+}
+
 function catchRefusal(accept: () => OfferResult): OfferResult {
   try {
     return accept();
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return { accepted: false, refusals: [error] };
+    return refused([error]);
   }
 }
 

@@ -280,21 +280,24 @@ export class Pipeline {
 
   #handleFrame(camera: string, frame: CameraFrame | Refusal, now: bigint): void {
     const result = this.#observer.offerFrame(camera, frame, now);
-    if (result.accepted) this.#counters.countFrame(camera, 'accepted');
+    if (result.outcome === 'accepted') this.#counters.countFrame(camera, 'accepted');
     this.#handleOffer(result, now, frame instanceof Refusal ? undefined : frame.stamp);
   }
 
-  #handleOffer({ accepted, refusals }: OfferResult, now: bigint, stamp: bigint | undefined): void {
-    this.#refuseInput(refusals, stamp);
-    if (accepted) this.#startInferenceIfReady(now);
+  #handleOffer({ outcome, refusals }: OfferResult, now: bigint, stamp: bigint | undefined): void {
+    if (outcome === 'refused') this.#refuseInput(refusals, stamp);
+    if (outcome === 'accepted') this.#startInferenceIfReady(now);
   }
 
-  /** @param stamp of the input; where it is not known, an input after a tick's command belongs to the next tick. */
+  /**
+   * @param refusals to report; none where that was done recently.
+   * @param stamp of the input; where it is not known, an input after a tick's command belongs to the next tick.
+   */
   #refuseInput(refusals: readonly Refusal[], stamp?: bigint): void {
-    if (refusals.length === 0) return;
     const isOfNextTick = stamp === undefined ? this.#pendingTick === undefined : stamp > this.#lastTick;
     this.#isNextTickRefused ||= isOfNextTick;
     for (const refusal of refusals) this.#reporter.refusal(refusal);
+    this.#releaseTick();
   }
 
   /**
@@ -416,6 +419,8 @@ export class Pipeline {
     const lasting = command?.reason === 'hold' ? LASTING.find((code) => code === fault?.code) : undefined;
     for (const code of LASTING) this.#reporter.condition(code, code === lasting ? fault : undefined, now);
     if (fault !== undefined && lasting === undefined) this.#reporter.fault(fault);
+    // Nothing to send is known yet; an input may change that.
+    if (command === undefined && this.#config.schedule.lockstep) this.#pendingTick = now;
   }
 
   /** Sends the command that a tick withheld, if there is one. */

@@ -187,9 +187,11 @@ export class GuardLink {
     return true;
   }
 
-  /** In lock-step: lets the guard send the stop action again, for which the simulation waits at each tick. */
-  repeatStop(): void {
+  /** In lock-step: lets the guard send the stop action again, for which the simulation waits at each tick. @returns as `stop`. */
+  repeatStop(): boolean {
+    if (this.#lost !== undefined || this.#socket === undefined) return false;
     this.#send({ type: 'repeat_stop' });
+    return true;
   }
 
   /**

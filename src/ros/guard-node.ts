@@ -10,6 +10,7 @@ import { withResolvedTopics } from '../messages/topics.js';
 import { ROS_TYPE } from '../messages/types.js';
 import { JointTracker } from '../observation/joint-tracker.js';
 import type { RobotModel } from '../robot/urdf.js';
+import { SimulatedClock } from '../pipeline/simulated-clock.js';
 import { CLOCK_JUMP, toRosTime } from '../time.js';
 import type { DiagnosticStatus } from './diagnostic-status.js';
 import { fullName, ownGidPrefix } from './graph.js';
@@ -29,7 +30,7 @@ export interface GuardNodeHandlers {
   readonly onHeartbeat: () => void;
   /** A robot description has arrived. */
   readonly onRobotModel: (model: RobotModel) => void;
-  /** `/clock` has brought a time, with `use_sim_time`. */
+  /** `/clock` has brought a time that is used, with `use_sim_time`. */
   readonly onClock: () => void;
   /** Receives everything else that is thrown in a callback. */
   readonly onError: (error: unknown) => void;
@@ -56,8 +57,9 @@ export class GuardNode {
   readonly #onError: (error: unknown) => void;
   /** The newest accepted joint states. */
   readonly #joints: JointTracker;
-  /** The newest time of `/clock`, ns. */
-  #clockTime = 0n;
+  readonly #simulatedClock = new SimulatedClock();
+  /** What `readRosTime` returned last. */
+  #rosTime = 0n;
 
   /** @param argv the policy's ROS arguments. @throws Pi05Error CONFIG_*. */
   constructor(rcl: Rcl, native: NativeRcl, argv: readonly string[], handlers: GuardNodeHandlers) {
@@ -99,14 +101,17 @@ export class GuardNode {
     this.#node.spin();
   }
 
-  /** ROS time, ns; with `use_sim_time` 0 before the first time of `/clock`. */
-  get rosTime(): bigint {
-    return this.simulated ? this.#clockTime : this.#node.getClock().now().nanoseconds;
+  /** ROS time, ns; with `use_sim_time` 0 before the first time of `/clock`. When it has jumped back, the joint states are forgotten. */
+  readRosTime(): bigint {
+    const now = this.simulated ? (this.#simulatedClock.time ?? 0n) : this.#node.getClock().now().nanoseconds;
+    if (now < this.#rosTime - CLOCK_JUMP) this.#joints.reset(now);
+    this.#rosTime = now;
+    return now;
   }
 
   /** The next joint states are the first. */
   forgetJoints(): void {
-    this.#joints.reset(this.rosTime);
+    this.#joints.reset(this.readRosTime());
   }
 
   /** @param config with the limits of the robot description. */
@@ -174,7 +179,7 @@ export class GuardNode {
       subscribe(type, topic, qosFor(rcl, delivery, lockstep), (cdr) => {
         const message = decode(cdr);
         if (message.kind !== 'joint_state') return;
-        this.#joints.update(message.reading, message.topic, this.rosTime, process.hrtime.bigint());
+        this.#joints.update(message.reading, message.topic, this.readRosTime(), process.hrtime.bigint());
       });
     }
     // A reliable subscription does not receive from a best-effort publisher, and a best-effort one may lose messages.
@@ -197,9 +202,7 @@ export class GuardNode {
     }
     if (!this.simulated) return;
     const onTime = (now: bigint): void => {
-      if (now < this.#clockTime - CLOCK_JUMP) this.#joints.reset(now);
-      this.#clockTime = now;
-      handlers.onClock();
+      if (this.#simulatedClock.receive(now) !== 'older') handlers.onClock();
     };
     subscribeClock(rcl, this.#node, lockstep, onTime, this.#onError);
   }

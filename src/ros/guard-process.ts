@@ -236,7 +236,7 @@ class GuardProcess implements ServerHandlers {
   }
 
   #now(): GuardTime {
-    return { steady: process.hrtime.bigint(), ros: this.#node.rosTime };
+    return { steady: process.hrtime.bigint(), ros: this.#node.readRosTime() };
   }
 
   /** Passes an event to the state machine and does what it returns. An error in it ends the guard, with the stop action. */

@@ -234,8 +234,8 @@ export class PolicyRuntime {
     this.#stopAction = command;
     if (!this.#active) return;
     // Without a cause it is repeated, in lock-step.
-    if (cause === undefined) this.#link.repeatStop();
-    else if (!this.#link.stop(cause)) this.#repeat(command);
+    const passedOn = cause === undefined ? this.#link.repeatStop() : this.#link.stop(cause);
+    if (!passedOn) this.#repeat(command);
   }
 
   #repeat(command: Command): void {

@@ -302,6 +302,40 @@ describe('the latch', () => {
   });
 });
 
+describe('a clock that jumps', () => {
+  test.each([false, true])('back_stops_the_robot_with_use_sim_time_%s', (simulated) => {
+    const run = moving(config(), simulated);
+    run.now.ros -= 50n * MS;
+    run.check();
+    expect(run.guard.state).toBe('moving');
+    run.now.ros -= 50n * MS + 1n;
+    run.check();
+    expect([run.last, run.guard.state, run.guard.cause?.code]).toEqual([STOP, 'stopped', 'CLOCK_BACKWARDS']);
+    run.advance(PERIOD);
+    run.command([0.5, 1]);
+    expect(run.guard.state).toBe('moving');
+  });
+
+  test.each([10n * SECOND, -10n * SECOND])('drops_a_command_that_was_sent_before: by %d ns', (step) => {
+    const run = new Run(config());
+    run.receive({ type: 'activate' });
+    run.now.ros += step;
+    run.check();
+    run.now.ros -= step;
+    const command = { type: 'command', time: run.now.ros, reason: 'step', following: null } as const;
+    run.now.ros += step;
+    run.receive({ ...command, values: Float64Array.of(0.5, 1), observation: run.now.ros + 1n });
+    expect([run.published, run.guard.state]).toEqual([[], 'stopped']);
+  });
+
+  test('back_is_the_reset_of_the_simulation_in_lock_step', () => {
+    const run = moving(lockstep, true);
+    run.now.ros -= 10n * SECOND;
+    run.check();
+    expect(run.guard.state).toBe('moving');
+  });
+});
+
 describe('the heartbeat', () => {
   const withHeartbeat = config({ heartbeatTopic: '/alive', heartbeatMaxAge: 200n * MS });
 
@@ -376,6 +410,9 @@ describe('simulated time', () => {
     expect(run.guard.state).toBe('moving');
     run.now.ros -= 100n * SECOND;
     run.check();
+    expect(run.guard.cause?.code).toBe('CLOCK_BACKWARDS');
+    run.advance(PERIOD);
+    run.command([0.5, 1]);
     run.advance(250n * MS);
     run.check();
     expect(run.guard.state).toBe('moving');
@@ -423,6 +460,16 @@ describe('lock-step', () => {
       run.receive({ type: 'repeat_stop' });
       expect(run.published.map(({ reason }) => reason)).toEqual(Array<string>(published).fill('stop'));
     }
+  });
+
+  test('a_refused_command_of_a_stopped_robot_is_answered_with_the_stop_action', () => {
+    const run = new Run(lockstep, true);
+    run.receive({ type: 'activate' });
+    run.command([NaN, 1]);
+    run.tick();
+    run.command([NaN, 1]);
+    expect(run.published.map(({ reason }) => reason)).toEqual(['stop', 'stop']);
+    expect(run.guard.cause?.code).toBe('COMMAND_LIMIT');
   });
 
   test('does_not_compare_a_command_with_joint_states_that_may_be_older_than_it', () => {

@@ -49,8 +49,8 @@ export class Harness {
     this.refusals.push(...this.observer.checkConditions(now));
   }
 
-  #collect({ accepted, refusals }: OfferResult): boolean {
+  #collect({ outcome, refusals }: OfferResult): boolean {
     this.refusals.push(...refusals);
-    return accepted;
+    return outcome === 'accepted';
   }
 }

@@ -304,6 +304,25 @@ describe('a step that no joint can make', () => {
     expect(new Set(harness.takeCodes())).toEqual(new Set(['JOINT_JUMP']));
   });
 
+  test('of_two_publishers_of_which_one_has_a_clock_that_is_behind_leaves_no_value_although_its_stamps_are_refused', () => {
+    const harness = new Harness(limited);
+    for (let i = 0n; i < 150n; i++) {
+      const t = T0 + i * 20n * MS;
+      harness.offerJoints(joints(t, { a: 0, b: 0 }), t);
+      harness.offerJoints(joints(t - 60n * MS, REST), t);
+      expect(harness.observer.measuredPositions(t)).toBeUndefined();
+    }
+  });
+
+  test('is_none_for_a_message_of_a_fast_arm_that_is_overtaken_by_later_ones', () => {
+    const harness = new Harness(limited);
+    for (const after of [0n, 90n, 10n, 100n]) {
+      const position = (3 * Number(after)) / 1000;
+      harness.offerJoints(joints(T0 + after * MS, { a: position, b: position }), T0 + 100n * MS);
+    }
+    expect(harness.takeCodes()).toEqual(['TIME_BACKWARDS']);
+  });
+
   test('is_none_for_an_arm_at_full_speed_whose_stamps_jitter', () => {
     const harness = new Harness(limited);
     let seed = 7;

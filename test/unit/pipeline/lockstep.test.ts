@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Refusal } from '../../../src/errors.js';
 import { Harness, TICK, watchRejections } from './harness.js';
-import { image, joints, MS, robot, SECOND, T0 } from './robot.js';
+import { actionJoint, image, joints, MS, robot, SECOND, T0 } from './robot.js';
 
 watchRejections();
 
@@ -138,6 +138,53 @@ describe('lock-step', () => {
     harness.takeLog();
     expect(harness.tick(T0 + 40n * MS)).toEqual([]);
     expect(harness.tick(T0 + 80n * MS)).toEqual(['step 11']);
+  });
+
+  test('every_tick_has_its_command_while_joints_are_in_doubt_after_a_jump_and_motion_continues_after_it', async () => {
+    const limited = { maxVelocity: 1 };
+    const action = { joints: [actionJoint('a', limited), actionJoint('b', limited)], bound: 'none' as const };
+    const harness = new Harness(robot({ action }, { lockstep: true, mode: 'sync', replanSteps: 2 }));
+    const commands: string[] = [];
+    for (let i = 0n; i < 16n; i++) {
+      const now = T0 + i * TICK;
+      const position = i < 2n ? 0 : 2;
+      harness.offerImage('exterior', image(now, 1), now);
+      harness.offerImage('wrist', image(now, 2), now);
+      harness.pipeline.offerJoints(joints(now, { a: position, b: position }), now);
+      harness.tick(now);
+      if (harness.engine.busy) await harness.engine.answer(position);
+      const [command, ...others] = harness.commands.splice(0);
+      expect(others).toEqual([]);
+      commands.push(`${command?.reason} ${command?.values[0]}`);
+    }
+    expect(commands.slice(0, 2)).toEqual(['step 0', 'step 0.1']);
+    expect(commands.slice(2, 12)).toEqual(new Array<string>(10).fill('stop 0.1'));
+    expect(commands.slice(12)).toEqual(['step 2', 'step 2.1', 'step 2', 'step 2.1']);
+    expect(new Set(harness.faults.map(({ code }) => code))).toEqual(new Set(['STATE_LOST']));
+  });
+
+  test('a_refusal_that_is_reported_only_once_per_second_releases_each_tick', async () => {
+    const harness = new Harness(config);
+    harness.offer(T0);
+    harness.tick(T0);
+    await harness.engine.answer(10);
+    for (let i = 1n; i < 5n; i++) {
+      const now = T0 + i * TICK;
+      harness.commands.length = 0;
+      harness.tick(now);
+      harness.offerImage('wrist', image(T0 - SECOND + i, 2), now);
+      expect(harness.commands.map(({ time }) => time)).toEqual([now]);
+    }
+  });
+
+  test('a_tick_for_which_no_safe_command_is_known_is_answered_when_one_is', async () => {
+    const harness = new Harness(config);
+    harness.tick(T0);
+    harness.pipeline.offerJoints(joints(T0, { a: NaN, b: 0 }), T0);
+    expect(harness.takeLog()).toEqual(['JOINT_NOT_FINITE']);
+    harness.offer(T0);
+    await harness.engine.answer(10);
+    expect(harness.takeLog()).toEqual(['chunk', 'step 10']);
   });
 
   test.each<[string, (harness: Harness) => void]>([
