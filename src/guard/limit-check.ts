@@ -144,9 +144,10 @@ export class LimitCheck {
 
   #checkFirstPosition(value: number, joint: ActionJoint, measured: number): string | undefined {
     const tolerance = measurementTolerance(joint);
-    // A joint that is beyond a limit may stay where it is.
-    const low = measured < joint.lower ? measured - tolerance : joint.lower;
-    const high = measured > joint.upper ? measured + tolerance : joint.upper;
+    // A joint that is beyond a limit may stay where it is. One that is measured further out than its range is wide is not there.
+    const range = joint.upper - joint.lower;
+    const low = measured < joint.lower ? Math.max(measured - tolerance, joint.lower - range) : joint.lower;
+    const high = measured > joint.upper ? Math.min(measured + tolerance, joint.upper + range) : joint.upper;
     const reach = joint.maxVelocity * this.#reachTime + tolerance;
     const far = Math.abs(value - measured) > reach;
     if (isBetween(value, low, high) && !far) return undefined;

@@ -94,6 +94,12 @@ describe('a position', () => {
     expect(single.passes(1.2)).toEqual([true]);
   });
 
+  test.each([1e300, -1e300, 3.1])('must_not_be_where_the_joint_cannot_be_measured: %p', (value) => {
+    const single = position();
+    single.measured = value;
+    expect(single.passes(value)).toEqual([false]);
+  });
+
   test('that_comes_first_must_be_near_the_measured_one', () => {
     // 2 per s for 0.3 s: the largest age of a measurement and one period, 0.2 s, and the period of the command.
     expect(position().passes(0.6)).toEqual([true]);
