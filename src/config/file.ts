@@ -25,11 +25,39 @@ export function configFromFile(path: string, warn?: (sentence: string) => void):
 
 /** The parameters in a ROS 2 parameter file by full name. @param lines is filled with the line of each. */
 export function parametersFromFile(path: string, lines = new Map<string, number>()): Map<string, unknown> {
+  const sections = parameterSections(path, isPolicyNode, lines);
+  if (sections.length === 0) {
+    throw new Pi05Error(
+      'CONFIG_FILE',
+      `Expected parameters for ${NODE_NAME} (${NODE_NAME}: or /**:, and below it ros__parameters:) in ${path}, received none`,
+      path,
+    );
+  }
+  return new Map(sections.flatMap(({ values }) => [...values]));
+}
+
+/** The parameters below one `ros__parameters:` of a file. */
+export interface ParameterSection {
+  /** The node's name or pattern, as in the file: `policy_node`, `/left/policy_node`, `/**`. */
+  readonly node: string;
+  /** By full name; an empty list is an empty array. */
+  readonly values: ReadonlyMap<string, unknown>;
+}
+
+/**
+ * The sections of a ROS 2 parameter file, in its order. @param wanted whether a section is read, by its node.
+ * @param lines is filled with the line of each parameter. @throws ProblemsError CONFIG_FILE.
+ */
+export function parameterSections(
+  path: string,
+  wanted: (node: string) => boolean,
+  lines = new Map<string, number>(),
+): ParameterSection[] {
   const counter = new LineCounter();
   // The failsafe schema keeps every scalar a string, because ROS's types differ from YAML's.
   const document = parseDocument(readText(path), { schema: 'failsafe', lineCounter: counter });
   const problems = new Problems();
-  const flat = new Map<string, unknown>();
+  const sections: ParameterSection[] = [];
   const lineOf = (offset: number | undefined): number => counter.linePos(offset ?? 0).line;
   const addProblem = (expected: string, offset: number | undefined): void => {
     problems.add('CONFIG_FILE', `Expected ${expected} at ${path} line ${String(lineOf(offset))}`, path);
@@ -54,12 +82,12 @@ export function parametersFromFile(path: string, lines = new Map<string, number>
     }
     return items;
   };
-  const flatten = (pairs: readonly Pair[], prefix: string): void => {
+  const flatten = (pairs: readonly Pair[], prefix: string, flat: Map<string, unknown>): void => {
     for (const pair of pairs) {
       const offset = isScalar(pair.key) ? pair.key.range?.[0] : undefined;
       const name = prefix + keyText(pair);
       if (isMap(pair.value)) {
-        flatten(pair.value.items, `${name}.`);
+        flatten(pair.value.items, `${name}.`, flat);
       } else {
         const value = parseValue(pair.value, offset);
         if (value === undefined) continue;
@@ -68,19 +96,19 @@ export function parametersFromFile(path: string, lines = new Map<string, number>
       }
     }
   };
-  let hasParameters = false;
   /** Namespaces may be nested maps: `robot: {policy_node: {ros__parameters: …}}`. */
   const visit = (pairs: readonly Pair[], path: string): void => {
     for (const pair of pairs) {
       const key = keyText(pair);
       const offset = isScalar(pair.key) ? pair.key.range?.[0] : undefined;
       if (key === 'ros__parameters') {
-        if (!isPolicyNode(path)) continue;
-        hasParameters = true;
-        if (isMap(pair.value)) flatten(pair.value.items, '');
+        if (!wanted(path)) continue;
+        const values = new Map<string, unknown>();
+        sections.push({ node: path, values });
+        if (isMap(pair.value)) flatten(pair.value.items, '', values);
         else addProblem('parameters under ros__parameters', offset);
       } else if (isMap(pair.value)) {
-        visit(pair.value.items, `${path}/${key.replace(/^\//, '')}`);
+        visit(pair.value.items, path === '' ? key : `${path}/${key.replace(/^\//, '')}`);
       } else {
         addProblem(`ros__parameters under ${path === '' ? key : path}`, offset);
       }
@@ -93,14 +121,7 @@ export function parametersFromFile(path: string, lines = new Map<string, number>
   problems.throwIfAny();
   if (isMap(document.contents)) visit(document.contents.items, '');
   problems.throwIfAny();
-  if (!hasParameters) {
-    throw new Pi05Error(
-      'CONFIG_FILE',
-      `Expected parameters for ${NODE_NAME} (${NODE_NAME}: or /**:, and below it ros__parameters:) in ${path}, received none`,
-      path,
-    );
-  }
-  return flat;
+  return sections;
 }
 
 /** A value of the command line (`-p name:=TEXT`), with the type that ROS gives it; undefined where it is not a scalar. */

@@ -329,7 +329,8 @@ export class Observer {
       promptTopic,
       this.isPromptEmpty,
       now,
-      () => `Expected a prompt, received ${JSON.stringify(excerpt(this.prompt))} from ${promptTopic}`,
+      () =>
+        `Expected a prompt in the parameter prompt or on ${promptTopic}, received ${JSON.stringify(excerpt(this.prompt))}`,
     );
   }
 

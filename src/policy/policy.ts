@@ -156,7 +156,7 @@ export class Policy {
     if (pythonStrip(cleaned) === '') {
       throw new Refusal(
         'PROMPT_EMPTY',
-        `Expected a prompt, received ${JSON.stringify(prompt.slice(0, 40))} from ${promptTopic}`,
+        `Expected a prompt in the parameter prompt or on ${promptTopic}, received ${JSON.stringify(prompt.slice(0, 40))}`,
         promptTopic,
       );
     }

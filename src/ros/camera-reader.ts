@@ -1,6 +1,6 @@
 import type { PolicyInput } from '../messages/inputs.js';
 import type { CameraNode, Rcl } from './rcl.js';
-import { optionsWithoutServices } from './rclnodejs-internals.js';
+import { createCameraNode } from './rclnodejs-internals.js';
 import { qos } from './subscriptions.js';
 
 /** One camera's topic. */
@@ -17,9 +17,7 @@ export class CameraReader {
 
   /** @param name of the node. */
   constructor(rcl: Rcl, name: string, namespace: string, cameras: readonly CameraTopic[]) {
-    const options = optionsWithoutServices(rcl);
-    options.enableRosout = false;
-    this.#node = new rcl.Node(name, namespace, undefined, options, [], false) as CameraNode;
+    this.#node = createCameraNode(rcl, name, namespace);
     for (const [index, { type, resolvedTopic }] of cameras.entries()) {
       this.#node.createSubscription(type, resolvedTopic, { qos: qos(rcl, 1, false), isRaw: true }, (cdr) => {
         this.#taken[index] = cdr;

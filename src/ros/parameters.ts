@@ -1,7 +1,7 @@
 import { configFromParameters, parameterDescriptors } from '../config/parameters.js';
 import type { PolicyConfig } from '../config/config.js';
 import { replaceDeprecated } from '../config/deprecated.js';
-import { scalarFromText } from '../config/file.js';
+import { type ParameterSection, parameterSections, scalarFromText } from '../config/file.js';
 import { Problems } from '../config/problems.js';
 import type { ParameterType } from '../config/schema.js';
 import { Pi05Error } from '../errors.js';
@@ -12,8 +12,8 @@ import { type NodeOverrides, type Override, setRange } from './rclnodejs-interna
  * The overrides that apply to a node, by parameter name. As in rclcpp, entries apply in the order of the command line
  * and the last one wins; `*` in a pattern matches one part of the name and `**` any number of parts. Unlike in rclcpp,
  * a name without a slash matches that node in any namespace, and `-p name:=value` wins over parameter files that name the
- * node. The value of `-p` is read from `argv`: if a file gives the same name with another type, rcl keeps both values and
- * returns the file's.
+ * node. Files and `-p` in `argv` are read here too: if the same name is given twice with different types, rcl keeps both values
+ * and returns one by its type, not the last.
  * @param fullyQualifiedName of the node, such as `/left/policy_node`.
  * @param entries in the order of the command line, as rcl parsed it.
  * @param argv the arguments after `pi05 node`.
@@ -23,20 +23,50 @@ export function overridesFor(
   entries: readonly NodeOverrides[],
   argv: readonly string[] = [],
 ): Map<string, Override> {
+  const applies = (node: string): boolean => matches(fullyQualifiedName, node);
+  const files = fileValues(argv, applies);
   const result = new Map<string, Override>();
-  for (const { name, parameters } of entries) {
-    if (!matches(fullyQualifiedName, name)) continue;
-    for (const parameter of parameters) result.set(parameter.name, parameter);
+  for (const { name: node, parameters } of entries) {
+    if (!applies(node)) continue;
+    for (const parameter of parameters) {
+      const { name } = parameter;
+      result.set(name, withTypeOf(files.get(node)?.get(name), parameter));
+    }
   }
   const texts = commandLineTexts(argv);
-  for (const { name, parameters } of entries) {
-    if (name !== '/**') continue;
+  for (const { name: node, parameters } of entries) {
+    if (node !== '/**') continue;
     for (const parameter of parameters) {
       const text = texts.get(parameter.name);
-      if (text !== undefined) result.set(parameter.name, withTypeOf(text, parameter));
+      if (text !== undefined) result.set(parameter.name, withTypeOf(scalarFromText(text), parameter));
     }
   }
   return result;
+}
+
+/** The values in the files of `--params-file`, by node pattern and name; of several with the same name, the last one. */
+function fileValues(
+  argv: readonly string[],
+  applies: (node: string) => boolean,
+): ReadonlyMap<string, ReadonlyMap<string, unknown>> {
+  const result = new Map<string, Map<string, unknown>>();
+  for (const [index, argument] of argv.entries()) {
+    const path = argument === '--params-file' ? argv[index + 1] : undefined;
+    if (path === undefined) continue;
+    for (const { node, values } of readableSections(path, applies)) {
+      result.set(node, new Map([...(result.get(node) ?? []), ...values]));
+    }
+  }
+  return result;
+}
+
+/** None where this package's reader is stricter than rcl, whose values then stand. */
+function readableSections(path: string, applies: (node: string) => boolean): readonly ParameterSection[] {
+  try {
+    return parameterSections(path, applies);
+  } catch {
+    return [];
+  }
 }
 
 /** The values of `-p name:=value`, by name. rcl lists these parameters under `/**`. */
@@ -50,13 +80,29 @@ function commandLineTexts(argv: readonly string[]): Map<string, string> {
   return texts;
 }
 
-function withTypeOf(text: string, parameter: Override): Override {
-  const value = scalarFromText(text);
-  if (value === undefined) return parameter;
-  const { bool, integer, double, string } = PARAMETER_TYPE;
-  const types: Readonly<Record<string, number>> = { boolean: bool, bigint: integer, number: double, string };
-  const type = types[typeof value] ?? parameter.type;
-  return type === parameter.type ? parameter : { name: parameter.name, type, value };
+/** `parameter` as rcl gave it, or with `value` where that has another type. An empty list has no type and counts as not given. */
+function withTypeOf(value: unknown, parameter: Override): Override {
+  const type = parameterType(value);
+  if (type === undefined || type === parameter.type) return parameter;
+  return { name: parameter.name, type, value: type === PARAMETER_TYPE.not_set ? undefined : value };
+}
+
+const SCALAR_TYPES: Readonly<Record<string, number>> = {
+  boolean: PARAMETER_TYPE.bool,
+  bigint: PARAMETER_TYPE.integer,
+  number: PARAMETER_TYPE.double,
+  string: PARAMETER_TYPE.string,
+};
+const ARRAY_TYPES: Readonly<Record<string, number>> = {
+  boolean: PARAMETER_TYPE.bool_array,
+  bigint: PARAMETER_TYPE.integer_array,
+  number: PARAMETER_TYPE.double_array,
+  string: PARAMETER_TYPE.string_array,
+};
+
+function parameterType(value: unknown): number | undefined {
+  if (!Array.isArray(value)) return SCALAR_TYPES[typeof value];
+  return value.length === 0 ? PARAMETER_TYPE.not_set : ARRAY_TYPES[typeof value[0]];
 }
 
 function matches(fullyQualifiedName: string, pattern: string): boolean {
@@ -157,25 +203,29 @@ function checkedConfig(overrides: ReadonlyMap<string, unknown>, node: string): P
   }
 }
 
+/** The part of a node that says whether a parameter may be changed. */
+interface Declared {
+  getParameterDescriptor(name: string): { readonly readOnly: boolean };
+}
+
+/** Whether a declared parameter cannot be changed. rclnodejs declares use_sim_time, and not as read-only. */
+export function isReadOnly(node: Declared, name: string): boolean {
+  return name === 'use_sim_time' || node.getParameterDescriptor(name).readOnly;
+}
+
 /**
  * The reason why a running node rejects a new value: an unknown or read-only parameter, another type or deletion, as in rclcpp.
  * @returns a sentence, or undefined where the change is allowed.
  */
 export function rejectChange(
-  node: {
+  node: Declared & {
     hasParameter(name: string): boolean;
     getParameter(name: string): { readonly type: number };
-    getParameterDescriptor(name: string): { readonly readOnly: boolean };
   },
   { name, type }: Parameter,
 ): string | undefined {
-  if (name === 'use_sim_time') {
-    return 'Expected no change of use_sim_time while the node runs: set it in the parameter file or the launch file';
-  }
   if (!node.hasParameter(name)) return `Expected a parameter of this node, received ${name}`;
-  if (node.getParameterDescriptor(name).readOnly) {
-    return `Expected no change of ${name}, which is read-only: set it in the parameter file`;
-  }
+  if (isReadOnly(node, name)) return `Expected no change of ${name}, which is read-only: set it in the parameter file`;
   const declared = node.getParameter(name).type;
   if (type === declared) return undefined;
   const received = type === PARAMETER_TYPE.not_set ? 'its deletion' : typeName(type);

@@ -244,6 +244,7 @@ export const PARAMETER_TYPE = {
   integer: 2,
   double: 3,
   string: 4,
+  bool_array: 6,
   integer_array: 7,
   double_array: 8,
   string_array: 9,

@@ -1,10 +1,12 @@
 import {
+  type CameraNode,
   type LifecycleNode,
   type Logger,
   type Parameter,
   type ParameterDescriptor,
   PARAMETER_TYPE,
   type PlainNode,
+  type Publisher,
   type Rcl,
   type ServiceResponse,
   type SetParametersResult,
@@ -29,6 +31,17 @@ export interface OverriddenMethod {
 }
 
 export const OVERRIDDEN_METHODS: readonly OverriddenMethod[] = [
+  // The constructor creates the publisher of parameter events with it, on a relative topic.
+  {
+    class: 'Node',
+    method: 'createPublisher',
+    file: 'lib/node.js',
+    parameters: ['typeClass', 'topic', 'options', 'eventCallbacks'],
+    caller: [
+      'lib/node.js',
+      'this.createPublisher(\n      PARAMETER_EVENT_MSG_TYPE,\n      PARAMETER_EVENT_TOPIC\n    )',
+    ],
+  },
   // Calls the callbacks of the timers, subscriptions and services that are ready; called by the executor.
   {
     class: 'Node',
@@ -137,6 +150,7 @@ type Take = (message: Buffer, deserialize: () => object) => void;
 type Internals = LifecycleNode & {
   readonly context: { readonly handle: Handle };
   readonly _timeSource: { isRosTimeActive: boolean };
+  createPublisher(type: string, topic: string, ...rest: readonly unknown[]): Publisher;
   execute(handles: readonly unknown[]): void;
   _runWithMessageType(Type: MessageClass, callback: Take): void;
   _getNativeParameterOverrides(): Map<string, Parameter>;
@@ -256,16 +270,33 @@ export function createGuardNode(
 }
 
 /** The options of a node without parameter and type description services. */
-export function optionsWithoutServices(rcl: Rcl): InstanceType<Rcl['NodeOptions']> {
+function optionsWithoutServices(rcl: Rcl): InstanceType<Rcl['NodeOptions']> {
   const options = new rcl.NodeOptions();
   options.startParameterServices = false;
   options.startTypeDescriptionService = false;
   return options;
 }
 
-/** `Base`, whose callbacks give what they throw to `onError`. */
-function reportsErrors(Base: NodeClass<Internals>, onError: (error: unknown) => void): NodeClass<Internals> {
+/** `Base`, which publishes parameter events on `/parameter_events`, where ROS tools listen, in any namespace. */
+function withGlobalParameterEvents(Base: NodeClass<Internals>): NodeClass<Internals> {
   return class extends Base {
+    override createPublisher(type: string, topic: string, ...rest: readonly unknown[]): Publisher {
+      return super.createPublisher(type, topic === 'parameter_events' ? '/parameter_events' : topic, ...rest);
+    }
+  };
+}
+
+/** Creates rclnodejs's plain node without services, whose name is not remapped and which publishes no log. */
+export function createCameraNode(rcl: Rcl, name: string, namespace: string): CameraNode {
+  const options = optionsWithoutServices(rcl);
+  options.enableRosout = false;
+  const Base = withGlobalParameterEvents(rcl.Node as NodeClass<Internals>);
+  return new Base(name, namespace, undefined, options, [], false) as unknown as CameraNode;
+}
+
+/** `withGlobalParameterEvents`, whose callbacks give what they throw to `onError`. */
+function reportsErrors(Base: NodeClass<Internals>, onError: (error: unknown) => void): NodeClass<Internals> {
+  return class extends withGlobalParameterEvents(Base) {
     override execute(handles: readonly unknown[]): void {
       try {
         super.execute(handles);

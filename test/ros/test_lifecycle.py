@@ -5,7 +5,7 @@ import math
 from harness import DEADLINE, JOINTS
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetAvailableStates, GetAvailableTransitions
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.msg import Parameter, ParameterEvent, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters, SetParameters
 
 
@@ -156,13 +156,24 @@ def test_only_the_prompt_can_be_set_and_a_bad_request_changes_nothing(start, rob
         ("prompt", "received a double", {"type": ParameterType.PARAMETER_DOUBLE, "double_value": 1.0}),
         ("prompt", "received its deletion", {"type": ParameterType.PARAMETER_NOT_SET}),
         ("no_such", "received no_such", {"type": string, "string_value": "x"}),
-        ("use_sim_time", "while the node runs", {"type": ParameterType.PARAMETER_BOOL, "bool_value": True}),
+        ("use_sim_time", "which is read-only", {"type": ParameterType.PARAMETER_BOOL, "bool_value": True}),
     ):
         result = set_parameter(robot, name, **value)
         assert not result.successful
         assert name in result.reason and reason in result.reason, result.reason
     assert set_parameter(robot, "prompt", type=string, string_value="close the drawer").successful
     assert node.process.poll() is None
+
+
+def test_a_change_of_the_prompt_is_an_event_where_tools_listen_for_it(start, robot):
+    start(autostart=False)
+    events, prompts = [], (f"prompt {i}" for i in range(1000))
+    robot.record(ParameterEvent, "/parameter_events", events)
+    changed = lambda: [e for e in events if e.node == f"{robot.namespace}/policy_node" and e.changed_parameters]
+    set_next = lambda: set_parameter(robot, "prompt", type=ParameterType.PARAMETER_STRING, string_value=next(prompts))
+    (event, *_) = robot.wait_until(changed, "an event on /parameter_events", set_next)
+    assert [p.name for p in event.changed_parameters] == ["prompt"]
+    assert robot.ros.count_publishers("parameter_events") == 0, "relative topic"
 
 
 def test_an_unknown_parameter_ends_the_start_with_status_2_and_the_nearest_name(start):
@@ -173,6 +184,14 @@ def test_an_unknown_parameter_ends_the_start_with_status_2_and_the_nearest_name(
     assert any("CONFIG_UNKNOWN_KEY" in line and "promt" in line and "prompt" in line for line in lines)
     assert any("CONFIG_TYPE" in line and "seed" in line for line in lines)
     assert any("CONFIG_TYPE" in line and 'control_rate, received the string "fast"' in line for line in lines)
+
+
+def test_a_wrong_type_in_a_second_file_ends_the_start_with_status_2(start, tmp_path):
+    file = tmp_path / "second.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    control_rate: fast\n")
+    node = start("--params-file", str(file))
+    assert node.process.wait(DEADLINE) == node.wait() == 2
+    assert node.lines[-1].startswith('CONFIG_TYPE: Expected a double for control_rate, received the string "fast"'), node.log
 
 
 def test_the_command_line_overrides_a_file_that_names_the_node(start, robot, tmp_path):

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { errorMessage } from '../../errors.js';
 import type { Log } from '../log.js';
+import { isReadOnly } from '../parameters.js';
 import type { LifecycleNode, Parameter, Rcl } from '../rcl.js';
 import { MAX_FREED_ENTRIES, TOO_MANY_ENTRIES } from './protocol.js';
 import type {
@@ -150,5 +151,10 @@ function plain({ name, type, value }: Parameter): NewValue {
 
 function declared(node: LifecycleNode, name: string): DeclaredParameter {
   const descriptor = node.getParameterDescriptor(name);
-  return { ...plain(node.getParameter(name)), readOnly: descriptor.readOnly, descriptor: descriptor.toMessage() };
+  const readOnly = isReadOnly(node, name);
+  return {
+    ...plain(node.getParameter(name)),
+    readOnly,
+    descriptor: { ...descriptor.toMessage(), read_only: readOnly },
+  };
 }

@@ -263,6 +263,9 @@ describe('conditions', () => {
     const harness = new Harness(robot({ prompt: ' \n' }));
     offerAll(harness, T0);
     harness.checkConditions(T0);
+    expect(harness.refusals[0]?.message).toBe(
+      'Expected a prompt in the parameter prompt or on prompt, received " \\n"',
+    );
     expect(harness.takeCodes()).toEqual(['PROMPT_EMPTY']);
     expect(harness.takeObservation(T0)).toBeUndefined();
     harness.observer.prompt = 'go';

@@ -1,4 +1,7 @@
-import { describe, expect, test } from '@jest/globals';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
 import { PARAMETER_TYPE } from '../../../src/ros/rcl.js';
 import { rejectChange, overridesFor, plainValues } from '../../../src/ros/parameters.js';
@@ -52,6 +55,51 @@ test.each([
   });
 });
 
+describe('a_value_of_another_type_in_a_later_file', () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'pi05-parameters-'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  /** The override of `rate`, which rcl read as the double 15, with files of these sections. */
+  function rate(...files: readonly string[]): unknown {
+    const argv = files.flatMap((text, index) => {
+      const path = join(directory, `${index}.yaml`);
+      writeFileSync(path, text);
+      return ['--params-file', path];
+    });
+    const entries = [{ name: '/left/policy_node', parameters: [{ name: 'rate', type: double, value: 15 }] }];
+    return overridesFor('/left/policy_node', entries, argv).get('rate');
+  }
+  const section = (value: string, node = '/left/policy_node'): string =>
+    `${node}: {ros__parameters: {rate: ${value}}}\n`;
+  const first = section('15.0');
+
+  test.each([
+    ['fast', string, 'fast'],
+    ['15', integer, 15n],
+    ['[a, b]', string_array, ['a', 'b']],
+    ['[true]', PARAMETER_TYPE.bool_array, [true]],
+    ['[]', not_set, undefined],
+  ])('wins: %s', (text, type, value) => {
+    expect(rate(first, section(text))).toEqual({ name: 'rate', type, value });
+  });
+
+  test('is_found_below_a_namespace', () => {
+    const nested = '/left: {policy_node: {ros__parameters: {rate: fast}}}\n';
+    expect(rate(first, nested)).toEqual({ name: 'rate', type: string, value: 'fast' });
+  });
+
+  test.each([
+    ['in_an_earlier_file', [section('fast'), first]],
+    ['for_another_node', [first, section('fast', '/right/policy_node')]],
+    ['in_a_file_that_only_rcl_can_read', [first, 'a: 1\na: 2\n' + section('fast')]],
+  ])('%s_changes_nothing', (_, files) => {
+    expect(rate(...files)).toEqual({ name: 'rate', type: double, value: 15 });
+  });
+});
+
 describe('plainValues', () => {
   test('integers_become_bigints_and_doubles_stay', () => {
     const values = plainValues([
@@ -81,6 +129,7 @@ describe('rejectChange', () => {
   const parameters = new Map([
     ['prompt', { name: 'prompt', type: string, value: 'wave' }],
     ['seed', { name: 'seed', type: integer, value: 1n }],
+    ['use_sim_time', { name: 'use_sim_time', type: bool, value: true }],
   ]);
   const node = {
     hasParameter: (name: string) => parameters.has(name),
@@ -98,9 +147,9 @@ describe('rejectChange', () => {
     ['seed', integer, 5n, 'Expected no change of seed, which is read-only: set it in the parameter file'],
     [
       'use_sim_time',
-      PARAMETER_TYPE.bool,
-      true,
-      'Expected no change of use_sim_time while the node runs: set it in the parameter file or the launch file',
+      bool,
+      false,
+      'Expected no change of use_sim_time, which is read-only: set it in the parameter file',
     ],
     ['promt', string, 'x', 'Expected a parameter of this node, received promt'],
   ])('a_change_of_%s_to_type_%d_is_rejected_with_the_reason', (name, type, value, reason) => {
