@@ -7,18 +7,20 @@
 """
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
-    EmitEvent,
     IncludeLaunchDescription,
     OpaqueFunction,
+    RegisterEventHandler,
     SetEnvironmentVariable,
+    Shutdown,
 )
-from launch.events import Shutdown
+from launch.event_handlers import OnProcessExit
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -34,17 +36,38 @@ def python():
     return str(checkout_python) if checkout_python.exists() else sys.executable
 
 
+def check_installed():
+    """Raises FileNotFoundError with the remedy before anything starts, if that Python lacks what the simulated arm needs."""
+    script = 'from importlib.util import find_spec as find; print(*(n for n in ("mujoco", "numpy", "rclpy") if not find(n)))'
+    missing = subprocess.run([python(), '-c', script], check=True, capture_output=True, text=True).stdout.split()
+    if missing:
+        names = ', '.join(missing)
+        raise FileNotFoundError(
+            f'Expected {names} in {python()} for the simulated arm, found none: {python()} -m pip install mujoco, or in'
+            ' a checkout npm run setup -- --rendering'
+        )
+
+
+def on_process_exit(event, context):
+    """Ends the launch when the arm or the policy node ends; with status 1 if that was an error."""
+    if context.is_shutdown:
+        return None
+    if event.returncode != 0:
+        raise RuntimeError(f'{event.process_name} ended with status {event.returncode}')
+    return [Shutdown(reason=f'{event.process_name} ended')]
+
+
 def start(context):
     def value(name):
         return LaunchConfiguration(name).perform(context)
 
+    check_installed()
     robot = Node(
         executable=python(),
         arguments=['-m', 'sim.robot'],
         namespace=value('namespace'),
         cwd=str(ROOT),
         output='screen',
-        on_exit=[EmitEvent(event=Shutdown(reason='the simulated arm ended'))],
     )
     policy = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(ROOT / 'launch' / 'policy.launch.py')),
@@ -57,7 +80,7 @@ def start(context):
             'log_level': value('log_level'),
         }.items(),
     )
-    return [robot, policy]
+    return [RegisterEventHandler(OnProcessExit(on_exit=on_process_exit)), robot, policy]
 
 
 def generate_launch_description():

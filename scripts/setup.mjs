@@ -16,7 +16,7 @@ import { checkPrerequisites, checkDiskSpace } from './lib/prerequisites.mjs';
 import { pythonStep } from './lib/python.mjs';
 import { renderingStep } from './lib/rendering.mjs';
 import { sourcedRos } from './lib/ros.mjs';
-import { isUpToDate, runStep } from './lib/steps.mjs';
+import { isUpToDate, printProgress, printProgressOnStdout, runStep } from './lib/steps.mjs';
 import { typescriptStep, unitTestsStep } from './lib/typescript.mjs';
 import { main, UserError } from './lib/user-error.mjs';
 
@@ -25,7 +25,8 @@ const HELP = `Usage: pi05 setup [--rendering]        in a checkout: npm run setu
 Installs what is missing: ROS 2 Jazzy unless a ROS 2 is sourced, Node packages, rclnodejs for that ROS 2, and the native
 engine. Changes nothing outside this directory. Steps that are up to date are skipped.
 
-  --rendering   also install what the simulated arm of \`pi05 demo\` needs
+  --rendering            also install what the simulated arm of \`pi05 demo\` needs
+  --progress-on-stdout   print progress on stdout, so that only errors are on stderr
 `;
 
 /**
@@ -72,7 +73,11 @@ export async function setup({
 function options() {
   try {
     const { values } = parseArgs({
-      options: { rendering: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+      options: {
+        rendering: { type: 'boolean' },
+        'progress-on-stdout': { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
     });
     return values;
   } catch (error) {
@@ -82,14 +87,15 @@ function options() {
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   await main(async () => {
-    const { rendering, help } = options();
+    const { rendering, 'progress-on-stdout': progressOnStdout, help } = options();
     if (help) {
       process.stdout.write(HELP);
       return;
     }
+    if (progressOnStdout) printProgressOnStdout();
     const started = performance.now();
     const ran = await setup({ rendering });
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    process.stderr.write(ran === 0 ? 'Everything is up to date.\n' : `Setup done in ${seconds} s.\n`);
+    printProgress(ran === 0 ? 'Everything is up to date.' : `Setup done in ${seconds} s.`);
   });
 }

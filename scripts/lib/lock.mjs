@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 
 import { local, root } from './paths.mjs';
 import { inheritDescriptor } from './run.mjs';
+import { printProgress } from './steps.mjs';
 import { UserError } from './user-error.mjs';
 
 /**
@@ -15,8 +16,8 @@ export async function acquireSetupLock() {
   const stdio = ['ignore', 'ignore', 'ignore', descriptor];
   const attempt = spawnSync('flock', ['--nonblock', '3'], { stdio });
   if (attempt.status !== 0) {
-    process.stderr.write(
-      `Another setup (process ${readFileSync(path, 'utf8').trim()}) is running in this checkout; waiting for it to end.\n`,
+    printProgress(
+      `Another setup (process ${readFileSync(path, 'utf8').trim()}) is running in this checkout; waiting for it to end.`,
     );
     await new Promise((resolve) => spawn('flock', ['3'], { stdio }).once('close', resolve));
   }

@@ -41,14 +41,26 @@ const NO_NETWORK =
 
 const NO_SPACE = /ENOSPC|EDQUOT|No space left on device|Disk quota exceeded/;
 
+let progress = process.stderr;
+
+/** Prints progress on stdout from now on, not on stderr. */
+export function printProgressOnStdout() {
+  progress = process.stdout;
+}
+
+/** Prints a line of progress. */
+export function printProgress(line) {
+  progress.write(`${line}\n`);
+}
+
 /** Runs one step and prints its progress. Writes the stamp after success. */
 export async function runStep(step, number, count) {
   const started = performance.now();
   const key = fingerprint(step);
   const label = `[${number}/${count}] ${step.title}`;
   const seconds = () => ((performance.now() - started) / 1000).toFixed(1);
-  process.stderr.write(`${label} …\n`);
-  const progress = setInterval(() => process.stderr.write(`${label} … ${seconds()} s\n`), 15_000);
+  printProgress(`${label} …`);
+  const timer = setInterval(() => printProgress(`${label} … ${seconds()} s`), 15_000);
   const log = new Log(step.name);
   try {
     markStale(step);
@@ -69,13 +81,13 @@ export async function runStep(step, number, count) {
       `${error.tail()}\n\n${step.title} failed after ${seconds()} s: ${error.message} (log: ${error.log}).`,
     );
   } finally {
-    clearInterval(progress);
+    clearInterval(timer);
     log.close();
   }
   mkdirSync(local('stamps'), { recursive: true });
   writeFileSync(`${stampPath(step)}.new`, key);
   renameSync(`${stampPath(step)}.new`, stampPath(step));
-  process.stderr.write(`${label} done in ${seconds()} s\n`);
+  printProgress(`${label} done in ${seconds()} s`);
 }
 
 /** Names and contents of the files at the given paths (relative to the checkout), as inputs of a step. */
