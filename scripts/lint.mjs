@@ -4,6 +4,7 @@ import { join, relative } from 'node:path';
 
 import { allViolations } from './lib/check-native-includes.mjs';
 import { inRoot, root, venv } from './lib/paths.mjs';
+import { ruff } from './lib/ruff.mjs';
 import { runAttached } from './lib/run.mjs';
 import { main } from './lib/user-error.mjs';
 import { setup } from './setup.mjs';
@@ -37,11 +38,12 @@ const CHECKS = [
   ['figures of docs/performance.md', () => node(inRoot('bench', 'table.mjs'), '--check')],
   ['the diagrams of docs/', () => node(inRoot('docs', 'diagrams.mjs'), '--check')],
   ['prettier', () => prettier('--check')],
+  ['ruff', () => runAttached(ruff, ['check', '--quiet', '--no-cache', '.', 'bin/gripper_action_relay'])],
   ['clang-format', () => clangFormat('--dry-run', '--Werror')],
 ];
 
 await main(async () => {
-  await setup({ product: false, tools: true });
+  await setup({ product: false, tools: true, pythonLinter: true });
   if (process.argv.includes('--fix')) return (await prettier('--write')) || (await clangFormat('-i'));
   let failed = 0;
   for (const [name, check] of CHECKS) {

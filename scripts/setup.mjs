@@ -16,6 +16,7 @@ import { checkPrerequisites, checkDiskSpace } from './lib/prerequisites.mjs';
 import { pythonStep } from './lib/python.mjs';
 import { renderingStep } from './lib/rendering.mjs';
 import { sourcedRos } from './lib/ros.mjs';
+import { ruffStep } from './lib/ruff.mjs';
 import { isUpToDate, printProgress, printProgressOnStdout, runStep } from './lib/steps.mjs';
 import { typescriptStep, unitTestsStep } from './lib/typescript.mjs';
 import { main, UserError } from './lib/user-error.mjs';
@@ -37,6 +38,7 @@ engine. Changes nothing outside this directory. Steps that are up to date are sk
  * @param {boolean} [needs.product] false: only the tools, without compiling this project
  * @param {boolean} [needs.tools] the Python tools, also with a sourced ROS 2, with which the product does not need them
  * @param {boolean} [needs.cudaCompiler] nvcc from PyPI; needs `tools`
+ * @param {boolean} [needs.pythonLinter] ruff; needs `tools`
  * @returns {Promise<number>} how many steps ran
  */
 export async function setup({
@@ -45,12 +47,14 @@ export async function setup({
   product = true,
   tools = unitTests,
   cudaCompiler = false,
+  pythonLinter = false,
 } = {}) {
   const python = tools || rendering || sourcedRos() === undefined;
   const steps = [
     ...(python ? [pythonStep] : []),
     ...(rendering ? [renderingStep] : []),
     ...(cudaCompiler ? [cudaCompilerStep] : []),
+    ...(pythonLinter ? [ruffStep] : []),
     modulesStep,
     rclnodejsStep,
     ...(product ? [nativeStep] : []),

@@ -16,7 +16,7 @@ def unavailable(error: BaseException) -> SimulationError:
 
 
 try:
-    import mujoco
+    import mujoco  # noqa: F401
 except ModuleNotFoundError as error:
     remedy = "npm run setup -- --rendering installs it in a checkout, pip install mujoco for any other Python"
     raise SimulationError("ENVIRONMENT", f"Expected the Python package {error.name}, found none; {remedy}") from error

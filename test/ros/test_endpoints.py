@@ -35,7 +35,7 @@ def test_a_command_topic_without_a_listener_is_reported_until_somebody_listens(s
 def test_a_latched_prompt_is_received_and_what_comes_last_counts(start, robot):
     latched = robot.ros.create_publisher(String, "prompt", LATCHED)
     latched.publish(String(data="put it down"))
-    node = start(prompt="", autostart=False)
+    start(prompt="", autostart=False)
     assert robot.change_state("configure")
     request = GetParameters.Request(names=["prompt"])
     prompt = lambda: robot.call(GetParameters, "policy_node/get_parameters", request).values[0].string_value
