@@ -149,6 +149,18 @@ def test_in_lock_step_a_stopped_robot_gets_the_stop_action_at_each_tick(moving, 
         assert list(robot.arm[-1].data) == ZEROS
 
 
+def test_in_lock_step_each_tick_has_the_stop_action_while_joints_are_in_doubt(moving, robot):
+    moving(schedule__lockstep=True)
+    elsewhere = [position + 900.0 for position in REST]
+    for _ in range(4):
+        count = len(robot.arm)
+        robot.now += PERIOD
+        robot.send_clock()
+        robot.send_set(positions=elsewhere)
+        robot.wait_until(lambda: len(robot.arm) > count, "the command of the tick")
+        assert list(robot.arm[-1].data) == ZEROS
+
+
 def test_two_clocks_stop_the_robot_until_one_is_left(moving, robot):
     node = moving()
     other = robot.ros.create_publisher(Clock, "/clock", RELIABLE)
