@@ -1,5 +1,6 @@
 import { parseXml, XmlElement, XmlError } from '@rgrove/parse-xml';
-import { Pi05Error } from '../errors.js';
+import { errorMessage, Pi05Error } from '../errors.js';
+import { excerpt, oneLine } from '../format.js';
 
 /** x, y, z. */
 export type Vector = readonly [number, number, number];
@@ -49,13 +50,13 @@ export function parseUrdf(xml: string, source: string): RobotModel {
   const links = new Set<string>();
   for (const link of childrenOf(robot, 'link')) {
     const name = attribute(link, 'name', 'a link', fail);
-    if (links.has(name)) fail('each link once', `${name} twice`);
+    if (links.has(name)) fail('each link once', `${short(name)} twice`);
     links.add(name);
   }
   const joints = new Map<string, UrdfJoint>();
   for (const element of childrenOf(robot, 'joint')) {
     const joint = readJoint(element, fail);
-    if (joints.has(joint.name)) fail('each joint once', `${joint.name} twice`);
+    if (joints.has(joint.name)) fail('each joint once', `${short(joint.name)} twice`);
     joints.set(joint.name, joint);
   }
   return { name: robot.attributes['name'] ?? '', source, root: rootOf(links, joints, fail), links, joints };
@@ -68,19 +69,21 @@ function rootElement(xml: string, fail: Fail): XmlElement {
   try {
     robot = parseXml(xml).root;
   } catch (error) {
+    // The parser calls itself for each element inside another one.
+    if (error instanceof RangeError) fail('a URDF', 'elements that are nested too deeply');
     if (!(error instanceof XmlError)) throw error;
-    fail('a URDF', `no XML (${error.message.split('\n')[0]})`);
+    fail('a URDF', `no XML (${excerpt(errorMessage(error).split('\n')[0]!, 160)})`);
   }
   if (robot === null || robot.name !== 'robot')
-    return fail('a URDF, whose root element is robot,', robot?.name ?? 'nothing');
+    return fail('a URDF, whose root element is robot,', short(robot?.name ?? 'nothing'));
   return robot;
 }
 
 function readJoint(element: XmlElement, fail: Fail): UrdfJoint {
   const name = attribute(element, 'name', 'a joint', fail);
-  const about = `joint ${name}`;
+  const about = `joint ${short(name)}`;
   const type = attribute(element, 'type', about, fail);
-  if (!isJointType(type)) return fail(`one of ${JOINT_TYPES.join(', ')} as the type of ${about}`, type);
+  if (!isJointType(type)) return fail(`one of ${JOINT_TYPES.join(', ')} as the type of ${about}`, short(type));
   const child = (tag: string): XmlElement | undefined => childrenOf(element, tag)[0];
   const link = (tag: string): string => {
     const found = child(tag);
@@ -131,29 +134,37 @@ function rootOf(links: ReadonlySet<string>, joints: ReadonlyMap<string, UrdfJoin
   const parentOf = new Map<string, string>();
   for (const { name, parent, child } of joints.values()) {
     for (const link of [parent, child])
-      if (!links.has(link)) fail(`a link ${link}, which joint ${name} names,`, 'none');
-    if (parentOf.has(child)) fail(`one joint above ${child}`, 'two');
+      if (!links.has(link)) fail(`a link ${short(link)}, which joint ${short(name)} names,`, 'none');
+    if (parentOf.has(child)) fail(`one joint above ${short(child)}`, 'two');
     parentOf.set(child, parent);
   }
   for (const { name, mimic } of joints.values()) {
-    if (mimic !== undefined && !joints.has(mimic.joint)) fail(`a joint ${mimic.joint}, which ${name} mimics,`, 'none');
+    if (mimic !== undefined && !joints.has(mimic.joint))
+      fail(`a joint ${short(mimic.joint)}, which ${short(name)} mimics,`, 'none');
   }
   const roots = [...links].filter((link) => !parentOf.has(link));
   const [root, ...others] = roots;
   if (root === undefined) return fail('a root link', links.size === 0 ? 'no link' : 'a loop of joints');
-  if (others.length > 0) fail('one root link', roots.join(', '));
+  if (others.length > 0) fail('one root link', short(roots.join(', ')));
+  const connected = new Set([root]);
   for (const link of links) {
-    let above: string | undefined = link;
-    for (let steps = 0; above !== undefined && above !== root; steps++) {
-      if (steps > links.size) fail('a tree of links', `a loop at ${link}`);
-      above = parentOf.get(above);
+    const path = new Set<string>();
+    for (let above = link; !connected.has(above); above = parentOf.get(above)!) {
+      if (path.has(above)) fail('a tree of links', `a loop at ${short(above)}`);
+      path.add(above);
     }
+    for (const one of path) connected.add(one);
   }
   return root;
 }
 
 function childrenOf(element: XmlElement, name: string): XmlElement[] {
   return element.children.filter((child): child is XmlElement => child instanceof XmlElement && child.name === name);
+}
+
+/** A text of the URDF in a sentence. */
+function short(text: string): string {
+  return excerpt(oneLine(text));
 }
 
 function isJointType(type: string): type is JointType {
@@ -169,18 +180,22 @@ function number(element: XmlElement, key: string, otherwise: number, about: stri
   const text = element.attributes[key];
   if (text === undefined) return otherwise;
   const value = text.trim() === '' ? NaN : Number(text);
-  return Number.isFinite(value) ? value : fail(`a finite ${key} of ${about}`, JSON.stringify(text));
+  return Number.isFinite(value) ? value : fail(`a finite ${key} of ${about}`, JSON.stringify(short(text)));
 }
 
 function readVector(text: string | undefined, otherwise: Vector, about: string, fail: Fail): Vector {
   if (text === undefined) return otherwise;
   const values = text.trim().split(/\s+/).map(Number);
   const [x = NaN, y = NaN, z = NaN] = values;
-  if (values.length !== 3 || !values.every(Number.isFinite)) fail(`three numbers for ${about}`, JSON.stringify(text));
+  if (values.length !== 3 || !values.every(Number.isFinite))
+    fail(`three numbers for ${about}`, JSON.stringify(short(text)));
   return [x, y, z];
 }
 
 function unit([x, y, z]: Vector, about: string, fail: Fail): Vector {
-  const length = Math.hypot(x, y, z);
-  return length > 0 ? [x / length, y / length, z / length] : fail(`a direction for ${about}`, '0 0 0');
+  // Divided by the largest first, since the length of numbers near the largest double is infinite.
+  const largest = Math.max(Math.abs(x), Math.abs(y), Math.abs(z));
+  if (largest === 0) return fail(`a direction for ${about}`, '0 0 0');
+  const length = Math.hypot(x / largest, y / largest, z / largest);
+  return [x / largest / length, y / largest / length, z / largest / length];
 }

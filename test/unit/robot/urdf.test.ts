@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { readUrdfFile } from '../../../src/robot/description.js';
+import { Pi05Error } from '../../../src/errors.js';
 import { parseUrdf } from '../../../src/robot/urdf.js';
 import { packageRoot } from '../root.js';
 
@@ -17,6 +18,16 @@ test('reads_links_joints_and_limits', () => {
     ...{ xyz: [1, 2, 3], rpy: [0, 0, 0], axis: [0, 0, -1] },
     ...{ lower: -1, upper: 1, velocity: 2, mimic: undefined },
   });
+});
+
+test('an_axis_of_any_length_becomes_one_of_length_1', () => {
+  for (const [xyz, expected] of [
+    ['1.7e308 0 1.7e308', [Math.SQRT1_2, 0, Math.SQRT1_2]],
+    ['0 -5e-324 0', [0, -1, 0]],
+  ] as const) {
+    const { axis } = parseUrdf(joint(`<axis xyz="${xyz}"/>${LIMIT}`), 'x').joints.get('j')!;
+    for (const [i, value] of expected.entries()) expect(axis[i]).toBeCloseTo(value, 12);
+  }
 });
 
 test('a_continuous_joint_has_no_position_limits', () => {
@@ -111,5 +122,51 @@ describe('refuses', () => {
     expect(() => readUrdfFile('/nowhere/arm.urdf')).toThrow(
       expect.objectContaining({ code: 'ROBOT_DESCRIPTION_MISSING', source: '/nowhere/arm.urdf' }),
     );
+  });
+});
+
+describe('a description of a megabyte', () => {
+  const links = (count: number): string => Array.from({ length: count }, (_, i) => `<link name="${i}"/>`).join('');
+  const fixed = (parent: number, child: number): string =>
+    `<joint name="j${child}" type="fixed"><parent link="${parent}"/><child link="${child}"/></joint>`;
+
+  test('that_is_one_chain_is_read_link_by_link', () => {
+    const count = 9000;
+    const joints = Array.from({ length: count - 1 }, (_, i) => fixed(i, i + 1)).join('');
+    expect(parseUrdf(`<robot name="r">${links(count)}${joints}</robot>`, 'x').root).toBe('0');
+  });
+
+  test('with_elements_inside_each_other_is_refused', () => {
+    const deep = '<a>'.repeat(300_000);
+    for (const xml of [`<robot>${deep}`, `<robot>${deep}${deep.replaceAll('<', '</')}</robot>`]) {
+      expect(() => parseUrdf(xml, 'x')).toThrow(
+        new Pi05Error(
+          'ROBOT_DESCRIPTION_DATA',
+          'Expected a URDF in x, received elements that are nested too deeply',
+          'x',
+        ),
+      );
+    }
+  });
+
+  test('is_refused_in_a_short_sentence', () => {
+    const name = 'x'.repeat(200_000);
+    const lines = '&#10;'.repeat(1000);
+    for (const xml of [
+      `<robot name="r">${links(9000)}</robot>`,
+      `<${name}/>`,
+      `<robot><link name="${name}"/><link name="${name}"/></robot>`,
+      `<robot><joint name="${name}"/></robot>`,
+      `<robot><joint name="a${lines}b" type="${name}"/></robot>`,
+      `<robot><${name}></robot>`,
+      `<robot><link name="a"/>${fixed(0, 1).replaceAll('"0"', `"${name}"`)}</robot>`,
+    ]) {
+      expect(() => parseUrdf(xml, 'x')).toThrow(/^Expected [^\n]{1,250}, received [^\n]{1,250}$/);
+    }
+  });
+
+  test('with_a_loop_apart_from_the_root_is_refused', () => {
+    const xml = `<robot name="r">${links(3)}${fixed(1, 2)}${fixed(2, 1)}</robot>`;
+    expect(() => parseUrdf(xml, 'x')).toThrow('Expected a tree of links in x, received a loop at 1');
   });
 });
