@@ -21,7 +21,7 @@ const GUARD_IMPORTS = {
 };
 export const DEPENDENCY_RULES = {
   errors: [],
-  safetensors: ['errors'],
+  safetensors: ['errors', 'format'],
   format: [],
   time: [],
   statistics: [],

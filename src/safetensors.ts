@@ -5,6 +5,7 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { Pi05Error } from './errors.js';
+import { excerpt } from './format.js';
 
 /** The array of each dtype. F16 and BF16 are kept as their bit patterns. */
 export interface SafetensorsArrays {
@@ -170,14 +171,37 @@ function parseHeader(bytes: Uint8Array, source: string): { header: Record<string
   }
   const start = 8 + Number(length);
   let header: unknown;
+  let text: string;
   try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, start)));
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, start));
+    header = JSON.parse(text);
   } catch (error) {
     throw invalid(source, `Expected a JSON header, received ${(error as Error).message} from ${source}`);
   }
   if (!isObject(header))
     throw invalid(source, `Expected a JSON object as header, received another value from ${source}`);
+  const repeated = repeatedName(text);
+  if (repeated !== undefined) {
+    throw invalid(source, `Expected each name once in the header, received ${excerpt(repeated)} twice from ${source}`);
+  }
   return { header, start };
+}
+
+/** A name that an object in a valid JSON text has twice: `JSON.parse` keeps the last one without an error. */
+function repeatedName(json: string): string | undefined {
+  const objects: Set<string>[] = [];
+  const colon = /\s*:/y;
+  for (const { 0: token, index } of json.matchAll(/"(?:[^"\\]|\\.)*"|[{}]/g)) {
+    colon.lastIndex = index + token.length;
+    if (token === '{') objects.push(new Set());
+    else if (token === '}') objects.pop();
+    else if (colon.test(json)) {
+      const name = JSON.parse(token) as string;
+      if (objects.at(-1)!.has(name)) return name;
+      objects.at(-1)!.add(name);
+    }
+  }
+  return undefined;
 }
 
 function parseMetadata(entry: unknown, source: string): Record<string, string> {

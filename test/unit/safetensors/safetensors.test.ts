@@ -84,6 +84,30 @@ describe('readSafetensors', () => {
     }
   });
 
+  test.each([
+    [
+      'a tensor',
+      '{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\\u0061":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}',
+      'a',
+    ],
+    ['a field', '{"a":{"dtype":"U8","shape":[2],"shape":[1],"data_offsets":[0,1]}}', 'shape'],
+    [
+      'metadata',
+      '{"__metadata__":{"x\\"{":"1","x\\"{":"2"},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}',
+      'x"{',
+    ],
+  ])('rejects_a_header_with_%s_twice', (_, header, name) => {
+    expect(rejection(file(header, Uint8Array.of(7)))).toBe(
+      `Expected each name once in the header, received ${name} twice from given.safetensors`,
+    );
+  });
+
+  test('names_that_differ_and_text_with_braces_and_colons_are_not_repeated', () => {
+    const entry = '{"dtype":"U8","shape":[1],"data_offsets":[0,1]}';
+    const header = `{"__metadata__":{"a":"{\\"a\\":1}","b":"b","shape":":"},"shape":${entry}}`;
+    expect([...parseSafetensors(file(header, Uint8Array.of(7)), 'x').tensors.keys()]).toEqual(['shape']);
+  });
+
   test('names_a_file_that_is_not_there', () => {
     const path = join(directory, 'absent.safetensors');
     expect(() => readSafetensors(path)).toThrow(/Expected a readable .* ENOENT/);
