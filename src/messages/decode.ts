@@ -68,6 +68,11 @@ export function decodeBool(cdr: Uint8Array, topic: string): boolean {
   return smallReader(cdr, ROS_TYPE.Bool, topic).uint8('data') !== 0;
 }
 
+/** Checks a `std_msgs/msg/Empty`, which has no fields. @throws Refusal MESSAGE_DATA. */
+export function checkEmpty(cdr: Uint8Array, topic: string): void {
+  smallReader(cdr, ROS_TYPE.Empty, topic);
+}
+
 /** @returns the time of a `rosgraph_msgs/msg/Clock`, ns. @throws Refusal MESSAGE_DATA. */
 export function decodeClock(cdr: Uint8Array, topic: string): bigint {
   const reader = new BoundedReader(cdr, ROS_TYPE.Clock, topic, 'MESSAGE_DATA');

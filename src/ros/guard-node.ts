@@ -3,7 +3,7 @@ import type { PolicyConfig } from '../config/config.js';
 import { Refusal } from '../errors.js';
 import type { Command } from '../frame/frame.js';
 import type { Measured } from '../guard/limit-check.js';
-import { decodeBool } from '../messages/decode.js';
+import { checkEmpty, decodeBool } from '../messages/decode.js';
 import { policyInputs } from '../messages/inputs.js';
 import { policyOutputs } from '../messages/outputs.js';
 import { withResolvedTopics } from '../messages/topics.js';
@@ -198,7 +198,16 @@ export class GuardNode {
     }
     const { heartbeatTopic } = config.safety;
     if (heartbeatTopic !== '') {
-      subscribe(ROS_TYPE.Empty, heartbeatTopic, qosFor(rcl, 'sensor_data', false), () => handlers.onHeartbeat());
+      subscribe(ROS_TYPE.Empty, heartbeatTopic, qosFor(rcl, 'sensor_data', false), (cdr) => {
+        try {
+          checkEmpty(cdr, heartbeatTopic);
+        } catch (error) {
+          // The policy, which reports what it refuses, does not subscribe to this topic.
+          if (error instanceof Refusal) this.log.throttled('warn', error.code, error.message);
+          throw error;
+        }
+        handlers.onHeartbeat();
+      });
     }
     if (!this.simulated) return;
     const onTime = (now: bigint): void => {
