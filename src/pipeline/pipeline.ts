@@ -212,6 +212,7 @@ export class Pipeline {
   /** One control tick. @param latenessNs time from when it was due to `now`. */
   tick(now: bigint, latenessNs: bigint): void {
     if (!this.#advanceTime(now)) return;
+    this.#counters.ticks++;
     this.#counters.tickLatenessMs.add(toMilliseconds(latenessNs));
     const { maxTickLateness, lockstep } = this.#config.schedule;
     this.#reporter.condition('TICK_LATE', tickLate(latenessNs, maxTickLateness), now);

@@ -38,6 +38,8 @@ export interface PipelineStatistics {
   readonly latencyMs: Percentiles;
   readonly delay: Delay;
   readonly motion: MotionQuality;
+  /** Control ticks, also those without a command. A tick that is later than a period replaces those it missed. */
+  readonly ticks: number;
   readonly tickLatenessMs: Percentiles;
   /** Of the same ticks; undefined before the first. */
   readonly maxTickLatenessMs: number | undefined;
@@ -93,6 +95,7 @@ export class Counters {
   observations = 0;
   chunks = 0;
   outdated = 0;
+  ticks = 0;
   readonly commands: Record<CommandReason, number> = { step: 0, hold: 0, stop: 0 };
   readonly inferenceMs = new RecentSamples();
   readonly latencyMs = new RecentSamples();
@@ -138,6 +141,7 @@ export class Counters {
       latencyMs: this.latencyMs.percentiles,
       delay,
       motion,
+      ticks: this.ticks,
       tickLatenessMs: this.tickLatenessMs.percentiles,
       maxTickLatenessMs: this.tickLatenessMs.max,
     };

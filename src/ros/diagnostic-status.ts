@@ -165,6 +165,7 @@ export function statuses(name: string, report: NodeReport, recent: Recent): Diag
     ...counts('engine'),
   ]);
   const control = status('control', ...worstFault('control'), [
+    value('ticks', statistics.ticks),
     ...Object.entries(statistics.commands).map(([reason, count]) => value(`commands.${reason}`, count)),
     ...percentiles('tick_lateness_ms', statistics.tickLatenessMs),
     ...(statistics.maxTickLatenessMs === undefined

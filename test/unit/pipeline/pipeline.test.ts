@@ -305,6 +305,7 @@ test('statistics_count_what_happened', async () => {
       jerkMax: expect.closeTo(1000, 6),
       idleSteps: 0,
     },
+    ticks: 3,
     tickLatenessMs: { p50: 2, p95: 3, p99: 3 },
     maxTickLatenessMs: 3,
   });

@@ -44,6 +44,7 @@ const REPORT: NodeReport = {
       idleSteps: 4,
     },
     tickLatenessMs: none,
+    ticks: 7,
     maxTickLatenessMs: undefined,
   },
 };
