@@ -292,7 +292,10 @@ def main():
     parser.add_argument("--seconds", type=float, default=3600.0, help="from the first inference")
     parser.add_argument("--size", default="640x480", help="pixels of each camera, width x height")
     parser.add_argument("--rate", type=float, default=30.0, help="images per second and camera")
-    found = soak(parser.parse_args())
+    options = parser.parse_args()
+    if options.seconds < 2 * SETTLED:
+        parser.error(f"expected at least {2 * SETTLED:g} seconds, received {options.seconds:g}")
+    found = soak(options)
     print(json.dumps(found, indent=2))
     raise SystemExit(1 if found["problems"] else 0)
 
