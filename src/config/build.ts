@@ -31,6 +31,7 @@ export function buildConfig(read: ReadParameter): PolicyConfig {
     promptTopic: read('prompt_topic'),
     autostart: read('autostart'),
     controlRate: read('control_rate'),
+    outputRate: read('output_rate'),
     schedule: {
       mode: read('schedule.mode'),
       replanSteps: Number(read('schedule.replan_steps')),

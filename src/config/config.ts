@@ -23,6 +23,8 @@ export interface PolicyConfig {
   readonly autostart: boolean;
   /** Control ticks per second, Hz. */
   readonly controlRate: number;
+  /** Messages of an output with one point or value per joint, Hz, between the control ticks interpolated; undefined = `controlRate`. */
+  readonly outputRate: number | undefined;
   readonly schedule: ScheduleConfig;
   readonly safety: SafetyConfig;
   /** Largest difference between the stamps of one observation, ns. */

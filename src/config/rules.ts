@@ -26,6 +26,7 @@ export function checkRules(config: PolicyConfig, problems: Problems): void {
   checkTool(config, report);
   checkLimits(config, hasRobotDescription(config), report);
   checkOutputs(config, report);
+  checkOutputRate(config, report);
 }
 
 type Report = (code: ErrorCode, message: string, ...about: readonly string[]) => void;
@@ -287,6 +288,22 @@ function checkActionJoint(joint: ActionJoint, config: PolicyConfig, report: Repo
       parameter('action.<joint>.upper'),
     );
   }
+}
+
+function checkOutputRate({ controlRate, outputRate, action }: PolicyConfig, report: Report): void {
+  if (outputRate === undefined) return;
+  if (outputRate < controlRate) {
+    const message = `Expected output_rate of at least control_rate, received ${outputRate} and ${controlRate}`;
+    report('CONFIG_RANGE', message, 'output_rate', 'control_rate');
+  }
+  const relative = action.joints.filter(({ isJoint, kind }) => !isJoint && kind === 'velocity');
+  if (relative.length === 0) return;
+  report(
+    'CONFIG_RANGE',
+    `Expected no output_rate with relative commands, which the robot adds up, received it with ${names(relative)}`,
+    'output_rate',
+    ...relative.map(({ name }) => parameterName('action.<joint>.joint', name)),
+  );
 }
 
 function checkOutputs(config: PolicyConfig, report: Report): void {

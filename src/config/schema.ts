@@ -107,6 +107,14 @@ export const SCHEMA = {
     max: 1000,
     doc: 'Control ticks per second; each step of a chunk is executed for one tick.',
   },
+  output_rate: {
+    type: 'double',
+    optional: true,
+    unit: 'Hz',
+    above: 0,
+    max: 250,
+    doc: 'Messages per second of the outputs of type joint_trajectory and float64_multi_array, at least control_rate: the guard interpolates between commands, positions by a cubic spline and velocities by a ramp, within the limits. Not in lock-step and not in a replay. Absent = control_rate, nothing is interpolated.',
+  },
   'schedule.mode': {
     type: 'string',
     default: 'async',

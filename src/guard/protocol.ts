@@ -212,14 +212,14 @@ function linkError(message: string): Pi05Error<'GUARD_LINK'> {
 }
 
 /**
- * A hash of every parameter that the guard depends on: control rate, lock-step, joint states, actions, outputs, safety, robot
+ * A hash of every parameter that the guard depends on: control and output rate, lock-step, joint states, actions, outputs, safety, robot
  * description, tool and `use_sim_time`. Policy and guard must have the same.
  * @param config with resolved topics.
  */
 export function configHash(config: PolicyConfig, simulated: boolean): string {
-  const { controlRate, schedule, state, action, limits, robotDescription, tool, outputs, safety } = config;
+  const { controlRate, outputRate, schedule, state, action, limits, robotDescription, tool, outputs, safety } = config;
   const robot = { state, action, limits, robotDescription, tool, outputs };
-  const relevant = { controlRate, lockstep: schedule.lockstep, ...robot, safety, simulated };
+  const relevant = { controlRate, outputRate, lockstep: schedule.lockstep, ...robot, safety, simulated };
   return createHash('sha256').update(canonical(relevant)).digest('hex');
 }
 

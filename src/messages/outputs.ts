@@ -47,12 +47,14 @@ export interface PolicyOutputs {
   readonly commands: readonly CommandOutput[];
 }
 
-/** All topics that the policy publishes on: the live node's publishers, replay's output bag and the recorded commands it reads. */
-export function policyOutputs(config: PolicyConfig): PolicyOutputs {
+/**
+ * All topics that the policy publishes on: the live node's publishers, replay's output bag and the recorded commands it reads.
+ * @param rate of the messages with one point, Hz.
+ */
+export function policyOutputs(config: PolicyConfig, rate = config.controlRate): PolicyOutputs {
   const { action, chunkTopic, controlRate, outputs } = config;
   const isVelocity = action.joints.map(({ kind }) => kind === 'velocity');
   const names = action.joints.map(({ name }) => name);
-  const period = tickPeriod(controlRate);
   const buildChunk = (chunk: ActionChunk): JointTrajectory => chunkTrajectory(chunk, isVelocity);
   return {
     chunk: {
@@ -64,8 +66,9 @@ export function policyOutputs(config: PolicyConfig): PolicyOutputs {
     commands: outputs.map((output) => {
       switch (output.type) {
         case 'joint_trajectory':
+          return trajectoryOutput(output, names, tickPeriod(rate));
         case 'joint_trajectory_chunk':
-          return trajectoryOutput(output, names, period);
+          return trajectoryOutput(output, names, tickPeriod(controlRate));
         case 'float64_multi_array':
           return arrayOutput(output, names);
         case 'float64':

@@ -44,6 +44,8 @@ export class GuardNode {
   /** With resolved topics. */
   readonly config: PolicyConfig;
   readonly simulated: boolean;
+  /** Rate at which commands are interpolated, Hz; undefined where they are not. */
+  readonly outputRate: number | undefined;
   /** The policy's full name. */
   readonly policy: string;
   readonly name: string;
@@ -80,7 +82,8 @@ export class GuardNode {
     this.simulated = simulated;
     this.config = withResolvedTopics(config, (topic) => node.resolveTopicName(policyTopic(topic, policyName)));
     this.#joints = new JointTracker(this.config);
-    this.#outputs = policyOutputs(this.config).commands.map(({ topic, type, build }) => {
+    this.outputRate = config.schedule.lockstep ? undefined : config.outputRate;
+    this.#outputs = policyOutputs(this.config, this.outputRate).commands.map(({ topic, type, build }) => {
       const publisher = node.createPublisher(type, topic);
       const publish = (command: Command): void => {
         const message = build(command);
@@ -132,11 +135,15 @@ export class GuardNode {
     return ages === undefined || positions === undefined ? undefined : { positions, ...ages };
   }
 
-  /** Publishes on every output whose values are known. An output that fails does not keep the others from it. */
-  publish(command: Command): void {
+  /**
+   * Publishes on every output whose values are known. An output that fails does not keep the others from it.
+   * @param which `chunks`: only those of type `joint_trajectory_chunk`.
+   */
+  publish(command: Command, which: 'all' | 'chunks' = 'all'): void {
     const { joints } = this.config.action;
     for (const [index, { publish }] of this.#outputs.entries()) {
-      const names = this.config.outputs[index]!.joints;
+      const { joints: names, type } = this.config.outputs[index]!;
+      if (which === 'chunks' && type !== 'joint_trajectory_chunk') continue;
       if (joints.some(({ name }, j) => names.includes(name) && Number.isNaN(command.values[j]))) continue;
       try {
         publish(command);

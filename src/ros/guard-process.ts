@@ -1,9 +1,11 @@
 import { constants, homedir, setPriority } from 'node:os';
 import { errorMessage, Pi05Error } from '../errors.js';
+import type { Command } from '../frame/frame.js';
 import type { GuardActions } from '../guard/actions.js';
 import { Guard, type GuardTime } from '../guard/guard.js';
 import { LatchFile } from '../guard/latch-file.js';
 import type { Measured } from '../guard/limit-check.js';
+import { largestSteps, OutputInterpolator } from '../guard/output-interpolator.js';
 import { OwnPublishers } from '../guard/own-publishers.js';
 import { type Cause, configHash, PROTOCOL_VERSION } from '../guard/protocol.js';
 import { GuardServer, type ServerHandlers } from '../guard/server.js';
@@ -91,6 +93,9 @@ class GuardProcess implements ServerHandlers {
   #storedLatch: Cause | undefined;
   #resolveEnded: () => void = () => {};
   #rejectEnded: (error: unknown) => void = () => {};
+  /** Undefined where commands are published as they come. */
+  readonly #interpolator: OutputInterpolator | undefined;
+  #outputTimer: NodeJS.Timeout | undefined;
   #timers: NodeJS.Timeout[] = [];
   /** Fires when the command time-out has passed since the last command. */
   #commandTimer: NodeJS.Timeout | undefined;
@@ -124,6 +129,8 @@ class GuardProcess implements ServerHandlers {
     this.#latchFile = new LatchFile(this.#socketPath);
     this.#storedLatch = this.#latchFile.read();
     this.#guard = new Guard(config, simulated, this.#now(), this.#storedLatch);
+    const { outputRate } = this.#node;
+    this.#interpolator = outputRate === undefined ? undefined : new OutputInterpolator(config, outputRate);
     if (config.robotDescription.file !== '') this.#useModel(readUrdfFile(config.robotDescription.file));
   }
 
@@ -148,6 +155,7 @@ class GuardProcess implements ServerHandlers {
         this.#endWhenAbandoned();
       }, DIAGNOSTICS_MS),
     ];
+    this.#startInterpolation();
     this.#publishStatus();
     this.#node.log.info(`guard of ${this.#node.policy}: control period ${period.toFixed(1)} ms`);
     const { latch } = this.#guard;
@@ -157,6 +165,7 @@ class GuardProcess implements ServerHandlers {
   /** Publishes the stop action once more where the robot was moved in the last two seconds. Nothing follows it. */
   end(): void {
     for (const timer of this.#timers) clearTimeout(timer);
+    clearTimeout(this.#outputTimer);
     this.#handle((now, measured) => this.#guard.end(now, measured));
     this.#server.close();
     this.#node.flush(FLUSH_TIMEOUT);
@@ -216,6 +225,7 @@ class GuardProcess implements ServerHandlers {
       const { config } = withRobotLimits(this.#node.config, model);
       this.#node.setLimits(config);
       this.#guard.setLimits(config, createToolGuard(config, model, TOOL_TOLERANCE));
+      this.#interpolator?.setLimits(config);
     } catch (error) {
       this.#node.log.error(String(error));
     }
@@ -243,8 +253,9 @@ class GuardProcess implements ServerHandlers {
   #handle(event: (now: GuardTime, measured: Measured | undefined) => GuardActions): void {
     try {
       const now = this.#now();
-      const { command, messages } = event(now, this.#node.measured(now.ros, now.steady));
-      if (command !== undefined) this.#node.publish(command);
+      const measured = this.#node.measured(now.ros, now.steady);
+      const { command, messages } = event(now, measured);
+      if (command !== undefined) this.#publish(command, now, measured);
       for (const message of messages) {
         this.#server.send(message);
         if (message.type === 'released')
@@ -256,6 +267,45 @@ class GuardProcess implements ServerHandlers {
     } catch (error) {
       this.#rejectEnded(error);
     }
+  }
+
+  /** Commands are interpolated where `output_rate` is given. The stop action is sent at once. */
+  #publish(command: Command, now: GuardTime, measured: Measured | undefined): void {
+    const interpolator = this.#interpolator;
+    if (interpolator === undefined || command.reason === 'stop') {
+      interpolator?.stop();
+      return this.#node.publish(command);
+    }
+    this.#node.publish(command, 'chunks');
+    interpolator.start(command, this.#outputTime(now), measured?.positions);
+    this.#publishSample(now);
+  }
+
+  #publishSample(now: GuardTime): void {
+    const sample = this.#interpolator?.sample(this.#outputTime(now));
+    if (sample !== undefined) this.#node.publish(sample);
+  }
+
+  #outputTime({ steady, ros }: GuardTime): bigint {
+    return this.#node.simulated ? ros : steady;
+  }
+
+  /** A timer at `output_rate` that does not drift, although those of Node.js have whole milliseconds. */
+  #startInterpolation(): void {
+    const { outputRate, config, log } = this.#node;
+    if (outputRate === undefined) return;
+    const period = 1000 / outputRate;
+    let due = performance.now();
+    const onTimer = (): void => {
+      this.#publishSample(this.#now());
+      const now = performance.now();
+      due = Math.max(due + period, now);
+      this.#outputTimer = setTimeout(onTimer, due - now);
+    };
+    onTimer();
+    log.info(
+      `outputs at ${outputRate} Hz; largest step from one message to the next: ${largestSteps(config, outputRate)}`,
+    );
   }
 
   /** The file follows the latch, after the stop action was published. Where that fails, the latch ends with this process. */

@@ -1,10 +1,12 @@
-"""Outputs that get whole chunks as trajectories, which a controller executes by itself."""
+"""Outputs that get whole chunks as trajectories, which a controller executes by itself, and outputs between the control ticks."""
 
 import os
 import signal
+import time
 
 import numpy as np
-from harness import ARM, PERIOD, REST, nanoseconds
+from harness import ARM, PERIOD, RATE, REST, nanoseconds
+from live_robot import LiveRobot
 
 TRAJECTORY = {
     "outputs__arm__topic": "arm_controller/joint_trajectory",
@@ -37,3 +39,17 @@ def test_a_chunk_is_one_trajectory_and_the_stop_action_of_a_policy_that_is_kille
     for stop in robot.trajectories[1:]:
         (point,) = stop.points
         assert nanoseconds(stop.header.stamp) == 0 and list(point.positions) == REST[:7]
+
+
+def test_with_an_output_rate_there_are_messages_between_the_ticks_and_none_after_the_stop_action(start, robot):
+    with LiveRobot(robot) as live:
+        node = start(output_rate=100.0)
+        live.wait_until(lambda: len(live.motion_since(0)) > 100, "motion")
+        since = time.monotonic()
+        time.sleep(2)
+        assert len(live.motion_since(since)) > 2 * 2 * RATE
+        os.kill(node.process.pid, signal.SIGKILL)
+        killed = time.monotonic()
+        first = live.wait_until(lambda: live.stops_since(killed), "the stop action")[0]
+        time.sleep(1)
+        assert live.motion_since(first) == []

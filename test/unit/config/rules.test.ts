@@ -198,6 +198,16 @@ describe('rejects', () => {
       ],
     ],
     [
+      'an_output_rate_below_the_control_rate',
+      { output_rate: 10, control_rate: 15 },
+      ['CONFIG_RANGE: Expected output_rate of at least control_rate, received 10 and 15'],
+    ],
+    [
+      'an_output_rate_with_relative_commands',
+      { output_rate: 100, 'action.j1.joint': false },
+      ['CONFIG_RANGE: Expected no output_rate with relative commands, which the robot adds up, received it with j1'],
+    ],
+    [
       'two_outputs_on_one_topic',
       { 'outputs.hand.topic': 'arm/commands' },
       ['CONFIG_RANGE: Expected different topics for all outputs and chunk_topic, received arm/commands 2 times'],

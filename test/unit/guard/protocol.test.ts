@@ -153,6 +153,7 @@ describe('configHash', () => {
 
   test.each([
     { controlRate: 11 },
+    { outputRate: 200 },
     { schedule: { ...base.schedule, lockstep: true } },
     { state: { ...base.state, maxAge: base.state.maxAge + MS } },
     { state: { ...base.state, topic: 'other' } },

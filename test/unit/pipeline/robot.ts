@@ -70,6 +70,7 @@ export function robot(changes: Partial<PolicyConfig> = {}, schedule: Partial<Sch
     promptTopic: 'prompt',
     autostart: false,
     controlRate: 10,
+    outputRate: undefined,
     schedule: {
       mode: 'async',
       replanSteps: 3,

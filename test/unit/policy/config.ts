@@ -66,6 +66,7 @@ export function policyConfig(joints: number, changes: Partial<PolicyConfig> = {}
     promptTopic: 'prompt',
     autostart: true,
     controlRate: 20,
+    outputRate: undefined,
     schedule: {
       mode: 'async',
       replanSteps: 5,
