@@ -93,7 +93,12 @@ class Execution:
 
     @property
     def wants_observation(self) -> bool:
-        return self._pending is None and (self._plan is None or self._row >= min(REPLAN, len(self._plan.values)))
+        if self._pending is not None or self._plan is None:
+            return self._pending is None
+        replan = min(REPLAN, len(self._plan.values))
+        # A first chunk begins at its first row however late it arrives, and would be too old before the next one came.
+        age = 0 if self._mode == "sync" else self._tick - self._plan.stamp
+        return max(self._row, age) >= replan
 
     @property
     def upcoming(self) -> np.ndarray:
@@ -107,10 +112,10 @@ class Execution:
 
     @property
     def delay(self) -> int:
-        """What the schedule counts with, ticks; 0 = not known yet."""
+        """What the schedule counts with, ticks: the p95 without the first chunk, as long as there is another; 0 = not known yet."""
         if self._assumed_delay is not None:
             return self._assumed_delay
-        window = sorted(self._latencies[-WINDOW:])
+        window = sorted(self._latencies[1:][-WINDOW:]) or self._latencies[:1]
         return window[math.ceil(0.95 * len(window)) - 1] if window else 0
 
     @property

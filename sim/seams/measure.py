@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sim.execution import MAX_ACCELERATION, MAX_VELOCITY, Execution
+from sim.execution import MAX_ACCELERATION, MAX_VELOCITY, Chunk, Continuation, Execution
 from sim.expert import PERIOD
 
 
@@ -41,3 +41,28 @@ class SeamMeter:
             "jerk_max": float(np.abs(jerks).max()),
             "idle": self._execution.idle / len(jerks),
         }
+
+
+class MeasuredExecution:
+    """An execution for `sim.rollout.run_episode`, with its seams in `meter`."""
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+        self.meter = SeamMeter(execution)
+
+    @property
+    def wants_observation(self) -> bool:
+        return self._execution.wants_observation
+
+    @property
+    def continuation(self) -> Continuation | None:
+        return self._execution.continuation
+
+    def submit(self, chunk: np.ndarray | Chunk) -> None:
+        self._execution.submit(chunk)
+
+    def command(self) -> tuple[np.ndarray, float]:
+        self.meter.before_command()
+        velocities, finger = self._execution.command()
+        self.meter.after_command(velocities)
+        return velocities, finger

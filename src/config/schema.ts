@@ -113,7 +113,7 @@ export const SCHEMA = {
     unit: 'Hz',
     above: 0,
     max: 250,
-    doc: 'Messages per second of the outputs of type joint_trajectory and float64_multi_array, at least control_rate: the guard interpolates between commands, positions by a cubic spline and velocities by a ramp, within the limits. Not in lock-step and not in a replay. Absent = control_rate, nothing is interpolated.',
+    doc: 'Messages per second of the outputs of type joint_trajectory, float64_multi_array and float64, at least control_rate: the guard interpolates between commands, positions by a cubic spline and velocities by a ramp, within the limits. Not in lock-step and not in a replay. Absent = control_rate, nothing is interpolated.',
   },
   'schedule.mode': {
     type: 'string',

@@ -25,8 +25,8 @@ const LASTING = ['COMMAND_STARVED', 'CHUNK_STALE'] as const;
  *
  * An inference starts when the schedule wants one and every stream has something new, so that cameras with the same stamps
  * are used together. One control tick later the newest set is enough, because a stream may be slower than the ticks. One
- * inference is in flight at a time, and the newest observation is used for the next. After an engine failure the stop
- * action is sent and the engine is tried again one second later.
+ * inference is in flight at a time, and the newest observation is used for the next. After an engine failure the plan goes on to
+ * its end, then the stop action is sent; the engine is tried again one second after the failure.
  *
  * In lock-step the command of a tick waits for every input of the tick's time, and then for the inference that is in flight
  * or that starts with these inputs. A refusal, a fault or the next tick releases it, so no bad input can stop the
@@ -222,6 +222,7 @@ export class Pipeline {
     if (lockstep) this.#pendingTick = now;
     this.#lastTick = now;
     this.#handleArrival(now);
+    this.#sendSkipped(now);
     if (!lockstep && !this.#blocked) this.#sendCommand(now, latenessNs);
     for (const refusal of this.#observer.checkConditions(now)) this.#reporter.refusal(refusal);
     this.#reporter.condition('ENGINE_LATE', engineLate, now);
@@ -376,6 +377,7 @@ export class Pipeline {
 
   #handleChunk(chunk: ActionChunk, inferenceMs: number, ticket: InferenceTicket): void {
     const now = this.#now();
+    this.#sendSkipped(now);
     let executed = chunk;
     const verdict = this.#schedule.accept(ticket, chunk, now, (plan) => {
       const end = this.#tool?.checkChunk(plan.chunk, plan.nextRow, this.#observer.measuredPositions(now)?.positions);
@@ -393,9 +395,13 @@ export class Pipeline {
     }
   }
 
+  /** The plan goes on, unless the code latches. */
   #fail(error: unknown, now: bigint): void {
     this.#retryAt = now + RETRY_AFTER;
-    this.#sendStop(this.#schedule.stop(now, this.#observer.measuredPositions(now)), engineFailed(error));
+    const fault = engineFailed(error);
+    const latches = this.#config.safety.latch.includes(fault.code);
+    if (!latches && this.#schedule.failInference(now)) return this.#reporter.fault(fault);
+    this.#sendStop(this.#schedule.stop(now, this.#observer.measuredPositions(now)), fault);
   }
 
   /** The stop action, if there is one, is the command of a tick that waits for one. */
@@ -406,6 +412,12 @@ export class Pipeline {
       this.#reporter.command(stopAction, fault);
     }
     this.#reporter.fault(fault);
+  }
+
+  /** The commands of ticks that were skipped while a controller went on by itself. */
+  #sendSkipped(now: bigint): void {
+    if (this.#blocked) return;
+    for (const due of this.#schedule.skippedTicks(now)) this.#sendCommand(due, 0n);
   }
 
   #sendCommand(now: bigint, latenessNs: bigint): void {

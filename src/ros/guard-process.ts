@@ -283,7 +283,8 @@ class GuardProcess implements ServerHandlers {
 
   #publishSample(now: GuardTime): void {
     const sample = this.#interpolator?.sample(this.#outputTime(now));
-    if (sample !== undefined) this.#node.publish(sample);
+    // A trajectory that begins at the time of the tick would already have ended (`outputs.<output>.stamp: now`).
+    if (sample !== undefined) this.#node.publish({ ...sample, time: now.ros });
   }
 
   #outputTime({ steady, ros }: GuardTime): bigint {

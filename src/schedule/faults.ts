@@ -1,6 +1,8 @@
+import type { ActionJoint } from '../config/config.js';
 import { type FaultCode, Pi05Error } from '../errors.js';
 import type { ActionChunk } from '../frame/frame.js';
-import { formatSeconds } from '../time.js';
+import { formatSeconds, toSeconds } from '../time.js';
+import { clamp } from './limits.js';
 
 type Fault = Pi05Error<FaultCode>;
 
@@ -39,4 +41,38 @@ export function chunkStale(age: bigint, allowed: bigint): Fault {
 export function commandStarved(steps: number): Fault {
   const sentence = `Expected a chunk before the last one's ${steps} steps ran out, received none; holding`;
   return new Pi05Error('COMMAND_STARVED', sentence, 'engine');
+}
+
+/** @param held time of the holds, ns. @param timeout of the engine, ns. */
+export function heldTooLong(held: bigint, timeout: bigint): Fault {
+  const received = `received none in ${formatSeconds(held)} s of holding; stopped`;
+  return new Pi05Error('COMMAND_STARVED', `Expected a chunk within ${toSeconds(timeout)} s, ${received}`, 'engine');
+}
+
+/** The inference for the steps after the plan has failed. */
+export function planEnded(): Fault {
+  const sentence = 'Expected a chunk before the plan ended, received none because the inference failed; stopped';
+  return new Pi05Error('COMMAND_STARVED', sentence, 'engine');
+}
+
+/**
+ * COMMAND_JUMP for a position further from the measured one than one period at full speed. Grippers are exempt.
+ * @param row @param measured [action joints]. @param period s.
+ */
+export function firstCommandJump(
+  joints: readonly ActionJoint[],
+  row: Float64Array,
+  measured: Float64Array,
+  period: number,
+): Fault | undefined {
+  for (const [j, { name, kind, gripper, lower, upper, maxVelocity }] of joints.entries()) {
+    if (kind === 'velocity' || gripper) continue;
+    const target = clamp(row[j]!, lower, upper);
+    const reach = maxVelocity * period;
+    if (Math.abs(target - measured[j]!) > reach * (1 + 1e-9)) {
+      const sentence = `Expected a first command within ${reach} of ${measured[j]} for ${name}, received ${target}; not executed`;
+      return new Pi05Error('COMMAND_JUMP', sentence, name);
+    }
+  }
+  return undefined;
 }

@@ -11,9 +11,11 @@ export class LatencyEstimate {
   #first = 0n;
   #p95 = 0n;
 
-  /** Forgets the recent inferences. The next one is not cold. */
+  /** Forgets all inferences, so that what follows does not depend on what was executed before. */
   forget(): void {
     this.#window.length = 0;
+    this.#cold = true;
+    this.#first = 0n;
     this.#p95 = 0n;
   }
 

@@ -61,9 +61,17 @@ export class Planner {
     return this.#mode.executesDuringInference;
   }
 
-  /** Whether so much of the plan was executed that the next chunk is requested. */
-  get wantsChunk(): boolean {
-    return this.#plan === undefined || this.#plan.nextRow >= this.replanRow(this.#plan);
+  /**
+   * Whether the next chunk is requested: `replan_steps` of the plan were executed, or could have been since its observation. A first
+   * chunk begins at its first step however late it arrives, so it would be too old before the next one came.
+   * @param nextTick ns; undefined where it is not known.
+   */
+  wantsChunk(nextTick: bigint | undefined): boolean {
+    const plan = this.#plan;
+    if (plan === undefined || plan.nextRow >= this.replanRow(plan)) return true;
+    if (!this.#mode.executesDuringInference || nextTick === undefined) return false;
+    const age = toSeconds(nextTick - plan.chunk.stamp) / plan.chunk.period;
+    return age >= this.replanRow(plan) - ROUNDING;
   }
 
   /** The row of the plan at which the next chunk is requested. */

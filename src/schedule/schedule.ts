@@ -1,14 +1,23 @@
 import type { ActionJoint, PolicyConfig } from '../config/config.js';
 import { type FaultCode, Pi05Error } from '../errors.js';
 import type { ActionChunk, Command, MeasuredPositions } from '../frame/frame.js';
-import { formatSeconds, toMilliseconds, toNanoseconds, toSeconds } from '../time.js';
+import { toMilliseconds, toNanoseconds, toSeconds } from '../time.js';
 import { BlendIn } from './blend-in.js';
-import { chunkAgeLimit, chunkNotFinite, chunkStale, commandStarved, untrainedDelay } from './faults.js';
-import { clamp } from './limits.js';
+import {
+  chunkAgeLimit,
+  chunkNotFinite,
+  chunkStale,
+  commandStarved,
+  firstCommandJump,
+  heldTooLong,
+  planEnded,
+  untrainedDelay,
+} from './faults.js';
 import type { Plan } from './modes/mode.js';
 import { Motion } from './motion.js';
 import { type Continuation, Planner } from './planner.js';
 import { type MotionQuality, type Seam, SeamMeter } from './seam.js';
+import { TickGap } from './tick-gap.js';
 import { TrajectoryCommands } from './trajectory-commands.js';
 
 /** Identifies one inference; returned with its chunk. */
@@ -57,6 +66,7 @@ export class Schedule {
   readonly #seams: SeamMeter;
   readonly #trajectories: TrajectoryCommands;
   readonly #blendIn: BlendIn;
+  readonly #tickGap: TickGap;
   #active = false;
   /** The inference in flight; undefined also where its chunk is not wanted any more. */
   #ticket: InferenceTicket | undefined;
@@ -78,7 +88,8 @@ export class Schedule {
   #stoppedAt: bigint | undefined;
   /** Time of the first of the holds that are sent at present, ns. */
   #holdingSince: bigint | undefined;
-  #lastTick: bigint | undefined;
+  /** The last inference has failed: the robot is stopped when the plan ends. */
+  #failed = false;
 
   /** @param trainedMaxDelay the largest delay, in steps, that the checkpoint was trained with for `rtc_trained`. */
   constructor(
@@ -92,6 +103,7 @@ export class Schedule {
     this.#motion = new Motion(config);
     this.#seams = new SeamMeter(config);
     this.#blendIn = new BlendIn(config);
+    this.#tickGap = new TickGap(config);
     this.#trajectories = new TrajectoryCommands(config, this.#planner, this.#motion, this.#blendIn);
   }
 
@@ -106,7 +118,7 @@ export class Schedule {
     this.#started = false;
     this.#stoppedAt = undefined;
     this.#holdingSince = undefined;
-    this.#lastTick = undefined;
+    this.#tickGap.reset();
     this.#planned = false;
     this.#ageLimitReported = false;
   }
@@ -114,12 +126,13 @@ export class Schedule {
   /** Drops the plan and the chunk of the inference in flight; motion continues from the last command. */
   reset(): void {
     this.#ticket = undefined;
+    this.#failed = false;
     this.#planner.reset();
   }
 
   /** Whether an inference should start as soon as there is an observation. */
   get wantsInference(): boolean {
-    return this.#active && this.#ticket === undefined && this.#planner.wantsChunk;
+    return this.#active && this.#ticket === undefined && this.#planner.wantsChunk(this.#tickGap.next);
   }
 
   /** Whether a chunk of an observation with this stamp may be executed: after a stop only newer ones are. */
@@ -166,9 +179,20 @@ export class Schedule {
     this.#planner.use(next, chunk);
     this.#maxChunkAge = maxChunkAge;
     this.#stale = false;
+    this.#failed = false;
     this.#planned = true;
     this.#stopped = false;
     return 'accepted';
+  }
+
+  /**
+   * The inference in flight has failed. The plan goes on to its end or to the age limit of its observation, as it does while the
+   * engine is late, and then the robot is stopped. @returns false where no step of a plan is left: then call `stop`.
+   */
+  failInference(now: bigint): boolean {
+    this.#ticket = undefined;
+    this.#failed = this.#started && this.#nextRow(now) !== undefined;
+    return this.#failed;
   }
 
   /** ENGINE_LATE while the inference in flight exceeds the timeout. */
@@ -214,23 +238,28 @@ export class Schedule {
   }
 
   /**
+   * The ticks before `now` that were due and did not come, while a controller executes a trajectory by itself; oldest first, ns.
+   * Call `tick` for each of them before anything else: without them the next trajectory would begin where the robot was before.
+   */
+  skippedTicks(now: bigint): bigint[] {
+    const running = this.#active && !this.#stopped && this.#trajectories.isRunning;
+    return running ? this.#tickGap.skipped(now) : [];
+  }
+
+  /**
    * The command of the control tick at `now`.
    * @param measured undefined where the positions are unknown at present. @param lateness ns after the tick was due.
    */
   tick(now: bigint, measured: MeasuredPositions | undefined, lateness = 0n): TickResult {
     if (!this.#active) return {};
-    const lastTick = this.#lastTick;
-    this.#lastTick = now;
+    const gap = this.#tickGap.tick(now, lateness, this.#trajectories.isRunning);
     const { lockstep } = this.#config.schedule;
     if (this.#stopped) {
       const command = lockstep ? this.#motion.stop(now, measured) : undefined;
       return command === undefined ? {} : { command };
     }
     if (this.#motion.isCommanding) {
-      const fault =
-        this.#checkState(measured) ??
-        (lockstep ? undefined : this.#checkGap(now, lastTick, lateness)) ??
-        this.#checkFollowing(now, measured!);
+      const fault = this.#checkState(measured) ?? (lockstep ? undefined : gap) ?? this.#checkFollowing(now, measured!);
       if (fault !== undefined) return this.#stopFor(fault, now, measured);
     }
     if (measured === undefined) return {};
@@ -281,7 +310,7 @@ export class Schedule {
     const { lockstep } = this.#config.schedule;
     const command = lockstep ? undefined : this.halt(now, measured);
     this.reset();
-    this.#lastTick = undefined;
+    this.#tickGap.reset();
     this.#holdingSince = undefined;
     this.#motion.forgetTimes();
     if (this.#stoppedAt !== undefined && this.#stoppedAt > now) this.#stoppedAt = now;
@@ -289,7 +318,7 @@ export class Schedule {
   }
 
   #step(now: bigint, row: Float64Array, measured: MeasuredPositions): TickResult {
-    const jump = this.#started ? undefined : this.#checkJump(row, measured.positions);
+    const jump = this.#started ? undefined : firstCommandJump(this.#joints, row, measured.positions, this.#period);
     if (jump !== undefined) {
       this.#planner.dropPlan();
       const { command } = this.#hold(now, measured);
@@ -312,10 +341,9 @@ export class Schedule {
     if (!this.#motion.isCommanding && !waitsForFirstPlan && !lockstep) return {};
     if (!this.#motion.canHold(measured)) return {};
     this.#holdingSince ??= now;
+    if (this.#failed) return this.#stopFor(planEnded(), now, measured);
     if (!waitsForFirstPlan && now - this.#holdingSince > engineTimeout) {
-      const held = formatSeconds(now - this.#holdingSince);
-      const sentence = `Expected a chunk within ${toSeconds(engineTimeout)} s, received none in ${held} s of holding; stopped`;
-      return this.#stopFor(new Pi05Error('COMMAND_STARVED', sentence, 'engine'), now, measured);
+      return this.#stopFor(heldTooLong(now - this.#holdingSince, engineTimeout), now, measured);
     }
     const fault = this.#underrun(now);
     const command = this.#motion.hold(now, measured);
@@ -352,15 +380,6 @@ export class Schedule {
     return new Pi05Error('STATE_LOST', sentence, this.#config.state.topic);
   }
 
-  #checkGap(now: bigint, lastTick: bigint | undefined, lateness: bigint): Pi05Error<FaultCode> | undefined {
-    const { maxTickGap } = this.#config.safety;
-    const sinceLast = lastTick === undefined ? 0n : now - lastTick;
-    const gap = sinceLast > lateness ? sinceLast : lateness;
-    if (gap <= maxTickGap) return undefined;
-    const sentence = `Expected control ticks at most ${formatSeconds(maxTickGap)} s apart, received one after ${formatSeconds(gap)} s; stopped`;
-    return new Pi05Error('TICK_GAP', sentence, 'tick');
-  }
-
   #checkFollowing(now: bigint, measured: MeasuredPositions): Pi05Error<FaultCode> | undefined {
     const result = this.#motion.checkFollowing(now, measured, this.#holdingSince !== undefined);
     if (result !== 'moved') return result;
@@ -369,27 +388,11 @@ export class Schedule {
     return undefined;
   }
 
-  /** COMMAND_JUMP for a position further from the measured one than one period at full speed. Grippers are exempt. */
-  #checkJump(row: Float64Array, measured: Float64Array): Pi05Error<FaultCode> | undefined {
-    for (const [j, { name, kind, gripper, lower, upper, maxVelocity }] of this.#joints.entries()) {
-      if (kind === 'velocity' || gripper) continue;
-      const target = clamp(row[j]!, lower, upper);
-      const reach = maxVelocity * this.#period;
-      if (Math.abs(target - measured[j]!) > reach * (1 + 1e-9)) {
-        const sentence = `Expected a first command within ${reach} of ${measured[j]} for ${name}, received ${target}; not executed`;
-        return new Pi05Error('COMMAND_JUMP', sentence, name);
-      }
-    }
-    return undefined;
-  }
-
   /** CHUNK_STALE or COMMAND_STARVED while the last chunk has run out. In some modes that is normal during an inference. */
   #underrun(now: bigint): Pi05Error<FaultCode> | undefined {
     const { plan, executesDuringInference } = this.#planner;
     if (plan === undefined) return undefined;
-    if (this.#stale) {
-      return chunkStale(now - plan.chunk.stamp, this.#maxChunkAge);
-    }
+    if (this.#stale) return chunkStale(now - plan.chunk.stamp, this.#maxChunkAge);
     if (!executesDuringInference && this.#ticket !== undefined && !this.#engineLate) return undefined;
     return commandStarved(plan.nextRow);
   }

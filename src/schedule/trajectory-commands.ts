@@ -32,6 +32,11 @@ export class TrajectoryCommands {
     this.#lockstep = config.schedule.lockstep;
   }
 
+  /** Whether a controller moves the robot by itself. */
+  get isRunning(): boolean {
+    return this.#running.hasRows && !this.#lockstep;
+  }
+
   /** Call this when the robot is stopped. */
   end(): void {
     this.#running.end();

@@ -24,6 +24,11 @@ export class RunningTrajectory {
     this.#next = 1;
   }
 
+  /** Whether rows are left. */
+  get hasRows(): boolean {
+    return this.#next < this.#rows.length;
+  }
+
   /** Call this when the robot is stopped. */
   end(): void {
     this.#rows = [];

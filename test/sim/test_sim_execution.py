@@ -38,14 +38,21 @@ def rows(chunk: int, first: int, end: int) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("delay", [0, 1, 3, 6])
 def test_async_skips_the_rows_whose_time_has_passed_but_none_of_the_first_chunk(delay):
     end = REPLAN + delay
-    expected = [HOLD] * delay + rows(0, 0, end) + rows(1, delay, end) + rows(2, delay, end)
+    expected = [HOLD] * delay + rows(0, 0, REPLAN) + rows(1, delay, end) + rows(2, delay, end)
     assert executed(Execution(delay, max_age=9.0), len(expected)) == expected
 
 
 def test_async_holds_when_a_chunk_ends_and_skips_only_as_many_rows_as_were_executed():
-    ran = HORIZON - REPLAN  # rows that are executed while the next chunk is computed
-    expected = [HOLD] * 10 + rows(0, 0, 15) + [HOLD] * (10 - ran) + rows(1, ran, 15) + [HOLD] * (10 - ran) + rows(2, ran, 15)
+    expected = [HOLD] * 10 + rows(0, 0, 10) + rows(1, 10, 15) + [HOLD] * 5 + rows(2, 5, 15) + rows(3, 10, 15) + [HOLD] * 5
     assert executed(Execution(10, max_age=9.0), len(expected)) == expected
+
+
+@pytest.mark.parametrize("mode", ["async", "ensemble", "rtc", "rtc_trained"])
+@pytest.mark.parametrize("delay", [1, 3, 5, 7])
+def test_the_second_chunk_arrives_before_the_first_is_too_old_although_that_began_late(mode, delay):
+    execution = Execution(delay, mode)
+    executed(execution, 60)
+    assert execution.idle == 0
 
 
 @pytest.mark.parametrize("delay", [0, 1, 3, 10])
@@ -134,10 +141,10 @@ def test_it_holds_until_the_first_observation():
 def test_upcoming_rows_are_those_that_are_executed_as_long_as_no_other_chunk_arrives():
     execution = Execution(3)
     assert execution.upcoming.shape == (0, 8)
-    executed(execution, 3 + REPLAN)
+    executed(execution, REPLAN)
     assert execution.wants_observation
     upcoming = execution.upcoming[:3, 0].copy()
-    assert np.allclose(upcoming, numbered(0)[REPLAN : REPLAN + 3, 0])
+    assert np.allclose(upcoming, numbered(0)[REPLAN - 3 : REPLAN, 0])
     execution.submit(numbered(1))
     assert np.allclose([execution.command()[0][0] / 3.0 for _ in range(3)], upcoming)
     assert np.isclose(execution.command()[0][0] / 3.0, numbered(1)[3, 0])

@@ -1,16 +1,63 @@
 import { describe, expect, test } from '@jest/globals';
 import { Pi05Error } from '../../../src/errors.js';
-import { Harness, flushPromises, watchRejections } from './harness.js';
+import { Harness, flushPromises, ROWS, watchRejections } from './harness.js';
 import { actionJoint, HOLDING, joints, MS, robot, SECOND, T0 } from './robot.js';
 
 watchRejections();
 
 describe('faults', () => {
-  test('an_engine_failure_stops_the_robot_once_and_the_engine_is_tried_again_a_second_later', async () => {
+  test('after_an_engine_failure_the_plan_goes_on_to_its_end_and_then_the_robot_is_stopped', async () => {
+    const harness = new Harness(robot({}, { replanSteps: 1 }));
+    harness.offer(T0);
+    await harness.engine.answer(10);
+    harness.tick(T0);
+    harness.offer(T0 + 20n * MS);
+    harness.takeLog();
+    await harness.engine.fail('out of memory');
+    expect(harness.takeLog()).toEqual(['ENGINE_FAILED']);
+    const log: string[] = [];
+    for (let t = 100n; t < 1000n; t += 100n) {
+      harness.pipeline.offerJoints(joints(T0 + t * MS), T0 + t * MS);
+      log.push(...harness.tick(T0 + t * MS));
+    }
+    const steps = Array.from({ length: ROWS - 1 }, (_, i) => `step ${11 + i}`);
+    expect(log).toEqual([...steps, 'stop 0', 'COMMAND_STARVED']);
+  });
+
+  test('after_an_engine_failure_no_step_is_executed_beyond_max_chunk_age', async () => {
+    const harness = new Harness(robot({}, { replanSteps: 1, maxChunkAge: 250n * MS }));
+    harness.offer(T0);
+    await harness.engine.answer(10);
+    harness.tick(T0);
+    harness.offer(T0 + 20n * MS);
+    await harness.engine.fail('out of memory');
+    harness.takeLog();
+    const log: string[] = [];
+    for (let t = 100n; t < 500n; t += 100n) {
+      harness.pipeline.offerJoints(joints(T0 + t * MS), T0 + t * MS);
+      log.push(...harness.tick(T0 + t * MS));
+    }
+    expect(log).toEqual(['step 11', 'step 12', 'stop 0', 'COMMAND_STARVED']);
+  });
+
+  test('an_engine_failure_whose_code_latches_stops_at_once', async () => {
+    const { safety, ...rest } = robot({}, { replanSteps: 1 });
+    const harness = new Harness({ ...rest, safety: { ...safety, latch: ['ENGINE_FAILED'] } });
+    harness.offer(T0);
+    await harness.engine.answer(10);
+    harness.tick(T0);
+    harness.offer(T0 + 20n * MS);
+    harness.takeLog();
+    await harness.engine.fail('out of memory');
+    expect(harness.takeLog()).toEqual(['stop 0', 'ENGINE_FAILED']);
+  });
+
+  test('an_engine_failure_without_a_plan_stops_the_robot_once_and_the_engine_is_tried_again_a_second_later', async () => {
     const harness = new Harness(robot({}, { replanSteps: 1 }));
     harness.offer(T0);
     await harness.engine.answer(10);
     harness.tick(T0 + 10n * MS);
+    harness.pipeline.setPrompt('another prompt', T0 + 15n * MS);
     harness.offer(T0 + 20n * MS);
     harness.takeLog();
     await harness.engine.fail('device lost');
@@ -33,7 +80,7 @@ describe('faults', () => {
   });
 
   test('a_lost_gpu_stops_the_robot_and_has_its_own_code', async () => {
-    const harness = new Harness();
+    const harness = new Harness(robot({}, { mode: 'sync' }));
     harness.offer(T0);
     await harness.engine.answer(10);
     harness.tick(T0 + 100n * MS);
@@ -182,7 +229,7 @@ describe('faults', () => {
     expect(Object.fromEntries(times)).toEqual({
       // After 1.5 s of holding the robot is stopped.
       COMMAND_STARVED: [700n, 1700n, 2300n],
-      ENGINE_LATE: [1900n],
+      ENGINE_LATE: [1800n],
     });
     await harness.engine.answer(20);
     await harness.engine.answer(20);

@@ -49,17 +49,17 @@ describe('in lock-step, with an injected delay', () => {
         'chunk, step 10',
         'step 11',
         'step 12',
-        'step 13',
-        'step 14',
-        // Of its observation at tick 5 on, two rows were executed.
+        // From its observation at tick 3 on, two rows were executed.
         'chunk, step 22',
         'step 23',
         'step 24',
         'chunk, step 32',
         'step 33',
+        'step 34',
+        'chunk, step 42',
       ]);
-      expect(it.chunks.map(({ stamp }) => Number((stamp - T0) / TICK))).toEqual([0, 5, 8]);
-      expect(it.chunks.map(({ latencyMs }) => latencyMs)).toEqual([200, 200, 200]);
+      expect(it.chunks.map(({ stamp }) => Number((stamp - T0) / TICK))).toEqual([0, 3, 6, 9]);
+      expect(it.chunks.map(({ latencyMs }) => latencyMs)).toEqual([200, 200, 200, 200]);
     },
   );
 
@@ -129,16 +129,16 @@ describe('in lock-step, with an injected delay', () => {
 
   test('after_a_new_prompt_the_engine_is_busy_until_the_old_chunk_is_due_and_drops_it', async () => {
     const it = harness({ mode: 'async' });
-    await run(it, 6n);
-    it.pipeline.setPrompt('stack the blocks', T0 + 5n * TICK);
+    await run(it, 4n);
+    it.pipeline.setPrompt('stack the blocks', T0 + 3n * TICK);
     const log = [];
-    for (let tick = 6n; tick < 10n; tick++) {
+    for (let tick = 4n; tick < 8n; tick++) {
       it.offer(T0 + tick * TICK);
       it.pipeline.tick(T0 + tick * TICK, 0n);
       if (it.engine.busy) await it.engine.answer(50);
       log.push(it.takeLog().join(', '));
     }
-    expect(log).toEqual(['hold 13', 'hold 13', 'hold 13', 'chunk, step 50']);
+    expect(log).toEqual(['hold 11', 'hold 11', 'hold 11', 'chunk, step 50']);
     expect(it.pipeline.statistics.outdated).toBe(1);
   });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ScheduleConfig } from '../../../src/config/config.js';
 import { MODES } from '../../../src/schedule/modes/modes.js';
+import type { InferenceTicket } from '../../../src/schedule/schedule.js';
 import { T0 } from '../pipeline/robot.js';
 import { config, counting, Harness, positions, TICK } from './harness.js';
 
@@ -63,6 +64,25 @@ describe.each(names)('%s', (mode) => {
       expect(harness.schedule.wantsInference).toBe(false);
       harness.ticks(2);
     }
+  });
+
+  test('the_second_chunk_is_requested_so_that_it_comes_before_a_late_first_one_is_too_old', () => {
+    const harness = start({ replanSteps: 8, maxChunkAge: 15n * TICK });
+    let requested: { readonly ticket: InferenceTicket; readonly stamp: bigint } | undefined;
+    const log: string[] = [];
+    for (let tick = 0; tick < 40; tick++) {
+      if (requested !== undefined && harness.now >= requested.stamp + 5n * TICK) {
+        harness.schedule.accept(requested.ticket, counting(requested.stamp, 0, 15), harness.now);
+        requested = undefined;
+      }
+      if (harness.schedule.wantsInference) {
+        requested = { ticket: harness.schedule.requestInference(harness.now), stamp: harness.now };
+      }
+      log.push(...harness.ticks(1));
+    }
+    const held = log.slice(log.findIndex((entry) => entry.startsWith('step'))).filter((entry) => entry.startsWith('hold'));
+    // Mode sync holds during an inference, and executes 8 steps all the same.
+    expect(held).toHaveLength(mode === 'sync' ? 10 : 0);
   });
 
   test('while_the_engine_is_late_the_plan_runs_to_max_chunk_age_and_never_longer', () => {

@@ -226,6 +226,17 @@ describe('the latency estimate', () => {
     expect(latency.p95).toBe(19n);
   });
 
+  test('starts_again_at_an_activation_so_that_it_does_not_depend_on_what_was_executed_before', () => {
+    const latency = new LatencyEstimate();
+    for (const value of [10_000n, 5n, 6n]) latency.add(value);
+    latency.forget();
+    expect([latency.p95, latency.expected]).toEqual([0n, 0n]);
+    latency.add(20_000n);
+    expect([latency.p95, latency.expected]).toEqual([0n, 20_000n]);
+    latency.add(7n);
+    expect(latency.p95).toBe(7n);
+  });
+
   test('forgets_latencies_of_long_ago', () => {
     const latency = new LatencyEstimate();
     for (let i = 0; i < 10; i++) latency.add(1000n);

@@ -3,7 +3,7 @@ import type { ActionJoint, PolicyConfig, ScheduleConfig } from '../../../src/con
 import type { ActionChunk, Command } from '../../../src/frame/frame.js';
 import { MODES } from '../../../src/schedule/modes/modes.js';
 import { actionJoint, MS, random, robot, SAFETY } from '../pipeline/robot.js';
-import { config, Harness } from './harness.js';
+import { config, Harness, TICK } from './harness.js';
 
 /** Joints `a` and `b` in one output that gets whole chunks. */
 function chunkOutput(base: PolicyConfig): PolicyConfig {
@@ -15,6 +15,11 @@ function chunkOutput(base: PolicyConfig): PolicyConfig {
 const LIMITS = { lower: -10, upper: 10, maxVelocity: 2, maxAcceleration: 10 };
 const JOINTS = [actionJoint('a', LIMITS), actionJoint('b', LIMITS)];
 const harness = (schedule: Partial<ScheduleConfig> = {}): Harness => new Harness(chunkOutput(config(JOINTS, schedule)));
+
+const withLongGaps = (): Harness => {
+  const schedule = { replanSteps: 2, maxChunkAge: 5_000n * MS };
+  return new Harness(chunkOutput(config(JOINTS, schedule, { maxTickGap: 1_000n * MS })));
+};
 
 /** A chunk that moves both joints from `first` on by `step` per row. */
 function ramp(stamp: bigint, first: number, step: number, rows: number): ActionChunk {
@@ -95,10 +100,39 @@ describe('a trajectory', () => {
     expect(sent(arm.tick().command)).toEqual([0, 0, 0]);
   });
 
+  test('that_goes_on_while_ticks_are_skipped_is_continued_from_where_the_robot_is', () => {
+    const arm = withLongGaps();
+    arm.executeChunk(ramp(arm.now, 0.05, 0.05, 10));
+    const [, ...rows] = sent(arm.tick().command)!;
+    // Two ticks do not come. The controller executes their rows, and the next one comes 30 ms late.
+    arm.now += 2n * TICK + 30n * MS;
+    const skipped = arm.schedule.skippedTicks(arm.now);
+    expect(skipped).toEqual([arm.now - 230n * MS, arm.now - 130n * MS]);
+    const commands = [...skipped, arm.now].map((now) => arm.schedule.tick(now, arm.measurement, now === arm.now ? 30n * MS : 0n));
+    expect(commands.map(({ command }) => Number(command!.values[0]!.toFixed(6)))).toEqual(rows.slice(0, 3));
+    expect(commands.every(({ command }) => sent(command) === undefined)).toBe(true);
+    expect(arm.schedule.skippedTicks(arm.now + 169n * MS)).toEqual([]);
+    arm.now += 70n * MS;
+    arm.executeChunk(ramp(arm.now, 0.25, 0.05, 10));
+    expect(sent(arm.tick().command)![0]).toBe(0.25);
+  });
+
+  test('is_not_caught_up_with_after_the_longest_gap_which_stops_the_robot', () => {
+    const arm = withLongGaps();
+    arm.executeChunk(ramp(arm.now, 0.05, 0.05, 10));
+    arm.tick();
+    arm.now += 400n * MS;
+    expect(arm.schedule.skippedTicks(arm.now)).toEqual([]);
+    expect(arm.tick().fault?.code).toBe('TICK_GAP');
+    expect(arm.schedule.skippedTicks(arm.now)).toEqual([]);
+  });
+
   test('is_sent_only_where_an_output_is_of_its_type', () => {
     const arm = new Harness(config(JOINTS));
     arm.executeChunk(ramp(arm.now, 0.05, 0.05, 3));
     expect(arm.tick().command!.following).toBeUndefined();
+    arm.now += 2n * TICK;
+    expect(arm.schedule.skippedTicks(arm.now)).toEqual([]);
   });
 });
 
