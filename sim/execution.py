@@ -2,7 +2,7 @@
 
 All modes of the node (src/schedule): the next chunk is wanted after `REPLAN` rows; what it is made to agree with and how it is
 merged depends on the mode; no row is executed whose observation is too old; velocity and acceleration limits apply to every
-command. Commands are those of the node bit for bit. Not modelled: the limits on position, which the tasks do not reach, and faults.
+command. Commands are those of the node. Not modelled: the limits on position, which the tasks do not reach, and faults.
 """
 
 import math

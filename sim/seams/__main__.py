@@ -13,7 +13,7 @@ PLANTS = ("toy", "arm", "policy")
 
 def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sim.seams", description="Compares the modes; see docs/motion.md.")
-    parser.add_argument("--plants", nargs="+", choices=PLANTS, default=PLANTS, help="what is run (all)")
+    parser.add_argument("--plants", nargs="*", choices=PLANTS, default=PLANTS, help="what is run (all)")
     parser.add_argument("--episodes", type=int, default=20, metavar="N", help="of the policy in each condition (20)")
     parser.add_argument("--arm-episodes", type=int, default=6, metavar="N", help="of the arm in each condition (6)")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (one per core)")
@@ -23,6 +23,9 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         default=pathlib.Path("build/evaluation-seams.jsonl"),
         metavar="FILE",
         help="episodes of the policy that are not run again (build/evaluation-seams.jsonl)",
+    )
+    parser.add_argument(
+        "--policy-records", type=pathlib.Path, metavar="FILE", help="what python -m training.seams has run; shown too"
     )
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the numbers")
     parser.add_argument("--table", type=pathlib.Path, metavar="PAGE.md", help="where the tables are, between markers")
@@ -39,6 +42,8 @@ def main(argv: list[str]) -> None:
     if "policy" in options.plants:
         found = policy.run_all(options.episodes, options.records, options.jobs)
         results += [result("policy", condition, runs) for condition, runs in found.items()]
+    if options.policy_records:
+        results += [result("in_process", condition, runs) for condition, runs in policy.read_records(options.policy_records).items()]
     if options.json:
         options.json.write_text(json.dumps({"format": 1, "results": results}, indent=1) + "\n")
     if options.plot:

@@ -20,7 +20,7 @@ QUANTITIES = {
     "idle": "idle steps, %",
     "success": "success, %, with 95 % interval",
 }
-PLANTS = {"toy": "toy plant", "arm": "simulated arm", "policy": "trained policy"}
+PLANTS = {"toy": "toy plant", "arm": "simulated arm", "policy": "trained policy, node", "in_process": "trained policy"}
 
 
 def draw(results: list[dict], path: pathlib.Path) -> None:

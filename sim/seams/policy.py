@@ -37,6 +37,16 @@ def _evaluate(episodes: int, records: pathlib.Path, jobs: int | None, options: l
         return json.loads(path.read_text())["episodes"]
 
 
+def read_records(path: pathlib.Path) -> dict[Condition, list[dict]]:
+    """The results of each condition that `python -m training.seams` has run without the node."""
+    results: dict[Condition, list[dict]] = {}
+    for record in map(json.loads, path.read_text().splitlines()):
+        runs = results.setdefault(Condition(**record["condition"]), [])
+        runs.append({**record["seams"], "tracking": None, "success": record["success"]})
+    order = sorted(results, key=lambda c: (c.error is not None, c.jitter_ms, MODES.index(c.mode), c.delay_ms, c.error or 0))
+    return {condition: results[condition] for condition in order}
+
+
 def result_of(record: dict) -> dict:
     """The numbers of an episode, from what the node measured (`seams` of docs/evaluation.md). There is no `tracking`."""
     seams = record["seams"]

@@ -17,6 +17,7 @@ TITLES = {
     "toy": "The toy plant (tracking error in rad)",
     "arm": "The simulated arm with the uncertain expert, `pick` (tracking error in rad/s)",
     "policy": "The trained policy through the node, `pick`",
+    "in_process": "The trained policy without the node, `pick`",
 }
 
 

@@ -1,5 +1,6 @@
-"""Who listens to the commands, publishers that cannot match, and a prompt that was latched before the node started."""
+"""Who listens to the commands, publishers that cannot match, a prompt that was latched before the node started, and `~/status`."""
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from harness import RELIABLE
 from rcl_interfaces.srv import GetParameters
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -62,3 +63,23 @@ def test_publishers_from_which_nothing_comes_are_reported_until_something_comes(
     robot.wait_until(lambda: "/dev/shm" in silent() and robot.namespace in silent(), "a warning")
     robot.now = robot.ros.get_clock().now().nanoseconds
     robot.wait_until(lambda: not silent(), "the end of the warning", repeat=robot.send_set)
+
+
+def test_the_seams_of_the_motion_are_on_status_and_in_diagnostics(sim_node, robot):
+    received = []
+    robot.record(DiagnosticStatus, "policy_node/status", received)
+    node = sim_node(schedule__replan_steps=1)
+    robot.first_chunk()
+    values = lambda: {item.key: item.value for status in received[-1:] for item in status.values}
+
+    def next_tick():
+        robot.advance()
+        robot.send_set()
+
+    robot.wait_until(lambda: int(values().get("seams", 0)) > 1, "seams", repeat=next_tick)
+    assert received[-1].name == f"{node.node}: motion" and received[-1].level == b"\x00"
+    assert received[-1].message.startswith(f"{values()['seams']} seams, the largest jump ")
+    assert {"delay_ms", "delay", "seam_jump_last", "seam_jump_max", "jerk_rms", "jerk_max", "idle_steps"} <= values().keys()
+    expected = values()
+    in_diagnostics = lambda: [parts for component, _, _, parts in robot.statuses(node.node) if component == "motion"]
+    robot.wait_until(lambda: expected in in_diagnostics(), "the same in /diagnostics")

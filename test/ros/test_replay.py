@@ -1,6 +1,7 @@
 """The output of `pi05 replay`, on bags of the simulated arm written with the independent `rosbags` package."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -68,6 +69,21 @@ class TestOutput:
         assert replay(bags(), "--out", out).status == 0
         outcome = replay(bags("--storage", "sqlite3"), "--strict", "--expect", out)
         assert outcome.status == 0, outcome.stderr
+
+
+def test_max_seam_fails_where_a_jump_is_larger_and_where_there_is_no_seam(bags, replay, summary):
+    seams = summary(bags())["seams"]
+    largest = seams["jump"]["max"]
+    assert seams["count"] > 1 and largest > 0
+    assert replay(bags(), "--max-seam", repr(largest)).status == 0
+    beyond = replay(bags(), "--max-seam", largest * 0.99)
+    assert beyond.status == 1
+    (line,) = errors(beyond)
+    found = re.match(r"SEAM_JUMP: Expected no seam with a jump above (\S+), received (\d+) of (\d+), the largest (\S+) for (\S+) at ", line)
+    assert float(found[1]) == largest * 0.99 and 1 <= int(found[2]) <= int(found[3]) == seams["count"]
+    assert float(found[4]) == pytest.approx(largest, rel=1e-3) and found[5] == seams["largest"]["joint"]
+    none = replay(bags(), "--max-seam", 1000, "-p", "schedule.replan_steps:=15", "--latency-ms", 800)
+    assert none.status == 1 and errors(none)[0].startswith("SEAM_JUMP: Expected at least one seam between chunks in ")
 
 
 class TestExpectations:

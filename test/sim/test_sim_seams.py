@@ -1,15 +1,18 @@
 """The comparison of modes: its policy, its conditions, its numbers and its tables."""
 
+import json
+
 import numpy as np
 import pytest
 
 from sim.execution import MODES, Continuation, Execution
-from sim.seams import table, toy
+from sim.seams import plants, policy, table, toy
 from sim.seams.conditions import Condition, estimated_delays, wrong_delays
 from sim.seams.flow import SPREAD, exponential_weights, sample
-from sim.seams.measure import SeamMeter
+from sim.seams.measure import MeasuredExecution, SeamMeter
 
 HORIZON = 15
+SEAMS = {"jump_max": 0.5, "jerk_rms": 20.0, "jerk_max": 90.0, "idle": 0.02}
 WAYS = np.stack([np.full((HORIZON, 7), -0.3), np.full((HORIZON, 7), 0.3)])
 
 
@@ -91,3 +94,28 @@ def test_the_tables_are_written_between_the_markers(tmp_path):
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
     assert "| `rtc` | 100 ms | 1.50 | 1.50 | 21.0 ± 2.0 | 12.5 % | 0.020 ± 0.000 | 100.0 % (34.2 … 100.0) |" in text
     assert "| `rtc` | −50 % | 1.50 | 1.50 | 20.0 | 12.5 % | 0.020 | 100.0 % (20.7 … 100.0) |" in text
+
+
+def test_records_of_the_policy_are_grouped_by_their_condition(tmp_path):
+    records = [
+        {"condition": {"mode": mode, "delay_ms": 200, "jitter_ms": 0, "error": error}, "seams": SEAMS, "success": True}
+        for mode, error in [("rtc", 0.5), ("rtc", None), ("async", None), ("rtc", None)]
+    ]
+    path = tmp_path / "records.jsonl"
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    results = policy.read_records(path)
+    assert [(c.mode, c.error, len(runs)) for c, runs in results.items()] == [("async", None, 1), ("rtc", None, 2), ("rtc", 0.5, 1)]
+    text = table.tables([plants.result("in_process", condition, runs) for condition, runs in results.items()])
+    assert "| `rtc` | 200 ms | 0.50 | 0.50 | 20.0 ± 0.0 | 2.0 % | – | 100.0 % (34.2 … 100.0) |" in text
+    assert "`schedule.delay` wrong, true delay 200 ms" in text
+
+
+def test_a_measured_execution_is_the_execution_with_its_seams():
+    plain, measured = Execution(2), MeasuredExecution(Execution(2))
+    for tick in range(40):
+        assert measured.wants_observation == plain.wants_observation
+        if plain.wants_observation:
+            for execution in (plain, measured):
+                execution.submit(np.full((15, 8), 0.05 * (tick % 3)))
+        assert np.array_equal(measured.command()[0], plain.command()[0])
+    assert measured.meter.result()["jump_max"] > 0

@@ -17,7 +17,7 @@ describe('faults', () => {
     expect(harness.takeLog()).toEqual(['ENGINE_FAILED']);
     const log: string[] = [];
     for (let t = 100n; t < 1000n; t += 100n) {
-      harness.pipeline.offerJoints(joints(T0 + t * MS), T0 + t * MS);
+      harness.offer(T0 + t * MS);
       log.push(...harness.tick(T0 + t * MS));
     }
     const steps = Array.from({ length: ROWS - 1 }, (_, i) => `step ${11 + i}`);
@@ -34,7 +34,7 @@ describe('faults', () => {
     harness.takeLog();
     const log: string[] = [];
     for (let t = 100n; t < 500n; t += 100n) {
-      harness.pipeline.offerJoints(joints(T0 + t * MS), T0 + t * MS);
+      harness.offer(T0 + t * MS);
       log.push(...harness.tick(T0 + t * MS));
     }
     expect(log).toEqual(['step 11', 'step 12', 'stop 0', 'COMMAND_STARVED']);

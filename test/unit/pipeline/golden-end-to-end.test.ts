@@ -32,7 +32,7 @@ function config(schedule: Partial<ScheduleConfig> = {}): PolicyConfig {
     {
       prompt: '',
       controlRate: 20,
-    outputRate: undefined,
+      outputRate: undefined,
       image: { minSize: 32, maxSize: 8192 },
       state: {
         mode: 'joints',

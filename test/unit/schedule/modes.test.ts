@@ -70,7 +70,7 @@ describe.each(names)('%s', (mode) => {
     const harness = start({ replanSteps: 8, maxChunkAge: 15n * TICK });
     let requested: { readonly ticket: InferenceTicket; readonly stamp: bigint } | undefined;
     const log: string[] = [];
-    for (let tick = 0; tick < 40; tick++) {
+    for (let tick = 0; tick < 39; tick++) {
       if (requested !== undefined && harness.now >= requested.stamp + 5n * TICK) {
         harness.schedule.accept(requested.ticket, counting(requested.stamp, 0, 15), harness.now);
         requested = undefined;
@@ -80,7 +80,9 @@ describe.each(names)('%s', (mode) => {
       }
       log.push(...harness.ticks(1));
     }
-    const held = log.slice(log.findIndex((entry) => entry.startsWith('step'))).filter((entry) => entry.startsWith('hold'));
+    const held = log
+      .slice(log.findIndex((entry) => entry.startsWith('step')))
+      .filter((entry) => entry.startsWith('hold'));
     // Mode sync holds during an inference, and executes 8 steps all the same.
     expect(held).toHaveLength(mode === 'sync' ? 10 : 0);
   });

@@ -108,10 +108,12 @@ describe('a trajectory', () => {
     arm.now += 2n * TICK + 30n * MS;
     const skipped = arm.schedule.skippedTicks(arm.now);
     expect(skipped).toEqual([arm.now - 230n * MS, arm.now - 130n * MS]);
-    const commands = [...skipped, arm.now].map((now) => arm.schedule.tick(now, arm.measurement, now === arm.now ? 30n * MS : 0n));
+    const commands = [...skipped, arm.now].map((now) =>
+      arm.schedule.tick(now, arm.measurement, now === arm.now ? 30n * MS : 0n),
+    );
     expect(commands.map(({ command }) => Number(command!.values[0]!.toFixed(6)))).toEqual(rows.slice(0, 3));
     expect(commands.every(({ command }) => sent(command) === undefined)).toBe(true);
-    expect(arm.schedule.skippedTicks(arm.now + 169n * MS)).toEqual([]);
+    expect(arm.schedule.skippedTicks(arm.now + 160n * MS)).toEqual([]);
     arm.now += 70n * MS;
     arm.executeChunk(ramp(arm.now, 0.25, 0.05, 10));
     expect(sent(arm.tick().command)![0]).toBe(0.25);
