@@ -150,6 +150,8 @@ class Replay {
     }
     // A tick that is due at the very end comes after the last message.
     if (!simulated && this.#timeKnown && this.#failure === undefined) await this.#advanceTo(last + 1n);
+    // The plan would go on.
+    if (this.#failure !== undefined) this.#pipeline.deactivate(this.#now);
     await this.#drainListeners();
     const now = performance.now();
     if (first !== undefined) this.#reportProgress(first, last, now - started);
