@@ -5,7 +5,7 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { Pi05Error } from './errors.js';
-import { excerpt } from './format.js';
+import { excerpt, oneLine } from './format.js';
 
 /** The array of each dtype. F16 and BF16 are kept as their bit patterns. */
 export interface SafetensorsArrays {
@@ -176,13 +176,16 @@ function parseHeader(bytes: Uint8Array, source: string): { header: Record<string
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, start));
     header = JSON.parse(text);
   } catch (error) {
-    throw invalid(source, `Expected a JSON header, received ${(error as Error).message} from ${source}`);
+    throw invalid(source, `Expected a JSON header, received ${oneLine((error as Error).message)} from ${source}`);
   }
   if (!isObject(header))
     throw invalid(source, `Expected a JSON object as header, received another value from ${source}`);
   const repeated = repeatedName(text);
   if (repeated !== undefined) {
-    throw invalid(source, `Expected each name once in the header, received ${excerpt(repeated)} twice from ${source}`);
+    throw invalid(
+      source,
+      `Expected each name once in the header, received ${excerpt(oneLine(repeated))} twice from ${source}`,
+    );
   }
   return { header, start };
 }

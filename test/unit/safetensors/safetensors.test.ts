@@ -102,6 +102,12 @@ describe('readSafetensors', () => {
     );
   });
 
+  test('rejects_in_one_line_a_header_that_is_not_JSON_and_has_line_breaks', () => {
+    expect(rejection(file('{"a":\n\n\u000b'))).toMatch(
+      /^Expected a JSON header, received [^\n]+ from given.safetensors$/,
+    );
+  });
+
   test('names_that_differ_and_text_with_braces_and_colons_are_not_repeated', () => {
     const entry = '{"dtype":"U8","shape":[1],"data_offsets":[0,1]}';
     const header = `{"__metadata__":{"a":"{\\"a\\":1}","b":"b","shape":":"},"shape":${entry}}`;
