@@ -19,7 +19,7 @@ import { Log } from './log.js';
 import { configFromOverrides } from './parameters.js';
 import { subscribeRobotDescription } from './robot-description.js';
 import type { PlainNode, Publisher, Qos, Rcl } from './rcl.js';
-import { createGuardNode, type NativeRcl } from './rclnodejs-internals.js';
+import { createGuardNode, type NativeRcl, takeArrived } from './rclnodejs-internals.js';
 import { qosFor, subscribeClock, transientLocal } from './subscriptions.js';
 
 export interface GuardNodeHandlers {
@@ -95,7 +95,7 @@ export class GuardNode {
     const latest = { qos: transientLocal(rcl) };
     this.#safety = node.createPublisher(ROS_TYPE.DiagnosticStatus, `${this.policy}/safety`, latest);
     this.#diagnostics = node.createPublisher(ROS_TYPE.DiagnosticArray, '/diagnostics');
-    this.#subscribe(rcl, handlers);
+    this.#subscribe(rcl, native, handlers);
     this.#serve(handlers);
   }
 
@@ -169,25 +169,30 @@ export class GuardNode {
     return this.#outputs.map(({ publisher }) => publisher.waitForAllAcked(timeout)).every(Boolean);
   }
 
-  #subscribe(rcl: Rcl, handlers: GuardNodeHandlers): void {
+  #subscribe(rcl: Rcl, native: NativeRcl, handlers: GuardNodeHandlers): void {
     const { config } = this;
     const { lockstep } = config.schedule;
-    const subscribe = (type: string, topic: string, qos: Qos, onMessage: (cdr: Buffer) => void): void => {
-      this.#node.createSubscription(type, topic, { qos, isRaw: true }, (cdr) => {
+    /** Returns a function that receives the messages that have arrived. */
+    const subscribe = (type: string, topic: string, qos: Qos, onMessage: (cdr: Buffer) => void): (() => void) => {
+      const receive = (cdr: Buffer): void => {
         try {
           onMessage(cdr);
         } catch (error) {
           this.#onError(error);
         }
-      });
+      };
+      const subscription = this.#node.createSubscription(type, topic, { qos, isRaw: true }, receive);
+      return () => takeArrived(native, subscription, qos.depth).forEach(receive);
     };
+    const receiveJoints: (() => void)[] = [];
     for (const { kind, type, topic, delivery, decode } of policyInputs(config)) {
       if (kind !== 'joint_state') continue;
-      subscribe(type, topic, qosFor(rcl, delivery, lockstep), (cdr) => {
+      const receiveArrived = subscribe(type, topic, qosFor(rcl, delivery, lockstep), (cdr) => {
         const message = decode(cdr);
         if (message.kind !== 'joint_state') return;
         this.#joints.update(message.reading, message.topic, this.readRosTime(), process.hrtime.bigint());
       });
+      receiveJoints.push(receiveArrived);
     }
     // A reliable subscription does not receive from a best-effort publisher, and a best-effort one may lose messages.
     const stop = `${this.policy}/stop`;
@@ -218,7 +223,10 @@ export class GuardNode {
     }
     if (!this.simulated) return;
     const onTime = (now: bigint): void => {
-      if (this.#simulatedClock.receive(now) !== 'older') handlers.onClock();
+      if (this.#simulatedClock.receive(now) === 'older') return;
+      // Those that were published before this time, which comes first on a busy machine.
+      if (!lockstep) receiveJoints.forEach((receiveArrived) => receiveArrived());
+      handlers.onClock();
     };
     subscribeClock(rcl, this.#node, lockstep, onTime, this.#onError);
   }

@@ -47,6 +47,7 @@ interface Loading {
 export class PolicyNode implements Transitions {
   readonly #log: Log;
   readonly #rcl: Rcl;
+  readonly #native: NativeRcl;
   readonly #node: LifecycleNode;
   readonly #config: PolicyConfig;
   readonly #time: NodeTime;
@@ -78,6 +79,7 @@ export class PolicyNode implements Transitions {
   /** @param argv the arguments after `pi05 node`. @throws Pi05Error CONFIG_* with all problems of the parameters. */
   constructor(rcl: Rcl, native: NativeRcl, argv: readonly string[]) {
     this.#rcl = rcl;
+    this.#native = native;
     const onError = (error: unknown): void => this.#onError(error);
     const { node, register } = createLifecycleNode(rcl, native, NODE_NAME, argv, {
       onError,
@@ -245,7 +247,7 @@ export class PolicyNode implements Transitions {
 
   #connect(loaded: LoadedPolicy, resolved: PolicyConfig): PolicyRuntime {
     const link = this.#link!;
-    return new PolicyRuntime(this.#rcl, this.#node, this.#config, resolved, loaded, this.#time, link, {
+    return new PolicyRuntime(this.#rcl, this.#native, this.#node, this.#config, resolved, loaded, this.#time, link, {
       // Setting the parameter changes the prompt through the parameter callback, so that `ros2 param get` shows the new one.
       onPrompt: (text) => this.#node.setParameter(new this.#rcl.Parameter('prompt', PARAMETER_TYPE.string, text)),
       onRefusal: (refusal) => this.#onRefusal(refusal),

@@ -15,8 +15,9 @@ import { CameraReader } from './camera-reader.js';
 import type { GuardLink } from './guard-link.js';
 import type { NodeTime } from './node-time.js';
 import { Publishers } from './publishers.js';
-import type { LifecycleNode, Rcl, Subscription } from './rcl.js';
-import { subscribe } from './subscriptions.js';
+import type { LifecycleNode, Rcl } from './rcl.js';
+import type { NativeRcl } from './rclnodejs-internals.js';
+import { type Inputs, subscribe } from './subscriptions.js';
 
 /** A loaded checkpoint: the engine with the weights, the policy with statistics and tokenizer. */
 export interface LoadedPolicy {
@@ -50,7 +51,7 @@ export class PolicyRuntime {
   readonly #pipeline: Pipeline;
   readonly #frames: LiveFrames;
   readonly #publishers: Publishers;
-  readonly #subscriptions: readonly Subscription[];
+  readonly #inputs: Inputs;
   readonly #link: GuardLink;
   /** The cameras in real time. In simulated time and in lock-step every message counts, so they are subscriptions as all others. */
   readonly #cameras: CameraPoller | undefined;
@@ -66,6 +67,7 @@ export class PolicyRuntime {
   /** @param config with topics as configured. @param resolved the same with resolved topics. */
   constructor(
     rcl: Rcl,
+    native: NativeRcl,
     node: LifecycleNode,
     config: PolicyConfig,
     resolved: PolicyConfig,
@@ -112,7 +114,7 @@ export class PolicyRuntime {
     const { lockstep } = config.schedule;
     const polled = time.simulated || lockstep ? [] : inputs.filter(({ camera }) => camera !== undefined);
     const subscribed = inputs.filter((one) => !polled.includes(one));
-    this.#subscriptions = subscribe(rcl, node, subscribed, lockstep, input);
+    this.#inputs = subscribe(rcl, native, node, subscribed, lockstep, input);
     this.#cameras =
       polled.length === 0
         ? undefined
@@ -173,6 +175,8 @@ export class PolicyRuntime {
   /** One control tick. @param now ROS time, ns. @param lateness ns after the tick was due. */
   tick(now: bigint, lateness: bigint): void {
     this.#link.tick();
+    // In lock-step the tick waits for its inputs, and those of a reset may be here before its clock.
+    if (!this.resolved.schedule.lockstep) this.#inputs.receiveArrived();
     this.#pipeline.tick(now, lateness);
     this.#cameras?.tick();
   }
@@ -261,7 +265,7 @@ export class PolicyRuntime {
   /** Resolves when the engine is closed. The topics are disconnected at once. */
   close(): Promise<void> {
     this.#endRepetition();
-    for (const subscription of this.#subscriptions) this.#node.destroySubscription(subscription);
+    for (const subscription of this.#inputs.subscriptions) this.#node.destroySubscription(subscription);
     this.#cameras?.close();
     this.#publishers.destroy();
     return closeLoaded(this.#loaded);

@@ -10,6 +10,7 @@ import {
   type Rcl,
   type ServiceResponse,
   type SetParametersResult,
+  type Subscription,
 } from './rcl.js';
 
 /**
@@ -98,8 +99,11 @@ export const TIME_SOURCE = [
 /** The module whose default export is the native binding. */
 export const NATIVE_MODULE = 'lib/native_loader.js';
 
-/** The function of the native binding that this package calls; src/rcl_node_bindings.cpp exports it. */
-export const NATIVE_FUNCTION = 'getParameterOverrides';
+/** The functions of the native binding that this package calls, and the files that export them. */
+export const NATIVE_FUNCTIONS = [
+  ['getParameterOverrides', 'src/rcl_node_bindings.cpp'],
+  ['rclTakeRaw', 'src/rcl_subscription_bindings.cpp'],
+] as const;
 
 /** Written by `scripts/generate_messages.cjs` when message classes have been generated; index.js reads it. */
 export const GENERATED_MESSAGES = 'generated/generator.json';
@@ -127,6 +131,8 @@ export type Override = NodeOverrides['parameters'][number];
 export interface NativeRcl {
   /** One entry per node name or pattern, in the order of the command line. */
   getParameterOverrides(context: Handle): readonly NodeOverrides[] | undefined;
+  /** The oldest serialised message that was not taken; undefined where there is none. Does not wait. */
+  rclTakeRaw(subscription: Handle): Buffer | undefined;
 }
 
 export async function importNative(): Promise<NativeRcl> {
@@ -237,6 +243,23 @@ export function createHookedNode(rcl: Rcl, native: NativeRcl, name: string, hook
   // `NodeTime` takes the time from `/clock`, checked. The node's own clock, which stamps parameter events, is the system's.
   node._timeSource.isRosTimeActive = false;
   return node;
+}
+
+/**
+ * Takes the messages of a raw subscription that have arrived, oldest first. By itself rclnodejs takes one message of each
+ * subscription at a time, in the order in which they were created, and timers come first. Call this in a callback of the node: then
+ * its executor does not wait for the subscription.
+ * @param limit the largest number of messages.
+ */
+export function takeArrived(native: NativeRcl, subscription: Subscription, limit: number): Buffer[] {
+  const { handle } = subscription as Subscription & { readonly handle: Handle };
+  const messages: Buffer[] = [];
+  while (messages.length < limit) {
+    const message = native.rclTakeRaw(handle);
+    if (message === undefined) break;
+    messages.push(message);
+  }
+  return messages;
 }
 
 /** A node without services, and the parameter overrides of the command line, which it does not apply. */

@@ -3,6 +3,7 @@ import type { Delivery, InputMessage, PolicyInput } from '../messages/inputs.js'
 import { ROS_TYPE } from '../messages/types.js';
 import { DuplicateDeliveries } from './duplicate-deliveries.js';
 import type { LifecycleNode, Qos, Rcl, Subscription } from './rcl.js';
+import { type NativeRcl, takeArrived } from './rclnodejs-internals.js';
 
 /** Messages that a subscription holds until the main thread takes them. */
 const DEPTH: Readonly<Record<Delivery, number>> = {
@@ -52,18 +53,29 @@ export interface InputHandlers {
   readonly onError: (error: unknown) => void;
 }
 
+export interface Inputs {
+  readonly subscriptions: readonly Subscription[];
+  /**
+   * Receives the images and joint states that have arrived. Call this at a control tick: on a busy machine several messages
+   * and the tick are due at once, and the tick would come before them.
+   */
+  readonly receiveArrived: () => void;
+}
+
 /**
  * Subscribes to inputs of the policy. Messages are taken as serialised bytes, so that they pass through the decoders
  * that replay uses.
  */
 export function subscribe(
   rcl: Rcl,
+  native: NativeRcl,
   node: LifecycleNode,
   inputs: readonly PolicyInput[],
   lockstep: boolean,
   { active, onArrival, onMessage, onError }: InputHandlers,
-): Subscription[] {
-  return inputs.flatMap(({ kind, type, topic, resolvedTopic, delivery, decode }) => {
+): Inputs {
+  const receivers: (() => void)[] = [];
+  const subscriptions = inputs.flatMap(({ kind, type, topic, resolvedTopic, delivery, decode }) => {
     const receive = (cdr: Buffer): void => {
       onArrival(resolvedTopic);
       if (kind !== 'prompt' && !active()) return;
@@ -76,7 +88,11 @@ export function subscribe(
     const subscribeWith = (profile: Qos, callback: (cdr: Buffer) => void): Subscription =>
       node.createSubscription(type, topic, { qos: profile, isRaw: true }, callback);
     const profile = qosFor(rcl, delivery, lockstep);
-    if (kind !== 'prompt') return [subscribeWith(profile, receive)];
+    if (kind !== 'prompt') {
+      const subscription = subscribeWith(profile, receive);
+      receivers.push(() => takeArrived(native, subscription, profile.depth).forEach(receive));
+      return [subscription];
+    }
     // A latched prompt reaches only a transient local subscription, which in turn gets nothing from volatile publishers.
     const deliveries = new DuplicateDeliveries();
     return ([profile, transientLocal(rcl, DEPTH.reliable)] as const).map((one, index) =>
@@ -85,6 +101,7 @@ export function subscribe(
       }),
     );
   });
+  return { subscriptions, receiveArrived: () => receivers.forEach((receiveFrom) => receiveFrom()) };
 }
 
 /**

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +209,8 @@ class Robot:
         self.executor.add_node(self.ros)
         self.chunks, self.arm, self.gripper, self.trajectories, self.diagnostics = [], [], [], [], []
         self.clients = {}
+        # How many messages were sent since the last `wait_until_processed`, by topic.
+        self._unprocessed = Counter()
         self.compressed = compressed
         self.cameras = {
             name: self.ros.create_publisher(
@@ -307,7 +310,7 @@ class Robot:
         return Time(sec=seconds, nanosec=nanoseconds)
 
     def send_clock(self):
-        self.clock.publish(Clock(clock=self.stamp()))
+        self._publish(self.clock, Clock(clock=self.stamp()))
 
     def send_image(self, camera, pixels, offset=0, encoding="rgb8", **fields):
         height, width = pixels.shape[:2]
@@ -316,17 +319,21 @@ class Robot:
         message.data = pixels.tobytes()
         for field, value in fields.items():
             setattr(message, field, value)
-        self.cameras[camera].publish(message)
+        self._publish(self.cameras[camera], message)
 
     def send_compressed(self, camera, data, offset=0, kind="jpeg"):
         message = CompressedImage(format=kind, data=data)
         message.header.stamp = self.stamp(offset)
-        self.cameras[camera].publish(message)
+        self._publish(self.cameras[camera], message)
 
     def send_joints(self, positions, offset=0, names=None):
         message = JointState(name=names or JOINTS, position=[float(p) for p in positions])
         message.header.stamp = self.stamp(offset)
-        self.joints.publish(message)
+        self._publish(self.joints, message)
+
+    def _publish(self, publisher, message):
+        publisher.publish(message)
+        self._unprocessed[publisher] += 1
 
     def send_set(self, exterior=None, wrist=None, positions=None):
         """Sends a valid image of each camera and valid joint states, with the stamp `now`."""
@@ -362,13 +369,19 @@ class Robot:
         return self.chunks[-1]
 
     def wait_until_processed(self):
-        """Waits until the node has processed all messages sent so far, and the guard all commands that follow from them.
+        """Waits until the node has processed the messages of this robot, and the guard the commands that follow from them.
 
-        Each does so before it answers a service call. `resume` has no effect while the guard is not latched.
+        Messages of one process arrive in their order. Node and guard take at least one message of each topic that has some
+        before they answer a service call, but a message that arrives together with a call may be taken after its answer: so
+        there is one call more than messages on a topic. Another one of the guard, since commands reach it in another way; and one
+        since this process may take the guard's answer before the guard's last command. `resume` has no effect
+        while the guard is not latched. What the node does on other threads (inference, decoding) is not waited for.
         """
-        self.state()
-        self.state()
-        for _ in range(2):
+        messages = max([1, *self._unprocessed.values()])
+        self._unprocessed.clear()
+        for _ in range(messages + 1):
+            self.state()
+        for _ in range(messages + 2):
             self.call(Trigger, "policy_node/resume", Trigger.Request())
 
     def next_chunk(self, **contents):

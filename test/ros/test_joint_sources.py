@@ -1,9 +1,12 @@
 """Joints from several topics and publishers, and a gripper that is a number, end to end."""
 
 import math
+import os
+import signal
+from pathlib import Path
 
 import rclpy
-from harness import JOINTS, REST, random_image
+from harness import JOINTS, PERIOD, REST, random_image
 from refusal_checks import refusal_count
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64
@@ -66,3 +69,21 @@ def test_two_publishers_that_contradict_each_other_are_named_and_nothing_moves_u
     robot.wait_until(lambda: refusal_count(robot, "JOINT_JUMP") > 5, "the count of the refused joint states")
     stray.destroy_node()
     robot.next_chunk()
+
+
+def test_a_tick_uses_the_joint_states_that_were_published_before_it_also_after_a_pause_of_the_node(sim_node, robot):
+    node = sim_node(schedule__replan_steps=2)
+    robot.next_chunk()
+    robot.wait_until(lambda: robot.arm and any(robot.arm[-1].data), "motion", repeat=lambda: (robot.advance(), robot.send_set()))
+    robot.wait_until_processed()
+    pid, count = node.process.pid, len(robot.arm)
+    os.kill(pid, signal.SIGSTOP)
+    robot.wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T", "its pause")
+    # Three ticks: the first ones of these are too old at the last of them.
+    for _ in range(30):
+        robot.now += PERIOD // 10
+        robot.send_joints(REST)
+    robot.send_clock()
+    os.kill(pid, signal.SIGCONT)
+    robot.wait_until(lambda: len(robot.arm) > count, "the command of the tick")
+    assert any(robot.arm[count].data) and "STATE_LOST" not in node.log, node.log

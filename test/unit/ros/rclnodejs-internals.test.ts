@@ -6,7 +6,7 @@ import typescript from 'typescript';
 import {
   bindingFiles,
   GENERATED_MESSAGES,
-  NATIVE_FUNCTION,
+  NATIVE_FUNCTIONS,
   NATIVE_MODULE,
   OVERRIDDEN_METHODS,
   TIME_SOURCE,
@@ -56,9 +56,8 @@ function missingMembers(root: string): string[] {
     if (!source(file).includes(text)) sentences.push(expected(text, file, 'none'));
   if (!source(NATIVE_MODULE).includes('export default'))
     sentences.push(expected('a default export', NATIVE_MODULE, 'none'));
-  const bindings = 'src/rcl_node_bindings.cpp';
-  if (!source(bindings).includes(`exports.Set("${NATIVE_FUNCTION}"`)) {
-    sentences.push(expected(NATIVE_FUNCTION, bindings, 'none'));
+  for (const [name, bindings] of NATIVE_FUNCTIONS) {
+    if (!source(bindings).includes(`exports.Set("${name}"`)) sentences.push(expected(name, bindings, 'none'));
   }
   const messages = GENERATED_MESSAGES.split('/').at(-1)!;
   if (!source('index.js').includes(`'${messages}'`)) sentences.push(expected(messages, 'index.js', 'none'));
@@ -109,6 +108,7 @@ testInstalled.each([
     'src/rcl_node_bindings.cpp',
     'Expected getParameterOverrides in src/rcl_node_bindings.cpp of',
   ],
+  ['rclTakeRaw', 'src/rcl_subscription_bindings.cpp', 'Expected rclTakeRaw in src/rcl_subscription_bindings.cpp of'],
   ['isRosTimeActive', 'lib/time_source.js', 'Expected set isRosTimeActive(enabled) in lib/time_source.js of'],
   ['export default', 'lib/native_loader.js', 'Expected a default export in lib/native_loader.js of rclnodejs 2.2.0'],
 ])('a_version_without_%s_is_named', (member, file, sentence) => {
