@@ -22,6 +22,12 @@ class RefusalCheck:
         self.robot, self.code, self.before = robot, code, refusal_count(robot, code)
         self.node = f"{robot.namespace}/policy_node"
 
+    def _reported(self):
+        """Level, message and values of the first status whose newest refusal is the expected one; None while there is none."""
+        inputs = [s[1:] for s in self.robot.statuses(self.node) if s[0] == "inputs"]
+        is_new = lambda values: int(values[f"refused.{self.code}"]) > self.before
+        return next((s for s in inputs if s[2].get("last_refusal.code") == self.code and is_new(s[2])), None)
+
     def wait(self, topic, *words):
         """Checks that the refusal is reported before the clock advances, and its topic and sentence.
 
@@ -29,16 +35,11 @@ class RefusalCheck:
         longer for ten times as many service calls as it takes to process a message.
         """
         end, rounds = time.monotonic() + 0.6, 0
-        while refusal_count(self.robot, self.code) <= self.before and (time.monotonic() < end or rounds < 10):
+        while not (reported := self._reported()) and (time.monotonic() < end or rounds < 10):
             self.robot.wait_until_processed()
             rounds += 1
-        assert refusal_count(self.robot, self.code) > self.before, f"no {self.code} in time: {self.robot.values(self.node)}"
-        inputs = [s for s in self.robot.statuses(self.node) if s[0] == "inputs"]
-        level, message, values = next(
-            (level, message, values)
-            for _, level, message, values in inputs
-            if values.get("last_refusal.code") == self.code and int(values[f"refused.{self.code}"]) > self.before
-        )
+        assert reported, f"no {self.code} in time: {self.robot.values(self.node)}"
+        level, message, values = reported
         assert level == b"\x01"
         assert message == f"{self.code}: {values['last_refusal.message']}"
         assert values["last_refusal.topic"] == f"{self.robot.namespace}/{topic}"

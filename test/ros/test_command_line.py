@@ -10,7 +10,7 @@ from harness import PI05, ROOT
 def pi05(*arguments, **changes):
     """Runs the command line. `changes`: environment variables; None removes one."""
     environment = {k: v for k, v in (os.environ | changes).items() if v is not None}
-    return subprocess.run([PI05, *arguments], capture_output=True, text=True, env=environment, timeout=60)
+    return subprocess.run([PI05, *arguments], capture_output=True, text=True, env=environment, timeout=180)
 
 
 @pytest.mark.parametrize("command", ["node", "demo"])
@@ -59,7 +59,7 @@ def test_without_ros_it_names_what_to_source():
     removed = {"AMENT_PREFIX_PATH": None, "ROS_DISTRO": None}
     environment = {k: v for k, v in os.environ.items() if k not in removed}
     command = ["node", str(ROOT / "dist" / "cli" / "main.js"), "node", "--ros-args"]
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180)
     assert result.returncode == 2
     assert result.stderr.startswith("ENVIRONMENT: Expected a ROS 2 environment, found no AMENT_PREFIX_PATH")
     assert len(result.stderr.splitlines()) == 1

@@ -73,7 +73,7 @@ def test_two_demos_at_once_use_different_domains_and_each_prints_its_summary(tmp
     for directory in directories:
         directory.mkdir()
     running = [demo(directory, "--prompt", "wave", "--duration", "2") for directory in directories]
-    outputs = [process.communicate(timeout=180) for process in running]
+    outputs = [process.communicate(timeout=400) for process in running]
     domains = set()
     for directory, process, (out, err) in zip(directories, running, outputs, strict=True):
         assert process.returncode == 0, err
@@ -115,7 +115,7 @@ def test_a_demo_that_is_interrupted_leaves_no_process_running(signum, tmp_path):
     # The arm, the recorder, the guard, the node, and the node's services.
     assert len(running) == 5
     process.send_signal(signum)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert (process.returncode, err) == (130, ""), err
     assert "Stopped." in out
     assert not [pid for pid in running if alive(pid)]
@@ -128,6 +128,6 @@ def test_a_process_that_is_killed_ends_the_demo_with_an_error(tmp_path):
             break
     # The arm is started first.
     os.kill(min(children(process.pid)), signal.SIGKILL)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=180)
     assert process.returncode == 1
     assert err.startswith("INTERNAL: Expected the simulated arm to run until the end of the demo, but it was killed")

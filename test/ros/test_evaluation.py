@@ -50,7 +50,7 @@ def test_an_evaluation_continues_with_the_episodes_that_its_records_do_not_have(
         line = process.stdout.readline()
         assert line, process.stderr.read()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert (process.returncode, err) == (130, ""), err
     assert out.splitlines()[-1] == "Stopped."
     before = records.read_text()
@@ -80,14 +80,14 @@ def test_the_node_accepts_the_inputs_of_every_control(checkpoint, tmp_path):
 
 def test_an_evaluation_ends_with_the_error_of_its_node(checkpoint, tmp_path):
     process = evaluate(checkpoint, "-p", "flow_steps:=1000000")
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=180)
     assert process.returncode == 2 and err.startswith("CONFIG_RANGE: "), err
     process = evaluate(checkpoint, "--delay", "0,5000")
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=180)
     assert process.returncode == 2 and "schedule.injected_delay" in err, err
     (tmp_path / "empty").mkdir()
     process = evaluate(tmp_path / "empty", "--episodes", "1")
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == 1
     sentence = "INTERNAL: Expected the policy node to run until the end of the evaluation, but it ended with status 2"
     assert err.startswith(sentence), err

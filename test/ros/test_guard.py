@@ -21,8 +21,8 @@ from std_srvs.srv import Trigger
 ZEROS = [0.0] * 7
 SPEED = [0.1] * 7
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-# The bound of a stop: two control periods at 15 Hz and 50 ms, s.
-BOUND = 2 / 15 + 0.05
+# The bound of a stop, two control periods at 15 Hz and 50 ms, with the allowance of test_safety.py for a loaded machine, s.
+LOADED_BOUND = 2 / 15 + 0.05 + 0.5
 
 
 class GuardProcess:
@@ -138,10 +138,11 @@ def drive(robot, policy, until, what):
 
 @pytest.fixture
 def moving(guard, robot, namespace):
-    """A guard that passes commands, and its policy."""
+    """A guard that passes commands, and its policy, which sends none from then on."""
 
     def moving(**changes):
-        process = guard(safety__command_timeout=0.3, safety__latch_after=1.0, state__max_age=0.5, **changes)
+        defaults = {"safety__command_timeout": 0.3, "safety__latch_after": 60.0, "state__max_age": 0.5}
+        process = guard(**defaults | changes)
         policy = Policy(process, namespace)
         policy.send("activate")
         drive(robot, policy, lambda: any(list(m.data) == SPEED for m in robot.arm), "a command")
@@ -163,11 +164,12 @@ def state(safety):
 
 
 def test_a_closed_connection_stops_repeatedly_and_latches_until_resume(moving, robot, safety, namespace):
-    process, policy = moving()
+    # No time-out stops it within the bound.
+    process, policy = moving(safety__command_timeout=30.0, state__max_age=30.0)
     policy.close()
     closed = time.monotonic()
     robot.wait_until(lambda: stopped(robot), "the stop action")
-    assert time.monotonic() - closed < BOUND
+    assert time.monotonic() - closed < LOADED_BOUND
     robot.wait_until(lambda: sum(list(m.data) == ZEROS for m in robot.arm) >= 20, "its repetition")
     robot.wait_until(lambda: state(safety)["code"] == "POLICY_LOST", "the latch")
     restarted = Policy(process, namespace)
@@ -183,14 +185,14 @@ def test_a_closed_connection_stops_repeatedly_and_latches_until_resume(moving, r
 
 
 def test_silence_stops_and_then_latches(moving, robot, safety):
-    moving()
+    moving(safety__latch_after=1.0)
     robot.wait_until(lambda: stopped(robot), "the stop action")
     robot.wait_until(lambda: state(safety)["code"] == "POLICY_SILENT", "the latch")
     assert state(safety)["state"] == "latched"
 
 
 def test_a_guard_that_continues_after_sigstop_is_latched(moving, robot, safety):
-    process, policy = moving()
+    process, policy = moving(safety__latch_after=1.0)
     process.process.send_signal(signal.SIGSTOP)
     for _ in range(25):
         policy.command()

@@ -14,14 +14,14 @@ def hung_guard(start):
     guard = node.guard
     os.kill(guard, signal.SIGSTOP)
     node.process.kill()
-    node.process.wait(10)
+    node.process.wait(60)
     yield guard
     os.kill(guard, signal.SIGCONT)
 
 
 def test_a_policy_whose_guard_does_not_answer_ends_with_guard_lost(hung_guard, start):
     node = start()
-    assert node.process.wait(60) == 1
+    assert node.process.wait(120) == 1
     node.wait_for_log("GUARD_LOST: ")
 
 

@@ -100,7 +100,7 @@ def test_a_policy_that_is_killed_is_stopped_and_a_restarted_one_waits_for_resume
     os.kill(node.process.pid, getattr(signal, name))
     stops = assert_stops(live, instant)
     assert len(stops) > REPEATED * RATE / 2, "the stop action is repeated"
-    assert node.process.wait(10) == -getattr(signal, name)
+    assert node.process.wait(60) == -getattr(signal, name)
     guard = node.guard
     assert guard is not None
     restarted = moving_again(start, live)
@@ -220,7 +220,7 @@ def test_both_killed_at_once_leave_a_new_node_that_moves_again(moving, start, li
     node = moving()
     os.kill(node.guard, signal.SIGKILL)
     os.kill(node.process.pid, signal.SIGKILL)
-    node.process.wait(10)
+    node.process.wait(60)
     moving_again(start, live)
     live.wait_for_motion()
 
@@ -239,9 +239,9 @@ def test_the_stop_service_stops_and_latches_and_a_new_activation_does_not_releas
 def test_a_guard_with_other_parameters_is_refused_with_status_2(moving, start, live):
     node = moving()
     node.process.kill()
-    node.process.wait(10)
+    node.process.wait(60)
     other = start(**DEFAULTS | {"safety__latch_after": 2.0})
-    assert other.process.wait(60) == 2
+    assert other.process.wait(120) == 2
     other.wait_for_log("GUARD_CONFIG: ")
 
 
@@ -257,7 +257,7 @@ def test_a_deactivated_node_stops_the_arm_within_a_second_and_keeps_its_guard(mo
 
 def test_a_node_that_cannot_load_its_checkpoint_leaves_no_guard(start):
     node = start(checkpoint="/nowhere/to/be/found")
-    assert node.process.wait(60) == 2
+    assert node.process.wait(120) == 2
     deadline = time.monotonic() + 10
     while processes_with("guard", str(node.file)) and time.monotonic() < deadline:
         time.sleep(0.05)

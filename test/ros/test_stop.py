@@ -23,11 +23,11 @@ def moving(sim_node, robot):
         node = sim_node(schedule__replan_steps=2, state__max_age=0.3, **changes)
         robot.first_chunk()
         for _ in range(4):
-            published = len(robot.arm)
+            published = max(len(robot.arm), len(robot.gripper))
             robot.advance()
             robot.send_set()
             robot.wait_until_processed()
-            robot.wait_until(lambda: len(robot.arm) > published, "the command of this tick")
+            robot.wait_until(lambda: min(len(robot.arm), len(robot.gripper)) > published, "the command of this tick")
         return node
 
     return moving
@@ -45,6 +45,8 @@ def all_arm_commands(robot):
 
 def assert_only_stop_actions_after(before, robot):
     """Waits for all arm commands: those of `before`, and then the stop action, once or more often."""
+    # Messages of other publishers may arrive after the sentinel.
+    robot.wait_until(lambda: len(robot.arm) > len(before), "the stop action")
     commands = all_arm_commands(robot)
     assert commands[: len(before)] == before
     rest = commands[len(before) :]
