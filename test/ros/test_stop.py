@@ -16,18 +16,21 @@ ZEROS = [0.0] * 7
 def moving(sim_node, robot):
     """Starts a node that has published some commands. Its clock does not advance, so it has no further control ticks.
 
-    Joint states may be 4 ticks old, since a message can arrive after its tick when the machine is busy.
+    Joint states may be 4 ticks old, since a message can arrive after its tick when the machine is busy. A machine that needs
+    so long for a tick that the robot is stopped (CLOCK_STILL) gets further ones.
     """
 
     def moving(**changes):
         node = sim_node(schedule__replan_steps=2, state__max_age=0.3, **changes)
         robot.first_chunk()
-        for _ in range(4):
-            published = max(len(robot.arm), len(robot.gripper))
+
+        def tick():
             robot.advance()
             robot.send_set()
             robot.wait_until_processed()
-            robot.wait_until(lambda: min(len(robot.arm), len(robot.gripper)) > published, "the command of this tick")
+
+        moves = lambda: len(robot.arm) >= 4 and list(robot.arm[-1].data) != ZEROS
+        robot.wait_until(moves, "motion", repeat=tick)
         return node
 
     return moving
