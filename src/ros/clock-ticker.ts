@@ -5,8 +5,8 @@ import { ReportThrottle } from '../report-throttle.js';
 import { CLOCK_TIMEOUT, SECOND, tickPeriod, toSeconds } from '../time.js';
 import type { NodeTime } from './node-time.js';
 
-/** Time between two checks, ms. */
-const CHECK_MS = 100;
+/** The longest time between two checks, ms. */
+const MAX_CHECK_MS = 100;
 /** After `/clock` has jumped back, the robot stays stopped until it has not done so for this long, ns on the steady clock. */
 const SETTLE_TIME = SECOND;
 /** Ticks that are faster than the control rate by more than this factor are a fault. */
@@ -58,7 +58,8 @@ export class ClockTicker implements Ticker {
     this.#still = false;
     this.#ticks = 0;
     this.#countedFrom = this.time.steady();
-    if (!this.lockstep) this.#interval ??= setInterval(() => this.check(), CHECK_MS).unref();
+    const checkMs = Math.min(MAX_CHECK_MS, 1000 / this.controlRate);
+    if (!this.lockstep) this.#interval ??= setInterval(() => this.check(), checkMs).unref();
   }
 
   stop(): void {
@@ -77,7 +78,7 @@ export class ClockTicker implements Ticker {
     this.#ticker.advance(now);
   }
 
-  /** Called every `CHECK_MS` between `start` and `stop`. */
+  /** Called once in each control period between `start` and `stop`. */
   check(): void {
     const { unchangedFor } = this.time;
     const still = unchangedFor > CLOCK_TIMEOUT;

@@ -5,25 +5,34 @@ import { CLOCK_TIMEOUT } from '../time.js';
 import { clockStill } from './clock-ticker.js';
 import type { NodeTime } from './node-time.js';
 import { graphFaults, sharedOutputs } from './graph.js';
+import { GraphChanges } from './graph-changes.js';
 import { incompatibleInputs, silentInputs, unheardOutputs } from './graph-endpoints.js';
 import type { Log } from './log.js';
 import type { LifecycleNode } from './rcl.js';
 
 /** While `action.limits` is `none`, the log repeats it at this interval, ms. */
 const LIMITS_NONE_PERIOD_MS = 30_000;
-/** Time between two checks of the ROS graph, ms. */
+/** Without a change in the ROS graph, it is checked at this interval, ms: the names of nodes arrive later than their endpoints. */
 const GRAPH_PERIOD_MS = 1000;
 /** Inputs from which nothing has come are reported this long after the activation, ms. */
 const SILENT_AFTER_MS = 3000;
+/** Command topics without a listener are reported after this time, ms: discovery is not instant. */
+const UNHEARD_AFTER_MS = 1000;
+/** Without a change in the ROS graph, other commanders are searched for at this interval, ms. */
+const COMMANDERS_PERIOD_MS = 200;
 
 type Faults = readonly Pi05Error<FaultCode>[];
 
-/** Time between two searches for other commanders, ms. */
-const COMMANDERS_PERIOD_MS = 200;
+export interface FaultMonitorHandlers {
+  /** The faults may have changed: call `check` soon. */
+  readonly onChange: () => void;
+  /** Receives what the ROS graph throws. */
+  readonly onError: (error: unknown) => void;
+}
 
 /**
  * Faults outside the pipeline that hold while the node is active: a clock that does not advance, conflicts in the ROS graph,
- * other commanders.
+ * other commanders. Changes in the graph are looked for in each control period.
  */
 export class FaultMonitor {
   /** The faults of the last check. */
@@ -31,55 +40,80 @@ export class FaultMonitor {
   #limitsLoggedAt = -Infinity;
   #graph: { readonly checkedAt: number; readonly faults: Faults } | undefined;
   #shared: Faults = [];
-  /** Command topics without a listener in the last check. */
-  #unheard: Faults = [];
+  #commandersCheckedAt = 0;
+  /** Command topics without a listener, with the time since when, ms. */
+  #unheardSince: ReadonlyMap<string, number> = new Map();
   #activeSince = 0;
+  /** When a fault that needs time becomes one, ms; the next check of the graph finds it. */
+  #dueAt = Infinity;
   #watch: NodeJS.Timeout | undefined;
 
+  /** @param periodMs one control period. @param now a steady time, ms. */
   constructor(
     private readonly node: LifecycleNode,
     private readonly time: NodeTime,
     private readonly lockstep: boolean,
+    private readonly periodMs: number,
     private readonly log: Log,
-    private readonly onError: (error: unknown) => void,
+    private readonly handlers: FaultMonitorHandlers,
+    private readonly now = (): number => performance.now(),
   ) {}
 
-  /** Makes the next check query the ROS graph, even if the last query was less than `GRAPH_PERIOD_MS` ago. */
-  reset(): void {
-    this.#graph = undefined;
-    this.#unheard = [];
-    this.#activeSince = performance.now();
-  }
-
   /**
-   * Searches for other commanders now and then every `COMMANDERS_PERIOD_MS` until `ignoreCommanders`.
-   * @param isOwn see `sharedOutputs`. @param onChange called when they appear, with the fault, and when they have gone, with undefined.
+   * Searches for other commanders now, and if there are none for all changes in the ROS graph in each control period until `stop`.
+   * @param isOwn see `sharedOutputs`. @param onCommanders called when other commanders appear, with the fault, and when they have gone, with
+   * undefined.
    * @returns the faults at present; if there are any, nothing is watched.
    */
-  watchCommanders(
+  start(
     resolved: PolicyConfig,
     isOwn: (prefix: string) => boolean,
-    onChange: (fault: Pi05Error<FaultCode> | undefined) => void,
+    onCommanders: (fault: Pi05Error<FaultCode> | undefined) => void,
   ): Faults {
-    this.ignoreCommanders();
-    if (resolved.safety.allowSharedOutputs) return [];
-    const present = sharedOutputs(this.node, resolved, isOwn);
+    this.stop();
+    const search = (): Faults => (resolved.safety.allowSharedOutputs ? [] : sharedOutputs(this.node, resolved, isOwn));
+    const present = search();
     if (present.length > 0) return present;
+    this.#graph = undefined;
+    this.#unheardSince = new Map();
+    this.#activeSince = this.now();
+    const changes = new GraphChanges(this.node, resolved);
     this.#watch = setInterval(() => {
       try {
-        const before = this.#shared;
-        this.#shared = sharedOutputs(this.node, resolved, isOwn);
-        if (before.length > 0 !== this.#shared.length > 0) onChange(this.#shared[0]);
+        this.#watchCommanders(changes.commanders(), search, onCommanders);
+        this.#watchEndpoints(changes.endpoints());
       } catch (error) {
-        this.onError(error);
+        this.handlers.onError(error);
       }
-    }, COMMANDERS_PERIOD_MS);
+    }, this.periodMs);
     return [];
   }
 
-  ignoreCommanders(): void {
+  stop(): void {
     clearInterval(this.#watch);
     this.#shared = [];
+    this.#dueAt = Infinity;
+  }
+
+  #watchCommanders(
+    changed: boolean,
+    search: () => Faults,
+    onCommanders: (fault: Pi05Error<FaultCode> | undefined) => void,
+  ): void {
+    if (!changed && this.now() - this.#commandersCheckedAt < COMMANDERS_PERIOD_MS) return;
+    this.#commandersCheckedAt = this.now();
+    const before = this.#shared;
+    this.#shared = search();
+    if (before.length > 0 === this.#shared.length > 0) return;
+    onCommanders(this.#shared[0]);
+    this.handlers.onChange();
+  }
+
+  #watchEndpoints(changed: boolean): void {
+    if (!changed && this.now() < this.#dueAt) return;
+    this.#graph = undefined;
+    this.#dueAt = Infinity;
+    this.handlers.onChange();
   }
 
   /**
@@ -116,31 +150,37 @@ export class FaultMonitor {
   }
 
   #graphFaults(resolved: PolicyConfig, heard: ReadonlySet<string>): Faults {
-    const now = performance.now();
+    const now = this.now();
     if (this.#graph === undefined || now - this.#graph.checkedAt >= GRAPH_PERIOD_MS) {
       this.#graph = { checkedAt: now, faults: [] };
       try {
         const faults = [
           ...graphFaults(this.node, resolved, this.time.simulated),
-          ...this.#endpointFaults(resolved, heard, now),
+          ...this.#unheardOutputs(resolved, now),
+          ...incompatibleInputs(this.node, resolved),
+          ...this.#silentInputs(resolved, heard, now),
         ];
         this.#graph = { checkedAt: now, faults };
       } catch (error) {
-        this.onError(error);
+        this.handlers.onError(error);
       }
     }
     return this.#graph.faults;
   }
 
-  /** Discovery takes time: a command topic without a listener is reported in the second check that finds none. */
-  #endpointFaults(resolved: PolicyConfig, heard: ReadonlySet<string>, now: number): Faults {
-    const before = this.#unheard;
-    this.#unheard = unheardOutputs(this.node, resolved);
-    return [
-      ...this.#unheard.filter(({ source }) => before.some((fault) => fault.source === source)),
-      ...incompatibleInputs(this.node, resolved),
-      ...(now - this.#activeSince < SILENT_AFTER_MS ? [] : silentInputs(this.node, resolved, heard)),
-    ];
+  #unheardOutputs(resolved: PolicyConfig, now: number): Faults {
+    const unheard = unheardOutputs(this.node, resolved);
+    this.#unheardSince = new Map(unheard.map(({ source }) => [source!, this.#unheardSince.get(source!) ?? now]));
+    return unheard.filter(({ source }) => this.#isDue(this.#unheardSince.get(source!)! + UNHEARD_AFTER_MS, now));
+  }
+
+  #silentInputs(resolved: PolicyConfig, heard: ReadonlySet<string>, now: number): Faults {
+    return this.#isDue(this.#activeSince + SILENT_AFTER_MS, now) ? silentInputs(this.node, resolved, heard) : [];
+  }
+
+  #isDue(time: number, now: number): boolean {
+    if (now < time && time < this.#dueAt) this.#dueAt = time;
+    return now >= time;
   }
 }
 

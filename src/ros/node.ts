@@ -92,9 +92,13 @@ export class PolicyNode implements Transitions {
     const { controlRate, schedule } = this.#config;
     this.#time = new NodeTime(node, node.getParameter('use_sim_time').value === true);
     this.#ticker = this.#createTicker();
-    this.#monitor = new FaultMonitor(node, this.#time, schedule.lockstep, this.#log, onError);
+    const periodMs = 1000 / controlRate;
+    this.#monitor = new FaultMonitor(node, this.#time, schedule.lockstep, periodMs, this.#log, {
+      onChange: () => this.#diagnostics.publishChange(),
+      onError,
+    });
     this.#publisherNames = new PublisherNames(node);
-    this.#diagnostics = new Diagnostics(node, this.#time, 1000 / controlRate, () => this.#report());
+    this.#diagnostics = new Diagnostics(node, this.#time, periodMs, () => this.#report());
     node.addPostSetParametersCallback((parameters) => {
       const prompt = parameters.find(({ name }) => name === 'prompt')?.value;
       if (typeof prompt === 'string') this.#guard(() => this.#runtime?.setPrompt(prompt));
@@ -164,7 +168,7 @@ export class PolicyNode implements Transitions {
     }
     const runtime = this.#runtime;
     const isOwn = (prefix: string): boolean => this.#ownPublishers.has(prefix);
-    const shared = this.#monitor.watchCommanders(runtime.resolved, isOwn, (fault) => runtime.shareOutputs(fault));
+    const shared = this.#monitor.start(runtime.resolved, isOwn, (fault) => runtime.shareOutputs(fault));
     this.#outputsShared = shared.length > 0;
     if (this.#outputsShared) {
       for (const fault of shared) this.#log.error(`${fault.toString()}, then activate again`);
@@ -172,7 +176,6 @@ export class PolicyNode implements Transitions {
     }
     runtime.activate();
     this.#ticker.start();
-    this.#monitor.reset();
     this.#log.info(`active: control ticks at ${controlRate} Hz`);
     return true;
   }
@@ -203,7 +206,7 @@ export class PolicyNode implements Transitions {
   #deactivate(): void {
     if (this.#runtime === undefined || !this.#runtime.active) return;
     this.#ticker.stop();
-    this.#monitor.ignoreCommanders();
+    this.#monitor.stop();
     this.#stopping = this.#runtime.deactivate().then(
       (how) => this.#log.info(`inactive: ${how}`),
       (error: unknown) => this.#onError(error),

@@ -112,6 +112,8 @@ export interface LifecycleNode {
   getClock(): Clock;
   resolveTopicName(topic: string): string;
   getNodeNamesAndNamespaces(): readonly { readonly name: string; readonly namespace: string }[];
+  countPublishers(topic: string): number;
+  countSubscribers(topic: string): number;
   getPublishersInfoByTopic(topic: string): readonly EndpointInfo[];
   getSubscriptionsInfoByTopic(topic: string): readonly EndpointInfo[];
   spin(timeoutMs?: number): void;
