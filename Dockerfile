@@ -3,6 +3,9 @@
 #   docker build -t pi05-ros --build-arg ENGINE=cuda .               also with the CUDA engine
 #   docker run --rm --network host --ipc host [--gpus all] -v /data:/data pi05-ros config:=pi05_droid checkpoint:=/data/pi05_droid
 # --ipc host: camera images are transported through shared memory.
+# On arm64 servers and Jetson Thor (JetPack 7) the same, with a CUDA 13 image for the GPU (not built yet; docs/ros-versions.md):
+#   docker build -t pi05-ros --platform linux/arm64 --build-arg ENGINE=cuda \
+#     --build-arg CUDA=nvidia/cuda:13.0.1-devel-ubuntu24.04 --build-arg CUDA_HOME=/usr/local/cuda-13.0 .
 ARG ROS=ros:jazzy
 ARG NODE=node:20-bookworm-slim
 ARG CUDA=nvidia/cuda:12.8.1-devel-ubuntu24.04
@@ -12,6 +15,12 @@ ARG ENGINE=cpu
 # Requires BuildKit, which builds only the stages for the chosen ENGINE.
 FROM ${NODE} AS node
 FROM ${CUDA} AS cuda
+
+# cuBLASLt is the only CUDA library that the engine loads, apart from the driver, which the container runtime of the host provides.
+# Its directory has another name on each architecture (targets/x86_64-linux, targets/sbsa-linux), and lib64 is a link to it.
+FROM cuda AS cublas
+ARG CUDA_HOME
+RUN mkdir /cublas && cp -a ${CUDA_HOME}/lib64/libcublasLt.so.* /cublas/
 
 # The Node.js of Ubuntu is older than 20.20. The official binary runs with any later glibc.
 FROM ${ROS} AS base
@@ -40,9 +49,7 @@ RUN . /opt/ros/${ROS_DISTRO}/setup.bash && colcon build --packages-select pi05_r
 
 FROM base AS run-cpu
 FROM base AS run-cuda
-# cuBLASLt is the only CUDA library that the engine loads, apart from the driver, which the container runtime of the host provides.
-ARG CUDA_HOME
-COPY --from=cuda ${CUDA_HOME}/targets/x86_64-linux/lib/libcublasLt.so.* /usr/local/lib/
+COPY --from=cublas /cublas/ /usr/local/lib/
 RUN ldconfig
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 

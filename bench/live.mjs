@@ -17,7 +17,7 @@ import { percentile } from '../dist/statistics.js';
 import { fromRosTime, toRosTime } from '../dist/time.js';
 
 process.env.FASTRTPS_DEFAULT_PROFILES_FILE ??= join(root, 'configs', 'fastdds.xml');
-process.env.FASTDDS_DEFAULT_PROFILES_FILE ??= join(root, 'configs', 'fastdds.xml');
+process.env.FASTDDS_DEFAULT_PROFILES_FILE ??= join(root, 'configs', 'fastdds3.xml');
 const { default: rclnodejs } = await import('rclnodejs');
 
 const JOINTS = [1, 2, 3, 4, 5, 6, 7].map((i) => `panda_joint${i}`).concat('panda_finger_joint1');

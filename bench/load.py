@@ -21,9 +21,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PROFILE = str(ROOT / "configs" / "fastdds.xml")
-for variable in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
-    os.environ.setdefault(variable, PROFILE)
+for variable, file in (("FASTRTPS_DEFAULT_PROFILES_FILE", "fastdds.xml"), ("FASTDDS_DEFAULT_PROFILES_FILE", "fastdds3.xml")):
+    os.environ.setdefault(variable, str(ROOT / "configs" / file))
 
 import numpy as np  # noqa: E402
 import rclpy  # noqa: E402

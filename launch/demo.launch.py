@@ -27,7 +27,8 @@ from launch_ros.actions import Node
 
 # share/pi05_ros if the package is installed, else the checkout.
 ROOT = Path(__file__).resolve().parent.parent
-PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+# Fast DDS 2 (Jazzy) reads the first variable, Fast DDS 3 the second.
+PROFILES = {'FASTRTPS_DEFAULT_PROFILES_FILE': 'fastdds.xml', 'FASTDDS_DEFAULT_PROFILES_FILE': 'fastdds3.xml'}
 
 
 def python():
@@ -85,9 +86,9 @@ def start(context):
 
 def generate_launch_description():
     profile = [
-        SetEnvironmentVariable(name, str(ROOT / 'configs' / 'fastdds.xml'))
-        for name in PROFILE_VARIABLES
-        if not any(os.environ.get(variable) for variable in PROFILE_VARIABLES)
+        SetEnvironmentVariable(name, str(ROOT / 'configs' / file))
+        for name, file in PROFILES.items()
+        if not os.environ.get(name)
     ]
     return LaunchDescription(
         [

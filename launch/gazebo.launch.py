@@ -35,7 +35,8 @@ from launch_ros.parameter_descriptions import ParameterValue
 ROOT = Path(__file__).resolve().parent.parent
 GAZEBO = ROOT / 'sim' / 'gazebo'
 CONTROLLERS = ROOT / 'configs' / 'gz_controllers.yaml'
-PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+# Fast DDS 2 (Jazzy) reads the first variable, Fast DDS 3 the second.
+PROFILES = {'FASTRTPS_DEFAULT_PROFILES_FILE': 'fastdds.xml', 'FASTDDS_DEFAULT_PROFILES_FILE': 'fastdds3.xml'}
 ARM_CONTROLLERS = {'velocity': 'arm_velocity_controller', 'trajectory': 'arm_controller'}
 PACKAGES = ('ros_gz_bridge', 'gz_ros2_control', 'controller_manager', 'robot_state_publisher')
 REMEDY = ('ros-gz', 'gz-ros2-control', 'ros2-controllers', 'robot-state-publisher')
@@ -155,9 +156,9 @@ def start(context):
 
 def generate_launch_description():
     profile = [
-        SetEnvironmentVariable(name, str(ROOT / 'configs' / 'fastdds.xml'))
-        for name in PROFILE_VARIABLES
-        if not any(os.environ.get(variable) for variable in PROFILE_VARIABLES)
+        SetEnvironmentVariable(name, str(ROOT / 'configs' / file))
+        for name, file in PROFILES.items()
+        if not os.environ.get(name)
     ]
     return LaunchDescription(
         [

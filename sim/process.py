@@ -11,7 +11,9 @@ from contextlib import contextmanager
 
 from sim.errors import SimulationError
 
-FASTDDS = pathlib.Path(__file__).parent.parent / "configs" / "fastdds.xml"
+CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
+# Fast DDS 2 (Jazzy) reads the first variable, Fast DDS 3 the second.
+PROFILES = {"FASTRTPS_DEFAULT_PROFILES_FILE": "fastdds.xml", "FASTDDS_DEFAULT_PROFILES_FILE": "fastdds3.xml"}
 
 
 def positive(text: str) -> float:
@@ -39,8 +41,9 @@ def ros_context(argv: list[str]) -> Iterator[threading.Event]:
     from rclpy.signals import SignalHandlerOptions
 
     # With its defaults Fast DDS loses most camera frames, so use the profile of this package unless the user has one.
-    if FASTDDS.exists() and not {"FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"} & os.environ.keys():
-        os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(FASTDDS)
+    for variable, file in PROFILES.items():
+        if (CONFIGS / file).exists():
+            os.environ.setdefault(variable, str(CONFIGS / file))
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -2,8 +2,11 @@ import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../package-root.js';
 
-/** Where Fast DDS 2 and Fast DDS 3 find their profile. */
-const PROFILE_VARIABLES = ['FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'];
+/** Where Fast DDS 2 and Fast DDS 3 find their profile, with the name of this package's. */
+const PROFILES: Readonly<Record<string, string>> = {
+  FASTRTPS_DEFAULT_PROFILES_FILE: 'fastdds',
+  FASTDDS_DEFAULT_PROFILES_FILE: 'fastdds3',
+};
 
 /**
  * Keeps the guard's process off the shared memory of Fast DDS, where its publishers may sleep for 333 ms whenever another
@@ -12,26 +15,26 @@ const PROFILE_VARIABLES = ['FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PR
  * @param environment of this process; changed.
  */
 export function avoidSharedMemory(environment: NodeJS.ProcessEnv): void {
-  const ours = PROFILE_VARIABLES.filter((name) => isSharedProfile(environment[name]));
+  const ours = Object.entries(PROFILES).filter(([name, file]) => isProfile(environment[name], file));
   const localhost =
     environment['ROS_LOCALHOST_ONLY'] === '1' || environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] === 'LOCALHOST';
   if (!localhost) {
-    for (const name of ours) environment[name] = profile('fastdds-guard.xml');
+    for (const [name, file] of ours) environment[name] = profile(`${file}-guard`);
     environment['FASTDDS_BUILTIN_TRANSPORTS'] ??= 'UDPv4';
   } else if (ours.length > 0 && !environment['ROS_STATIC_PEERS']) {
-    for (const name of ours) environment[name] = profile('fastdds-guard-localhost.xml');
+    for (const [name, file] of ours) environment[name] = profile(`${file}-guard-localhost`);
     environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'SYSTEM_DEFAULT';
     delete environment['ROS_LOCALHOST_ONLY'];
   }
 }
 
 function profile(name: string): string {
-  return join(packageRoot, 'configs', name);
+  return join(packageRoot, 'configs', `${name}.xml`);
 }
 
-function isSharedProfile(file: string | undefined): boolean {
+function isProfile(file: string | undefined, name: string): boolean {
   try {
-    return file !== undefined && realpathSync(file) === realpathSync(profile('fastdds.xml'));
+    return file !== undefined && realpathSync(file) === realpathSync(profile(name));
   } catch {
     return false;
   }

@@ -18,7 +18,9 @@ from harness import PI05, ROOT, PolicyProcess, Robot, parameters
 from replay_runs import bags, params, replay, summary  # fixtures
 from refusal_checks import check_refusals
 
-os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(ROOT / "configs" / "fastdds.xml"))
+# Fast DDS 2 (Jazzy) reads the first variable, Fast DDS 3 the second.
+for name, file in (("FASTRTPS_DEFAULT_PROFILES_FILE", "fastdds.xml"), ("FASTDDS_DEFAULT_PROFILES_FILE", "fastdds3.xml")):
+    os.environ.setdefault(name, str(ROOT / "configs" / file))
 
 
 @pytest.fixture(autouse=True)

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { packageRoot } from '../../../src/package-root.js';
@@ -12,9 +13,11 @@ function changed(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 test('the_guard_has_a_profile_without_shared_memory', () => {
-  expect(changed({ FASTRTPS_DEFAULT_PROFILES_FILE: OURS, FASTDDS_DEFAULT_PROFILES_FILE: OURS })).toEqual({
+  expect(
+    changed({ FASTRTPS_DEFAULT_PROFILES_FILE: OURS, FASTDDS_DEFAULT_PROFILES_FILE: profile('fastdds3.xml') }),
+  ).toEqual({
     FASTRTPS_DEFAULT_PROFILES_FILE: profile('fastdds-guard.xml'),
-    FASTDDS_DEFAULT_PROFILES_FILE: profile('fastdds-guard.xml'),
+    FASTDDS_DEFAULT_PROFILES_FILE: profile('fastdds3-guard.xml'),
     FASTDDS_BUILTIN_TRANSPORTS: 'UDPv4',
   });
 });
@@ -40,3 +43,13 @@ test('what_the_user_has_set_stays', () => {
   const peers = { ...localhost, FASTRTPS_DEFAULT_PROFILES_FILE: OURS, ROS_STATIC_PEERS: '192.0.2.1' };
   expect(changed({ ...peers })).toEqual(peers);
 });
+
+test.each(['', '-guard', '-guard-localhost'])(
+  'the_profiles_of_fast_dds_2_and_3_differ_in_the_name_of_one_element: %s',
+  (kind) => {
+    const elements = (name: string): string =>
+      readFileSync(profile(`${name}${kind}.xml`), 'utf8').replace(/<!--[^]*?-->/, '');
+    expect(elements('fastdds3')).toBe(elements('fastdds').replaceAll('heartbeatPeriod', 'heartbeat_period'));
+    expect(elements('fastdds3')).toContain('<heartbeat_period>');
+  },
+);

@@ -45,6 +45,7 @@ test('the_npm_package_contains_what_setup_needs_and_no_sources', () => {
     'native/include/pi05/pi05.h',
     'dist/cli/main.js',
     'configs/fastdds.xml',
+    'configs/fastdds3.xml',
     'configs/gz_bridge.yaml',
     'launch/policy.launch.py',
     'launch/gazebo.launch.py',
