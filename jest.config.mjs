@@ -4,5 +4,7 @@ export default {
   roots: ['<rootDir>/build/test/test/unit'],
   testMatch: ['**/*.test.js'],
   testEnvironment: 'node',
+  // No test measures time: a busy machine only needs longer.
+  testTimeout: 120_000,
   transform: {},
 };

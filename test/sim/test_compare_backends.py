@@ -50,7 +50,7 @@ def write(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> pathlib.Path:
 
 def run(*arguments) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "training.compare_backends", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
 
 
 def test_reads_what_a_recorder_wrote(tmp_path):

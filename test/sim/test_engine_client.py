@@ -63,7 +63,7 @@ def node_infer(tmp_path: pathlib.Path, tensors: dict[str, np.ndarray], *options:
     write_safetensors(tmp_path / "case.safetensors", {name: tensors[name] for name in used if name in tensors})
     out = tmp_path / "out.safetensors"
     command = [ROOT / "bin" / "pi05", "infer", "--checkpoint", CHECKPOINT, "--case", tmp_path / "case.safetensors"]
-    subprocess.run([*command, "--out", out, "--backend", "cpu", *options], check=True, capture_output=True, timeout=60)
+    subprocess.run([*command, "--out", out, "--backend", "cpu", *options], check=True, capture_output=True, timeout=240)
     return read_safetensors(out)["actions"]
 
 
@@ -182,4 +182,4 @@ if child == 0:
 engine.close()
 os.kill(child, 9)
 """
-    subprocess.run([sys.executable, "-c", script, CHECKPOINT], cwd=ROOT, check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", script, CHECKPOINT], cwd=ROOT, check=True, timeout=240)

@@ -96,7 +96,7 @@ def test_gives_each_prompt_with_a_new_layout_and_reports_what_happened():
         policy.node.create_timer(1 / 15, policy.follow)
         policy.wait_until(lambda: len(policy.reports) == 2 * len(PROMPTS))
         process.terminate()
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=240)
     assert process.returncode == 0, stderr
     assert policy.prompts == PROMPTS
     # The node is inactive while the arm jumps to the start of a layout.
@@ -128,7 +128,7 @@ def test_a_prompt_starts_from_what_the_last_one_left():
         policy.node.create_timer(1 / 15, policy.follow)
         policy.wait_until(lambda: len(policy.reports) == 2 * len(prompts))
         process.terminate()
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=240)
     assert process.returncode == 0, stderr
     (_, touched, begin, _) = policy.reports
     assert touched.success and begin.seed == touched.seed == SEED * EPISODES_PER_SEED

@@ -106,6 +106,6 @@ def test_a_signal_ends_a_waiting_arm_cleanly(client):
 
 def test_wrong_usage_ends_with_status_2():
     process = start("sim.robot", "--control-rate", "-3")
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode == 2
     assert "expected a positive number, received -3" in errors

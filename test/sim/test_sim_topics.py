@@ -155,7 +155,7 @@ def test_a_command_of_the_wrong_length_is_rejected_with_a_sentence(client):
 
 def test_without_opengl_it_ends_with_the_remedy_in_one_sentence():
     process = start("sim.robot", env=os.environ | {"MUJOCO_GL": "none of these"})
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode == 1
     (line,) = errors.splitlines()
     assert line.startswith("ENVIRONMENT: Expected off-screen OpenGL (MUJOCO_GL=none of these) for the cameras")

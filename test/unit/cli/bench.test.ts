@@ -3,7 +3,7 @@ import { distribution, type Distribution } from '../../../src/cli/bench.js';
 import { fixture } from '../root.js';
 import { pi05 } from './pi05.js';
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 describe('distribution', () => {
   test('takes_percentiles_by_nearest_rank', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { packageRoot } from '../root.js';
 import { pi05, pi05In, sources } from './pi05.js';
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 test('lists_the_commands_for_an_unknown_one', async () => {
   const { code, stdout, stderr } = await pi05('fly');

@@ -18,7 +18,7 @@ beforeAll(() => {
   const script = join(packageRoot, 'test', 'unit', 'decode', 'write_jpegs.py');
   execFileSync(join(packageRoot, '.pi05', 'venv', 'bin', 'python'), [script, directory]);
   names = readdirSync(directory);
-}, 60_000);
+}, 120_000);
 afterAll(() => rmSync(directory, { recursive: true }));
 
 const LIMITS = { minSize: 4, maxSize: 4096, maxAspectRatio: 8 };

@@ -12,7 +12,7 @@ describe("Gemma's tokenizer", () => {
   let gemma: Tokenizer;
   beforeAll(async () => {
     gemma = await Tokenizer.load(GEMMA);
-  }, 60_000);
+  }, 120_000);
 
   test('gives_the_ids_of_the_reference_library', () => {
     const prompt = 'Task: pick up the red block, State: 127 3 255;\nAction: ';
