@@ -28,6 +28,9 @@ engine. Changes nothing outside this directory. Steps that are up to date are sk
 
   --rendering            also install what the simulated arm of \`pi05 demo\` needs
   --progress-on-stdout   print progress on stdout, so that only errors are on stderr
+
+The environment variable PI05_ROS_DISTRO=kilted installs ROS 2 Kilted in place of Jazzy. It stays until
+PI05_ROS_DISTRO=jazzy is set for another setup.
 `;
 
 /**

