@@ -106,6 +106,7 @@ class SqliteFile implements BagFile {
     );
     const content = this.#database.prepare('SELECT data FROM messages WHERE id = ?');
     let rows = 0;
+    let newest: bigint | undefined;
     try {
       for (const { id, topic: topicId, time } of order.iterate() as IterableIterator<Row>) {
         const { topic, type } = this.#topics.get(topicId as number)!;
@@ -114,6 +115,11 @@ class SqliteFile implements BagFile {
         if (logTime === undefined || !(data instanceof Uint8Array)) {
           throw new Error(`row ${String(id)} has no timestamp or no data`);
         }
+        // SQLite takes the order from the index of the timestamps, without a comparison with the rows.
+        if (newest !== undefined && logTime < newest) {
+          throw new Error(`row ${String(id)} of ${logTime} ns comes after one of ${newest} ns: the index is damaged`);
+        }
+        newest = logTime;
         yield { topic, type, logTime, data };
         if (++rows % BATCH_ROWS === 0) await setImmediate();
       }

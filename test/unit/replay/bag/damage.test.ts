@@ -78,6 +78,24 @@ test.each(SQLITE_FILES)('%s cut anywhere is rejected with the command that recov
   }
 });
 
+test('a_damaged_index_does_not_give_messages_out_of_the_order_of_time', async () => {
+  const bytes = readFileSync(bags.path('sqlite3_none/sqlite3_none.db3'));
+  const time = Buffer.alloc(8);
+  time.writeBigInt64BE(BigInt(bags.written[500]!));
+  const errors: string[] = [];
+  // The time of one message in its row and in the index, 18 minutes later or earlier.
+  for (let at = bytes.indexOf(time); at >= 0; at = bytes.indexOf(time, at + 1)) {
+    const damaged = Buffer.from(bytes);
+    damaged[at + 2]! ^= 1;
+    errors.push(String((await outcome(damaged)).error));
+  }
+  expect(errors).toContainEqual(
+    expect.stringMatching(
+      /row \d+ of \d+ ns comes after one of \d+ ns: the index is damaged, after \d+ messages were read$/,
+    ),
+  );
+});
+
 test('a_damaged_database_of_a_split_bag_is_named_and_skipped', async () => {
   const directory = bags.path('split_damaged');
   mkdirSync(directory);
