@@ -8,6 +8,7 @@ import { resolveTopic, withResolvedTopics } from '../../../src/messages/topics.j
 import type { Bag } from '../../../src/replay/bag/bag.js';
 import { replayInputs } from '../../../src/replay/inputs.js';
 import type { LifecycleNode, Rcl } from '../../../src/ros/rcl.js';
+import type { NativeRcl } from '../../../src/ros/rclnodejs-internals.js';
 import { subscribe } from '../../../src/ros/subscriptions.js';
 import { actionJoint, exterior, robot, stateJoint, wrist } from '../pipeline/robot.js';
 import { fixture, packageRoot } from '../root.js';
@@ -63,6 +64,8 @@ const RCL = {
   }),
 } as unknown as Rcl;
 
+const NATIVE: NativeRcl = { getParameterOverrides: () => undefined, rclTakeRaw: () => undefined };
+
 /** The node's subscriptions, whose messages and errors go to `received`. */
 function live(config: PolicyConfig, received: unknown[] = [], active = true): Subscribed[] {
   const subscribed: Subscribed[] = [];
@@ -76,7 +79,7 @@ function live(config: PolicyConfig, received: unknown[] = [], active = true): Su
     ) => subscribed.push({ type, topic, qos, raw: isRaw, receive }),
   };
   const { lockstep } = config.schedule;
-  subscribe(RCL, node as unknown as LifecycleNode, policyInputs(config, resolve), lockstep, {
+  subscribe(RCL, NATIVE, node as unknown as LifecycleNode, policyInputs(config, resolve), lockstep, {
     active: () => active,
     onArrival: () => {},
     onMessage: (message) => received.push(message),
