@@ -125,8 +125,8 @@ def episodes(world):
         ("async", {}, [1, 5, 9], 0),
         # Ticks 1, 2, 7 and 8 have no step to execute.
         ("sync", DELAYED, [1, 7], 4),
-        # As in sync, but steps of the first chunk run at ticks 7 and 8. The chunk of tick 11 is in flight at the end.
-        ("async", DELAYED, [1, 7], 2),
+        # Only ticks 1 and 2 have no step: the next chunk is requested after replan_steps ticks, when this one still has steps.
+        ("async", DELAYED, [1, 5, 9], 2),
     ],
 )
 def test_an_episode_gives_the_same_commands_whatever_episodes_came_before_it(mode, delay, observed, holds, episodes):
@@ -157,16 +157,16 @@ def test_after_a_new_prompt_the_arm_holds_until_the_chunk_for_it_arrives(world):
     robot.wait_until(robot.prompt.get_subscription_count, "the subscription of the prompt")
     running.begin(0)
     velocities = {}
-    for tick in range(1, 17):
+    for tick in range(1, 15):
         velocities[tick] = running.tick()[0]
-        if tick == 8:
-            running.control.set_prompt(PROMPTS[1])  # the chunk of tick 7 is in flight
-        if tick == 12:
+        if tick == 6:
+            running.control.set_prompt(PROMPTS[1])  # the chunk of tick 5 is in flight
+        if tick == 10:
             publish(PROMPTS[2])
     running.end()
-    assert [tick for tick in velocities if not velocities[tick].any()] == [1, 2, 9, 10, 13, 14]
+    assert [tick for tick in velocities if not velocities[tick].any()] == [1, 2, 7, 8, 11, 12]
     observed = [round((nanoseconds(chunk.header.stamp) - EPISODE) / PERIOD) for chunk in robot.chunks]
-    assert observed == [1, 9, 13]
+    assert observed == [1, 7, 11]
     for chunk, tick, text in zip(robot.chunks, observed, PROMPTS, strict=True):
         reference = reference_chunk(node, chunk.header.stamp, *running.observations[tick - 1], text)
         assert np.array_equal(chunk_values(chunk), reference)
