@@ -23,6 +23,10 @@ for name, file in (("FASTRTPS_DEFAULT_PROFILES_FILE", "fastdds.xml"), ("FASTDDS_
     os.environ.setdefault(name, str(ROOT / "configs" / file))
 
 
+def pytest_addoption(parser):
+    parser.addoption("--write", action="store_true", help="write docs/faults.md")
+
+
 @pytest.fixture(autouse=True)
 def runtime_directory(monkeypatch):
     """The directory of the sockets and latches of the guards. A latch of an earlier test must not stop the robot."""

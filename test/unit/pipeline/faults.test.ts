@@ -24,6 +24,20 @@ describe('faults', () => {
     expect(log).toEqual([...steps, 'stop 0', 'COMMAND_STARVED']);
   });
 
+  test('chunks_that_are_requested_too_late_to_follow_each_other_are_reported_once', async () => {
+    const harness = new Harness(robot({}, { replanSteps: 2, maxChunkAge: 250n * MS }));
+    // The chunk of each observation arrives one tick after it: 2 steps of 0.1 s and 0.1 s of latency.
+    for (let t = 0n; t < 1500n; t += 100n) {
+      const wasBusy = harness.engine.busy;
+      harness.tick(T0 + t * MS);
+      if (wasBusy) await harness.engine.answer(10);
+      harness.offer(T0 + t * MS);
+    }
+    expect(harness.faults.filter(({ code }) => code === 'CHUNK_AGE_LIMIT').map(({ message }) => message)).toEqual([
+      expect.stringContaining('0.250'),
+    ]);
+  });
+
   test('after_an_engine_failure_no_step_is_executed_beyond_max_chunk_age', async () => {
     const harness = new Harness(robot({}, { replanSteps: 1, maxChunkAge: 250n * MS }));
     harness.offer(T0);
