@@ -59,7 +59,7 @@ def test_a_joint_trajectory_controller_follows_integrated_velocities(simulation,
     robot.wait_until(lambda: states and all(s.get_publisher_count() > 0 for s in subscriptions), f"publishers of {topics}")
     assert robot.change_state("activate")
     steps = CHUNKS * replan_steps
-    robot.wait_until(lambda: len(robot.chunks) > CHUNKS, "chunks")
+    robot.wait_until(lambda: len(robot.chunks) > CHUNKS and len(robot.trajectories) > steps, "chunks and commands")
     assert node.stop() == 0
     arm.send_signal(signal.SIGINT)
     arm.wait(DEADLINE)
@@ -72,9 +72,13 @@ def test_a_joint_trajectory_controller_follows_integrated_velocities(simulation,
     times = [nanoseconds(c.header.stamp) for c in commands]
     positions = np.array([c.points[0].positions for c in commands])
 
-    # From the first chunk on, each tick executes a row: the first rows of each chunk, integrated from the measured position.
-    velocities = np.concatenate([chunk_values(chunk)[:replan_steps, :7] for chunk in robot.chunks[:CHUNKS]])
-    np.testing.assert_allclose(positions, measured[begin] + np.cumsum(velocities, axis=0) / RATE, rtol=0, atol=1e-9)
+    # From the first chunk on, each tick executes a row: the first rows of each chunk, integrated from the measured position. The
+    # guard may not have discovered this subscription yet when it sends the first commands.
+    velocities = np.concatenate([chunk_values(chunk)[:replan_steps, :7] for chunk in robot.chunks])
+    expected = measured[begin] + np.cumsum(velocities, axis=0) / RATE
+    first = (times[0] - begin) // PERIOD
+    assert times == [begin + (first + step) * PERIOD for step in range(steps)]
+    np.testing.assert_allclose(positions, expected[first : first + steps], rtol=0, atol=1e-9)
 
     # The arm lags by less than one tick at the largest velocity. An arm that does not move would lag by more.
     lags = [np.abs(position - measured[time]).max() for position, time in zip(positions, times[1:], strict=False)]
