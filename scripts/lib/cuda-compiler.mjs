@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { inRoot, local, venvPython } from './paths.mjs';
-import { run } from './run.mjs';
+import { inRoot, local } from './paths.mjs';
+import { installWheels } from './wheels.mjs';
 
 const target = local('cuda');
 const requirements = inRoot('scripts', 'requirements', 'cuda.txt');
@@ -19,10 +19,7 @@ export const cudaCompilerStep = {
   megabytes: 280,
   async execute(log) {
     rmSync(target, { recursive: true, force: true });
-    await run(log, venvPython, [
-      ...['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--only-binary', ':all:', '--no-deps'],
-      ...['--target', target, '-r', requirements],
-    ]);
+    await installWheels(log, target, requirements, ['--no-deps']);
     // Names that nvcc and CMake's FindCUDAToolkit search for and that the wheels lack.
     symlinkSync('libcudart.so.13', join(cudaHome, 'lib', 'libcudart.so'));
     symlinkSync('lib', join(cudaHome, 'lib64'));

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { inRoot, local, venvPython } from './paths.mjs';
-import { run } from './run.mjs';
+import { inRoot, local } from './paths.mjs';
+import { installWheels } from './wheels.mjs';
 
 const target = local('ruff');
 const requirements = inRoot('scripts', 'requirements', 'lint.txt');
@@ -19,9 +19,6 @@ export const ruffStep = {
   megabytes: 40,
   async execute(log) {
     rmSync(target, { recursive: true, force: true });
-    await run(log, venvPython, [
-      ...['-m', 'pip', 'install', '--disable-pip-version-check', '--no-input', '--only-binary', ':all:'],
-      ...['--target', target, '-r', requirements],
-    ]);
+    await installWheels(log, target, requirements);
   },
 };

@@ -16,7 +16,7 @@ import {
 /**
  * All uses of rclnodejs beyond its documented API (its `types/`), with the places in rclnodejs 2.2.0 that define them. No
  * other file uses undocumented members. `test/unit/ros/rclnodejs-internals.test.ts` fails when the installed version lacks
- * a member or no longer calls it, since an override that nothing calls would have no effect.
+ * a member or no longer calls it, since an override that nothing calls would have no effect. The file is long because it is the only one.
  */
 
 /** A class method that this file overrides. */

@@ -1,3 +1,5 @@
+import { Pi05Error } from '../../../src/errors.js';
+
 /** What a fuzzer found. `wrong` has one sentence per case, with the bytes. */
 export interface Findings {
   count: number;
@@ -13,6 +15,18 @@ export function noFindings(): Findings {
 
 export function countRefusal({ refused }: Findings, code: string): void {
   refused.set(code, (refused.get(code) ?? 0) + 1);
+}
+
+/** Counts a refusal; reports what is thrown without a code, and a code without a proper sentence. */
+export function recordError(
+  findings: Findings,
+  error: unknown,
+  report: (what: string) => void,
+  isProper: (message: string) => boolean = isSentence,
+): void {
+  if (!(error instanceof Pi05Error)) report(`threw ${error instanceof Error ? error.stack : String(error)}`);
+  else if (!isProper(error.message)) report(`sentence ${error.message}`);
+  else countRefusal(findings, error.code as string);
 }
 
 /** A sentence of at most this many characters. */

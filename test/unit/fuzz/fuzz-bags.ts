@@ -2,11 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Pi05Error } from '../../../src/errors.js';
 import { openBag } from '../../../src/replay/bag/bag.js';
 import { BagWriter } from '../../../src/replay/bag/writer.js';
 import { packageRoot } from '../root.js';
-import { countRefusal, type Findings, noFindings } from './findings.js';
+import { type Findings, noFindings, recordError } from './findings.js';
 import { mutateBytes } from './mutate.js';
 import { Random } from './random.js';
 
@@ -50,9 +49,7 @@ export async function fuzzBags(count: number, seed: number): Promise<Findings> {
         if (wrong !== undefined) report(wrong);
         findings.accepted++;
       } catch (error) {
-        if (!(error instanceof Pi05Error)) report(`threw ${(error as Error).stack}`);
-        else if (!SENTENCE.test(error.message)) report(`sentence ${error.message}`);
-        else countRefusal(findings, error.code as string);
+        recordError(findings, error, report, (message) => SENTENCE.test(message));
       }
       if (performance.now() - start > HANGS) report('took too long');
     }

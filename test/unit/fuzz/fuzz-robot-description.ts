@@ -1,8 +1,7 @@
 import { CdrWriter } from '@foxglove/cdr';
-import { Pi05Error } from '../../../src/errors.js';
 import { decodeString } from '../../../src/messages/decode.js';
 import { parseUrdf, type RobotModel } from '../../../src/robot/urdf.js';
-import { countRefusal, type Findings, isSentence, noFindings } from './findings.js';
+import { type Findings, noFindings, recordError } from './findings.js';
 import { mutateBytes } from './mutate.js';
 import { Random } from './random.js';
 
@@ -61,9 +60,7 @@ export function fuzzRobotDescription(count: number, seed: number): Findings {
       if (wrong !== undefined) report(wrong);
       findings.accepted++;
     } catch (error) {
-      if (!(error instanceof Pi05Error)) report(`threw ${String(error)}`);
-      else if (!isSentence(error.message)) report(`sentence ${error.message}`);
-      else countRefusal(findings, error.code as string);
+      recordError(findings, error, report);
     }
   }
   return findings;

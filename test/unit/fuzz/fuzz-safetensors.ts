@@ -1,6 +1,5 @@
-import { Pi05Error } from '../../../src/errors.js';
 import { parseSafetensors } from '../../../src/safetensors.js';
-import { countRefusal, type Findings, isSentence, noFindings } from './findings.js';
+import { type Findings, noFindings, recordError } from './findings.js';
 import { mutateBytes } from './mutate.js';
 import { Random } from './random.js';
 
@@ -50,9 +49,7 @@ export function fuzzSafetensors(count: number, seed: number): Findings {
       if (wrong !== undefined) report(wrong);
       findings.accepted++;
     } catch (error) {
-      if (!(error instanceof Pi05Error)) report(`threw ${String(error)}`);
-      else if (!isSentence(error.message)) report(`sentence ${error.message}`);
-      else countRefusal(findings, error.code as string);
+      recordError(findings, error, report);
     }
   }
   return findings;

@@ -1,18 +1,25 @@
 import { describe, expect, test } from '@jest/globals';
+import type { PolicyConfig } from '../../../src/config/config.js';
 import { Pi05Error } from '../../../src/errors.js';
 import { Harness, flushPromises, ROWS, watchRejections } from './harness.js';
 import { actionJoint, HOLDING, joints, MS, robot, SECOND, T0 } from './robot.js';
 
 watchRejections();
 
+/** The first step of a chunk was executed at T0, and the inference for the next chunk is in flight. The log is empty. */
+async function secondInference(config: PolicyConfig): Promise<Harness> {
+  const harness = new Harness(config);
+  harness.offer(T0);
+  await harness.engine.answer(10);
+  harness.tick(T0);
+  harness.offer(T0 + 20n * MS);
+  harness.takeLog();
+  return harness;
+}
+
 describe('faults', () => {
   test('after_an_engine_failure_the_plan_goes_on_to_its_end_and_then_the_robot_is_stopped', async () => {
-    const harness = new Harness(robot({}, { replanSteps: 1 }));
-    harness.offer(T0);
-    await harness.engine.answer(10);
-    harness.tick(T0);
-    harness.offer(T0 + 20n * MS);
-    harness.takeLog();
+    const harness = await secondInference(robot({}, { replanSteps: 1 }));
     await harness.engine.fail('out of memory');
     expect(harness.takeLog()).toEqual(['ENGINE_FAILED']);
     const log: string[] = [];
@@ -39,11 +46,7 @@ describe('faults', () => {
   });
 
   test('after_an_engine_failure_no_step_is_executed_beyond_max_chunk_age', async () => {
-    const harness = new Harness(robot({}, { replanSteps: 1, maxChunkAge: 250n * MS }));
-    harness.offer(T0);
-    await harness.engine.answer(10);
-    harness.tick(T0);
-    harness.offer(T0 + 20n * MS);
+    const harness = await secondInference(robot({}, { replanSteps: 1, maxChunkAge: 250n * MS }));
     await harness.engine.fail('out of memory');
     harness.takeLog();
     const log: string[] = [];
@@ -56,12 +59,7 @@ describe('faults', () => {
 
   test('an_engine_failure_whose_code_latches_stops_at_once', async () => {
     const { safety, ...rest } = robot({}, { replanSteps: 1 });
-    const harness = new Harness({ ...rest, safety: { ...safety, latch: ['ENGINE_FAILED'] } });
-    harness.offer(T0);
-    await harness.engine.answer(10);
-    harness.tick(T0);
-    harness.offer(T0 + 20n * MS);
-    harness.takeLog();
+    const harness = await secondInference({ ...rest, safety: { ...safety, latch: ['ENGINE_FAILED'] } });
     await harness.engine.fail('out of memory');
     expect(harness.takeLog()).toEqual(['stop 0', 'ENGINE_FAILED']);
   });
